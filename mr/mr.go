@@ -1,0 +1,231 @@
+// Package mr is the vocabulary of mraws and the kit for writing map and
+// reduce code: an application is one value of type [App], made of plain Go
+// functions. The package imports the standard library only and knows nothing
+// of S3, of the network or of the scheduler.
+//
+// The model is that of Dean and Ghemawat, "MapReduce: Simplified Data
+// Processing on Large Clusters" (OSDI 2004), section 2: map turns an input
+// record into intermediate key/value pairs, reduce turns a key and all its
+// values into output.
+package mr
+
+import (
+	"context"
+	"iter"
+)
+
+// App is one MapReduce application. The zero value of every optional field
+// is its default. An App is immutable once it has been handed to the engine
+// and is shared by all attempts of a process, so its functions keep their
+// state in the [Mapper] and [Reducer] values that they make, never in
+// package variables.
+type App struct {
+	// Name is what --app takes: lower-case letters, digits, '-' and '_'.
+	Name string
+	// Help is one line for `mraws apps`.
+	Help string
+	// Version changes whenever the same input would give other output; a
+	// coordinator refuses to resume a job of another version.
+	Version string
+	// Params are the --app-arg names that the app understands; any other
+	// name is a usage error.
+	Params []Param
+	// Input says what one record is; the zero value is [Lines].
+	Input Input
+
+	// NewMapper is called once for each map attempt.
+	NewMapper func(*Task) (Mapper, error)
+	// NewReducer is called once for each reduce attempt.
+	NewReducer func(*Task) (Reducer, error)
+	// Combine merges two values of one key; nil means no combining.
+	Combine Combiner
+	// Partition maps a key to 0..n-1; nil means [Partition].
+	Partition func(key []byte, n int) int
+
+	// Check, where set, replaces the comparison with the sequential
+	// reference in `mraws verify`: for apps whose output depends on time or
+	// on the machines that ran it.
+	Check func(lines iter.Seq2[Line, error], info CheckInfo) error
+	// NeedsProcesses says that the app may end its process, so that workers
+	// must not share one with the coordinator.
+	NeedsProcesses bool
+}
+
+// Param is one parameter of an app, set with --app-arg name=value.
+type Param struct {
+	Name     string
+	Help     string
+	Default  string
+	Required bool
+}
+
+// Input says how the bytes of an object become records.
+type Input int
+
+const (
+	// Lines makes one record of each line, without its "\n" or "\r\n".
+	// Large objects are split at line ends, so Record.Line is 0.
+	Lines Input = iota
+	// NumberedLines is Lines on objects that are never split, so that
+	// Record.Line counts from 1.
+	NumberedLines
+	// WholeObjects makes one record of each object, all of it in memory.
+	WholeObjects
+)
+
+// Record is one input record.
+type Record struct {
+	// Object is the name of the object below input/, such as "pg-grimm.txt".
+	Object string
+	// Offset is the position of the record's first byte in its object.
+	Offset int64
+	// Line is the 1-based line number with [NumberedLines], else 0.
+	Line int64
+	// Data is the record. It is valid during the call of Map only.
+	Data []byte
+}
+
+// Emitter takes intermediate pairs from a [Mapper].
+type Emitter interface {
+	// Emit copies key and value before it returns. A spill that fails ends
+	// the attempt from within Emit; the mapper sees nothing of it.
+	Emit(key, value []byte)
+}
+
+// Mapper turns records into pairs. One Mapper sees all records of one map
+// attempt, in input order, from one goroutine. A Mapper that also has a
+// method Flush(Emitter) error is flushed after its last record.
+type Mapper interface {
+	// Map may emit any number of pairs. An error fails the attempt.
+	Map(rec Record, out Emitter) error
+}
+
+// Reducer turns a key with all its values into output lines. One Reducer
+// sees all keys of one partition in byte order, from one goroutine.
+type Reducer interface {
+	// Reduce is called once for each key. The values come in input order
+	// (object, then offset), and each is valid until the next is taken.
+	// Values that are not taken are skipped. If reading them fails the
+	// sequence ends early and the engine fails the attempt by itself.
+	Reduce(key []byte, values iter.Seq[[]byte], out Output) error
+}
+
+// Output takes the output of a [Reducer].
+type Output interface {
+	// Write appends the line "key value\n" to the partition. A line break
+	// in the key or the value fails the attempt: a reader could not tell
+	// where the line ends.
+	Write(value []byte)
+}
+
+// Combiner merges next into acc, two values of one key that followed each
+// other in input order, and returns the merged value; it may reuse the
+// memory of acc but not keep next. It must be associative byte for byte,
+// since how values are grouped depends on splits and memory; it need not be
+// commutative. A first value becomes acc as it is.
+type Combiner func(acc, next []byte) []byte
+
+// MapperFunc makes a [Mapper] of a function.
+type MapperFunc func(rec Record, out Emitter) error
+
+// Map calls f.
+func (f MapperFunc) Map(rec Record, out Emitter) error { return f(rec, out) }
+
+// ReducerFunc makes a [Reducer] of a function.
+type ReducerFunc func(key []byte, values iter.Seq[[]byte], out Output) error
+
+// Reduce calls f.
+func (f ReducerFunc) Reduce(key []byte, values iter.Seq[[]byte], out Output) error {
+	return f(key, values, out)
+}
+
+// Phase is map or reduce.
+type Phase int
+
+const (
+	// MapPhase is the phase of map tasks.
+	MapPhase Phase = iota
+	// ReducePhase is the phase of reduce tasks.
+	ReducePhase
+)
+
+// String returns "map" or "reduce".
+func (p Phase) String() string {
+	if p == ReducePhase {
+		return "reduce"
+	}
+	return "map"
+}
+
+// Task is what one attempt knows of itself.
+type Task struct {
+	// Context ends when the attempt is revoked or its worker stops.
+	Context context.Context
+	// Job is the job's id, Worker the worker's, Attempt this attempt's.
+	Job, Worker, Attempt string
+	// Phase and Index name the task: map 0..M-1 or reduce 0..R-1.
+	Phase Phase
+	Index int
+	// Params holds every declared parameter, defaults filled in.
+	Params map[string]string
+	// Side is the job's side-file area, shared by all its tasks.
+	Side SideFiles
+	// Counters adds up named numbers. Those of committed attempts are
+	// summed over the job and shown in _SUCCESS.
+	Counters Counters
+}
+
+// Counters adds up named numbers for one attempt. It is safe for concurrent
+// use.
+type Counters interface {
+	// Add adds n to the counter name, which starts at 0.
+	Add(name string, n int64)
+}
+
+// SideFiles is a small key-value area in the bucket that all attempts of one
+// job share, on whatever machines they run: the place for what the lab's
+// applications kept in the files of a working directory. Names are relative
+// paths of letters, digits, and any of "-_./"; a name whose path.Clean
+// differs is refused. Files are meant to be small (at most 1 MiB each) and
+// are removed by `mraws reset`. They are outside the commit: an attempt that
+// fails or loses leaves its side files behind.
+type SideFiles interface {
+	// Create writes a new file, atomically. It returns an error that wraps
+	// fs.ErrExist when the name is taken, even by a concurrent Create.
+	Create(ctx context.Context, name string, data []byte) error
+	// Put writes or replaces a file, atomically.
+	Put(ctx context.Context, name string, data []byte) error
+	// Get returns a file's content, or an error wrapping fs.ErrNotExist.
+	Get(ctx context.Context, name string) ([]byte, error)
+	// List returns the names that start with prefix, in byte order.
+	List(ctx context.Context, prefix string) ([]string, error)
+}
+
+// Line is one line of output, as a Check sees it.
+type Line struct {
+	// Partition is the r of the mr-out-r that holds the line.
+	Partition int
+	// Text is the whole line without its "\n".
+	Text string
+}
+
+// CheckInfo is what a Check may know of the job besides its output.
+type CheckInfo struct {
+	// Maps and Reduces are the task counts M and R.
+	Maps, Reduces int
+	// Objects are the names of the input objects below input/.
+	Objects []string
+	// Params are the job's parameters, defaults filled in.
+	Params map[string]string
+}
+
+// Partition is the partitioner of the MIT lab: the 32-bit FNV-1a hash of the
+// key (http://www.isthe.com/chongo/tech/comp/fnv/), masked with 0x7fffffff,
+// modulo n.
+func Partition(key []byte, n int) int {
+	h := uint32(2166136261)
+	for _, c := range key {
+		h = (h ^ uint32(c)) * 16777619
+	}
+	return int(h&0x7fffffff) % n
+}
