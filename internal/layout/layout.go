@@ -1,0 +1,138 @@
+// Package layout is the one place that knows the names of objects: every key
+// of a job is built and parsed here, by pure functions.
+//
+//	input/<name>                              the user's files
+//	intermediate/mr-<m>-<r>                   partition r of map task m
+//	intermediate/_job.json                    the job's spec
+//	intermediate/_commit/map-<m>              THE COMMIT POINT of map task m
+//	intermediate/_attempts/map-<m>/<id>/<r>   partitions of an attempt that met other bytes
+//	intermediate/_attempts/reduce-<r>/<id>    what a reduce attempt is about to commit
+//	intermediate/_coordinator.json            who coordinates, and the key to its door
+//	intermediate/_preflight/<id>              the race that a store must win, removed at once
+//	intermediate/_side/<name>                 side files of the application
+//	output/mr-out-<r>                         the output, one object each reduce task
+//	output/_SUCCESS                           the job's summary; its existence says done
+package layout
+
+import (
+	"path"
+	"strconv"
+	"strings"
+)
+
+// Layout builds the keys of one job. Its zero value is the layout at the
+// root of the bucket.
+type Layout struct{ root string }
+
+// New returns the layout below prefix, with or without a closing slash.
+func New(prefix string) Layout {
+	prefix = strings.Trim(prefix, "/")
+	if prefix == "" {
+		return Layout{}
+	}
+	return Layout{root: prefix + "/"}
+}
+
+// Prefix returns the prefix without its closing slash; "" is the root.
+func (l Layout) Prefix() string { return strings.TrimSuffix(l.root, "/") }
+
+// InputDir, IntermediateDir and OutputDir end in a slash, for listings.
+func (l Layout) InputDir() string        { return l.root + "input/" }
+func (l Layout) IntermediateDir() string { return l.root + "intermediate/" }
+func (l Layout) OutputDir() string       { return l.root + "output/" }
+
+// Input returns the key of the input object name.
+func (l Layout) Input(name string) string { return l.InputDir() + name }
+
+// InputName is the inverse of Input; ok is false for a key outside input/
+// and for the placeholder objects of folders ("input/", "input/a/").
+func (l Layout) InputName(key string) (name string, ok bool) {
+	name, ok = strings.CutPrefix(key, l.InputDir())
+	return name, ok && name != "" && !strings.HasSuffix(name, "/")
+}
+
+// Partition returns the key of partition r of map task m.
+func (l Layout) Partition(m, r int) string {
+	return l.IntermediateDir() + "mr-" + strconv.Itoa(m) + "-" + strconv.Itoa(r)
+}
+
+// Job returns the key of the job spec.
+func (l Layout) Job() string { return l.IntermediateDir() + "_job.json" }
+
+// Coordinator returns the key of the coordinator's announcement.
+func (l Layout) Coordinator() string { return l.IntermediateDir() + CoordinatorName }
+
+// CoordinatorName is the last element of [Layout.Coordinator].
+const CoordinatorName = "_coordinator.json"
+
+// CommitDir ends in a slash and holds the commit records of map tasks.
+func (l Layout) CommitDir() string { return l.IntermediateDir() + "_commit/" }
+
+// MapCommit returns the key of the commit record of map task m.
+func (l Layout) MapCommit(m int) string { return l.CommitDir() + "map-" + strconv.Itoa(m) }
+
+// ParseMapCommit is the inverse of MapCommit.
+func (l Layout) ParseMapCommit(key string) (m int, ok bool) {
+	return parseIndex(key, l.CommitDir()+"map-")
+}
+
+// MapAttempt returns the key of partition r of an attempt of map task m
+// whose bytes differ from those already under the plain name.
+func (l Layout) MapAttempt(m int, attempt string, r int) string {
+	return l.IntermediateDir() + "_attempts/map-" + strconv.Itoa(m) + "/" + attempt + "/" + strconv.Itoa(r)
+}
+
+// ReduceAttempt returns the key of the record that an attempt of reduce task
+// r writes before it commits its output.
+func (l Layout) ReduceAttempt(r int, attempt string) string {
+	return l.IntermediateDir() + "_attempts/reduce-" + strconv.Itoa(r) + "/" + attempt
+}
+
+// PreflightDir ends in a slash; below it the preflight races.
+func (l Layout) PreflightDir() string { return l.IntermediateDir() + "_preflight/" }
+
+// SideDir ends in a slash and holds the side files.
+func (l Layout) SideDir() string { return l.IntermediateDir() + "_side/" }
+
+// Side returns the key of the side file name; ok is false for a name that is
+// empty, absolute or not clean (mr.SideFiles).
+func (l Layout) Side(name string) (key string, ok bool) {
+	if name == "" || name == "." || name[0] == '/' || path.Clean(name) != name ||
+		name == ".." || strings.HasPrefix(name, "../") {
+		return "", false
+	}
+	for _, c := range name {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
+			strings.ContainsRune("-_./", c):
+		default:
+			return "", false
+		}
+	}
+	return l.SideDir() + name, true
+}
+
+// Output returns the key of the output of reduce task r.
+func (l Layout) Output(r int) string { return l.OutputDir() + "mr-out-" + strconv.Itoa(r) }
+
+// ParseOutput is the inverse of Output.
+func (l Layout) ParseOutput(key string) (r int, ok bool) {
+	return parseIndex(key, l.OutputDir()+"mr-out-")
+}
+
+// Success returns the key of the job's summary.
+func (l Layout) Success() string { return l.OutputDir() + "_SUCCESS" }
+
+// parseIndex reads the decimal number that is all of key after prefix, in
+// the one form that strconv.Itoa gives it.
+func parseIndex(key, prefix string) (int, bool) {
+	s, ok := strings.CutPrefix(key, prefix)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || strconv.Itoa(n) != s {
+		return 0, false
+	}
+	return n, true
+}
