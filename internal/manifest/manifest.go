@@ -1,0 +1,214 @@
+// Package manifest is what the control objects of a job say: plain data,
+// written as JSON, with the questions one can ask of it. It does no I/O.
+package manifest
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// The schema names, one for each kind of control object.
+const (
+	JobSchema         = "mraws/job/v1"
+	MapSchema         = "mraws/map/v1"
+	ReduceSchema      = "mraws/reduce/v1"
+	SuccessSchema     = "mraws/success/v1"
+	CoordinatorSchema = "mraws/coordinator/v1"
+)
+
+// Keys of S3 user metadata on partitions and outputs (sent by S3 as
+// x-amz-meta-<key>).
+const (
+	MetaJob     = "mraws-job"
+	MetaAttempt = "mraws-attempt"
+	MetaHash    = "mraws-hash"
+)
+
+// App names an application and all that its output depends on but the input.
+type App struct {
+	Name    string            `json:"name"`
+	Version string            `json:"version,omitempty"`
+	Params  map[string]string `json:"params,omitempty"`
+}
+
+// Object is one input object, pinned.
+type Object struct {
+	Name string `json:"name"` // below input/
+	ETag string `json:"etag"`
+	Size int64  `json:"size"` // bytes
+}
+
+// Piece is a byte range of an input object: [object index, offset, length].
+// A piece of a line-splittable object owns the lines that start in it.
+type Piece struct {
+	Object int
+	Offset int64
+	Length int64
+}
+
+// MarshalJSON writes the piece as an array of three numbers.
+func (p Piece) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, "[%d,%d,%d]", p.Object, p.Offset, p.Length), nil
+}
+
+// UnmarshalJSON reads an array of three numbers.
+func (p *Piece) UnmarshalJSON(b []byte) error {
+	var a [3]int64
+	if err := json.Unmarshal(b, &a); err != nil {
+		return fmt.Errorf("read piece: %w", err)
+	}
+	p.Object, p.Offset, p.Length = int(a[0]), a[1], a[2]
+	return nil
+}
+
+// Job is _job.json: what the job is, fixed by the first coordinator.
+type Job struct {
+	Schema    string    `json:"schema"`
+	ID        string    `json:"id"`
+	Created   time.Time `json:"created"`
+	App       App       `json:"app"`
+	NReduce   int       `json:"nreduce"`
+	SplitSize int64     `json:"split_size"` // bytes
+	Objects   []Object  `json:"objects"`    // in byte order of name
+	// Tasks lists the pieces of each map task. Read in order, tasks and
+	// pieces give the whole input in input order (object, then offset).
+	Tasks [][]Piece `json:"tasks"`
+}
+
+// Sum is the order-independent checksum of a multiset of records: how many,
+// and the sum modulo 2^64 of their hashes (recordio.HashRecord).
+type Sum struct {
+	Records int64 `json:"records"`
+	Hash    Hex64 `json:"hash"`
+	Bytes   int64 `json:"bytes"` // of keys and values, without framing
+}
+
+// Add adds the records of t to s.
+func (s *Sum) Add(t Sum) {
+	s.Records += t.Records
+	s.Hash += t.Hash
+	s.Bytes += t.Bytes
+}
+
+// Hex64 is a 64-bit number that JSON carries as 16 hex digits, since readers
+// in other languages lose bits of large JSON numbers.
+type Hex64 uint64
+
+// MarshalText writes 16 hex digits.
+func (h Hex64) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%016x", uint64(h)), nil }
+
+// UnmarshalText reads 16 hex digits.
+func (h *Hex64) UnmarshalText(b []byte) error {
+	var v uint64
+	if _, err := fmt.Sscanf(string(b), "%016x", &v); err != nil || len(b) != 16 {
+		return fmt.Errorf("read %q as 16 hex digits", b)
+	}
+	*h = Hex64(v)
+	return nil
+}
+
+// Part is one partition in the commit record of a map task.
+type Part struct {
+	Key  string `json:"key"` // the whole S3 key, prefix included
+	ETag string `json:"etag"`
+	Size int64  `json:"size"` // bytes of the object
+	Hash string `json:"hash"` // hex SHA-256 of the logical record stream
+	Sum  Sum    `json:"sum"`
+}
+
+// Map is the commit record of a map task. Parts[r] is partition r.
+type Map struct {
+	Schema   string           `json:"schema"`
+	Job      string           `json:"job"`
+	Task     int              `json:"task"`
+	Attempt  string           `json:"attempt"`
+	Worker   string           `json:"worker"`
+	Started  time.Time        `json:"started"`
+	Seconds  float64          `json:"seconds"`
+	Input    Input            `json:"input"`
+	Emitted  int64            `json:"emitted"` // pairs before combining
+	Parts    []Part           `json:"parts"`
+	Counters map[string]int64 `json:"counters,omitempty"`
+}
+
+// Input counts what a map attempt read.
+type Input struct {
+	Records int64 `json:"records"`
+	Bytes   int64 `json:"bytes"`
+}
+
+// Reduce is what a reduce attempt writes under _attempts/ before it commits
+// its output; the output's metadata names the attempt.
+type Reduce struct {
+	Schema   string           `json:"schema"`
+	Job      string           `json:"job"`
+	Task     int              `json:"task"`
+	Attempt  string           `json:"attempt"`
+	Worker   string           `json:"worker"`
+	Started  time.Time        `json:"started"`
+	Seconds  float64          `json:"seconds"`
+	Read     Sum              `json:"read"` // what the merge handed to reduce
+	Keys     int64            `json:"keys"`
+	Output   Output           `json:"output"`
+	Counters map[string]int64 `json:"counters,omitempty"`
+}
+
+// Output describes one mr-out-<r>.
+type Output struct {
+	Key   string `json:"key"`
+	Size  int64  `json:"size"`
+	Lines int64  `json:"lines"`
+	Hash  string `json:"hash"` // hex SHA-256 of the object's bytes
+}
+
+// Attempts counts attempts of one phase under one coordinator.
+type Attempts struct {
+	Tasks      int `json:"tasks"`
+	Reused     int `json:"reused"` // committed before this coordinator started
+	Granted    int `json:"granted"`
+	Failed     int `json:"failed"`     // reported an error
+	Lost       int `json:"lost"`       // lease ended, worker gone
+	Superseded int `json:"superseded"` // finished, but another attempt had committed
+	// CommittedRerun counts attempts granted although a commit record
+	// existed at that time; 0 unless something is wrong.
+	CommittedRerun int `json:"committed_rerun"`
+}
+
+// Success is output/_SUCCESS.
+type Success struct {
+	Schema   string           `json:"schema"`
+	Job      string           `json:"job"`
+	App      App              `json:"app"`
+	NReduce  int              `json:"nreduce"`
+	Finished time.Time        `json:"finished"`
+	Seconds  float64          `json:"seconds"` // of the coordinator that finished the job
+	Map      Attempts         `json:"map"`
+	Reduce   Attempts         `json:"reduce"`
+	Input    Input            `json:"input"`
+	Emitted  int64            `json:"emitted"`
+	Shuffled Sum              `json:"shuffled"` // summed over commit records
+	Read     Sum              `json:"read"`     // summed over reduce records
+	Keys     int64            `json:"keys"`
+	Outputs  []Output         `json:"outputs"` // [r]
+	Counters map[string]int64 `json:"counters,omitempty"`
+	// Requests counts the S3 requests of the coordinator and of every
+	// worker that reported, by operation.
+	Requests map[string]int64 `json:"s3_requests,omitempty"`
+}
+
+// Coordinator is _coordinator.json: where the coordinator listens and what
+// opens its door. Whoever may read this object may join the job.
+type Coordinator struct {
+	Schema    string    `json:"schema"`
+	Version   string    `json:"version"`
+	Epoch     string    `json:"epoch"` // new for each start of a coordinator
+	Addresses []string  `json:"addresses"`
+	Insecure  bool      `json:"insecure,omitempty"` // no TLS
+	CertPEM   string    `json:"cert_pem,omitempty"`
+	Token     string    `json:"token,omitempty"`
+	App       string    `json:"app,omitempty"` // "" until known
+	Started   time.Time `json:"started"`
+	Renewed   time.Time `json:"renewed"`
+	LeaseMS   int64     `json:"lease_ms"`
+}
