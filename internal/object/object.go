@@ -1,0 +1,64 @@
+// Package object is the vocabulary that the store and those who use it
+// share, so that a role can declare the methods it needs without importing
+// the store: what an object is, how a write may be conditioned, and what may
+// go wrong beyond fs.ErrNotExist, fs.ErrExist and fs.ErrPermission.
+package object
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Info is what a listing or a head request tells of an object.
+type Info struct {
+	Key      string // the whole key in its bucket
+	Size     int64  // bytes
+	ETag     string // as S3 sends it, with its quotes; never taken for an MD5
+	Modified time.Time
+	Meta     map[string]string // user metadata, keys in lower case; nil in listings
+}
+
+// PutOptions condition and describe a write.
+type PutOptions struct {
+	// IfAbsent creates and never replaces (If-None-Match: *).
+	IfAbsent bool
+	// IfMatch replaces only that version.
+	IfMatch string
+	// Meta is the user metadata to store.
+	Meta map[string]string
+	// ContentType is application/octet-stream when empty.
+	ContentType string
+}
+
+// Upload is an unfinished multipart upload.
+type Upload struct {
+	Key, ID   string
+	Initiated time.Time
+}
+
+// Errors that a store's answers wrap, besides those of io/fs.
+var (
+	// ErrPrecondition: the object is not at the version that was asked for.
+	ErrPrecondition = errors.New("object changed")
+	// ErrThrottled: the store kept asking for fewer requests.
+	ErrThrottled = errors.New("store is throttling")
+	// ErrUnreachable: no connection to the store could be made.
+	ErrUnreachable = errors.New("store unreachable")
+	// ErrCredentials: there are no usable credentials, or they have expired.
+	ErrCredentials = errors.New("no usable credentials")
+)
+
+// Writer is an object being written as a stream. Exactly one of Commit and
+// Abort ends it.
+type Writer interface {
+	// Write takes the next bytes; a part may be sent in the background, so
+	// an error may belong to earlier bytes.
+	Write(p []byte) (int, error)
+	// Commit creates the object, atomically and under the conditions that
+	// it was opened with. After an error the object may or may not exist,
+	// unless the error wraps fs.ErrExist or ErrPrecondition.
+	Commit(ctx context.Context) (Info, error)
+	// Abort drops what was written.
+	Abort() error
+}
