@@ -1,0 +1,42 @@
+package s3local
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+)
+
+// credentials are the key pair of the only account of a server.
+type credentials struct {
+	AccessKey string
+	SecretKey string
+}
+
+// loadCredentials returns the given pair, or when it is empty that of the data
+// folder, which is made up and written on first use.
+func loadCredentials(dir, accessKey, secretKey string) (credentials, error) {
+	if accessKey != "" && secretKey != "" {
+		return credentials{accessKey, secretKey}, nil
+	}
+	if accessKey != "" || secretKey != "" {
+		return credentials{}, errors.New("choose credentials: access key and secret key go together")
+	}
+	name := filepath.Join(dir, credentialsFile)
+	var c credentials
+	err := readJSON(name, &c)
+	if errors.Is(err, fs.ErrNotExist) {
+		// The shape of AWS's own keys, 20 and 40 characters, with about 80
+		// and 200 random bits: some tools check the lengths.
+		c = credentials{"MRAWS" + rand.Text()[:15], (rand.Text() + rand.Text())[:40]}
+		return c, writeJSON(name, c)
+	}
+	if err != nil {
+		return credentials{}, err
+	}
+	if c.AccessKey == "" || c.SecretKey == "" {
+		return credentials{}, fmt.Errorf("read %s: a key is empty; remove the file to get a new pair", name)
+	}
+	return c, nil
+}

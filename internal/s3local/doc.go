@@ -1,0 +1,32 @@
+// Package s3local runs an S3 server inside this process, for work on one
+// machine without an object store: versitygw (github.com/versity/versitygw,
+// Apache-2.0) with its posix backend, behind a guard that mends what the
+// engine cannot live with (see guard.go).
+//
+// # Layout of a data folder
+//
+//	s3/               buckets as folders, objects as files; metadata lies in
+//	                  user extended attributes
+//	lock              held (flock) while a server runs on the folder
+//	credentials.json  the random key pair of the folder, mode 0600
+//	endpoint.json     where the running server answers, mode 0600
+//
+// # What it promises
+//
+// An object is there as a whole or not at all, also after kill -9 of the
+// server, and conditional writes have exactly one winner. Nothing is synced
+// to the disk: after a loss of power recent objects may be missing or empty.
+//
+// Keys are stored as paths. So a key with an empty, "." or ".." element is
+// refused, an element has at most 255 bytes, and the keys "a" and "a/b"
+// cannot both exist. An ETag is a checksum, but never an MD5.
+//
+// # Working directory
+//
+// The posix backend names every file relative to the working directory. So
+// while a server runs, the working directory of the process is the folder s3/
+// of its data folder: make every path absolute before Start, do not call
+// [os.Chdir] before [Server.Close] (which goes back to where the process was),
+// and run one server per process at a time. Start refuses a second one, and
+// the guard refuses every request while the working directory is another.
+package s3local

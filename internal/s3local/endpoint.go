@@ -1,0 +1,82 @@
+package s3local
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// Endpoint says where and how a running server is reached. It holds the
+// secret: the file that keeps it (endpoint.json in the data folder) has mode
+// 0600.
+type Endpoint struct {
+	URL       string // such as http://127.0.0.1:40123, without a slash at the end
+	AccessKey string
+	SecretKey string
+	Region    string
+	PID       int // process of the server
+}
+
+// findTimeout bounds how long Find waits for an answer of a server on the same
+// machine.
+const findTimeout = 5 * time.Second
+
+// Find returns the endpoint of the server that runs on a data folder, in any
+// process. A server that left its endpoint behind (kill -9) is told from a
+// living one by a request that only the server with the same secret answers,
+// so a stranger at the same port is not mistaken for it. The error wraps
+// [fs.ErrNotExist] when no server runs.
+func Find(ctx context.Context, dataDir string) (Endpoint, error) {
+	var e Endpoint
+	if err := readJSON(filepath.Join(dataDir, endpointFile), &e); err != nil {
+		return Endpoint{}, fmt.Errorf("find server of %s: %w", dataDir, err)
+	}
+	if err := e.probe(ctx); err != nil {
+		return Endpoint{}, fmt.Errorf("find server of %s: %w", dataDir, err)
+	}
+	return e, nil
+}
+
+// probe asks for a sign of life. The error wraps fs.ErrNotExist when nobody,
+// or somebody else, answers at the address.
+func (e Endpoint) probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, findTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL+alivePath(e.SecretKey), nil)
+	if err != nil {
+		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	// A transport of its own: no proxy, and no connection is left behind.
+	t := &http.Transport{DisableKeepAlives: true}
+	resp, err := t.RoundTrip(req)
+	if err != nil {
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+		}
+		return fmt.Errorf("ask server (process %d): %w", e.PID, err)
+	}
+	if err := resp.Body.Close(); err != nil {
+		return fmt.Errorf("ask server (process %d): %w", e.PID, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%w: another server answers at %s", fs.ErrNotExist, e.URL)
+	}
+	return nil
+}
+
+// alivePath is the path at which a server with this secret answers 200 without
+// a signature. The path shows who it is without showing the secret. It looks
+// like no bucket: "~" is not allowed in bucket names.
+func alivePath(secret string) string {
+	m := hmac.New(sha256.New, []byte(secret))
+	m.Write([]byte("alive"))
+	return "/~" + hex.EncodeToString(m.Sum(nil))
+}

@@ -1,0 +1,71 @@
+package s3local
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Names inside a data folder.
+const (
+	lockFile        = "lock"
+	credentialsFile = "credentials.json"
+	endpointFile    = "endpoint.json"
+	rootDir         = "s3"
+)
+
+// DefaultDataDir returns the data folder that is used when none is named:
+// $XDG_DATA_HOME/mraws, or ~/.local/share/mraws. It does not create it.
+func DefaultDataDir() (string, error) {
+	// The XDG base directory specification says that a relative path is
+	// invalid and must be ignored.
+	if d := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(d) {
+		return filepath.Join(d, "mraws"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find data folder: %w", err)
+	}
+	return filepath.Join(home, ".local", "share", "mraws"), nil
+}
+
+// writeJSON replaces the file name by v with mode 0600, at once: a reader sees
+// the old or the new content.
+func writeJSON(name string, v any) (err error) {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", name, err)
+	}
+	// CreateTemp makes files of mode 0600.
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("write %s: %w", name, err), os.Remove(f.Name()))
+		}
+	}()
+	if _, err = f.Write(append(data, '\n')); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+// readJSON fills v from the file name. The error of a file that is not there
+// wraps [fs.ErrNotExist].
+func readJSON(name string, v any) error {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return fmt.Errorf("decode %s: %w", name, err)
+	}
+	return nil
+}

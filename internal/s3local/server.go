@@ -1,0 +1,230 @@
+package s3local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"github.com/versity/versitygw/s3api"
+	"github.com/versity/versitygw/s3api/middlewares"
+)
+
+const (
+	defaultAddress = "127.0.0.1:0"
+	defaultRegion  = "us-east-1"
+
+	// maxRequests bounds connections and requests in flight; above it the
+	// server answers 503 SlowDown, which S3 clients retry.
+	maxRequests = 4096
+
+	// portTries is how often a free port is chosen anew when somebody else
+	// took the last one between choosing and listening.
+	portTries = 20
+)
+
+// Options of a server. The zero value of every field but DataDir is usable.
+type Options struct {
+	DataDir string // created (mode 0700) if missing
+	Address string // host:port; "" is 127.0.0.1:0, port 0 a free port
+
+	// AccessKey and SecretKey are the credentials that clients need. When
+	// both are "" a random pair is made up and kept in the data folder over
+	// restarts.
+	AccessKey string
+	SecretKey string
+
+	Region string // "" is us-east-1
+}
+
+// Server is a running S3 server. Its methods are safe for concurrent use.
+type Server struct {
+	dir      string
+	endpoint Endpoint
+	lock     *os.File
+	store    *store
+	api      *s3api.S3ApiServer
+	served   chan error // what serving returned; one value
+
+	closing sync.Once
+	closed  error
+}
+
+// Start runs a server on a data folder and returns when it answers. The
+// context bounds only the start: a server runs until [Server.Close]. It
+// changes the working directory of the process, see the package comment.
+//
+// The error wraps [ErrLocked] when another server runs on the folder.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	return start(ctx, o, allGuards)
+}
+
+func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
+	dir, err := filepath.Abs(o.DataDir)
+	if err != nil || o.DataDir == "" {
+		return nil, fmt.Errorf("start S3 server: data folder %q: %w", o.DataDir, errors.Join(err, fs.ErrInvalid))
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("start S3 server on %s: %w", dir, err)
+		}
+	}()
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, rootDir), 0o700); err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir}
+	if s.lock, err = lockDir(dir); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.release())
+		}
+	}()
+	// The lock is ours, so an endpoint that is still there is a dead one's.
+	if err := removeIfExists(filepath.Join(dir, endpointFile)); err != nil {
+		return nil, err
+	}
+	keys, err := loadCredentials(dir, o.AccessKey, o.SecretKey)
+	if err != nil {
+		return nil, err
+	}
+	if s.store, err = openStore(filepath.Join(dir, rootDir)); err != nil {
+		return nil, err
+	}
+	s.endpoint = Endpoint{AccessKey: keys.AccessKey, SecretKey: keys.SecretKey, Region: o.Region, PID: os.Getpid()}
+	if s.endpoint.Region == "" {
+		s.endpoint.Region = defaultRegion
+	}
+	if err := s.listen(ctx, o.Address, g); err != nil {
+		return nil, err
+	}
+	if err := writeJSON(filepath.Join(dir, endpointFile), s.endpoint); err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
+	return s, nil
+}
+
+// listen starts to serve. versitygw takes no listener and does not tell which
+// port it got, so for port 0 a free port is chosen here, and again if another
+// process takes it in between.
+func (s *Server) listen(ctx context.Context, address string, g guards) error {
+	if address == "" {
+		address = defaultAddress
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("listen on %q: %w", address, err)
+	}
+	if port != "0" {
+		return s.serve(address, g)
+	}
+	for range portTries {
+		var free string
+		if free, err = freePort(ctx, host); err != nil {
+			return err
+		}
+		err = s.serve(free, g)
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return err
+		}
+	}
+	return err
+}
+
+// serve starts versitygw at an address with a fixed port and returns when
+// connections are accepted.
+func (s *Server) serve(address string, g guards) error {
+	ready := make(chan struct{})
+	keys := middlewares.RootUserConfig{Access: s.endpoint.AccessKey, Secret: s.endpoint.SecretKey}
+	api, err := s3api.New(s.store.guarded(g), keys, s.endpoint.Region, newIAM(keys, g), nil, nil, nil, nil,
+		s3api.WithQuiet(),
+		s3api.WithKeepAlive(),
+		s3api.WithConcurrencyLimiter(maxRequests, maxRequests),
+		s3api.WithMpMaxParts(10000),
+		s3api.WithHealth(alivePath(keys.Secret)),
+		s3api.WithOnListen(func() { close(ready) }))
+	if err != nil {
+		return fmt.Errorf("set up server: %w", err)
+	}
+	s.api, s.served = api, make(chan error, 1)
+	go func() { s.served <- api.ServeMultiPort([]string{address}) }()
+	select {
+	case <-ready:
+		s.endpoint.URL = "http://" + dialable(address)
+		return nil
+	case err := <-s.served:
+		return fmt.Errorf("listen on %s: %w", address, err)
+	}
+}
+
+// Endpoint tells how to reach the server.
+func (s *Server) Endpoint() Endpoint { return s.endpoint }
+
+// Close stops the server: it takes no new connections, closes the idle ones,
+// waits at most ten seconds for requests in flight, and frees the data folder.
+// The process goes back to the working directory that it had before Start,
+// unless somebody changed it since. Further calls return what the first did.
+func (s *Server) Close() error {
+	s.closing.Do(func() {
+		err := removeIfExists(filepath.Join(s.dir, endpointFile))
+		if err = errors.Join(err, s.stop(), s.release()); err != nil {
+			s.closed = fmt.Errorf("close S3 server of %s: %w", s.dir, err)
+		}
+	})
+	return s.closed
+}
+
+// stop ends serving.
+func (s *Server) stop() error {
+	if err := s.api.ShutDown(); err != nil {
+		// Requests are still running, and serving returns after the last.
+		return fmt.Errorf("wait for requests: %w", err)
+	}
+	<-s.served // says that the listener was closed, which is our doing
+	return nil
+}
+
+// release frees the folder and the working directory.
+func (s *Server) release() error {
+	var err error
+	if s.store != nil {
+		err = s.store.close()
+	}
+	return errors.Join(err, s.lock.Close())
+}
+
+// freePort returns host with a port that was free a moment ago.
+func freePort(ctx context.Context, host string) (string, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return "", fmt.Errorf("choose a port: %w", err)
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return net.JoinHostPort(host, port), errors.Join(err, l.Close())
+}
+
+// dialable replaces a host that means every interface by the loopback.
+func dialable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return address
+}
+
+func removeIfExists(name string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
