@@ -5,6 +5,7 @@ package manifest
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -52,11 +53,14 @@ func (p Piece) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, "[%d,%d,%d]", p.Object, p.Offset, p.Length), nil
 }
 
-// UnmarshalJSON reads an array of three numbers.
+// UnmarshalJSON reads an array of exactly three numbers.
 func (p *Piece) UnmarshalJSON(b []byte) error {
-	var a [3]int64
+	var a []int64
 	if err := json.Unmarshal(b, &a); err != nil {
 		return fmt.Errorf("read piece: %w", err)
+	}
+	if len(a) != 3 {
+		return fmt.Errorf("read piece %s: want [object, offset, length]", b)
 	}
 	p.Object, p.Offset, p.Length = int(a[0]), a[1], a[2]
 	return nil
@@ -100,8 +104,8 @@ func (h Hex64) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%016x", 
 
 // UnmarshalText reads 16 hex digits.
 func (h *Hex64) UnmarshalText(b []byte) error {
-	var v uint64
-	if _, err := fmt.Sscanf(string(b), "%016x", &v); err != nil || len(b) != 16 {
+	v, err := strconv.ParseUint(string(b), 16, 64)
+	if err != nil || len(b) != 16 {
 		return fmt.Errorf("read %q as 16 hex digits", b)
 	}
 	*h = Hex64(v)

@@ -1,0 +1,207 @@
+package layout
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// allKeys builds one key with every method, a line each.
+func allKeys(l Layout) string {
+	side, ok := l.Side("mtiming/map-3.start")
+	if !ok {
+		side = "refused"
+	}
+	return strings.Join([]string{
+		"Prefix          " + l.Prefix(),
+		"InputDir        " + l.InputDir(),
+		"Input           " + l.Input("books/pg-grimm.txt"),
+		"IntermediateDir " + l.IntermediateDir(),
+		"Partition       " + l.Partition(12, 3),
+		"Job             " + l.Job(),
+		"Coordinator     " + l.Coordinator(),
+		"CommitDir       " + l.CommitDir(),
+		"MapCommit       " + l.MapCommit(12),
+		"MapAttempt      " + l.MapAttempt(12, "map-12.1", 3),
+		"ReduceAttempt   " + l.ReduceAttempt(3, "reduce-3.1"),
+		"PreflightDir    " + l.PreflightDir(),
+		"SideDir         " + l.SideDir(),
+		"Side            " + side,
+		"OutputDir       " + l.OutputDir(),
+		"Output          " + l.Output(3),
+		"Success         " + l.Success(),
+	}, "\n") + "\n"
+}
+
+// TestGolden lists every key: what stands in these files stands in users'
+// buckets, so a change of them is a change of the format.
+func TestGolden(t *testing.T) {
+	for name, prefix := range map[string]string{"root": "", "prefix": "/teams/a b/"} {
+		t.Run(name, func(t *testing.T) {
+			got := allKeys(New(prefix))
+			path := filepath.Join("testdata", name+".txt")
+			if *update {
+				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", path, diff)
+			}
+		})
+	}
+}
+
+func TestNew(t *testing.T) {
+	for prefix, want := range map[string]string{
+		"": "", "/": "", "//": "", "a": "a", "a/": "a", "/a/b/": "a/b", "a//b": "a//b",
+	} {
+		if got := New(prefix).Prefix(); got != want {
+			t.Errorf("New(%q).Prefix() = %q, want %q", prefix, got, want)
+		}
+		if New(prefix) != New(New(prefix).Prefix()) {
+			t.Errorf("New(%q) differs from New of its own prefix", prefix)
+		}
+	}
+	if New("") != (Layout{}) {
+		t.Error("the zero value is not the root")
+	}
+}
+
+func TestParse(t *testing.T) {
+	l := New("p")
+	index := func(f func(string) (int, bool)) func(string) (any, bool) {
+		return func(key string) (any, bool) { return f(key) }
+	}
+	commit, output := index(l.ParseMapCommit), index(l.ParseOutput)
+	input := func(key string) (any, bool) { return l.InputName(key) }
+	tests := []struct {
+		parse func(string) (any, bool)
+		key   string
+		want  any // nil is refused
+	}{
+		{commit, "p/intermediate/_commit/map-0", 0},
+		{commit, "p/intermediate/_commit/map-10", 10},
+		{commit, "p/intermediate/_commit/map-", nil},
+		{commit, "p/intermediate/_commit/map-01", nil},
+		{commit, "p/intermediate/_commit/map-+1", nil},
+		{commit, "p/intermediate/_commit/map--1", nil},
+		{commit, "p/intermediate/_commit/map-1 ", nil},
+		{commit, "p/intermediate/_commit/map-1/", nil},
+		{commit, "p/intermediate/_commit/map-0x1", nil},
+		{commit, "p/intermediate/_commit/map-99999999999999999999", nil},
+		{commit, "p/intermediate/_commit/reduce-1", nil},
+		{commit, "intermediate/_commit/map-1", nil},
+		{commit, "q/p/intermediate/_commit/map-1", nil},
+		{output, "p/output/mr-out-7", 7},
+		{output, "p/output/mr-out-7.tmp", nil},
+		{output, "p/output/_SUCCESS", nil},
+		{output, "output/mr-out-7", nil},
+		{input, "p/input/a", "a"},
+		{input, "p/input/a/b", "a/b"},
+		{input, "p/input//a", "/a"},
+		{input, "p/input/", nil},
+		{input, "p/input/a/", nil},
+		{input, "p/output/a", nil},
+		{input, "input/a", nil},
+	}
+	for _, tt := range tests {
+		got, ok := tt.parse(tt.key)
+		if ok != (tt.want != nil) || ok && got != tt.want {
+			t.Errorf("parse(%q) = %v, %v, want %v", tt.key, got, ok, tt.want)
+		}
+	}
+}
+
+func TestSide(t *testing.T) {
+	l := New("p")
+	for name, ok := range map[string]bool{
+		"a": true, "A-z_0.9": true, "a/b/c.d": true, "...": true, "..a": true, ".a": true,
+		"": false, ".": false, "..": false, "/": false, "/a": false, "a/": false, "a//b": false, "../a": false,
+		"a/../b": false, "a/./b": false, "./a": false, "a b": false, "ä": false, "a\x00": false, "a\\b": false,
+		"a\xff": false, "a:b": false,
+	} {
+		key, got := l.Side(name)
+		if got != ok || ok && key != l.SideDir()+name || !ok && key != "" {
+			t.Errorf("Side(%q) = %q, %v, want %v", name, key, got, ok)
+		}
+	}
+}
+
+// TestDistinct: no two things share a key, whatever their numbers.
+func TestDistinct(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := New(rapid.StringMatching(`[a-z/]{0,5}`).Draw(t, "prefix"))
+		num := rapid.IntRange(0, 120)
+		id := rapid.StringMatching(`[a-z0-9.-]{1,4}`)
+		build := func(what string) (string, []any) {
+			m, r := num.Draw(t, "m"), num.Draw(t, "r")
+			switch what {
+			case "partition":
+				return l.Partition(m, r), []any{what, m, r}
+			case "commit":
+				return l.MapCommit(m), []any{what, m}
+			case "map attempt":
+				a := id.Draw(t, "attempt")
+				return l.MapAttempt(m, a, r), []any{what, m, r, a}
+			case "reduce attempt":
+				a := id.Draw(t, "attempt")
+				return l.ReduceAttempt(r, a), []any{what, r, a}
+			}
+			return l.Output(r), []any{what, r}
+		}
+		kind := rapid.SampledFrom([]string{"partition", "commit", "map attempt", "reduce attempt", "output"})
+		k1, what1 := build(kind.Draw(t, "kind"))
+		k2, what2 := build(kind.Draw(t, "kind"))
+		if (k1 == k2) != cmp.Equal(what1, what2) {
+			t.Fatalf("%v has key %q, %v has key %q", what1, k1, what2, k2)
+		}
+	})
+}
+
+// FuzzRoundTrip: parse is the inverse of build in both directions.
+func FuzzRoundTrip(f *testing.F) {
+	f.Add("", "a.txt", 0)
+	f.Add("p/q", "output/mr-out-1", 1<<31)
+	f.Add("input", "input/", -1)
+	f.Fuzz(func(t *testing.T, prefix, name string, n int) {
+		l := New(prefix)
+		if n >= 0 {
+			if m, ok := l.ParseMapCommit(l.MapCommit(n)); !ok || m != n {
+				t.Errorf("ParseMapCommit(MapCommit(%d)) = %d, %v", n, m, ok)
+			}
+			if r, ok := l.ParseOutput(l.Output(n)); !ok || r != n {
+				t.Errorf("ParseOutput(Output(%d)) = %d, %v", n, r, ok)
+			}
+		}
+		if name != "" && !strings.HasSuffix(name, "/") {
+			if got, ok := l.InputName(l.Input(name)); !ok || got != name {
+				t.Errorf("InputName(Input(%q)) = %q, %v", name, got, ok)
+			}
+		}
+		// The other way, name being any key at all.
+		if got, ok := l.InputName(name); ok && l.Input(got) != name {
+			t.Errorf("InputName(%q) = %q", name, got)
+		}
+		if got, ok := l.ParseMapCommit(name); ok && l.MapCommit(got) != name {
+			t.Errorf("ParseMapCommit(%q) = %d", name, got)
+		}
+		if got, ok := l.ParseOutput(name); ok && l.Output(got) != name {
+			t.Errorf("ParseOutput(%q) = %d", name, got)
+		}
+		if key, ok := l.Side(name); ok && key != l.SideDir()+name {
+			t.Errorf("Side(%q) = %q", name, key)
+		}
+	})
+}

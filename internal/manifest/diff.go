@@ -1,0 +1,95 @@
+package manifest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Diff says in one line each how b differs from a in what decides the output
+// of a job: the app, its version and parameters, the reduce count and the
+// input. Lines read "what: old -> new". ID, Created, SplitSize and Tasks do
+// not decide the output and are ignored. No difference gives nil.
+func Diff(a, b *Job) []string {
+	var lines []string
+	change := func(what string, old, now any) {
+		if old != now {
+			lines = append(lines, fmt.Sprintf("%s: %v -> %v", what, old, now))
+		}
+	}
+	change("app", a.App.Name, b.App.Name)
+	change("app version", quote(a.App.Version), quote(b.App.Version))
+	names := maps.Clone(a.App.Params)
+	if names == nil {
+		names = map[string]string{}
+	}
+	maps.Copy(names, b.App.Params)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		change("app parameter "+name, param(a, name), param(b, name))
+	}
+	change("nreduce", a.NReduce, b.NReduce)
+	return append(lines, diffObjects(a.Objects, b.Objects)...)
+}
+
+// quote makes an empty or odd value visible.
+func quote(s string) string { return fmt.Sprintf("%q", s) }
+
+// param returns what job j says of a parameter.
+func param(j *Job, name string) string {
+	v, ok := j.App.Params[name]
+	if !ok {
+		return "not set"
+	}
+	return quote(v)
+}
+
+// diffObjects compares inputs by name; an object whose size or ETag is
+// another has changed.
+func diffObjects(a, b []Object) []string {
+	old := make(map[string]Object, len(a))
+	for _, o := range a {
+		old[o.Name] = o
+	}
+	var added, changed, removed []string
+	for _, o := range b {
+		was, ok := old[o.Name]
+		switch {
+		case !ok:
+			added = append(added, o.Name)
+		case was != o:
+			changed = append(changed, o.Name)
+		}
+		delete(old, o.Name)
+	}
+	removed = slices.Collect(maps.Keys(old))
+
+	var lines []string
+	for _, d := range []struct {
+		verb  string
+		names []string
+	}{{"added", added}, {"removed", removed}, {"changed", changed}} {
+		if len(d.names) > 0 {
+			slices.Sort(d.names)
+			lines = append(lines, "input "+d.verb+": "+list(d.names))
+		}
+	}
+	return lines
+}
+
+// maxNamed bounds how many objects a line names.
+const maxNamed = 5
+
+// list names the first few names and counts the rest.
+func list(names []string) string {
+	shown := names[:min(len(names), maxNamed)]
+	quoted := make([]string, len(shown))
+	for i, n := range shown {
+		quoted[i] = quote(n)
+	}
+	s := strings.Join(quoted, ", ")
+	if more := len(names) - len(shown); more > 0 {
+		s += fmt.Sprintf(" and %d more", more)
+	}
+	return s
+}

@@ -1,0 +1,55 @@
+package manifest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestDiff(t *testing.T) {
+	many := func(j *Job, n int) {
+		for i := range n {
+			j.Objects = append(j.Objects, Object{fmt.Sprintf("x%02d", i), "e", 1})
+		}
+	}
+	tests := []struct {
+		name   string
+		change func(a, b *Job)
+		want   []string
+	}{
+		{"same", func(a, b *Job) {}, nil},
+		{"ignored", func(a, b *Job) {
+			b.ID, b.Created, b.SplitSize, b.Tasks = "other", b.Created.Add(time.Hour), 1, nil
+		}, nil},
+		{"nil and empty params", func(a, b *Job) { a.App.Params, b.App.Params = nil, map[string]string{} }, nil},
+		{"app", func(a, b *Job) { b.App = App{Name: "wc", Params: map[string]string{"z": "1"}} }, []string{
+			"app: grep -> wc",
+			`app version: "1" -> ""`,
+			`app parameter pattern: "<b>&" -> not set`,
+			`app parameter z: not set -> "1"`,
+		}},
+		{"param", func(a, b *Job) { b.App.Params = map[string]string{"pattern": ""} }, []string{
+			`app parameter pattern: "<b>&" -> ""`,
+		}},
+		{"nreduce", func(a, b *Job) { b.NReduce = 10 }, []string{"nreduce: 2 -> 10"}},
+		{"objects", func(a, b *Job) {
+			b.Objects = []Object{{"b.txt", `"other"`, 90 << 20}, {"c\n.txt", "e", 1}}
+		}, []string{`input added: "c\n.txt"`, `input removed: "a.txt"`, `input changed: "b.txt"`}},
+		{"size alone", func(a, b *Job) { b.Objects[0].Size++ }, []string{`input changed: "a.txt"`}},
+		{"five", func(a, b *Job) { many(b, 5) }, []string{`input added: "x00", "x01", "x02", "x03", "x04"`}},
+		{"many", func(a, b *Job) { many(a, 1007) }, []string{
+			`input removed: "x00", "x01", "x02", "x03", "x04" and 1002 more`,
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a, b := samples()["job"].(*Job), samples()["job"].(*Job)
+			tt.change(a, b)
+			if diff := cmp.Diff(tt.want, Diff(a, b)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}

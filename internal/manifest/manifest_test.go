@@ -1,0 +1,207 @@
+package manifest
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+var (
+	started  = time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC)
+	countApp = App{Name: "grep", Version: "1", Params: map[string]string{"pattern": "<b>&"}}
+)
+
+const zeroHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// samples holds one of each control object, every field set.
+func samples() map[string]any {
+	sum := Sum{Records: 3, Hash: 0x00ab54a98ceb1f0a, Bytes: 21}
+	out := Output{Key: "p/output/mr-out-0", Size: 42, Lines: 4, Hash: zeroHash}
+	return map[string]any{
+		"job": &Job{
+			Schema: JobSchema, ID: "grep-01kjm5", Created: started, App: countApp, NReduce: 2, SplitSize: 64 << 20,
+			Objects: []Object{{"a.txt", `"e1"`, 100}, {"b.txt", `"e2-3"`, 90 << 20}},
+			Tasks:   [][]Piece{{{0, 0, 100}, {1, 0, 64 << 20}}, {{1, 64 << 20, 26 << 20}}},
+		},
+		"map": &Map{
+			Schema: MapSchema, Job: "grep-01kjm5", Task: 1, Attempt: "map-1.2", Worker: "w3", Started: started,
+			Seconds: 1.25, Input: Input{Records: 10, Bytes: 1000}, Emitted: 12,
+			Parts:    []Part{{Key: "p/intermediate/mr-1-0", ETag: `"x"`, Size: 333, Hash: zeroHash, Sum: sum}},
+			Counters: map[string]int64{"matches": 12},
+		},
+		"reduce": &Reduce{
+			Schema: ReduceSchema, Job: "grep-01kjm5", Task: 0, Attempt: "reduce-0.1", Worker: "w3", Started: started,
+			Seconds: 0.5, Read: sum, Keys: 2, Output: out, Counters: map[string]int64{"keys": 2},
+		},
+		"success": &Success{
+			Schema: SuccessSchema, Job: "grep-01kjm5", App: countApp, NReduce: 2, Finished: started, Seconds: 12,
+			Map:    Attempts{Tasks: 2, Reused: 1, Granted: 3, Failed: 1, Lost: 1, Superseded: 1},
+			Reduce: Attempts{Tasks: 2, Granted: 2}, Input: Input{Records: 10, Bytes: 1000}, Emitted: 12,
+			Shuffled: sum, Read: sum, Keys: 2, Outputs: []Output{out},
+			Counters: map[string]int64{"matches": 12}, Requests: map[string]int64{"PutObject": 9},
+		},
+		"coordinator": &Coordinator{
+			Schema: CoordinatorSchema, Version: "0.1.0", Epoch: "01kjm5", Addresses: []string{"10.0.0.7:1234"},
+			CertPEM: "-----BEGIN CERTIFICATE-----\n", Token: "secret", App: "grep",
+			Started: started, Renewed: started.Add(time.Minute), LeaseMS: 10000,
+		},
+	}
+}
+
+// decode reads data as a fresh value of the type of like.
+func decode(data []byte, like any) (any, error) {
+	switch like.(type) {
+	case *Job:
+		return Decode[Job](data, JobSchema)
+	case *Map:
+		return Decode[Map](data, MapSchema)
+	case *Reduce:
+		return Decode[Reduce](data, ReduceSchema)
+	case *Success:
+		return Decode[Success](data, SuccessSchema)
+	}
+	return Decode[Coordinator](data, CoordinatorSchema)
+}
+
+func TestGolden(t *testing.T) {
+	for name, v := range samples() {
+		t.Run(name, func(t *testing.T) {
+			got, err := Encode(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join("testdata", name+".json")
+			if *update {
+				if err := os.WriteFile(path, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(got)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", path, diff)
+			}
+			back, err := decode(want, v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(v, back); diff != "" {
+				t.Errorf("decode(encode(v)) (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestDecodeSchema(t *testing.T) {
+	tests := []struct {
+		name, data string
+		want       string // of the error; "" is success
+		typed      bool
+	}{
+		{"right", `{"schema":"mraws/job/v1","id":"x"}`, "", false},
+		{"unknown fields", `{"schema":"mraws/job/v1","id":"x","colour":{"a":[1]},"app":{"nick":1}}`, "", false},
+		{"none", `{}`, `no schema, want "mraws/job/v1"`, true},
+		{"other kind", `{"schema":"mraws/map/v1"}`, `schema "mraws/map/v1", want "mraws/job/v1"`, true},
+		{"other version", `{"schema":"mraws/job/v2"}`, `schema "mraws/job/v2" is of another version of mraws, this one reads "mraws/job/v1"`, true},
+		{"newer with other types", `{"schema":"mraws/job/v10","id":7}`, "another version", true},
+		{"foreign", `{"schema":"x"}`, `schema "x", want`, true},
+		{"cut short", `{"schema":"mraws/job/v1"`, "decode mraws/job/v1: unexpected end", false},
+		{"two values", `{"schema":"mraws/job/v1"}{}`, "decode mraws/job/v1: invalid character", false},
+		{"wrong type", `{"schema":"mraws/job/v1","nreduce":"2"}`, "decode mraws/job/v1: json: cannot unmarshal", false},
+		{"array", `[]`, "cannot unmarshal array", false},
+		{"empty", ``, "unexpected end", false},
+		{"piece of two", `{"schema":"mraws/job/v1","tasks":[[[0,1]]]}`, "want [object, offset, length]", false},
+		{"piece of four", `{"schema":"mraws/job/v1","tasks":[[[0,1,2,3]]]}`, "want [object, offset, length]", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			j, err := Decode[Job]([]byte(tt.data), JobSchema)
+			if tt.want == "" {
+				if err != nil || j.ID != "x" {
+					t.Fatalf("got %+v, %v", j, err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.want) || j != nil {
+				t.Fatalf("got %v, %v, want error %q", j, err, tt.want)
+			}
+			var s *SchemaError
+			if errors.As(err, &s) != tt.typed {
+				t.Errorf("errors.As(%T, SchemaError) = %v", err, !tt.typed)
+			}
+		})
+	}
+}
+
+func TestEncodeRefuses(t *testing.T) {
+	if _, err := Encode(func() {}); err == nil {
+		t.Error("a function was encoded")
+	}
+}
+
+func TestHex64(t *testing.T) {
+	for _, h := range []Hex64{0, 1, 0xfedcba9876543210, 1<<64 - 1} {
+		text, err := h.MarshalText()
+		var back Hex64
+		if err != nil || len(text) != 16 || back.UnmarshalText(text) != nil || back != h {
+			t.Errorf("%d became %q and %d, %v", uint64(h), text, uint64(back), err)
+		}
+	}
+	for _, bad := range []string{"", "0", "0x00000000000000", "+000000000000000", "000000000000000g",
+		"00000000000000000", " 00000000000000 ", "0000_0000_0000_0"} {
+		if err := new(Hex64).UnmarshalText([]byte(bad)); err == nil {
+			t.Errorf("%q was read", bad)
+		}
+	}
+}
+
+func TestSumAdd(t *testing.T) {
+	s := Sum{Records: 1, Hash: 1<<64 - 1, Bytes: 2}
+	s.Add(Sum{Records: 2, Hash: 2, Bytes: 3})
+	if want := (Sum{Records: 3, Hash: 1, Bytes: 5}); s != want {
+		t.Errorf("got %+v, want %+v", s, want)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, v := range samples() {
+		data, err := Encode(v)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, v := range samples() {
+			got, err := decode(data, v)
+			if err != nil {
+				continue
+			}
+			if j, ok := got.(*Job); ok {
+				_ = j.Validate() // must not panic
+			}
+			again, err := Encode(got)
+			if err != nil {
+				t.Fatalf("what was decoded cannot be encoded: %v", err)
+			}
+			back, err := decode(again, v)
+			if err != nil {
+				t.Fatalf("what was encoded cannot be decoded: %v", err)
+			}
+			third, err := Encode(back)
+			if err != nil || string(again) != string(third) {
+				t.Fatalf("encoding is not stable, %v:\n%s%s", err, again, third)
+			}
+		}
+	})
+}

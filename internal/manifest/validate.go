@@ -1,0 +1,78 @@
+package manifest
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Validate reports whether the job can be run as it is written: schema and
+// counts are right, the objects are pinned and in strict byte order of name,
+// and the tasks, read in order, cover the whole input exactly once in input
+// order. An empty object is covered by one piece of length 0 or by none.
+func (j *Job) Validate() error {
+	if j.Schema != JobSchema {
+		return &SchemaError{Got: j.Schema, Want: JobSchema}
+	}
+	switch {
+	case j.ID == "":
+		return errors.New("job without an id")
+	case j.App.Name == "":
+		return errors.New("job without an app")
+	case j.NReduce < 1:
+		return fmt.Errorf("nreduce is %d, want at least 1", j.NReduce)
+	case j.SplitSize < 0:
+		return fmt.Errorf("split size is %d", j.SplitSize)
+	}
+	for i, o := range j.Objects {
+		switch {
+		case o.Name == "":
+			return fmt.Errorf("input object %d has no name", i)
+		case i > 0 && o.Name <= j.Objects[i-1].Name:
+			return fmt.Errorf("input object %q does not follow %q in byte order", o.Name, j.Objects[i-1].Name)
+		case o.ETag == "":
+			return fmt.Errorf("input object %q has no etag", o.Name)
+		case o.Size < 0:
+			return fmt.Errorf("input object %q has size %d", o.Name, o.Size)
+		}
+	}
+	return j.validateTasks()
+}
+
+// validateTasks walks all pieces with a cursor on the next byte of input
+// that is not covered yet.
+func (j *Job) validateTasks() error {
+	object, offset := 0, int64(0)
+	empty := false // the object at the cursor is empty and has its piece
+	for t, pieces := range j.Tasks {
+		if len(pieces) == 0 {
+			return fmt.Errorf("map task %d has no piece", t)
+		}
+		for _, p := range pieces {
+			if p.Object < 0 || p.Object >= len(j.Objects) {
+				return fmt.Errorf("map task %d names input object %d of %d", t, p.Object, len(j.Objects))
+			}
+			o := j.Objects[p.Object]
+			if p.Offset < 0 || p.Length < 0 || p.Offset > o.Size || p.Length > o.Size-p.Offset {
+				return fmt.Errorf("map task %d has piece %v outside input object %q of %d bytes", t, p, o.Name, o.Size)
+			}
+			if p.Length == 0 && o.Size > 0 {
+				return fmt.Errorf("map task %d has an empty piece %v of input object %q", t, p, o.Name)
+			}
+			for object < p.Object && offset == j.Objects[object].Size {
+				object, offset, empty = object+1, 0, false
+			}
+			if p.Object != object || p.Offset != offset || empty {
+				return fmt.Errorf("map task %d has piece %v of input object %q where input order wants byte %d of object %d",
+					t, p, o.Name, offset, object)
+			}
+			offset += p.Length
+			empty = o.Size == 0
+		}
+	}
+	for ; object < len(j.Objects); object, offset = object+1, 0 {
+		if o := j.Objects[object]; offset != o.Size {
+			return fmt.Errorf("no map task reads input object %q from byte %d on", o.Name, offset)
+		}
+	}
+	return nil
+}

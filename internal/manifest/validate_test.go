@@ -1,0 +1,130 @@
+package manifest
+
+import (
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestValidate(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Job)
+		want   string // of the error; "" is valid
+	}{
+		{"sample", func(*Job) {}, ""},
+		{"schema", func(j *Job) { j.Schema = "mraws/job/v2" }, "another version"},
+		{"id", func(j *Job) { j.ID = "" }, "without an id"},
+		{"app", func(j *Job) { j.App.Name = "" }, "without an app"},
+		{"nreduce", func(j *Job) { j.NReduce = 0 }, "nreduce is 0"},
+		{"split size", func(j *Job) { j.SplitSize = -1 }, "split size is -1"},
+		{"no name", func(j *Job) { j.Objects[0].Name = "" }, "object 0 has no name"},
+		{"order", func(j *Job) { j.Objects[1].Name = "a" }, `"a" does not follow "a.txt"`},
+		{"twice", func(j *Job) { j.Objects[1].Name = "a.txt" }, "does not follow"},
+		{"etag", func(j *Job) { j.Objects[1].ETag = "" }, `"b.txt" has no etag`},
+		{"size", func(j *Job) { j.Objects[0].Size = -1 }, `"a.txt" has size -1`},
+		{"no input, no task", func(j *Job) { j.Objects, j.Tasks = nil, nil }, ""},
+		{"no task", func(j *Job) { j.Tasks = nil }, `no map task reads input object "a.txt" from byte 0`},
+		{"empty task", func(j *Job) { j.Tasks = append(j.Tasks, nil) }, "map task 2 has no piece"},
+		{"last byte", func(j *Job) { j.Tasks[1][0].Length-- }, `no map task reads input object "b.txt"`},
+		{"gap", func(j *Job) { j.Tasks[1][0].Offset++; j.Tasks[1][0].Length-- }, "input order wants byte"},
+		{"overlap", func(j *Job) { j.Tasks[1][0].Offset--; j.Tasks[1][0].Length++ }, "input order wants byte"},
+		{"tasks swapped", func(j *Job) { j.Tasks[0], j.Tasks[1] = j.Tasks[1], j.Tasks[0] }, "input order wants byte 0 of object 0"},
+		{"outside", func(j *Job) { j.Tasks[1][0].Length++ }, "outside input object"},
+		{"overflow", func(j *Job) { j.Tasks[1][0].Length = 1<<63 - 1 }, "outside input object"},
+		{"negative", func(j *Job) { j.Tasks[0][0].Offset = -1 }, "outside input object"},
+		{"object -1", func(j *Job) { j.Tasks[0][0].Object = -1 }, "names input object -1 of 2"},
+		{"object 2", func(j *Job) { j.Tasks[0][0].Object = 2 }, "names input object 2 of 2"},
+		{"piece of nothing", func(j *Job) { j.Tasks[0][0].Length = 0 }, "empty piece"},
+		{"again", func(j *Job) { j.Tasks = append(j.Tasks, j.Tasks[1]) }, "input order wants"},
+		{"empty object without piece", func(j *Job) { j.Objects = append(j.Objects, Object{"c", "e", 0}) }, ""},
+		{"empty object with piece", func(j *Job) {
+			j.Objects = append(j.Objects, Object{"c", "e", 0}, Object{"d", "e", 0}, Object{"e", "e", 1})
+			j.Tasks = append(j.Tasks, []Piece{{3, 0, 0}, {4, 0, 1}})
+		}, ""},
+		{"empty object twice", func(j *Job) {
+			j.Objects = append(j.Objects, Object{"c", "e", 0})
+			j.Tasks = append(j.Tasks, []Piece{{2, 0, 0}}, []Piece{{2, 0, 0}})
+		}, "input order wants"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			j := samples()["job"].(*Job)
+			tt.change(j)
+			err := j.Validate()
+			switch {
+			case tt.want == "" && err != nil:
+				t.Error(err)
+			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// drawJob draws a valid job: sizes, cut into pieces, packed into tasks.
+func drawJob(t *rapid.T) *Job {
+	j := samples()["job"].(*Job)
+	j.Objects, j.Tasks = nil, nil
+	var pieces []Piece
+	for i, size := range rapid.SliceOfN(rapid.Int64Range(0, 20), 0, 8).Draw(t, "sizes") {
+		j.Objects = append(j.Objects, Object{Name: string(rune('a' + i)), ETag: "e", Size: size})
+		for off := int64(0); off < size; {
+			n := rapid.Int64Range(1, size-off).Draw(t, "length")
+			pieces = append(pieces, Piece{i, off, n})
+			off += n
+		}
+		if size == 0 && rapid.Bool().Draw(t, "piece of empty") {
+			pieces = append(pieces, Piece{i, 0, 0})
+		}
+	}
+	for len(pieces) > 0 {
+		n := rapid.IntRange(1, len(pieces)).Draw(t, "pack")
+		j.Tasks = append(j.Tasks, pieces[:n:n])
+		pieces = pieces[n:]
+	}
+	return j
+}
+
+// TestValidateProperty: a valid plan passes, and any plan in which one piece
+// was dropped, repeated or changed does not.
+func TestValidateProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		j := drawJob(t)
+		if err := j.Validate(); err != nil {
+			t.Fatalf("valid job refused: %v", err)
+		}
+		if len(j.Tasks) == 0 {
+			return
+		}
+		i := rapid.IntRange(0, len(j.Tasks)-1).Draw(t, "task")
+		k := rapid.IntRange(0, len(j.Tasks[i])-1).Draw(t, "piece")
+		p := j.Tasks[i][k]
+		by := rapid.Int64Range(1, 3).Draw(t, "by")
+		what := rapid.SampledFrom([]string{"drop", "repeat", "later", "longer", "shorter", "other"}).Draw(t, "what")
+		switch what {
+		case "drop":
+			if p.Length == 0 {
+				return // an empty object needs no piece
+			}
+			j.Tasks = append(j.Tasks[:i], j.Tasks[i+1:]...)
+		case "repeat":
+			j.Tasks[i] = append(j.Tasks[i], p)
+		case "later":
+			j.Tasks[i][k].Offset += by
+		case "longer":
+			j.Tasks[i][k].Length += by
+		case "shorter":
+			j.Tasks[i][k].Length -= by
+		case "other":
+			j.Tasks[i][k].Object = (p.Object + 1) % (len(j.Objects) + 1)
+			if o := j.Tasks[i][k].Object; o < len(j.Objects) && j.Objects[o].Size == 0 && p.Length == 0 {
+				return // the neighbour is empty too
+			}
+		}
+		if err := j.Validate(); err == nil {
+			t.Fatalf("%s of task %d piece %d went unnoticed", what, i, k)
+		}
+	})
+}
