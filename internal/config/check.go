@@ -1,0 +1,225 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// minLease keeps a lease long enough for heartbeats to fit in.
+const minLease = 100 * time.Millisecond
+
+// Problem is a value that is not allowed.
+type Problem struct {
+	Key, Value string
+	Origin     Origin
+	Want       error
+}
+
+// Error names key, value, origin and what is allowed.
+func (p *Problem) Error() string {
+	return fmt.Sprintf("%s = %q (%s): %v", p.Key, p.Value, p.Origin, p.Want)
+}
+
+// Unwrap returns Want.
+func (p *Problem) Unwrap() error { return p.Want }
+
+// canon brings a value into its one form or says what is wanted instead.
+func (k Key) canon(s string) (string, error) {
+	if k.Choices == nil {
+		return k.check(s)
+	}
+	if !slices.Contains(k.Choices, s) {
+		return "", fmt.Errorf("want one of %s", strings.Join(k.Choices, ", "))
+	}
+	return s, nil
+}
+
+func text(s string) (string, error) {
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return "", errors.New("want text without control characters")
+	}
+	return s, nil
+}
+
+// path leaves relative paths to the loader, which knows what they are
+// relative to, but resolves "~/", which no shell does in files and variables.
+func path(s string) (string, error) {
+	rest, ok := strings.CutPrefix(s, "~")
+	if !ok || (rest != "" && rest[0] != filepath.Separator) {
+		return text(s)
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find the home folder for ~: %w", err)
+	}
+	return text(filepath.Join(home, rest))
+}
+
+var bucketForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+
+// bucket follows the naming rules of general purpose buckets
+// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html).
+func bucket(s string) (string, error) {
+	if !bucketForm.MatchString(s) || strings.Contains(s, "..") {
+		return "", errors.New("want the name of a bucket: 3 to 63 of a-z, 0-9, '-' and '.', without s3://")
+	}
+	return s, nil
+}
+
+// prefix drops slashes at the ends. Inside, only clean paths: the embedded
+// server keeps objects in folders, where "a//b" and "a/../b" have no place.
+func prefix(s string) (string, error) {
+	s = strings.Trim(s, "/")
+	if s == "" {
+		return "", nil
+	}
+	for part := range strings.SplitSeq(s, "/") {
+		if part == "" || part == "." || part == ".." || len(part) > 255 {
+			return "", errors.New(`want a path without empty parts, "." and "..", each part at most 255 bytes`)
+		}
+	}
+	if len(s) > 512 {
+		return "", errors.New("want at most 512 bytes")
+	}
+	return text(s)
+}
+
+var regionForm = regexp.MustCompile(`^[a-z0-9-]{0,64}$`)
+
+func region(s string) (string, error) {
+	if !regionForm.MatchString(s) {
+		return "", errors.New("want the name of a region, such as eu-west-1")
+	}
+	return s, nil
+}
+
+func endpoint(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" ||
+		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", errors.New("want http://host:port or https://host:port, without credentials")
+	}
+	return strings.TrimSuffix(s, "/"), nil
+}
+
+func boolean(s string) (string, error) {
+	switch strings.ToLower(s) {
+	case "true", "1", "yes", "on":
+		return "true", nil
+	case "false", "0", "no", "off":
+		return "false", nil
+	}
+	return "", errors.New("want true or false")
+}
+
+func number(low, high int) func(string) (string, error) {
+	return func(s string) (string, error) {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < low || n > high {
+			return "", fmt.Errorf("want a whole number from %d to %d", low, high)
+		}
+		return strconv.Itoa(n), nil
+	}
+}
+
+func size(low Size) func(string) (string, error) {
+	return func(s string) (string, error) {
+		n, err := ParseSize(s)
+		if err != nil {
+			return "", err
+		}
+		if n < low {
+			return "", fmt.Errorf("want at least %v", low)
+		}
+		return n.String(), nil
+	}
+}
+
+// memory is refused below what buffers of one map and one reduce need.
+func memory(s string) (string, error) {
+	if s == "auto" {
+		return s, nil
+	}
+	s, err := size(32 << 20)(s)
+	if err != nil {
+		return "", fmt.Errorf("%w, or auto", err)
+	}
+	return s, nil
+}
+
+func duration(low time.Duration) func(string) (string, error) {
+	return func(s string) (string, error) {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			return "", errors.New("want a duration with a unit, such as 500ms, 10s or 2m")
+		}
+		if d < low {
+			return "", fmt.Errorf("want at least %v", low)
+		}
+		return d.String(), nil
+	}
+}
+
+func hostPort(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	h, p, err := net.SplitHostPort(s)
+	if err == nil && h != "" {
+		if _, err = number(1, 65535)(p); err == nil {
+			return s, nil
+		}
+	}
+	return "", errors.New("want host:port, such as 10.0.0.7:1234 or [::1]:1234")
+}
+
+func host(s string) (string, error) {
+	if strings.ContainsAny(s, "/ \t[]@") || (strings.Contains(s, ":") && net.ParseIP(s) == nil) {
+		return "", errors.New("want a host name or an IP address; the port has a key of its own")
+	}
+	return s, nil
+}
+
+func advertise(s string) (string, error) {
+	if _, err := host(s); err == nil {
+		return s, nil
+	}
+	if _, err := hostPort(s); err != nil {
+		return "", errors.New("want host or host:port")
+	}
+	return s, nil
+}
+
+// together checks what no single key can tell.
+func (l *Loaded) together() error {
+	var errs []error
+	problem := func(key, want string) {
+		for _, e := range l.entries {
+			if e.Key == key {
+				errs = append(errs, &Problem{key, e.Value, e.Origin, errors.New(want)})
+			}
+		}
+	}
+	switch {
+	case l.TLSCert != "" && l.TLSKey == "":
+		problem("tls-cert", "want tls-key with it")
+	case l.TLSKey != "" && l.TLSCert == "":
+		problem("tls-key", "want tls-cert with it")
+	}
+	if l.Insecure && (l.TLSCA != "" || l.TLSCert != "" || l.TokenFile != "") {
+		problem("insecure", "want it alone: tls-ca, tls-cert, tls-key and token-file would have no effect")
+	}
+	return errors.Join(errs...)
+}

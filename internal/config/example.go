@@ -1,0 +1,48 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Example returns a file with every key commented out at its default.
+func Example() string {
+	var b strings.Builder
+	b.WriteString("# Configuration of mraws. For each key the first of these counts: its flag, its\n" +
+		"# environment variable, this file, its default. Relative paths are relative to\n" +
+		"# this file. Sizes need a unit: 64MiB is 64 x 1,048,576 bytes, 64MB is\n" +
+		"# 64,000,000. S3 credentials do not belong here: they come from the AWS\n" +
+		"# environment, profile or instance role.\n")
+	var group Group
+	for _, k := range Keys() {
+		if k.Group != group {
+			group = k.Group
+			fmt.Fprintf(&b, "\n# --- %s ---\n", group)
+		}
+		help := k.Help
+		if k.Choices != nil {
+			help += " (" + strings.Join(k.Choices, ", ") + ")"
+		}
+		fmt.Fprintf(&b, "\n# %s; --%s, %s\n#%s: %s\n", help, k.Name, k.Env(), k.Name, k.YAML(k.Default))
+	}
+	return b.String()
+}
+
+// YAML returns the loaded configuration as a file that loads to the same.
+func (l *Loaded) YAML() string {
+	var b strings.Builder
+	for i, k := range Keys() {
+		fmt.Fprintf(&b, "%s: %s\n", k.Name, k.YAML(l.entries[i].Value))
+	}
+	return b.String()
+}
+
+// YAML writes a value of the key as it stands in a file.
+func (k Key) YAML(value string) string {
+	if k.Type == "switch" || k.Type == "n" || k.Choices != nil ||
+		(value != "" && (k.Type == "size" || k.Type == "duration")) {
+		return value
+	}
+	return strconv.Quote(value)
+}

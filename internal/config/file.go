@@ -1,0 +1,124 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/viper"
+)
+
+// FileError is a configuration file that cannot be used.
+type FileError struct {
+	File string
+	Err  error
+}
+
+// Error names the file.
+func (e *FileError) Error() string { return fmt.Sprintf("read configuration %s: %v", e.File, e.Err) }
+
+// Unwrap returns the cause.
+func (e *FileError) Unwrap() error { return e.Err }
+
+// readFile reads a file into a viper of its own, which therefore tells what
+// the file says from what the other layers say. No file is an empty file.
+func readFile(file string) (*viper.Viper, error) {
+	v := viper.New()
+	if file == "" {
+		return v, nil
+	}
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return nil, &FileError{file, errors.New("is a folder")}
+	}
+	v.SetConfigFile(file)
+	v.SetConfigType("yaml") // of which JSON is a part
+	if err := v.ReadInConfig(); err != nil {
+		var parse viper.ConfigParseError
+		if errors.As(err, &parse) {
+			err = parse.Unwrap()
+		}
+		return nil, &FileError{file, err}
+	}
+	names := keyNames()
+	var errs []error
+	for _, key := range v.AllKeys() {
+		if slices.Contains(names, key) {
+			continue
+		}
+		err := fmt.Errorf("unknown key %q", key)
+		if near := Nearest(key, names); near != "" {
+			err = fmt.Errorf("unknown key %q, did you mean %q?", key, near)
+		}
+		errs = append(errs, &FileError{file, err})
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return v, errors.Join(errs...)
+}
+
+// StrayEnv returns a line for each MRAWS_* variable that means nothing, and
+// what it may have been meant to be. Such variables are no errors: others
+// may have uses of their own for them.
+func StrayEnv(environ []string) []string {
+	known := []string{FileEnv}
+	for _, k := range Keys() {
+		known = append(known, k.Env())
+	}
+	var stray []string
+	for _, kv := range environ {
+		name, _, _ := strings.Cut(kv, "=")
+		if !strings.HasPrefix(name, "MRAWS_") || slices.Contains(known, name) {
+			continue
+		}
+		line := "environment variable " + name + " has no meaning"
+		if near := Nearest(name, known); near != "" {
+			line += ", did you mean " + near + "?"
+		}
+		stray = append(stray, line)
+	}
+	slices.Sort(stray)
+	return stray
+}
+
+func keyNames() []string {
+	var names []string
+	for _, k := range Keys() {
+		names = append(names, k.Name)
+	}
+	return names
+}
+
+// Nearest returns the one of names with the fewest edits to get to it from
+// s, or "" if none is near enough to be what somebody meant.
+func Nearest(s string, names []string) string {
+	simple := strings.NewReplacer("-", "", "_", "", ".", "").Replace
+	best, nearest := 1+len(s)/4, ""
+	for _, n := range names {
+		if d := edits(simple(strings.ToLower(s)), simple(strings.ToLower(n))); d <= best {
+			best, nearest = d-1, n
+		}
+	}
+	return nearest
+}
+
+// edits is the Levenshtein distance, by the usual row by row table.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

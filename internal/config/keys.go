@@ -1,0 +1,101 @@
+package config
+
+import "strings"
+
+// Group says which commands have a key's flag; every command has those of
+// Common.
+type Group string
+
+// The groups, in the order in which they are shown.
+const (
+	Common Group = "store and output" // every command
+	Net    Group = "network"          // between coordinator and workers
+	Job    Group = "job"              // what a coordinator decides
+	Work   Group = "worker"           // what a worker decides
+)
+
+// Key describes one key of the configuration.
+type Key struct {
+	Name    string // in files; --Name is its flag
+	Group   Group
+	Type    string // as shown in help; "switch" for a boolean
+	Default string
+	Help    string
+	Choices []string // all values, where there are few
+
+	check func(string) (string, error) // the value in its one form, or what is wanted
+}
+
+// Env returns the key's environment variable.
+func (k Key) Env() string {
+	return "MRAWS_" + strings.ToUpper(strings.ReplaceAll(k.Name, "-", "_"))
+}
+
+// Keys returns the table of all keys.
+func Keys() []Key {
+	return []Key{
+		{Name: "bucket", Group: Common, Type: "name", Default: "mapreducedata", check: bucket,
+			Help: "S3 bucket"},
+		{Name: "prefix", Group: Common, Type: "path", check: prefix,
+			Help: "what input/, intermediate/ and output/ lie below in the bucket"},
+		{Name: "region", Group: Common, Type: "name", check: region,
+			Help: "AWS region; empty leaves it to the AWS environment"},
+		{Name: "endpoint", Group: Common, Type: "url", check: endpoint,
+			Help: "address of an S3 server that is not AWS, such as http://127.0.0.1:9000"},
+		{Name: "profile", Group: Common, Type: "name", check: text,
+			Help: "profile of the AWS configuration files"},
+		{Name: "local", Group: Common, Type: "switch", Default: "false", check: boolean,
+			Help: "use the embedded S3 server of the data folder"},
+		{Name: "data-dir", Group: Common, Type: "dir", check: path,
+			Help: "data folder of the embedded S3 server"},
+		{Name: "s3-concurrency", Group: Common, Type: "n", Default: "64", check: number(1, 4096),
+			Help: "most S3 requests at the same time"},
+		{Name: "log-level", Group: Common, Type: "level", Default: "info", Help: "how much to log",
+			Choices: []string{"trace", "debug", "info", "warn", "error"}},
+		{Name: "log-format", Group: Common, Type: "format", Default: "auto", Help: "form of log lines; auto is text on a terminal, else json",
+			Choices: []string{"auto", "text", "json"}},
+		{Name: "color", Group: Common, Type: "when", Default: "auto", Help: "colours; auto heeds NO_COLOR, TERM=dumb and whether there is a terminal",
+			Choices: []string{"auto", "always", "never"}},
+		{Name: "progress", Group: Common, Type: "form", Default: "auto", Help: "form of progress on stderr; auto is bars on a terminal, else plain lines",
+			Choices: []string{"auto", "plain", "json", "none"}},
+
+		{Name: "coord", Group: Net, Type: "host:port", check: hostPort,
+			Help: "the coordinator's address; empty finds it in the bucket"},
+		{Name: "port", Group: Net, Type: "n", Default: "1234", check: number(0, 65535),
+			Help: "the coordinator's port; 0 takes a free one"},
+		{Name: "listen", Group: Net, Type: "host", check: host,
+			Help: "address that the coordinator listens on; empty is all"},
+		{Name: "advertise", Group: Net, Type: "host[:port]", check: advertise,
+			Help: "address that workers are told; empty is every address of the machine"},
+		{Name: "tls-ca", Group: Net, Type: "file", check: path,
+			Help: "own CA that certificates must be signed by (PEM)"},
+		{Name: "tls-cert", Group: Net, Type: "file", check: path,
+			Help: "own certificate (PEM)"},
+		{Name: "tls-key", Group: Net, Type: "file", check: path,
+			Help: "key of tls-cert (PEM)"},
+		{Name: "token-file", Group: Net, Type: "file", check: path,
+			Help: "file with the token that workers must show, instead of one in the bucket"},
+		{Name: "insecure", Group: Net, Type: "switch", Default: "false", check: boolean,
+			Help: "neither TLS nor token: anyone who reaches the port may join the job"},
+
+		{Name: "nreduce", Group: Job, Type: "n", Default: "10", check: number(1, 100000),
+			Help: "number of reduce tasks and of output files"},
+		{Name: "split-size", Group: Job, Type: "size", Default: "64MiB", check: size(1),
+			Help: "most input of one map task"},
+		{Name: "pack", Group: Job, Type: "when", Default: "auto", Help: "pack small objects into one map task; auto does from 257 objects on",
+			Choices: []string{"auto", "never"}},
+		{Name: "max-attempts", Group: Job, Type: "n", Default: "4", check: number(1, 1000),
+			Help: "failures of one task that fail the job"},
+		{Name: "lease", Group: Job, Type: "duration", Default: "10s", check: duration(minLease),
+			Help: "silence after which a worker counts as lost"},
+
+		{Name: "memory", Group: Work, Type: "size", Default: "auto", check: memory,
+			Help: "memory for buffers; auto is a share of the machine or cgroup"},
+		{Name: "slots", Group: Work, Type: "n", Default: "0", check: number(0, 1024),
+			Help: "tasks at the same time; 0 is one for each core"},
+		{Name: "scratch", Group: Work, Type: "dir", check: path,
+			Help: "folder for spills; empty is the system's temporary folder"},
+		{Name: "coord-timeout", Group: Work, Type: "duration", Default: "10s", check: duration(0),
+			Help: "how long to try for an absent coordinator"},
+	}
+}

@@ -1,0 +1,182 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+)
+
+// FileName is what a configuration file is called where none is named.
+const FileName = "mraws.yaml"
+
+// FileEnv is the environment variable that names the configuration file.
+const FileEnv = "MRAWS_CONFIG"
+
+// Options says where to look. The zero value looks at the environment and at
+// the files of [SearchPath] only.
+type Options struct {
+	// Flags are a command's flags; those that a user gave and that are named
+	// like a key count.
+	Flags *pflag.FlagSet
+	// File is the one file to read. Empty means that MRAWS_CONFIG names it,
+	// else that the first of Search that exists is read, if any does.
+	File string
+	// Search lists files; nil means [SearchPath].
+	Search []string
+	// Set holds values that beat all others, such as what -v means.
+	Set []Entry
+	// Defaults replaces defaults of the table by what only a caller knows.
+	Defaults map[string]string
+}
+
+// SearchPath returns the files that are looked for, in order.
+func SearchPath() []string {
+	paths := []string{FileName}
+	if dir, err := os.UserConfigDir(); err == nil {
+		paths = append(paths, filepath.Join(dir, "mraws", FileName))
+	}
+	return append(paths, "/etc/mraws/"+FileName)
+}
+
+// Load resolves and checks every key. Its errors are *[Problem] or
+// *[FileError], joined: all that is wrong at once.
+func Load(o Options) (*Loaded, error) {
+	file, err := findFile(o)
+	if err != nil {
+		return nil, err
+	}
+	fileSettings, err := readFile(file)
+	if err != nil {
+		return nil, err
+	}
+	v := layers(o, fileSettings)
+
+	l := &Loaded{File: file}
+	var errs []error
+	for _, k := range Keys() {
+		e := Entry{Key: k.Name, Origin: originOf(k, o, file, fileSettings)}
+		raw, err := scalar(k, v.Get(k.Name), e.Origin)
+		if err == nil {
+			e.Value, err = k.canon(raw)
+		}
+		if err != nil {
+			errs = append(errs, &Problem{k.Name, raw, e.Origin, err})
+			continue
+		}
+		if e.Origin.Level == File && k.isPath() && e.Value != "" && !filepath.IsAbs(e.Value) {
+			e.Value = filepath.Join(filepath.Dir(file), e.Value)
+		}
+		v.Set(k.Name, e.Value)
+		l.entries = append(l.entries, e)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	hook := viper.DecodeHook(mapstructure.ComposeDecodeHookFunc(
+		mapstructure.TextUnmarshallerHookFunc(), mapstructure.StringToTimeDurationHookFunc()))
+	if err := v.UnmarshalExact(&l.Config, hook); err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return l, l.together()
+}
+
+// layers stacks flags, environment, file and defaults.
+func layers(o Options, file *viper.Viper) *viper.Viper {
+	v := viper.New()
+	_ = v.MergeConfigMap(file.AllSettings()) // a map that viper itself made
+	for _, k := range Keys() {
+		def := k.Default
+		if d, ok := o.Defaults[k.Name]; ok {
+			def = d
+		}
+		v.SetDefault(k.Name, def)
+		_ = v.BindEnv(k.Name, k.Env()) // fails without a key only
+		if o.Flags != nil {
+			if f := o.Flags.Lookup(k.Name); f != nil {
+				_ = v.BindPFlag(k.Name, f) // fails without a flag only
+			}
+		}
+	}
+	for _, e := range o.Set {
+		v.Set(e.Key, e.Value)
+	}
+	return v
+}
+
+// originOf follows the order that viper resolves by.
+func originOf(k Key, o Options, file string, settings *viper.Viper) Origin {
+	for _, e := range o.Set {
+		if e.Key == k.Name {
+			return e.Origin
+		}
+	}
+	if o.Flags != nil {
+		if f := o.Flags.Lookup(k.Name); f != nil && f.Changed {
+			return Origin{Flag, "--" + k.Name}
+		}
+	}
+	if os.Getenv(k.Env()) != "" {
+		return Origin{Env, k.Env()}
+	}
+	if settings.Get(k.Name) != nil {
+		return Origin{File, file}
+	}
+	return Origin{}
+}
+
+func (k Key) isPath() bool { return k.Type == "file" || k.Type == "dir" }
+
+// scalar returns the text of a value. YAML guesses types, and guesses some
+// texts wrong (007, 2026-01-01), so a text must be one in the file too.
+func scalar(k Key, raw any, o Origin) (string, error) {
+	s := fmt.Sprint(raw)
+	switch raw.(type) {
+	case string:
+		return s, nil
+	case bool:
+		if k.Type == "switch" {
+			return s, nil
+		}
+	case int, int64, uint64:
+		if k.Type == "n" || k.Type == "size" || k.Type == "duration" {
+			return s, nil
+		}
+	case float64, time.Time:
+	default:
+		return s, errors.New("want a single value")
+	}
+	if o.Level == File {
+		return s, errors.New("want it in quotes: YAML does not read this as text")
+	}
+	return s, nil
+}
+
+// findFile returns the file to read, or "".
+func findFile(o Options) (string, error) {
+	if o.File != "" {
+		return o.File, nil
+	}
+	if file := os.Getenv(FileEnv); file != "" {
+		return file, nil
+	}
+	search := o.Search
+	if search == nil {
+		search = SearchPath()
+	}
+	for _, file := range search {
+		switch _, err := os.Stat(file); {
+		case err == nil:
+			return file, nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return "", &FileError{file, err}
+		}
+	}
+	return "", nil
+}
