@@ -1,0 +1,144 @@
+// Package input turns bytes of objects into records. The worker reads its
+// splits with it and the verifier the whole input, so both see the same
+// records. It does no I/O of its own: an [Opener] hands it the bytes.
+package input
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/mraws/mraws/mr"
+)
+
+const (
+	// DefaultMaxLine bounds a line, in bytes, where nothing else is said.
+	DefaultMaxLine = 64 << 20
+	// DefaultMaxObject bounds a whole object as a record, in bytes.
+	DefaultMaxObject = 1 << 30
+)
+
+// Reader iterates over records. Next moves to the next record and tells
+// whether there is one; Record returns it, its Data valid until the next call
+// of Next; Err returns what ended the iteration, nil at the end of the input.
+type Reader interface {
+	Next() bool
+	Record() mr.Record
+	Err() error
+}
+
+// TooLongError says that a record is larger than the reader may hold.
+type TooLongError struct {
+	Object string
+	Offset int64 // of the record's first byte in the object
+	Max    int   // bytes
+}
+
+// Error names the object, the offset and the limit.
+func (e *TooLongError) Error() string {
+	return fmt.Sprintf("record at byte %d of %s is longer than %d bytes", e.Offset, e.Object, e.Max)
+}
+
+// Opener opens the bytes [off, off+n) of one object, always the same version
+// of it. The package asks for no byte behind the object's end.
+type Opener func(off, n int64) (io.ReadCloser, error)
+
+// Piece is the byte range [Offset, Offset+Length) of an object.
+type Piece struct {
+	Object string // name below input/, for records and errors
+	Size   int64  // bytes of the whole object
+	Offset int64
+	Length int64
+	Open   Opener
+}
+
+// PieceReader reads the records of one [Piece]. Close it when done.
+type PieceReader struct {
+	Reader
+	body *span
+}
+
+// Read returns a reader of the records that belong to p: with lines those
+// that start in it, with [mr.WholeObjects] the one record of the object, of
+// which p must then be all. No record is larger than maxRecord bytes; 0
+// means [DefaultMaxLine] or [DefaultMaxObject]. Nothing is opened before the
+// first call of Next.
+//
+// What lies behind the piece is opened in small steps, and only where the
+// last line of the piece goes on there.
+func Read(in mr.Input, p Piece, maxRecord int) (*PieceReader, error) {
+	end := p.Offset + p.Length
+	if p.Offset < 0 || p.Length < 0 || end > p.Size {
+		return nil, fmt.Errorf("read %s: piece [%d, %d) of %d bytes", p.Object, p.Offset, end, p.Size)
+	}
+	if in != mr.Lines && (p.Offset != 0 || p.Length != p.Size) {
+		return nil, fmt.Errorf("read %s: piece [%d, %d) of an object that cannot be split", p.Object, p.Offset, end)
+	}
+	if in == mr.WholeObjects {
+		body := &span{open: p.Open, end: p.Size, size: p.Size}
+		return &PieceReader{Reader: Whole(body, p.Object, p.Size, maxRecord), body: body}, nil
+	}
+	// The byte before the piece tells whether a line starts at its offset.
+	from := max(p.Offset-1, 0)
+	body := &span{open: p.Open, off: from, end: end, size: p.Size}
+	lines := Lines(body, LinesOptions{
+		Object: p.Object, Offset: from, First: p.Offset == 0, Limit: end - from,
+		Numbered: in == mr.NumberedLines, MaxRecord: maxRecord,
+	})
+	return &PieceReader{Reader: lines, body: body}, nil
+}
+
+// Close closes what is open of the object.
+func (r *PieceReader) Close() error { return r.body.Close() }
+
+// The steps in which a span reads on behind its end, in bytes.
+const (
+	firstStep = 64 << 10
+	lastStep  = 8 << 20
+)
+
+// span reads the bytes [off, end) of an object by one call of open, and on
+// to size by further, growing ones.
+type span struct {
+	open           Opener
+	off, end, size int64
+	step           int64
+	body           io.ReadCloser
+}
+
+// Read fills p with the next bytes. A body that ends early is an error.
+func (s *span) Read(p []byte) (int, error) {
+	if s.off >= s.size {
+		return 0, io.EOF
+	}
+	if s.body == nil {
+		if s.off >= s.end {
+			s.step = min(max(2*s.step, firstStep), lastStep)
+			s.end = min(s.off+s.step, s.size)
+		}
+		body, err := s.open(s.off, s.end-s.off)
+		if err != nil {
+			return 0, err
+		}
+		s.body = body
+	}
+	n, err := s.body.Read(p[:min(int64(len(p)), s.end-s.off)])
+	s.off += int64(n)
+	if errors.Is(err, io.EOF) && s.off < s.end {
+		return n, io.ErrUnexpectedEOF
+	}
+	if s.off >= s.end && (err == nil || errors.Is(err, io.EOF)) {
+		err = s.Close()
+	}
+	return n, err
+}
+
+// Close closes the body that is open, if any.
+func (s *span) Close() error {
+	if s.body == nil {
+		return nil
+	}
+	err := s.body.Close()
+	s.body = nil
+	return err
+}

@@ -1,0 +1,348 @@
+package input
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/mraws/mraws/mr"
+	"pgregory.net/rapid"
+)
+
+// oracle cuts text into lines the slow, obvious way.
+func oracle(text string, numbered bool) []mr.Record {
+	var recs []mr.Record
+	var off int64
+	for _, line := range strings.SplitAfter(text, "\n") {
+		if line == "" {
+			continue
+		}
+		data, ended := strings.CutSuffix(line, "\n")
+		if ended {
+			data = strings.TrimSuffix(data, "\r")
+		}
+		rec := mr.Record{Object: "o", Offset: off, Data: []byte(data)}
+		if numbered {
+			rec.Line = int64(len(recs) + 1)
+		}
+		recs = append(recs, rec)
+		off += int64(len(line))
+	}
+	return recs
+}
+
+// collect copies what r returns.
+func collect(t fatalf, r Reader) []mr.Record {
+	var recs []mr.Record
+	for r.Next() {
+		rec := r.Record()
+		rec.Data = append([]byte{}, rec.Data...)
+		recs = append(recs, rec)
+	}
+	if err := r.Err(); err != nil {
+		t.Fatalf("read: %v", err)
+	}
+	if r.Next() {
+		t.Fatalf("Next after the end returned true")
+	}
+	return recs
+}
+
+type fatalf interface{ Fatalf(string, ...any) }
+
+// opener serves ranges of text and notes whether all were closed.
+type opener struct {
+	text  string
+	small bool // one byte at a time, EOF together with the last
+	open  int
+	asked int64
+}
+
+func (o *opener) Open(off, n int64) (io.ReadCloser, error) {
+	if off < 0 || n <= 0 || off+n > int64(len(o.text)) {
+		return nil, fmt.Errorf("range [%d, %d) of %d bytes", off, off+n, len(o.text))
+	}
+	o.open++
+	o.asked += n
+	var r io.Reader = strings.NewReader(o.text[off : off+n])
+	if o.small {
+		r = iotest.DataErrReader(iotest.OneByteReader(r))
+	}
+	return closer{r, o}, nil
+}
+
+type closer struct {
+	io.Reader
+	o *opener
+}
+
+func (c closer) Close() error { c.o.open--; return nil }
+
+// pieces reads text cut at the given offsets, piece after piece.
+func pieces(t fatalf, text string, cuts []int, small bool) []mr.Record {
+	o := &opener{text: text, small: small}
+	var recs []mr.Record
+	from := 0
+	for _, to := range append(cuts, len(text)) {
+		p := Piece{Object: "o", Size: int64(len(text)), Offset: int64(from), Length: int64(to - from), Open: o.Open}
+		r, err := Read(mr.Lines, p, 0)
+		if err != nil {
+			t.Fatalf("Read: %v", err)
+		}
+		recs = append(recs, collect(t, r)...)
+		if err := r.Close(); err != nil {
+			t.Fatalf("close: %v", err)
+		}
+		from = to
+	}
+	if o.open != 0 {
+		t.Fatalf("%d bodies left open", o.open)
+	}
+	return recs
+}
+
+func TestLines(t *testing.T) {
+	for _, text := range []string{
+		"", "\n", "\r\n", "\r", "a", "a\n", "a\r\n", "a\r", "a\r\r\n", "\n\n", "\na", "a\n\nb",
+		"one\ntwo\r\nthree", "\r\n\r\n", "a\x00b\nc\xff\n",
+	} {
+		for _, in := range []mr.Input{mr.Lines, mr.NumberedLines} {
+			o := &opener{text: text}
+			r, err := Read(in, Piece{Object: "o", Size: int64(len(text)), Length: int64(len(text)), Open: o.Open}, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(oracle(text, in == mr.NumberedLines), collect(t, r)); diff != "" {
+				t.Errorf("%q, input %d (-want +got):\n%s", text, in, diff)
+			}
+		}
+	}
+}
+
+// TestSplits: any way of splitting an object gives the records of the whole.
+func TestSplits(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.Join(rapid.SliceOf(rapid.SampledFrom([]string{"\n", "\r", "\r\n", "a", "bc", "\n\n", "word ", "é"})).Draw(t, "text"), "")
+		cuts := rapid.SliceOf(rapid.IntRange(0, len(text))).Draw(t, "cuts")
+		if diff := cmp.Diff(oracle(text, false), pieces(t, text, slices.Sorted(slices.Values(cuts)), rapid.Bool().Draw(t, "small"))); diff != "" {
+			t.Fatalf("%q cut at %v (-want +got):\n%s", text, cuts, diff)
+		}
+	})
+}
+
+// FuzzSplits cuts at offsets that the bytes of cuts give in 256ths.
+func FuzzSplits(f *testing.F) {
+	f.Add("one\ntwo\r\nthree\n", []byte{0, 60, 61, 255})
+	f.Add("\n\n\n", []byte{128})
+	f.Add("no line end at all", []byte{10, 100})
+	f.Fuzz(func(t *testing.T, text string, at []byte) {
+		cuts := make([]int, len(at))
+		for i, b := range at {
+			cuts[i] = len(text) * int(b) / 255
+		}
+		if diff := cmp.Diff(oracle(text, false), pieces(t, text, slices.Sorted(slices.Values(cuts)), len(at)%2 == 1)); diff != "" {
+			t.Fatalf("%q cut at %v (-want +got):\n%s", text, cuts, diff)
+		}
+	})
+}
+
+// TestLongLines crosses the buffer's size and the steps behind a piece.
+func TestLongLines(t *testing.T) {
+	var b strings.Builder
+	for _, n := range []int{0, 1, lineBuffer - 1, lineBuffer, lineBuffer + 1, 3 * lineBuffer, 80, 5*lineBuffer + 7} {
+		b.WriteString(strings.Repeat("x", n) + "\r\n")
+	}
+	text := b.String()
+	for _, cuts := range [][]int{nil, {1}, {lineBuffer}, {lineBuffer + 3, lineBuffer + 4, 2 * lineBuffer, 7 * lineBuffer}} {
+		same := func(a, b mr.Record) bool { return a.Offset == b.Offset && bytes.Equal(a.Data, b.Data) }
+		if !slices.EqualFunc(oracle(text, false), pieces(t, text, cuts, false), same) {
+			t.Errorf("cut at %v: records differ", cuts)
+		}
+	}
+}
+
+// TestReadsLittleBehind: a piece in the middle asks for little more than its
+// own bytes, and one in which no line starts for nothing behind it.
+func TestReadsLittleBehind(t *testing.T) {
+	text := strings.Repeat(strings.Repeat("x", 79)+"\n", 10000)
+	o := &opener{text: text}
+	r, err := Read(mr.Lines, Piece{Object: "o", Size: int64(len(text)), Offset: 1000, Length: 1000, Open: o.Open}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(collect(t, r)); n != 12 {
+		t.Errorf("%d records, want 12", n)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if most := int64(1001 + firstStep); o.asked > most {
+		t.Errorf("asked for %d bytes, want at most %d", o.asked, most)
+	}
+	o = &opener{text: text}
+	r, err = Read(mr.Lines, Piece{Object: "o", Size: int64(len(text)), Offset: 801, Length: 10, Open: o.Open}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(collect(t, r)); n != 0 || o.asked != 11 {
+		t.Errorf("%d records after asking for %d bytes, want 0 and 11", n, o.asked)
+	}
+}
+
+func TestTooLong(t *testing.T) {
+	for _, tc := range []struct {
+		text string
+		max  int
+		off  int64 // of the record that is too long; -1: none
+	}{
+		{"abc\nabcd\n", 4, -1}, {"abcd\r\n", 4, -1}, {"abcd", 4, -1},
+		{"abc\nabcde\n", 4, 4}, {"abcde\r\n", 4, 0}, {"abcde", 4, 0}, {"abcd\r", 4, 0},
+		{strings.Repeat("x", 3*lineBuffer), lineBuffer, 0},
+	} {
+		r := Lines(strings.NewReader(tc.text), LinesOptions{Object: "o", First: true, Limit: -1, MaxRecord: tc.max})
+		for r.Next() {
+		}
+		var tooLong *TooLongError
+		switch {
+		case tc.off < 0 && r.Err() != nil:
+			t.Errorf("%.20q: %v", tc.text, r.Err())
+		case tc.off >= 0 && !errors.As(r.Err(), &tooLong):
+			t.Errorf("%.20q: got %v, want a TooLongError", tc.text, r.Err())
+		case tc.off >= 0 && *tooLong != TooLongError{"o", tc.off, tc.max}:
+			t.Errorf("%.20q: got %+v", tc.text, *tooLong)
+		}
+	}
+	// A line that another piece owns may be longer: it is never held.
+	text := strings.Repeat("x", 4*lineBuffer) + "\nabc\n"
+	r := Lines(strings.NewReader(text), LinesOptions{Object: "o", Limit: -1, MaxRecord: 10})
+	if n := len(collect(t, r)); n != 1 || len(r.buf) > lineBuffer {
+		t.Errorf("%d records with a buffer of %d bytes", n, len(r.buf))
+	}
+}
+
+// TestReadErrors: an error ends the lines after those that were whole, and no
+// part of a line passes for one.
+func TestReadErrors(t *testing.T) {
+	broken := errors.New("broken")
+	for _, tc := range []struct {
+		name string
+		r    io.Reader
+		want error
+	}{
+		{"error", io.MultiReader(strings.NewReader("a\nb"), iotest.ErrReader(broken)), broken},
+		{"no progress", io.MultiReader(strings.NewReader("a\nb"), stuck{}), io.ErrNoProgress},
+		{"short body", &span{open: func(int64, int64) (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader("a\nb")), nil
+		}, end: 4, size: 4}, io.ErrUnexpectedEOF},
+		{"open", io.MultiReader(strings.NewReader("a\nb"), &span{open: func(int64, int64) (io.ReadCloser, error) {
+			return nil, broken
+		}, end: 4, size: 4}), broken},
+	} {
+		r := Lines(tc.r, LinesOptions{Object: "o", First: true, Limit: -1})
+		n := 0
+		for r.Next() {
+			n++
+		}
+		if n != 1 || !errors.Is(r.Err(), tc.want) || r.Next() {
+			t.Errorf("%s: %d records, then %v; want 1, then %v", tc.name, n, r.Err(), tc.want)
+		}
+		if r.Err() != nil && !strings.Contains(r.Err().Error(), "read o at byte") {
+			t.Errorf("%s: %q does not name object and offset", tc.name, r.Err())
+		}
+	}
+	skip := Lines(io.MultiReader(strings.NewReader("ab"), iotest.ErrReader(broken)), LinesOptions{Object: "o", Limit: 100})
+	if skip.Next() || !errors.Is(skip.Err(), broken) {
+		t.Errorf("an error in the skipped line is lost: %v", skip.Err())
+	}
+}
+
+type stuck struct{}
+
+func (stuck) Read([]byte) (int, error) { return 0, nil }
+
+func TestWhole(t *testing.T) {
+	for _, text := range []string{"", "a", "a\nb\r\n"} {
+		o := &opener{text: text}
+		r, err := Read(mr.WholeObjects, Piece{Object: "o", Size: int64(len(text)), Length: int64(len(text)), Open: o.Open}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []mr.Record{{Object: "o", Data: []byte(text)}}
+		if diff := cmp.Diff(want, collect(t, r)); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", text, diff)
+		}
+		if o.open != 0 {
+			t.Errorf("%q: left open", text)
+		}
+	}
+	for _, tc := range []struct {
+		text string
+		size int64
+		max  int
+		want string
+	}{
+		{"abc", 4, 0, "read o at byte 3: unexpected EOF"},
+		{"", 4, 0, "read o at byte 0: unexpected EOF"},
+		{"abc", 2, 0, "read o: more than its 2 bytes"},
+		{"abc", 3, 2, "record at byte 0 of o is longer than 2 bytes"},
+	} {
+		r := Whole(strings.NewReader(tc.text), "o", tc.size, tc.max)
+		if r.Next() || r.Err() == nil || r.Err().Error() != tc.want {
+			t.Errorf("%q of %d bytes: got %v, want %s", tc.text, tc.size, r.Err(), tc.want)
+		}
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		in mr.Input
+		p  Piece
+	}{
+		{mr.Lines, Piece{Size: 10, Offset: 5, Length: 6}},
+		{mr.Lines, Piece{Size: 10, Offset: -1, Length: 6}},
+		{mr.NumberedLines, Piece{Size: 10, Offset: 5, Length: 5}},
+		{mr.WholeObjects, Piece{Size: 10, Length: 5}},
+	} {
+		if _, err := Read(tc.in, tc.p, 0); err == nil {
+			t.Errorf("input %d, piece %+v: no error", tc.in, tc.p)
+		}
+	}
+}
+
+func TestLinesAllocate(t *testing.T) {
+	text := bytes.Repeat([]byte(strings.Repeat("x", 79)+"\n"), 50000)
+	src := bytes.NewReader(text)
+	allocs := testing.AllocsPerRun(5, func() {
+		src.Reset(text)
+		r := Lines(src, LinesOptions{First: true, Limit: -1})
+		for r.Next() {
+		}
+	})
+	if allocs > 2 { // the reader and its buffer
+		t.Errorf("%v allocations for 50,000 lines, want at most 2", allocs)
+	}
+}
+
+func BenchmarkLines(b *testing.B) {
+	for _, width := range []int{10, 80, 1000} {
+		b.Run(fmt.Sprint(width), func(b *testing.B) {
+			text := bytes.Repeat([]byte(strings.Repeat("x", width-1)+"\n"), 16<<20/width)
+			src := bytes.NewReader(text)
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				src.Reset(text)
+				r := Lines(src, LinesOptions{First: true, Limit: -1})
+				for r.Next() {
+					_ = r.Record()
+				}
+			}
+		})
+	}
+}

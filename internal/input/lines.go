@@ -1,0 +1,185 @@
+package input
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/mraws/mraws/mr"
+)
+
+// LinesOptions says which lines of an object a [LineReader] returns.
+type LinesOptions struct {
+	// Object is the object's name, for records and errors.
+	Object string
+	// Offset is the position in the object of the reader's first byte.
+	Offset int64
+	// First says that a line starts at Offset, as at the object's start.
+	// Without it everything up to and including the first "\n" is skipped,
+	// as it belongs to a line that started before.
+	First bool
+	// Limit ends the piece: lines that start at or behind Offset+Limit
+	// belong to the next one. Negative means to the end of the object.
+	Limit int64
+	// Numbered sets Record.Line, counting from 1.
+	Numbered bool
+	// MaxRecord is the most bytes of a line; 0 means [DefaultMaxLine].
+	MaxRecord int
+}
+
+// lineBuffer is the size at which the buffer starts; it grows only for lines
+// that do not fit.
+const lineBuffer = 256 << 10
+
+// LineReader is a [Reader] of lines. A line ends with "\n", and one "\r"
+// before that is taken off as well; what follows the last "\n" is a line too
+// unless it is empty.
+//
+// A piece of an object owns the lines that start in it, the rule of Hadoop's
+// LineRecordReader: to read the piece [off, off+n) with off > 0 start one
+// byte early (Offset: off-1, Limit: n+1) and let the reader go on behind the
+// end of the piece. Then any way of splitting an object gives each line once.
+type LineReader struct {
+	r    io.Reader
+	buf  []byte
+	pos  int   // of the next line in buf
+	end  int   // of what was read into buf
+	base int64 // offset in the object of buf[0]
+	stop int64 // lines starting here or later are not ours
+	max  int
+	rec  mr.Record
+	skip bool
+	num  bool
+	eof  bool
+	err  error
+}
+
+// Lines returns a reader of the lines that o picks from r.
+func Lines(r io.Reader, o LinesOptions) *LineReader {
+	l := &LineReader{r: r, base: o.Offset, stop: math.MaxInt64, max: o.MaxRecord, skip: !o.First, num: o.Numbered}
+	if l.max <= 0 {
+		l.max = DefaultMaxLine
+	}
+	if o.Limit >= 0 {
+		l.stop = o.Offset + o.Limit
+	}
+	l.rec.Object = o.Object
+	return l
+}
+
+// Record returns the current line; its Data is valid until the next Next.
+func (l *LineReader) Record() mr.Record { return l.rec }
+
+// Err returns the error that ended the lines, or nil.
+func (l *LineReader) Err() error { return l.err }
+
+// Next moves to the next line.
+func (l *LineReader) Next() bool {
+	if l.skip && !l.skipLine() {
+		return false
+	}
+	if l.base+int64(l.pos) >= l.stop || l.err != nil {
+		return false
+	}
+	scanned := 0
+	for {
+		if i := bytes.IndexByte(l.buf[l.pos+scanned:l.end], '\n'); i >= 0 {
+			return l.take(scanned+i, 1)
+		}
+		scanned = l.end - l.pos
+		if l.eof {
+			return scanned > 0 && l.take(scanned, 0)
+		}
+		if scanned > l.max+1 { // one more may be the "\r"
+			return l.tooLong()
+		}
+		if !l.fill() {
+			return false
+		}
+	}
+}
+
+// take makes the next n bytes the record and skips them with the sep bytes
+// behind them.
+func (l *LineReader) take(n, sep int) bool {
+	data := l.buf[l.pos : l.pos+n : l.pos+n]
+	if sep > 0 && n > 0 && data[n-1] == '\r' {
+		data = data[:n-1]
+	}
+	if len(data) > l.max {
+		return l.tooLong()
+	}
+	l.rec.Data = data
+	l.rec.Offset = l.base + int64(l.pos)
+	if l.num {
+		l.rec.Line++
+	}
+	l.pos += n + sep
+	return true
+}
+
+func (l *LineReader) tooLong() bool {
+	l.err = &TooLongError{Object: l.rec.Object, Offset: l.base + int64(l.pos), Max: l.max}
+	return false
+}
+
+// skipLine moves behind the first "\n". It reads no further than to the last
+// byte behind which a line of the piece can start, and holds nothing of what
+// it skips.
+func (l *LineReader) skipLine() bool {
+	for l.err == nil {
+		window := l.buf[l.pos:l.end]
+		if left := l.stop - 1 - l.base - int64(l.pos); left <= 0 {
+			break
+		} else if int64(len(window)) > left {
+			window = window[:left]
+		}
+		if i := bytes.IndexByte(window, '\n'); i >= 0 {
+			l.pos += i + 1
+			l.skip = false
+			return true
+		}
+		l.pos += len(window)
+		if l.eof || (l.pos == l.end && !l.fill()) {
+			break
+		}
+	}
+	l.skip, l.stop = false, math.MinInt64 // no line of the piece is left
+	return false
+}
+
+// fill reads more behind buf[end], after making room. At the end of the
+// input it sets eof; on an error it returns false.
+func (l *LineReader) fill() bool {
+	if l.pos > 0 {
+		l.base += int64(l.pos)
+		l.end = copy(l.buf, l.buf[l.pos:l.end])
+		l.pos = 0
+	}
+	if l.end == len(l.buf) {
+		grown := make([]byte, max(2*len(l.buf), lineBuffer))
+		copy(grown, l.buf[:l.end])
+		l.buf = grown
+	}
+	for range 100 {
+		n, err := l.r.Read(l.buf[l.end:])
+		l.end += n
+		switch {
+		case errors.Is(err, io.EOF):
+			l.eof = true
+			return true
+		case err != nil:
+			return l.fail(err)
+		case n > 0:
+			return true
+		}
+	}
+	return l.fail(io.ErrNoProgress)
+}
+
+func (l *LineReader) fail(err error) bool {
+	l.err = fmt.Errorf("read %s at byte %d: %w", l.rec.Object, l.base+int64(l.end), err)
+	return false
+}
