@@ -1,0 +1,203 @@
+package sched
+
+import (
+	"fmt"
+
+	"github.com/mraws/mraws/mr"
+)
+
+// Checker steps a Core and holds it to the invariants of the project:
+//
+//	I1  at most one committed attempt per task
+//	I2  reduce reads a map's output only once that map is committed
+//	I3  a committed object never changes: here, the attempt that the core
+//	    names for a task
+//	I4  a stale attempt's report changes nothing
+//	I5  the committed set never shrinks
+//
+// and to the core's own order: every task is done, runs or can be granted,
+// and no question waits while there is work for it. (I6, that output depends
+// on nothing but the job, is the simulator's to show.) Each Step looks at
+// every task and attempt, so it is for tests.
+type Checker struct {
+	core      *Core
+	committed map[TaskID]AttemptID
+	bySource  map[TaskID]AttemptID // as the bucket said first
+	said      map[Effect]int
+	over      bool
+}
+
+// NewChecker returns a checker of c, to which nothing has happened yet.
+func NewChecker(c *Core) *Checker {
+	return &Checker{
+		core:      c,
+		committed: map[TaskID]AttemptID{},
+		bySource:  map[TaskID]AttemptID{},
+		said:      map[Effect]int{},
+	}
+}
+
+// Step is [Core.Step], with an error that names the first broken invariant.
+func (k *Checker) Step(now Time, ev Event) ([]Effect, error) {
+	c := k.core
+	stale := k.stale(ev)
+	before := c.Stats()
+	if ev, ok := ev.(Committed); ok && c.task(ev.Task) != nil {
+		if _, known := k.bySource[ev.Task]; !known {
+			k.bySource[ev.Task] = ev.Attempt
+		}
+	}
+	out := c.Step(now, ev)
+	if after := c.Stats(); stale && after != before {
+		return out, fmt.Errorf("I4: the stale %T %v changed %+v to %+v", ev, ev, before, after)
+	}
+	for _, e := range out {
+		if err := k.effect(e); err != nil {
+			return out, err
+		}
+	}
+	for i := range c.phases {
+		if err := k.phase(&c.phases[i]); err != nil {
+			return out, err
+		}
+	}
+	return out, k.lists()
+}
+
+// stale reports whether ev is a report on an attempt that is not live.
+func (k *Checker) stale(ev Event) bool {
+	var w WorkerID
+	var id AttemptID
+	switch ev := ev.(type) {
+	case Failed:
+		w, id = ev.Worker, ev.Attempt
+	case Released:
+		w, id = ev.Worker, ev.Attempt
+	default:
+		return false
+	}
+	_, on, ok := k.core.Attempt(id)
+	return !ok || on != w
+}
+
+func (k *Checker) effect(e Effect) error {
+	c := k.core
+	switch e := e.(type) {
+	case Grant:
+		if k.over {
+			return fmt.Errorf("%v was granted after the job's end", e.Task)
+		}
+		if e.Task.Phase == mr.ReducePhase && c.phases[mr.MapPhase].stats.Done < c.cfg.Maps {
+			return fmt.Errorf("I2: %v was granted before all maps were committed", e.Task)
+		}
+		if id, ok := k.committed[e.Task]; ok {
+			return fmt.Errorf("%v was granted although %s committed it", e.Task, id)
+		}
+		if task, w, ok := c.Attempt(e.Attempt); ok && (task != e.Task || w != e.Worker) {
+			return fmt.Errorf("I1: attempt %s is granted for %v to %s and for %v to %s", e.Attempt, task, w, e.Task, e.Worker)
+		}
+	case PhaseDone, JobDone:
+		k.said[e]++
+		if k.said[e] > 1 {
+			return fmt.Errorf("%T %v came twice", e, e)
+		}
+		if _, ok := e.(JobDone); ok {
+			k.over = true
+		}
+	case JobFailed:
+		if k.over {
+			return fmt.Errorf("the job ended twice: %+v", e)
+		}
+		k.over = true
+	}
+	return nil
+}
+
+// phase checks the tasks of one phase and counts their states again.
+func (k *Checker) phase(p *phase) error {
+	committed, live := 0, 0
+	for i := range p.tasks {
+		t, id := &p.tasks[i], TaskID{p.kind, i}
+		live += t.live.n
+		switch was, ok := k.committed[id]; {
+		case t.state == done:
+			committed++
+			if ok && was != t.committed {
+				return fmt.Errorf("I3: the commit of %v changed from %s to %s", id, was, t.committed)
+			}
+			if first, told := k.bySource[id]; !told || first != t.committed {
+				return fmt.Errorf("I1: %v is committed by %s, the bucket said %q", id, t.committed, first)
+			}
+			k.committed[id] = t.committed
+			if t.live.n > 0 {
+				return fmt.Errorf("%v is committed and has live attempts", id)
+			}
+		case ok:
+			return fmt.Errorf("I5: %v was committed by %s and is not any more", id, was)
+		}
+		if (t.state == running) != (t.live.n > 0) {
+			return fmt.Errorf("%v is in state %d with %d live attempts", id, t.state, t.live.n)
+		}
+		if (t.state == held) != (t.hold != nil) {
+			return fmt.Errorf("%v is in state %d with hold %v", id, t.state, t.hold)
+		}
+		if t.state == fresh && i < p.cursor {
+			return fmt.Errorf("%v is before the cursor and would never be granted", id)
+		}
+	}
+	return k.counts(p, committed, live)
+}
+
+func (k *Checker) counts(p *phase, committed, live int) error {
+	s := p.stats
+	if s.Done != committed || s.Running != live || s.CommittedRerun != 0 {
+		return fmt.Errorf("%v phase counts %+v, has %d done and %d running", p.kind, s, committed, live)
+	}
+	if in, out := s.Granted+s.Adopted, s.Won+s.Failed+s.Lost+s.Released+s.Superseded+s.Revoked+s.Running; in != out {
+		return fmt.Errorf("%v phase: %d attempts began, %d are accounted for: %+v", p.kind, in, out, s)
+	}
+	waiting := map[int]bool{}
+	for _, i := range p.retry {
+		waiting[int(i)] = true
+	}
+	work := p.cursor < len(p.tasks) && p.tasks[p.cursor].state == fresh
+	for i := range p.tasks {
+		if p.tasks[i].state != queued {
+			continue
+		}
+		work = true
+		if !waiting[i] && !k.core.over {
+			return fmt.Errorf("%v is queued and in no queue", TaskID{p.kind, i})
+		}
+	}
+	if work && p.open && k.core.parked.n > 0 && !k.core.over {
+		return fmt.Errorf("%d questions wait while there is %v work", k.core.parked.n, p.kind)
+	}
+	return nil
+}
+
+// lists checks that the lists agree with each other.
+func (k *Checker) lists() error {
+	c := k.core
+	n, last := 0, Time(0)
+	for nd := c.leases.head; nd != nil; nd = nd.next {
+		a := nd.owner
+		if n++; !a.alive || c.live[a.id] != a || a.deadline < last || c.workers[a.worker.id] != a.worker {
+			return fmt.Errorf("attempt %s has a lease that it should not have", a.id)
+		}
+		last = a.deadline
+	}
+	mine := 0
+	for _, w := range c.workers {
+		mine += w.live.n
+	}
+	if running := c.phases[0].stats.Running + c.phases[1].stats.Running; n != len(c.live) || n != mine || n != running || n != c.leases.n {
+		return fmt.Errorf("%d leases, %d live, %d of workers, %d of tasks", n, len(c.live), mine, running)
+	}
+	for nd := c.parked.head; nd != nil; nd = nd.next {
+		if c.workers[nd.owner.worker.id] != nd.owner.worker {
+			return fmt.Errorf("a question of %s waits, which is gone", nd.owner.worker.id)
+		}
+	}
+	return nil
+}

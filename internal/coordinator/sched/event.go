@@ -1,0 +1,155 @@
+package sched
+
+import "github.com/mraws/mraws/mr"
+
+// Event is something that happened. An event that a worker sent twice, late
+// or out of order is harmless (I4).
+type Event interface{ event() }
+
+// Register joins a worker, or joins it again after it or the coordinator was
+// away. What it still runs for an earlier coordinator is adopted if the task
+// is neither committed nor live elsewhere, and else revoked. Attempts of this
+// coordinator that it runs and that are live here have their leases extended;
+// those that have ended are revoked.
+type Register struct {
+	Worker  WorkerID
+	Slots   int // slots are numbered 0..Slots-1; at most MaxSlots
+	Running []Running
+}
+
+// MaxSlots bounds the slots of one worker.
+const MaxSlots = 4096
+
+// Running is an attempt that a worker says it runs.
+type Running struct {
+	Task    TaskID
+	Attempt AttemptID
+}
+
+// Ask is a slot's question for work. It is answered by a [Grant] now or
+// later, or by nothing: the shell tells everyone when the job is over. The
+// same Seq again is the same question and has the same grant. A higher Seq
+// means that the slot is free: a live grant of it that the worker has never
+// mentioned got lost on the way and is released. A lower Seq is a late copy
+// and has no effect. Seq starts at 1.
+type Ask struct {
+	Worker WorkerID
+	Slot   int
+	Seq    uint64
+}
+
+// CancelAsk takes back a question that nobody waits for any more: the call
+// ran into its deadline or its connection broke. A grant already made stays;
+// the same Seq asked again fetches it.
+type CancelAsk struct {
+	Worker WorkerID
+	Slot   int
+	Seq    uint64
+}
+
+// Heartbeat extends the leases of the attempts that it lists and are live on
+// this worker; the others listed are revoked, but for those that committed. A
+// live attempt that is not listed may be a grant still on its way: its lease
+// runs on.
+type Heartbeat struct {
+	Worker  WorkerID
+	Running []AttemptID
+}
+
+// Committed says that the bucket holds the task's commit by this attempt. It
+// is the only event that makes a task done, and must come from the bucket,
+// never from a worker's word. The attempt may be one that the core never knew.
+type Committed struct {
+	Task    TaskID
+	Attempt AttemptID
+}
+
+// Failed says that an attempt ended with an error. The shell looks into the
+// bucket first: an attempt may fail after its commit. Fatal means that the
+// error will be the same wherever the task runs.
+type Failed struct {
+	Worker  WorkerID
+	Attempt AttemptID
+	Fatal   bool
+	Cause   string
+}
+
+// Released gives an attempt back unfinished, at no fault of the task.
+type Released struct {
+	Worker  WorkerID
+	Attempt AttemptID
+}
+
+// Gone forgets a worker. Its live attempts are released if it left politely,
+// and lost if it was declared dead.
+type Gone struct {
+	Worker WorkerID
+	Polite bool
+}
+
+// Tick ends what is due: leases and holds. The shell sends it at the time
+// that [Core.Next] says; earlier or more often is harmless. Before it the
+// shell looks into the bucket for the tasks of [Core.Expiring], so that a
+// task whose worker died between commit and report is not run again.
+type Tick struct{}
+
+func (Register) event()  {}
+func (Ask) event()       {}
+func (CancelAsk) event() {}
+func (Heartbeat) event() {}
+func (Committed) event() {}
+func (Failed) event()    {}
+func (Released) event()  {}
+func (Gone) event()      {}
+func (Tick) event()      {}
+
+// Effect is something that the shell has to do.
+type Effect interface{ effect() }
+
+// Grant answers a slot's question: run this attempt. It may come twice for
+// one question; the second is the same.
+type Grant struct {
+	Worker  WorkerID
+	Slot    int
+	Seq     uint64
+	Task    TaskID
+	Attempt AttemptID
+}
+
+// Revoke tells a worker to stop an attempt. It is a courtesy, given once or
+// more: an attempt that goes on harms nothing.
+type Revoke struct {
+	Worker  WorkerID
+	Attempt AttemptID
+}
+
+// Unknown says that the worker of the event is not registered: it has to
+// register and repeat what it said.
+type Unknown struct{ Worker WorkerID }
+
+// PhaseDone says that every task of the phase is committed. It comes once
+// for each phase, also for an empty one.
+type PhaseDone struct{ Phase mr.Phase }
+
+// JobDone says that every task is committed. No effects but Revoke and
+// Unknown come after it.
+type JobDone struct{}
+
+// JobFailed says that the job cannot end well. It comes at most once, and no
+// effects but Revoke and Unknown come after it. [Core.History] has the rest
+// of the story.
+type JobFailed struct {
+	Task    TaskID
+	Worker  WorkerID  // of the last attempt
+	Attempt AttemptID // the last attempt
+	Cause   string    // of the last attempt
+	Fatal   bool      // by one fatal failure
+	Lost    bool      // by lost attempts, not by reported failures
+}
+
+func (Grant) effect()     {}
+func (Revoke) effect()    {}
+func (Unknown) effect()   {}
+func (PhaseDone) effect() {}
+func (JobDone) effect()   {}
+func (JobFailed) effect() {}

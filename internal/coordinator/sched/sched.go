@@ -1,0 +1,228 @@
+// Package sched decides which worker runs which task. It is a pure state
+// machine: [Core.Step] takes the time and one event and answers effects. It
+// has no goroutine, lock, clock, log or I/O, so the same events at the same
+// times give the same effects, and a simulator replays any history from a
+// seed. The coordinator's shell turns calls and timers into events and
+// effects into replies; whatever S3 knows reaches the core as [Committed].
+//
+// The core is never what makes a commit safe: that is the bucket's conditional
+// PUT. A wrong grant costs double work, no more. What the core promises are
+// the invariants of check.go and that a job ends: every task that is not
+// committed is waiting to be granted, or runs under a lease that ends.
+//
+// Costs: an event is O(log n) in the tasks waiting for a retry, O(1) in all
+// else, but for the attempts that it names. A task takes about 100 bytes,
+// a live attempt about 300.
+package sched
+
+import (
+	"time"
+
+	"github.com/mraws/mraws/mr"
+)
+
+// Time is monotonic time since the coordinator started.
+type Time time.Duration
+
+// String formats t as a duration.
+func (t Time) String() string { return time.Duration(t).String() }
+
+// Config is what a Core needs to know; it never changes.
+type Config struct {
+	// Maps and Reduces are the numbers of tasks, M and R.
+	Maps, Reduces int
+	// Lease is how long an attempt lives without a heartbeat; 0 means 10 s.
+	Lease time.Duration
+	// MaxFailures is the number of reported failures of one task that fail
+	// the job; 0 means 4.
+	MaxFailures int
+	// MaxLost is the number of lost attempts of one task that fail the job,
+	// since a task that kills its workers never reports; 0 means 16.
+	MaxLost int
+	// Epoch starts every attempt id: new for each coordinator, and made of
+	// characters that are safe in a URL and in an object key. It has no '.'.
+	Epoch string
+}
+
+// Core is the state of one job under one coordinator. It is not safe for
+// concurrent use: one goroutine owns it.
+type Core struct {
+	cfg     Config
+	now     Time
+	phases  [2]phase // by mr.Phase
+	workers map[WorkerID]*worker
+	live    map[AttemptID]*attempt
+	// ended has the ids of adopted attempts that are over, so that a late
+	// copy of a Register does not adopt them again. Our own need no such
+	// list: their epoch says that they were live once.
+	ended  map[AttemptID]struct{}
+	leases list[attempt] // by deadline: all leases are equally long
+	parked list[slot]    // questions without an answer, oldest first
+	grace  Time          // while not 0, no lease ends before
+	asked  bool          // a worker has asked: what is found now is not reused
+	over   bool          // JobDone or JobFailed was said
+	out    []Effect
+}
+
+// phase is the tasks of one phase.
+type phase struct {
+	kind     mr.Phase
+	tasks    []task
+	open     bool // may be granted
+	finished bool // PhaseDone was said
+	cursor   int  // no task before it is fresh
+	retry    indexHeap
+	held     list[hold] // by end of the hold
+	stats    PhaseStats
+}
+
+type state uint8
+
+const (
+	fresh   state = iota // never granted
+	queued               // in the retry heap
+	held                 // waits for a worker on which it did not fail
+	running              // has live attempts
+	done                 // committed
+)
+
+// task is kept small: there may be a million.
+type task struct {
+	committed AttemptID     // I1, I3: set once
+	live      list[attempt] // more than one with speculative attempts
+	history   []End
+	hold      *hold
+	attempts  int32 // ids given out
+	failures  int16
+	lost      int16
+	state     state
+}
+
+// hold is a task's wait for another worker.
+type hold struct {
+	index int
+	until Time
+	node  node[hold]
+}
+
+// attempt is one live attempt.
+type attempt struct {
+	id       AttemptID
+	task     TaskID
+	worker   *worker
+	deadline Time
+	seen     bool // the worker has shown that the grant reached it
+	adopted  bool
+	alive    bool
+	lease    node[attempt] // in Core.leases
+	mine     node[attempt] // in worker.live
+	peer     node[attempt] // in task.live
+}
+
+// worker is one registered worker.
+type worker struct {
+	id    WorkerID
+	slots []*slot
+	live  list[attempt]
+}
+
+// slot is one place of a worker that runs one attempt at a time.
+type slot struct {
+	worker *worker
+	index  int
+	seq    uint64   // of the last question
+	grant  *attempt // the answer to it, if it had one
+	park   node[slot]
+}
+
+// New returns the core of a job in which nothing has happened yet. The shell
+// feeds it a [Committed] for each task that the bucket holds, then serves.
+func New(cfg Config) *Core {
+	if cfg.Lease <= 0 {
+		cfg.Lease = 10 * time.Second
+	}
+	if cfg.MaxFailures <= 0 {
+		cfg.MaxFailures = 4
+	}
+	if cfg.MaxLost <= 0 {
+		cfg.MaxLost = 16
+	}
+	c := &Core{
+		cfg:     cfg,
+		workers: map[WorkerID]*worker{},
+		live:    map[AttemptID]*attempt{},
+		ended:   map[AttemptID]struct{}{},
+	}
+	for i, n := range [2]int{cfg.Maps, cfg.Reduces} {
+		c.phases[i].kind = mr.Phase(i)
+		c.phases[i].tasks = make([]task, n)
+		c.phases[i].stats.Tasks = n
+	}
+	c.phases[mr.MapPhase].open = true
+	return c
+}
+
+// Step applies one event and returns its effects, in order. The slice is
+// valid until the next Step. Times never run backwards: an earlier now counts
+// as the latest one. Leases end in [Tick] only.
+func (c *Core) Step(now Time, ev Event) []Effect {
+	c.out = c.out[:0]
+	c.now = max(c.now, now)
+	c.noticeSleep()
+	switch ev := ev.(type) {
+	case Register:
+		c.register(ev)
+	case Ask:
+		c.ask(ev)
+	case CancelAsk:
+		c.cancelAsk(ev)
+	case Heartbeat:
+		c.heartbeat(ev)
+	case Committed:
+		c.commit(ev)
+	case Failed:
+		c.failed(ev)
+	case Released:
+		c.released(ev)
+	case Gone:
+		c.gone(ev)
+	case Tick:
+		c.tick()
+	}
+	c.advance()
+	return c.out
+}
+
+func (c *Core) emit(e Effect) { c.out = append(c.out, e) }
+
+// advance says what is finished and opens what comes next.
+func (c *Core) advance() {
+	if c.over {
+		return
+	}
+	m, r := &c.phases[mr.MapPhase], &c.phases[mr.ReducePhase]
+	if !m.finished && m.stats.Done == len(m.tasks) {
+		m.finished = true
+		c.emit(PhaseDone{mr.MapPhase})
+		r.open = true // I2
+		c.dispatch()
+	}
+	if m.finished && !r.finished && r.stats.Done == len(r.tasks) {
+		r.finished = true
+		c.emit(PhaseDone{mr.ReducePhase})
+		c.over = true
+		c.emit(JobDone{})
+	}
+}
+
+// task returns the task, or nil if the job has no such one.
+func (c *Core) task(id TaskID) *task {
+	if id.Phase != mr.MapPhase && id.Phase != mr.ReducePhase {
+		return nil
+	}
+	ts := c.phases[id.Phase].tasks
+	if id.Index < 0 || id.Index >= len(ts) {
+		return nil
+	}
+	return &ts[id.Index]
+}

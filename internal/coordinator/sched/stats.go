@@ -1,0 +1,91 @@
+package sched
+
+// Stats is what the core has counted.
+type Stats struct {
+	Map, Reduce PhaseStats
+	Workers     int // registered
+	Parked      int // questions that wait
+}
+
+// PhaseStats counts the tasks and attempts of one phase under this
+// coordinator. Every attempt ends in one way:
+// Granted + Adopted = Won + Failed + Lost + Released + Superseded + Revoked + Running.
+type PhaseStats struct {
+	Tasks  int
+	Done   int // committed
+	Reused int // committed before any worker asked: found at the start
+
+	Granted        int
+	Adopted        int // taken over from an earlier coordinator
+	Won            int // became the commit of its task
+	Failed         int // reported an error
+	Lost           int // lease ended, or worker gone
+	Released       int // given back, or the grant never arrived
+	Superseded     int // ended by the commit of another attempt
+	Revoked        int // ended by the failure of the job
+	Running        int
+	CommittedRerun int // granted although committed; 0 unless the core is wrong
+	Conflicts      int // commits told of a task that another attempt had; 0 unless the bucket changed
+}
+
+// Stats returns the counts so far.
+func (c *Core) Stats() Stats {
+	return Stats{
+		Map: c.phases[0].stats, Reduce: c.phases[1].stats,
+		Workers: len(c.workers), Parked: c.parked.n,
+	}
+}
+
+// End is how an attempt ended that did not reach its goal.
+type End struct {
+	Attempt AttemptID
+	Worker  WorkerID
+	At      Time
+	Cause   string
+	Lost    bool // not reported: the lease ended or the worker was gone
+	Fatal   bool
+}
+
+// History returns the failed and lost attempts of a task, oldest first. The
+// caller must not change it.
+func (c *Core) History(id TaskID) []End {
+	if t := c.task(id); t != nil {
+		return t.history
+	}
+	return nil
+}
+
+// Attempt returns the task and the worker of a live attempt.
+func (c *Core) Attempt(id AttemptID) (TaskID, WorkerID, bool) {
+	a := c.live[id]
+	if a == nil {
+		return TaskID{}, "", false
+	}
+	return a.task, a.worker.id, true
+}
+
+// Running appends to buf the live attempts of a worker, oldest first: those
+// that a [Gone] would lose.
+func (c *Core) Running(w WorkerID, buf []Running) []Running {
+	if wk := c.workers[w]; wk != nil {
+		for nd := wk.live.head; nd != nil; nd = nd.next {
+			buf = append(buf, Running{nd.owner.task, nd.owner.id})
+		}
+	}
+	return buf
+}
+
+// Committed returns the attempt that committed the task.
+func (c *Core) Committed(id TaskID) (AttemptID, bool) {
+	t := c.task(id)
+	if t == nil || t.state != done {
+		return "", false
+	}
+	return t.committed, true
+}
+
+// Known reports whether the worker is registered.
+func (c *Core) Known(w WorkerID) bool { return c.workers[w] != nil }
+
+// Over reports whether JobDone or JobFailed was said.
+func (c *Core) Over() bool { return c.over }

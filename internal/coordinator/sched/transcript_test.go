@@ -1,0 +1,240 @@
+package sched
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mraws/mraws/mr"
+)
+
+var update = flag.Bool("update", false, "write what the core says into testdata/*.txt")
+
+// TestTranscripts runs every testdata/*.txt: lines of time and event, each
+// followed by the effects, which start with "  -> ". See parseEvent for the
+// events; "new" makes the core, and "stats", "next", "expiring TIME" and
+// "history TASK" show what it answers.
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts: %v", err)
+	}
+	for _, f := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".txt"), func(t *testing.T) {
+			want, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := replay(t, string(want))
+			if *update {
+				if err := os.WriteFile(f, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" && !*update {
+				t.Errorf("%s (-want +got), go test -run Transcripts -update accepts it:\n%s", f, diff)
+			}
+		})
+	}
+}
+
+func replay(t *testing.T, script string) string {
+	t.Helper()
+	var out strings.Builder
+	var c *Core
+	var k *Checker
+	for n, line := range strings.Split(strings.TrimSuffix(script, "\n"), "\n") {
+		if strings.HasPrefix(line, "  -> ") {
+			continue
+		}
+		out.WriteString(line + "\n")
+		f := strings.Fields(line)
+		if len(f) == 0 || f[0] == "#" {
+			continue
+		}
+		say := func(s string) { out.WriteString("  -> " + s + "\n") }
+		switch f[0] {
+		case "new":
+			c = New(parseConfig(t, f[1:]))
+			k = NewChecker(c)
+		case "stats", "next", "expiring", "history":
+			answer(t, c, f, say)
+		default:
+			now, err := time.ParseDuration(f[0])
+			if err != nil || len(f) < 2 {
+				t.Fatalf("line %d: %q is no event", n+1, line)
+			}
+			effects, err := k.Step(Time(now), parseEvent(t, f[1:]))
+			if err != nil {
+				t.Fatalf("line %d: %q: %v", n+1, line, err)
+			}
+			for _, e := range effects {
+				say(show(e))
+			}
+			if len(effects) == 0 {
+				say("nothing")
+			}
+		}
+	}
+	return out.String()
+}
+
+func answer(t *testing.T, c *Core, f []string, say func(string)) {
+	t.Helper()
+	switch f[0] {
+	case "stats":
+		s := c.Stats()
+		for _, p := range []PhaseStats{s.Map, s.Reduce} {
+			say(strings.Trim(fmt.Sprintf("%+v", p), "{}"))
+		}
+		say(fmt.Sprintf("Workers:%d Parked:%d", s.Workers, s.Parked))
+	case "next":
+		at, ok := c.Next()
+		say(fmt.Sprint(at, " ", ok))
+	case "expiring":
+		d, err := time.ParseDuration(f[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		say(fmt.Sprint(c.Expiring(Time(d), nil)))
+	case "history":
+		for _, e := range c.History(parseTask(t, f[1])) {
+			say(fmt.Sprintf("%+v", e))
+		}
+	}
+}
+
+// show writes an effect in the words of the events.
+func show(e Effect) string {
+	switch e := e.(type) {
+	case Grant:
+		return fmt.Sprintf("grant %s/%d#%d %v %s", e.Worker, e.Slot, e.Seq, e.Task, e.Attempt)
+	case Revoke:
+		return fmt.Sprintf("revoke %s %s", e.Worker, e.Attempt)
+	case Unknown:
+		return fmt.Sprintf("unknown %s", e.Worker)
+	case PhaseDone:
+		return fmt.Sprintf("%v phase done", e.Phase)
+	case JobDone:
+		return "job done"
+	case JobFailed:
+		return fmt.Sprintf("job failed: %v by %s on %s: %s (fatal=%t lost=%t)", e.Task, e.Attempt, e.Worker, e.Cause, e.Fatal, e.Lost)
+	}
+	return fmt.Sprintf("%T %+v", e, e)
+}
+
+func parseConfig(t *testing.T, f []string) Config {
+	t.Helper()
+	cfg := Config{Epoch: "e1"}
+	for _, kv := range f {
+		k, v, _ := strings.Cut(kv, "=")
+		n, _ := strconv.Atoi(v)
+		switch k {
+		case "maps":
+			cfg.Maps = n
+		case "reduces":
+			cfg.Reduces = n
+		case "failures":
+			cfg.MaxFailures = n
+		case "lost":
+			cfg.MaxLost = n
+		case "epoch":
+			cfg.Epoch = v
+		case "lease":
+			d, err := time.ParseDuration(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg.Lease = d
+		default:
+			t.Fatalf("no setting %q", kv)
+		}
+	}
+	return cfg
+}
+
+// parseEvent reads
+//
+//	register w1 2 [map-0=old.m0.1 ...]    2 slots, and what still runs
+//	ask w1/0#1                            worker, slot, number
+//	cancel w1/0#1
+//	heartbeat w1 [attempt ...]
+//	committed map-0 attempt
+//	failed w1 attempt [fatal] cause...
+//	released w1 attempt
+//	left w1
+//	dead w1
+//	tick
+func parseEvent(t *testing.T, f []string) Event {
+	t.Helper()
+	arg := func(i int) string {
+		if i >= len(f) {
+			t.Fatalf("%q lacks an argument", strings.Join(f, " "))
+		}
+		return f[i]
+	}
+	w := func() WorkerID { return WorkerID(arg(1)) }
+	switch f[0] {
+	case "register":
+		ev := Register{Worker: w(), Slots: number(t, arg(2))}
+		for _, r := range f[3:] {
+			task, id, _ := strings.Cut(r, "=")
+			ev.Running = append(ev.Running, Running{parseTask(t, task), AttemptID(id)})
+		}
+		return ev
+	case "ask", "cancel":
+		worker, rest, _ := strings.Cut(arg(1), "/")
+		slot, seq, _ := strings.Cut(rest, "#")
+		ev := Ask{WorkerID(worker), number(t, slot), uint64(number(t, seq))}
+		if f[0] == "cancel" {
+			return CancelAsk(ev)
+		}
+		return ev
+	case "heartbeat":
+		ev := Heartbeat{Worker: w()}
+		for _, id := range f[2:] {
+			ev.Running = append(ev.Running, AttemptID(id))
+		}
+		return ev
+	case "committed":
+		return Committed{parseTask(t, arg(1)), AttemptID(arg(2))}
+	case "failed":
+		ev := Failed{Worker: w(), Attempt: AttemptID(arg(2)), Fatal: arg(3) == "fatal"}
+		ev.Cause = strings.Join(f[3:], " ")
+		return ev
+	case "released":
+		return Released{w(), AttemptID(arg(2))}
+	case "left", "dead":
+		return Gone{w(), f[0] == "left"}
+	case "tick":
+		return Tick{}
+	}
+	t.Fatalf("no event %q", f[0])
+	return nil
+}
+
+func parseTask(t *testing.T, s string) TaskID {
+	t.Helper()
+	phase, index, _ := strings.Cut(s, "-")
+	id := TaskID{Index: number(t, index)}
+	if phase == "reduce" {
+		id.Phase = mr.ReducePhase
+	}
+	return id
+}
+
+func number(t *testing.T, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
