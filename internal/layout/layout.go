@@ -56,6 +56,17 @@ func (l Layout) Partition(m, r int) string {
 	return l.IntermediateDir() + "mr-" + strconv.Itoa(m) + "-" + strconv.Itoa(r)
 }
 
+// ParsePartition is the inverse of Partition.
+func (l Layout) ParsePartition(key string) (m, r int, ok bool) {
+	i := strings.LastIndexByte(key, '-')
+	if i < 0 {
+		return 0, 0, false
+	}
+	m, okM := parseIndex(key[:i], l.IntermediateDir()+"mr-")
+	r, okR := parseIndex(key, key[:i+1])
+	return m, r, okM && okR
+}
+
 // Job returns the key of the job spec.
 func (l Layout) Job() string { return l.IntermediateDir() + "_job.json" }
 

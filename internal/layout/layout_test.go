@@ -85,6 +85,10 @@ func TestParse(t *testing.T) {
 		return func(key string) (any, bool) { return f(key) }
 	}
 	commit, output := index(l.ParseMapCommit), index(l.ParseOutput)
+	part := func(key string) (any, bool) {
+		m, r, ok := l.ParsePartition(key)
+		return [2]int{m, r}, ok
+	}
 	input := func(key string) (any, bool) { return l.InputName(key) }
 	tests := []struct {
 		parse func(string) (any, bool)
@@ -104,6 +108,16 @@ func TestParse(t *testing.T) {
 		{commit, "p/intermediate/_commit/reduce-1", nil},
 		{commit, "intermediate/_commit/map-1", nil},
 		{commit, "q/p/intermediate/_commit/map-1", nil},
+		{part, "p/intermediate/mr-12-3", [2]int{12, 3}},
+		{part, "p/intermediate/mr-0-0", [2]int{0, 0}},
+		{part, "p/intermediate/mr-12", nil},
+		{part, "p/intermediate/mr-12-", nil},
+		{part, "p/intermediate/mr--3", nil},
+		{part, "p/intermediate/mr-12-03", nil},
+		{part, "p/intermediate/mr-1-2-3", nil},
+		{part, "p/intermediate/mr-out-3", nil},
+		{part, "intermediate/mr-1-3", nil},
+		{part, "", nil},
 		{output, "p/output/mr-out-7", 7},
 		{output, "p/output/mr-out-7.tmp", nil},
 		{output, "p/output/_SUCCESS", nil},
@@ -181,6 +195,9 @@ func FuzzRoundTrip(f *testing.F) {
 			if m, ok := l.ParseMapCommit(l.MapCommit(n)); !ok || m != n {
 				t.Errorf("ParseMapCommit(MapCommit(%d)) = %d, %v", n, m, ok)
 			}
+			if m, r, ok := l.ParsePartition(l.Partition(n, n/2)); !ok || m != n || r != n/2 {
+				t.Errorf("ParsePartition(Partition(%d, %d)) = %d, %d, %v", n, n/2, m, r, ok)
+			}
 			if r, ok := l.ParseOutput(l.Output(n)); !ok || r != n {
 				t.Errorf("ParseOutput(Output(%d)) = %d, %v", n, r, ok)
 			}
@@ -196,6 +213,9 @@ func FuzzRoundTrip(f *testing.F) {
 		}
 		if got, ok := l.ParseMapCommit(name); ok && l.MapCommit(got) != name {
 			t.Errorf("ParseMapCommit(%q) = %d", name, got)
+		}
+		if m, r, ok := l.ParsePartition(name); ok && l.Partition(m, r) != name {
+			t.Errorf("ParsePartition(%q) = %d, %d", name, m, r)
 		}
 		if got, ok := l.ParseOutput(name); ok && l.Output(got) != name {
 			t.Errorf("ParseOutput(%q) = %d", name, got)
