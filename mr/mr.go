@@ -46,6 +46,11 @@ type App struct {
 	// reference in `mraws verify`: for apps whose output depends on time or
 	// on the machines that ran it.
 	Check func(lines iter.Seq2[Line, error], info CheckInfo) error
+	// Reference, where set, is the app whose sequential run gives the
+	// output that this one must have: for apps that stall or crash, which
+	// would take the verifier with them. It reads the same records, splits
+	// the keys in the same way, and gets this app's parameters.
+	Reference *App
 	// NeedsProcesses says that the app may end its process, so that workers
 	// must not share one with the coordinator.
 	NeedsProcesses bool
@@ -57,6 +62,9 @@ type Param struct {
 	Help     string
 	Default  string
 	Required bool
+	// Check, where set, refuses a value before the job starts; an error
+	// says what is wrong with the value, not which parameter it is.
+	Check func(value string) error
 }
 
 // Input says how the bytes of an object become records.

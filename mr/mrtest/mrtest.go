@@ -1,0 +1,211 @@
+// Package mrtest runs an application in memory, for the tests of people who
+// write map and reduce code. It takes the promises of package mr at their
+// word: what is valid "during the call" only is overwritten after the call,
+// and a combiner is tried in several groupings, so that code which leans on
+// more than it was promised fails here and not on a cluster.
+package mrtest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/mraws/mraws/mr"
+)
+
+// Run runs app over inputs, from name below input/ to content, and returns
+// the lines of all nreduce partitions in byte order. Parameters have their
+// defaults. An error ends the test; use [Job] to see it.
+func Run(t testing.TB, app mr.App, nreduce int, inputs map[string]string) []string {
+	t.Helper()
+	res, err := Job{App: app, NReduce: nreduce, Inputs: inputs}.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.Lines()
+}
+
+// Job is one run of an app.
+type Job struct {
+	App     mr.App
+	NReduce int               // 0 means 1
+	Params  map[string]string // as given with --app-arg
+	Inputs  map[string]string // each is one map task, in byte order of name
+	// Workers is how many tasks run at the same time, each on a goroutine
+	// with a worker's name of its own: w0, w1 and so on. 0 means 1, which
+	// runs the tasks one after the other.
+	Workers int
+	// Side holds the side files; nil means a new, empty area.
+	Side mr.SideFiles
+}
+
+// Result is what a [Job] left behind.
+type Result struct {
+	// Partitions holds mr-out-<r> at index r: lines "key value\n".
+	Partitions []string
+	// Counters are summed over all tasks.
+	Counters map[string]int64
+	// Side is the side-file area.
+	Side mr.SideFiles
+}
+
+// Lines returns the lines of all partitions in byte order, as
+// `cat mr-out-* | LC_ALL=C sort` shows them.
+func (r Result) Lines() []string {
+	lines := strings.Split(strings.Join(r.Partitions, ""), "\n")
+	lines = lines[:len(lines)-1]
+	slices.Sort(lines)
+	return lines
+}
+
+// Check calls the Check of the job's app on the output.
+func (j Job) Check(res Result) error {
+	params, err := j.App.Resolve(j.Params)
+	if err != nil {
+		return err
+	}
+	lines := func(yield func(mr.Line, error) bool) {
+		for r, text := range res.Partitions {
+			for line := range strings.Lines(text) {
+				if !yield(mr.Line{Partition: r, Text: strings.TrimSuffix(line, "\n")}, nil) {
+					return
+				}
+			}
+		}
+	}
+	objects := slices.Sorted(maps.Keys(j.Inputs))
+	return j.App.Check(lines, mr.CheckInfo{Maps: len(objects), Reduces: len(res.Partitions), Objects: objects, Params: params})
+}
+
+// Run runs all map tasks, then all reduce tasks.
+func (j Job) Run(ctx context.Context) (Result, error) {
+	if err := j.App.Validate(); err != nil {
+		return Result{}, err
+	}
+	params, err := j.App.Resolve(j.Params)
+	if err != nil {
+		return Result{}, err
+	}
+	r := &run{Job: j, params: params, counters: map[string]int64{}}
+	if r.NReduce = max(j.NReduce, 1); r.App.Partition == nil {
+		r.App.Partition = mr.Partition
+	}
+	if r.Side == nil {
+		r.Side = NewSideFiles()
+	}
+	names := slices.Sorted(maps.Keys(j.Inputs))
+	pairs := make([][]pair, len(names))
+	err = r.each(ctx, mr.MapPhase, len(names), func(t *mr.Task) (err error) {
+		pairs[t.Index], err = r.mapTask(t, names[t.Index])
+		return err
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	shuffled := r.shuffle(slices.Concat(pairs...))
+	outputs := make([]string, r.NReduce)
+	err = r.each(ctx, mr.ReducePhase, r.NReduce, func(t *mr.Task) (err error) {
+		outputs[t.Index], err = r.reduceTask(t, shuffled[t.Index])
+		return err
+	})
+	return Result{Partitions: outputs, Counters: r.counters, Side: r.Side}, err
+}
+
+type run struct {
+	Job
+	params   map[string]string
+	mu       sync.Mutex
+	counters map[string]int64 // guarded by mu
+}
+
+// Add adds to the counters of the job.
+func (r *run) Add(name string, n int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counters[name] += n
+}
+
+// each runs the n tasks of a phase on the job's workers, which take them in
+// order, and returns the errors.
+func (r *run) each(ctx context.Context, phase mr.Phase, n int, do func(*mr.Task) error) error {
+	tasks := make(chan int, n)
+	for i := range n {
+		tasks <- i
+	}
+	close(tasks)
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for w := range max(r.Workers, 1) {
+		wg.Go(func() {
+			for i := range tasks {
+				err := do(&mr.Task{
+					Context: ctx, Job: "test", Worker: fmt.Sprintf("w%d", w), Attempt: fmt.Sprintf("%s-%d-0", phase, i),
+					Phase: phase, Index: i, Params: maps.Clone(r.params), Side: r.Side, Counters: r,
+				})
+				if err != nil {
+					errs[i] = fmt.Errorf("app %s: %s task %d: %w", r.App.Name, phase, i, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// pair is one intermediate pair, in the partition that it belongs to.
+type pair struct {
+	partition  int
+	key, value string
+}
+
+// group is a key with its values in input order.
+type group struct {
+	key    string
+	values []string
+}
+
+// shuffle gives each partition its keys in byte order.
+func (r *run) shuffle(pairs []pair) [][]group {
+	slices.SortStableFunc(pairs, func(a, b pair) int { return cmp.Compare(a.key, b.key) })
+	parts := make([][]group, r.NReduce)
+	for _, p := range pairs {
+		part := parts[p.partition]
+		if len(part) == 0 || part[len(part)-1].key != p.key {
+			part = append(part, group{key: p.key})
+		}
+		last := &part[len(part)-1]
+		last.values = append(last.values, p.value)
+		parts[p.partition] = part
+	}
+	return parts
+}
+
+// spoil overwrites memory that was promised for the time of a call only.
+func spoil(bs ...[]byte) {
+	for _, b := range bs {
+		for i := range b {
+			b[i] = 0xAA
+		}
+	}
+}
+
+// spoiling yields a copy of each value that is spoilt when the next is taken.
+func spoiling(values []string) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for _, v := range values {
+			b := []byte(v)
+			more := yield(b)
+			spoil(b)
+			if !more {
+				return
+			}
+		}
+	}
+}
