@@ -1,0 +1,32 @@
+// Package apps holds the applications that the mraws binary brings along:
+// those of the MIT 6.824 lab (https://pdos.csail.mit.edu/6.824/labs/lab-mr.html),
+// made to stream and to work across machines, and grep. [Table] is the only
+// list of them.
+package apps
+
+import (
+	"context"
+	"time"
+
+	"github.com/mraws/mraws/mr"
+)
+
+// Table returns all applications in the order in which they are shown.
+func Table() []mr.App {
+	return []mr.App{
+		wc(),
+		nocrash(),
+	}
+}
+
+// wait returns nil after d, or why ctx ended before.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
