@@ -1,0 +1,115 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+)
+
+// ClientOptions say how a worker proves itself and whom it trusts.
+type ClientOptions struct {
+	Insecure bool
+	CertPEM  string // the pin, unless Files are set
+	Files    Files
+	Token    string
+}
+
+// Dial returns a client of the coordinator at address ("host:port"). It does
+// not wait for a connection: the first call does, within its deadline.
+func Dial(address string, o ClientOptions) (*grpc.ClientConn, error) {
+	creds, err := o.credentials()
+	if err != nil {
+		return nil, err
+	}
+	opts := dialOptions(creds)
+	if o.Token != "" {
+		opts = append(opts, grpc.WithPerRPCCredentials(bearer{o.Token, !o.Insecure}))
+	}
+	return newClient(address, opts)
+}
+
+// DialUnverified returns a client that may only Discover: it trusts nobody,
+// sends no token, and what it learns is where in the bucket to look.
+func DialUnverified(address string, plain bool) (*grpc.ClientConn, error) {
+	if plain {
+		return newClient(address, dialOptions(insecure.NewCredentials()))
+	}
+	return newClient(address, dialOptions(credentials.NewTLS(&tls.Config{
+		MinVersion:         tls.VersionTLS13,
+		InsecureSkipVerify: true, //nolint:gosec // nothing secret is said or believed
+	})))
+}
+
+func newClient(address string, opts []grpc.DialOption) (*grpc.ClientConn, error) {
+	// passthrough: the address is dialled as given, so that errors name it.
+	c, err := grpc.NewClient("passthrough:///"+address, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", address, err)
+	}
+	return c, nil
+}
+
+func dialOptions(creds credentials.TransportCredentials) []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithTransportCredentials(creds),
+		grpc.WithNoProxy(),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.5, MaxDelay: time.Second},
+			MinConnectTimeout: 2 * time.Second,
+		}),
+		grpc.WithUnaryInterceptor(deadline),
+	}
+}
+
+// deadline gives a call without one CallTimeout, so that no call of ours can
+// hang on a peer that went silent.
+func deadline(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, CallTimeout)
+		defer cancel()
+	}
+	return invoke(ctx, method, req, reply, cc, opts...)
+}
+
+func (o ClientOptions) credentials() (credentials.TransportCredentials, error) {
+	if o.Insecure {
+		return insecure.NewCredentials(), nil
+	}
+	if o.Files.Set() {
+		pool, pair, err := o.Files.load()
+		if err != nil {
+			return nil, err
+		}
+		return credentials.NewTLS(&tls.Config{
+			MinVersion:   tls.VersionTLS13,
+			Certificates: []tls.Certificate{pair},
+			RootCAs:      pool,
+		}), nil
+	}
+	config, err := pinned(o.CertPEM)
+	if err != nil {
+		return nil, err
+	}
+	return credentials.NewTLS(config), nil
+}
+
+// bearer sends the token with every call.
+type bearer struct {
+	token  string
+	secure bool
+}
+
+func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer " + b.token}, nil
+}
+
+func (b bearer) RequireTransportSecurity() bool { return b.secure }

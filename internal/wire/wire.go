@@ -1,0 +1,91 @@
+// Package wire is how coordinator and workers talk: the protobuf service,
+// the TLS and token that guard it, the version handshake and the shape of a
+// refusal. It holds no state of the job.
+//
+// Security with nothing configured: the coordinator makes a key pair and a
+// 256-bit token at start and publishes certificate and token in the bucket
+// (layout.Layout.Coordinator). A worker that may read that object pins the
+// certificate and sends the token, so IAM alone decides who joins.
+package wire
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Protocol is the number that both sides of a connection must share. It
+// grows with every change that an older peer would misread.
+const Protocol = 1
+
+// CallTimeout bounds every call that has no deadline of its own; long polls
+// set theirs.
+const CallTimeout = 10 * time.Second
+
+// domain marks the refusals of this protocol among gRPC's error details.
+const domain = "mraws"
+
+// Reasons of a [Refusal].
+const (
+	ReasonVersion  = "VERSION"  // the peers speak different protocols
+	ReasonApp      = "APP"      // the job runs another app, or other parameters
+	ReasonConflict = "CONFLICT" // what is in the bucket is in the way
+	ReasonUsage    = "USAGE"    // an argument that no retry will mend
+)
+
+// Refusal is a "no" that retrying does not change.
+type Refusal struct {
+	Reason string // one of the Reason constants
+	What   string // a lower-case phrase, for people
+	Hint   string // what to do about it
+}
+
+// Error returns What.
+func (r *Refusal) Error() string { return r.What }
+
+// GRPCStatus carries the refusal over the wire.
+func (r *Refusal) GRPCStatus() *status.Status {
+	s, err := status.New(codes.FailedPrecondition, r.What).WithDetails(&errdetails.ErrorInfo{
+		Domain: domain, Reason: r.Reason, Metadata: map[string]string{"hint": r.Hint},
+	})
+	if err != nil {
+		return status.New(codes.FailedPrecondition, r.What)
+	}
+	return s
+}
+
+// AsRefusal returns the refusal that err carries, if any.
+func AsRefusal(err error) (*Refusal, bool) {
+	var r *Refusal
+	if errors.As(err, &r) {
+		return r, true
+	}
+	s, ok := status.FromError(err)
+	if !ok {
+		return nil, false
+	}
+	for _, d := range s.Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.Domain == domain {
+			return &Refusal{Reason: info.Reason, What: s.Message(), Hint: info.Metadata["hint"]}, true
+		}
+	}
+	return nil, false
+}
+
+// IsDenied says whether the peer turned the caller away for its token or its
+// certificate.
+func IsDenied(err error) bool {
+	c := status.Code(err)
+	return c == codes.Unauthenticated || c == codes.PermissionDenied
+}
+
+// IsUnreachable says whether a call may never have reached the coordinator:
+// nobody listened, the connection broke, or the deadline passed.
+func IsUnreachable(err error) bool {
+	c := status.Code(err)
+	return c == codes.Unavailable || c == codes.DeadlineExceeded || errors.Is(err, context.DeadlineExceeded)
+}
