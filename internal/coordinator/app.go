@@ -1,0 +1,146 @@
+package coordinator
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/mr"
+)
+
+// spec is what the coordinator knows of the application: never its code.
+type spec struct {
+	manifest.App
+	Input mr.Input
+	from  string // who said so, for messages
+}
+
+// learn fixes the app, or compares another worker's with it. It returns a
+// *wire.Refusal that says what differs.
+func (l *loop) learn(a *wire.App, from string) error {
+	if a == nil || a.Name == "" {
+		return &wire.Refusal{Reason: wire.ReasonUsage, What: from + " names no app", Hint: "give --app"}
+	}
+	given := a.Params
+	if l.o.Params != nil && l.app == nil {
+		given = l.o.Params
+	}
+	if l.app == nil {
+		params, err := resolve(a, given)
+		if err != nil {
+			return err
+		}
+		l.app = &spec{App: manifest.App{Name: a.Name, Version: a.Version, Params: params}, Input: mr.Input(a.Input), from: from}
+		l.log.Info().Str("app", a.Name).Str("from", from).Msg("app known")
+		close(l.appKnown)
+	}
+	return l.match(a, from)
+}
+
+// match refuses another app than the job's.
+func (l *loop) match(a *wire.App, from string) error {
+	if a.Name != l.app.Name {
+		return &wire.Refusal{
+			Reason: wire.ReasonApp,
+			What:   fmt.Sprintf("the job runs app %s (said %s), not %s", l.app.Name, l.app.from, a.Name),
+			Hint:   "start the worker with --app " + l.app.Name,
+		}
+	}
+	if a.Version != l.app.Version || mr.Input(a.Input) != l.app.Input {
+		return &wire.Refusal{
+			Reason: wire.ReasonApp,
+			What:   fmt.Sprintf("the job runs version %q of app %s (said %s), this is version %q", l.app.Version, a.Name, l.app.from, a.Version),
+			Hint:   "run the same build of the binary everywhere",
+		}
+	}
+	for name, v := range a.Params {
+		if have, ok := l.app.Params[name]; !ok || have != v {
+			return &wire.Refusal{
+				Reason: wire.ReasonApp,
+				What:   fmt.Sprintf("the job runs app %s with %s, not with %s=%s", a.Name, showParams(l.app.Params), name, v),
+				Hint:   "leave --app-arg out: workers take the job's",
+			}
+		}
+	}
+	return nil
+}
+
+// resolve fills in defaults and refuses parameters that the app does not
+// declare or that are missing.
+func resolve(a *wire.App, given map[string]string) (map[string]string, error) {
+	params := maps.Clone(a.Defaults)
+	if params == nil {
+		params = map[string]string{}
+	}
+	for name, v := range given {
+		if _, ok := a.Defaults[name]; !ok && !slices.Contains(a.Required, name) {
+			return nil, &wire.Refusal{
+				Reason: wire.ReasonUsage, What: fmt.Sprintf("app %s has no parameter %q", a.Name, name),
+				Hint: "`mraws apps` lists the parameters of each app",
+			}
+		}
+		params[name] = v
+	}
+	for _, name := range a.Required {
+		if _, ok := params[name]; !ok {
+			return nil, &wire.Refusal{
+				Reason: wire.ReasonUsage, What: fmt.Sprintf("app %s needs its parameter %q", a.Name, name),
+				Hint: fmt.Sprintf("give --app-arg %s=…", name),
+			}
+		}
+	}
+	if len(params) == 0 {
+		return nil, nil
+	}
+	return params, nil
+}
+
+// spec returns the app. It is fixed once appKnown is closed.
+func (l *loop) spec() spec { return *l.app }
+
+func (l *loop) appName() string {
+	if l.app == nil {
+		return ""
+	}
+	return l.app.Name
+}
+
+func showParams(p map[string]string) string {
+	if len(p) == 0 {
+		return "no parameters"
+	}
+	var b strings.Builder
+	for i, k := range slices.Sorted(maps.Keys(p)) {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		fmt.Fprintf(&b, "%s=%s", k, p[k])
+	}
+	return b.String()
+}
+
+// wireApp is the app as workers are told it.
+func (s spec) wire() *wire.App {
+	return &wire.App{Name: s.Name, Version: s.Version, Input: int32(s.Input), Params: s.Params}
+}
+
+func mapTask(m int) sched.TaskID    { return sched.TaskID{Phase: mr.MapPhase, Index: m} }
+func reduceTask(r int) sched.TaskID { return sched.TaskID{Phase: mr.ReducePhase, Index: r} }
+
+func wirePhase(p mr.Phase) wire.Phase {
+	if p == mr.ReducePhase {
+		return wire.Phase_PHASE_REDUCE
+	}
+	return wire.Phase_PHASE_MAP
+}
+
+func taskOf(a *wire.Attempt) sched.TaskID {
+	if a.GetPhase() == wire.Phase_PHASE_REDUCE {
+		return reduceTask(int(a.GetTask()))
+	}
+	return mapTask(int(a.GetTask()))
+}

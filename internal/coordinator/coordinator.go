@@ -1,0 +1,202 @@
+// Package coordinator is the role that plans a job, hands out its tasks and
+// says when it is done. It decides nothing about what is committed: that is
+// read from the bucket (docs/protocol.md), so a coordinator may die at any
+// instant and another may start, or two may run at once, and all that can
+// happen is that work is done twice.
+//
+// One goroutine, the loop, owns the state of the job: the pure scheduler of
+// package sched, the members and the parked questions. RPC handlers and the
+// life cycle in Run hand it closures and never touch that state themselves.
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/mr"
+)
+
+// Options are all that a coordinator is told.
+type Options struct {
+	Store   Store
+	Layout  layout.Layout
+	Log     zerolog.Logger
+	Version string // of this program, for people
+
+	App    *mr.App           // nil: learn it from the first worker
+	Params map[string]string // --app-arg; nil: the first worker's
+
+	NReduce    int
+	SplitSize  int64 // bytes
+	Pack       Pack
+	AllowEmpty bool // no input is no error
+
+	Lease       time.Duration // how long a silent worker keeps its attempts
+	MaxFailures int           // reported failures of one task that end the job
+	MaxLost     int           // lost attempts of one task that end the job
+
+	Listener  net.Listener // owned by Run
+	Addresses []string     // what workers dial, best first
+	Security  wire.ServerOptions
+	// PublishToken puts the token into the announcement; an own token file
+	// stays where it is.
+	PublishToken bool
+	// UnsafeSingleCoordinator skips the preflight.
+	UnsafeSingleCoordinator bool
+}
+
+// ErrNoInput means that there is nothing under input/.
+var ErrNoInput = errors.New("no input")
+
+// ConflictError means that the bucket holds something that does not belong
+// to this job: another job's spec or output, or another coordinator's
+// announcement.
+type ConflictError struct {
+	What string
+	Diff []string // both sides, a line each
+	Hint string
+}
+
+func (e *ConflictError) Error() string { return e.What }
+
+// JobError means that the job cannot be finished.
+type JobError struct{ Cause string }
+
+func (e *JobError) Error() string { return "job failed: " + e.Cause }
+
+// Coordinator runs one job. Make it with New, then call Run once.
+type Coordinator struct {
+	o     Options
+	epoch string
+	start time.Time
+	acts  chan func() // run by the loop, in order
+	loop  loop        // owned by the loop goroutine
+}
+
+// New returns a coordinator that has done nothing yet.
+func New(o Options) *Coordinator {
+	epoch := newEpoch()
+	return &Coordinator{
+		o: o, epoch: epoch, start: time.Now(), acts: make(chan func()),
+		loop: newLoop(o, epoch),
+	}
+}
+
+// Run prepares the job or takes it up where the bucket says it is, serves
+// workers until every output exists, writes _SUCCESS, and returns when every
+// worker knows. It returns ErrNoInput, *ConflictError, *JobError, the cause
+// of ctx, or an error of the store.
+func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
+	server, err := wire.NewServer(&handlers{c: c}, c.o.Security)
+	if err != nil {
+		return nil, errors.Join(err, c.o.Listener.Close())
+	}
+	// The group lives until the workers have been told, beyond ctx's end for
+	// nobody: a signal stops everything at once, and the job can be resumed.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	g := new(errgroup.Group)
+	loopDone := make(chan struct{})
+	g.Go(func() error { defer close(loopDone); c.run(ctx); return nil })
+
+	success, err := c.life(ctx, cancel, g, func() error { return server.Serve(c.o.Listener) })
+	if err != nil && ctx.Err() == nil {
+		c.call(ctx, func() { c.loop.end(err) })
+	}
+	if ctx.Err() == nil {
+		c.linger(ctx)
+	}
+	server.Stop()
+	_ = c.o.Listener.Close() // Serve closes it, but may not have been reached
+	cancel(nil)
+	<-loopDone
+	_ = g.Wait() // every goroutine reports through cancel
+	return success, err
+}
+
+// life is the job from start to _SUCCESS.
+func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, g *errgroup.Group, serve func() error) (*manifest.Success, error) {
+	if !c.o.UnsafeSingleCoordinator {
+		if err := c.o.Store.Preflight(ctx, c.o.Layout.PreflightDir()); err != nil {
+			return nil, fmt.Errorf("preflight of s3://%s: %w", c.o.Store.Bucket(), err)
+		}
+	}
+	a, err := c.announce(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g.Go(func() error {
+		if err := serve(); err != nil {
+			cancel(fmt.Errorf("serve workers on %s: %w", c.o.Listener.Addr(), err))
+		}
+		return nil
+	})
+	g.Go(func() error {
+		if err := c.keepAnnounced(ctx, a); err != nil {
+			cancel(err)
+		}
+		return nil
+	})
+	if c.o.App != nil {
+		var refusal error
+		c.call(ctx, func() { refusal = c.loop.learn(wire.DescribeApp(*c.o.App, nil), "this coordinator's --app") })
+		if refusal != nil {
+			return nil, refusal
+		}
+	}
+	if err := c.await(ctx, c.loop.appKnown); err != nil {
+		return nil, err
+	}
+	state, err := c.prepare(ctx, c.loop.spec())
+	if err != nil {
+		return nil, c.cause(ctx, err)
+	}
+	c.call(ctx, func() { c.loop.begin(c.now(), state) })
+	if err := c.await(ctx, c.loop.ended); err != nil {
+		return nil, err
+	}
+	if c.loop.failure != nil {
+		return nil, c.loop.failure
+	}
+	success, err := c.finish(ctx, state)
+	if err != nil {
+		return nil, c.cause(ctx, err)
+	}
+	c.call(ctx, func() { c.loop.end(nil) })
+	return success, nil
+}
+
+// await waits for a channel of the loop to be closed.
+func (c *Coordinator) await(ctx context.Context, ch <-chan struct{}) error {
+	select {
+	case <-ch:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// cause prefers why ctx ended over the error that its end brought about.
+func (c *Coordinator) cause(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// linger waits until every worker has been told how the job ended, or can be
+// taken for gone: at most one lease.
+func (c *Coordinator) linger(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.Lease)
+	defer cancel()
+	_ = c.await(ctx, c.loop.allTold)
+}

@@ -1,0 +1,156 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/wire"
+)
+
+// promote copies partitions that a committed attempt had to put under
+// _attempts/ onto their plain names, so that the layout shows what was
+// committed. Readers go by the record, so nothing depends on it, and it may
+// be repeated.
+func (c *Coordinator) promote(ctx context.Context, rec *manifest.Map) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for r, p := range rec.Parts {
+		plain := c.o.Layout.Partition(rec.Task, r)
+		if p.Key == plain {
+			continue
+		}
+		g.Go(func() error {
+			_, err := c.o.Store.Copy(ctx, p.Key, p.ETag, plain, object.PutOptions{})
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// finish checks that nothing was lost between map and reduce, and writes
+// _SUCCESS.
+func (c *Coordinator) finish(ctx context.Context, s *state) (*manifest.Success, error) {
+	for _, rec := range s.maps { // an earlier coordinator may have died before it copied
+		if err := c.promote(ctx, rec); err != nil {
+			return nil, fmt.Errorf("copy partitions of map task %d: %w", rec.Task, err)
+		}
+	}
+	var success *manifest.Success
+	c.call(ctx, func() { success = c.loop.summary() })
+	if success == nil {
+		return nil, context.Cause(ctx)
+	}
+	if success.Shuffled != success.Read {
+		return nil, &JobError{Cause: fmt.Sprintf("the maps committed %d records (checksum %016x), the reduces read %d (checksum %016x)",
+			success.Shuffled.Records, uint64(success.Shuffled.Hash), success.Read.Records, uint64(success.Read.Hash))}
+	}
+	success.Seconds = time.Since(c.start).Seconds()
+	success.Finished = time.Now().UTC()
+	key := c.o.Layout.Success()
+	data, err := manifest.Encode(success)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", key, err)
+	}
+	_, err = c.o.Store.Put(ctx, key, data, object.PutOptions{IfAbsent: true, ContentType: "application/json"})
+	if err == nil {
+		return success, nil
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("write the job's summary: %w", err)
+	}
+	// Written by an earlier run, by another coordinator, or by this very
+	// request whose reply was lost.
+	data, _, err = c.o.Store.Get(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("read the job's summary: %w", err)
+	}
+	stored, err := manifest.Decode[manifest.Success](data, manifest.SuccessSchema)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	if stored.Job != success.Job {
+		return nil, c.foreign(key)
+	}
+	return stored, nil
+}
+
+// summary adds up the records of all tasks.
+func (l *loop) summary() *manifest.Success {
+	st := l.core.Stats()
+	s := &manifest.Success{
+		Schema: manifest.SuccessSchema, Job: l.job.ID, App: l.job.App, NReduce: l.job.NReduce,
+		Map: attempts(st.Map), Reduce: attempts(st.Reduce),
+		Counters: map[string]int64{}, Requests: l.requests(l.o.Store.Requests()),
+	}
+	for _, m := range l.maps {
+		s.Input.Records += m.Input.Records
+		s.Input.Bytes += m.Input.Bytes
+		s.Emitted += m.Emitted
+		for _, p := range m.Parts {
+			s.Shuffled.Add(p.Sum)
+		}
+		for name, n := range m.Counters {
+			s.Counters[name] += n
+		}
+	}
+	for _, r := range l.reduces {
+		s.Read.Add(r.Read)
+		s.Keys += r.Keys
+		s.Outputs = append(s.Outputs, r.Output)
+		for name, n := range r.Counters {
+			s.Counters[name] += n
+		}
+	}
+	return s
+}
+
+func attempts(p sched.PhaseStats) manifest.Attempts {
+	return manifest.Attempts{
+		Tasks: p.Tasks, Reused: p.Reused, Granted: p.Granted, Failed: p.Failed, Lost: p.Lost,
+		Superseded: p.Superseded, CommittedRerun: p.CommittedRerun,
+	}
+}
+
+// Status tells where the job stands; nil once the coordinator has stopped.
+func (c *Coordinator) Status(ctx context.Context) *wire.StatusReply {
+	var s *wire.StatusReply
+	c.call(ctx, func() { s = c.loop.status() })
+	return s
+}
+
+func (l *loop) status() *wire.StatusReply {
+	s := &wire.StatusReply{App: l.appName(), State: "waiting for a worker to name the app", Workers: int32(len(l.members) - len(l.told))}
+	if l.app != nil {
+		s.State = "preparing"
+	}
+	if l.core == nil {
+		return s
+	}
+	st := l.core.Stats()
+	s.Job = l.job.ID
+	s.Maps, s.MapsDone = int32(st.Map.Tasks), int32(st.Map.Done)
+	s.Reduces, s.ReducesDone = int32(st.Reduce.Tasks), int32(st.Reduce.Done)
+	s.Running = int32(st.Map.Running + st.Reduce.Running)
+	s.Failed = int32(st.Map.Failed + st.Reduce.Failed)
+	s.Lost = int32(st.Map.Lost + st.Reduce.Lost)
+	switch {
+	case l.final != nil && l.final.Failure != "":
+		s.State = "failed: " + strings.TrimPrefix(l.final.Failure, "job failed: ")
+	case l.final != nil:
+		s.State = "done"
+	case s.MapsDone < s.Maps:
+		s.State = "map"
+	default:
+		s.State = "reduce"
+	}
+	return s
+}

@@ -1,0 +1,81 @@
+package coordinator
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/mr"
+)
+
+// Pack says whether small objects share map tasks.
+type Pack string
+
+const (
+	// PackAuto packs when there are more than PackAbove objects.
+	PackAuto Pack = "auto"
+	// PackNever gives every object a task of its own.
+	PackNever Pack = "never"
+)
+
+// PackAbove is the number of objects up to which each is a task of its own,
+// as in the lab.
+const PackAbove = 256
+
+// Plan cuts objects, in the order given, into map tasks.
+//
+// An object larger than splitSize bytes is cut into pieces of nearly equal
+// length, each a task, if records may be found from the middle of an object
+// (mr.Lines). Smaller objects are one task each, or, when packed, share a
+// task as long as its pieces stay within splitSize. Tasks and pieces read in
+// order give the input in input order. The plan depends on nothing else, so
+// that two coordinators make the same one.
+func Plan(objects []manifest.Object, input mr.Input, splitSize int64, pack Pack) ([][]manifest.Piece, error) {
+	if splitSize <= 0 {
+		return nil, fmt.Errorf("plan splits: split size %d is not positive", splitSize)
+	}
+	packing := pack == PackAuto && len(objects) > PackAbove
+	var tasks [][]manifest.Piece
+	var open []manifest.Piece // pieces of the task being packed
+	var openBytes int64
+	flush := func() {
+		if len(open) > 0 {
+			tasks = append(tasks, open)
+			open, openBytes = nil, 0
+		}
+	}
+	for i, o := range objects {
+		if input == mr.Lines && o.Size > splitSize {
+			flush()
+			tasks = append(tasks, cut(i, o.Size, splitSize)...)
+			continue
+		}
+		if !packing || openBytes+o.Size > splitSize {
+			flush()
+		}
+		open = append(open, manifest.Piece{Object: i, Length: o.Size})
+		openBytes += o.Size
+		if !packing {
+			flush()
+		}
+	}
+	flush()
+	if len(tasks) > math.MaxInt32 {
+		return nil, fmt.Errorf("plan splits: %d map tasks are more than the protocol can number; raise split-size", len(tasks))
+	}
+	return tasks, nil
+}
+
+// cut divides size bytes into the fewest pieces of at most splitSize, as
+// equal as can be, so that no task is a small remainder.
+func cut(object int, size, splitSize int64) [][]manifest.Piece {
+	n := (size + splitSize - 1) / splitSize
+	tasks := make([][]manifest.Piece, 0, n)
+	var offset int64
+	for i := range n {
+		end := size/n*(i+1) + size%n*(i+1)/n
+		tasks = append(tasks, []manifest.Piece{{Object: object, Offset: offset, Length: end - offset}})
+		offset = end
+	}
+	return tasks
+}

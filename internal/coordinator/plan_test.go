@@ -1,0 +1,96 @@
+package coordinator
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/mr"
+)
+
+func objects(sizes ...int64) []manifest.Object {
+	var os []manifest.Object
+	for i, n := range sizes {
+		os = append(os, manifest.Object{Name: fmt.Sprintf("f%04d", i), ETag: `"e"`, Size: n})
+	}
+	return os
+}
+
+func TestPlan(t *testing.T) {
+	p := func(o int, off, n int64) manifest.Piece { return manifest.Piece{Object: o, Offset: off, Length: n} }
+	tests := []struct {
+		name    string
+		objects []manifest.Object
+		input   mr.Input
+		want    [][]manifest.Piece
+	}{
+		{"nothing", nil, mr.Lines, nil},
+		{"one task for each object", objects(5, 0, 10), mr.Lines, [][]manifest.Piece{{p(0, 0, 5)}, {p(1, 0, 0)}, {p(2, 0, 10)}}},
+		{"a large object is cut evenly", objects(21, 3), mr.Lines, [][]manifest.Piece{{p(0, 0, 7)}, {p(0, 7, 7)}, {p(0, 14, 7)}, {p(1, 0, 3)}}},
+		{"numbered lines are not cut", objects(21), mr.NumberedLines, [][]manifest.Piece{{p(0, 0, 21)}}},
+		{"whole objects are not cut", objects(21), mr.WholeObjects, [][]manifest.Piece{{p(0, 0, 21)}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := Plan(tt.objects, tt.input, 10, PackAuto)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(tt.want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestPlanPacksManySmallObjects(t *testing.T) {
+	sizes := make([]int64, PackAbove+1)
+	for i := range sizes {
+		sizes[i] = 1
+	}
+	for _, tt := range []struct {
+		n    int
+		pack Pack
+		want int
+	}{{PackAbove, PackAuto, PackAbove}, {PackAbove + 1, PackAuto, 26}, {PackAbove + 1, PackNever, PackAbove + 1}} {
+		got, err := Plan(objects(sizes[:tt.n]...), mr.Lines, 10, tt.pack)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != tt.want {
+			t.Errorf("%d objects, pack %s: %d tasks, want %d", tt.n, tt.pack, len(got), tt.want)
+		}
+	}
+}
+
+// TestPlanCoversInputInOrder: whatever the objects, the job that comes out
+// is valid, which includes that its pieces are the whole input in order.
+func TestPlanCoversInputInOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(0, 600).Draw(t, "objects")
+		sizes := rapid.SliceOfN(rapid.Int64Range(0, 300), n, n).Draw(t, "sizes")
+		split := rapid.Int64Range(1, 200).Draw(t, "split size")
+		input := mr.Input(rapid.IntRange(0, 2).Draw(t, "input"))
+		pack := rapid.SampledFrom([]Pack{PackAuto, PackNever}).Draw(t, "pack")
+		job := &manifest.Job{Schema: manifest.JobSchema, ID: "j", App: manifest.App{Name: "a"}, NReduce: 1, SplitSize: split, Objects: objects(sizes...)}
+		var err error
+		if job.Tasks, err = Plan(job.Objects, input, split, pack); err != nil {
+			t.Fatal(err)
+		}
+		if err := job.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		for _, task := range job.Tasks {
+			var bytes int64
+			for _, p := range task {
+				bytes += p.Length
+			}
+			if bytes > split && (input == mr.Lines || len(task) > 1) {
+				t.Fatalf("task %v has %d bytes, more than the split size %d", task, bytes, split)
+			}
+		}
+	})
+}

@@ -1,0 +1,207 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+)
+
+// readers bounds the requests that the coordinator makes side by side.
+const readers = 32
+
+// state is what the bucket says of the job at start: the spec and the
+// records of every task that is committed already.
+type state struct {
+	job     *manifest.Job
+	maps    map[int]*manifest.Map
+	reduces map[int]*manifest.Reduce
+}
+
+// prepare makes the job's spec or finds it, and lists what is committed.
+func (c *Coordinator) prepare(ctx context.Context, app spec) (*state, error) {
+	job, err := c.plan(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	stored, created, err := c.fix(ctx, job)
+	if err != nil {
+		return nil, err
+	}
+	s := &state{job: stored, maps: map[int]*manifest.Map{}, reduces: map[int]*manifest.Reduce{}}
+	if err := c.recover(ctx, s); err != nil {
+		return nil, err
+	}
+	log := c.o.Log.Info().Str("job", stored.ID).Int("objects", len(stored.Objects)).
+		Int("maps", len(stored.Tasks)).Int("reduces", stored.NReduce)
+	if !created {
+		log = log.Int("reused_maps", len(s.maps)).Int("reused_reduces", len(s.reduces))
+	}
+	log.Msg("job ready")
+	return s, nil
+}
+
+// plan lists the input and cuts it into tasks.
+func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error) {
+	l := c.o.Layout
+	var objects []manifest.Object
+	for o, err := range c.o.Store.List(ctx, l.InputDir()) {
+		if err != nil {
+			return nil, fmt.Errorf("list the input: %w", err)
+		}
+		if name, ok := l.InputName(o.Key); ok {
+			objects = append(objects, manifest.Object{Name: name, ETag: o.ETag, Size: o.Size})
+		}
+	}
+	if len(objects) == 0 && !c.o.AllowEmpty {
+		return nil, fmt.Errorf("%w under s3://%s/%s", ErrNoInput, c.o.Store.Bucket(), l.InputDir())
+	}
+	tasks, err := Plan(objects, app.Input, c.o.SplitSize, c.o.Pack)
+	if err != nil {
+		return nil, err
+	}
+	return &manifest.Job{
+		Schema: manifest.JobSchema, ID: newJobID(app.Name), Created: time.Now().UTC(),
+		App: app.App, NReduce: c.o.NReduce, SplitSize: c.o.SplitSize, Objects: objects, Tasks: tasks,
+	}, nil
+}
+
+// fix writes the spec, or reads the one that is there and compares. The
+// stored one wins where they differ in ways that do not show in the output,
+// such as the splits.
+func (c *Coordinator) fix(ctx context.Context, job *manifest.Job) (stored *manifest.Job, created bool, err error) {
+	key := c.o.Layout.Job()
+	data, err := manifest.Encode(job)
+	if err != nil {
+		return nil, false, fmt.Errorf("encode %s: %w", key, err)
+	}
+	_, err = c.o.Store.Put(ctx, key, data, object.PutOptions{IfAbsent: true, ContentType: "application/json"})
+	if err == nil {
+		return job, true, nil
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return nil, false, fmt.Errorf("write the job spec: %w", err)
+	}
+	data, _, err = c.o.Store.Get(ctx, key)
+	if err != nil {
+		return nil, false, fmt.Errorf("read the job spec: %w", err)
+	}
+	stored, err = manifest.Decode[manifest.Job](data, manifest.JobSchema)
+	if err != nil {
+		return nil, false, fmt.Errorf("read %s: %w", key, err)
+	}
+	if err := stored.Validate(); err != nil {
+		return nil, false, fmt.Errorf("read %s: %w", key, err)
+	}
+	if diff := manifest.Diff(stored, job); len(diff) > 0 {
+		return nil, false, &ConflictError{
+			What: fmt.Sprintf("s3://%s/%s belongs to another job (%s)", c.o.Store.Bucket(), key, stored.ID),
+			Diff: diff,
+			Hint: "run `mraws reset` to discard that job, or give this one a --prefix of its own",
+		}
+	}
+	return stored, stored.ID == job.ID, nil
+}
+
+// recover reads every commit record and every output of the job.
+func (c *Coordinator) recover(ctx context.Context, s *state) error {
+	var mu sync.Mutex
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	l := c.o.Layout
+	for o, err := range c.o.Store.List(ctx, l.CommitDir()) {
+		if err != nil {
+			return errors.Join(fmt.Errorf("list the commit records: %w", err), g.Wait())
+		}
+		m, ok := l.ParseMapCommit(o.Key)
+		if !ok || m >= len(s.job.Tasks) {
+			return errors.Join(c.foreign(o.Key), g.Wait())
+		}
+		g.Go(func() error {
+			rec, err := c.readMap(gctx, s.job, m)
+			mu.Lock()
+			defer mu.Unlock()
+			s.maps[m] = rec
+			return err
+		})
+	}
+	for o, err := range c.o.Store.List(ctx, l.OutputDir()) {
+		if err != nil {
+			return errors.Join(fmt.Errorf("list the output: %w", err), g.Wait())
+		}
+		r, ok := l.ParseOutput(o.Key)
+		if !ok {
+			if name := strings.TrimPrefix(o.Key, l.OutputDir()); name == "" || name[0] == '_' {
+				continue // the folder's placeholder, _SUCCESS, quarantined records
+			}
+		}
+		if !ok || r >= s.job.NReduce {
+			return errors.Join(c.foreign(o.Key), g.Wait())
+		}
+		g.Go(func() error {
+			rec, err := c.readReduce(gctx, s.job, r)
+			mu.Lock()
+			defer mu.Unlock()
+			s.reduces[r] = rec
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// readMap reads the commit record of map task m.
+func (c *Coordinator) readMap(ctx context.Context, job *manifest.Job, m int) (*manifest.Map, error) {
+	key := c.o.Layout.MapCommit(m)
+	data, _, err := c.o.Store.Get(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("read commit record: %w", err)
+	}
+	rec, err := manifest.Decode[manifest.Map](data, manifest.MapSchema)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	if rec.Job != job.ID || rec.Task != m || len(rec.Parts) != job.NReduce {
+		return nil, c.foreign(key)
+	}
+	return rec, nil
+}
+
+// readReduce finds which attempt made output r and reads its record.
+func (c *Coordinator) readReduce(ctx context.Context, job *manifest.Job, r int) (*manifest.Reduce, error) {
+	out, err := c.o.Store.Stat(ctx, c.o.Layout.Output(r))
+	if err != nil {
+		return nil, fmt.Errorf("look at output: %w", err)
+	}
+	attempt := out.Meta[manifest.MetaAttempt]
+	if out.Meta[manifest.MetaJob] != job.ID || attempt == "" {
+		return nil, c.foreign(out.Key)
+	}
+	key := c.o.Layout.ReduceAttempt(r, attempt)
+	data, _, err := c.o.Store.Get(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("read the record of the attempt that made %s: %w", out.Key, err)
+	}
+	rec, err := manifest.Decode[manifest.Reduce](data, manifest.ReduceSchema)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	if rec.Job != job.ID || rec.Task != r || rec.Attempt != attempt || rec.Output.Size != out.Size {
+		return nil, c.foreign(key)
+	}
+	return rec, nil
+}
+
+func (c *Coordinator) foreign(key string) error {
+	return &ConflictError{
+		What: fmt.Sprintf("s3://%s/%s does not belong to this job", c.o.Store.Bucket(), key),
+		Hint: "run `mraws reset` to empty intermediate/ and output/, or choose another --prefix",
+	}
+}

@@ -1,0 +1,275 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/mr"
+)
+
+// maxWait bounds a long poll, so that a worker behind a half-open connection
+// finds out soon.
+const maxWait = 20 * time.Second
+
+// handlers turns requests into events on the loop. A handler does its own
+// I/O and none of the scheduling.
+type handlers struct {
+	wire.UnimplementedCoordinatorServer
+	c *Coordinator
+}
+
+// errStopping is the answer while the coordinator goes away.
+var errStopping = status.Error(codes.Unavailable, "the coordinator is stopping")
+
+// Discover implements wire.CoordinatorServer.
+func (h *handlers) Discover(context.Context, *wire.DiscoverRequest) (*wire.DiscoverReply, error) {
+	return &wire.DiscoverReply{
+		Bucket: h.c.o.Store.Bucket(), Prefix: h.c.o.Layout.Prefix(),
+		Protocol: wire.Protocol, Version: h.c.o.Version,
+	}, nil
+}
+
+// Register implements wire.CoordinatorServer.
+func (h *handlers) Register(ctx context.Context, q *wire.RegisterRequest) (*wire.RegisterReply, error) {
+	if q.Protocol != wire.Protocol {
+		return nil, &wire.Refusal{
+			Reason: wire.ReasonVersion,
+			What: fmt.Sprintf("coordinator %s speaks protocol %d, worker %s speaks protocol %d",
+				h.c.o.Version, wire.Protocol, q.Version, q.Protocol),
+			Hint: "run the same version of the binary everywhere",
+		}
+	}
+	if q.Worker == "" || q.Slots < 1 || q.Slots > 4096 {
+		return nil, status.Errorf(codes.InvalidArgument, "worker %q with %d slots", q.Worker, q.Slots)
+	}
+	var reply *wire.RegisterReply
+	err := error(errStopping)
+	h.c.call(ctx, func() { reply, err = h.c.loop.register(h.c.now(), q) })
+	return reply, err
+}
+
+func (l *loop) register(now sched.Time, q *wire.RegisterRequest) (*wire.RegisterReply, error) {
+	if err := l.learn(q.App, "worker "+q.Worker); err != nil {
+		return nil, err
+	}
+	w := sched.WorkerID(q.Worker)
+	m := &member{host: q.Host, slots: int(q.Slots), lastSeen: time.Now()}
+	for _, a := range q.Running {
+		if l.job == nil || q.Job == l.job.ID {
+			m.running = append(m.running, sched.Running{Task: taskOf(a), Attempt: sched.AttemptID(a.Id)})
+		}
+	}
+	if old := l.members[w]; old != nil {
+		m.requests = old.requests
+	}
+	l.members[w] = m
+	l.log.Info().Str("worker", q.Worker).Str("host", q.Host).Int("slots", m.slots).Msg("worker joined")
+	if l.core != nil {
+		l.step(now, sched.Register{Worker: w, Slots: m.slots, Running: m.running})
+	}
+	return &wire.RegisterReply{
+		Epoch: l.epoch, Bucket: l.o.Store.Bucket(), Prefix: l.o.Layout.Prefix(),
+		LeaseMs: l.o.Lease.Milliseconds(), App: l.app.wire(), Nreduce: int32(l.o.NReduce),
+	}, nil
+}
+
+// Ask implements wire.CoordinatorServer.
+func (h *handlers) Ask(ctx context.Context, q *wire.AskRequest) (*wire.AskReply, error) {
+	answer := make(chan *wire.AskReply, 1)
+	known := false
+	h.c.call(ctx, func() { known = h.c.loop.ask(h.c.now(), q, answer) })
+	if ctx.Err() != nil {
+		return nil, errStopping
+	}
+	if !known {
+		return &wire.AskReply{Answer: &wire.AskReply_Unknown{Unknown: &wire.Unknown{}}}, nil
+	}
+	timer := time.NewTimer(min(time.Duration(q.MaxWaitMs)*time.Millisecond, maxWait))
+	defer timer.Stop()
+	select {
+	case r := <-answer:
+		return r, nil
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	// The answer may have come while the question was being withdrawn.
+	h.c.call(context.WithoutCancel(ctx), func() { h.c.loop.cancelAsk(h.c.now(), q) })
+	select {
+	case r := <-answer:
+		return r, nil
+	default:
+		return &wire.AskReply{Answer: &wire.AskReply_Wait{Wait: &wire.Wait{}}}, nil
+	}
+}
+
+// ask parks a question, and answers it at once if there is an answer. It
+// says whether the worker is known.
+func (l *loop) ask(now sched.Time, q *wire.AskRequest, answer chan *wire.AskReply) bool {
+	w := sched.WorkerID(q.Worker)
+	m := l.members[w]
+	if m == nil || q.Slot < 0 || int(q.Slot) >= m.slots {
+		return false
+	}
+	m.lastSeen = time.Now()
+	if l.final != nil {
+		answer <- l.doneReply(w)
+		return true
+	}
+	l.parked[slot{w, int(q.Slot)}] = question{q.Seq, answer}
+	if l.core != nil {
+		l.step(now, sched.Ask{Worker: w, Slot: int(q.Slot), Seq: q.Seq})
+	}
+	return true
+}
+
+func (l *loop) cancelAsk(now sched.Time, q *wire.AskRequest) {
+	key := slot{sched.WorkerID(q.Worker), int(q.Slot)}
+	if p, ok := l.parked[key]; !ok || p.seq != q.Seq {
+		return
+	}
+	delete(l.parked, key)
+	if l.core != nil {
+		l.step(now, sched.CancelAsk{Worker: key.worker, Slot: key.index, Seq: q.Seq})
+	}
+}
+
+// Heartbeat implements wire.CoordinatorServer.
+func (h *handlers) Heartbeat(ctx context.Context, q *wire.HeartbeatRequest) (*wire.HeartbeatReply, error) {
+	var reply *wire.HeartbeatReply
+	h.c.call(ctx, func() { reply = h.c.loop.heartbeat(h.c.now(), q) })
+	if reply == nil {
+		return nil, errStopping
+	}
+	return reply, nil
+}
+
+func (l *loop) heartbeat(now sched.Time, q *wire.HeartbeatRequest) *wire.HeartbeatReply {
+	w := sched.WorkerID(q.Worker)
+	m := l.members[w]
+	if m == nil {
+		return &wire.HeartbeatReply{Unknown: true}
+	}
+	m.lastSeen = time.Now()
+	m.requests = q.S3Requests
+	if l.final != nil {
+		l.told[w] = true
+		return &wire.HeartbeatReply{Done: l.final}
+	}
+	if l.core != nil {
+		running := make([]sched.AttemptID, len(q.Running))
+		for i, p := range q.Running {
+			running[i] = sched.AttemptID(p.GetAttempt().GetId())
+		}
+		l.step(now, sched.Heartbeat{Worker: w, Running: running})
+	}
+	reply := &wire.HeartbeatReply{Revoked: l.revokes[w]}
+	delete(l.revokes, w)
+	return reply
+}
+
+// Report implements wire.CoordinatorServer. A commit is believed only after
+// a look into the bucket (I1, I4).
+func (h *handlers) Report(ctx context.Context, q *wire.ReportRequest) (*wire.ReportReply, error) {
+	l := &h.c.loop
+	var known, ready bool
+	h.c.call(ctx, func() {
+		m := l.members[sched.WorkerID(q.Worker)]
+		if known = m != nil; known {
+			m.lastSeen = time.Now()
+		}
+		task := taskOf(q.Attempt)
+		ready = l.core != nil && task.Index >= 0 &&
+			(task.Phase == mr.MapPhase && task.Index < len(l.maps) || task.Phase == mr.ReducePhase && task.Index < len(l.reduces))
+	})
+	switch {
+	case ctx.Err() != nil:
+		return nil, errStopping
+	case !known:
+		return &wire.ReportReply{Unknown: true}, nil
+	case !ready:
+		return nil, status.Errorf(codes.InvalidArgument, "no such task: %v", q.Attempt)
+	}
+	if q.Outcome == wire.Outcome_OUTCOME_RELEASED {
+		h.c.call(ctx, func() { l.attemptEnded(h.c.now(), q) })
+		return &wire.ReportReply{}, nil
+	}
+	// Failed attempts too: an error may have followed a commit.
+	if err := h.c.look(ctx, taskOf(q.Attempt)); err != nil {
+		return &wire.ReportReply{}, h.unproven(ctx, q, err)
+	}
+	return &wire.ReportReply{}, nil
+}
+
+// attemptEnded takes note of an attempt that did not commit.
+func (l *loop) attemptEnded(now sched.Time, q *wire.ReportRequest) {
+	w, a := sched.WorkerID(q.Worker), sched.AttemptID(q.Attempt.Id)
+	if q.Outcome == wire.Outcome_OUTCOME_RELEASED {
+		l.step(now, sched.Released{Worker: w, Attempt: a})
+		return
+	}
+	l.log.Warn().Str("worker", q.Worker).Str("attempt", q.Attempt.Id).Bool("fatal", q.Fatal).
+		Str("err", q.Error).Msg("attempt failed")
+	if q.Conflict {
+		l.finishWith(&ConflictError{What: q.Error, Hint: "run `mraws reset` to empty intermediate/ and output/, or choose another --prefix"})
+		return
+	}
+	l.step(now, sched.Failed{Worker: w, Attempt: a, Fatal: q.Fatal, Cause: fmt.Sprintf("on worker %s: %s", q.Worker, q.Error)})
+}
+
+// unproven handles a report whose commit the bucket does not show.
+func (h *handlers) unproven(ctx context.Context, q *wire.ReportRequest, err error) error {
+	var conflict *ConflictError
+	switch {
+	case errors.As(err, &conflict):
+		h.c.call(ctx, func() { h.c.loop.finishWith(conflict) })
+		return nil
+	case q.Outcome == wire.Outcome_OUTCOME_COMMITTED && !errors.Is(err, fs.ErrNotExist):
+		return status.Errorf(codes.Unavailable, "look for the commit of %s: %v", q.Attempt.Id, err)
+	}
+	h.c.call(ctx, func() {
+		if q.Outcome == wire.Outcome_OUTCOME_COMMITTED {
+			q.Error = "reported a commit that is not in the bucket"
+		}
+		h.c.loop.attemptEnded(h.c.now(), q)
+	})
+	return nil
+}
+
+// Leave implements wire.CoordinatorServer.
+func (h *handlers) Leave(ctx context.Context, q *wire.LeaveRequest) (*wire.LeaveReply, error) {
+	h.c.call(ctx, func() { h.c.loop.leave(h.c.now(), q) })
+	return &wire.LeaveReply{}, nil
+}
+
+func (l *loop) leave(now sched.Time, q *wire.LeaveRequest) {
+	w := sched.WorkerID(q.Worker)
+	m := l.members[w]
+	if m == nil {
+		return
+	}
+	for op, n := range q.S3Requests {
+		l.left[op] += n
+	}
+	delete(l.members, w)
+	if l.core != nil && l.final == nil {
+		l.step(now, sched.Gone{Worker: w, Polite: true})
+	}
+	l.log.Info().Str("worker", q.Worker).Msg("worker left")
+}
+
+// Status implements wire.CoordinatorServer.
+func (h *handlers) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.StatusReply, error) {
+	s := h.c.Status(ctx)
+	if s == nil {
+		return nil, errStopping
+	}
+	return s, nil
+}
