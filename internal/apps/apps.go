@@ -15,6 +15,8 @@ import (
 func Table() []mr.App {
 	return []mr.App{
 		wc(),
+		indexer(),
+		grep(),
 		nocrash(),
 	}
 }
