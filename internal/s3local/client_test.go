@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/hmac"
+	"crypto/md5"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -88,6 +90,10 @@ func (c *client) request(method, path, body string, header ...string) *http.Requ
 	req.URL.Path, req.URL.RawQuery = rawPath, query
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
+	}
+	if query == "delete=" {
+		sum := md5.Sum([]byte(body)) // S3 demands a checksum for this request
+		req.Header.Set("Content-MD5", base64.StdEncoding.EncodeToString(sum[:]))
 	}
 	sign(req, c.e, time.Now())
 	return req

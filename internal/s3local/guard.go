@@ -1,10 +1,253 @@
 package s3local
 
-import "github.com/versity/versitygw/backend"
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
 
-// guards selects what is mended; a test leaves one out to show the fault.
-type guards struct{ bodies, keys, parents, accounts bool }
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/versity/versitygw/backend"
+	"github.com/versity/versitygw/s3err"
+	"github.com/versity/versitygw/s3response"
+)
 
-var allGuards = guards{true, true, true, true}
+// guards says which faults are mended; a test leaves one out to show that it
+// is there.
+type guards struct {
+	bodies   bool // a body that ends early makes no object and no part
+	keys     bool // a key that is not a clean path is refused, not cleaned
+	parents  bool // deletes do not pull folders away from under writes
+	accounts bool // an unknown access key is 403, see iam.go
+}
 
-func (s *store) guarded(g guards) backend.Backend { return s }
+var allGuards = guards{bodies: true, keys: true, parents: true, accounts: true}
+
+// guard stands between the S3 front end and the posix backend. It lets through
+// what the engine and the usual S3 tools need, buckets, objects and multipart
+// uploads; the rest (versions, tags, policies, ACLs, locks) is NotImplemented.
+type guard struct {
+	backend.BackendUnsupported
+	s  *store
+	on guards
+
+	// bodies bounds the uploads in progress.
+	bodies chan struct{}
+
+	// parents is held for reading while an object is put into its folder,
+	// which is made if missing, and for writing while objects are deleted,
+	// which removes the folders that become empty. Without it a put fails
+	// with 409 or 500 when its folder goes away between the two steps.
+	parents sync.RWMutex
+}
+
+func (s *store) guarded(g guards) backend.Backend {
+	return &guard{s: s, on: g, bodies: make(chan struct{}, maxBodies)}
+}
+
+// errMoved is the answer to every request while the backend would work in
+// another folder than its own.
+var errMoved = s3err.APIError{
+	Code:           "InternalError",
+	Description:    "The working directory of the server process was changed. It must stay where the server set it.",
+	HTTPStatusCode: http.StatusInternalServerError,
+}
+
+// admit checks that the backend works in its folder, and the keys of a request.
+func (g *guard) admit(keys ...*string) error {
+	if !g.s.here() {
+		return errMoved
+	}
+	if !g.on.keys {
+		return nil
+	}
+	for _, k := range keys {
+		if k != nil && !validKey(*k) {
+			return s3err.APIError{
+				Code: "InvalidArgument",
+				Description: "This server keeps keys as paths: no element may be empty, '.' or '..', " +
+					"none may be a name of the server's own, and the key must be UTF-8 without NUL.",
+				HTTPStatusCode: http.StatusBadRequest,
+			}
+		}
+	}
+	return nil
+}
+
+// ownName matches path elements that the backend uses: its staging folder, and
+// the names under which it links a file before it replaces another.
+var ownName = regexp.MustCompile(`(?:^|/)(?:\.sgwtmp|\..*\.sgwtmp\.\d+)(?:/|$)`)
+
+// validKey tells whether a key names the one file that its path names.
+func validKey(k string) bool {
+	return fs.ValidPath(k) && k != "." && !strings.ContainsRune(k, 0) && !ownName.MatchString(k)
+}
+
+// String names the backend.
+func (g *guard) String() string { return g.s.Posix.String() }
+
+// NormalizeObjectKey returns the key that a policy is matched against.
+func (g *guard) NormalizeObjectKey(bucket, key string) string {
+	return g.s.Posix.NormalizeObjectKey(bucket, key)
+}
+
+// enter waits for leave to read a body.
+func (g *guard) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case g.bodies <- struct{}{}:
+		return func() { <-g.bodies }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// PutObject stores an object. The parents are locked when the whole body has
+// come in, so that a slow client holds up nobody.
+func (g *guard) PutObject(ctx context.Context, in s3response.PutObjectInput) (out s3response.PutObjectOutput, err error) {
+	if err := g.admit(in.Key); err != nil {
+		return out, err
+	}
+	leave, err := g.enter(ctx)
+	if err != nil {
+		return out, err
+	}
+	defer leave()
+	b := g.body(in.Body, in.ContentLength)
+	in.Body = b
+	if g.on.parents {
+		b.atEnd = g.parents.RLock
+	}
+	out, err = g.s.PutObject(ctx, in)
+	if b.ended && b.atEnd != nil {
+		g.parents.RUnlock()
+	}
+	if err != nil {
+		b.drain()
+	}
+	return out, err
+}
+
+// UploadPart stores a part. Parts lie in a folder of their upload, which
+// deletes leave alone.
+func (g *guard) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.UploadPartOutput, error) {
+	if err := g.admit(in.Key); err != nil {
+		return nil, err
+	}
+	leave, err := g.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	b := g.body(in.Body, in.ContentLength)
+	guarded := *in
+	guarded.Body = b
+	out, err := g.s.UploadPart(ctx, &guarded)
+	if err != nil {
+		b.drain()
+	}
+	return out, err
+}
+
+// CreateMultipartUpload begins an upload. All uploads of a key share a folder,
+// which goes when the last one ends, perhaps just now: then the backend fails
+// to make its own folder inside, and a second try makes both.
+func (g *guard) CreateMultipartUpload(ctx context.Context, in s3response.CreateMultipartUploadInput) (out s3response.InitiateMultipartUploadResult, err error) {
+	if err := g.admit(in.Key); err != nil {
+		return out, err
+	}
+	for range 100 {
+		out, err = g.s.CreateMultipartUpload(ctx, in)
+		if !g.on.parents || !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return out, err
+}
+
+// CompleteMultipartUpload joins the parts to an object. The parents are locked
+// after the last part is copied.
+func (g *guard) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMultipartUploadInput) (out s3response.CompleteMultipartUploadResult, version string, err error) {
+	if err := g.admit(in.Key); err != nil {
+		return out, "", err
+	}
+	leave, err := g.enter(ctx)
+	if err != nil {
+		return out, "", err
+	}
+	defer leave()
+	if !g.on.parents || in.MultipartUpload == nil {
+		return g.s.CompleteMultipartUpload(ctx, in)
+	}
+	left := len(in.MultipartUpload.Parts)
+	locked := false
+	defer func() {
+		if locked {
+			g.parents.RUnlock()
+		}
+	}()
+	return g.s.CompleteMultipartUploadWithCopy(ctx, in, func(from, to *os.File) (bool, error) {
+		err := appendFile(to, from)
+		if left--; left == 0 {
+			g.parents.RLock()
+			locked = true
+		}
+		return true, err
+	})
+}
+
+// AbortMultipartUpload forgets an upload and its parts.
+func (g *guard) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartUploadInput) error {
+	if err := g.admit(in.Key); err != nil {
+		return err
+	}
+	return g.s.AbortMultipartUpload(ctx, in)
+}
+
+// CopyObject copies an object. It may take long, so it first runs without the
+// lock of the parents, and again with it when a folder went away.
+func (g *guard) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (out s3response.CopyObjectOutput, err error) {
+	if err := g.admitCopy(in.Key, in.CopySource); err != nil {
+		return out, err
+	}
+	leave, err := g.enter(ctx)
+	if err != nil {
+		return out, err
+	}
+	defer leave()
+	out, err = g.s.CopyObject(ctx, in)
+	if g.on.parents && errors.Is(err, s3err.GetAPIError(s3err.ErrExistingObjectIsDirectory)) {
+		g.parents.RLock()
+		defer g.parents.RUnlock()
+		return g.s.CopyObject(ctx, in)
+	}
+	return out, err
+}
+
+// UploadPartCopy stores a part that is a piece of an object.
+func (g *guard) UploadPartCopy(ctx context.Context, in *s3.UploadPartCopyInput) (out s3response.CopyPartResult, err error) {
+	if err := g.admitCopy(in.Key, in.CopySource); err != nil {
+		return out, err
+	}
+	leave, err := g.enter(ctx)
+	if err != nil {
+		return out, err
+	}
+	defer leave()
+	return g.s.UploadPartCopy(ctx, in)
+}
+
+// admitCopy is admit for a key and the source of a copy.
+func (g *guard) admitCopy(key, source *string) error {
+	if source == nil {
+		return g.admit(key)
+	}
+	_, from, _, err := backend.ParseCopySource(*source)
+	if err != nil {
+		return err
+	}
+	return g.admit(key, &from)
+}

@@ -1,0 +1,74 @@
+package s3local
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/versity/versitygw/s3err"
+	"github.com/versity/versitygw/s3response"
+)
+
+// deleteBatch is how many objects are deleted while writes wait.
+const deleteBatch = 100
+
+// lockParents keeps writes from their folders until unlock is called.
+func (g *guard) lockParents() (unlock func()) {
+	if !g.on.parents {
+		return func() {}
+	}
+	g.parents.Lock()
+	return g.parents.Unlock
+}
+
+// DeleteObject deletes an object and the folders that become empty.
+func (g *guard) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (*s3.DeleteObjectOutput, error) {
+	if err := g.admit(in.Key); err != nil {
+		return nil, err
+	}
+	defer g.lockParents()()
+	return g.s.DeleteObject(ctx, in)
+}
+
+// DeleteObjects deletes many objects; a key that is refused is an error of
+// that key alone.
+func (g *guard) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (all s3response.DeleteResult, err error) {
+	if err := g.admit(); err != nil {
+		return all, err
+	}
+	var objects []types.ObjectIdentifier
+	for _, o := range in.Delete.Objects {
+		if err := g.admit(o.Key); err != nil {
+			all.Error = append(all.Error, s3err.ObjectDeleteError(o.Key, o.VersionId, err))
+			continue
+		}
+		objects = append(objects, o)
+	}
+	for len(objects) > 0 {
+		n := min(len(objects), deleteBatch)
+		batch, del := *in, *in.Delete
+		batch.Delete, del.Objects = &del, objects[:n]
+		objects = objects[n:]
+		out, err := g.deleteBatch(ctx, &batch)
+		if err != nil {
+			return all, err
+		}
+		all.Deleted = append(all.Deleted, out.Deleted...)
+		all.Error = append(all.Error, out.Error...)
+	}
+	return all, nil
+}
+
+func (g *guard) deleteBatch(ctx context.Context, in *s3.DeleteObjectsInput) (s3response.DeleteResult, error) {
+	defer g.lockParents()()
+	return g.s.DeleteObjects(ctx, in)
+}
+
+// DeleteBucket deletes an empty bucket.
+func (g *guard) DeleteBucket(ctx context.Context, bucket string) error {
+	if err := g.admit(); err != nil {
+		return err
+	}
+	defer g.lockParents()()
+	return g.s.DeleteBucket(ctx, bucket)
+}

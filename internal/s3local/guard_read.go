@@ -1,0 +1,138 @@
+package s3local
+
+import (
+	"context"
+	"path"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/versity/versitygw/s3response"
+)
+
+// The front end asks for the ACL of the bucket before every request on a
+// bucket or an object, so that its check covers those too that are not listed
+// here.
+
+// GetBucketAcl returns the owner of a bucket.
+func (g *guard) GetBucketAcl(ctx context.Context, in *s3.GetBucketAclInput) ([]byte, error) {
+	if err := g.admit(); err != nil {
+		return nil, err
+	}
+	return g.s.GetBucketAcl(ctx, in)
+}
+
+// CreateBucket makes a bucket.
+func (g *guard) CreateBucket(ctx context.Context, in *s3.CreateBucketInput, acl []byte) error {
+	if err := g.admit(); err != nil {
+		return err
+	}
+	return g.s.CreateBucket(ctx, in, acl)
+}
+
+// HeadBucket tells whether a bucket is there.
+func (g *guard) HeadBucket(ctx context.Context, in *s3.HeadBucketInput) (*s3.HeadBucketOutput, error) {
+	return g.s.HeadBucket(ctx, in)
+}
+
+// ListBuckets lists the buckets.
+func (g *guard) ListBuckets(ctx context.Context, in s3response.ListBucketsInput) (out s3response.ListAllMyBucketsResult, err error) {
+	if err := g.admit(); err != nil {
+		return out, err
+	}
+	return g.s.ListBuckets(ctx, in)
+}
+
+// The settings of a bucket can be read, since the front end asks for some of
+// them, but not set.
+
+// GetBucketVersioning tells that versioning is off.
+func (g *guard) GetBucketVersioning(ctx context.Context, bucket string) (s3response.GetBucketVersioningOutput, error) {
+	return g.s.GetBucketVersioning(ctx, bucket)
+}
+
+// GetBucketPolicy tells that there is no policy.
+func (g *guard) GetBucketPolicy(ctx context.Context, bucket string) ([]byte, error) {
+	return g.s.GetBucketPolicy(ctx, bucket)
+}
+
+// GetBucketOwnershipControls returns the ownership mode.
+func (g *guard) GetBucketOwnershipControls(ctx context.Context, bucket string) (types.ObjectOwnership, error) {
+	return g.s.GetBucketOwnershipControls(ctx, bucket)
+}
+
+// GetBucketCors tells that there are no rules for browsers.
+func (g *guard) GetBucketCors(ctx context.Context, bucket string) ([]byte, error) {
+	return g.s.GetBucketCors(ctx, bucket)
+}
+
+// GetObjectLockConfiguration tells that objects cannot be locked.
+func (g *guard) GetObjectLockConfiguration(ctx context.Context, bucket string) ([]byte, error) {
+	return g.s.GetObjectLockConfiguration(ctx, bucket)
+}
+
+// GetObject returns an object or a range of it.
+func (g *guard) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.GetObjectOutput, error) {
+	if err := g.admit(in.Key); err != nil {
+		return nil, err
+	}
+	return g.s.GetObject(ctx, in)
+}
+
+// HeadObject returns what is known about an object.
+func (g *guard) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) {
+	if err := g.admit(in.Key); err != nil {
+		return nil, err
+	}
+	return g.s.HeadObject(ctx, in)
+}
+
+// GetObjectAttributes returns what is known about an object and its parts.
+func (g *guard) GetObjectAttributes(ctx context.Context, in *s3.GetObjectAttributesInput) (out s3response.GetObjectAttributesResponse, err error) {
+	if err := g.admit(in.Key); err != nil {
+		return out, err
+	}
+	return g.s.GetObjectAttributes(ctx, in)
+}
+
+// ListObjects lists keys.
+func (g *guard) ListObjects(ctx context.Context, in *s3.ListObjectsInput) (s3response.ListObjectsResult, error) {
+	out, err := g.s.ListObjects(ctx, in)
+	out.Contents = g.visible(out.Contents)
+	return out, err
+}
+
+// ListObjectsV2 lists keys.
+func (g *guard) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input) (s3response.ListObjectsV2Result, error) {
+	out, err := g.s.ListObjectsV2(ctx, in)
+	hidden := len(out.Contents)
+	out.Contents = g.visible(out.Contents)
+	if hidden -= len(out.Contents); hidden > 0 && out.KeyCount != nil {
+		*out.KeyCount -= int32(hidden) //nolint:gosec // at most 1000
+	}
+	return out, err
+}
+
+// visible leaves out the names under which the backend links a file for a
+// moment before it replaces an object.
+func (g *guard) visible(objects []s3response.Object) []s3response.Object {
+	if !g.on.keys {
+		return objects
+	}
+	return slices.DeleteFunc(objects, func(o s3response.Object) bool {
+		return o.Key != nil && ownName.MatchString(path.Base(*o.Key))
+	})
+}
+
+// ListMultipartUploads lists uploads that were begun and not ended.
+func (g *guard) ListMultipartUploads(ctx context.Context, in *s3.ListMultipartUploadsInput) (s3response.ListMultipartUploadsResult, error) {
+	return g.s.ListMultipartUploads(ctx, in)
+}
+
+// ListParts lists the parts of an upload.
+func (g *guard) ListParts(ctx context.Context, in *s3.ListPartsInput) (out s3response.ListPartsResult, err error) {
+	if err := g.admit(in.Key); err != nil {
+		return out, err
+	}
+	return g.s.ListParts(ctx, in)
+}
