@@ -1,0 +1,165 @@
+package s3fs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+)
+
+// client is the HTTP client below the SDK: it counts tries, bounds those in
+// flight, and ends those that make no progress.
+type client struct {
+	hc           *http.Client
+	limit        *limiter
+	header, idle time.Duration
+
+	mu    sync.Mutex
+	tries map[string]int64
+}
+
+func newClient(rt http.RoundTripper, o Options) *client {
+	return &client{
+		hc: &http.Client{
+			Transport: rt,
+			// A redirect speaks of another region; the signature would
+			// not hold there.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		limit:  newLimiter(o.Concurrency),
+		header: o.HeaderTimeout,
+		idle:   o.IdleTimeout,
+		tries:  make(map[string]int64),
+	}
+}
+
+// Do implements the SDK's HTTPClient. The slot that it takes is given back
+// when the body of the reply is closed or has ended.
+func (c *client) Do(req *http.Request) (*http.Response, error) {
+	name := awsmiddleware.GetOperationName(req.Context())
+	if err := c.limit.acquire(req.Context()); err != nil {
+		return nil, err
+	}
+	c.count(name)
+	ctx, cancel := context.WithCancelCause(req.Context())
+	wait := c.headerTimeout(name)
+	timer := time.AfterFunc(wait, func() { cancel(errHeaderTimeout) })
+	req = req.WithContext(ctx)
+	if req.Body != nil && req.Body != http.NoBody {
+		req.Body = &progress{ReadCloser: req.Body, timer: timer, wait: wait}
+	}
+	resp, err := c.hc.Do(req)
+	timer.Stop()
+	if err != nil {
+		err = causeOf(ctx, err)
+		cancel(nil)
+		c.limit.release(false)
+		return nil, err
+	}
+	throttled := resp.StatusCode == http.StatusServiceUnavailable || resp.StatusCode == http.StatusTooManyRequests
+	b := &body{rc: resp.Body, ctx: ctx, idle: c.idle}
+	b.done = sync.OnceFunc(func() {
+		cancel(nil)
+		c.limit.release(throttled)
+	})
+	b.timer = time.AfterFunc(c.idle, func() { cancel(errIdleTimeout) })
+	b.timer.Stop()
+	resp.Body = b
+	return resp, nil
+}
+
+// headerTimeout is longer where the server moves whole objects before it
+// answers.
+func (c *client) headerTimeout(name string) time.Duration {
+	switch name {
+	case "CompleteMultipartUpload", "CopyObject", "UploadPartCopy":
+		return 15 * c.header
+	}
+	return c.header
+}
+
+func (c *client) count(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tries[name]++
+}
+
+func (c *client) counts() map[string]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.tries)
+}
+
+// timeoutError is the end of a try that made no progress.
+type timeoutError string
+
+func (e timeoutError) Error() string { return string(e) }
+
+// Timeout implements net.Error.
+func (timeoutError) Timeout() bool { return true }
+
+// Temporary implements net.Error.
+func (timeoutError) Temporary() bool { return true }
+
+const (
+	errHeaderTimeout = timeoutError("no reply headers within the time-out")
+	errIdleTimeout   = timeoutError("reply body stalled")
+)
+
+// causeOf replaces the error of a try that one of our timers cancelled.
+func causeOf(ctx context.Context, err error) error {
+	var t timeoutError
+	if errors.As(context.Cause(ctx), &t) {
+		return t
+	}
+	return err
+}
+
+// progress is a request body; every read of it is a sign of life.
+type progress struct {
+	io.ReadCloser
+	timer *time.Timer
+	wait  time.Duration
+}
+
+// Read implements io.Reader.
+func (p *progress) Read(b []byte) (int, error) {
+	p.timer.Reset(p.wait)
+	return p.ReadCloser.Read(b)
+}
+
+// body is a reply body with an idle time-out. The timer runs only inside
+// Read: a slow consumer is not a stalled server.
+type body struct {
+	rc    io.ReadCloser
+	ctx   context.Context
+	idle  time.Duration
+	timer *time.Timer
+	done  func()
+}
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	b.timer.Reset(b.idle)
+	n, err := b.rc.Read(p)
+	b.timer.Stop()
+	if err == io.EOF {
+		b.done()
+	} else if err != nil {
+		err = causeOf(b.ctx, err)
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (b *body) Close() error {
+	b.timer.Stop()
+	err := b.rc.Close()
+	b.done()
+	return err
+}

@@ -1,0 +1,95 @@
+package s3fs
+
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/mraws/mraws/internal/object"
+)
+
+// Errors that those of a store wrap, besides fs.ErrNotExist, fs.ErrExist and
+// fs.ErrPermission.
+var (
+	ErrPrecondition = object.ErrPrecondition
+	ErrThrottled    = object.ErrThrottled
+	ErrUnreachable  = object.ErrUnreachable
+	ErrCredentials  = object.ErrCredentials
+	// ErrNoBucket says that the bucket, not the key, is missing; it wraps
+	// fs.ErrNotExist.
+	ErrNoBucket = fmt.Errorf("no such bucket: %w", fs.ErrNotExist)
+	// ErrRegion says that the bucket lies in another region.
+	ErrRegion = fmt.Errorf("bucket is in another region")
+)
+
+// Error is what every method of a [Store] returns if a request went wrong.
+type Error struct {
+	// Op is the verb: "get", "put", "list" …
+	Op string
+	// Bucket and Key name the object; Key is "" for the bucket as such.
+	Bucket, Key string
+	// Kind is one of the errors above or of package fs; nil if none fits.
+	Kind error
+	// Detail is what the store said, in one line; "" prints Err instead.
+	Detail string
+	// Tries is the number of HTTP tries.
+	Tries int
+	// Hint says what to do about it; it may be empty and is not part of
+	// the message.
+	Hint string
+	// Err is the cause.
+	Err error
+}
+
+// Error returns `verb s3://bucket/key: kind: what the store said`. Unusual
+// bytes of the key are escaped.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op + " s3://" + e.Bucket)
+	if e.Key != "" {
+		b.WriteString("/" + printable(e.Key))
+	}
+	if e.Kind != nil {
+		b.WriteString(": " + e.Kind.Error())
+	}
+	switch {
+	case e.Detail != "":
+		b.WriteString(": " + e.Detail)
+	case e.Err != nil && e.Err != e.Kind:
+		b.WriteString(": " + e.Err.Error())
+	}
+	if e.Tries > 1 {
+		fmt.Fprintf(&b, " (after %d tries)", e.Tries)
+	}
+	return b.String()
+}
+
+// Unwrap returns the kind and the cause.
+func (e *Error) Unwrap() []error {
+	var errs []error
+	for _, err := range []error{e.Kind, e.Err} {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// printable returns s on one line, without control characters.
+func printable(s string) string {
+	q := fmt.Sprintf("%q", s)
+	return strings.ReplaceAll(strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`), `\\`, `\`)
+}
+
+// errorf is an Error that no request caused.
+func (s *Store) errorf(verb, key string, kind error, format string, args ...any) error {
+	return &Error{Op: verb, Bucket: s.o.Bucket, Key: key, Kind: kind, Err: fmt.Errorf(format, args...)}
+}
+
+var _ error = (*Error)(nil)
+
+// isKnown reports whether err has been translated already.
+func isKnown(err error) bool {
+	_, ok := err.(*Error)
+	return ok
+}

@@ -1,0 +1,141 @@
+package s3fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// span is a range of one version of an object, and what is known of it.
+type span struct {
+	key  string
+	etag string // "" until the first reply
+	off  int64
+	// n is the length. If open, it is an upper bound until the first reply,
+	// which tells where the object ends.
+	n    int64
+	open bool
+	// total is the size of the object; -1 until the first reply.
+	total int64
+}
+
+// sink takes n bytes of body, which are those from byte at of the span on.
+// It returns how many it has taken; its own errors are finalErrors.
+type sink func(body io.Reader, at, n int64) (int64, error)
+
+// fetch reads a span through one budget. A body that breaks is resumed where
+// it broke, pinned to the version of the first reply. On return sp.n bytes
+// have gone into the sink, or the error says why not.
+func (s *Store) fetch(ctx context.Context, sp *span, into sink) error {
+	ctx, b := s.begin(ctx)
+	for got := int64(0); ; {
+		k, err := s.fetchOnce(ctx, sp, got, into)
+		got += k
+		if err == nil {
+			return nil
+		}
+		if !s.again(ctx, b, err) {
+			return s.fail(opGet, sp.key, b, ErrPrecondition, err)
+		}
+	}
+}
+
+// fetchOnce is one ranged GET of what is left of the span after got bytes.
+func (s *Store) fetchOnce(ctx context.Context, sp *span, got int64, into sink) (int64, error) {
+	out, err := s.api.GetObject(ctx, &s3.GetObjectInput{
+		Bucket: s.bucket(), Key: &sp.key, IfMatch: nonEmpty(sp.etag),
+		Range: aws.String(fmt.Sprintf("bytes=%d-%d", sp.off+got, sp.off+sp.n-1)),
+	})
+	if statusOf(err) == http.StatusRequestedRangeNotSatisfiable {
+		return 0, s.pastEnd(ctx, sp)
+	}
+	if err != nil {
+		return 0, &finalError{err}
+	}
+	defer out.Body.Close()
+	if err := sp.learn(out, got); err != nil {
+		return 0, &finalError{err}
+	}
+	k, err := into(out.Body, got, sp.n-got)
+	if err != nil || got+k < sp.n {
+		return k, shortBody(orShort(err))
+	}
+	// Where the reply carries a checksum, it is compared at the end of the
+	// body. If it is wrong all that this request brought is worthless.
+	if x, err := out.Body.Read(make([]byte, 1)); x != 0 || err != io.EOF {
+		return 0, fmt.Errorf("check body: %w", orLonger(err))
+	}
+	return k, nil
+}
+
+func orShort(err error) error {
+	if err == nil {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// learn takes version, size and end from a reply, or finds them to be others
+// than those that were asked for.
+func (sp *span) learn(out *s3.GetObjectOutput, got int64) error {
+	first, last, total, ok := parseContentRange(aws.ToString(out.ContentRange))
+	if !ok {
+		return fmt.Errorf("reply to a ranged read has Content-Range %q", aws.ToString(out.ContentRange))
+	}
+	if sp.open && sp.total < 0 {
+		sp.n = min(sp.n, total-sp.off)
+	}
+	switch {
+	case sp.total >= 0 && sp.total != total:
+		return fmt.Errorf("object changed its size from %d to %d bytes: %w", sp.total, total, ErrPrecondition)
+	case sp.off+sp.n > total:
+		return sp.errPastEnd(total)
+	case first != sp.off+got || last != sp.off+sp.n-1:
+		return fmt.Errorf("asked for bytes %d-%d, got %d-%d", sp.off+got, sp.off+sp.n-1, first, last)
+	}
+	sp.total = total
+	if sp.etag == "" {
+		sp.etag = aws.ToString(out.ETag)
+	}
+	return nil
+}
+
+func (sp *span) errPastEnd(total int64) error {
+	return fmt.Errorf("bytes from %d on, %d of them, reach past the object's %d: %w", sp.off, sp.n, total, io.ErrUnexpectedEOF)
+}
+
+// pastEnd resolves a 416: an open span may be empty.
+func (s *Store) pastEnd(ctx context.Context, sp *span) error {
+	obj, err := s.Stat(ctx, sp.key)
+	switch {
+	case err != nil:
+		return &finalError{err}
+	case sp.etag != "" && sp.etag != obj.ETag:
+		return &finalError{ErrPrecondition}
+	case sp.open && sp.off == obj.Size:
+		sp.n, sp.total, sp.etag = 0, obj.Size, obj.ETag
+		return nil
+	}
+	return &finalError{sp.errPastEnd(obj.Size)}
+}
+
+// parseContentRange parses "bytes first-last/total" (RFC 9110, 14.4).
+func parseContentRange(v string) (first, last, total int64, ok bool) {
+	v, ok = strings.CutPrefix(v, "bytes ")
+	if !ok {
+		return 0, 0, 0, false
+	}
+	r, t, ok1 := strings.Cut(v, "/")
+	f, l, ok2 := strings.Cut(r, "-")
+	first, err1 := strconv.ParseInt(f, 10, 64)
+	last, err2 := strconv.ParseInt(l, 10, 64)
+	total, err3 := strconv.ParseInt(t, 10, 64)
+	return first, last, total, ok1 && ok2 && errors.Join(err1, err2, err3) == nil
+}

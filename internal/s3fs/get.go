@@ -1,0 +1,97 @@
+package s3fs
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// maxGet is the largest object that Get returns, in bytes.
+const maxGet = 1 << 30
+
+// Stat returns what a head request tells of the object, metadata included.
+// The error wraps fs.ErrNotExist if there is none; a missing bucket looks
+// the same.
+func (s *Store) Stat(ctx context.Context, key string) (Object, error) {
+	ctx, b := s.begin(ctx)
+	out, err := s.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: s.bucket(), Key: &key})
+	if err != nil {
+		return Object{}, s.fail(opStat, key, b, ErrPrecondition, err)
+	}
+	return Object{
+		Key: key, Size: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag),
+		Modified: aws.ToTime(out.LastModified), Meta: out.Metadata,
+	}, nil
+}
+
+// Get returns a whole object of at most 1 GiB. Its length is checked, and
+// its checksum too if the store keeps one. A body that breaks is fetched
+// anew from its start, so that the checksum spans all of it.
+func (s *Store) Get(ctx context.Context, key string) ([]byte, Object, error) {
+	ctx, b := s.begin(ctx)
+	for {
+		data, obj, err := s.getOnce(ctx, key)
+		if err == nil {
+			return data, obj, nil
+		}
+		if !s.again(ctx, b, err) {
+			return nil, Object{}, s.fail(opGet, key, b, ErrPrecondition, err)
+		}
+	}
+}
+
+func (s *Store) getOnce(ctx context.Context, key string) ([]byte, Object, error) {
+	out, err := s.api.GetObject(ctx, &s3.GetObjectInput{
+		Bucket: s.bucket(), Key: &key, ChecksumMode: types.ChecksumModeEnabled,
+	})
+	if err != nil {
+		return nil, Object{}, &finalError{err}
+	}
+	defer out.Body.Close()
+	if out.ContentLength == nil {
+		return nil, Object{}, &finalError{fmt.Errorf("reply without Content-Length")}
+	}
+	n := *out.ContentLength
+	if n > maxGet {
+		return nil, Object{}, &finalError{fmt.Errorf("object of %d bytes is too large to be read whole", n)}
+	}
+	data := make([]byte, n)
+	if _, err := io.ReadFull(out.Body, data); err != nil {
+		return nil, Object{}, shortBody(err)
+	}
+	// The checksum is compared at the end of the body.
+	if k, err := out.Body.Read(make([]byte, 1)); k != 0 || err != io.EOF {
+		return nil, Object{}, fmt.Errorf("check body: %w", orLonger(err))
+	}
+	return data, Object{
+		Key: key, Size: n, ETag: aws.ToString(out.ETag),
+		Modified: aws.ToTime(out.LastModified), Meta: out.Metadata,
+	}, nil
+}
+
+// orLonger names the error of a body with more bytes than its length says.
+func orLonger(err error) error {
+	if err == nil || err == io.EOF {
+		return fmt.Errorf("body is longer than its Content-Length")
+	}
+	return err
+}
+
+// shortBody names a body's end before its length.
+func shortBody(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// finalError marks an error that has been through the retry layer already,
+// or that another try would not mend.
+type finalError struct{ err error }
+
+func (e *finalError) Error() string { return e.err.Error() }
+func (e *finalError) Unwrap() error { return e.err }

@@ -1,0 +1,218 @@
+package s3fs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	maxParts = 10_000 // of one upload, S3's limit
+	// partWindow bounds the parts of one object in flight.
+	partWindow = 4
+	// abortTimeout bounds the removal of an upload that came to nothing.
+	abortTimeout = 15 * time.Second
+)
+
+// upload is a multipart upload in progress.
+type upload struct {
+	s   *Store
+	key string
+	o   PutOptions
+	id  string
+
+	mu    sync.Mutex
+	parts []types.CompletedPart
+	size  int64
+}
+
+// beginUpload creates a multipart upload.
+func (s *Store) beginUpload(ctx context.Context, key string, o PutOptions) (*upload, error) {
+	ctx, b := s.begin(ctx)
+	out, err := s.api.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
+		Bucket: s.bucket(), Key: &key, Metadata: o.Meta, ContentType: nonEmpty(o.ContentType),
+		// Without it the store keeps no checksums of the parts.
+		ChecksumAlgorithm: s.checksum(),
+	})
+	if err != nil {
+		return nil, s.fail(opBegin, key, b, ErrPrecondition, err)
+	}
+	return &upload{s: s, key: key, o: o, id: aws.ToString(out.UploadId)}, nil
+}
+
+// part sends part n, counted from 1. Parts may be sent concurrently.
+func (u *upload) part(ctx context.Context, n int32, body io.ReadSeeker, size int64) error {
+	ctx, b := u.s.begin(ctx)
+	out, err := u.s.api.UploadPart(ctx, &s3.UploadPartInput{
+		Bucket: u.s.bucket(), Key: &u.key, UploadId: &u.id, PartNumber: &n,
+		Body: body, ContentLength: &size, ChecksumAlgorithm: u.s.checksum(),
+	})
+	if err != nil {
+		return u.s.fail(opPart, u.key, b, ErrPrecondition, err)
+	}
+	u.add(types.CompletedPart{
+		PartNumber: &n, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32, ChecksumCRC32C: out.ChecksumCRC32C,
+	}, size)
+	return nil
+}
+
+func (u *upload) add(p types.CompletedPart, size int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.parts = append(u.parts, p)
+	u.size += size
+}
+
+// complete makes the object of the parts, the one atomic step. On an error
+// it aborts the upload.
+func (u *upload) complete(ctx context.Context) (Object, error) {
+	slices.SortFunc(u.parts, func(a, b types.CompletedPart) int { return int(*a.PartNumber - *b.PartNumber) })
+	in := &s3.CompleteMultipartUploadInput{
+		Bucket: u.s.bucket(), Key: &u.key, UploadId: &u.id, IfMatch: nonEmpty(u.o.IfMatch),
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: u.parts},
+	}
+	if u.o.IfAbsent {
+		in.IfNoneMatch = aws.String("*")
+	}
+	call, b := u.s.begin(ctx)
+	out, err := u.s.api.CompleteMultipartUpload(call, in)
+	if err == nil {
+		return Object{Key: u.key, Size: u.size, ETag: aws.ToString(out.ETag), Meta: u.o.Meta}, nil
+	}
+	if codeOf(err) == "NoSuchUpload" && b.attempts() > 1 {
+		if obj, lost := u.lostReply(ctx, b, err); lost == nil || isKnown(lost) {
+			return obj, lost
+		}
+	}
+	err = u.s.fail(opComplete, u.key, b, conflict(u.o), err)
+	return Object{}, errors.Join(err, u.abort(ctx))
+}
+
+// lostReply resolves a completion that was tried again and found no upload:
+// an earlier try has made the object, or somebody aborted the upload. It
+// returns cause if the object does not speak of the former.
+func (u *upload) lostReply(ctx context.Context, b *budget, cause error) (Object, error) {
+	obj, err := u.s.Stat(ctx, u.key)
+	switch {
+	case err != nil:
+		return Object{}, cause
+	case u.o.IfAbsent: // as after a PutObject: the caller tells whose it is
+		return Object{}, &Error{Op: opComplete.verb, Bucket: u.s.o.Bucket, Key: u.key, Kind: fs.ErrExist,
+			Err: cause, Detail: "the reply to an earlier try was lost", Tries: b.attempts()}
+	case obj.Size != u.size:
+		return Object{}, cause
+	}
+	for k, v := range u.o.Meta {
+		if obj.Meta[k] != v {
+			return Object{}, cause
+		}
+	}
+	return obj, nil
+}
+
+// abort removes the upload and its parts. It uses a context of its own,
+// since that of the caller may be the reason for it.
+func (u *upload) abort(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	defer cancel()
+	return u.s.AbortUpload(ctx, Upload{Key: u.key, ID: u.id})
+}
+
+// putParts is PutFile above MultipartAbove.
+func (s *Store) putParts(ctx context.Context, key string, r io.ReaderAt, size int64, o PutOptions) (Object, error) {
+	u, err := s.beginUpload(ctx, key, o)
+	if err != nil {
+		return Object{}, err
+	}
+	part := max(s.o.PartSize, (size+maxParts-1)/maxParts)
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(partWindow)
+	for n, off := int32(1), int64(0); off < size && gctx.Err() == nil; n, off = n+1, off+part {
+		k := min(part, size-off)
+		g.Go(func() error { return u.part(gctx, n, io.NewSectionReader(r, off, k), k) })
+	}
+	err = g.Wait()
+	if err == nil {
+		err = ctx.Err() // parts may have been left out
+	}
+	if err != nil {
+		return Object{}, errors.Join(s.fail(opPart, key, nil, ErrPrecondition, err), u.abort(ctx))
+	}
+	return u.complete(ctx)
+}
+
+// Uploads returns the unfinished multipart uploads below prefix, or an
+// error, as the last element. (MinIO lists uploads only if prefix is the
+// whole key.)
+func (s *Store) Uploads(ctx context.Context, prefix string) iter.Seq2[Upload, error] {
+	return func(yield func(Upload, error) bool) {
+		var keyMarker, idMarker *string
+		for {
+			ctx, b := s.begin(ctx)
+			out, err := s.api.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{
+				Bucket: s.bucket(), Prefix: &prefix, KeyMarker: keyMarker, UploadIdMarker: idMarker,
+				EncodingType: types.EncodingTypeUrl,
+			})
+			next := (*string)(nil)
+			if err == nil {
+				next, err = nextMarker(out, keyMarker, idMarker)
+			}
+			if err != nil {
+				yield(Upload{}, s.fail(opUploads, prefix, b, ErrPrecondition, err))
+				return
+			}
+			for _, u := range out.Uploads {
+				key, err := s.plainKey(prefix, out.EncodingType, u.Key)
+				if err != nil {
+					yield(Upload{}, err)
+					return
+				}
+				if !yield(Upload{Key: key, ID: aws.ToString(u.UploadId), Initiated: aws.ToTime(u.Initiated)}, nil) {
+					return
+				}
+			}
+			if next == nil {
+				return
+			}
+			keyMarker, idMarker = next, out.NextUploadIdMarker
+		}
+	}
+}
+
+// nextMarker returns the key to go on after, nil at the end.
+func nextMarker(out *s3.ListMultipartUploadsOutput, key, id *string) (*string, error) {
+	next := out.NextKeyMarker
+	if next != nil && out.EncodingType == types.EncodingTypeUrl {
+		k, err := unescape(*next)
+		if err != nil {
+			return nil, err
+		}
+		next = &k
+	}
+	if aws.ToString(next) == aws.ToString(key) && aws.ToString(out.NextUploadIdMarker) != aws.ToString(id) {
+		key = nil // more uploads of one key: progress all the same
+	}
+	return nextToken(out.IsTruncated, next, key)
+}
+
+// AbortUpload removes an unfinished upload; one that is gone is no error.
+func (s *Store) AbortUpload(ctx context.Context, u Upload) error {
+	ctx, b := s.begin(ctx)
+	_, err := s.api.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+		Bucket: s.bucket(), Key: &u.Key, UploadId: &u.ID,
+	})
+	if err == nil || codeOf(err) == "NoSuchUpload" {
+		return nil
+	}
+	return s.fail(opAbort, u.Key, b, ErrPrecondition, err)
+}

@@ -1,0 +1,172 @@
+package s3fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
+)
+
+// Open returns the store of o.Bucket. It resolves region and endpoint but
+// sends no request, except that an AWS bucket of unknown region is asked for
+// its region; see [Store.CheckBucket] for a proof that the bucket is there.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	return open(ctx, o, nil)
+}
+
+// open is Open over another transport, for tests; nil is a real one.
+func open(ctx context.Context, o Options, rt http.RoundTripper) (*Store, error) {
+	o = o.withDefaults()
+	if o.Bucket == "" {
+		return nil, errors.New("open s3: no bucket named")
+	}
+	if o.Unsigned && !isLoopback(o.Endpoint) {
+		return nil, fmt.Errorf("open s3://%s: unsigned payloads need an endpoint on loopback, not %q", o.Bucket, o.Endpoint)
+	}
+	cfg, err := awsConfig(ctx, o)
+	if err != nil {
+		return nil, &Error{Op: "open", Bucket: o.Bucket, Kind: ErrCredentials, Err: err,
+			Hint: "check the shared AWS configuration (~/.aws/config), --profile and AWS_PROFILE"}
+	}
+	s := &Store{o: o, pool: newBufferPool(o.PartSize)}
+	if rt == nil {
+		rt = newTransport(cfg, o)
+	}
+	s.http = newClient(rt, o)
+	s.api = s3.NewFromConfig(cfg, s.configure)
+	s.region = s.api.Options().Region
+	if s.region == "" {
+		s.region = s.findRegion(ctx, cfg)
+		cfg.Region = s.region
+		s.api = s3.NewFromConfig(cfg, s.configure)
+	}
+	return s, nil
+}
+
+// configure sets what the SDK must not decide for itself.
+func (s *Store) configure(so *s3.Options) {
+	so.HTTPClient = s.http
+	so.DisableLogOutputChecksumValidationSkipped = true
+	so.Logger = logging.Nop{}
+	if s.o.Endpoint != "" {
+		so.BaseEndpoint = aws.String(s.o.Endpoint)
+	}
+	if so.BaseEndpoint != nil && so.Region == "" {
+		so.Region = defaultRegion
+	}
+	so.UsePathStyle = s.o.PathStyle || so.BaseEndpoint != nil
+	creds := &namedCredentials{next: so.Credentials}
+	so.Credentials = creds
+	so.RetryMaxAttempts = 0 // else the SDK wraps the retryer below
+	so.Retryer = &retryer{max: s.o.MaxAttempts, base: s.o.BackoffBase, expire: creds.expire}
+	if s.o.Unsigned {
+		so.APIOptions = append(so.APIOptions, unsignedPayload)
+	}
+}
+
+// defaultRegion is what requests are signed for if nothing says otherwise.
+const defaultRegion = "us-east-1"
+
+// awsConfig resolves credentials and region. Keys that are given explicitly
+// bypass the SDK's chain, so that a broken AWS configuration of the user
+// cannot disturb the embedded server.
+func awsConfig(ctx context.Context, o Options) (aws.Config, error) {
+	if o.AccessKey != "" && o.Endpoint != "" {
+		return aws.Config{
+			Region:                     o.Region,
+			Credentials:                credentials.NewStaticCredentialsProvider(o.AccessKey, o.SecretKey, ""),
+			RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
+			ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
+		}, nil
+	}
+	load := []func(*config.LoadOptions) error{
+		config.WithLogger(logging.Nop{}),
+		// LoadDefaultConfig adds AWS_CA_BUNDLE to a client of this kind.
+		config.WithHTTPClient(awshttp.NewBuildableClient()),
+	}
+	if o.Region != "" {
+		load = append(load, config.WithRegion(o.Region))
+	}
+	if o.Profile != "" {
+		load = append(load, config.WithSharedConfigProfile(o.Profile))
+	}
+	if o.AccessKey != "" {
+		load = append(load, config.WithCredentialsProvider(
+			credentials.NewStaticCredentialsProvider(o.AccessKey, o.SecretKey, "")))
+	}
+	return config.LoadDefaultConfig(ctx, load...)
+}
+
+// newTransport returns an HTTP/1.1 transport with as many idle connections
+// as there may be requests, and the certificates of AWS_CA_BUNDLE.
+func newTransport(cfg aws.Config, o Options) *http.Transport {
+	tr := awshttp.NewBuildableClient().GetTransport()
+	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
+		tr = b.GetTransport()
+	}
+	tr.DialContext = (&net.Dialer{Timeout: min(10*time.Second, o.HeaderTimeout), KeepAlive: 30 * time.Second}).DialContext
+	tr.ForceAttemptHTTP2 = false // one connection for all streams is slower
+	tr.MaxIdleConns, tr.MaxIdleConnsPerHost = 0, o.Concurrency
+	tr.MaxConnsPerHost = 0 // the limiter bounds them
+	tr.DisableCompression = true
+	tr.ReadBufferSize, tr.WriteBufferSize = 64<<10, 64<<10
+	return tr
+}
+
+func isLoopback(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// unsignedPayload names the payload's hash before the SDK computes one.
+func unsignedPayload(stack *middleware.Stack) error {
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("unsignedPayload",
+		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+			middleware.InitializeOutput, middleware.Metadata, error) {
+			return next.HandleInitialize(v4.SetPayloadHash(ctx, "UNSIGNED-PAYLOAD"), in)
+		}), middleware.Before)
+}
+
+// namedCredentials marks the errors of the chain, which reach us from inside
+// the SDK wrapped in text only.
+type namedCredentials struct{ next aws.CredentialsProvider }
+
+// Retrieve implements aws.CredentialsProvider.
+func (c *namedCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if c.next == nil {
+		return aws.Credentials{}, &credentialsError{errors.New("no provider of credentials")}
+	}
+	v, err := c.next.Retrieve(ctx)
+	if err != nil {
+		return v, &credentialsError{err}
+	}
+	return v, nil
+}
+
+// expire forgets cached credentials, so that the next try fetches new ones.
+func (c *namedCredentials) expire() {
+	if cache, ok := c.next.(interface{ Invalidate() }); ok {
+		cache.Invalidate()
+	}
+}
+
+type credentialsError struct{ err error }
+
+func (e *credentialsError) Error() string { return e.err.Error() }
+func (e *credentialsError) Unwrap() error { return e.err }

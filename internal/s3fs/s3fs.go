@@ -1,0 +1,153 @@
+// Package s3fs reads and writes the objects of one bucket. It is the only
+// importer of the AWS SDK; everything above it sees keys, bytes and typed
+// errors.
+//
+// What it promises:
+//
+//   - One retry layer. Every HTTP try of an operation, and every resumption of
+//     a body that broke, is drawn from the same bounded budget of attempts and
+//     time (see retry.go). Nothing above this package need retry a request.
+//   - No request hangs: the wait for headers, the progress of a request body
+//     and the progress of a reply body each have a time-out (see client.go).
+//   - Reads are whole or an error: lengths are compared with what was asked,
+//     and a read that names an ETag, or that takes more than one request, is
+//     pinned to one version of the object.
+//   - Writes are atomic: an object appears at the end of [Store.Put],
+//     [Store.PutFile] or [Writer.Commit], or not at all. With
+//     PutOptions.IfAbsent at most one of any number of writers is told that
+//     it created the object. A write that was applied and whose reply was
+//     lost is tried again, so fs.ErrExist may speak of the caller's own
+//     object: callers tell by metadata that names their attempt.
+//   - Errors say operation, bucket, key, cause and what to do, and answer
+//     errors.Is for fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
+//     [ErrPrecondition], [ErrThrottled], [ErrUnreachable] and
+//     [ErrCredentials] (see translate.go).
+package s3fs
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/mraws/mraws/internal/object"
+)
+
+// Options say which bucket a [Store] is bound to and how it is reached. Only
+// Bucket is required.
+type Options struct {
+	// Bucket is the name of the bucket.
+	Bucket string
+	// Region is the bucket's region; "" asks the SDK's own chain
+	// (environment, profile) and then, on AWS, the bucket itself.
+	Region string
+	// Endpoint is the base URL of an S3 server other than AWS.
+	Endpoint string
+	// Profile names a profile of the shared AWS configuration.
+	Profile string
+	// AccessKey and SecretKey are for the embedded server. "" leaves the
+	// credentials to the SDK's own chain.
+	AccessKey, SecretKey string
+	// PathStyle puts the bucket into the path of the URL rather than into
+	// the host. Always so with an Endpoint.
+	PathStyle bool
+	// Unsigned leaves the payload out of the signature and sends a CRC32C
+	// in its place. Refused unless Endpoint is on loopback.
+	Unsigned bool
+
+	// Concurrency bounds the requests in flight; default 64. While the
+	// store throttles, the bound shrinks by itself.
+	Concurrency int
+	// PartSize is the size in bytes of a part of a multipart upload and of
+	// a chunk of a ranged read; default 8 MiB. S3 takes no part but the
+	// last below 5 MiB.
+	PartSize int64
+	// MultipartAbove is the size in bytes above which an object is sent in
+	// parts; default 64 MiB.
+	MultipartAbove int64
+	// HeaderTimeout bounds the time without progress until the headers of
+	// a reply arrive; default 20 s. Requests that make the server copy an
+	// object get fifteen times as long.
+	HeaderTimeout time.Duration
+	// IdleTimeout bounds the time without progress in a reply's body;
+	// default 20 s.
+	IdleTimeout time.Duration
+	// MaxAttempts bounds the tries of one request, resumptions of its body
+	// included; default 8.
+	MaxAttempts int
+	// MaxElapsed bounds the time after which no further try of a request
+	// is begun; default 5 min.
+	MaxElapsed time.Duration
+	// BackoffBase is the mean of the first delay between two tries; it
+	// doubles from try to try, up to 10 s. Default 50 ms.
+	BackoffBase time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	def := func(p *int64, v int64) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	dur := func(p *time.Duration, v time.Duration) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	if o.Concurrency <= 0 {
+		o.Concurrency = 64
+	}
+	if o.MaxAttempts <= 0 {
+		o.MaxAttempts = 8
+	}
+	def(&o.PartSize, 8<<20)
+	def(&o.MultipartAbove, 64<<20)
+	dur(&o.HeaderTimeout, 20*time.Second)
+	dur(&o.IdleTimeout, 20*time.Second)
+	dur(&o.MaxElapsed, 5*time.Minute)
+	dur(&o.BackoffBase, 50*time.Millisecond)
+	return o
+}
+
+// Store is a bucket. Keys are whole keys. It is safe for concurrent use.
+type Store struct {
+	o      Options
+	region string
+	api    *s3.Client
+	http   *client
+	pool   bufferPool
+}
+
+// The vocabulary that is shared with those who use a store. After a write,
+// Object.Modified is zero.
+type (
+	Object     = object.Info
+	PutOptions = object.PutOptions
+	Upload     = object.Upload
+	Writer     = object.Writer
+)
+
+// Bucket returns the name of the bucket.
+func (s *Store) Bucket() string { return s.o.Bucket }
+
+// Region returns the region that requests are signed for.
+func (s *Store) Region() string { return s.region }
+
+// Requests returns the number of HTTP tries so far by operation name
+// ("PutObject"); a retry counts again.
+func (s *Store) Requests() map[string]int64 { return s.http.counts() }
+
+// Close closes the idle connections. Requests in flight are not disturbed.
+func (s *Store) Close() { s.http.hc.CloseIdleConnections() }
+
+func (s *Store) bucket() *string { return aws.String(s.o.Bucket) }
+
+// op names one operation for errors: a verb for people and the SDK's name.
+type op struct{ verb, name string }
+
+// begin gives an operation its budget of attempts and time.
+func (s *Store) begin(ctx context.Context) (context.Context, *budget) {
+	b := &budget{left: s.o.MaxAttempts, until: time.Now().Add(s.o.MaxElapsed)}
+	return context.WithValue(ctx, budgetKey{}, b), b
+}

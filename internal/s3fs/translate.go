@@ -1,0 +1,182 @@
+package s3fs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// The operations, by the verb that people read and the name that the API
+// has.
+var (
+	opGet      = op{"get", "GetObject"}
+	opStat     = op{"stat", "HeadObject"}
+	opPut      = op{"put", "PutObject"}
+	opBegin    = op{"put", "CreateMultipartUpload"}
+	opPart     = op{"put", "UploadPart"}
+	opComplete = op{"put", "CompleteMultipartUpload"}
+	opAbort    = op{"abort upload of", "AbortMultipartUpload"}
+	opUploads  = op{"list uploads of", "ListMultipartUploads"}
+	opCopy     = op{"copy to", "CopyObject"}
+	opList     = op{"list", "ListObjectsV2"}
+	opDelete   = op{"delete", "DeleteObjects"}
+	opDelete1  = op{"delete", "DeleteObject"}
+	opCheck    = op{"check", "HeadBucket"}
+	opCreate   = op{"create", "CreateBucket"}
+)
+
+// action names the permission that an operation needs.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+func (o op) action() string {
+	switch o.name {
+	case "GetObject", "HeadObject":
+		return "s3:GetObject"
+	case "CopyObject":
+		return "s3:GetObject and s3:PutObject"
+	case "AbortMultipartUpload":
+		return "s3:AbortMultipartUpload"
+	case "ListMultipartUploads":
+		return "s3:ListBucketMultipartUploads"
+	case "ListObjectsV2", "HeadBucket":
+		return "s3:ListBucket"
+	case "DeleteObjects", "DeleteObject":
+		return "s3:DeleteObject"
+	case "CreateBucket":
+		return "s3:CreateBucket"
+	}
+	return "s3:PutObject"
+}
+
+// fail translates the error of one operation. It is the only place that
+// knows what the SDK's errors mean. precondition is what a 412 says.
+func (s *Store) fail(o op, key string, b *budget, precondition, err error) error {
+	var final *finalError
+	if errors.As(err, &final) {
+		err = final.err
+	}
+	if err == nil || isKnown(err) {
+		return err
+	}
+	e := &Error{Op: o.verb, Bucket: s.o.Bucket, Key: key, Err: err, Detail: detailOf(err)}
+	if b != nil {
+		e.Tries = b.attempts()
+	}
+	s.classify(e, o, precondition)
+	return e
+}
+
+// classify fills in Kind and Hint.
+func (s *Store) classify(e *Error, o op, precondition error) {
+	var cred *credentialsError
+	code, status := codeOf(e.Err), statusOf(e.Err)
+	switch {
+	case errors.As(e.Err, &cred):
+		e.Kind, e.Detail = ErrCredentials, "" // the chain's own words
+		e.Err = cred
+		e.Hint = "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws configure` or `aws sso login`," +
+			" or give the machine an instance role; --local needs no credentials"
+	case isCanceled(e.Err):
+		e.Detail = ""
+	case isExpired(e.Err):
+		e.Kind = ErrCredentials
+		e.Hint = "the session has expired: fetch new credentials (for example `aws sso login`) and start again"
+	case code == "InvalidAccessKeyId", code == "InvalidToken", code == "SignatureDoesNotMatch":
+		e.Kind = ErrCredentials
+		e.Hint = "the store does not know this key pair: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and --endpoint"
+	case code == "RequestTimeTooSkewed":
+		e.Hint = "set this machine's clock: requests are signed with the time"
+	case isRegionError(e.Err):
+		s.classifyRegion(e)
+	case isThrottled(e.Err):
+		e.Kind = ErrThrottled
+		e.Hint = "the store asks for fewer requests: lower --s3-concurrency or use fewer workers"
+	case code == "NoSuchBucket", status == http.StatusNotFound && (o == opCheck || o == opList):
+		e.Kind = ErrNoBucket
+		e.Hint = fmt.Sprintf("create the bucket (`aws s3 mb s3://%s`) or name another with --bucket", s.o.Bucket)
+	case code == "NoSuchKey", code == "NotFound", code == "NoSuchUpload", status == http.StatusNotFound:
+		e.Kind = fs.ErrNotExist
+	case status == http.StatusPreconditionFailed:
+		e.Kind = precondition
+	case status == http.StatusForbidden, status == http.StatusUnauthorized:
+		e.Kind = fs.ErrPermission
+		e.Detail = fmt.Sprintf("%s is not allowed: %s", o.action(), e.Detail)
+		e.Hint = fmt.Sprintf("allow %s on s3://%s to these credentials", o.action(), s.o.Bucket)
+	case status == http.StatusBadGateway, status == http.StatusGatewayTimeout, status == 0 && isNet(e.Err):
+		e.Kind = ErrUnreachable
+		e.Hint = "check --endpoint, --region and the network: " + s.target()
+	}
+}
+
+// target says where requests go.
+func (s *Store) target() string {
+	if ep := s.api.Options().BaseEndpoint; ep != nil {
+		return "requests go to " + *ep
+	}
+	return "requests go to AWS in " + s.region
+}
+
+// isRegionError reports whether the bucket lies elsewhere.
+func isRegionError(err error) bool {
+	switch codeOf(err) {
+	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
+		return true
+	}
+	switch statusOf(err) {
+	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
+}
+
+func (s *Store) classifyRegion(e *Error) {
+	e.Kind = ErrRegion
+	e.Detail = fmt.Sprintf("requests were signed for %s: %s", s.region, e.Detail)
+	if r := regionOf(e.Err); r != "" {
+		e.Detail = fmt.Sprintf("it is in %s, requests were signed for %s", r, s.region)
+		e.Hint = "use --region " + r
+	}
+}
+
+// regionOf returns the region that a reply names, or "".
+func regionOf(err error) string {
+	var resp *smithyhttp.ResponseError
+	if errors.As(err, &resp) && resp.Response != nil && resp.Response.Response != nil {
+		return resp.Response.Header.Get("X-Amz-Bucket-Region")
+	}
+	return ""
+}
+
+// isNet reports whether err came from the network rather than from a reply.
+func isNet(err error) bool {
+	var (
+		send *smithyhttp.RequestSendError
+		nerr net.Error
+	)
+	return errors.As(err, &send) || errors.As(err, &nerr)
+}
+
+// detailOf returns the part of an SDK error that is worth reading: what the
+// store said, or the innermost network error, without the layers around it.
+func detailOf(err error) string {
+	var (
+		api  smithy.APIError
+		send *smithyhttp.RequestSendError
+	)
+	status := statusOf(err)
+	switch {
+	case errors.As(err, &api) && api.ErrorMessage() != "" && api.ErrorMessage() != api.ErrorCode():
+		return fmt.Sprintf("%s: %s (HTTP %d)", api.ErrorCode(), api.ErrorMessage(), status)
+	case errors.As(err, &api) && status != 0:
+		return fmt.Sprintf("%s (HTTP %d)", api.ErrorCode(), status)
+	case status >= 300:
+		return fmt.Sprintf("HTTP %d", status)
+	case errors.As(err, &send):
+		return send.Err.Error()
+	}
+	return ""
+}

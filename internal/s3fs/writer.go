@@ -1,0 +1,146 @@
+package s3fs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Create returns a writer of one object. It holds at most PartSize bytes for
+// itself and up to four parts that are on their way. An object of at most
+// PartSize bytes is written by one PutObject in Commit; of a larger one the
+// parts are sent while it is being written. Exactly one of Commit and Abort
+// must be called; ctx must live until then.
+func (s *Store) Create(ctx context.Context, key string, o PutOptions) (Writer, error) {
+	if err := s.checkPut(opPut.verb, key, o); err != nil {
+		return nil, err
+	}
+	w := &writer{s: s, key: key, o: o, ctx: ctx}
+	w.gctx, w.cancel = context.WithCancel(ctx)
+	w.g, w.gctx = errgroup.WithContext(w.gctx)
+	w.g.SetLimit(partWindow)
+	return w, nil
+}
+
+// writer is a [Writer]. It keeps the context of Create, since io.Writer has
+// no place for one.
+type writer struct {
+	s   *Store
+	key string
+	o   PutOptions
+
+	ctx    context.Context
+	gctx   context.Context // of the parts in flight
+	cancel func()
+	g      *errgroup.Group
+
+	buf  []byte // of the part being written
+	u    *upload
+	n    int32 // parts sent so far
+	done bool
+}
+
+var errWriterDone = errors.New("write after Commit or Abort")
+
+// partsPerStep is how many parts have the same size. Part sizes grow by one
+// PartSize each step, so that 10,000 parts of 8 MiB and more hold 430 GiB.
+const partsPerStep = 1000
+
+// limit returns the size of the part being written.
+func (w *writer) limit() int { return int(w.s.o.PartSize) * (1 + int(w.n)/partsPerStep) }
+
+// Write implements io.Writer.
+func (w *writer) Write(p []byte) (int, error) {
+	if w.done {
+		return 0, w.s.errorf(opPut.verb, w.key, nil, "%w", errWriterDone)
+	}
+	written := 0
+	for len(p) > 0 {
+		if len(w.buf) == w.limit() {
+			if err := w.flush(); err != nil {
+				return written, err
+			}
+		}
+		k := min(len(p), w.limit()-len(w.buf))
+		if w.buf == nil && (w.u != nil || k == w.limit()) {
+			w.buf = w.s.pool.get(int64(w.limit()))[:0]
+		}
+		w.buf = append(w.buf, p[:k]...)
+		p, written = p[k:], written+k
+	}
+	return written, nil
+}
+
+// flush sends the buffer as a part in the background.
+func (w *writer) flush() error {
+	if w.u == nil {
+		u, err := w.s.beginUpload(w.gctx, w.key, w.o)
+		if err != nil {
+			return err
+		}
+		w.u = u
+	}
+	if w.gctx.Err() != nil { // a part failed: Wait has its error
+		return w.s.fail(opPart, w.key, nil, ErrPrecondition, w.wait())
+	}
+	w.n++
+	n, buf, u := w.n, w.buf, w.u
+	w.buf = nil
+	w.g.Go(func() error {
+		defer w.s.pool.put(buf)
+		return u.part(w.gctx, n, bytes.NewReader(buf), int64(len(buf)))
+	})
+	return nil
+}
+
+// wait returns the first error of a part, or that of the context.
+func (w *writer) wait() error {
+	if err := w.g.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(w.ctx)
+}
+
+// Commit implements Writer.
+func (w *writer) Commit(ctx context.Context) (Object, error) {
+	if w.done {
+		return Object{}, w.s.errorf(opPut.verb, w.key, nil, "%w", errWriterDone)
+	}
+	if w.u == nil {
+		w.done = true
+		w.cancel()
+		return w.s.putOne(ctx, w.key, bytes.NewReader(w.buf), int64(len(w.buf)), w.o)
+	}
+	var err error
+	if len(w.buf) > 0 {
+		err = w.flush()
+	}
+	if err == nil {
+		err = w.wait()
+	}
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return Object{}, errors.Join(w.s.fail(opPart, w.key, nil, ErrPrecondition, err), w.Abort())
+	}
+	w.done = true
+	w.cancel()
+	return w.u.complete(ctx)
+}
+
+// Abort implements Writer. After Commit it does nothing.
+func (w *writer) Abort() error {
+	if w.done {
+		return nil
+	}
+	w.done = true
+	w.cancel()
+	_ = w.g.Wait() // whatever the parts say, they go
+	if w.u == nil {
+		return nil
+	}
+	return w.u.abort(w.ctx)
+}
