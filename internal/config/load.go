@@ -70,8 +70,10 @@ func Load(o Options) (*Loaded, error) {
 			errs = append(errs, &Problem{k.Name, raw, e.Origin, err})
 			continue
 		}
-		if e.Origin.Level == File && k.isPath() && e.Value != "" && !filepath.IsAbs(e.Value) {
-			e.Value = filepath.Join(filepath.Dir(file), e.Value)
+		if k.isPath() && e.Value != "" {
+			if e.Value, err = absolute(e, file); err != nil {
+				errs = append(errs, &Problem{k.Name, raw, e.Origin, err})
+			}
 		}
 		v.Set(k.Name, e.Value)
 		l.entries = append(l.entries, e)
@@ -129,6 +131,16 @@ func originOf(k Key, o Options, file string, settings *viper.Viper) Origin {
 		return Origin{File, file}
 	}
 	return Origin{}
+}
+
+// absolute resolves the path of an entry: one in a file is relative to that.
+// It is absolute for good, since the embedded server changes the working
+// directory.
+func absolute(e Entry, file string) (string, error) {
+	if e.Origin.Level == File && !filepath.IsAbs(e.Value) {
+		return filepath.Abs(filepath.Join(filepath.Dir(file), e.Value))
+	}
+	return filepath.Abs(e.Value)
 }
 
 func (k Key) isPath() bool { return k.Type == "file" || k.Type == "dir" }

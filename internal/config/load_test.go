@@ -182,8 +182,12 @@ func TestPathsOfAFileAreRelativeToIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
 	got := []string{l.DataDir, l.Scratch, l.TokenFile, l.TLSCA}
-	if want := []string{"conf/data", "/home/me/scratch", "/t", "ca.pem"}; !cmp.Equal(got, want) {
+	if want := []string{here + "/conf/data", "/home/me/scratch", "/t", here + "/ca.pem"}; !cmp.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
