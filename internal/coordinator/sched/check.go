@@ -21,6 +21,7 @@ import (
 // every task and attempt, so it is for tests.
 type Checker struct {
 	core      *Core
+	step      func(Time, Event) []Effect // core.Step, or a mutant of it
 	committed map[TaskID]AttemptID
 	bySource  map[TaskID]AttemptID // as the bucket said first
 	said      map[Effect]int
@@ -31,6 +32,7 @@ type Checker struct {
 func NewChecker(c *Core) *Checker {
 	return &Checker{
 		core:      c,
+		step:      c.Step,
 		committed: map[TaskID]AttemptID{},
 		bySource:  map[TaskID]AttemptID{},
 		said:      map[Effect]int{},
@@ -47,7 +49,7 @@ func (k *Checker) Step(now Time, ev Event) ([]Effect, error) {
 			k.bySource[ev.Task] = ev.Attempt
 		}
 	}
-	out := c.Step(now, ev)
+	out := k.step(now, ev)
 	if after := c.Stats(); stale && after != before {
 		return out, fmt.Errorf("I4: the stale %T %v changed %+v to %+v", ev, ev, before, after)
 	}

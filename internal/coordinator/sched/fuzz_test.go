@@ -1,0 +1,66 @@
+package sched
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/mraws/mraws/mr"
+)
+
+// FuzzStep lets workers say anything in any order: what they made up, what
+// is another's, what was long ago. The invariants hold and nothing panics.
+func FuzzStep(f *testing.F) {
+	f.Add([]byte("\x00\x01\x02\x00\x01\x01\x00\x00\x04\x00\x00\x00\x08\x00\x00\x00"))
+	f.Add([]byte("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c := New(Config{Maps: 3, Reduces: 2, Lease: 10 * time.Second, MaxFailures: 3, MaxLost: 3, Epoch: "e"})
+		k := NewChecker(c)
+		now := Time(0)
+		for ; len(data) >= 4; data = data[4:] {
+			now += Time(time.Duration(data[3]>>4) * time.Second)
+			ev := fuzzEvent(data[0], data[1], data[2], data[3]&15)
+			if _, err := k.Step(now, ev); err != nil {
+				t.Fatalf("%T%+v at %v: %v", ev, ev, now, err)
+			}
+			if at, ok := c.Next(); ok && at > now+Time(15*time.Second) {
+				t.Fatalf("nothing ends until %v, now is %v", at, now)
+			}
+		}
+	})
+}
+
+func fuzzEvent(kind, a, b, d byte) Event {
+	w := WorkerID("w" + strconv.Itoa(int(a)%3))
+	slot := int(a>>2)%5 - 1
+	task := TaskID{mr.Phase(b & 1), int(b>>1)%5 - 1}
+	if b > 250 {
+		task.Phase = mr.Phase(b) - 252
+	}
+	letter := "m"
+	if task.Phase == mr.ReducePhase {
+		letter = "r"
+	}
+	id := AttemptID([]string{"e", "e", "e", "old", ""}[d%5] + "." + letter + strconv.Itoa(task.Index) + "." + strconv.Itoa(int(d)%4))
+	switch kind % 12 {
+	case 0:
+		return Register{w, slot + 1, nil}
+	case 1:
+		return Register{w, slot + 1, []Running{{task, id}, {task, id + "1"}}}
+	case 2, 3, 4:
+		return Ask{w, slot, uint64(b)}
+	case 5:
+		return CancelAsk{w, slot, uint64(b)}
+	case 6:
+		return Heartbeat{w, []AttemptID{id}}
+	case 7:
+		return Committed{task, id}
+	case 8:
+		return Failed{Worker: w, Attempt: id, Fatal: b > 240, Cause: "made up"}
+	case 9:
+		return Released{w, id}
+	case 10:
+		return Gone{w, d&1 == 0}
+	}
+	return Tick{}
+}

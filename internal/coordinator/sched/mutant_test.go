@@ -1,0 +1,89 @@
+package sched
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/mraws/mraws/mr"
+)
+
+// mutant is one deliberate mistake in the commit protocol, in the shell or in
+// the core. The simulator is only worth something if it finds each.
+type mutant string
+
+const (
+	mutantNone        mutant = ""
+	mutantTrustDone   mutant = "a worker's word commits, without the record"
+	mutantAdoptAny    mutant = "a partition is adopted without comparing hashes"
+	mutantPlainParts  mutant = "partitions are put unconditionally"
+	mutantPlainRecord mutant = "commit records are put unconditionally"
+	mutantPlainOutput mutant = "outputs are put unconditionally"
+	mutantNoRecord    mutant = "a map is done when all its partitions exist"
+	mutantReuseEpoch  mutant = "a restarted coordinator reuses attempt ids"
+	mutantForget      mutant = "a restarted coordinator does not list the bucket"
+	mutantEarlyReduce mutant = "reduces are granted before all maps are committed"
+	mutantAnyAttempt  mutant = "a report counts for whatever attempt of its task is live"
+	mutantNoTick      mutant = "leases never end and silence is no sign"
+	mutantDropRetry   mutant = "a released task is not lined up again"
+	mutantRecommit    mutant = "an attempt that comes back replaces the commit"
+)
+
+// bend puts the mutant into a coordinator's core.
+func (m mutant) bend(c *coord) {
+	core := c.core
+	switch m {
+	case mutantEarlyReduce:
+		core.phases[mr.ReducePhase].open = true
+	case mutantAnyAttempt:
+		c.checker.step = func(now Time, ev Event) []Effect {
+			if f, ok := ev.(Failed); ok {
+				if id, ok := f.Attempt.Task(); ok && core.task(id).live.n > 0 {
+					a := core.task(id).live.front()
+					f.Attempt, f.Worker = a.id, a.worker.id
+					ev = f
+				}
+			}
+			return core.Step(now, ev)
+		}
+	case mutantDropRetry:
+		c.checker.step = func(now Time, ev Event) []Effect {
+			out := core.Step(now, ev)
+			if _, ok := ev.(Released); ok {
+				core.phases[mr.MapPhase].retry = nil
+			}
+			return out
+		}
+	case mutantRecommit:
+		c.checker.step = func(now Time, ev Event) []Effect {
+			if r, ok := ev.(Register); ok {
+				for _, a := range r.Running {
+					if t := core.task(a.Task); t.state == done {
+						t.committed = a.Attempt
+					}
+				}
+			}
+			return core.Step(now, ev)
+		}
+	}
+}
+
+// TestMutants runs seeds against each mutant until one is caught.
+func TestMutants(t *testing.T) {
+	const most = 2000
+	for _, m := range []mutant{
+		mutantTrustDone, mutantAdoptAny, mutantPlainParts, mutantPlainRecord, mutantPlainOutput,
+		mutantNoRecord, mutantReuseEpoch, mutantForget, mutantEarlyReduce, mutantAnyAttempt,
+		mutantNoTick, mutantDropRetry, mutantRecommit,
+	} {
+		t.Run(strings.ReplaceAll(string(m), " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(most) {
+				if err := newSim(seed, m, nil).run(); err != nil {
+					t.Logf("caught after %d seeds: %v", seed+1, err)
+					return
+				}
+			}
+			t.Errorf("not caught by %d seeds", most)
+		})
+	}
+}

@@ -1,0 +1,355 @@
+package sched
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"time"
+
+	"github.com/mraws/mraws/mr"
+)
+
+// A simulated job: worker processes, coordinators and a store, joined by a
+// network that loses, doubles, delays and reorders, in one goroutine and one
+// stream of random numbers. The same seed is the same history.
+
+const (
+	simLease   = 10 * time.Second
+	simBeat    = 3 * time.Second
+	simPoll    = 8 * time.Second  // how long a question is parked
+	simTimeout = 3 * time.Second  // of every other call
+	simDead    = 25 * time.Second // silence after which a worker is declared gone
+)
+
+// plan is what the seed decides before the job starts.
+type plan struct {
+	maps, reduces int
+	workers       int
+	slots         int
+	nondet        bool // maps give other bytes each time
+	poison        int  // a map that never succeeds, or -1
+	killer        bool // it kills its worker instead of failing
+	faultsUntil   Time
+	// Chances of one message or request, in force until faultsUntil.
+	loss, dup, slow, storeErr, fail, lie float64
+	incidents                            int // crashes, pauses, cuts
+}
+
+func randomPlan(rng *rand.Rand) plan {
+	p := plan{
+		maps: 1 + rng.IntN(7), reduces: 1 + rng.IntN(4),
+		workers: 1 + rng.IntN(4), slots: 1 + rng.IntN(2),
+		nondet: rng.IntN(2) == 0, poison: -1,
+		faultsUntil: Time(time.Duration(5+rng.IntN(35)) * time.Second),
+		incidents:   rng.IntN(8),
+	}
+	some := func(most float64) float64 {
+		if rng.IntN(2) == 0 {
+			return 0
+		}
+		return rng.Float64() * most
+	}
+	p.loss, p.dup, p.slow = some(0.3), some(0.3), some(0.2)
+	p.storeErr, p.fail, p.lie = some(0.3), some(0.2), some(0.2)
+	if rng.IntN(12) == 0 {
+		p.poison, p.killer = rng.IntN(p.maps), rng.IntN(2) == 0
+		p.storeErr, p.fail, p.lie = 0, 0, 0
+	}
+	if rng.IntN(20) == 0 {
+		p.loss, p.dup, p.slow, p.storeErr, p.fail, p.lie, p.incidents = 0, 0, 0, 0, 0, 0, 0
+	}
+	return p
+}
+
+type sim struct {
+	plan
+	seed    uint64
+	rng     *rand.Rand
+	mutant  mutant
+	now     Time
+	queue   eventQueue
+	store   *store
+	docs    [][]string
+	procs   []*proc
+	nproc   int
+	coord   *coord // where _coordinator.json points
+	ncoord  int
+	granted map[AttemptID]string // attempt -> who runs what
+	coords  []*coord
+	ended   bool
+	failure *JobFailed
+	trace   io.Writer
+	digest  uint64
+	steps   int
+	err     error
+}
+
+func newSim(seed uint64, m mutant, trace io.Writer) *sim {
+	rng := rand.New(rand.NewPCG(seed, 0x6d72617773))
+	s := &sim{seed: seed, rng: rng, mutant: m, plan: randomPlan(rng), granted: map[AttemptID]string{}, trace: trace}
+	s.store = newStore(m, s.broken)
+	s.docs = randomInput(rng, s.maps)
+	return s
+}
+
+// run plays the job to its end and on until every zombie has had its say.
+func (s *sim) run() error {
+	s.logf("plan %+v", s.plan)
+	s.startCoord(0)
+	for range s.workers {
+		s.startProc(s.between(0, 2*time.Second))
+	}
+	for range s.incidents {
+		s.at(Time(s.rng.Float64()*s.rng.Float64()*float64(s.faultsUntil)), s.incident)
+	}
+	s.at(s.faultsUntil, s.heal)
+	deadline := s.faultsUntil + Time(5*time.Minute)
+	for !s.ended && s.err == nil {
+		if !s.queue.step(s) || s.now > deadline {
+			s.broken(fmt.Errorf("the job has not ended %v after the faults", time.Duration(s.now-s.faultsUntil)))
+		}
+	}
+	if s.err == nil {
+		s.err = s.result()
+	}
+	for until := s.now + Time(time.Minute); s.err == nil && s.queue.step(s) && s.now < until; {
+	}
+	if s.err == nil {
+		s.err = s.result() // again: zombies changed nothing
+	}
+	if s.err != nil {
+		return fmt.Errorf("seed %d at %v: %w", s.seed, s.now, s.err)
+	}
+	return nil
+}
+
+// result compares the store with the sequential run.
+func (s *sim) result() error {
+	if s.poison >= 0 {
+		if s.failure == nil {
+			return fmt.Errorf("the job succeeded, but map-%d never did", s.poison)
+		}
+		if f := s.failure; f.Task != mapTask(s.poison) && s.incidents == 0 {
+			return fmt.Errorf("map-%d is poison, and the job failed for %+v", s.poison, f)
+		}
+		return nil
+	}
+	if s.failure != nil {
+		return fmt.Errorf("the job failed: %+v", *s.failure)
+	}
+	if err := s.calm(); err != nil {
+		return err
+	}
+	want := sequential(s.docs, s.reduces)
+	got := make([]string, s.reduces)
+	for r := range got {
+		o := s.store.objects[objectKey{kind: outputObject, r: r}]
+		if o == nil {
+			return fmt.Errorf("output %d is missing", r)
+		}
+		got[r] = o.text
+		if !s.nondet && got[r] != want[r] {
+			return fmt.Errorf("I6: output %d is %q, want %q", r, got[r], want[r])
+		}
+	}
+	if g, w := totals(got), totals(want); g != w {
+		return fmt.Errorf("I6: the totals are %s, want %s", g, w)
+	}
+	return nil
+}
+
+// calm checks that where nothing went wrong nothing was done twice.
+func (s *sim) calm() error {
+	if s.incidents > 0 || s.loss+s.slow+s.dup+s.storeErr+s.fail+s.lie > 0 {
+		return nil
+	}
+	st := s.coord.core.Stats()
+	for i, p := range []PhaseStats{st.Map, st.Reduce} {
+		n := []int{s.maps, s.reduces}[i]
+		if want := (PhaseStats{Tasks: n, Done: n, Granted: n, Won: n}); p != want {
+			return fmt.Errorf("a calm job counted %+v, want %+v", p, want)
+		}
+	}
+	return nil
+}
+
+func (s *sim) at(t Time, f func())             { s.queue.push(max(t, s.now), f) }
+func (s *sim) after(d time.Duration, f func()) { s.queue.push(s.now+Time(d), f) }
+func (s *sim) faulty() bool                    { return s.now < s.faultsUntil }
+func (s *sim) chance(p float64) bool           { return p > 0 && s.faulty() && s.rng.Float64() < p }
+func (s *sim) between(a, b time.Duration) time.Duration {
+	return a + time.Duration(s.rng.Int64N(int64(b-a)))
+}
+
+func (s *sim) broken(err error) {
+	if s.err == nil && err != nil {
+		s.err = err
+		s.logf("BROKEN %v", err)
+	}
+}
+
+func (s *sim) logf(format string, args ...any) {
+	if s.trace != nil {
+		fmt.Fprintf(s.trace, "%9.3fs %s\n", time.Duration(s.now).Seconds(), fmt.Sprintf(format, args...))
+	}
+}
+
+// note adds to the digest by which two runs of one seed are compared.
+func (s *sim) note(e any) {
+	h := fnv.New64a()
+	fmt.Fprint(h, s.digest, s.now, e)
+	s.digest = h.Sum64()
+}
+
+// net carries one message: to be lost, doubled, late, out of order.
+func (s *sim) net(deliver func()) {
+	if s.chance(s.loss) {
+		return
+	}
+	n := 1
+	if s.chance(s.dup) {
+		n = 2
+	}
+	for range n {
+		d := s.between(time.Millisecond, 20*time.Millisecond)
+		if s.chance(s.slow) {
+			d = s.between(50*time.Millisecond, 15*time.Second)
+		}
+		s.after(d, deliver)
+	}
+}
+
+// incident is one thing that goes wrong.
+func (s *sim) incident() {
+	p := s.procs[s.rng.IntN(len(s.procs))]
+	d := s.between(time.Second, 40*time.Second)
+	switch s.rng.IntN(11) {
+	case 0, 1:
+		p.crash()
+		s.startProc(d / 4)
+	case 2:
+		p.pause(d) // and comes back as a zombie
+	case 3:
+		p.slow = 1 + 20*s.rng.Float64()
+	case 4:
+		p.cutStore = true
+		s.after(d, func() { p.cutStore = false })
+	case 5: // one way or both
+		which := 1 + s.rng.IntN(3)
+		p.cutOut, p.cutIn = which&1 != 0, which&2 != 0
+		s.after(d, func() { p.cutOut, p.cutIn = false, false })
+	case 6:
+		s.coord.up = false
+		s.logf("coordinator %s crashes", s.coord.core.cfg.Epoch)
+		s.startCoord(d / 4)
+	case 7:
+		s.coord.pause(d)
+	case 8: // two at once: the old one lives on for those who know it
+		old := s.coord
+		s.after(d, func() { old.up = false })
+		s.startCoord(time.Millisecond)
+	case 9:
+		p.leave()
+		s.startProc(d / 4)
+	case 10:
+		c := s.coord
+		c.cutStore = true
+		s.after(d, func() { c.cutStore = false })
+	}
+}
+
+// heal ends all faults and makes sure that somebody is there to work.
+func (s *sim) heal() {
+	s.logf("faults end")
+	for _, p := range s.procs {
+		p.cutStore, p.cutOut, p.cutIn, p.slow = false, false, false, 1
+		p.wake()
+	}
+	s.coord.cutStore = false
+	s.startProc(0)
+}
+
+// grants watches every grant of every coordinator: an id names one attempt.
+func (s *sim) grants(g Grant) {
+	who := fmt.Sprint(g.Worker, " ", g.Task)
+	if was, ok := s.granted[g.Attempt]; ok && was != who {
+		s.broken(fmt.Errorf("attempt %s is granted twice: to %s and to %s", g.Attempt, was, who))
+	}
+	s.granted[g.Attempt] = who
+}
+
+var errStore = errors.New("store error")
+
+// eventQueue is a heap by time, then by order of arrival.
+type eventQueue struct {
+	heap []simEvent
+	seq  uint64
+}
+
+type simEvent struct {
+	at  Time
+	seq uint64
+	f   func()
+}
+
+func (q *eventQueue) less(i, j int) bool {
+	a, b := &q.heap[i], &q.heap[j]
+	return a.at < b.at || a.at == b.at && a.seq < b.seq
+}
+
+func (q *eventQueue) push(at Time, f func()) {
+	q.seq++
+	q.heap = append(q.heap, simEvent{at, q.seq, f})
+	for k := len(q.heap) - 1; k > 0 && q.less(k, (k-1)/2); k = (k - 1) / 2 {
+		q.heap[k], q.heap[(k-1)/2] = q.heap[(k-1)/2], q.heap[k]
+	}
+}
+
+// step runs the next event; false if there is none.
+func (q *eventQueue) step(s *sim) bool {
+	if len(q.heap) == 0 {
+		return false
+	}
+	e, last := q.heap[0], len(q.heap)-1
+	q.heap[0] = q.heap[last]
+	q.heap[last].f = nil
+	q.heap = q.heap[:last]
+	for k := 0; ; {
+		m := 2*k + 1
+		if m >= last {
+			break
+		}
+		if m+1 < last && q.less(m+1, m) {
+			m++
+		}
+		if !q.less(m, k) {
+			break
+		}
+		q.heap[k], q.heap[m] = q.heap[m], q.heap[k]
+		k = m
+	}
+	s.now = e.at
+	s.steps++
+	e.f()
+	return true
+}
+
+func mapTask(i int) TaskID { return TaskID{mr.MapPhase, i} }
+
+// tasks yields every task of the job.
+func (s *sim) tasks() iter.Seq[TaskID] {
+	return func(yield func(TaskID) bool) {
+		for i := range s.maps + s.reduces {
+			id := mapTask(i)
+			if i >= s.maps {
+				id = TaskID{mr.ReducePhase, i - s.maps}
+			}
+			if !yield(id) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,376 @@
+package sched
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// coord is one coordinator process: the shell around a core, as the real one
+// is meant to be, without its plumbing.
+type coord struct {
+	s       *sim
+	start   Time
+	core    *Core
+	checker *Checker
+	up      bool
+	asleep  bool
+	listed  bool // the start is over
+	unknown bool // the last event's worker is
+	backlog []func()
+	waiting map[slotKey]*question
+	revokes map[WorkerID][]AttemptID
+	workers []WorkerID
+	seen    map[WorkerID]Time
+	found   map[TaskID]bool // committed when this coordinator started
+	done    bool
+	failed  bool
+	tickAt  Time
+
+	cutStore bool
+}
+
+type slotKey struct {
+	worker WorkerID
+	slot   int
+}
+
+type question struct {
+	seq   uint64
+	reply func(any)
+}
+
+// The answers to a worker.
+type (
+	waitAnswer    struct{}
+	unknownAnswer struct{}
+	doneAnswer    struct{}
+	okAnswer      struct{}
+	beatAnswer    struct {
+		revoked []AttemptID
+		done    bool
+	}
+)
+
+// startCoord starts a coordinator after a delay. Until then calls go to the
+// one before, which may be dead.
+func (s *sim) startCoord(d time.Duration) {
+	if d == 0 {
+		s.coord = s.newCoord()
+		return
+	}
+	s.after(d, func() {
+		if !s.ended {
+			s.coord = s.newCoord()
+		}
+	})
+}
+
+func (s *sim) newCoord() *coord {
+	s.ncoord++
+	epoch := "e" + strconv.Itoa(s.ncoord)
+	if s.mutant == mutantReuseEpoch {
+		epoch = "e"
+	}
+	cfg := Config{Maps: s.maps, Reduces: s.reduces, Lease: simLease, MaxFailures: 1000, MaxLost: 1000, Epoch: epoch}
+	if s.poison >= 0 && s.killer {
+		cfg.MaxLost = 5
+	} else if s.poison >= 0 {
+		cfg.MaxFailures = 4
+	}
+	c := &coord{
+		s: s, start: s.now, core: New(cfg), up: true,
+		waiting: map[slotKey]*question{}, revokes: map[WorkerID][]AttemptID{}, seen: map[WorkerID]Time{},
+		found: map[TaskID]bool{},
+	}
+	c.checker = NewChecker(c.core)
+	s.mutant.bend(c)
+	s.coords = append(s.coords, c)
+	s.logf("coordinator %s starts", epoch)
+	c.list()
+	c.after(5*time.Second, c.sweep)
+	return c
+}
+
+// list feeds the core what the bucket holds; nobody is served before.
+func (c *coord) list() {
+	if c.cutStore {
+		c.after(time.Second, c.list)
+		return
+	}
+	for id := range c.s.tasks() {
+		_, c.found[id] = c.s.store.committed(id, c.s.reduces)
+		if c.s.mutant != mutantForget {
+			c.look(id)
+		}
+	}
+	c.step(Tick{})
+	c.listed = true
+}
+
+// serve runs the handler of a call, unless nobody is there to take it.
+func (c *coord) serve(f func()) {
+	c.deliver(func() {
+		if c.listed {
+			f()
+		}
+	})
+}
+
+// deliver runs f in the process, now or when it wakes up.
+func (c *coord) deliver(f func()) {
+	switch {
+	case !c.up:
+	case c.asleep:
+		c.backlog = append(c.backlog, f)
+	default:
+		f()
+	}
+}
+
+func (c *coord) after(d time.Duration, f func()) { c.s.after(d, func() { c.deliver(f) }) }
+
+func (c *coord) pause(d time.Duration) {
+	if !c.up || c.asleep {
+		return
+	}
+	c.s.logf("coordinator %s sleeps for %v", c.core.cfg.Epoch, d)
+	c.asleep = true
+	c.s.after(d, func() {
+		c.asleep = false
+		work := c.backlog
+		c.backlog = nil
+		for _, f := range work {
+			c.deliver(f)
+		}
+	})
+}
+
+// step feeds the core and does what it says.
+func (c *coord) step(ev Event) {
+	if c.s.err != nil {
+		return
+	}
+	c.unknown = false
+	effects, err := c.checker.Step(c.s.now-c.start, ev)
+	if c.s.trace != nil {
+		c.s.logf("%s: %T%+v", c.core.cfg.Epoch, ev, ev)
+		for _, e := range effects {
+			c.s.logf("   -> %s", show(e))
+		}
+	}
+	if err == nil {
+		err = c.agrees(ev)
+	}
+	if err != nil {
+		c.s.broken(fmt.Errorf("coordinator %s: %T%+v: %w", c.core.cfg.Epoch, ev, ev, err))
+		return
+	}
+	for _, e := range slices.Clone(effects) {
+		c.s.note(e)
+		c.do(e)
+	}
+	c.timer()
+}
+
+// agrees holds the core to the store: what it calls committed is committed,
+// by that attempt.
+func (c *coord) agrees(ev Event) error {
+	cm, ok := ev.(Committed)
+	if !ok {
+		return nil
+	}
+	in, ok := c.s.store.committed(cm.Task, c.s.reduces)
+	if id, _ := c.core.Committed(cm.Task); !ok || id != in {
+		return fmt.Errorf("I1: the core says that %s committed %v, the store says %q", id, cm.Task, in)
+	}
+	return nil
+}
+
+func (c *coord) do(e Effect) {
+	switch e := e.(type) {
+	case Grant:
+		c.s.grants(e)
+		if c.found[e.Task] {
+			c.s.broken(fmt.Errorf("I5: %v was committed before %s started, and is granted again", e.Task, c.core.cfg.Epoch))
+		}
+		k := slotKey{e.Worker, e.Slot}
+		if q := c.waiting[k]; q != nil && q.seq == e.Seq {
+			delete(c.waiting, k)
+			q.reply(e)
+		}
+	case Revoke:
+		c.revokes[e.Worker] = append(c.revokes[e.Worker], e.Attempt)
+	case Unknown:
+		c.unknown = true
+	case JobDone:
+		c.done = true
+		c.finish()
+	case JobFailed:
+		c.done, c.failed = true, true
+		if n := len(c.core.History(e.Task)); c.s.poison >= 0 && n < 4 {
+			c.s.broken(fmt.Errorf("%v failed the job after %d attempts", e.Task, n))
+		}
+		if c.s.failure == nil {
+			c.s.failure = &e
+		}
+		c.s.ended = true
+	}
+	if c.done {
+		for _, w := range c.workers {
+			for i := range c.s.slots {
+				if q := c.waiting[slotKey{w, i}]; q != nil {
+					delete(c.waiting, slotKey{w, i})
+					q.reply(doneAnswer{})
+				}
+			}
+		}
+	}
+}
+
+// finish writes _SUCCESS.
+func (c *coord) finish() {
+	c.after(100*time.Millisecond, func() {
+		if c.cutStore {
+			c.finish()
+			return
+		}
+		c.s.store.putIfAbsent(objectKey{kind: successObject}, &object{attempt: AttemptID(c.core.cfg.Epoch)})
+		c.s.ended = true
+	})
+}
+
+// timer wakes the shell when the core wants a Tick.
+func (c *coord) timer() {
+	at, ok := c.core.Next()
+	if !ok || c.s.mutant == mutantNoTick {
+		return
+	}
+	if at += c.start; at == c.tickAt {
+		return
+	}
+	c.tickAt = at
+	c.s.at(at, func() {
+		c.deliver(func() {
+			if c.tickAt == at {
+				c.tickAt = 0
+				c.tick()
+			}
+		})
+	})
+}
+
+// tick looks into the bucket before it lets leases end.
+func (c *coord) tick() {
+	for _, r := range c.core.Expiring(c.s.now-c.start, nil) {
+		c.look(r.Task)
+	}
+	c.step(Tick{})
+}
+
+// look tells the core what the bucket has of a task. A bucket out of reach
+// has nothing to tell; the price may be double work.
+func (c *coord) look(id TaskID) bool {
+	if c.cutStore {
+		return false
+	}
+	by, ok := c.s.store.committed(id, c.s.reduces)
+	if ok {
+		c.step(Committed{id, by})
+	}
+	return ok
+}
+
+// sweep declares silent workers dead.
+func (c *coord) sweep() {
+	for i := 0; i < len(c.workers); i++ {
+		w := c.workers[i]
+		if c.s.now-c.seen[w] < Time(simDead) || c.s.mutant == mutantNoTick {
+			continue
+		}
+		for _, r := range c.core.Running(w, nil) {
+			c.look(r.Task)
+		}
+		c.step(Gone{Worker: w})
+		c.workers = slices.Delete(c.workers, i, i+1)
+		i--
+	}
+	if !c.done {
+		c.after(5*time.Second, c.sweep)
+	}
+}
+
+func (c *coord) register(w WorkerID, slots int, running []Running, reply func(any)) {
+	if !slices.Contains(c.workers, w) {
+		c.workers = append(c.workers, w)
+	}
+	c.seen[w] = c.s.now
+	c.step(Register{w, slots, running})
+	reply(okAnswer{})
+}
+
+func (c *coord) ask(w WorkerID, slot int, seq uint64, reply func(any)) {
+	c.seen[w] = c.s.now
+	if c.done {
+		reply(doneAnswer{})
+		return
+	}
+	k := slotKey{w, slot}
+	q := &question{seq, reply}
+	c.waiting[k] = q
+	c.step(Ask{w, slot, seq})
+	if c.unknown {
+		delete(c.waiting, k)
+		reply(unknownAnswer{})
+		return
+	}
+	c.after(simPoll, func() {
+		if c.waiting[k] == q {
+			delete(c.waiting, k)
+			c.step(CancelAsk{w, slot, seq})
+			reply(waitAnswer{})
+		}
+	})
+}
+
+func (c *coord) heartbeat(w WorkerID, running []AttemptID, reply func(any)) {
+	c.seen[w] = c.s.now
+	c.step(Heartbeat{w, running})
+	if c.unknown {
+		reply(unknownAnswer{})
+		return
+	}
+	reply(beatAnswer{c.revokes[w], c.done})
+	delete(c.revokes, w)
+}
+
+// report believes the bucket, not the worker.
+func (c *coord) report(w WorkerID, r Running, committed bool, cause string, reply func(any)) {
+	c.seen[w] = c.s.now
+	switch {
+	case c.s.mutant == mutantTrustDone && committed:
+		c.step(Committed(r))
+	case c.cutStore:
+		return // no answer: the worker says it again
+	case c.look(r.Task):
+	case committed:
+		c.step(Failed{Worker: w, Attempt: r.Attempt, Cause: "said done, but the bucket has no commit"})
+	case cause == "":
+		c.step(Released{w, r.Attempt})
+	default:
+		c.step(Failed{Worker: w, Attempt: r.Attempt, Cause: cause})
+	}
+	if c.unknown {
+		reply(unknownAnswer{})
+		return
+	}
+	reply(okAnswer{})
+}
+
+func (c *coord) leave(w WorkerID) {
+	for _, r := range c.core.Running(w, nil) {
+		c.look(r.Task)
+	}
+	c.step(Gone{w, true})
+}

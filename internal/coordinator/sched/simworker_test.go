@@ -1,0 +1,271 @@
+package sched
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/mraws/mraws/mr"
+)
+
+// proc is one worker process.
+type proc struct {
+	s                       *sim
+	id                      WorkerID
+	coord                   *coord // whom it talks to
+	slots                   []*procSlot
+	runs                    []*run
+	alive, asleep           bool
+	backlog                 []func()
+	slow                    float64
+	cutStore, cutOut, cutIn bool
+}
+
+type procSlot struct {
+	index int
+	seq   uint64
+	over  bool
+}
+
+// run is one attempt in a worker.
+type run struct {
+	Running
+	p       *proc
+	slot    *procSlot
+	stopped bool // revoked, or reported
+	parts   []pairs
+	named   []part // what the commit record will say
+}
+
+func (s *sim) startProc(d time.Duration) {
+	s.nproc++
+	p := &proc{s: s, id: WorkerID("w" + strconv.Itoa(s.nproc)), alive: true, slow: 1}
+	for i := range s.slots {
+		p.slots = append(p.slots, &procSlot{index: i})
+	}
+	s.procs = append(s.procs, p)
+	p.after(d, func() {
+		p.register(func() {
+			for _, sl := range p.slots {
+				p.askNew(sl)
+			}
+		})
+		p.beat()
+	})
+}
+
+// do runs f in the process, now or when it wakes up.
+func (p *proc) do(f func()) {
+	switch {
+	case !p.alive:
+	case p.asleep:
+		p.backlog = append(p.backlog, f)
+	default:
+		f()
+	}
+}
+
+func (p *proc) after(d time.Duration, f func()) { p.s.after(d, func() { p.do(f) }) }
+
+// leave hands everything back and ends.
+func (p *proc) leave() {
+	p.s.logf("%s leaves", p.id)
+	for _, r := range p.runs {
+		r.stopped = true
+	}
+	p.rpc(simTimeout, func(c *coord, reply func(any)) { c.leave(p.id); reply(okAnswer{}) }, func(any) {})
+	p.alive = false
+}
+
+func (p *proc) crash() {
+	p.s.logf("%s crashes", p.id)
+	p.alive = false
+}
+
+func (p *proc) pause(d time.Duration) {
+	p.s.logf("%s sleeps for %v", p.id, d)
+	p.asleep = true
+	p.s.after(d, p.wake)
+}
+
+func (p *proc) wake() {
+	p.asleep = false
+	work := p.backlog
+	p.backlog = nil
+	for _, f := range work {
+		p.do(f)
+	}
+}
+
+// rpc calls the coordinator; then gets the answer once, or nil in time.
+func (p *proc) rpc(timeout time.Duration, call func(c *coord, reply func(any)), then func(answer any)) {
+	settled := false
+	settle := func(answer any) {
+		p.do(func() {
+			if !settled {
+				settled = true
+				then(answer)
+			}
+		})
+	}
+	p.s.after(timeout, func() {
+		if !settled {
+			if p.coord != p.s.coord {
+				p.coord = p.s.coord // read _coordinator.json again
+			}
+			settle(nil)
+		}
+	})
+	if p.coord == nil {
+		p.coord = p.s.coord
+	}
+	c := p.coord
+	if p.cutOut {
+		return
+	}
+	p.s.net(func() {
+		c.serve(func() {
+			call(c, func(answer any) {
+				if !p.cutIn {
+					p.s.net(func() { settle(answer) })
+				}
+			})
+		})
+	})
+}
+
+// register joins, as often as it takes.
+func (p *proc) register(then func()) {
+	running := make([]Running, len(p.runs))
+	for i, r := range p.runs {
+		running[i] = r.Running
+	}
+	p.rpc(simTimeout, func(c *coord, reply func(any)) { c.register(p.id, len(p.slots), running, reply) }, func(answer any) {
+		if answer == nil {
+			p.after(time.Second, func() { p.register(then) })
+			return
+		}
+		then()
+	})
+}
+
+// beat sends heartbeats for ever.
+func (p *proc) beat() {
+	ids := make([]AttemptID, len(p.runs))
+	for i, r := range p.runs {
+		ids[i] = r.Attempt
+	}
+	p.rpc(simTimeout, func(c *coord, reply func(any)) { c.heartbeat(p.id, ids, reply) }, func(answer any) {
+		switch a := answer.(type) {
+		case unknownAnswer:
+			p.register(func() {})
+		case beatAnswer:
+			for _, id := range a.revoked {
+				p.revoke(id)
+			}
+		}
+	})
+	if !p.s.ended {
+		p.after(simBeat, p.beat)
+	}
+}
+
+func (p *proc) revoke(id AttemptID) {
+	if i := slices.IndexFunc(p.runs, func(r *run) bool { return r.Attempt == id }); i >= 0 {
+		p.runs[i].end()
+	}
+}
+
+func (p *proc) askNew(sl *procSlot) {
+	sl.seq++
+	p.ask(sl, 0)
+}
+
+// ask puts one question, the same one up to three times.
+func (p *proc) ask(sl *procSlot, tries int) {
+	seq := sl.seq
+	p.rpc(simPoll+simTimeout, func(c *coord, reply func(any)) { c.ask(p.id, sl.index, seq, reply) }, func(answer any) {
+		switch a := answer.(type) {
+		case nil:
+			if tries < 2 {
+				p.ask(sl, tries+1)
+				return
+			}
+			p.askNew(sl)
+		case unknownAnswer:
+			p.register(func() { p.ask(sl, 0) })
+		case waitAnswer:
+			p.askNew(sl)
+		case doneAnswer:
+			sl.over = true
+		case Grant:
+			p.start(sl, a)
+		}
+	})
+}
+
+func (p *proc) start(sl *procSlot, g Grant) {
+	s := p.s
+	r := &run{Running: Running{g.Task, g.Attempt}, p: p, slot: sl}
+	p.runs = append(p.runs, r)
+	d := time.Duration(p.slow * float64(s.between(300*time.Millisecond, 4*time.Second)))
+	switch {
+	case g.Task == mapTask(s.poison) && p.s.killer:
+		p.after(d, func() {
+			p.crash()
+			s.startProc(time.Second)
+		})
+	case g.Task == mapTask(s.poison):
+		r.after(d, func() { r.report(false, "poison") })
+	case s.chance(s.fail):
+		r.after(d, func() { r.report(false, []string{"bad luck", ""}[s.rng.IntN(2)]) })
+	case s.chance(s.lie):
+		r.after(d, func() { r.report(true, "") })
+	case g.Task.Phase == mr.MapPhase:
+		r.after(d, r.runMap)
+	default:
+		r.after(d, r.runReduce)
+	}
+}
+
+func (r *run) after(d time.Duration, f func()) {
+	r.p.after(d, func() {
+		if !r.stopped {
+			f()
+		}
+	})
+}
+
+// end forgets the attempt and asks for the next.
+func (r *run) end() {
+	if r.stopped {
+		return
+	}
+	r.stopped = true
+	r.p.runs = slices.DeleteFunc(r.p.runs, func(o *run) bool { return o == r })
+	r.p.askNew(r.slot)
+}
+
+// report says how the attempt ended until somebody hears it.
+func (r *run) report(committed bool, cause string) {
+	tries := 0
+	var send func()
+	send = func() {
+		if tries++; tries > 5 {
+			r.end()
+			return
+		}
+		r.p.rpc(simTimeout, func(c *coord, reply func(any)) { c.report(r.p.id, r.Running, committed, cause, reply) }, func(answer any) {
+			switch {
+			case r.stopped:
+			case answer == nil:
+				send()
+			case answer == unknownAnswer{}:
+				r.p.register(send)
+			default:
+				r.end()
+			}
+		})
+	}
+	send()
+}
