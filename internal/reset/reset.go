@@ -1,0 +1,217 @@
+// Package reset empties the folders of a job: every object and every
+// unfinished multipart upload below them.
+package reset
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/object"
+)
+
+// Store is what a reset needs of the bucket. All methods may be repeated.
+type Store interface {
+	// List yields every object below prefix in byte order, or an error.
+	List(ctx context.Context, prefix string) iter.Seq2[object.Info, error]
+	// Uploads yields every unfinished multipart upload below prefix.
+	Uploads(ctx context.Context, prefix string) iter.Seq2[object.Upload, error]
+	// Delete removes objects; those that are gone already are no error.
+	Delete(ctx context.Context, keys ...string) error
+	// AbortUpload drops an upload; one that is gone already is no error.
+	AbortUpload(ctx context.Context, u object.Upload) error
+}
+
+// Options say what to empty.
+type Options struct {
+	// Input empties input/ too.
+	Input bool
+	// Progress is told how many objects have been deleted, if set.
+	Progress func(objects int64)
+}
+
+// Count is what lies, or lay, in a folder.
+type Count struct {
+	Dir     string // key prefix with its slash
+	Objects int64
+	Bytes   int64 // of the objects
+	Uploads int64 // unfinished multipart uploads
+}
+
+// Total adds counts up.
+func Total(counts []Count) Count {
+	var t Count
+	for _, c := range counts {
+		t.Objects += c.Objects
+		t.Bytes += c.Bytes
+		t.Uploads += c.Uploads
+	}
+	return t
+}
+
+// Empty tells whether there is nothing.
+func (c Count) Empty() bool { return c.Objects == 0 && c.Uploads == 0 }
+
+// RemainsError says that objects were there again after all had been
+// deleted: something still writes.
+type RemainsError struct{ Left []Count }
+
+// Error says how many and where.
+func (e *RemainsError) Error() string {
+	var parts []string
+	for _, c := range e.Left {
+		if !c.Empty() {
+			parts = append(parts, fmt.Sprintf("%d objects and %d uploads below %s", c.Objects, c.Uploads, c.Dir))
+		}
+	}
+	return "not empty after the reset: " + strings.Join(parts, ", ")
+}
+
+func dirs(l layout.Layout, o Options) []string {
+	d := []string{l.OutputDir(), l.IntermediateDir()}
+	if o.Input {
+		d = append(d, l.InputDir())
+	}
+	return d
+}
+
+// Look counts what [Run] would delete.
+func Look(ctx context.Context, store Store, l layout.Layout, o Options) ([]Count, error) {
+	var counts []Count
+	for _, dir := range dirs(l, o) {
+		c := Count{Dir: dir}
+		for info, err := range store.List(ctx, dir) {
+			if err != nil {
+				return nil, err
+			}
+			c.Objects++
+			c.Bytes += info.Size
+		}
+		for _, err := range store.Uploads(ctx, dir) {
+			if err != nil {
+				return nil, err
+			}
+			c.Uploads++
+		}
+		counts = append(counts, c)
+	}
+	return counts, nil
+}
+
+// Run deletes everything in the folders, lists them again, and returns what
+// it deleted. Its error is a *[RemainsError] when that listing is not empty.
+//
+// The order keeps an interrupted reset harmless: uploads first, since one
+// that is completed later would be an object; then the word that the job is
+// done, then the commit records, so that no record ever speaks of a
+// partition that is gone; the job spec last, so that until then another
+// job's coordinator refuses to start among the remains.
+func Run(ctx context.Context, store Store, l layout.Layout, o Options) ([]Count, error) {
+	r := run{store: store, job: l.Job(), progress: o.Progress}
+	all := dirs(l, o)
+	for _, dir := range all {
+		r.done = append(r.done, Count{Dir: dir})
+	}
+	for i, dir := range all {
+		if err := r.abort(ctx, dir, &r.done[i]); err != nil {
+			return r.done, err
+		}
+	}
+	output, intermediate := &r.done[0], &r.done[1]
+	steps := []struct {
+		prefix string
+		count  *Count
+	}{{l.Success(), output}, {l.CommitDir(), intermediate}}
+	for i, dir := range all {
+		steps = append(steps, struct {
+			prefix string
+			count  *Count
+		}{dir, &r.done[i]})
+	}
+	for _, s := range steps {
+		if err := r.delete(ctx, s.prefix, s.count); err != nil {
+			return r.done, err
+		}
+	}
+	r.job = "" // its turn
+	if err := r.delete(ctx, l.Job(), intermediate); err != nil {
+		return r.done, err
+	}
+	left, err := Look(ctx, store, l, o)
+	if err != nil {
+		return r.done, fmt.Errorf("check the reset: %w", err)
+	}
+	if !Total(left).Empty() {
+		return r.done, &RemainsError{left}
+	}
+	return r.done, nil
+}
+
+type run struct {
+	store    Store
+	job      string // key to spare
+	progress func(int64)
+	done     []Count
+	deleted  int64
+}
+
+// batchSize is the most that one DeleteObjects request takes.
+const batchSize = 1000
+
+// delete removes all objects below prefix but the job spec, in batches, so
+// that memory does not grow with their number.
+func (r *run) delete(ctx context.Context, prefix string, c *Count) error {
+	var keys []string
+	var bytes int64
+	flush := func() error {
+		if len(keys) == 0 {
+			return nil
+		}
+		if err := r.store.Delete(ctx, keys...); err != nil {
+			return err
+		}
+		c.Objects += int64(len(keys))
+		c.Bytes += bytes
+		r.deleted += int64(len(keys))
+		if r.progress != nil {
+			r.progress(r.deleted)
+		}
+		keys, bytes = keys[:0], 0
+		return nil
+	}
+	for info, err := range r.store.List(ctx, prefix) {
+		if err != nil {
+			return err
+		}
+		if info.Key == r.job {
+			continue
+		}
+		keys = append(keys, info.Key)
+		bytes += info.Size
+		if len(keys) == batchSize {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}
+
+func (r *run) abort(ctx context.Context, prefix string, c *Count) error {
+	var uploads []object.Upload // few: collected, so that the listing does not change under us
+	for u, err := range r.store.Uploads(ctx, prefix) {
+		if err != nil {
+			return err
+		}
+		uploads = append(uploads, u)
+	}
+	for _, u := range uploads {
+		if err := r.store.AbortUpload(ctx, u); err != nil {
+			return err
+		}
+		c.Uploads++
+	}
+	return nil
+}

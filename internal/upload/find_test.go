@@ -1,0 +1,151 @@
+package upload
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// tree makes files (content = name) in a new working directory; a value
+// starting with "->" makes a link.
+func tree(t *testing.T, files ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for _, f := range files {
+		name, target, isLink := strings.Cut(f, "->")
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if isLink {
+			err = os.Symlink(target, name)
+		} else {
+			err = os.WriteFile(name, []byte(name), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestFind(t *testing.T) {
+	tree(t, "a.txt", "books/b.txt", "books/deep/er/c.md", "books/deep/d.txt", "books/.hidden", "books/.git/config",
+		"other/books/b.txt", "odd/x[1].txt", "odd/{a,b}.txt", ".h/e.txt",
+		"link->books", "books/loop->..", "books/broken->nowhere", "books/file-link->../a.txt")
+	for _, c := range []struct {
+		name          string
+		args, include []string
+		want          []string
+	}{
+		{name: "file", args: []string{"books/b.txt"}, want: []string{"b.txt"}},
+		{name: "folder", args: []string{"books"}, want: []string{"books/b.txt", "books/deep/d.txt", "books/deep/er/c.md", "books/file-link"}},
+		{name: "with a slash", args: []string{"books/deep/"}, want: []string{"deep/d.txt", "deep/er/c.md"}},
+		{name: "link to a folder", args: []string{"link/deep"}, want: []string{"deep/d.txt", "deep/er/c.md"}},
+		{name: "linked root", args: []string{"link"}, want: []string{"link/b.txt", "link/deep/d.txt", "link/deep/er/c.md", "link/file-link"}},
+		{name: "hidden but named", args: []string{".h", "books/.hidden"}, want: []string{".h/e.txt", ".hidden"}},
+		{name: "glob", args: []string{"books/*.txt"}, want: []string{"b.txt"}},
+		{name: "any depth", args: []string{"books/**/*.{txt,md}"}, want: []string{"b.txt", "deep/d.txt", "deep/er/c.md"}},
+		{name: "glob that matches folders", args: []string{"books/d*"}, want: []string{"deep/d.txt", "deep/er/c.md"}},
+		{name: "all", args: []string{"books/deep/**"}, want: []string{"d.txt", "er/c.md"}},
+		{name: "glob with a free start", args: []string{"*/books/*"}, want: []string{"other/books/b.txt"}},
+		{name: "the name of a file looks like a glob", args: []string{"odd/x[1].txt", "odd/{a,b}.txt"}, want: []string{"x[1].txt", "{a,b}.txt"}},
+		{name: "twice", args: []string{"a.txt", "./a.txt", "books/../a.txt"}, want: []string{"a.txt"}},
+		{name: "include by base name", args: []string{"books"}, include: []string{"*.md"}, want: []string{"books/deep/er/c.md"}},
+		{name: "include by name", args: []string{"books"}, include: []string{"books/*/*.txt", "**/b.*"}, want: []string{"books/b.txt", "books/deep/d.txt"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, err := Find(c.args, c.include)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			var size int64
+			for _, f := range p.Files {
+				got = append(got, f.Name)
+				size += f.Size
+				if info, err := os.Stat(f.Path); err != nil || !filepath.IsAbs(f.Path) || info.Size() != f.Size {
+					t.Errorf("%+v: %v", f, err)
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+			if size != p.Bytes {
+				t.Errorf("%d bytes, want %d", p.Bytes, size)
+			}
+		})
+	}
+}
+
+func TestFindDot(t *testing.T) {
+	dir := tree(t, "a.txt")
+	p, err := Find([]string{"."}, nil)
+	if err != nil || p.Files[0].Name != filepath.Base(dir)+"/a.txt" {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+func TestFindTellsWhatItPassesOver(t *testing.T) {
+	dir := tree(t, "d/a", "d/broken->x", "d/loop->..")
+	if err := syscall.Mkfifo("d/pipe", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := Find([]string{"d"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Skipped{{dir + "/d/broken", "broken link"}, {dir + "/d/loop", "link to a folder"}, {dir + "/d/pipe", "not a regular file"}}
+	if diff := cmp.Diff(want, p.Skipped); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestFindErrors(t *testing.T) {
+	tree(t, "a/x.txt", "b/x.txt", "c/y/z", "d/y", "odd/new\nline", "bad/\xff", "empty/.keep", "long/"+strings.Repeat("e", 241)+"/"+strings.Repeat("f", 241))
+	if err := syscall.Mkfifo("pipe", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name          string
+		args, include []string
+		want          []string
+		is            error
+	}{
+		{name: "absent", args: []string{"nope"}, want: []string{"nope: no such file"}, is: fs.ErrNotExist},
+		{name: "glob without a match", args: []string{"*.nope"}, want: []string{`nothing matches "*.nope"`}},
+		{name: "bad glob", args: []string{"[a"}, want: []string{`"[a"`}},
+		{name: "collision", args: []string{"a/x.txt", "b/x.txt"}, want: []string{"a/x.txt", "b/x.txt", "input/x.txt"}},
+		{name: "file and folder", args: []string{"c/y", "d/y"}, want: []string{"d/y would be input/y", "c/y/z below it"}},
+		{name: "pipe", args: []string{"pipe"}, want: []string{"pipe is neither"}},
+		{name: "control characters", args: []string{"odd"}, want: []string{"control characters"}},
+		{name: "not UTF-8", args: []string{"bad"}, want: []string{"UTF-8"}},
+		{name: "long", args: []string{"long"}, want: []string{"480 bytes"}},
+		{name: "nothing", args: []string{"empty"}, is: ErrNothing},
+		{name: "nothing included", args: []string{"a"}, include: []string{"*.md"}, is: ErrNothing},
+		{name: "bad include", args: []string{"a"}, include: []string{"[a"}, want: []string{`include pattern "[a"`}},
+		{name: "S3", args: []string{"s3://b/k"}, want: []string{"s3://b/k is not a local path"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Find(c.args, c.include)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if c.is != nil && !errors.Is(err, c.is) {
+				t.Errorf("%v is not %v", err, c.is)
+			}
+			for _, part := range c.want {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("%q is missing in: %v", part, err)
+				}
+			}
+		})
+	}
+}

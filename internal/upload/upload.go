@@ -1,0 +1,279 @@
+package upload
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"golang.org/x/sync/errgroup"
+)
+
+// Store is what an upload needs of the bucket. Its methods are called from
+// many goroutines.
+type Store interface {
+	// Stat returns an object with its metadata, or fs.ErrNotExist.
+	Stat(ctx context.Context, key string) (object.Info, error)
+	// List yields every object below prefix, or an error.
+	List(ctx context.Context, prefix string) iter.Seq2[object.Info, error]
+	// Put creates or replaces an object, atomically.
+	Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error)
+	// PutFile is Put for size bytes of r, in parts if they are many. An
+	// error of r, or an end of ctx, leaves no object behind.
+	PutFile(ctx context.Context, key string, r io.ReaderAt, size int64, o object.PutOptions) (object.Info, error)
+}
+
+// Options say how to upload.
+type Options struct {
+	// Concurrency bounds the files in work; 0 is 16.
+	Concurrency int
+	// Progress is told what has been dealt with, if set; from many
+	// goroutines, but one at a time.
+	Progress func(Progress)
+}
+
+// Progress counts what has been uploaded or found to be there.
+type Progress struct {
+	Files int
+	Bytes int64
+}
+
+// Report says what an upload did.
+type Report struct {
+	Uploaded      int
+	UploadedBytes int64
+	Same          int // were there with equal size and checksum
+	SameBytes     int64
+	Duration      time.Duration
+}
+
+// ErrChanged says that a file changed while it was read.
+var ErrChanged = errors.New("file changed while it was read")
+
+// statEach is the number of files up to which the store is asked for each
+// rather than for all of its input.
+const statEach = 64
+
+// small is the size up to which a file is read into memory, once.
+const small = 4 << 20
+
+// Run uploads the files of a plan that are not there yet with equal size and
+// SHA-256, which the metadata manifest.MetaHash of each object holds. An
+// error names the file and ends the upload; what is uploaded stays, and
+// running it again goes on from there.
+func Run(ctx context.Context, store Store, l layout.Layout, p *Plan, o Options) (Report, error) {
+	start := time.Now()
+	u := &upload{store: store, layout: l, progress: o.Progress}
+	if len(p.Files) > statEach {
+		if err := u.listSizes(ctx, p); err != nil {
+			return Report{}, fmt.Errorf("list the input: %w", err)
+		}
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	if o.Concurrency <= 0 {
+		o.Concurrency = 16
+	}
+	g.SetLimit(o.Concurrency)
+	for _, file := range p.Files {
+		if gctx.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			if err := u.file(gctx, file); err != nil {
+				return fmt.Errorf("upload %s: %w", file.Path, err)
+			}
+			return nil
+		})
+	}
+	err := g.Wait()
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	u.report.Duration = time.Since(start)
+	return u.report, err
+}
+
+type upload struct {
+	store    Store
+	layout   layout.Layout
+	sizes    map[string]int64 // of the plan's names that exist; nil = unknown
+	progress func(Progress)
+
+	mu     sync.Mutex
+	report Report
+	seen   Progress
+}
+
+func (u *upload) listSizes(ctx context.Context, p *Plan) error {
+	wanted := make(map[string]bool, len(p.Files))
+	for _, f := range p.Files {
+		wanted[f.Name] = true
+	}
+	u.sizes = map[string]int64{}
+	for info, err := range u.store.List(ctx, u.layout.InputDir()) {
+		if err != nil {
+			return err
+		}
+		if name, ok := u.layout.InputName(info.Key); ok && wanted[name] {
+			u.sizes[name] = info.Size
+		}
+	}
+	return nil
+}
+
+func (u *upload) file(ctx context.Context, file File) error {
+	f, err := os.Open(file.Path)
+	if err != nil {
+		return errors.Unwrap(err) // without the path, which the caller names
+	}
+	defer f.Close() // opened for reading: nothing to lose
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s := &steady{f: f, info: info, alive: ctx.Err, cancel: cancel, moved: u.moved}
+	same, err := u.put(ctx, file.Name, s)
+	if err != nil {
+		// A changed file breaks the request; say so rather than how.
+		if cause := context.Cause(ctx); errors.Is(cause, ErrChanged) {
+			return cause
+		}
+		return err
+	}
+	u.done(same, info.Size(), s.high)
+	return nil
+}
+
+func (u *upload) put(ctx context.Context, name string, s *steady) (same bool, err error) {
+	size := s.info.Size()
+	key := u.layout.Input(name)
+	var data []byte
+	var hash string
+	if size <= small {
+		data = make([]byte, size)
+		if _, err := io.ReadFull(io.NewSectionReader(s, 0, size), data); err != nil {
+			return false, err
+		}
+		hash = digest(bytes.NewReader(data), nil)
+	} else {
+		hash = digest(io.NewSectionReader(s, 0, size), &err)
+		if err != nil {
+			return false, err
+		}
+	}
+	if same, err = u.isThere(ctx, name, size, hash); same || err != nil {
+		return same, err
+	}
+	o := object.PutOptions{Meta: map[string]string{manifest.MetaHash: hash}}
+	if size <= small {
+		_, err = u.store.Put(ctx, key, data, o)
+	} else {
+		s.counting = true
+		_, err = u.store.PutFile(ctx, key, s, size, o)
+	}
+	return false, err
+}
+
+func digest(r io.Reader, err *error) string {
+	h := sha256.New()
+	if _, e := io.Copy(h, r); e != nil && err != nil {
+		*err = e
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func (u *upload) isThere(ctx context.Context, name string, size int64, hash string) (bool, error) {
+	if u.sizes != nil {
+		if n, ok := u.sizes[name]; !ok || n != size {
+			return false, nil
+		}
+	}
+	info, err := u.store.Stat(ctx, u.layout.Input(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && info.Size == size && info.Meta[manifest.MetaHash] == hash, err
+}
+
+// moved tells of n more bytes of a large file.
+func (u *upload) moved(n int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.tell(0, n)
+}
+
+// done tells of a whole file, of which told bytes are told already.
+func (u *upload) done(same bool, size, told int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if same {
+		u.report.Same++
+		u.report.SameBytes += size
+	} else {
+		u.report.Uploaded++
+		u.report.UploadedBytes += size
+	}
+	u.tell(1, size-told)
+}
+
+func (u *upload) tell(files int, bytes int64) {
+	u.seen.Files += files
+	u.seen.Bytes += bytes
+	if u.progress != nil {
+		u.progress(u.seen)
+	}
+}
+
+// steady reads a file that must not change: after every read its size and
+// time must be those at the start. If not it ends the request that reads,
+// before that can create an object of two versions.
+type steady struct {
+	f        *os.File
+	info     fs.FileInfo
+	alive    func() error // an error ends the reading, even if nothing is sent yet
+	cancel   context.CancelCauseFunc
+	moved    func(int64)
+	counting bool // set before the reads that count, which run at the same time
+
+	mu   sync.Mutex
+	high int64 // how far the file has been read while counting
+}
+
+// ReadAt implements io.ReaderAt.
+func (s *steady) ReadAt(p []byte, off int64) (int, error) {
+	if err := s.alive(); err != nil {
+		return 0, err
+	}
+	n, err := s.f.ReadAt(p, off)
+	now, statErr := s.f.Stat()
+	switch {
+	case statErr != nil:
+		return n, statErr
+	case now.Size() != s.info.Size() || !now.ModTime().Equal(s.info.ModTime()):
+		s.cancel(ErrChanged)
+		return 0, ErrChanged
+	}
+	if s.counting {
+		s.mu.Lock()
+		more := off + int64(n) - s.high
+		s.high = max(s.high, off+int64(n))
+		s.mu.Unlock()
+		if more > 0 {
+			s.moved(more)
+		}
+	}
+	return n, err
+}
