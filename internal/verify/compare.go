@@ -1,0 +1,153 @@
+package verify
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+)
+
+// keepDifferences is how many differing lines a report shows.
+const keepDifferences = 10
+
+// comparison is the mr.Output of the reference of one partition. It holds
+// each line against the job's output. Where lines differ it goes on with the
+// side that is behind, as both are sorted, so that one line too many does
+// not make all that follow differ.
+type comparison struct {
+	r     int
+	key   []byte // that is being reduced
+	lines *lineReader
+	got   []byte // line of the output that is not matched yet
+	has   bool   // there is one
+
+	line  []byte // scratch: expected line with "\n"
+	sha   hash.Hash
+	n     int64 // expected lines
+	bad   int64 // lines that differ
+	diffs []Different
+	err   error
+}
+
+func (c *comparison) start(r int, body io.Reader) {
+	c.r, c.lines, c.sha = r, newLineReader(body), sha256.New()
+	c.take()
+}
+
+// take moves to the next line of the output.
+func (c *comparison) take() {
+	if c.err != nil {
+		return
+	}
+	got, err := c.lines.next()
+	c.got, c.has = got, err == nil
+	if err != nil && !errors.Is(err, io.EOF) {
+		c.err = err
+	}
+}
+
+// Write takes an expected line from the reducer.
+func (c *comparison) Write(value []byte) {
+	if c.err != nil {
+		return
+	}
+	if bytes.IndexByte(c.key, '\n') >= 0 || bytes.IndexByte(value, '\n') >= 0 {
+		c.err = errors.New("a line break in the key or the value")
+		return
+	}
+	c.line = append(append(append(append(c.line[:0], c.key...), ' '), value...), '\n')
+	c.sha.Write(c.line)
+	c.n++
+	want := c.line[:len(c.line)-1]
+	for c.has && c.err == nil {
+		switch order := bytes.Compare(c.got, want); {
+		case order == 0:
+			c.take()
+			return
+		case bytes.HasPrefix(c.got, c.line[:len(c.key)+1]): // another value
+			c.differ(want, c.got)
+			c.take()
+			return
+		case order > 0:
+			c.differ(want, nil)
+			return
+		}
+		c.differ(nil, c.got)
+		c.take()
+	}
+	c.differ(want, nil)
+}
+
+// differ counts a difference and keeps it while there is room.
+func (c *comparison) differ(want, got []byte) {
+	if c.bad++; len(c.diffs) >= keepDifferences || c.err != nil {
+		return
+	}
+	d := Different{Partition: c.r, Line: c.lines.n}
+	if !c.has {
+		d.Line++ // behind the end
+	}
+	if want != nil {
+		d.Expected = quote(want)
+	}
+	if got != nil {
+		d.Got = quote(got)
+	}
+	c.diffs = append(c.diffs, d)
+}
+
+// finish takes what is left of the output.
+func (c *comparison) finish() error {
+	for c.has && c.err == nil {
+		c.differ(nil, c.got)
+		c.take()
+	}
+	return c.err
+}
+
+// equal compares the digests, not the lines.
+func (c *comparison) equal() bool {
+	return c.bad == 0 && c.n == c.lines.n && c.wantHash() == c.lines.hash()
+}
+
+func (c *comparison) wantHash() string { return hex.EncodeToString(c.sha.Sum(nil)) }
+
+// judge makes a finding of an output that differs.
+func (c *comparison) judge(key string, find *finder) {
+	if c.equal() {
+		return
+	}
+	detail := fmt.Sprintf("; its SHA-256 is %s, not %s", c.lines.hash(), c.wantHash())
+	if len(c.diffs) > 0 {
+		d := c.diffs[0]
+		detail = fmt.Sprintf("; first at line %d: expected %s, got %s", d.Line, orNone(d.Expected), orNone(d.Got))
+	}
+	find.add(Mismatch, key, "%d lines differ from the reference, which has %d lines where the output has %d%s",
+		c.bad, c.n, c.lines.n, detail)
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "no line"
+	}
+	return s
+}
+
+// take adds a comparison to the report.
+func (ref *Reference) take(c *comparison) {
+	if c.lines == nil {
+		return // the output is missing
+	}
+	ref.Lines += c.n
+	if c.equal() {
+		return
+	}
+	ref.Partitions = append(ref.Partitions, Compared{
+		Partition: c.r, ExpectedLines: c.n, GotLines: c.lines.n, Different: c.bad,
+		ExpectedHash: c.wantHash(), GotHash: c.lines.hash(),
+	})
+	ref.Differences = append(ref.Differences, c.diffs[:min(len(c.diffs), keepDifferences-len(ref.Differences))]...)
+}

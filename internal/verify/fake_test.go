@@ -1,0 +1,361 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/mraws/mraws/internal/input"
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/mr"
+)
+
+// fakeStore is a bucket in memory. put gives an object a new ETag, as S3
+// does; rot changes bytes behind the store's back.
+type fakeStore struct {
+	mu   sync.Mutex
+	objs map[string]*fakeObject
+	open int   // bodies that have not been closed
+	fail error // of every call, when set
+	gets map[string]int
+}
+
+type fakeObject struct {
+	data []byte
+	etag string
+	meta map[string]string
+}
+
+func newFakeStore() *fakeStore {
+	return &fakeStore{objs: map[string]*fakeObject{}, gets: map[string]int{}}
+}
+
+func (s *fakeStore) put(key string, data []byte, meta map[string]string) object.Info {
+	sum := sha256.Sum256(data)
+	s.objs[key] = &fakeObject{data: data, etag: fmt.Sprintf("%q", hex.EncodeToString(sum[:8])), meta: meta}
+	return s.objs[key].info(key)
+}
+
+func (s *fakeStore) rot(key string, f func([]byte) []byte) {
+	s.objs[key].data = f(slices.Clone(s.objs[key].data))
+}
+
+// clone returns a copy that can be damaged by itself.
+func (s *fakeStore) clone() *fakeStore {
+	c := newFakeStore()
+	for k, o := range s.objs {
+		copied := *o
+		c.objs[k] = &copied
+	}
+	return c
+}
+
+func (o *fakeObject) info(key string) object.Info {
+	return object.Info{Key: key, Size: int64(len(o.data)), ETag: o.etag, Meta: o.meta}
+}
+
+func (s *fakeStore) get(ctx context.Context, key string) (*fakeObject, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gets[key]++
+	if s.fail != nil {
+		return nil, s.fail
+	}
+	o := s.objs[key]
+	if o == nil {
+		return nil, fmt.Errorf("get %q: %w", key, fs.ErrNotExist)
+	}
+	return o, nil
+}
+
+func (s *fakeStore) Get(ctx context.Context, key string) ([]byte, object.Info, error) {
+	o, err := s.get(ctx, key)
+	if err != nil {
+		return nil, object.Info{}, err
+	}
+	return slices.Clone(o.data), o.info(key), nil
+}
+
+func (s *fakeStore) Stat(ctx context.Context, key string) (object.Info, error) {
+	o, err := s.get(ctx, key)
+	if err != nil {
+		return object.Info{}, err
+	}
+	return o.info(key), nil
+}
+
+func (s *fakeStore) OpenRange(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error) {
+	o, err := s.get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if etag != "" && etag != o.etag {
+		return nil, fmt.Errorf("get %q: %w", key, object.ErrPrecondition)
+	}
+	data := o.data[off:]
+	if n >= 0 {
+		data = data[:n]
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open++
+	return &fakeBody{Reader: bytes.NewReader(data), s: s}, nil
+}
+
+type fakeBody struct {
+	*bytes.Reader
+	s    *fakeStore
+	once sync.Once
+}
+
+func (b *fakeBody) Close() error {
+	b.once.Do(func() {
+		b.s.mu.Lock()
+		defer b.s.mu.Unlock()
+		b.s.open--
+	})
+	return nil
+}
+
+func (s *fakeStore) List(ctx context.Context, prefix string) iter.Seq2[object.Info, error] {
+	return func(yield func(object.Info, error) bool) {
+		if s.fail != nil {
+			yield(object.Info{}, s.fail)
+			return
+		}
+		for _, k := range slices.Sorted(maps.Keys(s.objs)) {
+			o := s.objs[k].info(k)
+			o.Meta = nil
+			if strings.HasPrefix(k, prefix) && !yield(o, nil) {
+				return
+			}
+		}
+	}
+}
+
+// testJob is a job to be built: a tiny engine of the plainest kind.
+type testJob struct {
+	app     mr.App
+	reduces int
+	inputs  map[string]string
+	split   int64 // bytes; 0 is one task for each object
+	prefix  string
+	params  map[string]string
+	// displaced is a map task whose partitions lie under _attempts/.
+	displaced int
+}
+
+type pair struct{ key, value []byte }
+
+type emitter func(key, value []byte)
+
+func (e emitter) Emit(key, value []byte) { e(slices.Clone(key), slices.Clone(value)) }
+
+type lineWriter struct {
+	key []byte
+	buf bytes.Buffer
+	n   int64
+}
+
+func (w *lineWriter) Write(value []byte) {
+	fmt.Fprintf(&w.buf, "%s %s\n", w.key, value)
+	w.n++
+}
+
+// build runs the job and returns its bucket.
+func (j testJob) build(t testing.TB) (*fakeStore, layout.Layout) {
+	t.Helper()
+	s, lay := newFakeStore(), layout.New(j.prefix)
+	job := &manifest.Job{
+		Schema: manifest.JobSchema, ID: "wc-01jd9z6t3m", NReduce: j.reduces, SplitSize: max(j.split, 1<<20),
+		App: manifest.App{Name: j.app.Name, Version: j.app.Version, Params: j.params},
+	}
+	for i, name := range slices.Sorted(maps.Keys(j.inputs)) {
+		o := s.put(lay.Input(name), []byte(j.inputs[name]), nil)
+		job.Objects = append(job.Objects, manifest.Object{Name: name, ETag: o.ETag, Size: o.Size})
+		step := o.Size
+		if j.split > 0 && j.app.Input == mr.Lines {
+			step = j.split
+		}
+		for off := int64(0); off == 0 || off < o.Size; off += max(step, 1) {
+			job.Tasks = append(job.Tasks, []manifest.Piece{{Object: i, Offset: off, Length: min(step, o.Size-off)}})
+		}
+	}
+	if err := job.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	putControl(t, s, lay.Job(), job)
+	success := &manifest.Success{
+		Schema: manifest.SuccessSchema, Job: job.ID, App: job.App, NReduce: j.reduces,
+		Map: manifest.Attempts{Tasks: len(job.Tasks)}, Reduce: manifest.Attempts{Tasks: j.reduces},
+		Counters: map[string]int64{},
+	}
+	shuffled := make([][]pair, j.reduces)
+	for m := range job.Tasks {
+		j.runMap(t, s, lay, job, m, shuffled, success)
+	}
+	for r := range j.reduces {
+		j.runReduce(t, s, lay, job, r, shuffled[r], success)
+	}
+	putControl(t, s, lay.Success(), success)
+	return s, lay
+}
+
+func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *manifest.Job, m int, shuffled [][]pair, success *manifest.Success) {
+	rec := &manifest.Map{Schema: manifest.MapSchema, Job: job.ID, Task: m, Attempt: fmt.Sprintf("m%d.1", m), Worker: "w1",
+		Counters: map[string]int64{"tasks": 1}}
+	parts := make([][]pair, j.reduces)
+	part := partitioner(&j.app, j.reduces)
+	mapper, err := j.app.NewMapper(&mr.Task{Context: t.Context(), Params: j.params, Counters: noCounters{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	emit := emitter(func(k, v []byte) {
+		r, err := part(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec.Emitted++
+		parts[r] = append(parts[r], pair{k, v})
+	})
+	for _, p := range job.Tasks[m] {
+		o := job.Objects[p.Object]
+		rd, err := input.Read(j.app.Input, input.Piece{Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length,
+			Open: func(off, n int64) (io.ReadCloser, error) {
+				return io.NopCloser(strings.NewReader(j.inputs[o.Name][off : off+n])), nil
+			}}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rd.Next() {
+			rec.Input.Records++
+			rec.Input.Bytes += int64(len(rd.Record().Data))
+			if err := mapper.Map(rd.Record(), emit); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for r, pairs := range parts {
+		pairs = j.combine(pairs)
+		shuffled[r] = append(shuffled[r], pairs...)
+		key := lay.Partition(m, r)
+		data, sum := segmentOf(t, pairs)
+		if m == j.displaced-1 {
+			s.put(key, data, nil) // the copy that the coordinator makes
+			key = lay.MapAttempt(m, rec.Attempt, r)
+		}
+		hash := hex.EncodeToString(sum.Hash[:])
+		o := s.put(key, data, map[string]string{manifest.MetaJob: job.ID, manifest.MetaHash: hash})
+		rec.Parts = append(rec.Parts, manifest.Part{Key: key, ETag: o.ETag, Size: o.Size, Hash: hash, Sum: sum.Sum})
+		success.Shuffled.Add(sum.Sum)
+	}
+	success.Input.Records += rec.Input.Records
+	success.Input.Bytes += rec.Input.Bytes
+	success.Emitted += rec.Emitted
+	success.Counters["tasks"]++
+	putControl(t, s, lay.MapCommit(m), rec)
+}
+
+// combine sorts pairs by key, stably, and folds equal keys if the app can.
+func (j testJob) combine(pairs []pair) []pair {
+	slices.SortStableFunc(pairs, func(a, b pair) int { return bytes.Compare(a.key, b.key) })
+	if j.app.Combine == nil {
+		return pairs
+	}
+	var out []pair
+	for _, p := range pairs {
+		if n := len(out); n > 0 && bytes.Equal(out[n-1].key, p.key) {
+			out[n-1].value = j.app.Combine(out[n-1].value, p.value)
+		} else {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func segmentOf(t testing.TB, pairs []pair) ([]byte, recordio.Summary) {
+	var buf bytes.Buffer
+	w := recordio.NewWriter(&buf, recordio.Options{})
+	for _, p := range pairs {
+		if err := w.Write(p.key, p.value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sum, err := w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes(), sum
+}
+
+func (j testJob) runReduce(t testing.TB, s *fakeStore, lay layout.Layout, job *manifest.Job, r int, pairs []pair, success *manifest.Success) {
+	rec := &manifest.Reduce{Schema: manifest.ReduceSchema, Job: job.ID, Task: r, Attempt: fmt.Sprintf("r%d.1", r), Worker: "w1",
+		Counters: map[string]int64{"tasks": 1}}
+	slices.SortStableFunc(pairs, func(a, b pair) int { return bytes.Compare(a.key, b.key) })
+	reducer, err := j.app.NewReducer(&mr.Task{Context: t.Context(), Params: j.params, Counters: noCounters{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out lineWriter
+	for i := 0; i < len(pairs); {
+		out.key = pairs[i].key
+		var values [][]byte
+		for ; i < len(pairs) && bytes.Equal(pairs[i].key, out.key); i++ {
+			recordio.AddRecord(&rec.Read, pairs[i].key, pairs[i].value)
+			values = append(values, slices.Clone(pairs[i].value))
+		}
+		rec.Keys++
+		if err := reducer.Reduce(out.key, slices.Values(values), &out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data := out.buf.Bytes()
+	hash := sha256.Sum256(data)
+	key := lay.Output(r)
+	s.put(key, data, map[string]string{manifest.MetaJob: job.ID, manifest.MetaAttempt: rec.Attempt})
+	rec.Output = manifest.Output{Key: key, Size: int64(len(data)), Lines: out.n, Hash: hex.EncodeToString(hash[:])}
+	success.Read.Add(rec.Read)
+	success.Keys += rec.Keys
+	success.Outputs = append(success.Outputs, rec.Output)
+	success.Counters["tasks"]++
+	putControl(t, s, lay.ReduceAttempt(r, rec.Attempt), rec)
+}
+
+// putControl writes a control object, with the hash that lets verify find
+// damage in what no other object repeats.
+func putControl(t testing.TB, s *fakeStore, key string, v any) {
+	t.Helper()
+	data, err := manifest.Encode(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(data)
+	s.put(key, data, map[string]string{manifest.MetaHash: hex.EncodeToString(sum[:])})
+}
+
+// edit changes a control object as a liar would: with a right hash.
+func edit[T any](t testing.TB, s *fakeStore, key, schema string, f func(*T)) {
+	t.Helper()
+	v, err := manifest.Decode[T](s.objs[key].data, schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f(v)
+	putControl(t, s, key, v)
+}

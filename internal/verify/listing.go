@@ -1,0 +1,247 @@
+package verify
+
+import (
+	"context"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+)
+
+// listIntermediate compares what lies below intermediate/ with what the
+// commit records name.
+func (a *audit) listIntermediate(ctx context.Context) error {
+	var find finder
+	elsewhere := make(map[string]*segment) // segments under _attempts/
+	for i := range a.segs {
+		if s := &a.segs[i]; s.known && s.key != "" {
+			elsewhere[s.key] = s
+		}
+	}
+	for obj, err := range a.store.List(ctx, a.lay.IntermediateDir()) {
+		if err != nil {
+			return err
+		}
+		if m, r, ok := a.lay.ParsePartition(obj.Key); ok && m < len(a.job.Tasks) && r < a.job.NReduce {
+			switch s := a.seg(m, r); {
+			case s.known && s.key == "":
+				s.seen(obj, &find)
+			case s.known:
+				s.plain = true
+				if obj.Size != s.size {
+					find.add(Replaced, obj.Key, "it is not a copy of %s, which was committed", s.key)
+				}
+			}
+			continue
+		}
+		if s := elsewhere[obj.Key]; s != nil {
+			s.seen(obj, &find)
+		} else if !a.ours(obj.Key) {
+			find.add(Foreign, obj.Key, "no task of this job writes it")
+		}
+	}
+	st := &a.rep.Structure
+	for i := range a.segs {
+		s := &a.segs[i]
+		switch m, r := i/a.job.NReduce, i%a.job.NReduce; {
+		case s.found:
+			st.Partitions++
+			st.PartBytes += s.size
+			if s.key != "" && !s.plain {
+				find.add(Missing, a.lay.Partition(m, r), "it was to be a copy of %s, which was committed", s.key)
+			}
+		case s.known:
+			find.add(Missing, a.segKey(m, r), "partition %d of map task %d, which has committed", r, m)
+		}
+	}
+	for _, m := range a.maps {
+		if m != nil {
+			st.Commits++
+			st.InputRecords += m.input.Records
+		}
+	}
+	a.rep.take(&find)
+	return nil
+}
+
+// seen compares the listing of a segment with its record. What follows works
+// on the object as it is.
+func (s *segment) seen(obj object.Info, find *finder) {
+	if s.size != obj.Size {
+		find.add(Replaced, obj.Key, "it has %d bytes, its commit record says %d", obj.Size, s.size)
+	} else if s.etag != obj.ETag {
+		find.add(Replaced, obj.Key, "it has the ETag %s, its commit record says %s", obj.ETag, s.etag)
+	}
+	s.size, s.etag, s.found = obj.Size, obj.ETag, true
+}
+
+// ours tells whether a task or a coordinator of this job may have written a
+// key below intermediate/ that is not a partition.
+func (a *audit) ours(key string) bool {
+	if m, ok := a.lay.ParseMapCommit(key); ok {
+		return m < len(a.job.Tasks)
+	}
+	name := strings.TrimPrefix(key, a.lay.IntermediateDir())
+	switch {
+	case key == a.lay.Job(), key == a.lay.Coordinator(), strings.HasSuffix(key, "/"):
+		return true // a key that ends in "/" is a folder's placeholder
+	case strings.HasPrefix(key, a.lay.SideDir()), strings.HasPrefix(key, a.lay.PreflightDir()):
+		return true
+	}
+	// Attempts that did not commit leave records and partitions behind.
+	return strings.HasPrefix(name, "_attempts/map-") || strings.HasPrefix(name, "_attempts/reduce-")
+}
+
+// listOutput finds what is foreign below output/.
+func (a *audit) listOutput(ctx context.Context) error {
+	var find finder
+	for obj, err := range a.store.List(ctx, a.lay.OutputDir()) {
+		if err != nil {
+			return err
+		}
+		r, ok := a.lay.ParseOutput(obj.Key)
+		if ok && r < a.job.NReduce || obj.Key == a.lay.Success() || strings.HasSuffix(obj.Key, "/") {
+			continue
+		}
+		find.add(Foreign, obj.Key, "no task of this job writes it")
+	}
+	for r, rec := range a.reduces {
+		if rec != nil {
+			a.rep.Structure.Outputs++
+			a.rep.Structure.OutputBytes += a.outputs[r].Size
+		}
+	}
+	a.rep.take(&find)
+	return nil
+}
+
+// listInput compares the inputs with the versions that the job pinned.
+func (a *audit) listInput(ctx context.Context) error {
+	var find finder
+	next, others := 0, 0
+	gone := func(until string) { // what the listing has passed over
+		for ; next < len(a.job.Objects) && a.job.Objects[next].Name < until; next++ {
+			find.add(InputChanged, a.lay.Input(a.job.Objects[next].Name), "it is gone: the reference cannot be compared")
+		}
+	}
+	for obj, err := range a.store.List(ctx, a.lay.InputDir()) {
+		if err != nil {
+			return err
+		}
+		name, ok := a.lay.InputName(obj.Key)
+		if !ok {
+			continue
+		}
+		gone(name)
+		if next == len(a.job.Objects) || a.job.Objects[next].Name != name {
+			others++
+			continue
+		}
+		if o := a.job.Objects[next]; o.ETag != obj.ETag || o.Size != obj.Size {
+			find.add(InputChanged, obj.Key, "the job read %d bytes with ETag %s, now it is %d bytes with ETag %s: the reference cannot be compared",
+				o.Size, o.ETag, obj.Size, obj.ETag)
+		} else {
+			a.rep.Structure.Inputs++
+			a.rep.Structure.InputBytes += o.Size
+		}
+		next++
+	}
+	for ; next < len(a.job.Objects); next++ {
+		find.add(InputChanged, a.lay.Input(a.job.Objects[next].Name), "it is gone: the reference cannot be compared")
+	}
+	if others > 0 {
+		a.rep.note("%d objects under %s came after the job had started and are not part of it", others, a.lay.InputDir())
+	}
+	a.changed = find.found
+	a.rep.take(&find)
+	return nil
+}
+
+// readSuccess compares the summary with the sum of the records.
+func (a *audit) readSuccess(ctx context.Context) error {
+	key := a.lay.Success()
+	got, state, err := load[manifest.Success](ctx, a.store, key, manifest.SuccessSchema)
+	if err != nil {
+		return err
+	}
+	a.rep.Finished = state == ""
+	switch {
+	case state == notThere:
+		a.rep.add(Missing, key, "the job is not finished: %d of %d map and %d of %d reduce tasks have committed",
+			a.rep.Structure.Commits, len(a.job.Tasks), a.rep.Structure.Outputs, a.job.NReduce)
+	case state != "":
+		a.rep.add(BadSummary, key, "%s", state)
+	case got.Job != a.job.ID:
+		a.rep.add(BadSummary, key, "it is of job %q", got.Job)
+	default:
+		a.compareSuccess(key, got)
+	}
+	return nil
+}
+
+func (a *audit) compareSuccess(key string, got *manifest.Success) {
+	want := manifest.Success{Counters: map[string]int64{}}
+	count := func(counters map[string]int64) {
+		for name, n := range counters {
+			want.Counters[name] += n
+		}
+	}
+	for m, facts := range a.maps {
+		if facts == nil {
+			return // which is a finding already
+		}
+		want.Input.Records += facts.input.Records
+		want.Input.Bytes += facts.input.Bytes
+		want.Emitted += facts.emitted
+		for r := range a.job.NReduce {
+			want.Shuffled.Add(a.seg(m, r).sum)
+		}
+		count(facts.counters)
+	}
+	for _, rec := range a.reduces {
+		if rec == nil {
+			return
+		}
+		want.Read.Add(rec.Read)
+		want.Keys += rec.Keys
+		want.Outputs = append(want.Outputs, rec.Output)
+		count(rec.Counters)
+	}
+	differ := func(what string, got, want any) {
+		if !reflect.DeepEqual(got, want) {
+			a.rep.add(BadSummary, key, "%s is %v, the records say %v", what, got, want)
+		}
+	}
+	if got.App.Name != a.job.App.Name || got.App.Version != a.job.App.Version || !maps.Equal(got.App.Params, a.job.App.Params) {
+		a.rep.add(BadSummary, key, "app is %v, the spec says %v", got.App, a.job.App)
+	}
+	differ("nreduce", got.NReduce, a.job.NReduce)
+	differ("map.tasks", got.Map.Tasks, len(a.job.Tasks))
+	differ("reduce.tasks", got.Reduce.Tasks, a.job.NReduce)
+	differ("input", got.Input, want.Input)
+	differ("emitted", got.Emitted, want.Emitted)
+	differ("shuffled", got.Shuffled, want.Shuffled)
+	differ("read", got.Read, want.Read)
+	differ("keys", got.Keys, want.Keys)
+	if !slices.Equal(got.Outputs, want.Outputs) {
+		a.rep.add(BadSummary, key, "outputs are not those of the reduce records")
+	}
+	for _, name := range slices.Sorted(maps.Keys(want.Counters)) {
+		differ("counter "+name, got.Counters[name], want.Counters[name])
+	}
+	for name := range got.Counters {
+		if _, ok := want.Counters[name]; !ok {
+			a.rep.add(BadSummary, key, "counter %s is in no record", name)
+		}
+	}
+	if got.Shuffled != got.Read {
+		a.rep.add(BadSum, key, "%d records were shuffled and %d read, with checksums %016x and %016x",
+			got.Shuffled.Records, got.Read.Records, uint64(got.Shuffled.Hash), uint64(got.Read.Hash))
+	}
+	if n := got.Map.CommittedRerun + got.Reduce.CommittedRerun; n > 0 {
+		a.rep.note("%d committed tasks were run again", n)
+	}
+}

@@ -1,0 +1,305 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/recordio"
+)
+
+// proof is the second step: what was emitted, shuffled and read are the same
+// records, and the output is made of their keys.
+func (a *audit) proof(ctx context.Context) error {
+	before := a.rep.Found
+	if a.app == nil {
+		a.rep.note("this binary does not have app %s: whether its keys lie in their partitions was not checked", a.job.App.Name)
+	}
+	a.countEmitted()
+	results := make([]proved, a.job.NReduce)
+	if err := a.each(ctx, workers(), a.job.NReduce, func(ctx context.Context, r int, find *finder) error {
+		p := prover{a: a, r: r, find: find, res: &results[r]}
+		return p.run(ctx)
+	}); err != nil {
+		return err
+	}
+	p := &a.rep.Proof
+	for _, res := range results {
+		p.Segments += res.segments
+		p.Records += res.sum.Records
+		p.Bytes += res.sum.Bytes
+		p.Keys += res.keys
+		p.Lines += res.lines
+	}
+	p.State = a.rep.state(before)
+	return nil
+}
+
+// countEmitted holds the pairs that each map emitted against those that it
+// wrote: equal, or not fewer with a combiner.
+func (a *audit) countEmitted() {
+	for m, facts := range a.maps {
+		if facts == nil {
+			continue
+		}
+		var written int64
+		for r := range a.job.NReduce {
+			written += a.seg(m, r).sum.Records
+		}
+		if facts.emitted < written || a.app != nil && a.app.Combine == nil && facts.emitted != written {
+			a.rep.add(BadSum, a.lay.MapCommit(m), "%d pairs were emitted, %d records written", facts.emitted, written)
+		}
+		a.rep.Proof.Emitted += facts.emitted
+	}
+}
+
+// proved is what was counted in one partition.
+type proved struct {
+	segments int
+	sum      manifest.Sum
+	keys     int64
+	lines    int64
+}
+
+// prover looks at one partition: a pass over its merged segments with, beside
+// it, a pass over its output.
+type prover struct {
+	a    *audit
+	r    int
+	find *finder
+	res  *proved
+
+	merged *recordio.Merger
+	key    []byte // current distinct key
+	has    bool   // there is one
+	steps  int
+
+	doubts finder // findings that mean nothing if a segment is damaged
+	bad    int64  // lines with a finding
+	last   []byte // key of the last line that has one
+}
+
+func (p *prover) run(ctx context.Context) error {
+	a := p.a
+	sizes := make([]int64, len(a.maps))
+	for m := range sizes {
+		if s := a.seg(m, p.r); s.found {
+			sizes[m] = s.size
+		}
+	}
+	sp, err := newSpool(a.dir, sizes, a.opt.Memory/4/int64(workers()))
+	if err != nil {
+		return err
+	}
+	defer sp.close()
+	if err := a.fetch(ctx, p.r, sp, p.find); err != nil {
+		return err
+	}
+	segs, err := p.sources(ctx, sp)
+	if err != nil {
+		return err
+	}
+	srcs := make([]recordio.Source, len(segs))
+	for i, s := range segs {
+		srcs[i] = s
+	}
+	srcs, drop, err := a.narrow(ctx, srcs)
+	defer drop()
+	if err != nil {
+		return fmt.Errorf("merge partition %d: %w", p.r, err)
+	}
+	p.merged = recordio.Merge(srcs, nil)
+	if err := p.walk(ctx); err != nil {
+		return fmt.Errorf("check partition %d: %w", p.r, err)
+	}
+	p.judge(segs)
+	return nil
+}
+
+// sources makes a source of each segment that was found.
+func (p *prover) sources(ctx context.Context, sp *spool) ([]*segmentSource, error) {
+	var part func([]byte) (int, error)
+	if p.a.app != nil {
+		part = partitioner(p.a.app, p.a.job.NReduce)
+	}
+	var segs []*segmentSource
+	for m := range p.a.maps {
+		s := p.a.seg(m, p.r)
+		if !s.found {
+			continue
+		}
+		segs = append(segs, &segmentSource{
+			a: p.a, m: m, r: p.r, find: p.find, part: part, open: func() io.Reader { return sp.open(m) },
+		})
+		if s.plain {
+			if err := p.checkCopy(ctx, m, s); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return segs, nil
+}
+
+// checkCopy reads the plain name of a segment that was committed under
+// another.
+func (p *prover) checkCopy(ctx context.Context, m int, s *segment) error {
+	key := p.a.lay.Partition(m, p.r)
+	copied := *s
+	copied.etag = ""
+	err := p.a.fetchOne(ctx, key, &copied, func(body io.Reader) error {
+		rd := recordio.NewReader(body, recordio.ReaderOptions{})
+		for rd.Next() {
+		}
+		if sum, err := rd.Summary(); err != nil || sum.Hash != s.hash {
+			p.find.add(Replaced, key, "it is not a copy of %s, which was committed", s.key)
+		}
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		p.find.add(Replaced, key, "it changed during the verification: %v", err)
+		err = nil
+	}
+	return err
+}
+
+// advance moves to the next distinct key.
+func (p *prover) advance(ctx context.Context) error {
+	for p.merged.Next() {
+		if p.steps++; p.steps%4096 == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if key := p.merged.Key(); !p.has || !bytes.Equal(key, p.key) {
+			p.key, p.has = append(p.key[:0], key...), true
+			p.res.keys++
+			return nil
+		}
+	}
+	p.has = false
+	return p.merged.Err()
+}
+
+// walk reads the output beside the keys, and then what is left of these.
+func (p *prover) walk(ctx context.Context) error {
+	if err := p.advance(ctx); err != nil {
+		return err
+	}
+	if out := p.a.outputs[p.r]; out.Key != "" {
+		if err := p.readOutput(ctx, out); err != nil {
+			return err
+		}
+	}
+	for p.has {
+		if err := p.advance(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readOutput digests the output and looks for the key of each line.
+func (p *prover) readOutput(ctx context.Context, out object.Info) error {
+	body, err := p.a.store.OpenRange(ctx, out.Key, out.ETag, 0, -1)
+	var lines *lineReader
+	if err == nil {
+		lines = newLineReader(body)
+		err = p.placeAll(ctx, lines)
+		err = errors.Join(err, body.Close())
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, object.ErrPrecondition) {
+		p.find.add(Replaced, out.Key, "it changed during the verification: %v", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.res.lines = lines.n
+	if lines.open {
+		p.find.add(BadOutput, out.Key, "its last line, %d, does not end: it is cut off", lines.n)
+	}
+	rec := p.a.reduces[p.r]
+	if rec == nil {
+		return nil
+	}
+	if lines.size != rec.Output.Size || lines.n != rec.Output.Lines {
+		p.find.add(BadOutput, out.Key, "it has %d lines in %d bytes, its record says %d in %d",
+			lines.n, lines.size, rec.Output.Lines, rec.Output.Size)
+	} else if h := lines.hash(); h != rec.Output.Hash {
+		p.find.add(BadOutput, out.Key, "its bytes have the SHA-256 %s, its record says %s", h, rec.Output.Hash)
+	}
+	return nil
+}
+
+func (p *prover) placeAll(ctx context.Context, lines *lineReader) error {
+	for {
+		line, err := lines.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := p.place(ctx, line, lines.n); err != nil {
+			return err
+		}
+	}
+}
+
+// place finds the key of a line. A key may hold spaces, so that a line can
+// begin with several keys, but taking the smallest that is not before the
+// key of the line before loses nothing: the keys of any other way of reading
+// the output in order are, line by line, at least as large.
+func (p *prover) place(ctx context.Context, line []byte, n int64) error {
+	for p.has && bytes.Compare(p.key, line) < 0 {
+		if len(line) > len(p.key) && line[len(p.key)] == ' ' && bytes.HasPrefix(line, p.key) {
+			p.last = append(p.last[:0], p.key...)
+			return nil
+		}
+		if err := p.advance(ctx); err != nil {
+			return err
+		}
+	}
+	// Every key from here on is above the line, so none is its beginning.
+	if p.bad++; p.bad > 10 {
+		return nil
+	}
+	key := p.a.lay.Output(p.r)
+	if bytes.Compare(line, p.last) < 0 {
+		p.doubts.add(Unsorted, key, "line %d, %s, comes after one with key %s", n, quote(line), quote(p.last))
+	} else {
+		p.doubts.add(ForeignLine, key, "line %d, %s, begins with no key of this partition", n, quote(line))
+	}
+	return nil
+}
+
+// judge compares the counts of the partition with the reduce record.
+func (p *prover) judge(segs []*segmentSource) {
+	trusted := len(segs) == len(p.a.maps)
+	for _, s := range segs {
+		p.res.segments++
+		p.res.sum.Add(s.sum)
+		trusted = trusted && !s.bad
+	}
+	if !trusted {
+		return // which is a finding already
+	}
+	if p.bad > 10 {
+		p.doubts.add(ForeignLine, p.a.lay.Output(p.r), "and so do %d lines more", p.bad-10)
+	}
+	p.find.merge(&p.doubts)
+	rec := p.a.reduces[p.r]
+	if rec == nil {
+		return
+	}
+	key := p.a.lay.ReduceAttempt(p.r, rec.Attempt)
+	if rec.Read != p.res.sum {
+		p.find.add(BadSum, key, "it says that %s were read, there are %s", showSum(rec.Read), showSum(p.res.sum))
+	}
+	if rec.Keys != p.res.keys {
+		p.find.add(BadSum, key, "it says %d keys, there are %d", rec.Keys, p.res.keys)
+	}
+}

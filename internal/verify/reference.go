@@ -1,0 +1,322 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"runtime/debug"
+
+	"github.com/mraws/mraws/internal/input"
+	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/mr"
+)
+
+// reference is the third step: the output is that of one sequential run.
+func (a *audit) reference(ctx context.Context) error {
+	ref := &a.rep.Reference
+	switch {
+	case a.opt.App == "":
+		ref.Why = "no app was given"
+		return nil
+	case a.changed > 0:
+		ref.Why = "inputs have changed"
+		return nil
+	case !a.rep.Finished:
+		ref.Why = "the job is not finished"
+		return nil
+	}
+	before := a.rep.Found
+	ref.App = a.app.Name
+	params, err := a.app.Resolve(a.job.App.Params)
+	switch {
+	case err != nil:
+		a.rep.add(BadJob, a.lay.Job(), "%v", err)
+		err = nil
+	case a.app.Check != nil:
+		err = a.check(ctx, params)
+	default:
+		err = a.compare(ctx, params)
+	}
+	if changed := (*inputChangedError)(nil); errors.As(err, &changed) {
+		a.rep.add(InputChanged, changed.key, "%v", err)
+		err = nil
+	}
+	ref.State = a.rep.state(before)
+	return err
+}
+
+// check lets the application judge its output by itself.
+func (a *audit) check(ctx context.Context, params map[string]string) error {
+	info := mr.CheckInfo{Maps: len(a.maps), Reduces: a.job.NReduce, Params: params}
+	for _, o := range a.job.Objects {
+		info.Objects = append(info.Objects, o.Name)
+	}
+	a.rep.Reference.Check = true
+	var failed error
+	err := guard("check the output", func() error { return a.app.Check(a.lines(ctx, &failed), info) })
+	if failed != nil {
+		return failed
+	}
+	if err != nil {
+		a.rep.add(Mismatch, a.lay.OutputDir(), "the check of app %s: %v", a.app.Name, err)
+	}
+	return nil
+}
+
+// lines yields all output lines. A failure to read goes to the application
+// and to failed, since it is not the application's to judge.
+func (a *audit) lines(ctx context.Context, failed *error) iter.Seq2[mr.Line, error] {
+	return func(yield func(mr.Line, error) bool) {
+		for r, out := range a.outputs {
+			if out.Key == "" {
+				continue // which is a finding already
+			}
+			body, err := a.store.OpenRange(ctx, out.Key, out.ETag, 0, -1)
+			if err == nil {
+				var more bool
+				more, err = yieldLines(body, r, &a.rep.Reference.Lines, yield)
+				if err = errors.Join(err, body.Close()); err == nil && !more {
+					return
+				}
+			}
+			if err != nil {
+				*failed = err
+				yield(mr.Line{}, err)
+				return
+			}
+		}
+	}
+}
+
+func yieldLines(body io.Reader, r int, n *int64, yield func(mr.Line, error) bool) (more bool, err error) {
+	lines := newLineReader(body)
+	for {
+		line, err := lines.next()
+		if errors.Is(err, io.EOF) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		*n++
+		if !yield(mr.Line{Partition: r, Text: string(line)}, nil) {
+			return false, nil
+		}
+	}
+}
+
+// compare runs the reference and compares its output with the job's.
+func (a *audit) compare(ctx context.Context, params map[string]string) error {
+	app := a.app
+	if app.Reference != nil {
+		app = app.Reference
+		a.rep.Reference.App = app.Name
+	}
+	run := &sequential{a: a, app: app, params: params, side: &sideFiles{}}
+	s := newSorter(a.dir, a.job.NReduce, a.opt.Memory/2, partitioner(app, a.job.NReduce))
+	defer s.close()
+	if err := run.mapAll(ctx, s); err != nil {
+		return fmt.Errorf("run the reference: %w", err)
+	}
+	ref := &a.rep.Reference
+	ref.Records, ref.Pairs = run.records, s.pairs
+	st := &a.rep.Structure
+	switch {
+	case st.Commits < len(a.maps): // which is a finding already
+	case st.InputRecords != run.records:
+		a.rep.add(BadSum, a.lay.CommitDir(), "the maps read %d records, the input has %d", st.InputRecords, run.records)
+	case ref.Pairs != a.rep.Proof.Emitted:
+		a.rep.note("the maps emitted %d pairs, the reference %d: the app does not treat each record alike", a.rep.Proof.Emitted, ref.Pairs)
+	}
+	results := make([]comparison, a.job.NReduce)
+	if err := a.each(ctx, workers(), a.job.NReduce, func(ctx context.Context, r int, find *finder) error {
+		if a.outputs[r].Key == "" {
+			return nil // which is a finding already
+		}
+		if err := run.reduce(ctx, s, r, &results[r]); err != nil {
+			return fmt.Errorf("run the reference of partition %d: %w", r, err)
+		}
+		results[r].judge(a.outputs[r].Key, find)
+		return nil
+	}); err != nil {
+		return err
+	}
+	for r := range results {
+		ref.take(&results[r])
+	}
+	return nil
+}
+
+// sequential is the reference: the application run by one simple program.
+type sequential struct {
+	a       *audit
+	app     *mr.App
+	params  map[string]string
+	side    *sideFiles
+	records int64
+}
+
+func (q *sequential) task(ctx context.Context, phase mr.Phase, index int) *mr.Task {
+	return &mr.Task{
+		Context: ctx, Job: q.a.job.ID, Worker: "verify", Attempt: fmt.Sprintf("reference-%s-%d", phase, index),
+		Phase: phase, Index: index, Params: q.params, Side: q.side, Counters: noCounters{},
+	}
+}
+
+// mapAll maps the whole input, object by object. A mapper may keep what
+// grows with its input until it is flushed, so that, as in the job, none
+// sees much more than a split; where the splits are must not matter.
+func (q *sequential) mapAll(ctx context.Context, s *sorter) error {
+	var mapper mr.Mapper
+	var read int64 // bytes, by this mapper
+	tasks := 0
+	flush := func() error {
+		f, ok := mapper.(interface{ Flush(mr.Emitter) error })
+		if mapper = nil; !ok {
+			return nil
+		}
+		return guard("flush the mapper", func() error { return f.Flush(s) })
+	}
+	err := q.a.inputs(ctx, func(in fetched) error {
+		if mapper != nil && read+in.obj.Size > q.a.job.SplitSize {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		if mapper == nil {
+			var err error
+			if mapper, err = q.app.NewMapper(q.task(ctx, mr.MapPhase, tasks)); err != nil {
+				return fmt.Errorf("make mapper: %w", err)
+			}
+			tasks, read = tasks+1, 0
+		}
+		read += in.obj.Size
+		return q.mapObject(ctx, in, mapper, s)
+	})
+	if err == nil && mapper != nil {
+		err = flush()
+	}
+	return errors.Join(err, s.finish())
+}
+
+// mapObject maps all records of one object.
+func (q *sequential) mapObject(ctx context.Context, in fetched, mapper mr.Mapper, s *sorter) (err error) {
+	name := in.obj.Name
+	records, err := input.Read(q.app.Input, input.Piece{
+		Object: name, Size: in.obj.Size, Length: in.obj.Size, Open: in.open(ctx, q.a),
+	}, q.a.opt.MaxRecord)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, records.Close()) }()
+	var at int64
+	err = guard("map "+name, func() error {
+		for records.Next() {
+			rec := records.Record()
+			at = rec.Offset
+			if q.records++; q.records%1024 == 0 && ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err := mapper.Map(rec, s); err != nil {
+				return fmt.Errorf("map %s: %w", name, err)
+			}
+			if s.err != nil {
+				return s.err
+			}
+		}
+		return records.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("near byte %d: %w", at, err)
+	}
+	return nil
+}
+
+// reduce reduces partition r and compares the lines with the output.
+func (q *sequential) reduce(ctx context.Context, s *sorter, r int, c *comparison) (err error) {
+	merged, drop, err := q.a.sorted(ctx, s, r)
+	if err != nil {
+		return err
+	}
+	defer drop()
+	reducer, err := q.app.NewReducer(q.task(ctx, mr.ReducePhase, r))
+	if err != nil {
+		return fmt.Errorf("make reducer: %w", err)
+	}
+	out := q.a.outputs[r]
+	body, err := q.a.store.OpenRange(ctx, out.Key, out.ETag, 0, -1)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, body.Close()) }()
+	c.start(r, body)
+	g := groups{m: merged}
+	for g.next() {
+		if g.n%1024 == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		c.key = g.key
+		err := guard("reduce key "+quote(g.key), func() error { return reducer.Reduce(g.key, g.values, c) })
+		if err = errors.Join(err, c.err); err != nil {
+			return fmt.Errorf("reduce key %s: %w", quote(g.key), err)
+		}
+	}
+	if err := merged.Err(); err != nil {
+		return err
+	}
+	return c.finish()
+}
+
+// groups cuts a merge into keys with their values.
+type groups struct {
+	m    *recordio.Merger
+	key  []byte
+	n    int64
+	here bool // m stands on a record that has not been handed out
+	done bool
+}
+
+// next moves to the next key, past what is left of the values of the last.
+func (g *groups) next() bool {
+	for g.here || g.step() {
+		if g.n == 0 || !bytes.Equal(g.m.Key(), g.key) {
+			g.key = append(g.key[:0], g.m.Key()...)
+			g.n++
+			return true
+		}
+		g.here = false
+	}
+	return false
+}
+
+func (g *groups) step() bool {
+	if g.done {
+		return false
+	}
+	g.here = g.m.Next()
+	g.done = !g.here
+	return g.here
+}
+
+// values yields the values of the current key that have not been taken.
+func (g *groups) values(yield func([]byte) bool) {
+	for (g.here || g.step()) && bytes.Equal(g.m.Key(), g.key) {
+		g.here = false
+		if !yield(g.m.Value()) {
+			return
+		}
+	}
+}
+
+// guard calls f, code of the application, and returns a panic as an error.
+func guard(what string, f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%s: panic: %v\n%s", what, v, debug.Stack())
+		}
+	}()
+	return f()
+}

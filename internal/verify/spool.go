@@ -1,0 +1,138 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/object"
+)
+
+// window is what a stream of the store may hold ahead of its reader, in
+// bytes, for the memory account.
+const window = 32 << 20
+
+// span is a range of bytes of a spool.
+type span struct{ off, n int64 }
+
+// spool holds the segments of one partition, in memory while they are small
+// and else in a temporary file, so that a merge of thousands of segments
+// needs neither thousands of open requests nor their buffers.
+type spool struct {
+	mem   []byte
+	file  *os.File // nil while in memory
+	spans []span   // [m]
+}
+
+// newSpool makes room for segments of the given sizes.
+func newSpool(dir string, sizes []int64, inMemory int64) (*spool, error) {
+	sp := &spool{spans: make([]span, len(sizes))}
+	var total int64
+	for i, n := range sizes {
+		sp.spans[i] = span{total, n}
+		total += n
+	}
+	if total <= inMemory {
+		sp.mem = make([]byte, total)
+		return sp, nil
+	}
+	f, err := os.CreateTemp(dir, "spool-")
+	if err != nil {
+		return nil, fmt.Errorf("spool intermediate data: %w", err)
+	}
+	sp.file = f
+	return sp, nil
+}
+
+// put copies segment i from r, which must give its size in bytes.
+func (sp *spool) put(i int, r io.Reader) error {
+	s := sp.spans[i]
+	if sp.file == nil {
+		_, err := io.ReadFull(r, sp.mem[s.off:s.off+s.n])
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return err
+	}
+	n, err := io.Copy(io.NewOffsetWriter(sp.file, s.off), io.LimitReader(r, s.n))
+	if err == nil && n < s.n {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// open returns a reader of segment i.
+func (sp *spool) open(i int) io.Reader {
+	s := sp.spans[i]
+	if sp.file == nil {
+		return bytes.NewReader(sp.mem[s.off : s.off+s.n])
+	}
+	return io.NewSectionReader(sp.file, s.off, s.n)
+}
+
+// close frees what the spool holds.
+func (sp *spool) close() { dropFile(sp.file) }
+
+// dropFile closes and removes a temporary file; the folder around it is
+// removed in the end whatever happens here.
+func dropFile(f *os.File) {
+	if f != nil {
+		_ = f.Close()
+		_ = os.Remove(f.Name())
+	}
+}
+
+// fetch fills the spool with the segments of partition r. A segment that has
+// vanished or changed since it was listed is a finding.
+func (a *audit) fetch(ctx context.Context, r int, sp *spool, find *finder) error {
+	gone := make([]error, len(a.maps))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(1, a.opt.Concurrency/workers()))
+	for m := range a.maps {
+		s := a.seg(m, r)
+		if !s.found || gctx.Err() != nil {
+			continue
+		}
+		g.Go(func() error {
+			err := a.fetchOne(gctx, a.segKey(m, r), s, func(body io.Reader) error { return sp.put(m, body) })
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, object.ErrPrecondition) {
+				gone[m], err = err, nil
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for m, err := range gone {
+		if err != nil {
+			a.seg(m, r).found = false
+			find.add(Replaced, a.segKey(m, r), "it changed during the verification: %v", err)
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// fetchOne streams one segment to f, within the memory account.
+func (a *audit) fetchOne(ctx context.Context, key string, s *segment, f func(io.Reader) error) (err error) {
+	weight := min(s.size, window, a.opt.Memory/2)
+	if err := a.streams.Acquire(ctx, weight); err != nil {
+		return err
+	}
+	defer a.streams.Release(weight)
+	body, err := a.store.OpenRange(ctx, key, s.etag, 0, -1)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, body.Close()) }()
+	if err := f(body); err != nil {
+		return fmt.Errorf("read %s: %w", key, err)
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+package verify
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+)
+
+// segment is partition r of map task m, as its commit record has it.
+type segment struct {
+	key   string // as recorded; "" is the plain name
+	etag  string // as recorded; once found, as listed
+	size  int64  // bytes; as recorded; once found, as listed
+	hash  [32]byte
+	sum   manifest.Sum
+	known bool // a valid record names it
+	found bool // the listing has it
+	plain bool // key is not the plain name, and the listing has that too
+}
+
+// mapFacts is what is kept of a commit record besides its segments.
+type mapFacts struct {
+	input    manifest.Input
+	emitted  int64
+	counters map[string]int64
+}
+
+func (a *audit) seg(m, r int) *segment { return &a.segs[m*a.job.NReduce+r] }
+
+// segKey returns the whole key of a segment.
+func (a *audit) segKey(m, r int) string {
+	if k := a.seg(m, r).key; k != "" {
+		return k
+	}
+	return a.lay.Partition(m, r)
+}
+
+// structure is the first step: what must be there is there and says what the
+// rest says.
+func (a *audit) structure(ctx context.Context) error {
+	m, r := len(a.job.Tasks), a.job.NReduce
+	a.segs = make([]segment, m*r)
+	a.maps = make([]*mapFacts, m)
+	a.reduces = make([]*manifest.Reduce, r)
+	a.outputs = make([]object.Info, r)
+	if err := a.each(ctx, a.opt.Concurrency, m, a.readCommit); err != nil {
+		return err
+	}
+	if err := a.each(ctx, a.opt.Concurrency, r, a.readOutput); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{
+		a.listIntermediate, a.listOutput, a.listInput, a.readSuccess,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	a.rep.Structure.State = a.rep.state(0)
+	return nil
+}
+
+// readCommit reads the commit record of map task m.
+func (a *audit) readCommit(ctx context.Context, m int, find *finder) error {
+	key := a.lay.MapCommit(m)
+	rec, state, err := load[manifest.Map](ctx, a.store, key, manifest.MapSchema)
+	switch {
+	case err != nil:
+		return err
+	case state == notThere:
+		find.add(Missing, key, "map task %d has not committed", m)
+	case state != "":
+		find.add(BadRecord, key, "%s", state)
+	case rec.Job != a.job.ID:
+		find.add(BadRecord, key, "it is of job %q", rec.Job)
+	case rec.Task != m:
+		find.add(BadRecord, key, "it is of map task %d", rec.Task)
+	case len(rec.Parts) != a.job.NReduce:
+		find.add(BadRecord, key, "it has %d partitions, not %d", len(rec.Parts), a.job.NReduce)
+	default:
+		a.keepCommit(m, key, rec, find)
+	}
+	return nil
+}
+
+// keepCommit takes over a commit record that is this task's.
+func (a *audit) keepCommit(m int, key string, rec *manifest.Map, find *finder) {
+	before := find.found
+	for r, p := range rec.Parts {
+		s := a.seg(m, r)
+		*s = segment{etag: p.ETag, size: p.Size, sum: p.Sum, known: true}
+		switch p.Key {
+		case a.lay.Partition(m, r):
+		case a.lay.MapAttempt(m, rec.Attempt, r):
+			s.key = p.Key
+		default:
+			find.add(BadRecord, key, "partition %d has the key %q", r, p.Key)
+			s.known = false
+		}
+		if n, err := hex.Decode(s.hash[:], []byte(p.Hash)); err != nil || n != len(s.hash) || len(p.Hash) != 2*n {
+			find.add(BadRecord, key, "partition %d has the hash %q", r, p.Hash)
+			s.known = false
+		}
+	}
+	if rec.Attempt == "" || rec.Emitted < 0 || rec.Input.Records < 0 {
+		find.add(BadRecord, key, "attempt %q, %d pairs of %d records", rec.Attempt, rec.Emitted, rec.Input.Records)
+	}
+	if find.found > before {
+		return
+	}
+	a.maps[m] = &mapFacts{input: rec.Input, emitted: rec.Emitted, counters: rec.Counters}
+}
+
+// readOutput looks at the output of reduce task r and at the record of the
+// attempt that its metadata names.
+func (a *audit) readOutput(ctx context.Context, r int, find *finder) error {
+	key := a.lay.Output(r)
+	obj, err := a.store.Stat(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		find.add(Missing, key, "reduce task %d has not committed", r)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	a.outputs[r] = obj
+	job, attempt := obj.Meta[manifest.MetaJob], obj.Meta[manifest.MetaAttempt]
+	if job != a.job.ID {
+		find.add(Foreign, key, "its metadata says that it is of job %q", job)
+	}
+	if attempt == "" {
+		find.add(BadRecord, key, "its metadata names no attempt")
+		return nil
+	}
+	return a.readReduce(ctx, r, obj, attempt, find)
+}
+
+// readReduce reads the record of the attempt that wrote the output obj.
+func (a *audit) readReduce(ctx context.Context, r int, obj object.Info, attempt string, find *finder) error {
+	key := a.lay.ReduceAttempt(r, attempt)
+	rec, state, err := load[manifest.Reduce](ctx, a.store, key, manifest.ReduceSchema)
+	switch {
+	case err != nil:
+		return err
+	case state == notThere:
+		find.add(Missing, key, "the record of the attempt that wrote %s", obj.Key)
+	case state != "":
+		find.add(BadRecord, key, "%s", state)
+	case rec.Job != a.job.ID:
+		find.add(BadRecord, key, "it is of job %q", rec.Job)
+	case rec.Task != r || rec.Attempt != attempt:
+		find.add(BadRecord, key, "it is of attempt %q of reduce task %d", rec.Attempt, rec.Task)
+	case rec.Output.Key != obj.Key:
+		find.add(BadRecord, key, "it is of output %q", rec.Output.Key)
+	default:
+		a.reduces[r] = rec
+		if rec.Output.Size != obj.Size {
+			find.add(Replaced, obj.Key, "it has %d bytes, its record says %d", obj.Size, rec.Output.Size)
+		}
+		if h := obj.Meta[manifest.MetaHash]; h != "" && h != rec.Output.Hash {
+			find.add(Replaced, obj.Key, "its metadata says SHA-256 %s, its record %s", h, rec.Output.Hash)
+		}
+	}
+	return nil
+}

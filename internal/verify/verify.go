@@ -1,0 +1,206 @@
+// Package verify checks a finished job against nothing but its bucket, in
+// three steps, each of which trusts less than the one before:
+//
+//   - structure: the job's spec, every commit record, partition, output and
+//     summary is there, whole, and says what the others say; the inputs are
+//     the pinned ones; nothing foreign lies between them;
+//   - proof: the intermediate records are read again and counted, so that
+//     what the maps emitted, what was shuffled and what the reducers read are
+//     shown to be the same records, sorted and each in its partition, and
+//     every output line to belong to one of their keys, in order;
+//   - reference: the application runs over the same input once more, as one
+//     sequential program that shares with the workers only the record readers
+//     and the file format, and its output is compared line by line.
+//
+// What is wrong becomes a [Finding] of the [Report]; an error of [Run] means
+// that the check itself could not be done.
+//
+// Memory is bounded by Options.Memory and by the largest record, apart from
+// about 150 bytes for each of the M*R partitions. Disk is needed for one
+// partition's intermediate data at a time and, with the reference, for all
+// pairs that the mappers emit, since an oracle does not combine.
+package verify
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/mr"
+)
+
+// Store is what verify needs of the bucket: reading only. Every method may
+// be called from several goroutines. Errors wrap fs.ErrNotExist where there
+// is no such object.
+type Store interface {
+	// Get returns a small object whole; its length has been checked.
+	Get(ctx context.Context, key string) ([]byte, object.Info, error)
+	// Stat returns an object with its metadata.
+	Stat(ctx context.Context, key string) (object.Info, error)
+	// OpenRange streams n bytes (n < 0: all) from off of the version etag,
+	// or returns object.ErrPrecondition, from the call or from Read, when
+	// the object is at another version. A body that ends early is an error.
+	OpenRange(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error)
+	// List yields every object below prefix in byte order of the key, or an
+	// error: never a part of the pages only.
+	List(ctx context.Context, prefix string) iter.Seq2[object.Info, error]
+}
+
+// Options are the choices of one verification. Zero values are defaults.
+type Options struct {
+	// App names the application for the reference; "" leaves the reference
+	// out. A name other than the job's is a *ConflictError.
+	App string
+	// Lookup finds the code of an application, nil if this binary has none.
+	// Even without App it is asked for the job's, for its partitioner.
+	Lookup func(name string) *mr.App
+	// Scratch is the folder for temporary files, "" for the system's. What
+	// Run writes there is removed before it returns.
+	Scratch string
+	// Memory is about how many bytes of buffers to use; 0 means 256 MiB.
+	Memory int64
+	// Concurrency bounds the requests at one time; 0 means 16.
+	Concurrency int
+	// MaxRecord bounds one input record in bytes; 0 means the input
+	// package's default.
+	MaxRecord int
+
+	fanIn  int   // segments merged at once; tests lower it
+	stream int64 // objects above this size are streamed, not fetched ahead
+}
+
+func (o Options) withDefaults() Options {
+	if o.Memory <= 0 {
+		o.Memory = 256 << 20
+	}
+	if o.Concurrency <= 0 {
+		o.Concurrency = 16
+	}
+	if o.Lookup == nil {
+		o.Lookup = func(string) *mr.App { return nil }
+	}
+	if o.fanIn < 2 {
+		o.fanIn = 128
+	}
+	if o.stream <= 0 {
+		o.stream = min(4<<20, o.Memory/8/int64(o.Concurrency))
+	}
+	return o
+}
+
+// NoJobError says that there is no job below a prefix.
+type NoJobError struct {
+	Prefix string // "" is the root of the bucket
+	Key    string // of the job's spec, which is missing
+}
+
+func (e *NoJobError) Error() string {
+	if e.Prefix == "" {
+		return fmt.Sprintf("no job at the root of the bucket: there is no %s", e.Key)
+	}
+	return fmt.Sprintf("no job under prefix %q: there is no %s", e.Prefix, e.Key)
+}
+
+// ConflictError says that the application asked for is not the job's.
+type ConflictError struct {
+	What      string // "app" or "version of app wc"
+	Job, Mine string
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("the job's %s is %q, not %q", e.What, e.Job, e.Mine)
+}
+
+// UnknownAppError says that this binary has no code of an application.
+type UnknownAppError struct{ Name string }
+
+func (e *UnknownAppError) Error() string { return fmt.Sprintf("this binary has no app %q", e.Name) }
+
+// audit is one run of the verification.
+type audit struct {
+	store Store
+	lay   layout.Layout
+	opt   Options
+	rep   *Report
+	dir   string // temporary folder
+	// streams bounds the bytes that open streams of the store may hold.
+	streams *semaphore.Weighted
+
+	job *manifest.Job
+	app *mr.App // the job's code, nil if unknown
+
+	segs    []segment          // [m*R+r]
+	maps    []*mapFacts        // [m], nil without a valid record
+	reduces []*manifest.Reduce // [r], nil without a valid record
+	outputs []object.Info      // [r], zero without an output
+	changed int                // inputs that are not what the job read
+}
+
+// Run verifies the job below lay. It returns a report even when the report
+// holds findings; an error means that the check could not be finished, and is
+// a *NoJobError, *ConflictError or *UnknownAppError where these apply.
+func Run(ctx context.Context, store Store, lay layout.Layout, opt Options) (*Report, error) {
+	start := time.Now()
+	a := &audit{store: store, lay: lay, opt: opt.withDefaults(), rep: newReport()}
+	a.streams = semaphore.NewWeighted(a.opt.Memory / 2)
+	if err := a.loadJob(ctx); err != nil {
+		return nil, err
+	}
+	if a.rep.OK() { // the spec can be used
+		if err := a.steps(ctx); err != nil {
+			return nil, err
+		}
+	}
+	a.rep.Seconds = time.Since(start).Seconds()
+	return a.rep, nil
+}
+
+// steps takes the three steps.
+func (a *audit) steps(ctx context.Context) error {
+	if err := a.chooseApp(); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(a.opt.Scratch, "mraws-verify-")
+	if err != nil {
+		return fmt.Errorf("make a folder for temporary files: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // leaves rubbish at worst
+	a.dir = dir
+	for _, step := range []func(context.Context) error{a.structure, a.proof, a.reference} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// workers is how many partitions are worked on at once.
+func workers() int { return min(4, runtime.GOMAXPROCS(0)) }
+
+// each calls f for 0..n-1 from up to limit goroutines, stops at the first
+// error and returns it. What the calls find goes into the report in order.
+func (a *audit) each(ctx context.Context, limit, n int, f func(ctx context.Context, i int, find *finder) error) error {
+	found := make([]finder, n)
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(limit)
+	for i := 0; i < n && gctx.Err() == nil; i++ {
+		g.Go(func() error { return f(gctx, i, &found[i]) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for i := range found {
+		a.rep.take(&found[i])
+	}
+	return context.Cause(ctx) // it may have ended before any f noticed
+}
