@@ -17,6 +17,11 @@ func Table() []mr.App {
 		wc(),
 		indexer(),
 		grep(),
+		jobcount(),
+		mtiming(),
+		rtiming(),
+		earlyExit(),
+		crash(),
 		nocrash(),
 	}
 }

@@ -1,0 +1,69 @@
+package apps
+
+import (
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"github.com/mraws/mraws/mr"
+)
+
+// crash is nocrash in workers that fail: before each map and each reduce
+// call, in one of three cases the process exits, in one it stalls. The
+// output must be that of nocrash all the same.
+func crash() mr.App { return crashWith(os.Exit, rand.IntN) }
+
+// crashWith takes what ends the process and what rolls the dice, rand.IntN
+// but in tests.
+func crashWith(exit func(int), dice func(int) int) mr.App {
+	app, ref := nocrash(), nocrash()
+	app.Name = "crash"
+	app.Help = "what nocrash does, in workers that exit or stall at random"
+	app.NeedsProcesses = true
+	app.Reference = &ref
+	app.Params = []mr.Param{{
+		Name: "max-stall", Default: "2s", Check: mr.CheckDuration,
+		Help: "the longest stall",
+	}}
+	app.NewMapper = func(t *mr.Task) (mr.Mapper, error) {
+		trouble, err := newTrouble(t, exit, dice)
+		return mr.MapperFunc(func(rec mr.Record, out mr.Emitter) error {
+			if err := trouble(); err != nil {
+				return err
+			}
+			return describe(rec, out)
+		}), err
+	}
+	app.NewReducer = func(t *mr.Task) (mr.Reducer, error) {
+		trouble, err := newTrouble(t, exit, dice)
+		return mr.ReducerFunc(func(key []byte, values iter.Seq[[]byte], out mr.Output) error {
+			if err := trouble(); err != nil {
+				return err
+			}
+			return joinSorted(key, values, out)
+		}), err
+	}
+	return app
+}
+
+// newTrouble returns a function that in equal shares exits, stalls, and does
+// nothing. It says on stderr that it exits on purpose.
+func newTrouble(t *mr.Task, exit func(int), dice func(int) int) (func() error, error) {
+	longest, err := t.Duration("max-stall")
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		switch dice(3) {
+		case 0:
+			fmt.Fprintf(os.Stderr, "crash: exiting in %s task %d, as this app does\n", t.Phase, t.Index)
+			exit(1)
+			return fmt.Errorf("the process was to exit")
+		case 1:
+			return wait(t.Context, time.Duration(dice(int(longest/time.Millisecond)+1))*time.Millisecond)
+		}
+		return nil
+	}, nil
+}
