@@ -1,0 +1,191 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/s3fs"
+	"github.com/mraws/mraws/internal/s3local"
+)
+
+// The exit codes.
+const (
+	ExitOK          = 0
+	ExitInternal    = 1
+	ExitUsage       = 2 // usage or configuration
+	ExitSkipped     = 3 // done, with skipped records
+	ExitJobFailed   = 4
+	ExitUnreachable = 5
+	ExitDenied      = 6 // credentials or permission
+	ExitConflict    = 7
+	ExitMismatch    = 8   // verify found a difference
+	ExitInterrupt   = 130 // SIGINT
+	ExitTerminate   = 143 // SIGTERM
+)
+
+// Error is an error as a command tells it to its user. A Code of 0 is
+// derived from Cause by the table of explain.
+type Error struct {
+	Code  int
+	What  string // what went wrong, in one line, without its cause
+	Cause error
+	Hint  string // what to do
+}
+
+// Error returns What and Cause.
+func (e *Error) Error() string {
+	if e.Cause == nil {
+		return e.What
+	}
+	return e.What + ": " + e.Cause.Error()
+}
+
+// Unwrap returns Cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// usagef is an error of the command line or of the configuration.
+func usagef(hint, format string, args ...any) *Error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Code: ExitUsage, What: err.Error(), Hint: hint}
+}
+
+// Signal is the cause of a context that a signal cancelled.
+type Signal struct{ os.Signal }
+
+// Error names the signal.
+func (s Signal) Error() string { return "stopped by signal: " + s.String() }
+
+// Code is 128 plus the signal's number, as shells have it.
+func (s Signal) Code() int {
+	if n, ok := s.Signal.(syscall.Signal); ok {
+		return 128 + int(n)
+	}
+	return ExitInterrupt
+}
+
+// kinds maps what errors wrap to exit codes and hints, first match first.
+var kinds = []struct {
+	is   error
+	code int
+	hint string
+}{
+	{object.ErrCredentials, ExitDenied, "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws sso login`, or use an instance role; --local needs none"},
+	{object.ErrUnreachable, ExitUnreachable, "check the network, --endpoint and --region"},
+	{object.ErrThrottled, ExitUnreachable, "try again later, or with a smaller --s3-concurrency"},
+	{object.ErrPrecondition, ExitConflict, "something else writes here: run it again when that is done"},
+	{s3local.ErrLocked, ExitConflict, "another process serves this data folder: stop it, or choose another --data-dir"},
+	{fs.ErrPermission, ExitDenied, "check the rights of this user, role or bucket policy"},
+}
+
+// explain turns any error into what is shown and the exit code: the one
+// place that knows which error means what.
+func explain(ctx context.Context, err error) *Error {
+	out := &Error{}
+	var e *Error
+	if errors.As(err, &e) {
+		*out = *e
+		out.What = strings.TrimSuffix(err.Error(), e.Error()) + e.What // what wraps e goes in front
+	} else {
+		out.What, out.Cause = split(err)
+	}
+	var sig Signal
+	if ctx.Err() != nil && errors.As(context.Cause(ctx), &sig) {
+		if out.Code == 0 || errors.Is(err, context.Canceled) {
+			return &Error{Code: sig.Code(), What: sig.Error()}
+		}
+	}
+	out.Code, out.Hint = classify(err, out.Code, out.Hint)
+	return out
+}
+
+// classify fills in the code and the hint that are not given.
+func classify(err error, code int, hint string) (int, string) {
+	var s3 *s3fs.Error
+	if errors.As(err, &s3) && hint == "" {
+		hint = s3.Hint
+	}
+	var problem *config.Problem
+	var file *config.FileError
+	if code == 0 && (errors.As(err, &problem) || errors.As(err, &file)) {
+		code = ExitUsage
+	}
+	for _, k := range kinds {
+		if !errors.Is(err, k.is) {
+			continue
+		}
+		if code == 0 {
+			code = k.code
+		}
+		if hint == "" && code == k.code {
+			hint = k.hint
+		}
+		break
+	}
+	if code == 0 {
+		code = ExitInternal
+	}
+	return code, hint
+}
+
+// split cuts a wrapped error in front of what it wraps.
+func split(err error) (what string, cause error) {
+	inner := errors.Unwrap(err)
+	if inner == nil {
+		return err.Error(), nil
+	}
+	what, ok := strings.CutSuffix(err.Error(), ": "+inner.Error())
+	if !ok || what == "" {
+		return err.Error(), nil
+	}
+	return what, inner
+}
+
+// causes returns the lines of an error and of those joined in it, without
+// those that what says already.
+func causes(what string, err error) []string {
+	if err == nil {
+		return nil
+	}
+	var lines []string
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.Contains(what, line) && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// report prints the error to stderr, as lines or as one JSON object.
+func (f *frame) report(e *Error, asJSON bool) {
+	what := strings.TrimSpace(strings.ReplaceAll(e.What, "\n", "; "))
+	lines := causes(what, e.Cause)
+	if asJSON {
+		_ = json.NewEncoder(f.io.Err).Encode(struct { // nowhere left to report to
+			Schema string   `json:"schema"`
+			Code   int      `json:"code"`
+			Error  string   `json:"error"`
+			Causes []string `json:"causes,omitempty"`
+			Hint   string   `json:"hint,omitempty"`
+		}{"mraws/error/v1", e.Code, what, lines, e.Hint})
+		return
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: error: %s\n", f.name, what)
+	for _, line := range lines {
+		fmt.Fprintf(&b, "  cause: %s\n", line)
+	}
+	if e.Hint != "" {
+		fmt.Fprintf(&b, "  hint: %s\n", e.Hint)
+	}
+	_, _ = f.io.Err.Write([]byte(b.String())) // nowhere left to report to
+}

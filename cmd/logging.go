@@ -1,0 +1,28 @@
+package cmd
+
+import (
+	"time"
+
+	"github.com/mraws/mraws/internal/config"
+	"github.com/rs/zerolog"
+)
+
+// newLogger returns the logger of a command: lines for people on a terminal,
+// JSON elsewhere, always on stderr. Fields have the same few names
+// everywhere: job task attempt worker key bytes dur err.
+func (f *frame) newLogger(conf *config.Loaded) zerolog.Logger {
+	level, err := zerolog.ParseLevel(conf.LogLevel)
+	if err != nil { // the configuration allows no such level
+		level = zerolog.InfoLevel
+	}
+	asText := conf.LogFormat == "text" || (conf.LogFormat == "auto" && f.term.err)
+	if !asText {
+		return zerolog.New(f.io.Err).Level(level).With().Timestamp().Logger()
+	}
+	w := zerolog.ConsoleWriter{
+		Out:        f.io.Err,
+		NoColor:    !colour(conf, f.term.err),
+		TimeFormat: time.TimeOnly,
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}

@@ -1,0 +1,57 @@
+package cmd
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/dustin/go-humanize"
+	"github.com/jedib0t/go-pretty/v6/table"
+)
+
+// printJSON writes v to stdout, indented, with a line break.
+func (f *frame) printJSON(v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write result as JSON: %w", err)
+	}
+	_, err = f.io.Out.Write(append(b, '\n'))
+	return err
+}
+
+// printTable writes plain columns to stdout, without lines and colours, so
+// that awk and people read them alike.
+func (f *frame) printTable(header []string, rows [][]string) error {
+	t := table.NewWriter()
+	style := table.StyleDefault
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Box.PaddingLeft = ""
+	style.Box.PaddingRight = "  "
+	t.SetStyle(style)
+	row := func(cells []string) table.Row {
+		r := make(table.Row, len(cells))
+		for i, c := range cells {
+			r[i] = c
+		}
+		return r
+	}
+	if header != nil {
+		t.AppendHeader(row(header))
+	}
+	for _, r := range rows {
+		t.AppendRow(row(r))
+	}
+	t.SuppressTrailingSpaces()
+	_, err := fmt.Fprintln(f.io.Out, t.Render())
+	return err
+}
+
+// bytesText writes a number of bytes for people, in powers of 1024.
+func bytesText(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+
+// countText writes "1 object" or "12,345 objects".
+func countText(n int64, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return humanize.Comma(n) + " " + noun
+}

@@ -1,0 +1,108 @@
+package cmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// progress shows how far something of known size is: as a bar on a
+// terminal, else as a line (or JSON object) every 10 s or 10%, at least a
+// second apart. All of it goes to stderr.
+type progress struct {
+	what  string
+	total int64
+	unit  func(int64) string
+	form  string // "bar", "plain", "json" or "none"
+	err   *lockedWriter
+
+	bars *mpb.Progress
+	bar  *mpb.Bar
+
+	mu   sync.Mutex
+	last time.Time // of the last line
+	told int64     // done at the last line
+}
+
+// newProgress begins the progress of what; total counts bytes or things.
+// The caller calls end. While a bar is shown, lines that others write to
+// stderr are put above it.
+func (s *session) newProgress(what string, total int64, bytes bool) *progress {
+	p := &progress{what: what, total: total, unit: humanize.Comma, form: s.conf.Progress, err: s.err, last: time.Now()}
+	if bytes {
+		p.unit = bytesText
+	}
+	if p.form == "auto" {
+		p.form = "plain"
+		if s.term.err {
+			p.form = "bar"
+		}
+	}
+	if p.form != "bar" {
+		return p
+	}
+	// mpb draws nothing unless it sees the terminal itself, so not our writer.
+	p.bars = mpb.New(mpb.WithOutput(s.err.first), mpb.WithWidth(80))
+	p.err.turn(p.bars)
+	var counters decor.Decorator = decor.CountersNoUnit("%d / %d")
+	if bytes {
+		counters = decor.CountersKibiByte("% .1f / % .1f")
+	}
+	p.bar = p.bars.AddBar(total,
+		mpb.PrependDecorators(decor.Name("  "+what+" "), counters),
+		mpb.AppendDecorators(decor.Percentage(), decor.Name(" ETA "), decor.AverageETA(decor.ET_STYLE_GO)))
+	return p
+}
+
+// set tells how much is done, from any goroutine.
+func (p *progress) set(done int64) {
+	if p.bar != nil {
+		p.bar.SetCurrent(done)
+		return
+	}
+	if p.form == "none" {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	since := time.Since(p.last)
+	if since < time.Second || (since < 10*time.Second && done-p.told < p.total/10) {
+		return
+	}
+	p.last, p.told = time.Now(), done
+	p.line(done)
+}
+
+func (p *progress) line(done int64) {
+	if p.form == "json" {
+		_ = json.NewEncoder(p.err).Encode(struct { // progress is not worth an error
+			Schema string `json:"schema"`
+			What   string `json:"what"`
+			Done   int64  `json:"done"`
+			Total  int64  `json:"total"`
+		}{"mraws/progress/v1", p.what, done, p.total})
+		return
+	}
+	percent := int64(100)
+	if p.total > 0 {
+		percent = 100 * done / p.total
+	}
+	fmt.Fprintf(p.err, "%s: %d%%, %s of %s\n", p.what, percent, p.unit(done), p.unit(p.total))
+}
+
+// end takes the bar away from stderr; it stays on the screen as it is.
+func (p *progress) end() {
+	if p.bar == nil {
+		return
+	}
+	if !p.bar.Completed() {
+		p.bar.Abort(false)
+	}
+	p.bars.Wait()
+	p.err.turn(p.err.first)
+}

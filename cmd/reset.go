@@ -1,0 +1,131 @@
+package cmd
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mraws/mraws/internal/reset"
+	"github.com/spf13/cobra"
+)
+
+func (f *frame) resetCommand() *cobra.Command {
+	var o reset.Options
+	var yes, dryRun bool
+	c := &cobra.Command{
+		Use:   "reset",
+		Short: "Delete intermediate and output data of a job",
+		Long: "Delete all objects and unfinished multipart uploads below intermediate/ and\n" +
+			"output/ (with --input below input/ too). Asks first; without a terminal it\n" +
+			"needs --yes.",
+		Example: "  " + f.name + " reset --dry-run\n  " + f.name + " reset --yes --prefix runs/42",
+		Args:    cobra.NoArgs,
+		RunE: f.run(func(ctx context.Context, s *session, _ []string) error {
+			if !yes && !dryRun && !f.term.in {
+				return usagef("add --yes, or look first with --dry-run", "reset deletes data and cannot ask: stdin is not a terminal")
+			}
+			return s.reset(ctx, o, yes, dryRun)
+		}),
+	}
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "only list what would be deleted")
+	c.Flags().BoolVar(&o.Input, "input", false, "delete the input too")
+	return c
+}
+
+func (s *session) reset(ctx context.Context, o reset.Options, yes, dryRun bool) (err error) {
+	st, err := s.openStore(ctx, found)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	counts, err := reset.Look(ctx, st, s.layout, o)
+	if err != nil {
+		return err
+	}
+	total := reset.Total(counts)
+	switch {
+	case dryRun:
+		return s.printReset(true, counts)
+	case total.Empty():
+		s.note("nothing to delete in s3://%s", s.where())
+		return s.printReset(false, counts)
+	case !yes:
+		if err := s.confirm(counts); err != nil {
+			return err
+		}
+	}
+	p := s.newProgress("reset", total.Objects, false)
+	o.Progress = p.set
+	counts, err = reset.Run(ctx, st, s.layout, o)
+	p.end()
+	var remains *reset.RemainsError
+	switch {
+	case errors.As(err, &remains):
+		return &Error{Code: ExitConflict, What: err.Error(), Hint: "something still writes: stop coordinator and workers, then reset again"}
+	case err != nil:
+		return err
+	}
+	return s.printReset(false, counts)
+}
+
+// confirm asks on the terminal.
+func (s *session) confirm(counts []reset.Count) error {
+	for _, c := range counts {
+		fmt.Fprintf(s.io.Err, "  s3://%s/%s  %s\n", s.conf.Bucket, c.Dir, resetText(c))
+	}
+	fmt.Fprintf(s.io.Err, "Delete %s? [y/N] ", resetText(reset.Total(counts)))
+	answer, err := bufio.NewReader(s.io.In).ReadString('\n')
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	if answer == "y" || answer == "yes" {
+		return nil
+	}
+	if err != nil { // the end of input answers no; the line is still open
+		fmt.Fprintln(s.io.Err)
+	}
+	return &Error{Code: ExitInternal, What: "nothing was deleted: not confirmed"}
+}
+
+func resetText(c reset.Count) string {
+	text := countText(c.Objects, "object") + ", " + bytesText(c.Bytes)
+	if c.Uploads > 0 {
+		text += ", " + countText(c.Uploads, "unfinished upload")
+	}
+	return text
+}
+
+type countJSON struct {
+	Dir     string `json:"dir,omitempty"`
+	Objects int64  `json:"objects"`
+	Bytes   int64  `json:"bytes"`
+	Uploads int64  `json:"uploads"`
+}
+
+// printReset prints what was deleted, or would be.
+func (s *session) printReset(dryRun bool, counts []reset.Count) error {
+	if s.output == "json" {
+		var dirs []countJSON
+		for _, c := range counts {
+			dirs = append(dirs, countJSON(c))
+		}
+		return s.printJSON(struct {
+			Schema string      `json:"schema"`
+			Bucket string      `json:"bucket"`
+			DryRun bool        `json:"dry_run"`
+			Total  countJSON   `json:"total"`
+			Dirs   []countJSON `json:"dirs"`
+		}{"mraws/reset/v1", s.conf.Bucket, dryRun, countJSON(reset.Total(counts)), dirs})
+	}
+	word := "deleted"
+	if dryRun {
+		word = "would delete"
+	}
+	for _, c := range counts {
+		if err := s.say("%s s3://%s/%s: %s", word, s.conf.Bucket, c.Dir, resetText(c)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

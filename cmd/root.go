@@ -1,0 +1,245 @@
+// Package cmd is the command line: the one place where configuration, store
+// and roles are wired together. Each file is one command, or one part of the
+// frame around them:
+//
+//	root.go     Execute, the root command, rules that hold for every command
+//	exit.go     exit codes, and how errors become codes and messages
+//	session.go  what a command gets once flags and configuration are read
+//	logging.go  the logger
+//	store.go    which store is meant, and opening it
+//	print.go    tables, JSON, lines for people
+//	progress.go progress on stderr
+//
+// A command is a method of frame that returns a *cobra.Command whose RunE is
+// frame.run(...) (a session with the configuration) or frame.bare(...) (for
+// what must work while the configuration is broken). It returns an error,
+// best an [*Error]; nobody below Execute prints errors or exits.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/mr"
+	"github.com/spf13/cobra"
+)
+
+// IO is what a command reads and writes: data goes to Out, everything else
+// to Err.
+type IO struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// frame is one execution of one command line.
+type frame struct {
+	name string // of the program
+	io   IO
+	err  *lockedWriter // io.Err
+	term terminal
+	apps []mr.App
+
+	output     string // -o: "text" or "json"
+	configFile string
+	quiet      bool
+	verbose    bool
+
+	started bool // the command itself has begun: errors are no longer usage errors
+}
+
+// Execute runs the command line args (without the program's name) of the
+// program name, with apps to choose from, and returns the exit code. The
+// cause of a ctx that a signal cancelled is a [Signal].
+func Execute(ctx context.Context, name string, args []string, stdio IO, apps []mr.App) int {
+	f := &frame{name: name, io: stdio, apps: apps, term: terminalOf(stdio)}
+	f.err = &lockedWriter{first: stdio.Err, w: stdio.Err}
+	f.io.Err = f.err
+	err := checkApps(apps)
+	if err == nil {
+		root := f.root()
+		root.SetArgs(args)
+		err = root.ExecuteContext(ctx)
+	}
+	if err == nil {
+		return ExitOK
+	}
+	if !f.started {
+		err = f.usageError(err)
+	}
+	e := explain(ctx, err)
+	f.report(e, f.output == "json" || wantsJSON(args))
+	return e.Code
+}
+
+func (f *frame) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   f.name,
+		Short: "MapReduce over S3",
+		Long: "MapReduce over S3: a coordinator, any number of workers, and one bucket.\n\n" +
+			"Keys that are not flags of a command can be set in mraws.yaml or by MRAWS_*\n" +
+			"variables: see `" + f.name + " config show --origin`.",
+		Version:       readVersion().Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	root.SetIn(f.io.In)
+	root.SetOut(f.io.Out)
+	root.SetErr(f.io.Err)
+
+	p := root.PersistentFlags()
+	p.SortFlags = false
+	config.AddFlags(p, config.Names(config.Common)...)
+	p.StringVar(&f.configFile, "config", "", "configuration `file`, instead of ./mraws.yaml, XDG's or /etc/mraws/mraws.yaml")
+	p.BoolVarP(&f.quiet, "quiet", "q", false, "only errors: --log-level error --progress none")
+	p.BoolVarP(&f.verbose, "verbose", "v", false, "--log-level debug")
+	p.VarP(&oneOf{&f.output, []string{"text", "json"}}, "output", "o", "form of results and errors")
+	f.output = "text"
+	root.MarkFlagsMutuallyExclusive("quiet", "verbose")
+
+	root.AddCommand(f.commands()...)
+	root.SetHelpCommand(f.helpCommand())
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	f.rules(root)
+	return root
+}
+
+// commands lists all commands.
+func (f *frame) commands() []*cobra.Command {
+	return []*cobra.Command{
+		f.uploadCommand(),
+		f.resetCommand(),
+		f.s3Command(),
+		f.appsCommand(),
+		f.configCommand(),
+		f.versionCommand(),
+	}
+}
+
+// rules applies to a command and all below it what cobra leaves out: a
+// group that is called with a word that is none of its commands is an error,
+// and flags with few values complete.
+func (f *frame) rules(c *cobra.Command) {
+	if c.HasSubCommands() {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return fmt.Errorf("unknown command %q for %q%s", args[0], c.CommandPath(), suggestion(c, args[0]))
+		}
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
+	for _, k := range config.Keys() {
+		if k.Choices != nil && c.LocalFlags().Lookup(k.Name) != nil {
+			// Fails for a flag that has a completion already.
+			_ = c.RegisterFlagCompletionFunc(k.Name, cobra.FixedCompletions(k.Choices, cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
+	for _, sub := range c.Commands() {
+		f.rules(sub)
+	}
+}
+
+func suggestion(c *cobra.Command, word string) string {
+	var names []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	if near := config.Nearest(word, names); near != "" {
+		return fmt.Sprintf(", did you mean %q?", near)
+	}
+	return ""
+}
+
+// helpCommand replaces cobra's, which exits 0 on an unknown topic.
+func (f *frame) helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help on a command",
+		RunE: func(c *cobra.Command, args []string) error {
+			topic, rest, err := c.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 && topic.HasSubCommands() {
+				return topic.Args(topic, rest)
+			}
+			topic.InitDefaultHelpFlag()
+			return topic.Help()
+		},
+	}
+}
+
+// usageError is the error of a command line that could not be understood.
+func (f *frame) usageError(err error) error {
+	var e *Error
+	if errors.As(err, &e) {
+		return err
+	}
+	return &Error{Code: ExitUsage, What: err.Error(), Hint: "see `" + f.name + " --help`, or --help after a command"}
+}
+
+// wantsJSON looks for -o json in a command line that may not have parsed.
+func wantsJSON(args []string) bool {
+	for i, a := range args {
+		switch a {
+		case "-o", "--output":
+			if i+1 < len(args) && args[i+1] == "json" {
+				return true
+			}
+		case "-ojson", "-o=json", "--output=json":
+			return true
+		case "--":
+			return false
+		}
+	}
+	return false
+}
+
+// oneOf is a flag with few values.
+type oneOf struct {
+	value   *string
+	choices []string
+}
+
+func (o *oneOf) String() string { return *o.value }
+func (o *oneOf) Type() string   { return strings.Join(o.choices, "|") }
+func (o *oneOf) Set(s string) error {
+	if !slices.Contains(o.choices, s) {
+		return fmt.Errorf("want one of %s", strings.Join(o.choices, ", "))
+	}
+	*o.value = s
+	return nil
+}
+
+// lockedWriter keeps the lines of concurrent writers apart, and can be
+// turned to another target for a while.
+type lockedWriter struct {
+	first io.Writer // what it was made for
+
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// Write implements io.Writer.
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// turn sends what is written from now on to w.
+func (l *lockedWriter) turn(w io.Writer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.w = w
+}

@@ -1,0 +1,89 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"github.com/mraws/mraws/internal/s3fs"
+	"github.com/mraws/mraws/internal/s3local"
+	"github.com/spf13/cobra"
+)
+
+func (f *frame) s3Command() *cobra.Command {
+	o := s3local.Options{}
+	var show bool
+	c := &cobra.Command{
+		Use:   "s3",
+		Short: "Run the embedded S3 server alone",
+		Long: "Serve a data folder over S3 until a signal. Commands of the same user with\n" +
+			"--local and the same --data-dir find address and credentials in the folder.",
+		Example: "  " + f.name + " s3 --data-dir /tmp/s3 --address 127.0.0.1:9000",
+		Args:    cobra.NoArgs,
+		RunE: f.run(func(ctx context.Context, s *session, _ []string) error {
+			o.DataDir, o.Region = s.conf.DataDir, s.conf.Region
+			return s.serve(ctx, o, show)
+		}),
+	}
+	c.Flags().StringVar(&o.Address, "address", "127.0.0.1:0", "`host:port` to listen on; port 0 takes a free one")
+	c.Flags().BoolVar(&show, "show-credentials", false, "print the credentials, as lines for a shell with the AWS CLI")
+	return c
+}
+
+func (s *session) serve(ctx context.Context, o s3local.Options, show bool) (err error) {
+	server, err := s3local.Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	at := server.Endpoint()
+	if err := makeBucket(ctx, at, s.conf.Bucket); err != nil {
+		return err
+	}
+	if err := s.printEndpoint(at, o.DataDir, show); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// makeBucket makes the configured bucket, so that the AWS CLI finds it.
+func makeBucket(ctx context.Context, at s3local.Endpoint, bucket string) error {
+	st, err := s3fs.Open(ctx, s3fs.Options{
+		Bucket: bucket, Region: at.Region, Endpoint: at.URL, AccessKey: at.AccessKey, SecretKey: at.SecretKey,
+	})
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	return st.EnsureBucket(ctx)
+}
+
+type serverJSON struct {
+	Schema          string `json:"schema"`
+	Endpoint        string `json:"endpoint"`
+	Region          string `json:"region"`
+	Bucket          string `json:"bucket"`
+	DataDir         string `json:"data_dir"`
+	CredentialsFile string `json:"credentials_file"`
+	AccessKey       string `json:"access_key,omitempty"`
+	SecretKey       string `json:"secret_key,omitempty"`
+}
+
+// printEndpoint says where the server answers; the secret only on request.
+func (s *session) printEndpoint(at s3local.Endpoint, dir string, show bool) error {
+	credentials := filepath.Join(dir, "credentials.json")
+	if s.output == "json" {
+		out := serverJSON{Schema: "mraws/s3/v1", Endpoint: at.URL, Region: at.Region, Bucket: s.conf.Bucket,
+			DataDir: dir, CredentialsFile: credentials}
+		if show {
+			out.AccessKey, out.SecretKey = at.AccessKey, at.SecretKey
+		}
+		return s.printJSON(out)
+	}
+	if show {
+		return s.say("export AWS_ENDPOINT_URL=%s\nexport AWS_REGION=%s\nexport AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s",
+			at.URL, at.Region, at.AccessKey, at.SecretKey)
+	}
+	return s.say("endpoint    %s\nbucket      %s\ncredentials %s", at.URL, s.conf.Bucket, credentials)
+}

@@ -1,0 +1,110 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/s3local"
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// session is a command at work: flags and configuration have been read and
+// checked.
+type session struct {
+	*frame
+	conf   *config.Loaded
+	layout layout.Layout // of the configured prefix
+	log    zerolog.Logger
+	flags  *cobra.Command // the command, for its own flags
+}
+
+// run makes the RunE of a command that needs the configuration.
+func (f *frame) run(fn func(ctx context.Context, s *session, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		f.started = true
+		conf, err := f.load(c)
+		if err != nil {
+			return err
+		}
+		s := &session{frame: f, conf: conf, layout: layout.New(conf.Prefix), flags: c}
+		s.log = f.newLogger(conf)
+		return fn(c.Context(), s, args)
+	}
+}
+
+// bare makes the RunE of a command that must work while the configuration
+// is broken.
+func (f *frame) bare(fn func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		f.started = true
+		return fn(c.Context(), args)
+	}
+}
+
+// load reads the configuration for a command.
+func (f *frame) load(c *cobra.Command) (*config.Loaded, error) {
+	o := config.Options{Flags: c.Flags(), File: f.configFile, Defaults: map[string]string{}}
+	if dir, err := s3local.DefaultDataDir(); err == nil {
+		o.Defaults["data-dir"] = dir
+	}
+	set := func(flag, key, value string) {
+		if !c.Flags().Changed(key) {
+			o.Set = append(o.Set, config.Entry{Key: key, Value: value, Origin: config.Origin{Level: config.Flag, Name: flag}})
+		}
+	}
+	if f.verbose {
+		set("-v", "log-level", "debug")
+	}
+	if f.quiet {
+		set("-q", "log-level", "error")
+		set("-q", "progress", "none")
+	}
+	conf, err := config.Load(o)
+	if err != nil {
+		return nil, &Error{Code: ExitUsage, What: "the configuration is not valid", Cause: err,
+			Hint: "`" + f.name + " config init` explains every key"}
+	}
+	return conf, nil
+}
+
+// terminal says which of the streams are terminals.
+type terminal struct{ in, out, err bool }
+
+func terminalOf(stdio IO) terminal {
+	return terminal{in: isTerminal(stdio.In), out: isTerminal(stdio.Out), err: isTerminal(stdio.Err)}
+}
+
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// colour tells whether to colour a stream: --color, then NO_COLOR
+// (https://no-color.org), then TERM, then whether it is a terminal.
+func colour(conf *config.Loaded, tty bool) bool {
+	switch conf.Color {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	return tty && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// note tells people something on stderr, unless they asked for quiet.
+func (s *session) note(format string, args ...any) {
+	if !s.quiet {
+		fmt.Fprintf(s.io.Err, format+"\n", args...)
+	}
+}
+
+// say writes a line of data to stdout.
+func (f *frame) say(format string, args ...any) error {
+	_, err := fmt.Fprintf(f.io.Out, format+"\n", args...)
+	return err
+}

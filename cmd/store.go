@@ -1,0 +1,203 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/s3fs"
+	"github.com/mraws/mraws/internal/s3local"
+)
+
+// store is an open bucket and how it was chosen.
+type store struct {
+	*s3fs.Store
+	Embedded bool   // it is on the embedded server
+	DataDir  string // of the embedded server
+	Why      string // what decided, such as "flag --bucket"
+
+	server *s3local.Server // started here; nil if another process serves
+}
+
+// Close closes the store and, if this process serves it, the server: other
+// processes that use it lose it.
+func (s *store) Close() error {
+	s.Store.Close()
+	if s.server == nil {
+		return nil
+	}
+	return s.server.Close()
+}
+
+// Served tells whether the embedded server runs in this process.
+func (s *store) Served() bool { return s.server != nil }
+
+// place is where a command looks for its bucket when nobody says so.
+type place int
+
+const (
+	// found takes an embedded server that runs, or one whose data folder
+	// exists, else S3.
+	found place = iota
+	// embedded takes the embedded server: for `run`, which needs no set-up.
+	embedded
+)
+
+// awsVariables are those by which the environment says that it means S3.
+var awsVariables = []string{
+	"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
+	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+}
+
+// choose decides between the embedded server and S3, without touching
+// either. The higher origin wins (a flag --endpoint over MRAWS_LOCAL); at
+// the same level --local does, except over --endpoint and --profile, which
+// contradict it.
+func choose(conf *config.Loaded, otherwise place, dirExists bool) (local bool, why string, err error) {
+	var remote config.Origin
+	for _, key := range []string{"endpoint", "profile", "region", "bucket"} {
+		if o := conf.Origin(key); o.Level > remote.Level {
+			remote = o
+		}
+	}
+	if conf.Local {
+		o := conf.Origin("local")
+		for _, key := range []string{"endpoint", "profile"} {
+			switch other := conf.Origin(key); {
+			case other.Level > o.Level:
+				return false, other.String(), nil
+			case other.Level == o.Level:
+				return false, "", usagef("leave one of them out", "%s and %s contradict each other", o, other)
+			}
+		}
+		return true, o.String(), nil
+	}
+	if remote.Level > config.Default {
+		return false, remote.String(), nil
+	}
+	for _, name := range awsVariables {
+		if os.Getenv(name) != "" {
+			return false, "env " + name, nil
+		}
+	}
+	switch {
+	case otherwise == embedded:
+		return true, "default of this command", nil
+	case dirExists:
+		return true, "its data folder exists", nil
+	}
+	return false, "default", nil
+}
+
+// openStore opens the bucket that the configuration means, and says on
+// stderr which. A bucket of the embedded server is made if it is missing;
+// any other must exist. Make every path absolute before: the embedded server
+// changes the working directory.
+func (s *session) openStore(ctx context.Context, otherwise place) (*store, error) {
+	_, statErr := os.Stat(filepath.Join(s.conf.DataDir, "s3"))
+	local, why, err := choose(s.conf, otherwise, statErr == nil)
+	if err != nil {
+		return nil, err
+	}
+	if local {
+		return s.openEmbedded(ctx, why)
+	}
+	return s.openS3(ctx, why)
+}
+
+func (s *session) openS3(ctx context.Context, why string) (*store, error) {
+	c := s.conf
+	st, err := s3fs.Open(ctx, s3fs.Options{
+		Bucket: c.Bucket, Region: c.Region, Endpoint: c.Endpoint, Profile: c.Profile, Concurrency: c.S3Concurrency,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := st.CheckBucket(ctx); err != nil {
+		st.Close()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, &Error{Code: ExitUsage, What: "there is no bucket " + c.Bucket, Cause: err,
+				Hint: "aws s3 mb s3://" + c.Bucket + ", or name another with --bucket, or use --local"}
+		}
+		return nil, err
+	}
+	at := ""
+	if c.Endpoint != "" {
+		at = " at " + c.Endpoint
+	}
+	s.note("store: s3://%s%s (%s)", s.where(), at, why)
+	return &store{Store: st, Why: why}, nil
+}
+
+func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) {
+	dir := s.conf.DataDir
+	at, server, err := findOrServe(ctx, s3local.Options{DataDir: dir})
+	if err != nil {
+		return nil, fmt.Errorf("open the embedded store in %s: %w", dir, err)
+	}
+	out := &store{Embedded: true, DataDir: dir, Why: why, server: server}
+	out.Store, err = s3fs.Open(ctx, s3fs.Options{
+		Bucket: s.conf.Bucket, Region: at.Region, Endpoint: at.URL, AccessKey: at.AccessKey, SecretKey: at.SecretKey,
+		Unsigned: true, Concurrency: s.conf.S3Concurrency,
+	})
+	if err == nil {
+		if err = out.EnsureBucket(ctx); err != nil {
+			out.Store.Close()
+		}
+	}
+	if err != nil {
+		if server != nil {
+			err = errors.Join(err, server.Close())
+		}
+		return nil, err
+	}
+	who := fmt.Sprintf("served by process %d", at.PID)
+	if server != nil {
+		who = "served here"
+	}
+	s.note("store: s3://%s embedded in %s, %s (%s)", s.where(), dir, who, why)
+	return out, nil
+}
+
+// where is the bucket with the prefix.
+func (s *session) where() string {
+	return strings.TrimSuffix(s.conf.Bucket+"/"+s.conf.Prefix, "/")
+}
+
+// settle bounds the wait for another process that is about to start or to
+// end a server on the same data folder.
+const settle = 5 * time.Second
+
+// findOrServe returns the server that runs on a data folder, or starts one.
+func findOrServe(ctx context.Context, o s3local.Options) (s3local.Endpoint, *s3local.Server, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, settle, nil)
+	defer cancel()
+	for {
+		at, err := s3local.Find(ctx, o.DataDir)
+		if err == nil {
+			return at, nil, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return s3local.Endpoint{}, nil, err
+		}
+		server, err := s3local.Start(ctx, o)
+		if err == nil {
+			return server.Endpoint(), server, nil
+		}
+		if !errors.Is(err, s3local.ErrLocked) {
+			return s3local.Endpoint{}, nil, err
+		}
+		// Another process holds the lock and does not answer yet, or no more.
+		select {
+		case <-ctx.Done():
+			return s3local.Endpoint{}, nil, err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}

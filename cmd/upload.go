@@ -1,0 +1,134 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/mraws/mraws/internal/upload"
+	"github.com/spf13/cobra"
+)
+
+func (f *frame) uploadCommand() *cobra.Command {
+	var include []string
+	var dryRun bool
+	c := &cobra.Command{
+		Use:   "upload-input PATH...",
+		Short: "Upload files, folders and globs to input/",
+		Long: "Upload files, folders and globs to input/. A file keeps its base name, a folder\n" +
+			"its tree below its base name, a quoted glob (** is any depth) what follows its\n" +
+			"fixed part. Hidden files are passed over unless named. What is there already\n" +
+			"with equal size and checksum is not sent again.",
+		Example: "  " + f.name + " upload-input books/*.txt\n" +
+			"  " + f.name + " upload-input logs --include '*.log'\n" +
+			"  " + f.name + " upload-input 'src/**/*.{go,md}' --dry-run",
+		Args: cobra.MinimumNArgs(1),
+		RunE: f.run(func(ctx context.Context, s *session, args []string) error {
+			plan, err := findInput(args, include)
+			if err != nil {
+				return err
+			}
+			if dryRun {
+				return s.printPlan(plan)
+			}
+			return s.upload(ctx, plan)
+		}),
+	}
+	c.Flags().StringArrayVar(&include, "include", nil, "take only files that match this `glob`; may be given again")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "only list what would be uploaded")
+	return c
+}
+
+// findInput makes the plan of an upload. What is wrong with it is wrong with
+// the command line.
+func findInput(args, include []string) (*upload.Plan, error) {
+	plan, err := upload.Find(args, include)
+	switch {
+	case err == nil:
+		return plan, nil
+	case errors.Is(err, upload.ErrNothing):
+		return nil, usagef("hidden files are passed over; see upload-input --help", "no files to upload")
+	case errors.Is(err, fs.ErrPermission):
+		return nil, err
+	}
+	return nil, &Error{Code: ExitUsage, What: err.Error()}
+}
+
+func (s *session) upload(ctx context.Context, plan *upload.Plan) (err error) {
+	st, err := s.openStore(ctx, found)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	report, err := s.uploadPlan(ctx, st, plan)
+	if err != nil {
+		return err
+	}
+	if s.output == "json" {
+		return s.printJSON(struct {
+			Schema        string  `json:"schema"`
+			Bucket        string  `json:"bucket"`
+			Dir           string  `json:"dir"`
+			Uploaded      int     `json:"uploaded"`
+			UploadedBytes int64   `json:"uploaded_bytes"`
+			Same          int     `json:"same"`
+			SameBytes     int64   `json:"same_bytes"`
+			Skipped       int     `json:"skipped"`
+			Seconds       float64 `json:"seconds"`
+		}{"mraws/upload/v1", s.conf.Bucket, s.layout.InputDir(), report.Uploaded, report.UploadedBytes,
+			report.Same, report.SameBytes, len(plan.Skipped), report.Duration.Seconds()})
+	}
+	return s.say("%s", s.uploadText(report))
+}
+
+// uploadPlan uploads with progress on stderr.
+func (s *session) uploadPlan(ctx context.Context, st *store, plan *upload.Plan) (upload.Report, error) {
+	for _, skip := range plan.Skipped {
+		s.log.Warn().Str("key", skip.Path).Msg("passed over: " + skip.Why)
+	}
+	p := s.newProgress("upload", plan.Bytes, true)
+	defer p.end()
+	return upload.Run(ctx, st, s.layout, plan, upload.Options{
+		Progress: func(n upload.Progress) { p.set(n.Bytes) },
+	})
+}
+
+// uploadText is the summary of an upload.
+func (s *session) uploadText(r upload.Report) string {
+	text := fmt.Sprintf("uploaded %s (%s) to s3://%s/%s in %s", countText(int64(r.Uploaded), "file"),
+		bytesText(r.UploadedBytes), s.conf.Bucket, s.layout.InputDir(), r.Duration.Round(time.Millisecond))
+	if r.Same > 0 {
+		text += fmt.Sprintf("; %s (%s) there already", countText(int64(r.Same), "file"), bytesText(r.SameBytes))
+	}
+	return text
+}
+
+type planFileJSON struct {
+	Path string `json:"path"`
+	Key  string `json:"key"`
+	Size int64  `json:"size"`
+}
+
+func (s *session) printPlan(plan *upload.Plan) error {
+	if s.output == "json" {
+		files := []planFileJSON{}
+		for _, file := range plan.Files {
+			files = append(files, planFileJSON{file.Path, s.layout.Input(file.Name), file.Size})
+		}
+		return s.printJSON(struct {
+			Schema string         `json:"schema"`
+			Bucket string         `json:"bucket"`
+			Bytes  int64          `json:"bytes"`
+			Files  []planFileJSON `json:"files"`
+		}{"mraws/upload-plan/v1", s.conf.Bucket, plan.Bytes, files})
+	}
+	for _, file := range plan.Files {
+		if err := s.say("%s -> s3://%s/%s", file.Path, s.conf.Bucket, s.layout.Input(file.Name)); err != nil {
+			return err
+		}
+	}
+	s.note("would upload %s, %s", countText(int64(len(plan.Files)), "file"), bytesText(plan.Bytes))
+	return nil
+}
