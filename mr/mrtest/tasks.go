@@ -1,6 +1,7 @@
 package mrtest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -61,7 +62,7 @@ type emitter struct {
 func (e *emitter) Emit(key, value []byte) {
 	p := pair{e.run.App.Partition(key, e.run.NReduce), string(key), string(value)}
 	if p.partition < 0 || p.partition >= e.run.NReduce {
-		e.err = fmt.Errorf("key %q: partition %d is outside 0..%d", key, p.partition, e.run.NReduce-1)
+		e.err = cmp.Or(e.err, fmt.Errorf("key %q: partition %d is outside 0..%d", key, p.partition, e.run.NReduce-1))
 		return
 	}
 	e.pairs = append(e.pairs, p)
