@@ -34,36 +34,36 @@ func newClasses() *classes {
 // no UTF-8 are no letters. from must not be inside a rune.
 func (c *classes) next(text []byte, from int) (start, end int) {
 	i := from
-	for ; i < len(text); i++ {
-		switch c[text[i]] {
-		case letter:
-			return i, c.end(text, i+1)
-		case wide:
-			r, n := utf8.DecodeRune(text[i:])
-			if unicode.IsLetter(r) {
-				return i, c.end(text, i+n)
-			}
-			i += n - 1
-		}
-	}
-	return i, i
-}
-
-// end returns where the word ends that goes on at i.
-func (c *classes) end(text []byte, i int) int {
 	for i < len(text) {
-		switch c[text[i]] {
-		case letter:
+		k := c[text[i]]
+		if k == other {
 			i++
-		case wide:
-			r, n := utf8.DecodeRune(text[i:])
-			if !unicode.IsLetter(r) {
-				return i
-			}
-			i += n
-		default:
-			return i
+			continue
 		}
+		if k == letter {
+			break
+		}
+		r, n := utf8.DecodeRune(text[i:])
+		if unicode.IsLetter(r) {
+			break
+		}
+		i += n
 	}
-	return i
+	start = i
+	for i < len(text) {
+		k := c[text[i]]
+		if k == letter {
+			i++
+			continue
+		}
+		if k == other {
+			break
+		}
+		r, n := utf8.DecodeRune(text[i:])
+		if !unicode.IsLetter(r) {
+			break
+		}
+		i += n
+	}
+	return start, i
 }
