@@ -1,0 +1,206 @@
+package recordio
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/mraws/mraws/mr"
+)
+
+// Source is a stream of records sorted by key: a [Reader], a [Merger], or a
+// buffer in memory. Key and Value are valid until the next call of Next; Err
+// says why Next returned false, nil for the end.
+type Source interface {
+	Next() bool
+	Key() []byte
+	Value() []byte
+	Err() error
+}
+
+// Merger merges sorted sources into one. It is a Source itself.
+//
+// It is a loser tree (Knuth, The Art of Computer Programming, volume 3,
+// section 5.4.1): log2 k comparisons for each record of k sources, most of
+// them of one word.
+type Merger struct {
+	srcs    []Source
+	combine mr.Combiner
+
+	// Of each source, the current key and a word that orders like it.
+	keys  [][]byte
+	words []uint64
+	// tree[0] is the source with the least key; tree[n] for n in 1..k-1 is
+	// the loser of the match at inner node n, whose children are 2n and
+	// 2n+1; source i is leaf k+i.
+	tree    []int32
+	started bool
+
+	key, value []byte
+	keyBuf     []byte // combine: memory for the key
+	accBuf     []byte // combine: memory for the first value
+	err        error
+}
+
+// Merge returns the merger of srcs, each sorted by the bytes of its keys.
+// Records of equal keys come in the order of their sources, and of one source
+// in its own order, so merging is stable. With combine, records of equal keys
+// become one, their values folded in that order.
+//
+// It holds no more than one record of each source, so its memory is that of
+// its sources, see [ReaderMemory]; with combine, one key and value more.
+func Merge(srcs []Source, combine mr.Combiner) *Merger {
+	return &Merger{
+		srcs: srcs, combine: combine,
+		keys: make([][]byte, len(srcs)), words: make([]uint64, len(srcs)), tree: make([]int32, max(1, len(srcs))),
+	}
+}
+
+// exhausted is the word of a source that has ended; no key has it.
+const exhausted = 1<<64 - 1
+
+// longKey is the low byte of the words of keys that a word cannot hold.
+const longKey = 8
+
+// wordOf maps a key to a number: its first seven bytes, padded with zeros,
+// and its length, at most 8. Numbers order as their keys do; equal numbers
+// mean equal keys if the length is 7 or less.
+func wordOf(key []byte) uint64 {
+	if len(key) >= 8 {
+		return binary.BigEndian.Uint64(key)&^0xff | longKey
+	}
+	var w uint64
+	for i, c := range key {
+		w |= uint64(c) << (56 - 8*i)
+	}
+	return w | uint64(len(key))
+}
+
+// less orders sources by current key, then by index.
+func (m *Merger) less(a, b int32) bool {
+	wa, wb := m.words[a], m.words[b]
+	if wa != wb {
+		return wa < wb
+	}
+	if wa&0xff == longKey {
+		if c := bytes.Compare(m.keys[a][7:], m.keys[b][7:]); c != 0 {
+			return c < 0
+		}
+	}
+	return a < b
+}
+
+// pull reads the next record of source i. It reports whether the source is
+// still in order with its last word, so that no match can have changed.
+func (m *Merger) pull(i int32) (same bool) {
+	s := m.srcs[i]
+	if !s.Next() {
+		if err := s.Err(); err != nil {
+			m.err = fmt.Errorf("merge source %d of %d: %w", i, len(m.srcs), err)
+		}
+		m.keys[i], m.words[i] = nil, exhausted
+		return false
+	}
+	key := s.Key()
+	word := wordOf(key)
+	same = word == m.words[i] && word&0xff < longKey
+	m.keys[i], m.words[i] = key, word
+	return same
+}
+
+// start reads the first record of every source and plays all matches.
+func (m *Merger) start() {
+	m.started = true
+	for i := range m.srcs {
+		if m.pull(int32(i)); m.err != nil {
+			return
+		}
+	}
+	m.tree[0] = m.play(1)
+}
+
+// play returns the winner below node n.
+func (m *Merger) play(n int) int32 {
+	if n >= len(m.srcs) {
+		return int32(n - len(m.srcs))
+	}
+	winner, loser := m.play(2*n), m.play(2*n+1)
+	if m.less(loser, winner) {
+		winner, loser = loser, winner
+	}
+	m.tree[n] = loser
+	return winner
+}
+
+// advance moves past the least record and finds the next.
+func (m *Merger) advance() {
+	winner := m.tree[0]
+	if m.pull(winner) {
+		return // the same key again: still the least, as ties go by source
+	}
+	for n := (len(m.srcs) + int(winner)) / 2; n >= 1; n /= 2 {
+		if m.less(m.tree[n], winner) {
+			winner, m.tree[n] = m.tree[n], winner
+		}
+	}
+	m.tree[0] = winner
+}
+
+// Next advances to the next record. It returns false at the end of all
+// sources and when one has failed, which Err then tells.
+func (m *Merger) Next() bool {
+	m.key, m.value = nil, nil
+	if m.err != nil || len(m.srcs) == 0 {
+		return false
+	}
+	if !m.started {
+		m.start()
+	} else if m.combine == nil {
+		m.advance()
+	}
+	if m.err != nil || m.words[m.tree[0]] == exhausted {
+		return false
+	}
+	if m.combine != nil {
+		return m.fold()
+	}
+	m.key = m.keys[m.tree[0]]
+	m.value = m.srcs[m.tree[0]].Value()
+	return true
+}
+
+// fold combines the records of the least key and stands on the first of the
+// next. Key and first value are copied, as their source moves on.
+func (m *Merger) fold() bool {
+	top := m.tree[0]
+	word := m.words[top]
+	m.keyBuf = append(m.keyBuf[:0], m.keys[top]...)
+	m.accBuf = append(m.accBuf[:0], m.srcs[top].Value()...)
+	acc := m.accBuf
+	for {
+		if m.advance(); m.err != nil {
+			return false
+		}
+		top = m.tree[0]
+		if m.words[top] != word || word&0xff == longKey && !bytes.Equal(m.keys[top], m.keyBuf) {
+			break
+		}
+		acc = m.combine(acc, m.srcs[top].Value())
+	}
+	if len(acc) > cap(m.accBuf) && len(acc) <= DefaultBlockSize {
+		// acc may be memory of the combiner's own, so it is not kept, but
+		// the next value will find room to grow as much.
+		m.accBuf = make([]byte, 0, 2*len(acc))
+	}
+	m.key, m.value = m.keyBuf, acc
+	return true
+}
+
+// Key returns the key of the current record. It is valid until Next.
+func (m *Merger) Key() []byte { return m.key }
+
+// Value returns the value of the current record. It is valid until Next.
+func (m *Merger) Value() []byte { return m.value }
+
+// Err returns the error of the source that ended the merge, or nil.
+func (m *Merger) Err() error { return m.err }

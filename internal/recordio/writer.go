@@ -1,0 +1,223 @@
+package recordio
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/mraws/mraws/internal/manifest"
+)
+
+// lead is the room before a payload in the buffers of a Writer, so that the
+// start of the file, the header, the payload and the checksum of a block are
+// one write.
+const lead = fileLen + headerLen
+
+var errClosed = errors.New("record stream is closed")
+
+// Writer writes one stream of records. It makes one call of Write on the
+// underlying writer for each block, and holds two blocks in memory. It must
+// be closed: a stream without its footer is not valid.
+//
+// A Writer is not safe for concurrent use.
+type Writer struct {
+	w     io.Writer
+	o     Options
+	flags byte
+
+	buf     []byte // lead, then the records of the current block
+	enc     []byte // lead, then their encoding
+	records uint32 // in the current block
+	codec   compressor
+	sha     hash.Hash
+
+	total   totals
+	written int64
+	err     error // of every later call
+}
+
+// NewWriter returns a Writer on w.
+func NewWriter(w io.Writer, o Options) *Writer {
+	o = o.withDefaults()
+	wr := &Writer{o: o, sha: sha256.New()}
+	if o.Local {
+		wr.flags = flagLocal
+	}
+	wr.Reset(w)
+	return wr
+}
+
+// Reset starts a new stream on w with the same options and buffers.
+func (w *Writer) Reset(dst io.Writer) {
+	w.w = dst
+	w.buf = w.buf[:min(lead, cap(w.buf))]
+	w.records = 0
+	w.sha.Reset()
+	w.total, w.written, w.err = totals{}, 0, nil
+}
+
+// Write appends a record, copying key and value. A [*TooLargeError] leaves
+// the stream as it was; any other error is final.
+func (w *Writer) Write(key, value []byte) error {
+	if w.err != nil {
+		return w.err
+	}
+	size := int64(len(key)) + int64(len(value))
+	if size > int64(w.o.MaxRecord) {
+		return &TooLargeError{Size: size, Max: int64(w.o.MaxRecord)}
+	}
+	if w.buf == nil {
+		w.buf = make([]byte, lead, lead+w.o.BlockSize+checksumLen)
+	}
+	n := frameLen(key, value) + int(size)
+	if len(w.buf)-lead+n > w.o.BlockSize {
+		w.flush()
+		switch {
+		case w.err != nil:
+			return w.err
+		case n > MaxBlockSize:
+			return w.writeHuge(key, value)
+		case cap(w.buf) < lead+n+checksumLen:
+			w.buf = make([]byte, lead, lead+max(n, w.o.BlockSize)+checksumLen)
+		}
+	}
+	start := len(w.buf)
+	w.buf = append(append(appendFrame(w.buf, key, value), key...), value...)
+	if w.flags&flagLocal == 0 {
+		w.total.sum += xxhash.Sum64(w.buf[start:])
+	}
+	w.total.bytes += uint64(size)
+	w.records++
+	return nil
+}
+
+// flush writes the current block, if it has any records.
+func (w *Writer) flush() {
+	if w.records == 0 || w.err != nil {
+		return
+	}
+	raw := w.buf[lead:]
+	if w.flags&flagLocal == 0 {
+		w.sha.Write(raw)
+	}
+	block, codec := w.buf, None
+	if w.o.Codec != None {
+		if need := lead + maxCompressed(len(raw)) + checksumLen; cap(w.enc) < need {
+			w.enc = make([]byte, lead, max(need, lead+maxCompressed(w.o.BlockSize)+checksumLen))
+		}
+		enc, smaller, err := w.codec.compress(w.o.Codec, w.enc[:lead], raw)
+		if err != nil {
+			w.err = fmt.Errorf("write record stream: %w", err)
+			return
+		}
+		if smaller {
+			block, codec = enc, w.o.Codec
+		}
+	}
+	w.emit(block, header{kind: kindRecords, codec: codec, records: w.records, raw: uint32(len(raw))})
+	w.total.blocks++
+	w.total.records += uint64(w.records)
+	w.records = 0
+	w.buf = w.buf[:lead]
+	if limit := 4 * (lead + max(w.o.BlockSize, DefaultBlockSize)); cap(w.buf) > limit || cap(w.enc) > 2*limit {
+		w.buf, w.enc = nil, nil // a large record is rare: give its memory back
+	}
+}
+
+// emit completes and writes a block, which is lead and a payload.
+func (w *Writer) emit(block []byte, h header) {
+	h.stored = uint32(len(block) - lead)
+	h.put(block[fileLen:])
+	from := w.lead(block)
+	block = binary.LittleEndian.AppendUint64(block, xxhash.Sum64(block[fileLen:]))
+	w.put(block[from:])
+}
+
+// lead writes the start of the file to b if nothing has been written yet and
+// returns where in b the output starts.
+func (w *Writer) lead(b []byte) int {
+	if w.written > 0 {
+		return fileLen
+	}
+	copy(b, magic)
+	b[len(magic)], b[len(magic)+1] = version, w.flags
+	return 0
+}
+
+// writeHuge writes a record as a block of its own, straight from the memory
+// of the caller and not compressed: a copy or two of a record of up to a
+// gigabyte would not fit into a worker's budget.
+func (w *Writer) writeHuge(key, value []byte) error {
+	var room [lead + frameMax]byte
+	b := appendFrame(room[:lead], key, value)
+	n := len(b) - lead + len(key) + len(value)
+	header{kind: kindRecords, codec: None, records: 1, raw: uint32(n), stored: uint32(n)}.put(b[fileLen:])
+
+	check := xxhash.New()
+	check.Write(b[fileLen:])
+	w.put(b[w.lead(b):])
+	if w.flags&flagLocal == 0 {
+		w.total.sum += HashRecord(key, value)
+		w.sha.Write(b[lead:])
+	}
+	for _, part := range [][]byte{key, value} {
+		check.Write(part)
+		w.put(part)
+		if w.flags&flagLocal == 0 {
+			w.sha.Write(part)
+		}
+	}
+	w.put(binary.LittleEndian.AppendUint64(room[:0], check.Sum64()))
+	w.total.bytes += uint64(len(key) + len(value))
+	w.total.records++
+	w.total.blocks++
+	return w.err
+}
+
+// put writes b and keeps count.
+func (w *Writer) put(b []byte) {
+	if w.err != nil {
+		return
+	}
+	n, err := w.w.Write(b)
+	w.written += int64(n)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		w.err = fmt.Errorf("write record stream at byte %d: %w", w.written, err)
+	}
+}
+
+// Close writes what is left and the footer, and returns the summary of the
+// stream. It does not close the underlying writer.
+func (w *Writer) Close() (Summary, error) {
+	w.flush()
+	if w.err != nil {
+		return Summary{}, w.err
+	}
+	if w.flags&flagLocal == 0 {
+		w.sha.Sum(w.total.sha256[:0])
+	}
+	var room [lead + 64 + checksumLen]byte
+	w.emit(w.total.append(room[:lead], w.flags), header{kind: kindFooter, codec: None, raw: uint32(footerLen(w.flags))})
+	if w.err != nil {
+		return Summary{}, w.err
+	}
+	w.err = errClosed
+	return w.total.summary(w.written), nil
+}
+
+// summary is what the totals of a file of n bytes say.
+func (t *totals) summary(n int64) Summary {
+	return Summary{
+		Sum:   manifest.Sum{Records: int64(t.records), Hash: manifest.Hex64(t.sum), Bytes: int64(t.bytes)},
+		Hash:  t.sha256,
+		Bytes: n,
+	}
+}
