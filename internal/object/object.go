@@ -45,6 +45,9 @@ var (
 	ErrThrottled = errors.New("store is throttling")
 	// ErrUnreachable: no connection to the store could be made.
 	ErrUnreachable = errors.New("store unreachable")
+	// ErrUnsafe: the store lets several conditional creations of one key
+	// succeed, so nothing that is committed there is safe.
+	ErrUnsafe = errors.New("store does not honour conditional writes")
 	// ErrCredentials: there are no usable credentials, or they have expired.
 	ErrCredentials = errors.New("no usable credentials")
 )

@@ -1062,7 +1062,9 @@ type ReportRequest struct {
 	// The failure will be the same wherever the task runs.
 	Fatal bool `protobuf:"varint,5,opt,name=fatal,proto3" json:"fatal,omitempty"`
 	// Fatal conflict with what is in the bucket.
-	Conflict      bool `protobuf:"varint,6,opt,name=conflict,proto3" json:"conflict,omitempty"`
+	Conflict bool `protobuf:"varint,6,opt,name=conflict,proto3" json:"conflict,omitempty"`
+	// S3 requests since the worker started, by operation.
+	S3Requests    map[string]int64 `protobuf:"bytes,7,rep,name=s3_requests,json=s3Requests,proto3" json:"s3_requests,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1137,6 +1139,13 @@ func (x *ReportRequest) GetConflict() bool {
 		return x.Conflict
 	}
 	return false
+}
+
+func (x *ReportRequest) GetS3Requests() map[string]int64 {
+	if x != nil {
+		return x.S3Requests
+	}
+	return nil
 }
 
 type ReportReply struct {
@@ -1507,14 +1516,19 @@ const file_mraws_proto_rawDesc = "" +
 	"\x0eHeartbeatReply\x12\x18\n" +
 	"\aunknown\x18\x01 \x01(\bR\aunknown\x12\x18\n" +
 	"\arevoked\x18\x02 \x03(\tR\arevoked\x12\"\n" +
-	"\x04done\x18\x03 \x01(\v2\x0e.mraws.v1.DoneR\x04done\"\xc9\x01\n" +
+	"\x04done\x18\x03 \x01(\v2\x0e.mraws.v1.DoneR\x04done\"\xd2\x02\n" +
 	"\rReportRequest\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12+\n" +
 	"\aattempt\x18\x02 \x01(\v2\x11.mraws.v1.AttemptR\aattempt\x12+\n" +
 	"\aoutcome\x18\x03 \x01(\x0e2\x11.mraws.v1.OutcomeR\aoutcome\x12\x14\n" +
 	"\x05error\x18\x04 \x01(\tR\x05error\x12\x14\n" +
 	"\x05fatal\x18\x05 \x01(\bR\x05fatal\x12\x1a\n" +
-	"\bconflict\x18\x06 \x01(\bR\bconflict\"'\n" +
+	"\bconflict\x18\x06 \x01(\bR\bconflict\x12H\n" +
+	"\vs3_requests\x18\a \x03(\v2'.mraws.v1.ReportRequest.S3RequestsEntryR\n" +
+	"s3Requests\x1a=\n" +
+	"\x0fS3RequestsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"'\n" +
 	"\vReportReply\x12\x18\n" +
 	"\aunknown\x18\x01 \x01(\bR\aunknown\"\xae\x01\n" +
 	"\fLeaveRequest\x12\x16\n" +
@@ -1569,7 +1583,7 @@ func file_mraws_proto_rawDescGZIP() []byte {
 }
 
 var file_mraws_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_mraws_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_mraws_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_mraws_proto_goTypes = []any{
 	(Phase)(0),               // 0: mraws.v1.Phase
 	(Outcome)(0),             // 1: mraws.v1.Outcome
@@ -1596,7 +1610,8 @@ var file_mraws_proto_goTypes = []any{
 	nil,                      // 22: mraws.v1.App.ParamsEntry
 	nil,                      // 23: mraws.v1.App.DefaultsEntry
 	nil,                      // 24: mraws.v1.HeartbeatRequest.S3RequestsEntry
-	nil,                      // 25: mraws.v1.LeaveRequest.S3RequestsEntry
+	nil,                      // 25: mraws.v1.ReportRequest.S3RequestsEntry
+	nil,                      // 26: mraws.v1.LeaveRequest.S3RequestsEntry
 }
 var file_mraws_proto_depIdxs = []int32{
 	22, // 0: mraws.v1.App.params:type_name -> mraws.v1.App.ParamsEntry
@@ -1615,26 +1630,27 @@ var file_mraws_proto_depIdxs = []int32{
 	12, // 13: mraws.v1.HeartbeatReply.done:type_name -> mraws.v1.Done
 	5,  // 14: mraws.v1.ReportRequest.attempt:type_name -> mraws.v1.Attempt
 	1,  // 15: mraws.v1.ReportRequest.outcome:type_name -> mraws.v1.Outcome
-	25, // 16: mraws.v1.LeaveRequest.s3_requests:type_name -> mraws.v1.LeaveRequest.S3RequestsEntry
-	2,  // 17: mraws.v1.Coordinator.Discover:input_type -> mraws.v1.DiscoverRequest
-	6,  // 18: mraws.v1.Coordinator.Register:input_type -> mraws.v1.RegisterRequest
-	8,  // 19: mraws.v1.Coordinator.Ask:input_type -> mraws.v1.AskRequest
-	14, // 20: mraws.v1.Coordinator.Heartbeat:input_type -> mraws.v1.HeartbeatRequest
-	16, // 21: mraws.v1.Coordinator.Report:input_type -> mraws.v1.ReportRequest
-	18, // 22: mraws.v1.Coordinator.Leave:input_type -> mraws.v1.LeaveRequest
-	20, // 23: mraws.v1.Coordinator.Status:input_type -> mraws.v1.StatusRequest
-	3,  // 24: mraws.v1.Coordinator.Discover:output_type -> mraws.v1.DiscoverReply
-	7,  // 25: mraws.v1.Coordinator.Register:output_type -> mraws.v1.RegisterReply
-	9,  // 26: mraws.v1.Coordinator.Ask:output_type -> mraws.v1.AskReply
-	15, // 27: mraws.v1.Coordinator.Heartbeat:output_type -> mraws.v1.HeartbeatReply
-	17, // 28: mraws.v1.Coordinator.Report:output_type -> mraws.v1.ReportReply
-	19, // 29: mraws.v1.Coordinator.Leave:output_type -> mraws.v1.LeaveReply
-	21, // 30: mraws.v1.Coordinator.Status:output_type -> mraws.v1.StatusReply
-	24, // [24:31] is the sub-list for method output_type
-	17, // [17:24] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	25, // 16: mraws.v1.ReportRequest.s3_requests:type_name -> mraws.v1.ReportRequest.S3RequestsEntry
+	26, // 17: mraws.v1.LeaveRequest.s3_requests:type_name -> mraws.v1.LeaveRequest.S3RequestsEntry
+	2,  // 18: mraws.v1.Coordinator.Discover:input_type -> mraws.v1.DiscoverRequest
+	6,  // 19: mraws.v1.Coordinator.Register:input_type -> mraws.v1.RegisterRequest
+	8,  // 20: mraws.v1.Coordinator.Ask:input_type -> mraws.v1.AskRequest
+	14, // 21: mraws.v1.Coordinator.Heartbeat:input_type -> mraws.v1.HeartbeatRequest
+	16, // 22: mraws.v1.Coordinator.Report:input_type -> mraws.v1.ReportRequest
+	18, // 23: mraws.v1.Coordinator.Leave:input_type -> mraws.v1.LeaveRequest
+	20, // 24: mraws.v1.Coordinator.Status:input_type -> mraws.v1.StatusRequest
+	3,  // 25: mraws.v1.Coordinator.Discover:output_type -> mraws.v1.DiscoverReply
+	7,  // 26: mraws.v1.Coordinator.Register:output_type -> mraws.v1.RegisterReply
+	9,  // 27: mraws.v1.Coordinator.Ask:output_type -> mraws.v1.AskReply
+	15, // 28: mraws.v1.Coordinator.Heartbeat:output_type -> mraws.v1.HeartbeatReply
+	17, // 29: mraws.v1.Coordinator.Report:output_type -> mraws.v1.ReportReply
+	19, // 30: mraws.v1.Coordinator.Leave:output_type -> mraws.v1.LeaveReply
+	21, // 31: mraws.v1.Coordinator.Status:output_type -> mraws.v1.StatusReply
+	25, // [25:32] is the sub-list for method output_type
+	18, // [18:25] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_mraws_proto_init() }
@@ -1654,7 +1670,7 @@ func file_mraws_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mraws_proto_rawDesc), len(file_mraws_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
