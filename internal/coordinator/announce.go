@@ -18,8 +18,8 @@ import (
 // newEpoch names one start of a coordinator; it begins every attempt's id.
 func newEpoch() string { return strings.ToLower(rand.Text()[:8]) }
 
-// newJobID is the app's name and a lower-case ULID: it sorts by time.
-func newJobID(app string) string { return app + "-" + strings.ToLower(ulid.Make().String()) }
+// NewJobID is the app's name and a lower-case ULID: it sorts by time.
+func NewJobID(app string) string { return app + "-" + strings.ToLower(ulid.Make().String()) }
 
 // announcement is what this coordinator last wrote of itself.
 type announcement struct {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
@@ -35,6 +36,7 @@ type Options struct {
 	App    *mr.App           // nil: learn it from the first worker
 	Params map[string]string // --app-arg; nil: the first worker's
 
+	JobID      string // of a new job; "" makes one of the app's name and the time
 	NReduce    int
 	SplitSize  int64 // bytes
 	Pack       Pack
@@ -115,7 +117,7 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 	if ctx.Err() == nil {
 		c.linger(ctx)
 	}
-	server.Stop()
+	stop(server)
 	_ = c.o.Listener.Close() // Serve closes it, but may not have been reached
 	cancel(nil)
 	<-loopDone
@@ -173,6 +175,13 @@ func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, 
 	}
 	c.call(ctx, func() { c.loop.end(nil) })
 	return success, nil
+}
+
+// stop lets the answers that are on their way arrive, for a second at most.
+func stop(server *grpc.Server) {
+	timer := time.AfterFunc(time.Second, server.Stop)
+	defer timer.Stop()
+	server.GracefulStop()
 }
 
 // await waits for a channel of the loop to be closed.

@@ -68,8 +68,12 @@ func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error)
 	if err != nil {
 		return nil, err
 	}
+	id := c.o.JobID
+	if id == "" {
+		id = NewJobID(app.Name)
+	}
 	return &manifest.Job{
-		Schema: manifest.JobSchema, ID: newJobID(app.Name), Created: time.Now().UTC(),
+		Schema: manifest.JobSchema, ID: id, Created: time.Now().UTC(),
 		App: app.App, NReduce: c.o.NReduce, SplitSize: c.o.SplitSize, Objects: objects, Tasks: tasks,
 	}, nil
 }

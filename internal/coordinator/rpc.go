@@ -183,7 +183,7 @@ func (h *handlers) Report(ctx context.Context, q *wire.ReportRequest) (*wire.Rep
 	h.c.call(ctx, func() {
 		m := l.members[sched.WorkerID(q.Worker)]
 		if known = m != nil; known {
-			m.lastSeen = time.Now()
+			m.lastSeen, m.requests = time.Now(), q.S3Requests
 		}
 		task := taskOf(q.Attempt)
 		ready = l.core != nil && task.Index >= 0 &&
