@@ -1,0 +1,78 @@
+package s3conform
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/mraws/mraws/internal/s3fs"
+)
+
+// ranges: every range of an object is what a slice of it would be.
+func (s suite) ranges(t *testing.T) {
+	ctx := t.Context()
+	const size = 2*partSize + 1000
+	data := noise(size, 3)
+	obj := s.put(t, "k", data, s3fs.PutOptions{})
+	s.put(t, "empty", nil, s3fs.PutOptions{})
+	for _, tt := range []struct{ off, n int64 }{
+		{0, 1}, {size - 1, 1}, {size - 1, -1}, {0, size}, {0, -1}, {0, 0}, {size, 0}, {size, -1},
+		{partSize - 1, 2}, {partSize, 1}, {partSize - 1, partSize + 2}, {1, size - 1}, {1, -1}, {2 * partSize, 1000},
+	} {
+		want := data[tt.off:]
+		if tt.n >= 0 {
+			want = want[:tt.n]
+		}
+		for _, etag := range []string{"", obj.ETag} {
+			got, err := s.readRange(ctx, "k", etag, tt.off, tt.n)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("bytes %d+%d: %d bytes, %v", tt.off, tt.n, len(got), err)
+			}
+			var f memFile
+			if err := s.Download(ctx, "k", etag, &f, tt.off, tt.n); err != nil || !bytes.Equal(f.data, want) {
+				t.Errorf("download bytes %d+%d: %d bytes, %v", tt.off, tt.n, len(f.data), err)
+			}
+		}
+	}
+	if got, err := s.readRange(ctx, "empty", "", 0, -1); err != nil || len(got) != 0 {
+		t.Errorf("all of the empty object: %q, %v", got, err)
+	}
+	for _, tt := range []struct {
+		key    string
+		off, n int64
+	}{{"k", size, 1}, {"k", size - 1, 2}, {"k", 0, size + 1}, {"k", size + 1, -1}, {"empty", 0, 1}, {"empty", 1, -1}} {
+		if got, err := s.readRange(ctx, tt.key, "", tt.off, tt.n); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("bytes %d+%d of %s: %d bytes, %v", tt.off, tt.n, tt.key, len(got), err)
+		}
+	}
+}
+
+// pinnedReads: a read is of the version that it names, or of the one that
+// it began with.
+func (s suite) pinnedReads(t *testing.T) {
+	ctx := t.Context()
+	const size = 8 * partSize
+	first := s.put(t, "k", noise(size, 1), s3fs.PutOptions{})
+	r, err := s.OpenRange(ctx, "k", "", 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	s.put(t, "k", noise(size, 2), s3fs.PutOptions{})
+	got, err := io.ReadAll(r)
+	if err == nil && !bytes.Equal(got, noise(size, 1)) {
+		t.Error("a read mixed two versions")
+	}
+	if err != nil && !errors.Is(err, s3fs.ErrPrecondition) {
+		t.Errorf("read of an object that changes: %v", err)
+	}
+	for _, n := range []int64{1, partSize + 1, -1} {
+		if _, err := s.readRange(ctx, "k", first.ETag, 0, n); !errors.Is(err, s3fs.ErrPrecondition) {
+			t.Errorf("read %d bytes of a former version: %v", n, err)
+		}
+		if err := s.Download(ctx, "k", first.ETag, &memFile{}, 0, n); !errors.Is(err, s3fs.ErrPrecondition) {
+			t.Errorf("download %d bytes of a former version: %v", n, err)
+		}
+	}
+}
