@@ -125,7 +125,7 @@ func (c *comparison) judge(key string, find *finder) {
 		d := c.diffs[0]
 		detail = fmt.Sprintf("; first at line %d: expected %s, got %s", d.Line, orNone(d.Expected), orNone(d.Got))
 	}
-	find.add(Mismatch, key, "%d lines differ from the reference, which has %d lines where the output has %d%s",
+	find.add(Mismatch, key, "lines that differ from the reference: %d, of %d expected and %d found%s",
 		c.bad, c.n, c.lines.n, detail)
 }
 

@@ -1,6 +1,9 @@
 package verify
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // ReportSchema names the JSON form of a [Report].
 const ReportSchema = "mraws/verify/v1"
@@ -153,6 +156,12 @@ func newReport() *Report {
 
 // OK says that nothing was found wrong.
 func (r *Report) OK() bool { return r.Found == 0 }
+
+// Unfinished says that all that is wrong is that something is missing.
+func (r *Report) Unfinished() bool {
+	return !r.Finished && r.Found > 0 &&
+		!slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind != Missing })
+}
 
 // add counts a finding and keeps it while there is room.
 func (r *Report) add(kind Kind, key, format string, args ...any) {

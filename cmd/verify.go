@@ -1,0 +1,185 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/verify"
+	"github.com/mraws/mraws/mr"
+)
+
+func (f *frame) verifyCommand() *cobra.Command {
+	var name string
+	c := &cobra.Command{
+		Use:   "verify",
+		Short: "Check a finished job against nothing but its bucket",
+		Long: "Check a finished job against nothing but its bucket:\n" +
+			"  structure  every record, partition and output is there, as recorded, and nothing foreign\n" +
+			"  proof      the records that maps emitted, that were shuffled and that reduces read are the\n" +
+			"             same, sorted, each in its partition, and every output line has one of their keys\n" +
+			"  reference  with --app: the output equals that of one sequential run over the same input\n" +
+			"Whatever is wrong is listed, and makes the exit code 8.",
+		Example: "  " + f.name + " verify --app wc\n  " + f.name + " verify --app indexer --prefix runs/42 -o json",
+		Args:    cobra.NoArgs,
+		RunE: f.run(func(ctx context.Context, s *session, _ []string) (err error) {
+			var app *mr.App
+			if s.flags.Flags().Changed("app") {
+				found, err := s.findApp(name)
+				if err != nil {
+					return err
+				}
+				app = &found
+			}
+			st, err := s.openStore(ctx, found)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, st.Close()) }()
+			return s.verifyJob(ctx, st, app)
+		}),
+	}
+	c.Flags().StringVar(&name, "app", "", "compare with a sequential run of this app, which must be the job's")
+	_ = c.RegisterFlagCompletionFunc("app", f.completeApps) // fails only for an unknown flag
+	config.AddFlags(c.Flags(), "memory", "scratch")
+	return c
+}
+
+// verifyJob verifies the job below the session's prefix, with the reference
+// if app is given, and prints the report. A finding is an [ExitMismatch].
+func (s *session) verifyJob(ctx context.Context, st *store, app *mr.App) error {
+	o := verify.Options{
+		Scratch: s.conf.Scratch, Memory: int64(s.conf.Memory), Concurrency: s.conf.S3Concurrency / 2,
+		Lookup: func(name string) *mr.App {
+			for i := range s.apps {
+				if s.apps[i].Name == name {
+					return &s.apps[i]
+				}
+			}
+			return nil
+		},
+	}
+	if app != nil {
+		o.App = app.Name
+	}
+	rep, err := verify.Run(ctx, st, s.layout, o)
+	if err != nil {
+		return s.verifyError(err)
+	}
+	if s.output == "json" {
+		err = s.printJSON(rep)
+	} else {
+		err = s.say("%s", verifyText(rep))
+	}
+	if err != nil || rep.OK() {
+		return err
+	}
+	return s.mismatch(rep)
+}
+
+// verifyError explains why nothing could be verified.
+func (s *session) verifyError(err error) error {
+	var none *verify.NoJobError
+	var conflict *verify.ConflictError
+	var unknown *verify.UnknownAppError
+	switch {
+	case errors.As(err, &none):
+		return &Error{Code: ExitUsage, What: fmt.Sprintf("there is no job in s3://%s: %s does not exist", s.where(), none.Key),
+			Hint: "name the job's --prefix, as `" + s.name + " run` printed it, or its --bucket"}
+	case errors.As(err, &conflict):
+		hint := "verify with the build of " + s.name + " that ran the job"
+		if conflict.What == "app" {
+			hint = "verify with --app " + conflict.Job
+		}
+		return &Error{Code: ExitConflict, What: err.Error(), Hint: hint}
+	case errors.As(err, &unknown):
+		return &Error{Code: ExitUsage, What: err.Error(), Hint: "`" + s.name + " apps` lists what there is"}
+	}
+	return fmt.Errorf("verify s3://%s: %w", s.where(), err)
+}
+
+// shownFindings is how many findings an error names.
+const shownFindings = 5
+
+// mismatch is the error of a report with findings.
+func (s *session) mismatch(rep *verify.Report) error {
+	var lines []string
+	changed := 0
+	for i, f := range rep.Findings {
+		if i < shownFindings {
+			lines = append(lines, f.String())
+		}
+		if f.Kind == verify.InputChanged {
+			changed++
+		}
+	}
+	hint := "-o json lists the findings; after a look at them, `" + s.name + " reset` and run the job again"
+	switch {
+	case rep.Unfinished():
+		hint = "start coordinator and workers again: they go on with what is there"
+	case changed == rep.Found:
+		hint = "the job itself is whole: put the inputs back, or `" + s.name + " reset` and run it over the new ones"
+	}
+	return &Error{
+		Code: ExitMismatch, What: fmt.Sprintf("%s in job %s in s3://%s", countText(int64(rep.Found), "finding"), rep.Job, s.where()),
+		Cause: errors.New(strings.Join(lines, "\n")), Hint: hint,
+	}
+}
+
+// verifyText is a report for people.
+func verifyText(rep *verify.Report) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "job %s: app %s, %s, %s\n", rep.Job, rep.App, countText(int64(rep.Maps), "map task"), countText(int64(rep.Reduces), "reduce task"))
+	line := func(step string, state verify.State, format string, args ...any) {
+		fmt.Fprintf(&b, "%-10s %-8s %s\n", step, state, fmt.Sprintf(format, args...))
+	}
+	count := func(n int, noun string) string { return countText(int64(n), noun) }
+	st, p, ref := &rep.Structure, &rep.Proof, &rep.Reference
+	line("structure", st.State, "%s, %s (%s), %s (%s), %s (%s)", count(st.Commits, "commit record"),
+		count(st.Partitions, "partition"), bytesText(st.PartBytes), count(st.Outputs, "output"), bytesText(st.OutputBytes),
+		count(st.Inputs, "input"), bytesText(st.InputBytes))
+	line("proof", p.State, "%s emitted, %s shuffled and read, %s, %s", countText(p.Emitted, "pair"),
+		countText(p.Records, "record"), countText(p.Keys, "key"), countText(p.Lines, "output line"))
+	switch {
+	case ref.State == verify.Skipped:
+		line("reference", ref.State, "%s", ref.Why)
+	case ref.Check:
+		line("reference", ref.State, "app %s checked %s by its own rule", ref.App, countText(ref.Lines, "line"))
+	default:
+		line("reference", ref.State, "app %s, one sequential run: %s, %s, %s", ref.App, countText(ref.Records, "input record"),
+			countText(ref.Pairs, "pair"), countText(ref.Lines, "line"))
+	}
+	for _, c := range ref.Partitions {
+		fmt.Fprintf(&b, "  partition %d: %s not equal\n", c.Partition, countText(c.Different, "line"))
+		fmt.Fprintf(&b, "    expected %s, SHA-256 %s\n", countText(c.ExpectedLines, "line"), c.ExpectedHash)
+		fmt.Fprintf(&b, "    got      %s, SHA-256 %s\n", countText(c.GotLines, "line"), c.GotHash)
+	}
+	for _, d := range ref.Differences {
+		fmt.Fprintf(&b, "  partition %d line %d: expected %s, got %s\n", d.Partition, d.Line, orNoLine(d.Expected), orNoLine(d.Got))
+	}
+	for _, f := range rep.Findings {
+		fmt.Fprintf(&b, "finding: %s\n", f)
+	}
+	if more := rep.Found - len(rep.Findings); more > 0 {
+		fmt.Fprintf(&b, "and %s more\n", count(more, "finding"))
+	}
+	for _, n := range rep.Notes {
+		fmt.Fprintf(&b, "note: %s\n", n)
+	}
+	verdict := fmt.Sprintf("verified in %.1fs", rep.Seconds)
+	if !rep.OK() {
+		verdict = fmt.Sprintf("NOT verified: %s", count(rep.Found, "finding"))
+	}
+	return b.String() + verdict
+}
+
+func orNoLine(s string) string {
+	if s == "" {
+		return "no line"
+	}
+	return s
+}
