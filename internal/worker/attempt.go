@@ -1,0 +1,188 @@
+package worker
+
+// The data path. An attempt ([Env.Run]) is a function of the job spec, the
+// input and the bucket. A map attempt reads its pieces (fetch.go), hands
+// records to the application, collects what it emits in bounded memory
+// (buffer.go, table.go, slab.go), spills sorted runs (spill.go) and merges
+// them into one sorted segment for each partition (map.go). A reduce attempt
+// fetches the segments of all map tasks (segment.go), merges them (merge.go)
+// and streams the application's output into one object (reduce.go).
+// commit.go is the only code that publishes either. How the memory of a slot
+// is shared out stands in memory.go.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/mr"
+	"github.com/rs/zerolog"
+)
+
+// Attempt names one attempt at one task.
+type Attempt struct {
+	Phase mr.Phase
+	Index int    // of the task in its phase
+	ID    string // unique among all attempts of the job
+}
+
+// Env is what the attempts of one slot run in. It runs one attempt at a
+// time; the slots of a worker share Store, Job, App and Commits.
+type Env struct {
+	Store  Store
+	Layout layout.Layout
+	Job    *manifest.Job // validated
+	App    mr.App
+	Worker string // the worker's id
+	// Scratch is an existing directory for temporary files. They have no
+	// name left once they are open, where the system allows it, so that
+	// even a killed process leaves none behind.
+	Scratch string
+	// Memory is the budget of this slot in bytes, see [SlotMemory].
+	Memory   int64
+	Commits  *Commits
+	Log      zerolog.Logger
+	Progress *Progress // reset by the caller; nil for none
+}
+
+// Progress counts what an attempt has read so far: input records and bytes
+// of a map task, intermediate pairs and their bytes of a reduce task.
+type Progress struct{ Records, Bytes atomic.Int64 }
+
+// Result tells how an attempt that did not fail ended.
+type Result struct {
+	// Superseded says that another attempt had committed the task before.
+	Superseded bool
+	Records    int64 // read, as in Progress
+	Bytes      int64
+	Emitted    int64 // pairs emitted by map before combining, or output lines
+	Spills     int   // sorted runs written to scratch, those of merges included
+	Adopted    int   // partitions found in the bucket, equal to ours
+	Displaced  int   // partitions that met other bytes and went below _attempts/
+}
+
+// attempt is one running attempt.
+type attempt struct {
+	*Env
+	Attempt
+	task     *mr.Task
+	counters counters
+	shares   shares
+	started  time.Time
+	stopped  atomic.Bool // the context has ended
+	res      Result
+	runs     *recordio.RunWriter // reused for its buffers
+
+	// What the application is working on, for errors.
+	object string
+	offset int64
+	key    []byte
+	failed error // set by fail: wins over whatever the application returns
+}
+
+// Run runs one attempt to its end. When it returns without an error the
+// task is committed: by this attempt, or by another if the result says
+// superseded. The kinds of errors are listed with [TaskError]. When ctx ends
+// Run stops at the next record and returns its cause. A panic of the
+// application becomes a *TaskError. Run leaves no temporary file, no
+// goroutine and no unfinished upload behind.
+func (e *Env) Run(ctx context.Context, a Attempt) (Result, error) {
+	t := &attempt{Env: e, Attempt: a, started: time.Now(), shares: shareOut(a.Phase, e.Memory)}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { t.stopped.Store(true) })()
+	if e.Progress == nil {
+		env := *e
+		env.Progress = new(Progress)
+		t.Env = &env
+	}
+	t.task = &mr.Task{
+		Context: ctx, Job: e.Job.ID, Worker: e.Worker, Attempt: a.ID, Phase: a.Phase, Index: a.Index,
+		Params: e.params(), Side: &sideFiles{store: e.Store, layout: e.Layout, job: e.Job.ID, attempt: a.ID},
+		Counters: &t.counters,
+	}
+	err := t.run(ctx)
+	t.res.Records, t.res.Bytes = t.Progress.Records.Load(), t.Progress.Bytes.Load()
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // what it led to is no news
+	}
+	if err != nil {
+		return t.res, fmt.Errorf("run attempt %s of %s task %d: %w", a.ID, a.Phase, a.Index, err)
+	}
+	return t.res, nil
+}
+
+func (t *attempt) run(ctx context.Context) error {
+	switch {
+	case t.Phase == mr.MapPhase && t.Index >= 0 && t.Index < len(t.Job.Tasks):
+		return t.runMap(ctx)
+	case t.Phase == mr.ReducePhase && t.Index >= 0 && t.Index < t.Job.NReduce:
+		return t.runReduce(ctx)
+	}
+	return &FatalError{fmt.Errorf("job %s has no %s task %d", t.Job.ID, t.Phase, t.Index)}
+}
+
+// params returns the job's parameters, defaults filled in.
+func (e *Env) params() map[string]string {
+	p := make(map[string]string)
+	for _, d := range e.App.Params {
+		p[d.Name] = d.Default
+	}
+	maps.Copy(p, e.Job.App.Params)
+	return p
+}
+
+// guard calls f, which calls the application, and turns a panic of the
+// application into a *TaskError.
+func (t *attempt) guard(f func() error) (err error) {
+	defer func() {
+		v := recover()
+		switch {
+		case t.failed != nil:
+			err = t.failed
+		case v != nil:
+			te := t.taskError(fmt.Errorf("panic: %v", v))
+			te.Stack = string(debug.Stack())
+			err = te
+		}
+	}()
+	return f()
+}
+
+// taskError wraps an error of the application with what it was working on.
+func (t *attempt) taskError(err error) *TaskError {
+	te := &TaskError{Phase: t.Phase, Index: t.Index, Object: t.object, Offset: t.offset, Err: err}
+	if t.key != nil {
+		te.Key = shortKey(t.key)
+	}
+	return te
+}
+
+// fail ends the attempt from within a call of the application.
+func (t *attempt) fail(err error) {
+	if t.failed == nil {
+		t.failed = err
+	}
+	panic(errAbort)
+}
+
+// appError wraps what the application returned, unless that is the end of
+// the attempt's own context or a failure that the engine noted by itself.
+func (t *attempt) appError(err error) error {
+	switch {
+	case t.failed != nil:
+		return t.failed
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled) && t.stopped.Load():
+		return err
+	}
+	return t.taskError(err)
+}

@@ -1,0 +1,132 @@
+package worker
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"sort"
+)
+
+// buffer holds the pairs of a map attempt that were not spilled yet.
+type buffer interface {
+	// add takes a copy of a pair. It returns false, having done nothing,
+	// when the buffer is full; an empty buffer takes any pair.
+	add(part int, key, value []byte) bool
+	// len counts the pairs.
+	len() int
+	// sort orders the pairs by partition, then key, then time of add.
+	// After it only len, at, span and reset may be called.
+	sort()
+	// at returns pair i of the order.
+	at(i int) (key, value []byte)
+	// span tells which pairs [lo, hi) of the order are of partition part.
+	span(part int) (lo, hi int)
+	// reset empties the buffer.
+	reset()
+}
+
+// pairs is a recordio source over the pairs [i+1, hi) of a sorted buffer.
+type pairs struct {
+	buf        buffer
+	i, hi      int
+	key, value []byte
+}
+
+// partition returns the pairs of one partition of a sorted buffer.
+func partition(buf buffer, part int) *pairs {
+	lo, hi := buf.span(part)
+	return &pairs{buf: buf, i: lo, hi: hi}
+}
+
+func (p *pairs) Next() bool {
+	if p.i >= p.hi {
+		return false
+	}
+	p.key, p.value = p.buf.at(p.i)
+	p.i++
+	return true
+}
+func (p *pairs) Key() []byte   { return p.key }
+func (p *pairs) Value() []byte { return p.value }
+func (p *pairs) Err() error    { return nil }
+
+// prefix returns the first 8 bytes of key so that their order as a number is
+// that of the bytes; a shorter key is filled up with zeros.
+func prefix(key []byte) uint64 {
+	if len(key) >= 8 {
+		return binary.BigEndian.Uint64(key)
+	}
+	var p uint64
+	for i, c := range key {
+		p |= uint64(c) << (56 - 8*i)
+	}
+	return p
+}
+
+// pair is an entry of a list: at off lie the key, the length of the value as
+// a uvarint, and the value.
+type pair struct {
+	prefix uint64
+	off    uint64 // grows with time, so it also keeps equal keys in order
+	part   uint32
+	klen   uint32
+}
+
+// list is the buffer of an application without a combiner.
+type list struct {
+	slab[pair]
+	limit int // bytes
+}
+
+func newList(limit int64) *list { return &list{limit: int(limit)} }
+
+func (l *list) len() int { return l.n }
+func (l *list) reset()   { l.slab.reset(l.limit) }
+
+func (l *list) add(part int, key, value []byte) bool {
+	need := len(key) + binary.MaxVarintLen64 + len(value)
+	if !l.fits(need) && !l.reserve(need, l.limit) {
+		return false
+	}
+	b := append(l.mem[l.used:l.used], key...)
+	b = binary.AppendUvarint(b, uint64(len(value)))
+	b = append(b, value...)
+	l.push(pair{prefix(key), uint64(l.used), uint32(part), uint32(len(key))})
+	l.used += len(b)
+	return true
+}
+
+func (l *list) sort() {
+	slices.SortFunc(l.entries(), func(a, b pair) int {
+		switch {
+		case a.part != b.part:
+			return cmp.Compare(a.part, b.part)
+		case a.prefix != b.prefix:
+			return cmp.Compare(a.prefix, b.prefix)
+		case a.klen > 8 || b.klen > 8:
+			if c := bytes.Compare(l.key(&a), l.key(&b)); c != 0 {
+				return c
+			}
+		case a.klen != b.klen: // the shorter one is a prefix of the other
+			return cmp.Compare(a.klen, b.klen)
+		}
+		return cmp.Compare(a.off, b.off)
+	})
+}
+
+func (l *list) key(p *pair) []byte { return l.mem[p.off : p.off+uint64(p.klen)] }
+
+func (l *list) at(i int) (key, value []byte) {
+	p := &l.entries()[i]
+	n, w := binary.Uvarint(l.mem[p.off+uint64(p.klen):])
+	off := p.off + uint64(p.klen) + uint64(w)
+	return l.key(p), l.mem[off : off+n : off+n]
+}
+
+func (l *list) span(part int) (lo, hi int) {
+	e := l.entries()
+	lo = sort.Search(len(e), func(i int) bool { return int(e[i].part) >= part })
+	hi = lo + sort.Search(len(e)-lo, func(i int) bool { return int(e[lo+i].part) > part })
+	return lo, hi
+}

@@ -1,0 +1,211 @@
+package worker
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"golang.org/x/sync/errgroup"
+)
+
+// This file is the only code that publishes results. It never takes an error
+// of a write for proof that nothing was written: it looks.
+
+// errSettled says that the task's commit record was found to exist.
+var errSettled = errors.New("task is committed")
+
+// mapCommit is the commit of one map attempt.
+type mapCommit struct {
+	t    *attempt
+	segs *segments
+	// settled looks for a commit record, once for all partitions: it returns
+	// errSettled, nil if there is none, or an error of the store.
+	settled   func() error
+	adopted   atomic.Int64
+	displaced atomic.Int64
+}
+
+// commitMap uploads the partitions, each under its plain name unless other
+// bytes are there, and then creates the commit record, which is THE COMMIT
+// POINT: at most one attempt creates it (I1), and all that it names is
+// durable and immutable by then (I2, I3).
+func (t *attempt) commitMap(ctx context.Context, segs *segments) error {
+	parts := make([]manifest.Part, len(segs.parts))
+	g, gctx := errgroup.WithContext(ctx)
+	c := &mapCommit{t: t, segs: segs, settled: sync.OnceValue(func() error { return t.settled(gctx, nil) })}
+	g.SetLimit(requests)
+	for r := range parts {
+		if gctx.Err() != nil {
+			break
+		}
+		g.Go(func() (err error) {
+			parts[r], err = c.put(gctx, r)
+			return err
+		})
+	}
+	err := g.Wait()
+	t.res.Adopted, t.res.Displaced = int(c.adopted.Load()), int(c.displaced.Load())
+	if errors.Is(err, errSettled) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return t.putRecord(ctx, parts)
+}
+
+// meta is the metadata of what this attempt writes; hash may be empty.
+func (t *attempt) meta(hash string) map[string]string {
+	m := map[string]string{manifest.MetaJob: t.Job.ID, manifest.MetaAttempt: t.ID}
+	if hash != "" {
+		m[manifest.MetaHash] = hash
+	}
+	return m
+}
+
+// put makes partition r durable: it creates it, or adopts what another
+// attempt created if that is the same record stream, or else creates it below
+// _attempts/. Adoption needs equal content, so that a record always describes
+// one execution of the application.
+func (c *mapCommit) put(ctx context.Context, r int) (manifest.Part, error) {
+	t := c.t
+	key, hash := t.Layout.Partition(t.Index, r), hex.EncodeToString(c.segs.parts[r].Hash[:])
+	info, err := c.create(ctx, key, hash, r)
+	if err == nil {
+		return c.part(r, key, hash, info), nil
+	}
+	old, err := t.lookAfter(ctx, key, err)
+	if err != nil {
+		return manifest.Part{}, err
+	}
+	if old.Meta[manifest.MetaAttempt] != t.ID {
+		// Somebody is or was at this task; if they are done, so are we.
+		if err := c.settled(); err != nil {
+			return manifest.Part{}, err
+		}
+		if old.Meta[manifest.MetaHash] != hash {
+			return c.displace(ctx, r, hash)
+		}
+		c.adopted.Add(1)
+	}
+	return c.part(r, key, hash, old), nil
+}
+
+// displace creates partition r below _attempts/, under a name that is ours
+// alone.
+func (c *mapCommit) displace(ctx context.Context, r int, hash string) (manifest.Part, error) {
+	t := c.t
+	c.displaced.Add(1)
+	key := t.Layout.MapAttempt(t.Index, t.ID, r)
+	info, err := c.create(ctx, key, hash, r)
+	if err != nil {
+		if info, err = t.lookAfter(ctx, key, err); err != nil {
+			return manifest.Part{}, err
+		}
+		if info.Meta[manifest.MetaAttempt] != t.ID || info.Meta[manifest.MetaHash] != hash {
+			return manifest.Part{}, fmt.Errorf("put %s: it exists, and not by this attempt", key)
+		}
+	}
+	return c.part(r, key, hash, info), nil
+}
+
+func (c *mapCommit) create(ctx context.Context, key, hash string, r int) (object.Info, error) {
+	return c.t.Store.PutFile(ctx, key, c.segs.reader(r), c.segs.parts[r].Bytes,
+		object.PutOptions{IfAbsent: true, Meta: c.t.meta(hash)})
+}
+
+// part describes partition r as it lies in the bucket. The size is that of
+// the object, which need not be ours: equal records may be packed otherwise.
+func (c *mapCommit) part(r int, key, hash string, info object.Info) manifest.Part {
+	return manifest.Part{Key: key, ETag: info.ETag, Size: info.Size, Hash: hash, Sum: c.segs.parts[r].Sum}
+}
+
+// lookAfter returns what lies under key after a write that returned werr. It
+// returns werr if nothing is there, and a *ConflictError if it belongs to
+// another job.
+func (t *attempt) lookAfter(ctx context.Context, key string, werr error) (object.Info, error) {
+	info, err := t.Store.Stat(ctx, key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return info, werr
+	case err != nil:
+		return info, errors.Join(werr, err)
+	case info.Meta[manifest.MetaJob] != t.Job.ID:
+		return info, &ConflictError{Key: key, Job: t.Job.ID, Got: info.Meta[manifest.MetaJob]}
+	}
+	return info, nil
+}
+
+// settled looks for the task's commit record: if there is one it notes whose
+// it is and returns errSettled; if there is none it returns werr.
+func (t *attempt) settled(ctx context.Context, werr error) error {
+	rec, err := t.mapRecord(ctx, t.Index)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return werr
+	case err != nil:
+		return err
+	}
+	t.res.Superseded = rec.Attempt != t.ID
+	return errSettled
+}
+
+// putRecord creates the commit record.
+func (t *attempt) putRecord(ctx context.Context, parts []manifest.Part) error {
+	var in manifest.Input
+	in.Records = t.Progress.Records.Load()
+	for _, p := range t.Job.Tasks[t.Index] {
+		in.Bytes += p.Length
+	}
+	key := t.Layout.MapCommit(t.Index)
+	data, err := manifest.Encode(&manifest.Map{
+		Schema: manifest.MapSchema, Job: t.Job.ID, Task: t.Index, Attempt: t.ID, Worker: t.Worker,
+		Started: t.started, Seconds: time.Since(t.started).Seconds(),
+		Input: in, Emitted: t.res.Emitted, Parts: parts, Counters: t.counters.all(),
+	})
+	if err != nil {
+		return err
+	}
+	_, err = t.Store.Put(ctx, key, data, object.PutOptions{
+		IfAbsent: true, Meta: t.meta(""), ContentType: "application/json",
+	})
+	if err != nil {
+		err = t.settled(ctx, err)
+	}
+	if errors.Is(err, errSettled) {
+		return nil
+	}
+	return err
+}
+
+// commitReduce commits the output that w holds, and ends w. The record goes first, under
+// the attempt's own name, so that whoever finds the output finds in its
+// metadata which record describes it.
+func (t *attempt) commitReduce(ctx context.Context, w object.Writer, rec *manifest.Reduce) error {
+	data, err := manifest.Encode(rec)
+	if err == nil {
+		_, err = t.Store.Put(ctx, t.Layout.ReduceAttempt(t.Index, t.ID), data, object.PutOptions{
+			Meta: t.meta(""), ContentType: "application/json",
+		})
+	}
+	if err != nil {
+		return errors.Join(err, w.Abort())
+	}
+	key := t.Layout.Output(t.Index)
+	if _, err = w.Commit(ctx); err == nil {
+		return nil
+	}
+	old, err := t.lookAfter(ctx, key, err)
+	if err != nil {
+		return err
+	}
+	t.res.Superseded = old.Meta[manifest.MetaAttempt] != t.ID
+	return nil
+}

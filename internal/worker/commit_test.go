@@ -1,0 +1,402 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/mr"
+)
+
+// smallWorld is a job of one map and two reduce tasks.
+func smallWorld(t *testing.T) *world {
+	w := newWorld(where, 2, 0, 3, file{"a", "the cat\nthe dog\n"}, file{"b", "a cat\r\n"}, file{"c", "end"})
+	w.scratch = t.TempDir()
+	return w
+}
+
+var smallTasks = []Attempt{{mr.MapPhase, 0, ""}, {mr.ReducePhase, 0, ""}, {mr.ReducePhase, 1, ""}}
+
+// TestFaults lets every call of the store fail in every way, once, and then
+// lets a second attempt at each task run: what is committed in the end is
+// exactly right, and what an attempt said of itself is true.
+func TestFaults(t *testing.T) {
+	clean := smallWorld(t)
+	want := clean.run(t)
+	n := len(clean.store.calls)
+	failed := map[fault]int{}
+	for _, what := range []fault{notDone, doneFailed, doneExists, later, torn} {
+		for at := range n {
+			w := smallWorld(t)
+			armed, call, hit := false, -1, ""
+			w.store.fault = func(_ int, op, key string) fault {
+				if !armed {
+					return fine
+				}
+				if call++; call != at {
+					return fine
+				}
+				hit = op + " " + key
+				return what
+			}
+			e := w.env(t)
+			for _, task := range smallTasks {
+				first, second := task, task
+				first.ID, second.ID = "first", "second"
+				armed = true
+				res, err := e.Run(context.Background(), first)
+				armed = false
+				if err != nil {
+					if !errors.Is(err, errInjected) && !errors.Is(err, fs.ErrExist) {
+						t.Fatalf("fault %d at call %d %s: %v", what, at, hit, err)
+					}
+					failed[what]++
+				}
+				w.store.arrive()
+				again, err := e.Run(context.Background(), second)
+				if err != nil {
+					t.Fatalf("fault %d at call %d %s, second attempt: %v", what, at, hit, err)
+				}
+				if by := w.committer(t, task); (by == "second") == again.Superseded || by == "first" && res.Superseded {
+					t.Fatalf("fault %d at call %d %s: committed by %s, first %+v, second %+v",
+						what, at, hit, by, res, again)
+				}
+			}
+			w.check(t)
+			if diff := cmp.Diff(want, w.outputs(t)); diff != "" {
+				t.Fatalf("fault %d at call %d %s:\n%s", what, at, hit, diff)
+			}
+		}
+	}
+	// A write that took place is recognised, so its lost reply costs nothing.
+	if failed[doneFailed]+failed[doneExists] > 2*2 { // the record of a reduce attempt is no commit
+		t.Errorf("attempts failed over replies that were lost: %v", failed)
+	}
+	if failed[notDone] == 0 || failed[later] == 0 || failed[torn] == 0 {
+		t.Errorf("faults without effect: %v", failed)
+	}
+}
+
+// committer tells whose attempt is committed.
+func (w *world) committer(t *testing.T, task Attempt) string {
+	if task.Phase == mr.MapPhase {
+		rec, err := w.env(t).mapRecord(context.Background(), task.Index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rec.Attempt
+	}
+	o, err := w.store.get(layout.Layout{}.Output(task.Index))
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := o.info.Meta[manifest.MetaAttempt]
+	data, err := w.store.get(layout.Layout{}.ReduceAttempt(task.Index, by))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := manifest.Decode[manifest.Reduce](data.data, manifest.ReduceSchema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rec.Output.Size != int64(len(o.data)) || rec.Output.Lines != int64(strings.Count(string(o.data), "\n")) {
+		t.Fatalf("record %+v of an output of %d bytes", rec.Output, len(o.data))
+	}
+	return by
+}
+
+// TestCrashedAfter: an attempt that ended after any number of its partitions
+// leaves work that the next one adopts.
+func TestCrashedAfter(t *testing.T) {
+	for k := range 3 {
+		w := smallWorld(t)
+		puts := 0
+		w.store.fault = func(_ int, op, key string) fault {
+			if op == "put" {
+				if puts++; puts > k {
+					return notDone
+				}
+			}
+			return fine
+		}
+		e := w.env(t)
+		if _, err := e.Run(context.Background(), Attempt{mr.MapPhase, 0, "first"}); !errors.Is(err, errInjected) {
+			t.Fatalf("first attempt: %v", err)
+		}
+		w.store.fault = nil
+		res, err := e.Run(context.Background(), Attempt{mr.MapPhase, 0, "second"})
+		if err != nil || res.Adopted != min(k, 2) || res.Displaced != 0 || res.Superseded {
+			t.Errorf("after %d puts: %+v, %v", k, res, err)
+		}
+		w.check(t)
+	}
+}
+
+// fickle emits what names its attempt.
+func fickle(attempts *[]string) mr.App {
+	a := where
+	a.NewMapper = func(task *mr.Task) (mr.Mapper, error) {
+		*attempts = append(*attempts, task.Attempt)
+		return mr.MapperFunc(func(rec mr.Record, out mr.Emitter) error {
+			out.Emit(rec.Data, []byte(task.Attempt))
+			return nil
+		}), nil
+	}
+	return a
+}
+
+// TestFickleMap: with a map that gives other bytes each time, the record
+// names one execution only, and reduce reads through it.
+func TestFickleMap(t *testing.T) {
+	var attempts []string
+	w := newWorld(fickle(&attempts), 2, 0, 1, file{"a", "1\n2\n3\n4\n"})
+	w.scratch = t.TempDir()
+	var l layout.Layout
+	w.store.fault = func(_ int, op, key string) fault {
+		if key == l.MapCommit(0) && op == "put" {
+			return notDone
+		}
+		return fine
+	}
+	e := w.env(t)
+	if _, err := e.Run(context.Background(), Attempt{mr.MapPhase, 0, "first"}); !errors.Is(err, errInjected) {
+		t.Fatal(err)
+	}
+	w.store.fault = nil
+	res, err := e.Run(context.Background(), Attempt{mr.MapPhase, 0, "second"})
+	if err != nil || res.Displaced != 2 || res.Adopted != 0 {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	rec, err := e.mapRecord(context.Background(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r, p := range rec.Parts {
+		if p.Key != l.MapAttempt(0, "second", r) {
+			t.Errorf("part %d: %+v", r, p)
+		}
+	}
+	// A third comes too late and touches nothing.
+	before := len(w.store.objects)
+	res, err = e.Run(context.Background(), Attempt{mr.MapPhase, 0, "third"})
+	if err != nil || !res.Superseded || len(w.store.objects) != before {
+		t.Errorf("%+v, %v, %d objects, had %d", res, err, len(w.store.objects), before)
+	}
+	for r := range 2 {
+		if _, err := e.Run(context.Background(), Attempt{mr.ReducePhase, r, "r"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out := strings.Join(w.outputs(t), ""); strings.Count(out, "second") != 4 || strings.Contains(out, "first") {
+		t.Errorf("outputs: %s", out)
+	}
+	w.check(t)
+}
+
+// TestRace runs many attempts at the same tasks at once.
+func TestRace(t *testing.T) {
+	w := smallWorld(t)
+	want := oracle(t, where, 2, file{"a", "the cat\nthe dog\n"}, file{"b", "a cat\r\n"}, file{"c", "end"})
+	commits := new(Commits)
+	for _, task := range smallTasks {
+		won := make(chan bool)
+		const n = 8
+		for i := range n {
+			e := w.env(t)
+			e.Commits = commits
+			go func() {
+				a := task
+				a.ID = fmt.Sprint("attempt", i)
+				res, err := e.Run(context.Background(), a)
+				if err != nil {
+					t.Error(err)
+				}
+				won <- err == nil && !res.Superseded
+			}()
+		}
+		winners := 0
+		for range n {
+			if <-won {
+				winners++
+			}
+		}
+		if winners != 1 {
+			t.Errorf("%s task %d: %d attempts say that they committed", task.Phase, task.Index, winners)
+		}
+	}
+	if diff := cmp.Diff(want, w.outputs(t)); diff != "" {
+		t.Error(diff)
+	}
+	w.check(t)
+}
+
+// TestConflict: what others wrote is never taken for ours, nor touched.
+func TestConflict(t *testing.T) {
+	var l layout.Layout
+	for _, tc := range []struct {
+		name string
+		key  string
+		meta map[string]string
+		data string
+		task Attempt
+		got  string
+	}{
+		{"partition of another job", l.Partition(0, 1), map[string]string{manifest.MetaJob: "job-0"}, "x", Attempt{mr.MapPhase, 0, "a"}, "job-0"},
+		{"partition of nobody", l.Partition(0, 0), nil, "x", Attempt{mr.MapPhase, 0, "a"}, ""},
+		{"record of another job", l.MapCommit(0), nil, `{"schema":"mraws/map/v1","job":"job-0"}`, Attempt{mr.MapPhase, 0, "a"}, "job-0"},
+		{"output of another job", l.Output(1), map[string]string{manifest.MetaJob: "job-0", manifest.MetaAttempt: "a"}, "x", Attempt{mr.ReducePhase, 1, "a"}, "job-0"},
+		{"output of nobody", l.Output(1), nil, "x", Attempt{mr.ReducePhase, 1, "a"}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := smallWorld(t)
+			e := w.env(t)
+			if tc.task.Phase == mr.ReducePhase {
+				if _, err := e.Run(context.Background(), Attempt{mr.MapPhase, 0, "m"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := w.store.write(fine, "put", tc.key, []byte(tc.data), object.PutOptions{Meta: tc.meta})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = e.Run(context.Background(), tc.task)
+			var conflict *ConflictError
+			if !errors.As(err, &conflict) {
+				t.Fatalf("got %v, want a ConflictError", err)
+			}
+			if diff := cmp.Diff(&ConflictError{Key: tc.key, Job: "job-1", Got: tc.got}, conflict); diff != "" {
+				t.Error(diff)
+			}
+			w.check(t)
+		})
+	}
+}
+
+// TestRequests: an undisturbed map attempt asks for its input, puts its
+// partitions and its record, and no more; a reduce attempt reads each record
+// once for all its worker's tasks and no empty partition.
+func TestRequests(t *testing.T) {
+	w := newWorld(where, 3, 0, 1, file{"a", "x\n"})
+	w.scratch = t.TempDir()
+	w.run(t)
+	slices.Sort(w.store.calls[1:4]) // concurrent
+	filled := mr.Partition([]byte("x"), 3)
+	want := []string{"open input/a", "put intermediate/mr-0-0", "put intermediate/mr-0-1", "put intermediate/mr-0-2", "put intermediate/_commit/map-0",
+		"get intermediate/_commit/map-0"}
+	for r := range 3 {
+		if r == filled {
+			want = append(want, fmt.Sprintf("open intermediate/mr-0-%d", r))
+		}
+		out := fmt.Sprintf("output/mr-out-%d", r)
+		want = append(want, "create "+out)
+		if r == filled {
+			want = append(want, "write "+out)
+		}
+		want = append(want, fmt.Sprintf("put intermediate/_attempts/reduce-%d/r%d", r, r), "commit "+out)
+	}
+	if diff := cmp.Diff(want, w.store.calls); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestSideFiles checks the promises of mr.SideFiles, faults included.
+func TestSideFiles(t *testing.T) {
+	ctx := context.Background()
+	f := newFake()
+	s := &sideFiles{store: f, job: "j", attempt: "a"}
+	for i, what := range []fault{fine, doneFailed, doneExists} {
+		f.fault = func(_ int, op, _ string) fault {
+			if op == "put" {
+				return what
+			}
+			return fine
+		}
+		name := fmt.Sprintf("dir/f%d", i)
+		if err := s.Create(ctx, name, []byte("x")); err != nil {
+			t.Errorf("create, fault %d: %v", what, err)
+		}
+		if err := s.Create(ctx, name, []byte("x")); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("create again, fault %d: %v", what, err)
+		}
+	}
+	f.fault = func(int, string, string) fault { return notDone }
+	if err := s.Create(ctx, "new", nil); !errors.Is(err, errInjected) || errors.Is(err, fs.ErrExist) {
+		t.Errorf("create that was not done: %v", err)
+	}
+	f.fault = nil
+	if err := s.Put(ctx, "dir/f0", []byte("y")); err != nil {
+		t.Error(err)
+	}
+	if data, err := s.Get(ctx, "dir/f0"); err != nil || string(data) != "y" {
+		t.Errorf("got %q, %v", data, err)
+	}
+	if _, err := s.Get(ctx, "none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	names, err := s.List(ctx, "dir/")
+	if diff := cmp.Diff([]string{"dir/f0", "dir/f1", "dir/f2"}, names); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+	for _, bad := range []string{"", "/a", "../a", "a//b", "a b", "a/"} {
+		if s.Put(ctx, bad, nil) == nil || s.Create(ctx, bad, nil) == nil {
+			t.Errorf("name %q was taken", bad)
+		}
+	}
+	if s.Put(ctx, "big", make([]byte, maxSideFile+1)) == nil {
+		t.Error("a file that is too large was taken")
+	}
+}
+
+// TestCommitsCache: an error is not kept, and one that waits for another's
+// fetch does not inherit the other's end.
+func TestCommitsCache(t *testing.T) {
+	w := smallWorld(t)
+	e := w.env(t)
+	if _, err := e.Commits.partition(context.Background(), e, 0); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("uncommitted: %v", err)
+	}
+	if _, err := e.Run(context.Background(), Attempt{mr.MapPhase, 0, "m"}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	first, release := make(chan struct{}), make(chan struct{})
+	gets := 0
+	w.store.hook = func(op, _ string) {
+		if op == "get" {
+			if gets++; gets == 1 {
+				close(first)
+				<-release
+			}
+		}
+	}
+	errs := make(chan error)
+	go func() {
+		_, err := e.Commits.partition(ctx, e, 0)
+		errs <- err
+	}()
+	<-first
+	go func() {
+		_, err := e.Commits.partition(context.Background(), e, 0)
+		errs <- err
+	}()
+	cancel()
+	close(release)
+	a, b := <-errs, <-errs
+	if a == nil {
+		a, b = b, a
+	}
+	if !errors.Is(a, context.Canceled) || b != nil {
+		t.Errorf("cancelled %v, other %v", a, b)
+	}
+	if _, err := e.Commits.partition(context.Background(), e, 1); err != nil || gets > 2 {
+		t.Errorf("%v after %d gets", err, gets)
+	}
+}

@@ -1,0 +1,141 @@
+package worker
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"sync"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"golang.org/x/sync/errgroup"
+)
+
+// Commits caches the commit records of one job's map tasks for the reduce
+// attempts of all slots of a worker. Records never change (I3), so what was
+// read once stays true. Its zero value is ready for use. It takes about 150
+// bytes for each partition of each map task, outside the slots' budgets.
+type Commits struct {
+	mu   sync.Mutex
+	maps map[int]*commit
+}
+
+// commit is a record that is there or on its way.
+type commit struct {
+	done  chan struct{} // closed when parts or err is set
+	parts []part
+	err   error
+}
+
+// part is a manifest.Part without what can be computed.
+type part struct {
+	key  string
+	etag string
+	size int64
+	hash [32]byte
+	sum  manifest.Sum
+}
+
+// partition returns partition r of every map task, in the order of the
+// tasks. It fetches, concurrently, the records that are not there yet.
+func (c *Commits) partition(ctx context.Context, e *Env, r int) ([]part, error) {
+	all := make([]part, len(e.Job.Tasks))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(requests)
+	for m := range all {
+		if parts, ok := c.peek(m); ok {
+			all[m] = parts[r]
+			continue
+		}
+		g.Go(func() error {
+			parts, err := c.get(ctx, e, m)
+			if err == nil {
+				all[m] = parts[r]
+			}
+			return err
+		})
+	}
+	return all, g.Wait()
+}
+
+func (c *Commits) peek(m int) ([]part, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.maps[m]; k != nil && k.parts != nil {
+		return k.parts, true
+	}
+	return nil, false
+}
+
+// get returns the record of map task m; of callers at the same time one
+// fetches it. An error is not kept.
+func (c *Commits) get(ctx context.Context, e *Env, m int) ([]part, error) {
+	for {
+		c.mu.Lock()
+		if c.maps == nil {
+			c.maps = make(map[int]*commit)
+		}
+		k := c.maps[m]
+		if k == nil {
+			k = &commit{done: make(chan struct{})}
+			c.maps[m] = k
+			c.mu.Unlock()
+			parts, err := e.readCommit(ctx, m)
+			c.mu.Lock()
+			k.parts, k.err = parts, err
+			if err != nil {
+				delete(c.maps, m)
+			}
+			c.mu.Unlock()
+			close(k.done)
+			return parts, err
+		}
+		c.mu.Unlock()
+		select {
+		case <-k.done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if k.err == nil {
+			return k.parts, nil
+		}
+		// The other's error may be the end of its context: try ourselves.
+	}
+}
+
+// readCommit reads and checks the commit record of map task m.
+func (e *Env) readCommit(ctx context.Context, m int) ([]part, error) {
+	rec, err := e.mapRecord(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	parts := make([]part, len(rec.Parts))
+	for r, p := range rec.Parts {
+		parts[r] = part{key: p.Key, etag: p.ETag, size: p.Size, sum: p.Sum}
+		n, err := hex.Decode(parts[r].hash[:], []byte(p.Hash))
+		if err != nil || n != len(parts[r].hash) || p.Size < 0 {
+			return nil, fmt.Errorf("read %s: partition %d has hash %q and size %d", e.Layout.MapCommit(m), r, p.Hash, p.Size)
+		}
+	}
+	return parts, nil
+}
+
+// mapRecord reads the commit record of map task m, or returns an error that
+// wraps fs.ErrNotExist when the task is not committed.
+func (e *Env) mapRecord(ctx context.Context, m int) (*manifest.Map, error) {
+	key := e.Layout.MapCommit(m)
+	data, _, err := e.Store.Get(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("read commit record of map task %d: %w", m, err)
+	}
+	rec, err := manifest.Decode[manifest.Map](data, manifest.MapSchema)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	case rec.Job != e.Job.ID:
+		return nil, &ConflictError{Key: key, Job: e.Job.ID, Got: rec.Job}
+	case rec.Task != m || len(rec.Parts) != e.Job.NReduce:
+		return nil, fmt.Errorf("read %s: record of map task %d with %d partitions, want task %d with %d",
+			key, rec.Task, len(rec.Parts), m, e.Job.NReduce)
+	}
+	return rec, nil
+}

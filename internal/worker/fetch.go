@@ -1,0 +1,213 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+
+	"github.com/mraws/mraws/internal/input"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+)
+
+// ahead fetches the pieces of a map task in chunks, several at a time and at
+// most a window of bytes ahead of their reader, who gets them in order. So
+// many small objects are on their way at once, and large ones in parallel
+// ranges.
+type ahead struct {
+	t      *attempt
+	ctx    context.Context
+	cancel context.CancelFunc
+	pieces []manifest.Piece
+	room   *semaphore.Weighted // bytes of the window
+	queue  chan *chunk         // in order
+	done   sync.WaitGroup      // the dispatcher, who waits for its fetches
+	free   chan []byte         // buffers of full chunks
+	cur    *chunk              // what the reader has not used up
+}
+
+// chunk is a range of a piece, on its way until ready is closed.
+type chunk struct {
+	piece  int
+	off, n int64
+	weight int64
+	ready  chan struct{}
+	data   []byte // what has not been read
+	buf    []byte
+	err    error
+}
+
+// fetchAhead starts fetching the pieces of a map task. Close ends it.
+func (t *attempt) fetchAhead(ctx context.Context, pieces []manifest.Piece) *ahead {
+	a := &ahead{
+		t: t, pieces: pieces, room: semaphore.NewWeighted(t.shares.window),
+		queue: make(chan *chunk, 4*requests), free: make(chan []byte, t.shares.window/t.shares.chunk),
+	}
+	a.ctx, a.cancel = context.WithCancel(ctx)
+	a.done.Go(a.dispatch)
+	return a
+}
+
+// planned returns the range that the reader of a piece will open first.
+func planned(p manifest.Piece) (off, n int64) {
+	off = max(p.Offset-1, 0) // one byte early: input.Read
+	return off, p.Offset + p.Length - off
+}
+
+// dispatch sends the chunks on their way, in order.
+func (a *ahead) dispatch() {
+	var fetches errgroup.Group // for its limit: errors travel in order, with the chunks
+	fetches.SetLimit(requests)
+	defer func() { _ = fetches.Wait() }()
+	defer close(a.queue)
+	for i, p := range a.pieces {
+		off, left := planned(p)
+		for ; left > 0; off, left = off+a.t.shares.chunk, left-a.t.shares.chunk {
+			c := &chunk{piece: i, off: off, n: min(left, a.t.shares.chunk), ready: make(chan struct{})}
+			c.weight = min(max(c.n, perObject), a.t.shares.window)
+			if a.room.Acquire(a.ctx, c.weight) != nil {
+				return
+			}
+			select {
+			case a.queue <- c:
+			case <-a.ctx.Done():
+				return
+			}
+			fetches.Go(func() error { a.fetch(c); return nil })
+		}
+	}
+}
+
+// fetch fills one chunk.
+func (a *ahead) fetch(c *chunk) {
+	defer close(c.ready)
+	if c.n == a.t.shares.chunk {
+		select {
+		case c.buf = <-a.free:
+		default:
+		}
+	}
+	if c.buf == nil {
+		c.buf = make([]byte, c.n)
+	}
+	c.data = c.buf
+	body, err := a.open(c.piece, c.off, c.n)
+	if err == nil {
+		_, err = io.ReadFull(body, c.data)
+		err = errors.Join(a.t.inputError(err), body.Close())
+	}
+	c.err = err
+}
+
+// open opens a range of the object of a piece.
+func (a *ahead) open(piece int, off, n int64) (io.ReadCloser, error) {
+	o := a.t.Job.Objects[a.pieces[piece].Object]
+	body, err := a.t.Store.OpenRange(a.ctx, a.t.Layout.Input(o.Name), o.ETag, off, n)
+	return body, a.t.inputError(err)
+}
+
+// inputError makes errors of changed input fatal: the job was planned on
+// other bytes, and no worker will find them.
+func (t *attempt) inputError(err error) error {
+	if errors.Is(err, object.ErrPrecondition) || errors.Is(err, fs.ErrNotExist) {
+		return &FatalError{fmt.Errorf("input changed since the job was planned: %w", err)}
+	}
+	return err
+}
+
+// opener returns what input.Read needs for piece i. Pieces are to be read in
+// order.
+func (a *ahead) opener(i int) input.Opener {
+	first := true
+	return func(off, n int64) (io.ReadCloser, error) {
+		if o, m := planned(a.pieces[i]); first && o == off && m == n {
+			first = false
+			return &aheadReader{a: a, piece: i, left: n}, nil
+		}
+		body, err := a.open(i, off, n) // the rest of a last line
+		if err != nil {
+			return nil, err
+		}
+		return &inputBody{body, a.t}, nil
+	}
+}
+
+// take makes the next chunk of the piece the current one, dropping what is
+// left of the pieces before.
+func (a *ahead) take(piece int) error {
+	for a.cur == nil || len(a.cur.data) == 0 || a.cur.piece < piece {
+		a.drop()
+		c, ok := <-a.queue
+		if !ok {
+			return context.Cause(a.ctx)
+		}
+		<-c.ready
+		a.cur = c
+		if c.err != nil {
+			return c.err
+		}
+	}
+	return nil
+}
+
+// drop gives the current chunk back.
+func (a *ahead) drop() {
+	if a.cur == nil {
+		return
+	}
+	if len(a.cur.buf) == int(a.t.shares.chunk) {
+		select {
+		case a.free <- a.cur.buf:
+		default:
+		}
+	}
+	a.room.Release(a.cur.weight)
+	a.cur = nil
+}
+
+// Close stops fetching and waits until nothing is on its way.
+func (a *ahead) Close() {
+	a.cancel()
+	a.done.Wait()
+}
+
+// aheadReader reads the planned range of one piece.
+type aheadReader struct {
+	a     *ahead
+	piece int
+	left  int64
+}
+
+func (r *aheadReader) Read(p []byte) (int, error) {
+	if r.left == 0 {
+		return 0, io.EOF
+	}
+	if err := r.a.take(r.piece); err != nil {
+		return 0, err
+	}
+	n := copy(p, r.a.cur.data)
+	r.a.cur.data = r.a.cur.data[n:]
+	r.left -= int64(n)
+	if len(r.a.cur.data) == 0 {
+		r.a.drop() // at once, to let the next one start
+	}
+	return n, nil
+}
+
+func (r *aheadReader) Close() error { return nil }
+
+// inputBody marks changed input on the way.
+type inputBody struct {
+	io.ReadCloser
+	t *attempt
+}
+
+func (b *inputBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	return n, b.t.inputError(err)
+}

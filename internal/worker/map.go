@@ -1,0 +1,146 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/mraws/mraws/internal/input"
+	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/mr"
+)
+
+// runMap runs a map attempt.
+func (t *attempt) runMap(ctx context.Context) (err error) {
+	c := t.newCollector()
+	defer func() { err = errors.Join(err, c.Close()) }()
+	if err := t.mapInput(ctx, c); err != nil {
+		return err
+	}
+	t.object, t.offset = "", 0
+	segs := &segments{spool: spool{t: t, limit: t.shares.spool}}
+	defer func() { err = errors.Join(err, segs.spool.Close()) }()
+	// The combiner is called here too.
+	if err := t.guard(func() error { return c.finish(segs) }); err != nil {
+		return err
+	}
+	if err := c.Close(); err != nil { // its memory is needed no more
+		return err
+	}
+	return t.commitMap(ctx, segs)
+}
+
+// mapInput hands every record of the task's pieces to the application.
+func (t *attempt) mapInput(ctx context.Context, c *collector) error {
+	pieces := t.Job.Tasks[t.Index]
+	in := t.fetchAhead(ctx, pieces)
+	defer in.Close()
+	return t.guard(func() error {
+		mapper, err := t.App.NewMapper(t.task)
+		if err != nil {
+			return t.appError(err)
+		}
+		for i, p := range pieces {
+			o := t.Job.Objects[p.Object]
+			r, err := input.Read(t.App.Input, input.Piece{
+				Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length, Open: in.opener(i),
+			}, 0)
+			if err != nil {
+				return &FatalError{err}
+			}
+			if err := errors.Join(t.mapPiece(mapper, r, c), r.Close()); err != nil {
+				return err
+			}
+		}
+		t.object, t.offset = "", 0
+		if f, ok := mapper.(interface{ Flush(mr.Emitter) error }); ok {
+			return t.appError(f.Flush(c))
+		}
+		return nil
+	})
+}
+
+// mapPiece maps the records of one piece.
+func (t *attempt) mapPiece(mapper mr.Mapper, r input.Reader, c *collector) error {
+	var records, bytes int64
+	flush := func() {
+		t.Progress.Records.Add(records)
+		t.Progress.Bytes.Add(bytes)
+		records, bytes = 0, 0
+	}
+	defer flush()
+	for r.Next() {
+		if t.stopped.Load() {
+			return errStopped
+		}
+		rec := r.Record()
+		t.object, t.offset = rec.Object, rec.Offset
+		if err := t.appError(mapper.Map(rec, c)); err != nil {
+			return err
+		}
+		records++
+		bytes += int64(len(rec.Data))
+		if records >= 256 || bytes >= 64<<10 {
+			flush()
+		}
+	}
+	err := r.Err()
+	var long *input.TooLongError
+	if errors.As(err, &long) {
+		return &FatalError{err}
+	}
+	return err
+}
+
+// segments are the finished partitions of a map attempt, one after the other
+// in a spool.
+type segments struct {
+	spool spool
+	parts []segment
+}
+
+// segment is one partition in the spool.
+type segment struct {
+	off int64
+	recordio.Summary
+}
+
+// reader returns the bytes of partition r.
+func (s *segments) reader(r int) *io.SectionReader {
+	return io.NewSectionReader(&s.spool, s.parts[r].off, s.parts[r].Bytes)
+}
+
+// finish merges what was spilled and what is still held into one segment for
+// each partition. The records are the same whatever was spilled when: runs
+// are merged in the order of time, and combined fully.
+func (c *collector) finish(segs *segments) error {
+	ins := make([]sorted, 0, len(c.runs)+1)
+	ins = append(ins, c.runs...)
+	c.runs = nil
+	c.buf.sort()
+	ins, err := c.t.compact(append(ins, resident{c.buf}), c.t.Job.NReduce, c.t.shares.readers, c.combine)
+	if err != nil {
+		return err
+	}
+	err = c.writeSegments(segs, ins)
+	return errors.Join(err, closeAll(ins))
+}
+
+func (c *collector) writeSegments(segs *segments, ins []sorted) error {
+	w := recordio.NewWriter(nil, recordio.Options{Codec: recordio.S2})
+	segs.parts = make([]segment, c.t.Job.NReduce)
+	for r := range segs.parts {
+		segs.parts[r].off = segs.spool.size
+		w.Reset(&segs.spool)
+		if err := c.t.copyRecords(w, mergeSources(ins, r, c.combine)); err != nil {
+			return fmt.Errorf("write partition %d: %w", r, err)
+		}
+		sum, err := w.Close()
+		if err != nil {
+			return fmt.Errorf("write partition %d: %w", r, err)
+		}
+		segs.parts[r].Summary = sum
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package worker
+
+import (
+	"bufio"
+	"io/fs"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/mr"
+)
+
+// How the budget B of a slot is shared out. The shares of one column are
+// held at the same time, at most.
+//
+//	map attempt           reading  merging  uploading
+//	  pairs and cells       1/2      1/2       -
+//	  fetched input         1/8       -        -
+//	  segments, ready        -       1/8      1/8
+//	  readers of runs        -       1/8       -
+//	reduce attempt        fetching  reducing
+//	  segments              3/8      3/8
+//	  bodies on their way   1/8       -
+//	  readers of segments    -       1/4
+//	  output parts           -       1/4, by the store's own part size
+//
+// What is left is for the garbage collector, one line of input, a block or
+// two of a codec and the bodies of uploads. Three things may exceed the
+// budget, as they cannot be had in pieces: a line or whole object of input,
+// one pair (a few times its size), and the application's own memory. What
+// does not fit into its share goes to scratch files.
+const (
+	pairsShare    = 2 // B/2
+	windowShare   = 8
+	spoolShare    = 8
+	runsShare     = 8
+	segmentsShare = 8 // 3*B/8
+	readersShare  = 4
+)
+
+const (
+	// MinSlotMemory is the least budget of a slot in bytes.
+	MinSlotMemory = 8 << 20
+	// maxChunk is the most bytes of one ranged read.
+	maxChunk = 8 << 20
+	// minChunk keeps small budgets from making a request for every few
+	// bytes.
+	minChunk = 64 << 10
+	// requests bounds the requests that an attempt has in flight.
+	requests = 16
+	// perObject is what a small object on its way is taken to weigh at
+	// least: its request has a cost too.
+	perObject = 8 << 10
+)
+
+// shares is the budget of a slot, shared out. All in bytes.
+type shares struct {
+	pairs    int64 // buffer of a map attempt
+	window   int64 // bodies on their way
+	chunk    int64 // of them, one request
+	spool    int64 // finished segments held in memory
+	readers  int64 // of the sources of one merge
+	segments int64 // fetched segments held in memory
+	block    int   // of spill files
+}
+
+func shareOut(phase mr.Phase, budget int64) shares {
+	s := shares{
+		pairs:    budget / pairsShare,
+		window:   max(budget/windowShare, minChunk),
+		spool:    budget / spoolShare,
+		readers:  budget / runsShare,
+		segments: 3 * budget / segmentsShare,
+		block:    recordio.DefaultBlockSize,
+	}
+	if phase == mr.ReducePhase {
+		s.readers = budget / readersShare
+	}
+	s.chunk = min(max(s.window/4, minChunk), maxChunk)
+	return s
+}
+
+// SlotMemory is the budget of one of slots slots of a process that is to
+// stay within total bytes: a quarter, at most 64 MiB, is left to the runtime
+// and to what the slots share.
+func SlotMemory(total int64, slots int) int64 {
+	return max((total-min(total/4, 64<<20))/int64(max(slots, 1)), MinSlotMemory)
+}
+
+// DefaultMemory is half of what the process may use, in bytes: the least of
+// the limits of its cgroup (v2 or v1) and its parents, and of the machine's
+// memory. Where none can be read it is 1 GiB.
+func DefaultMemory() int64 { return defaultMemory(os.DirFS("/")) }
+
+func defaultMemory(root fs.FS) int64 {
+	limit := int64(0)
+	note := func(n int64) {
+		if n > 0 && (limit == 0 || n < limit) {
+			limit = n
+		}
+	}
+	note(memTotal(root))
+	for _, line := range linesOf(root, "proc/self/cgroup") {
+		// "0::/user.slice" (v2) or "4:memory:/docker/1234" (v1), see
+		// cgroups(7).
+		f := strings.SplitN(line, ":", 3)
+		if len(f) != 3 {
+			continue
+		}
+		dir, file := "sys/fs/cgroup", "memory.max"
+		if f[0] != "0" || f[1] != "" {
+			if !strings.Contains(","+f[1]+",", ",memory,") {
+				continue
+			}
+			dir, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+		}
+		// In a container the path may be that of the host, of which only
+		// the last directory is mounted: the walk up ends there too.
+		for sub := path.Clean("/" + f[2]); ; sub = path.Dir(sub) {
+			for _, line := range linesOf(root, path.Join(dir, sub, file)) {
+				if n, err := strconv.ParseInt(line, 10, 64); err == nil {
+					note(n)
+				}
+			}
+			if sub == "/" {
+				break
+			}
+		}
+	}
+	if limit == 0 {
+		return 1 << 30
+	}
+	return limit / 2
+}
+
+// memTotal reads the machine's memory from proc/meminfo, 0 if unknown.
+func memTotal(root fs.FS) int64 {
+	for _, line := range linesOf(root, "proc/meminfo") {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == "MemTotal:" {
+			kib, _ := strconv.ParseInt(f[1], 10, 64)
+			return kib << 10
+		}
+	}
+	return 0
+}
+
+// linesOf returns the lines of a file, none if it cannot be read.
+func linesOf(root fs.FS, name string) []string {
+	f, err := root.Open(name)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	var all []string
+	for s := bufio.NewScanner(f); s.Scan(); {
+		all = append(all, s.Text())
+	}
+	return all
+}

@@ -1,0 +1,105 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/mr"
+	"pgregory.net/rapid"
+)
+
+var putOptions = object.PutOptions{}
+
+// text returns about n bytes of words in lines, some of them odd.
+func text(seed uint64, n int) string {
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	var b strings.Builder
+	for b.Len() < n {
+		w := fmt.Sprintf("w%d", int(rnd.ExpFloat64()*200))
+		if rnd.IntN(50) == 0 {
+			w = strings.Repeat("long", 3+rnd.IntN(10)) + w
+		}
+		b.WriteString(w)
+		b.WriteString([]string{" ", " ", " ", " ", "\n", "\r\n", "\n\n", "  "}[rnd.IntN(8)])
+	}
+	return b.String()
+}
+
+// TestOracle: whatever the application, the input, the splits, the packing
+// and the budget, the outputs are those of the obvious program.
+func TestOracle(t *testing.T) {
+	scratch := t.TempDir()
+	numbered, whole := where, wc
+	numbered.Input, whole.Input = mr.NumberedLines, mr.WholeObjects
+	apps := []mr.App{wc, where, whereCombined, numbered, whole}
+	word := rapid.SampledFrom([]string{" ", "\n", "\r\n", "\n\n", " a ", "b ", "b\n", "a", "b", "ab", "a\x00", "a\x00\x00", "\x00", "\xff\xff\xff\xff\xff\xff\xff\xff\xff", "aaaaaaaa", "aaaaaaab", "aaaaaaaaa", "aaaaaaaaab", "aaaaaaa", "é"})
+	rapid.Check(t, func(t *rapid.T) {
+		app := rapid.SampledFrom(apps).Draw(t, "app")
+		nreduce := rapid.IntRange(1, 4).Draw(t, "R")
+		var files []file
+		for i := range rapid.IntRange(0, 4).Draw(t, "files") {
+			var b strings.Builder
+			for _, w := range rapid.SliceOfN(word, 0, 60).Draw(t, "words") {
+				b.WriteString(w)
+			}
+			files = append(files, file{fmt.Sprintf("f%d", i), b.String()})
+		}
+		w := newWorld(app, nreduce, rapid.IntRange(1, 300).Draw(t, "split"), rapid.IntRange(1, 4).Draw(t, "pack"), files...)
+		w.scratch = scratch
+		w.memory = int64(rapid.SampledFrom([]int{1, 300, 1000, 4000, 1 << 20}).Draw(t, "memory"))
+		if diff := cmp.Diff(oracle(t, app, nreduce, files...), w.run(t)); diff != "" {
+			t.Fatalf("-want +got:\n%s", diff)
+		}
+	})
+}
+
+// TestBudgets runs more data, with every part of the machinery in use, and
+// compares the segments too.
+func TestBudgets(t *testing.T) {
+	files := []file{{"a", text(1, 300_000)}, {"b", ""}, {"c", text(2, 200_000)}, {"d", "x"}}
+	for _, app := range []mr.App{wc, where, whereCombined} {
+		t.Run(app.Name, func(t *testing.T) {
+			want := oracle(t, app, 3, files...)
+			var hashes []string
+			for _, memory := range []int64{20_000, 200_000, 1 << 20, 64 << 20} {
+				w := newWorld(app, 3, 150_000, 2, files...)
+				w.scratch, w.memory = t.TempDir(), memory
+				if diff := cmp.Diff(want, w.run(t)); diff != "" {
+					t.Fatalf("budget %d: outputs differ", memory)
+				}
+				got := w.hashes(t)
+				if hashes == nil {
+					hashes = got
+				}
+				if diff := cmp.Diff(hashes, got); diff != "" {
+					t.Errorf("budget %d: segments differ:\n%s", memory, diff)
+				}
+			}
+		})
+	}
+}
+
+// hashes returns the hashes of all partitions and the sums of both phases.
+func (w *world) hashes(t fataler) (all []string) {
+	t.Helper()
+	e := w.env(t)
+	for m := range w.job.Tasks {
+		rec, err := e.mapRecord(context.Background(), m)
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		for r, p := range rec.Parts {
+			if p.Key != (layout.Layout{}).Partition(m, r) {
+				t.Fatalf("record of map %d names %s", m, p.Key)
+			}
+			all = append(all, p.Hash)
+		}
+	}
+	return all
+}

@@ -1,0 +1,221 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"time"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/mr"
+)
+
+// runReduce runs a reduce attempt.
+func (t *attempt) runReduce(ctx context.Context) (err error) {
+	s, err := t.fetchShuffle(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	ins := make([]sorted, len(s.segments))
+	for i, seg := range s.segments {
+		ins[i] = seg
+	}
+	// Without the combiner: what reduce reads is then exactly what map tasks
+	// committed, and the sums of both prove it.
+	ins, err = t.compact(ins, 1, t.shares.readers, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeAll(ins)) }()
+
+	key := t.Layout.Output(t.Index)
+	w, err := t.Store.Create(ctx, key, object.PutOptions{IfAbsent: true, Meta: t.meta(""), ContentType: "text/plain; charset=utf-8"})
+	if err != nil {
+		return err
+	}
+	out := &lines{t: t, w: w, sha: sha256.New()}
+	g := &groups{t: t, src: mergeSources(ins, 0, nil)}
+	err = t.guard(func() error { return t.reduceAll(g, out) })
+	if err == nil {
+		err = out.flush()
+	}
+	if err != nil {
+		return errors.Join(err, w.Abort())
+	}
+	t.res.Emitted = out.lines
+	return t.commitReduce(ctx, w, &manifest.Reduce{
+		Schema: manifest.ReduceSchema, Job: t.Job.ID, Task: t.Index, Attempt: t.ID, Worker: t.Worker,
+		Started: t.started, Seconds: time.Since(t.started).Seconds(),
+		Read: g.read, Keys: g.keys, Counters: t.counters.all(),
+		Output: manifest.Output{Key: key, Size: out.size, Lines: out.lines, Hash: hex.EncodeToString(out.sha.Sum(nil))},
+	})
+}
+
+// reduceAll calls the application for every key.
+func (t *attempt) reduceAll(g *groups, out *lines) error {
+	reducer, err := t.App.NewReducer(t.task)
+	if err != nil {
+		return t.appError(err)
+	}
+	var key []byte // the application's copy, which it may spoil
+	values := g.values
+	for g.nextKey() {
+		key = append(key[:0], g.key...)
+		t.key, out.key, out.checked = g.key, g.key, false
+		if err := t.appError(reducer.Reduce(key, values, out)); err != nil && g.err == nil {
+			return err
+		}
+		g.drain()
+	}
+	g.flush()
+	return g.err
+}
+
+// groups cuts a sorted stream into keys with their values.
+type groups struct {
+	t     *attempt
+	src   recordio.Source
+	key   []byte
+	state groupState
+	keys  int64
+	read  manifest.Sum // all that was read from src
+	noted manifest.Sum // of it, in the attempt's progress
+	err   error
+}
+
+type groupState int
+
+const (
+	atStart  groupState = iota
+	atFirst             // on the first record of key, which was not handed out
+	inValues            // on a record of key that was handed out
+	atNext              // on the first record of the key after
+	atEnd
+)
+
+// step moves to the next record of the stream.
+func (g *groups) step() bool {
+	if g.t.stopped.Load() {
+		g.err = errStopped
+	} else if g.src.Next() {
+		recordio.AddRecord(&g.read, g.src.Key(), g.src.Value())
+		if g.read.Records-g.noted.Records >= 256 {
+			g.flush()
+		}
+		return true
+	} else {
+		g.err = g.src.Err()
+	}
+	g.state = atEnd
+	return false
+}
+
+// flush brings the attempt's progress up to date.
+func (g *groups) flush() {
+	g.t.Progress.Records.Add(g.read.Records - g.noted.Records)
+	g.t.Progress.Bytes.Add(g.read.Bytes - g.noted.Bytes)
+	g.noted = g.read
+}
+
+// nextKey moves to the next key, after drain.
+func (g *groups) nextKey() bool {
+	if g.err != nil || g.state == atEnd || g.state == atStart && !g.step() {
+		return false
+	}
+	g.key = append(g.key[:0], g.src.Key()...)
+	g.state = atFirst
+	g.keys++
+	return true
+}
+
+// nextValue moves to the next value of the key.
+func (g *groups) nextValue() bool {
+	switch {
+	case g.state == atFirst:
+		g.state = inValues
+		return true
+	case g.state != inValues || !g.step():
+		return false
+	case !bytes.Equal(g.src.Key(), g.key):
+		g.state = atNext
+		return false
+	}
+	return true
+}
+
+// values is the iter.Seq that reducers get.
+func (g *groups) values(yield func([]byte) bool) {
+	for g.nextValue() {
+		if !yield(g.src.Value()) {
+			return
+		}
+	}
+}
+
+// drain skips the values that the reducer did not take.
+func (g *groups) drain() {
+	for g.nextValue() {
+	}
+}
+
+// lineBlock is how much output is gathered before it is handed on, bytes.
+const lineBlock = 64 << 10
+
+// lines is the mr.Output of a reduce attempt.
+type lines struct {
+	t       *attempt
+	w       object.Writer
+	sha     hash.Hash
+	buf     []byte
+	key     []byte
+	checked bool // the key
+	size    int64
+	lines   int64
+}
+
+// Write appends the line "key value\n".
+func (o *lines) Write(value []byte) {
+	if o.t.failed != nil {
+		panic(errAbort)
+	}
+	if !o.checked && bytes.IndexByte(o.key, '\n') >= 0 {
+		o.t.fail(&FatalError{fmt.Errorf("write key %s: line break in the key", shortKey(o.key))})
+	}
+	o.checked = true
+	if bytes.IndexByte(value, '\n') >= 0 {
+		o.t.fail(&FatalError{fmt.Errorf("write key %s: line break in the value %s", shortKey(o.key), shortKey(value))})
+	}
+	o.buf = append(append(append(append(o.buf, o.key...), ' '), value...), '\n')
+	o.lines++
+	if len(o.buf) >= lineBlock {
+		if err := o.flush(); err != nil {
+			o.t.fail(err)
+		}
+	}
+}
+
+// flush hands on what was gathered.
+func (o *lines) flush() error {
+	if len(o.buf) == 0 {
+		return nil
+	}
+	o.sha.Write(o.buf)
+	o.size += int64(len(o.buf))
+	if _, err := o.w.Write(o.buf); err != nil {
+		return fmt.Errorf("write %s: %w", o.t.Layout.Output(o.t.Index), err)
+	}
+	if cap(o.buf) > 4*lineBlock {
+		o.buf = nil
+	}
+	o.buf = o.buf[:0]
+	return nil
+}
+
+var _ mr.Output = (*lines)(nil)

@@ -1,0 +1,140 @@
+package worker
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// tempFile is a file in the scratch directory for one writer and many
+// readers.
+type tempFile struct {
+	*os.File
+	dir   string
+	named bool // the name is still to be removed
+}
+
+// newTemp creates a file with a name of its own, readable by its owner only,
+// and at once removes the name where the system allows that: the file then
+// goes when it is closed, or with the process, however that ends.
+func (t *attempt) newTemp() (*tempFile, error) {
+	f, err := os.CreateTemp(t.Scratch, fmt.Sprintf("mraws-%s-%d-*", t.Phase, t.Index))
+	if err != nil {
+		return nil, fmt.Errorf("create scratch file in %s: %w", t.Scratch, err)
+	}
+	return &tempFile{File: f, dir: t.Scratch, named: os.Remove(f.Name()) != nil}, nil
+}
+
+// Write appends to the file.
+func (f *tempFile) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	if err != nil {
+		err = fmt.Errorf("write scratch file in %s: %w", f.dir, err)
+	}
+	return n, err
+}
+
+// WriteAt writes at an offset.
+func (f *tempFile) WriteAt(p []byte, off int64) (int, error) {
+	n, err := f.File.WriteAt(p, off)
+	if err != nil {
+		err = fmt.Errorf("write scratch file in %s: %w", f.dir, err)
+	}
+	return n, err
+}
+
+// Close frees the file.
+func (f *tempFile) Close() error {
+	err := f.File.Close()
+	if f.named {
+		if rerr := os.Remove(f.Name()); err == nil {
+			err = rerr
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("remove scratch file in %s: %w", f.dir, err)
+	}
+	return nil
+}
+
+// spool takes a stream, in memory up to a limit, then in a scratch file, and
+// gives it back at any offset.
+type spool struct {
+	t     *attempt
+	limit int64
+	size  int64
+	mem   [][]byte // of spoolChunk bytes each
+	file  *tempFile
+}
+
+const spoolChunk = 64 << 10
+
+// Write appends to the spool.
+func (s *spool) Write(p []byte) (int, error) {
+	if s.file == nil && s.size+int64(len(p)) > s.limit {
+		if err := s.flush(); err != nil {
+			return 0, err
+		}
+	}
+	if s.file != nil {
+		n, err := s.file.Write(p)
+		s.size += int64(n)
+		return n, err
+	}
+	for rest := p; len(rest) > 0; {
+		at := int(s.size % spoolChunk)
+		if at == 0 {
+			s.mem = append(s.mem, make([]byte, spoolChunk))
+		}
+		n := copy(s.mem[len(s.mem)-1][at:], rest)
+		rest = rest[n:]
+		s.size += int64(n)
+	}
+	return len(p), nil
+}
+
+// flush moves from memory to a file.
+func (s *spool) flush() error {
+	f, err := s.t.newTemp()
+	if err != nil {
+		return err
+	}
+	s.file = f
+	left := s.size
+	for _, c := range s.mem {
+		if _, err := f.Write(c[:min(left, spoolChunk)]); err != nil {
+			return err
+		}
+		left -= spoolChunk
+	}
+	s.mem = nil
+	return nil
+}
+
+// ReadAt reads what was written.
+func (s *spool) ReadAt(p []byte, off int64) (n int, err error) {
+	if s.file != nil {
+		return s.file.ReadAt(p, off)
+	}
+	for n < len(p) {
+		if off >= s.size {
+			return n, io.EOF
+		}
+		c := s.mem[off/spoolChunk]
+		c = c[:min(spoolChunk, s.size-off/spoolChunk*spoolChunk)]
+		m := copy(p[n:], c[off%spoolChunk:])
+		n, off = n+m, off+int64(m)
+	}
+	return n, nil
+}
+
+// Close frees memory and file.
+func (s *spool) Close() error {
+	s.mem = nil
+	if s.file == nil {
+		return nil
+	}
+	err := s.file.Close()
+	s.file = nil
+	return err
+}

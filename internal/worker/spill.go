@@ -1,0 +1,79 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/mr"
+)
+
+// collector is the mr.Emitter of a map attempt: it gathers pairs in a buffer
+// and spills the buffer as a sorted run when it is full.
+type collector struct {
+	t         *attempt
+	partition func(key []byte, n int) int
+	combine   mr.Combiner
+	buf       buffer
+	runs      []sorted // in the order of time
+}
+
+func (t *attempt) newCollector() *collector {
+	c := &collector{t: t, partition: t.App.Partition, combine: detached(t.App.Combine)}
+	if c.partition == nil {
+		c.partition = mr.Partition
+	}
+	if c.combine != nil {
+		c.buf = newTable(t.shares.pairs, t.App.Combine)
+	} else {
+		c.buf = newList(t.shares.pairs)
+	}
+	return c
+}
+
+// Emit takes a pair. An error ends the attempt from in here.
+func (c *collector) Emit(key, value []byte) {
+	t := c.t
+	if t.failed != nil {
+		panic(errAbort) // the mapper recovered from the first one
+	}
+	t.key = key // for errors: partitioner and combiner are called below
+	t.res.Emitted++
+	n := t.Job.NReduce
+	part := c.partition(key, n)
+	if uint(part) >= uint(n) {
+		t.fail(t.taskError(fmt.Errorf("partitioner returned %d, want 0 to %d", part, n-1)))
+	}
+	if size := len(key) + len(value); size > recordio.DefaultMaxRecord {
+		err := &recordio.TooLargeError{Size: int64(size), Max: recordio.DefaultMaxRecord}
+		t.fail(recordError(key, err))
+	}
+	for !c.buf.add(part, key, value) {
+		if err := c.spill(); err != nil {
+			t.fail(err)
+		}
+	}
+	t.key = nil
+}
+
+// spill writes the buffer as a run and empties it.
+func (c *collector) spill() error {
+	c.buf.sort()
+	r, err := c.t.writeRun(c.t.Job.NReduce, resident{c.buf}.source)
+	if err != nil {
+		return fmt.Errorf("spill: %w", err)
+	}
+	c.runs = append(c.runs, r)
+	c.buf.reset()
+	return nil
+}
+
+// Close frees the buffer and the runs.
+func (c *collector) Close() error {
+	err := closeAll(c.runs)
+	c.buf, c.runs = nil, nil
+	if err != nil {
+		return errors.Join(errors.New("free spilled runs"), err)
+	}
+	return nil
+}

@@ -1,0 +1,187 @@
+package worker
+
+import (
+	"bytes"
+	"cmp"
+	"hash/maphash"
+	"slices"
+	"sort"
+	"unsafe"
+
+	"github.com/mraws/mraws/mr"
+)
+
+// group is an entry of a table: a key with the combined value of its pairs.
+type group struct {
+	prefix uint64
+	key    uint64 // offset in the slab
+	value  uint64 // offset in the slab
+	part   uint32
+	klen   uint32
+	vlen   uint32
+	vcap   uint32 // bytes that are ours at value
+}
+
+// cell is a place of the hash table: entry index-1 of the slab, or free.
+type cell struct {
+	hash  uint32
+	index uint32
+}
+
+// table is the buffer of an application with a combiner: an open-addressing
+// hash table with linear probing, which combines each pair at once with what
+// is known of its key. Its hash has a random seed, so that no input can be
+// made to collide; nothing depends on it, as the pairs leave sorted.
+type table struct {
+	slab[group]
+	combine mr.Combiner
+	seed    maphash.Seed
+	cells   []cell // power of two, at most 3/4 in use
+	limit   int    // bytes of the slab
+	most    int    // number of cells
+	full    bool
+	// over is the value of the entry overOf (if >= 0), which outgrew its
+	// place when the slab had no room left; the buffer is full with it.
+	over   []byte
+	overOf int
+}
+
+// newTable shares limit bytes between slab and cells: an entry takes 40
+// bytes and more in the slab and 8 at 3/4 use among the cells, which need
+// half as much again while they grow.
+func newTable(limit int64, combine mr.Combiner) *table {
+	t := &table{combine: combine, seed: maphash.MakeSeed(), limit: int(limit / 4 * 3), overOf: -1}
+	t.most = firstCells
+	for int64(t.most)*2*int64(unsafe.Sizeof(cell{}))*3/2 <= limit/4 {
+		t.most *= 2
+	}
+	t.cells = make([]cell, firstCells)
+	return t
+}
+
+// firstCells is the least number of cells.
+const firstCells = 64
+
+func (t *table) len() int { return t.n }
+
+func (t *table) reset() {
+	t.slab.reset(t.limit)
+	clear(t.cells)
+	t.full, t.over, t.overOf = false, nil, -1
+}
+
+func (t *table) add(part int, key, value []byte) bool {
+	if t.full {
+		return false
+	}
+	hash := uint32(maphash.Bytes(t.seed, key))
+	mask := uint32(len(t.cells) - 1)
+	i := hash & mask
+	for ; t.cells[i].index != 0; i = (i + 1) & mask {
+		if t.cells[i].hash != hash {
+			continue
+		}
+		if g := t.entry(int(t.cells[i].index - 1)); bytes.Equal(t.keyOf(g), key) {
+			t.fold(int(t.cells[i].index-1), value)
+			return true
+		}
+	}
+	vcap := valueCap(len(value))
+	if need := len(key) + vcap; !t.fits(need) && !t.reserve(need, t.limit) {
+		return false
+	}
+	if 4*(t.n+1) > 3*len(t.cells) {
+		if !t.grow() {
+			return false
+		}
+		for i = hash & uint32(len(t.cells)-1); t.cells[i].index != 0; i = (i + 1) & uint32(len(t.cells)-1) {
+		}
+	}
+	k, dst := t.alloc(len(key))
+	copy(dst, key)
+	v, dst := t.alloc(vcap)
+	copy(dst, value)
+	e := t.push(group{prefix(key), uint64(k), uint64(v), uint32(part), uint32(len(key)), uint32(len(value)), uint32(vcap)})
+	t.cells[i] = cell{hash, uint32(e) + 1}
+	return true
+}
+
+// valueCap leaves a value of n bytes some room to grow in place.
+func valueCap(n int) int { return (n + n/2 + 8) &^ 7 }
+
+// grow doubles the number of cells; false if that is too much memory.
+func (t *table) grow() bool {
+	if 2*len(t.cells) > t.most {
+		return false
+	}
+	old := t.cells
+	t.cells = make([]cell, 2*len(old))
+	mask := uint32(len(t.cells) - 1)
+	for _, c := range old {
+		if c.index == 0 {
+			continue
+		}
+		i := c.hash & mask
+		for ; t.cells[i].index != 0; i = (i + 1) & mask {
+		}
+		t.cells[i] = c
+	}
+	return true
+}
+
+// fold combines value into entry e.
+func (t *table) fold(e int, value []byte) {
+	g := t.entry(e)
+	acc := t.mem[g.value : g.value+uint64(g.vlen) : g.value+uint64(g.vcap)]
+	sum := t.combine(acc, value)
+	if len(sum) <= int(g.vcap) {
+		if unsafe.SliceData(sum) != unsafe.SliceData(acc) {
+			copy(acc[:g.vcap], sum)
+		}
+		g.vlen = uint32(len(sum))
+		return
+	}
+	vcap := 2 * valueCap(len(sum))
+	if vcap > t.room() && !t.reserve(vcap, t.limit) {
+		t.full, t.over, t.overOf = true, bytes.Clone(sum), e
+		return
+	}
+	g = t.entry(e) // reserve may have moved it
+	v, dst := t.alloc(vcap)
+	copy(dst, sum)
+	g.value, g.vlen, g.vcap = uint64(v), uint32(len(sum)), uint32(vcap)
+}
+
+func (t *table) keyOf(g *group) []byte { return t.mem[g.key : g.key+uint64(g.klen)] }
+
+func (t *table) sort() {
+	if t.overOf >= 0 { // entries are about to lose their numbers
+		t.entry(t.overOf).vcap = 0
+	}
+	slices.SortFunc(t.entries(), func(a, b group) int {
+		switch {
+		case a.part != b.part:
+			return cmp.Compare(a.part, b.part)
+		case a.prefix != b.prefix:
+			return cmp.Compare(a.prefix, b.prefix)
+		case a.klen > 8 || b.klen > 8:
+			return bytes.Compare(t.keyOf(&a), t.keyOf(&b))
+		}
+		return cmp.Compare(a.klen, b.klen)
+	})
+}
+
+func (t *table) at(i int) (key, value []byte) {
+	g := &t.entries()[i]
+	if g.vcap == 0 {
+		return t.keyOf(g), t.over
+	}
+	return t.keyOf(g), t.mem[g.value : g.value+uint64(g.vlen) : g.value+uint64(g.vlen)]
+}
+
+func (t *table) span(part int) (lo, hi int) {
+	e := t.entries()
+	lo = sort.Search(len(e), func(i int) bool { return int(e[i].part) >= part })
+	hi = lo + sort.Search(len(e)-lo, func(i int) bool { return int(e[lo+i].part) > part })
+	return lo, hi
+}
