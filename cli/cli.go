@@ -24,10 +24,13 @@ func Main(apps ...mr.App) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		cancel(cmd.Signal{Signal: <-signals})
-		os.Exit(cmd.Signal{Signal: <-signals}.Code())
-	}()
+	go heed(signals, cancel, os.Exit)
 	stdio := cmd.IO{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	os.Exit(cmd.Execute(ctx, filepath.Base(os.Args[0]), os.Args[1:], stdio, apps))
+}
+
+// heed cancels at the first signal and exits at the second.
+func heed(signals <-chan os.Signal, cancel context.CancelCauseFunc, exit func(code int)) {
+	cancel(cmd.Signal{Signal: <-signals})
+	exit(cmd.Signal{Signal: <-signals}.Code())
 }

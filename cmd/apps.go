@@ -43,40 +43,6 @@ func (f *frame) findApp(name string) (mr.App, error) {
 	return mr.App{}, usagef(hint, "no application %q in this program", name)
 }
 
-// appArgs reads --app-arg values; what they mean is for app.Resolve.
-func appArgs(given []string) (map[string]string, error) {
-	args := map[string]string{}
-	for _, g := range given {
-		name, value, ok := strings.Cut(g, "=")
-		if !ok || name == "" {
-			return nil, usagef("such as --app-arg pattern=[0-9]+", "--app-arg %q is not name=value", g)
-		}
-		if other, ok := args[name]; ok && other != value {
-			return nil, usagef("", "--app-arg %s is given twice, as %q and %q", name, other, value)
-		}
-		args[name] = value
-	}
-	return args, nil
-}
-
-// resolveApp returns the application that --app names and the value of
-// every parameter.
-func (f *frame) resolveApp(name string, given []string) (mr.App, map[string]string, error) {
-	app, err := f.findApp(name)
-	if err != nil {
-		return mr.App{}, nil, err
-	}
-	args, err := appArgs(given)
-	if err != nil {
-		return mr.App{}, nil, err
-	}
-	params, err := app.Resolve(args)
-	if err != nil {
-		return mr.App{}, nil, &Error{Code: ExitUsage, What: "the parameters do not fit application " + app.Name, Cause: err}
-	}
-	return app, params, nil
-}
-
 // completeApps completes --app.
 func (f *frame) completeApps(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	var out []cobra.Completion

@@ -158,7 +158,8 @@ func causes(what string, err error) []string {
 	var lines []string
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		line = strings.TrimSpace(line)
-		if line != "" && !strings.Contains(what, line) && !slices.Contains(lines, line) {
+		said := what == line || strings.HasSuffix(what, ": "+line)
+		if line != "" && !said && !slices.Contains(lines, line) {
 			lines = append(lines, line)
 		}
 	}

@@ -3,6 +3,7 @@ package cmd
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -39,7 +40,7 @@ func (s *session) newProgress(what string, total int64, bytes bool) *progress {
 	}
 	if p.form == "auto" {
 		p.form = "plain"
-		if s.term.err {
+		if s.term.err && os.Getenv("TERM") != "dumb" {
 			p.form = "bar"
 		}
 	}

@@ -53,7 +53,7 @@ func (s *session) reset(ctx context.Context, o reset.Options, yes, dryRun bool) 
 		s.note("nothing to delete in s3://%s", s.where())
 		return s.printReset(false, counts)
 	case !yes:
-		if err := s.confirm(counts); err != nil {
+		if err := s.confirm(ctx, counts); err != nil {
 			return err
 		}
 	}
@@ -72,20 +72,33 @@ func (s *session) reset(ctx context.Context, o reset.Options, yes, dryRun bool) 
 }
 
 // confirm asks on the terminal.
-func (s *session) confirm(counts []reset.Count) error {
+func (s *session) confirm(ctx context.Context, counts []reset.Count) error {
 	for _, c := range counts {
 		fmt.Fprintf(s.io.Err, "  s3://%s/%s  %s\n", s.conf.Bucket, c.Dir, resetText(c))
 	}
 	fmt.Fprintf(s.io.Err, "Delete %s? [y/N] ", resetText(reset.Total(counts)))
-	answer, err := bufio.NewReader(s.io.In).ReadString('\n')
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	if answer == "y" || answer == "yes" {
+	type line struct {
+		text string
+		err  error
+	}
+	answers := make(chan line, 1)
+	go func() { // nothing can end the reading of a terminal but its user
+		text, err := bufio.NewReader(s.io.In).ReadString('\n')
+		answers <- line{text, err}
+	}()
+	var answer line
+	select {
+	case answer = <-answers:
+	case <-ctx.Done():
+		answer.err = context.Cause(ctx)
+	}
+	if text := strings.ToLower(strings.TrimSpace(answer.text)); text == "y" || text == "yes" {
 		return nil
 	}
-	if err != nil { // the end of input answers no; the line is still open
+	if answer.err != nil { // the line is still open
 		fmt.Fprintln(s.io.Err)
 	}
-	return &Error{Code: ExitInternal, What: "nothing was deleted: not confirmed"}
+	return &Error{What: "nothing was deleted: not confirmed", Cause: ctx.Err()}
 }
 
 func resetText(c reset.Count) string {

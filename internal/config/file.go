@@ -93,7 +93,7 @@ func keyNames() []string {
 // s, or "" if none is near enough to be what somebody meant.
 func Nearest(s string, names []string) string {
 	simple := strings.NewReplacer("-", "", "_", "", ".", "").Replace
-	best, nearest := 1+len(s)/4, ""
+	best, nearest := 1+(len(s)+1)/4, ""
 	for _, n := range names {
 		if d := edits(simple(strings.ToLower(s)), simple(strings.ToLower(n))); d <= best {
 			best, nearest = d-1, n

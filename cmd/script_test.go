@@ -1,0 +1,139 @@
+package cmd_test
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/mraws/mraws/cli"
+	"github.com/mraws/mraws/internal/apps"
+)
+
+// TestMain lets the test binary be mraws, so that scripts run the real
+// command line in processes of its own, with the race detector if on.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"mraws": func() { cli.Main(apps.Table()...) }})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, ".data"))
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
+			env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code":  code,
+			"stops": stops,
+			"serve": serve,
+			"alter": alter,
+		},
+	})
+}
+
+// code N COMMAND... runs a command that must exit with N.
+func code(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N command...")
+	}
+	got := 0
+	err := ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
+}
+
+// stops SIGNAL N COMMAND... runs a command until it has written a line to
+// stdout, sends it the signal, and wants exit code N.
+func stops(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: stops INT|TERM N command...")
+	}
+	sig := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}[args[0]]
+	b := start(ts, args[2:])
+	if got := strconv.Itoa(b.stop(ts, sig)); got != args[1] {
+		ts.Fatalf("exit code %s after SIG%s, want %s", got, args[0], args[1])
+	}
+}
+
+// serve COMMAND... starts a command that serves until the script ends, and
+// waits for what it says first, which becomes stdout.
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: serve command...")
+	}
+	b := start(ts, args)
+	ts.Defer(func() { b.stop(ts, syscall.SIGTERM) })
+	_, err := ts.Stdout().Write([]byte(b.said))
+	ts.Check(err)
+}
+
+// background is a command that runs beside a script.
+type background struct {
+	cmd  *exec.Cmd
+	out  *bufio.Reader
+	said string // its first lines
+}
+
+// start runs a command until it has written something.
+func start(ts *testscript.TestScript, args []string) *background {
+	// The first folder of the script's PATH has the commands of TestMain.
+	bin, _, _ := strings.Cut(ts.Getenv("PATH"), string(os.PathListSeparator))
+	b := &background{cmd: exec.Command(filepath.Join(bin, args[0]), args[1:]...)}
+	b.cmd.Dir = ts.MkAbs(".")
+	b.cmd.Stderr = os.Stderr
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME"} {
+		b.cmd.Env = append(b.cmd.Env, name+"="+ts.Getenv(name))
+	}
+	out, err := b.cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(b.cmd.Start())
+	b.out = bufio.NewReader(out)
+	_, err = b.out.Peek(1)
+	ts.Check(err)
+	first, err := b.out.Peek(b.out.Buffered()) // one write, of whole lines
+	ts.Check(err)
+	b.said = string(first)
+	return b
+}
+
+// stop sends the signal and returns the exit code; a hang shows as -1.
+func (b *background) stop(ts *testscript.TestScript, sig syscall.Signal) int {
+	timer := time.AfterFunc(time.Minute, func() { _ = b.cmd.Process.Kill() })
+	defer timer.Stop()
+	ts.Check(b.cmd.Process.Signal(sig))
+	_, err := io.Copy(io.Discard, b.out)
+	ts.Check(err)
+	_ = b.cmd.Wait() // the code says it
+	return b.cmd.ProcessState.ExitCode()
+}
+
+// alter FILE OLD NEW replaces text in a file.
+func alter(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: alter file old new")
+	}
+	data := ts.ReadFile(args[0])
+	if !strings.Contains(data, args[1]) {
+		ts.Fatalf("%s does not contain %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(data, args[1], args[2])), 0o644))
+}
