@@ -158,22 +158,38 @@ func (k *Checker) counts(p *phase, committed, live int) error {
 	if in, out := s.Granted+s.Adopted, s.Won+s.Failed+s.Lost+s.Released+s.Superseded+s.Revoked+s.Running; in != out {
 		return fmt.Errorf("%v phase: %d attempts began, %d are accounted for: %+v", p.kind, in, out, s)
 	}
-	waiting := map[int]bool{}
-	for _, i := range p.retry {
-		waiting[int(i)] = true
+	if k.core.over || !p.open {
+		return nil
 	}
-	work := p.cursor < len(p.tasks) && p.tasks[p.cursor].state == fresh
+	return k.work(p)
+}
+
+// work checks that what can be granted is lined up and that nobody waits
+// who could have it.
+func (k *Checker) work(p *phase) error {
+	lined, alone := map[int]bool{}, map[int]bool{}
+	for _, i := range p.retry {
+		lined[int(i)] = true
+	}
+	for _, i := range p.suspects {
+		alone[int(i)] = true
+	}
+	common, suspects := p.cursor < len(p.tasks) && p.tasks[p.cursor].state == fresh, false
 	for i := range p.tasks {
-		if p.tasks[i].state != queued {
+		t := &p.tasks[i]
+		if t.state != queued {
 			continue
 		}
-		work = true
-		if !waiting[i] && !k.core.over {
+		common = common || !t.suspect()
+		suspects = suspects || t.suspect()
+		if t.suspect() && !alone[i] || !t.suspect() && !lined[i] {
 			return fmt.Errorf("%v is queued and in no queue", TaskID{p.kind, i})
 		}
 	}
-	if work && p.open && k.core.parked.n > 0 && !k.core.over {
-		return fmt.Errorf("%d questions wait while there is %v work", k.core.parked.n, p.kind)
+	for nd := k.core.parked.head; nd != nil; nd = nd.next {
+		if w := nd.owner.worker; common || suspects && w.live.n == 0 {
+			return fmt.Errorf("a question of %s waits while there is %v work", w.id, p.kind)
+		}
 	}
 	return nil
 }
@@ -197,8 +213,13 @@ func (k *Checker) lists() error {
 		return fmt.Errorf("%d leases, %d live, %d of workers, %d of tasks", n, len(c.live), mine, running)
 	}
 	for nd := c.parked.head; nd != nil; nd = nd.next {
-		if c.workers[nd.owner.worker.id] != nd.owner.worker {
-			return fmt.Errorf("a question of %s waits, which is gone", nd.owner.worker.id)
+		if w := nd.owner.worker; c.workers[w.id] != w || w.alone != nil {
+			return fmt.Errorf("a question of %s waits, which is gone or runs a suspect", w.id)
+		}
+	}
+	for _, w := range c.workers {
+		if w.alone == nil && w.waiting.n > 0 || w.alone != nil && (!w.alone.alive || w.alone.worker != w) {
+			return fmt.Errorf("%s keeps %d questions back for %+v", w.id, w.waiting.n, w.alone)
 		}
 	}
 	return nil

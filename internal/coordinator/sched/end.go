@@ -9,9 +9,25 @@ func (c *Core) drop(a *attempt) {
 	p.tasks[a.task.Index].live.remove(&a.peer)
 	a.worker.live.remove(&a.mine)
 	c.leases.remove(&a.lease)
+	c.free(a)
 	p.stats.Running--
 	if a.adopted {
 		c.ended[a.id] = struct{}{}
+	}
+}
+
+// free notes what the end of a lets its worker do.
+func (c *Core) free(a *attempt) {
+	w := a.worker
+	if w.alone == a {
+		w.alone = nil
+		for s := w.waiting.front(); s != nil; s = w.waiting.front() {
+			w.waiting.remove(&s.park)
+			c.parked.push(&s.park, s)
+		}
+	}
+	if w.live.n == 0 && c.workers[w.id] == w {
+		c.freed = append(c.freed, w)
 	}
 }
 
@@ -117,7 +133,7 @@ func (c *Core) gone(ev Gone) {
 	}
 	delete(c.workers, w.id)
 	for _, s := range w.slots {
-		c.parked.remove(&s.park)
+		c.unpark(s)
 	}
 	for a := w.live.front(); a != nil; a = w.live.front() {
 		if ev.Polite {
@@ -166,22 +182,22 @@ func (c *Core) offer(id TaskID) {
 		return
 	}
 	if !c.otherWorker(t) {
-		if s := c.parked.front(); s != nil {
+		if s := c.parked.front(); s != nil && (!t.suspect() || s.worker.live.n == 0) {
 			c.grant(s, id)
 			return
 		}
-		p.retry.push(id.Index)
+		p.requeue(id.Index)
 		return
 	}
 	n := 0
 	for nd := c.parked.head; nd != nil && n < maxParkedScan; nd, n = nd.next, n+1 {
-		if !t.failedOn(nd.owner.worker.id) {
+		if w := nd.owner.worker; !t.failedOn(w.id) && (!t.suspect() || w.live.n == 0) {
 			c.grant(nd.owner, id)
 			return
 		}
 	}
 	if t.failures == 0 {
-		p.retry.push(id.Index)
+		p.requeue(id.Index)
 		return
 	}
 	t.state = held
@@ -214,6 +230,17 @@ func failedBefore(ends []End, w WorkerID) bool {
 	return false
 }
 
+func (t *task) suspect() bool { return t.lost >= suspectAfter }
+
+// requeue lines up a task that any worker may take.
+func (p *phase) requeue(index int) {
+	if p.tasks[index].suspect() {
+		p.suspects.push(index)
+		return
+	}
+	p.retry.push(index)
+}
+
 func (p *phase) unhold(t *task) {
 	if t.hold != nil {
 		p.held.remove(&t.hold.node)
@@ -229,7 +256,7 @@ func (c *Core) endHolds(all bool) {
 			t := &p.tasks[h.index]
 			p.unhold(t)
 			t.state = queued
-			p.retry.push(h.index)
+			p.requeue(h.index)
 		}
 	}
 }

@@ -109,7 +109,7 @@ func (c *Core) ask(ev Ask) {
 		return // the new question takes the place of the old one
 	}
 	if !c.serve(s) {
-		c.parked.push(&s.park, s)
+		c.park(s)
 	}
 }
 
@@ -119,8 +119,26 @@ func (c *Core) cancelAsk(ev CancelAsk) {
 		return
 	}
 	if s := w.slots[ev.Slot]; s.seq == ev.Seq {
-		c.parked.remove(&s.park)
+		c.unpark(s)
 	}
+}
+
+// park lines the question up. Those of a worker that runs a suspect wait
+// apart, so that they stand in nobody's way.
+func (c *Core) park(s *slot) {
+	if s.worker.alone != nil {
+		s.worker.waiting.push(&s.park, s)
+		return
+	}
+	c.parked.push(&s.park, s)
+}
+
+func (c *Core) unpark(s *slot) {
+	if s.worker.alone != nil {
+		s.worker.waiting.remove(&s.park)
+		return
+	}
+	c.parked.remove(&s.park)
 }
 
 func (c *Core) heartbeat(ev Heartbeat) {
@@ -138,12 +156,15 @@ func (c *Core) heartbeat(ev Heartbeat) {
 
 // serve grants the slot a task, if there is one for it.
 func (c *Core) serve(s *slot) bool {
+	if s.worker.alone != nil {
+		return false
+	}
 	for i := range c.phases {
 		p := &c.phases[i]
 		if !p.open {
 			continue
 		}
-		if index, ok := p.pick(s.worker.id); ok {
+		if index, ok := p.pick(s.worker); ok {
 			c.grant(s, TaskID{p.kind, index})
 			return true
 		}
@@ -151,39 +172,75 @@ func (c *Core) serve(s *slot) bool {
 	return false
 }
 
-// dispatch serves parked questions while there is work for anybody.
+// dispatch serves parked questions while there is work for them. It starts
+// over after each, since a suspect takes questions of its worker off the list.
 func (c *Core) dispatch() {
-	for s := c.parked.front(); s != nil; s = c.parked.front() {
-		if !c.serve(s) {
-			return
+	missed := 0
+	for nd := c.parked.head; nd != nil && missed < maxParkedScan; {
+		if c.serve(nd.owner) {
+			nd, missed = c.parked.head, 0
+			continue
+		}
+		nd, missed = nd.next, missed+1
+	}
+}
+
+// serveFreed serves the questions of workers that could take nothing, or no
+// suspect, before.
+func (c *Core) serveFreed() {
+	for len(c.freed) > 0 {
+		w := c.freed[len(c.freed)-1]
+		c.freed = c.freed[:len(c.freed)-1]
+		for _, s := range w.slots {
+			if !c.over && s.park.linked {
+				c.serve(s)
+			}
 		}
 	}
 }
 
+// isolate gives the worker of a to a alone.
+func (c *Core) isolate(a *attempt) {
+	for _, s := range a.worker.slots {
+		if s.park.linked {
+			c.parked.remove(&s.park)
+			a.worker.waiting.push(&s.park, s)
+		}
+	}
+	a.worker.alone = a
+}
+
 // pick chooses a task for w: first one that failed elsewhere, then other
-// retries by index, then fresh tasks by index.
-func (p *phase) pick(w WorkerID) (int, bool) {
+// retries by index, then fresh tasks by index, then suspects by index.
+func (p *phase) pick(w *worker) (int, bool) {
 	n := 0
 	for nd := p.held.head; nd != nil && n < maxHeldScan; nd, n = nd.next, n+1 {
-		if i := nd.owner.index; !p.tasks[i].failedOn(w) {
+		i := nd.owner.index
+		if t := &p.tasks[i]; !t.failedOn(w.id) && (!t.suspect() || w.live.n == 0) {
 			return i, true
 		}
 	}
-	for {
-		i, ok := p.retry.pop()
-		if !ok {
-			break
-		}
-		if p.tasks[i].state == queued {
-			return i, true
-		}
+	if i, ok := p.popQueued(&p.retry); ok {
+		return i, true
 	}
 	for ; p.cursor < len(p.tasks); p.cursor++ {
 		if p.tasks[p.cursor].state == fresh {
 			return p.cursor, true
 		}
 	}
+	if w.live.n == 0 {
+		return p.popQueued(&p.suspects)
+	}
 	return 0, false
+}
+
+func (p *phase) popQueued(h *indexHeap) (int, bool) {
+	for {
+		i, ok := h.pop()
+		if !ok || p.tasks[i].state == queued {
+			return i, ok
+		}
+	}
 }
 
 // grant starts an attempt of the task on the slot.
@@ -195,8 +252,11 @@ func (c *Core) grant(s *slot, id TaskID) {
 	}
 	t.attempts++
 	p.stats.Granted++
-	c.parked.remove(&s.park)
+	c.unpark(s)
 	s.grant = c.start(s.worker, id, c.attemptID(id, int(t.attempts)))
+	if t.suspect() {
+		c.isolate(s.grant)
+	}
 	c.emitGrant(s)
 }
 

@@ -58,6 +58,7 @@ type Core struct {
 	ended  map[AttemptID]struct{}
 	leases list[attempt] // by deadline: all leases are equally long
 	parked list[slot]    // questions without an answer, oldest first
+	freed  []*worker     // may run more than before this event
 	grace  Time          // while not 0, no lease ends before
 	asked  bool          // a worker has asked: what is found now is not reused
 	over   bool          // JobDone or JobFailed was said
@@ -72,6 +73,7 @@ type phase struct {
 	finished bool // PhaseDone was said
 	cursor   int  // no task before it is fresh
 	retry    indexHeap
+	suspects indexHeap  // retries that run alone
 	held     list[hold] // by end of the hold
 	stats    PhaseStats
 }
@@ -85,6 +87,12 @@ const (
 	running              // has live attempts
 	done                 // committed
 )
+
+// suspectAfter is the number of lost attempts that makes a task a suspect: it
+// may be what kills its workers. From then on it runs alone on a worker that
+// has nothing else to do, so that it takes no other task with it and the job
+// fails, if it must, with the name of the right task.
+const suspectAfter = 3
 
 // task is kept small: there may be a million.
 type task struct {
@@ -124,6 +132,10 @@ type worker struct {
 	id    WorkerID
 	slots []*slot
 	live  list[attempt]
+	// alone is the attempt of a suspect that has the worker to itself; its
+	// other slots' questions then wait here and not in Core.parked.
+	alone   *attempt
+	waiting list[slot]
 }
 
 // slot is one place of a worker that runs one attempt at a time.
@@ -197,6 +209,7 @@ func (c *Core) emit(e Effect) { c.out = append(c.out, e) }
 
 // advance says what is finished and opens what comes next.
 func (c *Core) advance() {
+	c.serveFreed()
 	if c.over {
 		return
 	}

@@ -4,7 +4,7 @@ package sched
 type Stats struct {
 	Map, Reduce PhaseStats
 	Workers     int // registered
-	Parked      int // questions that wait
+	Parked      int // questions that wait, but for those of workers that run a suspect
 }
 
 // PhaseStats counts the tasks and attempts of one phase under this
