@@ -41,6 +41,9 @@ type Upload struct {
 var (
 	// ErrPrecondition: the object is not at the version that was asked for.
 	ErrPrecondition = errors.New("object changed")
+	// ErrDamaged: the bytes that the store sent did not match the checksum
+	// that it keeps of them, each time it was asked.
+	ErrDamaged = errors.New("object damaged")
 	// ErrThrottled: the store kept asking for fewer requests.
 	ErrThrottled = errors.New("store is throttling")
 	// ErrUnreachable: no connection to the store could be made.

@@ -12,6 +12,7 @@ import (
 // fs.ErrPermission.
 var (
 	ErrPrecondition = object.ErrPrecondition
+	ErrDamaged      = object.ErrDamaged
 	ErrThrottled    = object.ErrThrottled
 	ErrUnreachable  = object.ErrUnreachable
 	ErrCredentials  = object.ErrCredentials

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"strings"
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -100,6 +101,9 @@ func (s *Store) classify(e *Error, o op, precondition error) {
 		e.Hint = fmt.Sprintf("create the bucket (`aws s3 mb s3://%s`) or name another with --bucket", s.o.Bucket)
 	case code == "NoSuchKey", code == "NotFound", code == "NoSuchUpload", status == http.StatusNotFound:
 		e.Kind = fs.ErrNotExist
+	case strings.Contains(e.Err.Error(), "checksum did not match"): // the SDK has no type for it
+		e.Kind = ErrDamaged
+		e.Hint = "the store itself is damaged: an object has other bytes than were written"
 	case status == http.StatusPreconditionFailed:
 		e.Kind = precondition
 	case status == http.StatusForbidden, status == http.StatusUnauthorized:
