@@ -15,6 +15,7 @@ import (
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/s3fs"
 	"github.com/mraws/mraws/internal/s3local"
+	"github.com/mraws/mraws/internal/upload"
 )
 
 // The exit codes.
@@ -82,6 +83,7 @@ var kinds = []struct {
 	{object.ErrUnreachable, ExitUnreachable, "check the network, --endpoint and --region"},
 	{object.ErrThrottled, ExitUnreachable, "try again later, or with a smaller --s3-concurrency"},
 	{object.ErrPrecondition, ExitConflict, "something else writes here: run it again when that is done"},
+	{upload.ErrChanged, ExitConflict, "upload it again once nothing writes to it"},
 	{s3local.ErrLocked, ExitConflict, "another process serves this data folder: stop it, or choose another --data-dir"},
 	{fs.ErrPermission, ExitDenied, "check the rights of this user, role or bucket policy"},
 }

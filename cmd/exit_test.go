@@ -17,6 +17,7 @@ import (
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/s3fs"
 	"github.com/mraws/mraws/internal/s3local"
+	"github.com/mraws/mraws/internal/upload"
 )
 
 func stopped(sig os.Signal) context.Context {
@@ -42,6 +43,7 @@ func TestExplain(t *testing.T) {
 		{"unreachable", bg, fmt.Errorf("x: %w", object.ErrUnreachable), 5, "x", "network"},
 		{"throttled", bg, fmt.Errorf("x: %w", object.ErrThrottled), 5, "x", "--s3-concurrency"},
 		{"precondition", bg, fmt.Errorf("x: %w", object.ErrPrecondition), 7, "x", "writes here"},
+		{"changed file", bg, fmt.Errorf("upload f: %w", upload.ErrChanged), 7, "upload f", "once nothing writes"},
 		{"locked", bg, fmt.Errorf("x: %w", s3local.ErrLocked), 7, "x", "--data-dir"},
 		{"permission", bg, &fs.PathError{Op: "open", Path: "/x", Err: syscall.EACCES}, 6, "open /x", "rights"},
 		{"hint of the store", bg, fmt.Errorf("x: %w", &s3fs.Error{Op: "get", Kind: object.ErrUnreachable, Hint: "plug it in"}), 5, "x", "plug it in"},

@@ -101,7 +101,7 @@ func choose(conf *config.Loaded, otherwise place, dirExists bool) (local bool, w
 // changes the working directory.
 func (s *session) openStore(ctx context.Context, otherwise place) (*store, error) {
 	_, statErr := os.Stat(filepath.Join(s.conf.DataDir, "s3"))
-	local, why, err := choose(s.conf, otherwise, statErr == nil)
+	local, why, err := choose(s.conf, otherwise, s.conf.DataDir != "" && statErr == nil)
 	if err != nil {
 		return nil, err
 	}
@@ -137,6 +137,9 @@ func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 
 func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) {
 	dir := s.conf.DataDir
+	if dir == "" { // no home folder to have a default in
+		return nil, usagef("name one with --data-dir", "the embedded store has no data folder")
+	}
 	at, server, err := findOrServe(ctx, s3local.Options{DataDir: dir})
 	if err != nil {
 		return nil, fmt.Errorf("open the embedded store in %s: %w", dir, err)
