@@ -148,10 +148,10 @@ func verifyText(rep *verify.Report) string {
 	case ref.State == verify.Skipped:
 		line("reference", ref.State, "%s", ref.Why)
 	case ref.Check:
-		line("reference", ref.State, "app %s checked %s by its own rule", ref.App, countText(ref.Lines, "line"))
+		line("reference", ref.State, "app %s checked %s in %s by its own rule", ref.App, countText(ref.Lines, "line"), count(ref.Outputs, "output"))
 	default:
-		line("reference", ref.State, "app %s, one sequential run: %s, %s, %s", ref.App, countText(ref.Records, "input record"),
-			countText(ref.Pairs, "pair"), countText(ref.Lines, "line"))
+		line("reference", ref.State, "app %s, one sequential run: %s, %s, %s in %s", ref.App, countText(ref.Records, "input record"),
+			countText(ref.Pairs, "pair"), countText(ref.Lines, "line"), count(ref.Outputs, "output"))
 	}
 	for _, c := range ref.Partitions {
 		fmt.Fprintf(&b, "  partition %d: %s not equal\n", c.Partition, countText(c.Different, "line"))

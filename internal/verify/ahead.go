@@ -3,10 +3,8 @@ package verify
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,16 +12,15 @@ import (
 	"github.com/mraws/mraws/internal/object"
 )
 
-// inputChangedError says that an input is no longer what the job read.
-type inputChangedError struct {
+// inputError says that an input is damaged or no longer what the job read.
+type inputError struct {
 	key   string
+	kind  Kind
 	cause error
 }
 
-func (e *inputChangedError) Error() string {
-	return fmt.Sprintf("input %s changed during the verification: %v", e.key, e.cause)
-}
-func (e *inputChangedError) Unwrap() error { return e.cause }
+func (e *inputError) Error() string { return fmt.Sprintf("input %s: %v", e.key, e.cause) }
+func (e *inputError) Unwrap() error { return e.cause }
 
 // fetched is an input object, whole or still to be streamed.
 type fetched struct {
@@ -41,17 +38,38 @@ func (f fetched) open(ctx context.Context, a *audit) func(off, n int64) (io.Read
 		}
 		key := a.lay.Input(f.obj.Name)
 		body, err := a.store.OpenRange(ctx, key, f.obj.ETag, off, n)
-		return body, pinned(key, err)
+		if err != nil {
+			return nil, pinned(key, err)
+		}
+		return pinnedBody{body, key}, nil
 	}
 }
 
-// pinned turns the errors that say that a pinned input is gone into an
-// inputChangedError.
-func pinned(key string, err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, object.ErrPrecondition) {
-		return &inputChangedError{key, err}
+// pinnedBody is the body of a pinned input.
+type pinnedBody struct {
+	io.ReadCloser
+	key string
+}
+
+func (b pinnedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = pinned(b.key, err)
 	}
-	return err
+	return n, err
+}
+
+// pinned turns the errors of a pinned input that are findings into an
+// inputError.
+func pinned(key string, err error) error {
+	switch kind := faultOf(err); kind {
+	case "":
+		return err
+	case Replaced:
+		return &inputError{key, InputChanged, err}
+	default:
+		return &inputError{key, kind, err}
+	}
 }
 
 // inputs calls f for every input object of the job in order, fetching small

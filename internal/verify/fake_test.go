@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 
 	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/layout"
@@ -30,7 +31,9 @@ type fakeStore struct {
 	objs map[string]*fakeObject
 	open int   // bodies that have not been closed
 	fail error // of every call, when set
-	gets map[string]int
+	// read is the error of bodies, by key: what a Stat and a listing still
+	// show as whole.
+	read map[string]error
 }
 
 type fakeObject struct {
@@ -40,7 +43,7 @@ type fakeObject struct {
 }
 
 func newFakeStore() *fakeStore {
-	return &fakeStore{objs: map[string]*fakeObject{}, gets: map[string]int{}}
+	return &fakeStore{objs: map[string]*fakeObject{}, read: map[string]error{}}
 }
 
 func (s *fakeStore) put(key string, data []byte, meta map[string]string) object.Info {
@@ -73,7 +76,6 @@ func (s *fakeStore) get(ctx context.Context, key string) (*fakeObject, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.gets[key]++
 	if s.fail != nil {
 		return nil, s.fail
 	}
@@ -87,6 +89,9 @@ func (s *fakeStore) get(ctx context.Context, key string) (*fakeObject, error) {
 func (s *fakeStore) Get(ctx context.Context, key string) ([]byte, object.Info, error) {
 	o, err := s.get(ctx, key)
 	if err != nil {
+		return nil, object.Info{}, err
+	}
+	if err := s.read[key]; err != nil {
 		return nil, object.Info{}, err
 	}
 	return slices.Clone(o.data), o.info(key), nil
@@ -115,11 +120,14 @@ func (s *fakeStore) OpenRange(ctx context.Context, key, etag string, off, n int6
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open++
+	if err := s.read[key]; err != nil {
+		return &fakeBody{Reader: io.MultiReader(bytes.NewReader(data[:len(data)/2]), iotest.ErrReader(err)), s: s}, nil
+	}
 	return &fakeBody{Reader: bytes.NewReader(data), s: s}, nil
 }
 
 type fakeBody struct {
-	*bytes.Reader
+	io.Reader
 	s    *fakeStore
 	once sync.Once
 }

@@ -10,6 +10,7 @@ import (
 	"maps"
 
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -24,6 +25,9 @@ func load[T any](ctx context.Context, store Store, key, schema string) (*T, load
 	data, obj, err := store.Get(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, notThere, nil
+	}
+	if errors.Is(err, object.ErrDamaged) {
+		return nil, loaded(err.Error()), nil
 	}
 	if err != nil {
 		return nil, "", err

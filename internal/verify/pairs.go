@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -75,7 +76,7 @@ func (s *segmentSource) Next() bool {
 func (s *segmentSource) Key() []byte   { return s.rd.Key() }
 func (s *segmentSource) Value() []byte { return s.rd.Value() }
 
-// Err is nil for a damaged segment.
+// Err is nil for a damaged segment, which is a finding.
 func (s *segmentSource) Err() error { return s.err }
 
 // finish compares what was read with the commit record.
@@ -84,9 +85,13 @@ func (s *segmentSource) finish() {
 	key, rec := s.a.segKey(s.m, s.r), s.a.seg(s.m, s.r)
 	sum, err := s.rd.Summary()
 	s.rd = nil
-	if err != nil {
+	if corrupt := (*recordio.CorruptError)(nil); errors.As(err, &corrupt) {
 		s.bad = true
 		s.find.add(Corrupt, key, "%v", err)
+		return
+	}
+	if err != nil { // of the spool
+		s.err = err
 		return
 	}
 	s.sum = sum.Sum

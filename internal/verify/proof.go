@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -155,13 +154,17 @@ func (p *prover) checkCopy(ctx context.Context, m int, s *segment) error {
 		rd := recordio.NewReader(body, recordio.ReaderOptions{})
 		for rd.Next() {
 		}
-		if sum, err := rd.Summary(); err != nil || sum.Hash != s.hash {
+		sum, err := rd.Summary()
+		if corrupt := (*recordio.CorruptError)(nil); err != nil && !errors.As(err, &corrupt) {
+			return err
+		}
+		if err != nil || sum.Hash != s.hash {
 			p.find.add(Replaced, key, "it is not a copy of %s, which was committed", s.key)
 		}
 		return nil
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		p.find.add(Replaced, key, "it changed during the verification: %v", err)
+	if kind := faultOf(err); kind != "" {
+		p.find.add(kind, key, "%v", err)
 		err = nil
 	}
 	return err
@@ -210,8 +213,9 @@ func (p *prover) readOutput(ctx context.Context, out object.Info) error {
 		err = p.placeAll(ctx, lines)
 		err = errors.Join(err, body.Close())
 	}
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, object.ErrPrecondition) {
-		p.find.add(Replaced, out.Key, "it changed during the verification: %v", err)
+	if kind := faultOf(err); kind != "" {
+		p.find.add(kind, out.Key, "%v", err)
+		p.a.outputs[p.r].Key = "" // there is nothing to compare with the reference
 		return nil
 	}
 	if err != nil {

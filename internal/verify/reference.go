@@ -40,11 +40,18 @@ func (a *audit) reference(ctx context.Context) error {
 	default:
 		err = a.compare(ctx, params)
 	}
-	if changed := (*inputChangedError)(nil); errors.As(err, &changed) {
-		a.rep.add(InputChanged, changed.key, "%v", err)
+	if in := (*inputError)(nil); errors.As(err, &in) {
+		a.rep.add(in.kind, in.key, "the reference cannot be compared: %v", in.cause)
 		err = nil
 	}
-	ref.State = a.rep.state(before)
+	for _, out := range a.outputs {
+		if out.Key != "" {
+			ref.Outputs++
+		}
+	}
+	if ref.State = a.rep.state(before); ref.Outputs < a.job.NReduce {
+		ref.State = Failed // what is missing is a finding already
+	}
 	return err
 }
 

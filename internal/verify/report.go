@@ -99,10 +99,11 @@ type Reference struct {
 	Why   string `json:"why,omitempty"` // it was skipped
 	App   string `json:"app,omitempty"` // the reference application
 	Check bool   `json:"check,omitempty"`
-	// Pairs were emitted by the mappers of the reference.
+	// Of the reference: input records read, pairs emitted, lines written.
 	Records     int64       `json:"records"`
 	Pairs       int64       `json:"pairs"`
 	Lines       int64       `json:"lines"`
+	Outputs     int         `json:"outputs"`              // that could be compared
 	Partitions  []Compared  `json:"partitions,omitempty"` // that differ
 	Differences []Different `json:"differences,omitempty"`
 }

@@ -94,7 +94,11 @@ func (s *sorter) compare(a, b entry) int {
 	if a.prefix != b.prefix {
 		return cmp.Compare(a.prefix, b.prefix)
 	}
-	if c := bytes.Compare(s.key(a), s.key(b)); c != 0 {
+	if a.klen <= 8 && b.klen <= 8 { // equal but for zero bytes at the end
+		if a.klen != b.klen {
+			return cmp.Compare(a.klen, b.klen)
+		}
+	} else if c := bytes.Compare(s.key(a), s.key(b)); c != 0 {
 		return c
 	}
 	return cmp.Compare(a.off, b.off)

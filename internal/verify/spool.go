@@ -88,8 +88,20 @@ func dropFile(f *os.File) {
 	}
 }
 
-// fetch fills the spool with the segments of partition r. A segment that has
-// vanished or changed since it was listed is a finding.
+// faultOf tells which kind of finding an error of the store is, "" if it is
+// none: an object that is damaged, or no longer what the listing said.
+func faultOf(err error) Kind {
+	switch {
+	case errors.Is(err, object.ErrDamaged):
+		return Corrupt
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, object.ErrPrecondition):
+		return Replaced
+	}
+	return ""
+}
+
+// fetch fills the spool with the segments of partition r. A segment that is
+// damaged, or no longer what was listed, is a finding.
 func (a *audit) fetch(ctx context.Context, r int, sp *spool, find *finder) error {
 	gone := make([]error, len(a.maps))
 	g, gctx := errgroup.WithContext(ctx)
@@ -101,7 +113,7 @@ func (a *audit) fetch(ctx context.Context, r int, sp *spool, find *finder) error
 		}
 		g.Go(func() error {
 			err := a.fetchOne(gctx, a.segKey(m, r), s, func(body io.Reader) error { return sp.put(m, body) })
-			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, object.ErrPrecondition) {
+			if faultOf(err) != "" {
 				gone[m], err = err, nil
 			}
 			return err
@@ -113,7 +125,7 @@ func (a *audit) fetch(ctx context.Context, r int, sp *spool, find *finder) error
 	for m, err := range gone {
 		if err != nil {
 			a.seg(m, r).found = false
-			find.add(Replaced, a.segKey(m, r), "it changed during the verification: %v", err)
+			find.add(faultOf(err), a.segKey(m, r), "%v", err)
 		}
 	}
 	return context.Cause(ctx)

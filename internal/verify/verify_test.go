@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
 	"slices"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/mr"
 )
@@ -446,6 +448,57 @@ func TestErrors(t *testing.T) {
 				t.Errorf("Run = %v, %v, want %s", rep, err, tt.want)
 			}
 		})
+	}
+}
+
+// TestUnreadable: what the store itself knows to be damaged, or what vanishes
+// after it was listed, is a finding; any other error ends the verification.
+func TestUnreadable(t *testing.T) {
+	j := wcJob()
+	j.displaced = 2
+	whole, lay := j.build(t)
+	keys := map[string]Kind{
+		lay.Job(): BadJob, lay.MapCommit(0): BadRecord, lay.ReduceAttempt(1, "r1.1"): BadRecord, lay.Success(): BadSummary,
+		lay.Partition(0, 0): Corrupt, lay.Partition(1, 0): Corrupt, lay.MapAttempt(1, "m1.1", 0): Corrupt,
+		lay.Output(2): Corrupt, lay.Input("a.txt"): Corrupt, lay.Input("z-last.txt"): Corrupt,
+	}
+	for key, damaged := range keys {
+		for name, tt := range map[string]struct {
+			err  error
+			kind Kind
+		}{
+			"damaged": {object.ErrDamaged, damaged},
+			"changed": {object.ErrPrecondition, Replaced},
+			"refused": {fs.ErrPermission, ""},
+		} {
+			t.Run(name+" "+key, func(t *testing.T) {
+				s := whole.clone()
+				s.read[key] = fmt.Errorf("get %s: %w", key, tt.err)
+				app := j.app
+				rep, err := Run(t.Context(), s, lay, Options{
+					App: "wc", Lookup: func(string) *mr.App { return &app }, Scratch: t.TempDir(), stream: 100,
+				})
+				if s.open != 0 {
+					t.Errorf("%d bodies are still open", s.open)
+				}
+				if _, ok := lay.InputName(key); ok && tt.kind == Replaced {
+					tt.kind = InputChanged
+				}
+				control := damaged == BadJob || damaged == BadRecord || damaged == BadSummary
+				if tt.kind == "" || name == "changed" && control { // these are not pinned
+					if !errors.Is(err, tt.err) {
+						t.Errorf("Run: %v, want %v", err, tt.err)
+					}
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !slices.ContainsFunc(rep.Findings, func(f Finding) bool { return f.Kind == tt.kind && f.Key == key }) {
+					t.Errorf("no finding %s: %s among\n%s", tt.kind, key, show(rep))
+				}
+			})
+		}
 	}
 }
 
