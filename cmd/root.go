@@ -114,6 +114,11 @@ func (f *frame) root() *cobra.Command {
 // commands lists all commands.
 func (f *frame) commands() []*cobra.Command {
 	return []*cobra.Command{
+		f.runCommand(),
+		f.coordinatorCommand(),
+		f.workerCommand(),
+		f.catCommand(),
+		f.verifyCommand(),
 		f.uploadCommand(),
 		f.resetCommand(),
 		f.s3Command(),

@@ -1,0 +1,94 @@
+package cmd
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+)
+
+func (f *frame) catCommand() *cobra.Command {
+	partition, head := -1, -1
+	c := &cobra.Command{
+		Use:   "cat",
+		Short: "Print the output of a job",
+		Long: "Print the lines of output/mr-out-*, partition after partition. Lines are sorted by key within\n" +
+			"each partition; pipe them through sort for one order over all.",
+		Example: "  " + f.name + " cat --head 20\n  " + f.name + " cat --partition 3 >part",
+		Args:    cobra.NoArgs,
+		RunE: f.run(func(ctx context.Context, s *session, _ []string) (err error) {
+			st, err := s.openStore(ctx, found)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, st.Close()) }()
+			return s.cat(ctx, st, partition, head)
+		}),
+	}
+	c.Flags().IntVar(&partition, "partition", -1, "only this partition; -1 is all")
+	c.Flags().IntVar(&head, "head", -1, "only this many lines; -1 is all")
+	return c
+}
+
+func (s *session) cat(ctx context.Context, st *store, partition, head int) error {
+	outputs := map[int]string{}
+	for o, err := range st.List(ctx, s.layout.OutputDir()) {
+		if err != nil {
+			return err
+		}
+		if r, ok := s.layout.ParseOutput(o.Key); ok && (partition < 0 || r == partition) {
+			outputs[r] = o.Key
+		}
+	}
+	if len(outputs) == 0 {
+		return usagef("check --prefix, and --partition", "there is no output in s3://%s/%s", st.Bucket(), s.layout.OutputDir())
+	}
+	out := bufio.NewWriterSize(s.io.Out, 64<<10)
+	for _, r := range slices.Sorted(maps.Keys(outputs)) {
+		body, err := st.OpenRange(ctx, outputs[r], "", 0, -1)
+		if err != nil {
+			return err
+		}
+		n, err := copyLines(out, body, head)
+		if err = errors.Join(err, body.Close()); err != nil {
+			return fmt.Errorf("print %s: %w", outputs[r], err)
+		}
+		if head >= 0 {
+			if head -= n; head <= 0 {
+				break
+			}
+		}
+	}
+	return out.Flush()
+}
+
+// copyLines copies up to most lines, all if most is negative, and returns
+// how many.
+func copyLines(w io.Writer, r io.Reader, most int) (int, error) {
+	if most < 0 {
+		_, err := io.Copy(w, r)
+		return 0, err
+	}
+	in, n := bufio.NewReader(r), 0
+	for n < most {
+		line, err := in.ReadSlice('\n')
+		if _, werr := w.Write(line); werr != nil {
+			return n, werr
+		}
+		switch {
+		case err == nil:
+			n++
+		case errors.Is(err, bufio.ErrBufferFull):
+		case errors.Is(err, io.EOF):
+			return n, nil
+		default:
+			return n, err
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,154 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/coordinator"
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/s3fs"
+	"github.com/mraws/mraws/mr"
+)
+
+// jobFlags are the flags of a job that are no configuration: they belong to
+// one run.
+type jobFlags struct {
+	app        string
+	args       []string
+	allowEmpty bool
+	unsafe     bool
+	jobID      string // of a new job; "" leaves it to the coordinator
+}
+
+func (f *frame) jobFlags(c *cobra.Command, appHelp string) *jobFlags {
+	o := &jobFlags{}
+	c.Flags().StringVar(&o.app, "app", "", appHelp)
+	c.Flags().StringArrayVar(&o.args, "app-arg", nil, "`name=value` of a parameter of the app; may be repeated")
+	_ = c.RegisterFlagCompletionFunc("app", f.completeApps) // the flag was defined a line ago
+	return o
+}
+
+func (o *jobFlags) addEmpty(c *cobra.Command) {
+	c.Flags().BoolVar(&o.allowEmpty, "allow-empty", false, "no input is no error: write empty outputs")
+	c.Flags().BoolVar(&o.unsafe, "unsafe-single-coordinator", false,
+		"skip the test that the store honours conditional writes; only for deterministic apps, one coordinator and no lost worker")
+}
+
+// params returns the parameters given, or nil if there are none. Values are
+// checked against the app where this program has it.
+func (o *jobFlags) params(app *mr.App) (map[string]string, error) {
+	if len(o.args) == 0 {
+		return nil, nil
+	}
+	params := map[string]string{}
+	for _, a := range o.args {
+		name, value, ok := strings.Cut(a, "=")
+		if !ok || name == "" {
+			return nil, usagef("such as --app-arg pattern=[0-9]+", "--app-arg %q is not name=value", a)
+		}
+		params[name] = value
+	}
+	if app == nil {
+		return params, nil
+	}
+	if _, err := app.Resolve(maps.Clone(params)); err != nil {
+		return nil, &Error{Code: ExitUsage, What: err.Error(), Hint: "`mraws apps` lists the parameters of each app"}
+	}
+	return params, nil
+}
+
+// soleApp returns the app that --app names, or the only one of the program.
+func (f *frame) soleApp(name string) (mr.App, error) {
+	if name == "" && len(f.apps) == 1 {
+		return f.apps[0], nil
+	}
+	return f.findApp(name)
+}
+
+func (f *frame) coordinatorCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "coordinator",
+		Short: "Plan a job and hand out its tasks until all output is there",
+		Long: "Plan a job over what lies under input/, hand out its tasks to workers, and end when all\n" +
+			"output is in the bucket. Killed and started again with the same line, it goes on from what\n" +
+			"the bucket holds.",
+		Example: "  " + f.name + " coordinator --nreduce 10\n" +
+			"  " + f.name + " coordinator --local --app wc --nreduce 4",
+		Args: cobra.NoArgs,
+	}
+	o := f.jobFlags(c, "the job's app; empty takes that of the first worker")
+	o.addEmpty(c)
+	config.AddFlags(c.Flags(), config.Names(config.Net, config.Job)...)
+	c.RunE = f.run(func(ctx context.Context, s *session, _ []string) error {
+		return s.coordinate(ctx, o)
+	})
+	return c
+}
+
+// coordinate is the coordinator command.
+func (s *session) coordinate(ctx context.Context, o *jobFlags) (err error) {
+	var app *mr.App
+	if o.app != "" {
+		a, err := s.findApp(o.app)
+		if err != nil {
+			return err
+		}
+		app = &a
+	}
+	params, err := o.params(app)
+	if err != nil {
+		return err
+	}
+	st, err := s.openStore(ctx, found)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	host := ""
+	if st.Embedded {
+		host = "127.0.0.1" // nobody elsewhere could reach the store
+	}
+	lis, err := s.listen(host, s.conf.Port)
+	if err != nil {
+		return err
+	}
+	c, err := s.newCoordinator(st.Store, s.layout, lis, app, params, o)
+	if err != nil {
+		return err
+	}
+	s.log.Info().Str("addr", lis.Addr().String()).Str("bucket", st.Store.Bucket()).Str("prefix", s.layout.Prefix()).Msg("listening")
+	success, err := c.Run(ctx)
+	if err != nil {
+		return s.roleError(err)
+	}
+	return s.printSuccess(success, st.Store.Bucket(), s.layout)
+}
+
+// newCoordinator wires a coordinator. It owns lis from then on, also when it
+// returns an error.
+func (s *session) newCoordinator(store *s3fs.Store, lay layout.Layout, lis net.Listener, app *mr.App, params map[string]string, o *jobFlags) (*coordinator.Coordinator, error) {
+	security, publish, err := s.serverSecurity()
+	if err != nil {
+		_ = lis.Close()
+		return nil, err
+	}
+	addresses, err := s.advertised(lis)
+	if err != nil {
+		_ = lis.Close()
+		return nil, err
+	}
+	return coordinator.New(coordinator.Options{
+		Store: store, Layout: lay, Log: s.log, Version: readVersion().Version,
+		App: app, Params: params, JobID: o.jobID,
+		NReduce: s.conf.NReduce, SplitSize: int64(s.conf.SplitSize), Pack: coordinator.Pack(s.conf.Pack), AllowEmpty: o.allowEmpty,
+		Lease: s.conf.Lease, MaxFailures: s.conf.MaxAttempts, MaxLost: 4 * s.conf.MaxAttempts,
+		Listener: lis, Addresses: addresses, Security: security, PublishToken: publish,
+		UnsafeSingleCoordinator: o.unsafe,
+	}), nil
+}

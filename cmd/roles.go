@@ -1,0 +1,95 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mraws/mraws/internal/coordinator"
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/internal/worker"
+)
+
+// roleError gives the errors of coordinator and worker their exit codes and
+// hints. Errors that it does not know go on to explain.
+func (f *frame) roleError(err error) error {
+	var conflict *coordinator.ConflictError
+	var job *coordinator.JobError
+	var failed *worker.JobFailedError
+	var unreachable *worker.UnreachableError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, coordinator.ErrNoInput):
+		return &Error{Code: ExitUsage, What: err.Error(),
+			Hint: "`" + f.name + " upload-input PATH…` puts files there; --allow-empty makes it no error"}
+	case errors.As(err, &conflict):
+		return &Error{Code: ExitConflict, What: conflict.What, Cause: lines(conflict.Diff), Hint: conflict.Hint}
+	case errors.As(err, &job):
+		return &Error{Code: ExitJobFailed, What: "the job failed", Cause: errors.New(job.Cause),
+			Hint: "what is committed is kept: the same line goes on from there once the cause is mended"}
+	case errors.As(err, &failed):
+		return &Error{Code: ExitJobFailed, What: "the coordinator ended the job", Cause: errors.New(failed.Cause)}
+	case errors.As(err, &unreachable):
+		return &Error{Code: ExitUnreachable, What: unreachable.Error(), Cause: unreachable.Cause,
+			Hint: "start it with `" + f.name + " coordinator`, check --coord and the firewall, or wait longer with --coord-timeout"}
+	}
+	if r, ok := wire.AsRefusal(err); ok {
+		code := ExitConflict
+		if r.Reason == wire.ReasonUsage {
+			code = ExitUsage
+		}
+		return &Error{Code: code, What: r.What, Hint: r.Hint}
+	}
+	return err
+}
+
+// lines makes one error of several lines of explanation.
+func lines(of []string) error {
+	if len(of) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(of, "\n"))
+}
+
+// printSuccess writes the summary of a job to stdout.
+func (f *frame) printSuccess(s *manifest.Success, bucket string, lay layout.Layout) error {
+	if f.output == "json" {
+		return f.printJSON(s)
+	}
+	return f.say("%s", successText(s, bucket, lay))
+}
+
+// successText says in a few lines what a job did.
+func successText(s *manifest.Success, bucket string, lay layout.Layout) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "SUCCEEDED %s in %.1fs\n", s.Job, s.Seconds)
+	for _, p := range []struct {
+		name string
+		a    manifest.Attempts
+	}{{"map", s.Map}, {"reduce", s.Reduce}} {
+		fmt.Fprintf(&b, "  %-7s %s", p.name, countText(int64(p.a.Tasks), "task"))
+		if p.a.Reused > 0 {
+			fmt.Fprintf(&b, ", reused %d", p.a.Reused)
+		}
+		if bad := p.a.Failed + p.a.Lost; bad > 0 {
+			fmt.Fprintf(&b, ", %d attempts failed, %d lost", p.a.Failed, p.a.Lost)
+		}
+		b.WriteByte('\n')
+	}
+	var wrote, lines int64
+	for _, o := range s.Outputs {
+		wrote += o.Size
+		lines += o.Lines
+	}
+	var requests int64
+	for _, n := range s.Requests {
+		requests += n
+	}
+	fmt.Fprintf(&b, "  read %s in %s, shuffled %s, wrote %s in %s, %s\n", bytesText(s.Input.Bytes), countText(s.Input.Records, "record"),
+		countText(s.Shuffled.Records, "pair"), bytesText(wrote), countText(lines, "line"), countText(requests, "S3 request"))
+	fmt.Fprintf(&b, "  output  s3://%s/%s (%s)", bucket, lay.OutputDir(), countText(int64(len(s.Outputs)), "part"))
+	return b.String()
+}

@@ -1,0 +1,236 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/coordinator"
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/upload"
+	"github.com/mraws/mraws/mr"
+)
+
+// runFlags are those of `run`.
+type runFlags struct {
+	*jobFlags
+	workers   int
+	processes bool
+	verify    bool
+	out       string
+	head      int
+	include   []string
+}
+
+func (f *frame) runCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "run [INPUT...]",
+		Short: "Run a whole job: upload, coordinator, workers, result",
+		Long: "Run a whole job in one process tree. INPUT is files, folders and globs as for upload-input;\n" +
+			"without any, the job reads what lies under input/. Where no bucket is configured the store is\n" +
+			"the embedded S3 server with its data folder, and each run with INPUT has a prefix of its own.",
+		Example: "  " + f.name + " run --app wc book.txt\n" +
+			"  " + f.name + " run --app grep --app-arg pattern=whale --nreduce 1 --out result 'books/**/*.txt'\n" +
+			"  " + f.name + " run --app indexer --bucket my-bucket --workers 8",
+	}
+	o := &runFlags{jobFlags: f.jobFlags(c, "the app to run")}
+	o.addEmpty(c)
+	c.Flags().IntVar(&o.workers, "workers", 0, "workers, of one task at a time each; 0 is one for each core")
+	c.Flags().BoolVar(&o.processes, "processes", false, "a process for each worker, started again if it dies, instead of one process for all")
+	c.Flags().BoolVar(&o.verify, "verify", false, "check the result as `"+f.name+" verify` does")
+	c.Flags().StringVar(&o.out, "out", "", "fetch the output into this `folder`")
+	c.Flags().IntVar(&o.head, "head", 5, "show this many lines of the output")
+	c.Flags().StringArrayVar(&o.include, "include", nil, "of INPUT take only files that match this `glob`; may be given again")
+	config.AddFlags(c.Flags(), config.Names(config.Job)...)
+	config.AddFlags(c.Flags(), "memory", "scratch", "port", "listen", "insecure", "coord-timeout")
+	c.RunE = f.run(func(ctx context.Context, s *session, args []string) error {
+		return s.runJob(ctx, o, args)
+	})
+	return c
+}
+
+// runJob is the run command.
+func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err error) {
+	app, err := s.soleApp(o.app)
+	if err != nil {
+		return err
+	}
+	params, err := o.params(&app)
+	if err != nil {
+		return err
+	}
+	if app.NeedsProcesses && !o.processes {
+		return usagef("add --processes", "app %s may end its process, so its workers need processes of their own", app.Name)
+	}
+	if o.out, err = absolute(o.out); err != nil {
+		return err
+	}
+	var plan *upload.Plan
+	if len(args) > 0 {
+		if plan, err = findInput(args, o.include); err != nil {
+			return err
+		}
+	}
+	cwd, err := filepath.Abs(".")
+	if err != nil {
+		return fmt.Errorf("find the working directory: %w", err)
+	}
+	st, err := s.openStore(ctx, embedded)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	if plan != nil {
+		if st.Embedded && !s.conf.IsSet("prefix") {
+			s.conf.Prefix = coordinator.NewJobID(app.Name) // the job's id as well
+			o.jobID = s.conf.Prefix
+			s.layout = layout.New(s.conf.Prefix)
+		}
+		report, err := s.uploadPlan(ctx, st, plan)
+		if err != nil {
+			return err
+		}
+		s.note("%s", s.uploadText(report))
+	}
+	success, err := s.job(ctx, st, o, app, params, cwd)
+	if err != nil {
+		return err
+	}
+	return s.result(ctx, st, o, app, success)
+}
+
+// absolute makes a path absolute before the embedded server changes the
+// working directory; "" stays.
+func absolute(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w", path, err)
+	}
+	return abs, nil
+}
+
+// job runs coordinator and workers until the job is over.
+func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, params map[string]string, cwd string) (*manifest.Success, error) {
+	port := 0
+	if s.conf.IsSet("port") {
+		port = s.conf.Port
+	}
+	lis, err := s.listen("127.0.0.1", port)
+	if err != nil {
+		return nil, err
+	}
+	address := lis.Addr().String()
+	c, err := s.newCoordinator(st.Store, s.layout, lis, &app, params, o.jobFlags)
+	if err != nil {
+		return nil, err
+	}
+	if o.workers == 0 {
+		o.workers = runtime.GOMAXPROCS(0)
+	}
+	if o.workers < 1 {
+		_ = lis.Close()
+		return nil, usagef("0 is one for each core", "--workers %d is not possible", o.workers)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	over := make(chan struct{}) // closed when the coordinator has returned
+	workers := s.startWorkers(ctx, cancel, over, st, o, app, address, cwd)
+	watched := s.watch(c, over)
+	success, err := c.Run(ctx)
+	close(over)
+	if err != nil {
+		cancel(err)
+	}
+	<-watched
+	if werr := workers.Wait(); err == nil {
+		err = werr
+	}
+	return success, s.roleError(err)
+}
+
+// startWorkers starts all workers, in this process or in their own. When the
+// last of them has ended before the job, it cancels the job with the reason.
+func (s *session) startWorkers(ctx context.Context, cancel context.CancelCauseFunc, over <-chan struct{}, st *store, o *runFlags, app mr.App, address, cwd string) *errgroup.Group {
+	all := new(errgroup.Group)
+	live := new(errgroup.Group)
+	for i := range o.workers {
+		live.Go(func() error {
+			if o.processes {
+				return s.child(ctx, over, st, o, app, address, cwd, i)
+			}
+			return s.inProcess(ctx, st, o, app, address)
+		})
+	}
+	if !o.processes {
+		debug.SetMemoryLimit(memoryLimit(s.memory()))
+	}
+	all.Go(func() error {
+		err := live.Wait()
+		select {
+		case <-over:
+			return nil // how the job ended is the coordinator's to say
+		default:
+		}
+		if err == nil {
+			return nil // told that the job is done, a moment before the coordinator returns
+		}
+		cancel(fmt.Errorf("all workers have ended: %w", err))
+		return nil
+	})
+	return all
+}
+
+// result shows what came out of a job, fetches and verifies it.
+func (s *session) result(ctx context.Context, st *store, o *runFlags, app mr.App, success *manifest.Success) error {
+	if o.out != "" {
+		if err := s.fetchOutput(ctx, st, success, o.out); err != nil {
+			return err
+		}
+	}
+	if s.output == "json" {
+		if err := s.printJSON(success); err != nil {
+			return err
+		}
+	} else if err := s.showResult(ctx, st, o, app, success); err != nil {
+		return err
+	}
+	if !o.verify {
+		return nil
+	}
+	return s.verifyJob(ctx, st, &app)
+}
+
+// showResult prints the summary, the way to the output and its first lines.
+func (s *session) showResult(ctx context.Context, st *store, o *runFlags, app mr.App, success *manifest.Success) error {
+	var b strings.Builder
+	b.WriteString(successText(success, st.Bucket(), s.layout))
+	where := s.storeFlags(st)
+	if o.out != "" {
+		fmt.Fprintf(&b, "\n  fetched %s", o.out)
+	}
+	fmt.Fprintf(&b, "\n  check   %s verify --app %s%s", s.name, app.Name, where)
+	fmt.Fprintf(&b, "\n  remove  %s reset --yes%s", s.name, where)
+	lines, key, err := s.firstLines(ctx, st, success, o.head)
+	if err != nil {
+		return err
+	}
+	if len(lines) > 0 {
+		fmt.Fprintf(&b, "\n  first lines of %s:", key)
+		for _, l := range lines {
+			fmt.Fprintf(&b, "\n    %s", l)
+		}
+	}
+	return s.say("%s", b.String())
+}

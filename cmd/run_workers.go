@@ -1,0 +1,138 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/coordinator"
+	"github.com/mraws/mraws/internal/worker"
+	"github.com/mraws/mraws/mr"
+)
+
+// memory is the configured budget of one process, in bytes.
+func (s *session) memory() int64 {
+	if m := int64(s.conf.Memory); m > 0 {
+		return m
+	}
+	return worker.DefaultMemory()
+}
+
+// inProcess runs one worker in this process, on the coordinator's store.
+func (s *session) inProcess(ctx context.Context, st *store, o *runFlags, app mr.App, address string) error {
+	wo, err := s.workerOptions(st.Store, app, nil)
+	if err != nil {
+		return err
+	}
+	wo.Addresses, wo.Slots, wo.Memory = []string{address}, 1, s.memory()/int64(o.workers)
+	return s.roleError(worker.Run(ctx, wo))
+}
+
+// child runs one worker in a process of its own, and another whenever one
+// dies before the job is over. It ends with an error when a worker says that
+// it cannot work here at all.
+func (s *session) child(ctx context.Context, over <-chan struct{}, st *store, o *runFlags, app mr.App, address, cwd string, index int) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	args := s.childArgs(st, o, app, address)
+	for {
+		c := exec.CommandContext(ctx, self, args...)
+		c.Dir, c.Stdout, c.Stderr = cwd, s.io.Err, s.io.Err
+		c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
+		c.WaitDelay = 5 * time.Second
+		err := c.Run()
+		var exit *exec.ExitError
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return nil
+		case !errors.As(err, &exit):
+			return fmt.Errorf("start worker process %d: %w", index, err)
+		case slices.Contains([]int{ExitUsage, ExitJobFailed, ExitUnreachable, ExitDenied, ExitConflict}, exit.ExitCode()):
+			return fmt.Errorf("worker process %d: %w", index, err)
+		}
+		s.log.Warn().Err(err).Int("worker", index).Msg("worker process died")
+		select {
+		case <-over:
+			return nil
+		case <-ctx.Done():
+			return nil
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// childArgs is the command line of a worker process: all that was set here,
+// since the child may find other files and variables.
+func (s *session) childArgs(st *store, o *runFlags, app mr.App, address string) []string {
+	args := []string{"worker", "--app", app.Name, "--coord", address, "--slots", "1",
+		"--memory", strconv.FormatInt(s.memory()/int64(o.workers)>>10, 10) + "KiB"}
+	own := []string{"coord", "slots", "memory", "prefix"}
+	takes := config.Names(config.Common, config.Net, config.Work)
+	for _, e := range s.conf.Entries() {
+		if e.Origin.Level > config.Default && slices.Contains(takes, e.Key) && !slices.Contains(own, e.Key) {
+			args = append(args, "--"+e.Key+"="+e.Value)
+		}
+	}
+	if st.Embedded && !s.conf.IsSet("local") {
+		args = append(args, "--local")
+	}
+	if s.conf.Prefix != "" {
+		args = append(args, "--prefix="+s.conf.Prefix)
+	}
+	return args
+}
+
+// watchEvery is how often progress is looked at.
+const watchEvery = 200 * time.Millisecond
+
+// watch shows how far the job is until over is closed; then it closes what
+// it returns.
+func (s *session) watch(c *coordinator.Coordinator, over <-chan struct{}) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var p *progress
+		phase := ""
+		tick := time.NewTicker(watchEvery)
+		defer tick.Stop()
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		go func() { <-over; cancel() }()
+		for {
+			select {
+			case <-over:
+				if p != nil {
+					p.end()
+				}
+				return
+			case <-tick.C:
+			}
+			st := c.Status(ctx)
+			if st == nil || st.Maps+st.Reduces == 0 {
+				continue
+			}
+			now, done, total := "map", st.MapsDone, st.Maps
+			if st.MapsDone == st.Maps {
+				now, done, total = "reduce", st.ReducesDone, st.Reduces
+			}
+			if now != phase {
+				if p != nil {
+					p.set(p.total)
+					p.end()
+				}
+				p, phase = s.newProgress(now, int64(total), false), now
+			}
+			p.set(int64(done))
+		}
+	}()
+	return done
+}
