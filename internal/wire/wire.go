@@ -11,6 +11,8 @@ package wire
 import (
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -64,7 +66,7 @@ func AsRefusal(err error) (*Refusal, bool) {
 	if errors.As(err, &r) {
 		return r, true
 	}
-	s, ok := status.FromError(err)
+	s, ok := statusOf(err)
 	if !ok {
 		return nil, false
 	}
@@ -74,6 +76,33 @@ func AsRefusal(err error) (*Refusal, bool) {
 		}
 	}
 	return nil, false
+}
+
+// statusOf returns the status that is wrapped in err, with its own message:
+// that of status.FromError is the text of the whole chain.
+func statusOf(err error) (*status.Status, bool) {
+	var carrier interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &carrier) {
+		return nil, false
+	}
+	return carrier.GRPCStatus(), true
+}
+
+// Plain takes gRPC's wrapping off an error of a call, for people.
+func Plain(err error) error {
+	s, ok := statusOf(err)
+	if !ok {
+		return err
+	}
+	text := s.Message()
+	if _, inner, found := strings.Cut(text, "connection error: desc = "); found {
+		if unquoted, err := strconv.Unquote(inner); err == nil {
+			inner = unquoted
+		}
+		text = inner
+	}
+	text = strings.TrimPrefix(text, "transport: ")
+	return errors.New(strings.TrimPrefix(text, "Error while dialing: "))
 }
 
 // IsDenied says whether the peer turned the caller away for its token or its
