@@ -1,0 +1,6 @@
+//go:build !race
+
+package e2e
+
+// raceFlag builds the binary as the tests are built.
+var raceFlag []string
