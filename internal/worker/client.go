@@ -1,0 +1,216 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"google.golang.org/grpc"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/wire"
+)
+
+// link is the connection to whichever coordinator there is now. It finds it,
+// registers, and does so again when the coordinator is gone or no longer
+// knows the worker.
+type link struct {
+	o        Options
+	inFlight func() ([]*wire.Attempt, string)
+	finished func(context.Context) bool // does the bucket say that the job is done?
+
+	mu      sync.Mutex // held while connecting, so that one caller does it
+	session *session
+
+	infoMu  sync.Mutex
+	lay     layout.Layout
+	leaseIs time.Duration
+}
+
+// session is one registration.
+type session struct {
+	conn   *grpc.ClientConn
+	client wire.CoordinatorClient
+	where  string
+}
+
+// errUnknown is a coordinator's word that it does not know the worker.
+var errUnknown = errors.New("the coordinator does not know this worker")
+
+// callError is what came of a call to an address. It keeps gRPC's status for
+// those who ask, and shows people what lies beneath.
+type callError struct {
+	address string
+	err     error
+}
+
+func (e *callError) Error() string { return "at " + e.address + ": " + wire.Plain(e.err).Error() }
+func (e *callError) Unwrap() error { return e.err }
+
+func newLink(o Options, inFlight func() ([]*wire.Attempt, string), finished func(context.Context) bool) *link {
+	return &link{o: o, inFlight: inFlight, finished: finished, lay: o.Layout, leaseIs: 10 * time.Second}
+}
+
+// layout is that of the job, once a coordinator has told.
+func (l *link) layout() layout.Layout {
+	l.infoMu.Lock()
+	defer l.infoMu.Unlock()
+	return l.lay
+}
+
+func (l *link) lease() time.Duration {
+	l.infoMu.Lock()
+	defer l.infoMu.Unlock()
+	return l.leaseIs
+}
+
+// call makes one idempotent call, connecting first where needed, and repeats
+// it while the coordinator is away: for CoordTimeout from the first failure,
+// with full jitter. It returns errDone when the bucket says that the job is
+// done, a *wire.Refusal, *UnreachableError, or the cause of ctx.
+func (l *link) call(ctx context.Context, f func(context.Context, wire.CoordinatorClient) error) error {
+	pause := &backoff.ExponentialBackOff{InitialInterval: 50 * time.Millisecond, RandomizationFactor: 0.9, Multiplier: 1.7, MaxInterval: time.Second}
+	var since time.Time
+	for {
+		s, err := l.connected(ctx)
+		if err == nil {
+			if err = f(ctx, s.client); err == nil {
+				return nil
+			}
+			err = &callError{s.where, err}
+			l.drop(s)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if r, ok := wire.AsRefusal(err); ok {
+			return r
+		}
+		if !transient(err) {
+			return err
+		}
+		if l.finished(ctx) {
+			l.o.Log.Info().Msg("the coordinator is gone and the job is done")
+			return errDone
+		}
+		if since.IsZero() {
+			since = time.Now()
+			l.o.Log.Debug().Err(err).Msg("coordinator does not answer")
+		}
+		if time.Since(since) >= l.o.CoordTimeout {
+			return &UnreachableError{Where: l.where(), For: l.o.CoordTimeout, Cause: err}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause.NextBackOff()):
+		}
+	}
+}
+
+// transient says whether finding the coordinator anew may help. A denial is:
+// the token in the bucket may be newer than the one that was sent.
+func transient(err error) bool {
+	var absent *absentError
+	return errors.As(err, &absent) || errors.Is(err, errUnknown) || wire.IsUnreachable(err) || wire.IsDenied(err)
+}
+
+// where names the place at which a coordinator was looked for.
+func (l *link) where() string {
+	if len(l.o.Addresses) > 0 {
+		return strings.Join(l.o.Addresses, ", ")
+	}
+	return fmt.Sprintf("s3://%s/%s", l.o.Bucket, l.layout().Coordinator())
+}
+
+// connected returns the session, making one where there is none.
+func (l *link) connected(ctx context.Context) (*session, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.session != nil {
+		return l.session, nil
+	}
+	found, err := l.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var last error
+	for _, address := range found.addresses {
+		s, err := l.register(ctx, address, found)
+		if err == nil {
+			l.session = s
+			return s, nil
+		}
+		if _, refused := wire.AsRefusal(err); refused {
+			return nil, err
+		}
+		last = &callError{address, err}
+	}
+	return nil, last
+}
+
+// register dials and joins.
+func (l *link) register(ctx context.Context, address string, found *found) (*session, error) {
+	conn, err := wire.Dial(address, found.security)
+	if err != nil {
+		return nil, err
+	}
+	client := wire.NewCoordinatorClient(conn)
+	attempts, job := l.inFlight()
+	app := wire.DescribeApp(l.o.App, l.o.Params)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	reply, err := client.Register(ctx, &wire.RegisterRequest{
+		Protocol: wire.Protocol, Version: l.o.Version, Worker: l.o.Name, Host: l.o.Host,
+		Slots: int32(l.o.Slots), App: app, Running: attempts, Job: job,
+	})
+	if err == nil && reply.Bucket != l.o.Bucket {
+		err = otherBucket(address, reply.Bucket, l.o.Bucket)
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	l.infoMu.Lock()
+	l.lay = layout.New(reply.Prefix)
+	l.leaseIs = max(time.Duration(reply.LeaseMs)*time.Millisecond, 10*time.Millisecond)
+	l.infoMu.Unlock()
+	l.o.Log.Info().Str("coordinator", address).Str("app", reply.App.GetName()).Int32("nreduce", reply.Nreduce).Msg("joined")
+	return &session{conn: conn, client: client, where: address}, nil
+}
+
+// drop ends a session that did not work, unless another caller has replaced
+// it.
+func (l *link) drop(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.session == s {
+		l.session = nil
+		_ = s.conn.Close() // nothing of ours is buffered in it
+	}
+}
+
+// leave says good-bye if there is somebody to say it to.
+func (l *link) leave(requests map[string]int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.session == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if _, err := l.session.client.Leave(ctx, &wire.LeaveRequest{Worker: l.o.Name, S3Requests: requests}); err != nil {
+		l.o.Log.Debug().Err(err).Msg("left without a good-bye")
+	}
+}
+
+func (l *link) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.session != nil {
+		_ = l.session.conn.Close()
+		l.session = nil
+	}
+}

@@ -1,0 +1,268 @@
+// Package worker is the role that runs map and reduce attempts. It keeps no
+// state that matters: what it reads is pinned, what it writes is committed
+// by one conditional PUT (commit.go), and whatever it was doing when it died
+// is done again by another.
+//
+// worker.go, client.go and slot.go talk to the coordinator; the other files
+// are the data path and know nothing of it.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/mr"
+)
+
+// Options are all that a worker is told.
+type Options struct {
+	Store   Store
+	Bucket  string // of Store
+	Layout  layout.Layout
+	Log     zerolog.Logger
+	Version string // of this program, for people
+
+	App    mr.App
+	Params map[string]string // --app-arg; nil: whatever the job's are
+
+	// Addresses of the coordinator, tried in order; none: ask the bucket.
+	Addresses []string
+	// Dirs lists the "folders" right below a prefix, to find a coordinator
+	// whose prefix nobody told.
+	Dirs func(ctx context.Context, prefix string) ([]string, error)
+	// Insecure, Files and Token replace what the bucket says.
+	Insecure bool
+	Files    wire.Files
+	Token    string
+	// CoordTimeout is how long an absent coordinator is waited for.
+	CoordTimeout time.Duration
+
+	Name    string // the worker's id, unique among all
+	Host    string // for people
+	Slots   int    // attempts side by side, at least 1
+	Memory  int64  // bytes, shared by the slots
+	Scratch string // folder for spills
+	// Requests counts S3 requests so far, by operation; nil where the store
+	// is shared with the coordinator, which counts for itself.
+	Requests func() map[string]int64
+}
+
+// UnreachableError means that there was no coordinator for CoordTimeout.
+type UnreachableError struct {
+	Where string // addresses, or the key where one should be
+	For   time.Duration
+	Cause error
+}
+
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("no coordinator at %s after %s", e.Where, e.For)
+}
+
+func (e *UnreachableError) Unwrap() error { return e.Cause }
+
+// JobFailedError carries the coordinator's word that the job failed.
+type JobFailedError struct{ Cause string }
+
+func (e *JobFailedError) Error() string { return e.Cause }
+
+// worker is one running worker.
+type worker struct {
+	o    Options
+	link *link
+
+	mu      sync.Mutex
+	running map[string]*running // by attempt id
+	jobs    map[string]*loaded  // by job id
+}
+
+// running is an attempt in a slot.
+type running struct {
+	attempt  *wire.Attempt
+	job      string
+	cancel   context.CancelCauseFunc
+	progress *Progress
+}
+
+// loaded is a job's spec with the commit records read so far.
+type loaded struct {
+	once    sync.Once
+	job     *manifest.Job
+	commits *Commits
+	err     error
+}
+
+// errDone ends all slots when the coordinator says that the job is over.
+var errDone = errors.New("the job is done")
+
+// errRevoked ends one attempt.
+var errRevoked = errors.New("the coordinator revoked the attempt")
+
+// Run joins the job and works until it is done. It returns nil then,
+// *JobFailedError, *UnreachableError, a *wire.Refusal, or the cause of ctx,
+// after it has handed back what it was running.
+func Run(ctx context.Context, o Options) error {
+	w := &worker{o: o, running: map[string]*running{}, jobs: map[string]*loaded{}}
+	w.link = newLink(o, w.inFlight, w.finished)
+	defer w.link.close()
+	if err := w.link.call(ctx, func(context.Context, wire.CoordinatorClient) error { return nil }); err != nil {
+		return w.farewell(ctx, err)
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	for i := range o.Slots {
+		g.Go(func() error { return w.slot(gctx, i) })
+	}
+	g.Go(func() error { return w.heartbeats(gctx) })
+	return w.farewell(ctx, g.Wait())
+}
+
+// farewell turns why the work ended into Run's result, and says good-bye.
+func (w *worker) farewell(ctx context.Context, err error) error {
+	var gone *UnreachableError
+	if !errors.As(err, &gone) {
+		w.link.leave(w.requests())
+	}
+	switch {
+	case errors.Is(err, errDone):
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// finished says whether the bucket shows a summary of the worker's job, or
+// of any job where it never got as far as to join one.
+func (w *worker) finished(ctx context.Context) bool {
+	data, _, err := w.o.Store.Get(ctx, w.link.layout().Success())
+	if err != nil {
+		return false
+	}
+	s, err := manifest.Decode[manifest.Success](data, manifest.SuccessSchema)
+	if err != nil {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.jobs) == 0 && s.App.Name == w.o.App.Name || w.jobs[s.Job] != nil
+}
+
+// inFlight lists the running attempts and their job, for a registration.
+func (w *worker) inFlight() (attempts []*wire.Attempt, job string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.running {
+		attempts = append(attempts, r.attempt)
+		job = r.job
+	}
+	return attempts, job
+}
+
+func (w *worker) requests() map[string]int64 {
+	if w.o.Requests == nil {
+		return nil
+	}
+	return w.o.Requests()
+}
+
+// heartbeats keeps the leases of the running attempts, and hears of the end
+// and of revoked attempts.
+func (w *worker) heartbeats(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(w.link.lease() / 3):
+		}
+		q := &wire.HeartbeatRequest{Worker: w.o.Name, S3Requests: w.requests()}
+		w.mu.Lock()
+		for _, r := range w.running {
+			q.Running = append(q.Running, &wire.Progress{
+				Attempt: r.attempt, Records: r.progress.Records.Load(), Bytes: r.progress.Bytes.Load(),
+			})
+		}
+		w.mu.Unlock()
+		var reply *wire.HeartbeatReply
+		err := w.link.call(ctx, func(ctx context.Context, c wire.CoordinatorClient) (err error) {
+			if reply, err = c.Heartbeat(ctx, q); err == nil && reply.Unknown {
+				err = errUnknown
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if reply.Done != nil {
+			return ending(reply.Done)
+		}
+		w.mu.Lock()
+		for _, id := range reply.Revoked {
+			if r := w.running[id]; r != nil {
+				r.cancel(errRevoked)
+			}
+		}
+		w.mu.Unlock()
+	}
+}
+
+// ending is the error that ends every slot.
+func ending(d *wire.Done) error {
+	if d.Failure != "" {
+		return &JobFailedError{Cause: d.Failure}
+	}
+	return errDone
+}
+
+// load reads the spec of a job once.
+func (w *worker) load(ctx context.Context, id string) (*loaded, error) {
+	w.mu.Lock()
+	l := w.jobs[id]
+	if l == nil {
+		l = &loaded{}
+		w.jobs[id] = l
+	}
+	w.mu.Unlock()
+	l.once.Do(func() { l.job, l.err = w.readJob(ctx, id); l.commits = new(Commits) })
+	if l.err != nil { // read it again next time
+		w.mu.Lock()
+		if w.jobs[id] == l {
+			delete(w.jobs, id)
+		}
+		w.mu.Unlock()
+	}
+	return l, l.err
+}
+
+func (w *worker) readJob(ctx context.Context, id string) (*manifest.Job, error) {
+	key := w.link.layout().Job()
+	data, _, err := w.o.Store.Get(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("read the job spec: %w", err)
+	}
+	job, err := manifest.Decode[manifest.Job](data, manifest.JobSchema)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	if err := job.Validate(); err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	if job.ID != id {
+		return nil, fmt.Errorf("read %s: it is of job %s, the coordinator runs %s", key, job.ID, id)
+	}
+	if job.App.Name != w.o.App.Name || job.App.Version != w.o.App.Version {
+		return nil, fmt.Errorf("read %s: it is of app %s %q", key, job.App.Name, job.App.Version)
+	}
+	if _, err := w.o.App.Resolve(maps.Clone(job.App.Params)); err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return job, nil
+}
