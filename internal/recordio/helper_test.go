@@ -10,8 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
-
-	"github.com/mraws/mraws/internal/manifest"
 )
 
 // rec is a record of the tests.
@@ -83,10 +81,7 @@ func summarize(recs []rec) Summary {
 		b = binary.AppendUvarint(b, uint64(len(r.V)))
 		h.Write(b)
 		h.Write([]byte(r.K + r.V))
-		s.Sum.Add(manifest.Sum{
-			Records: 1, Bytes: int64(len(r.K + r.V)),
-			Hash: manifest.Hex64(HashRecord([]byte(r.K), []byte(r.V))),
-		})
+		AddRecord(&s.Sum, []byte(r.K), []byte(r.V))
 	}
 	h.Sum(s.Hash[:0])
 	return s

@@ -30,16 +30,15 @@ import (
 type Codec uint8
 
 const (
-	// S2 is the default. On the two cores that the shuffle shares with map
-	// and reduce code it costs less time than it saves in transfer; it is
-	// what makes text about half as large.
+	// S2 is the default: on the cores that the shuffle shares with map and
+	// reduce code it costs little, and it makes text about half as large.
 	S2 Codec = iota
 	// None stores blocks as they are. A block that would not shrink by a
 	// sixteenth is stored so with every codec, since decoding it would cost
 	// more than it saves.
 	None
-	// Zstd, at its fastest level, takes three times the time of S2 for files
-	// a third smaller: for slow links.
+	// Zstd, at its fastest level, costs several times as much to compress
+	// for files about a third smaller still: for slow links.
 	Zstd
 )
 

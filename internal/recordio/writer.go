@@ -159,14 +159,14 @@ func (w *Writer) writeHuge(key, value []byte) error {
 	header{kind: kindRecords, codec: None, records: 1, raw: uint32(n), stored: uint32(n)}.put(b[fileLen:])
 
 	check := xxhash.New()
-	check.Write(b[fileLen:])
+	_, _ = check.Write(b[fileLen:])
 	w.put(b[w.lead(b):])
 	if w.flags&flagLocal == 0 {
 		w.total.sum += HashRecord(key, value)
 		w.sha.Write(b[lead:])
 	}
 	for _, part := range [][]byte{key, value} {
-		check.Write(part)
+		_, _ = check.Write(part)
 		w.put(part)
 		if w.flags&flagLocal == 0 {
 			w.sha.Write(part)
