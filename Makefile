@@ -1,0 +1,21 @@
+# Short names for the commands of CONTRIBUTING.md. Everything works without
+# make too.
+.PHONY: run test test-interop lint generate fmt
+
+run: ## count the words of Go's own source and documents
+	go run . run --app wc --verify "$$(go env GOROOT)/src" "$$(go env GOROOT)/doc"
+
+test: ## all tests but those that need a foreign server or client
+	scripts/test.sh
+
+test-interop: ## the S3 side and the jobs again, with MinIO and the AWS CLI
+	scripts/test-interop.sh
+
+lint:
+	scripts/lint.sh
+
+fmt:
+	scripts/lint.sh fmt
+
+generate: ## internal/wire/*.pb.go from mraws.proto
+	scripts/generate.sh

@@ -1,0 +1,115 @@
+// Package arrows holds the rule of who may import whom (docs/ARCHITECTURE.md)
+// as a test, so that a wrong arrow fails on the day it is drawn.
+package arrows
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/mraws/mraws/"
+
+// allowed lists, for every package of ours, the packages of ours that it may
+// import besides those below it in its own folder. "std" means that it may
+// import nothing but the standard library.
+var allowed = map[string][]string{
+	"mr":                         {"std"},
+	"mr/mrtest":                  {"std", "mr"},
+	"internal/object":            {"std"},
+	"internal/layout":            {},
+	"internal/manifest":          {},
+	"internal/recordio":          {"mr", "internal/manifest"},
+	"internal/input":             {"mr"},
+	"internal/coordinator/sched": {"std", "mr"},
+	"internal/wire":              {"mr"},
+	"internal/s3fs":              {"internal/object"},
+	"internal/s3local":           {},
+	"internal/config":            {},
+	"internal/apps":              {"mr"},
+	"internal/coordinator":       {"mr", "internal/coordinator/sched", "internal/wire", "internal/layout", "internal/manifest", "internal/object"},
+	"internal/worker":            {"mr", "internal/wire", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/object"},
+	"internal/verify":            {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/object"},
+	"internal/upload":            {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/object"},
+	"internal/reset":             {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/object"},
+}
+
+// wiring may import everything of ours.
+var wiring = []string{"", "cmd", "cli", "e2e", "examples/", "internal/s3fs/s3conform", "internal/arrows"}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Standard   bool
+}
+
+// packages lists all packages of the module with what their code, not their
+// tests, imports.
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}
+
+func TestArrows(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, strings.TrimSuffix(module, "/")), "/")
+		seen[name] = true
+		checkSDK(t, name, p.Imports)
+		may, ruled := allowed[name]
+		if !ruled {
+			if !slices.ContainsFunc(wiring, func(w string) bool { return name == w || strings.HasSuffix(w, "/") && strings.HasPrefix(name, w) }) {
+				t.Errorf("package %s has no place in the arrows: add it to this test and to docs/ARCHITECTURE.md", name)
+			}
+			continue
+		}
+		for _, imp := range p.Imports {
+			ours, isOurs := strings.CutPrefix(imp, module)
+			switch {
+			case isOurs && !slices.Contains(may, ours):
+				t.Errorf("%s imports %s", name, ours)
+			case !isOurs && slices.Contains(may, "std") && strings.Contains(strings.SplitN(imp, "/", 2)[0], "."):
+				t.Errorf("%s imports %s, but is to need the standard library only", name, imp)
+			}
+		}
+	}
+	for name := range allowed {
+		if !seen[name] {
+			t.Errorf("the arrows speak of %s, which is not there", name)
+		}
+	}
+}
+
+// checkSDK: only s3fs talks to S3, only s3local embeds the server. The
+// server's own interface is written in types of the SDK, so s3local needs
+// these two packages of it.
+func checkSDK(t *testing.T, name string, imports []string) {
+	t.Helper()
+	const types = "github.com/aws/aws-sdk-go-v2/service/s3"
+	for _, imp := range imports {
+		ofServer := name == "internal/s3local" && (imp == types || imp == types+"/types")
+		if strings.HasPrefix(imp, "github.com/aws/") && name != "internal/s3fs" && !ofServer {
+			t.Errorf("%s imports %s; only internal/s3fs may import the SDK", name, imp)
+		}
+		if strings.HasPrefix(imp, "github.com/versity/") && name != "internal/s3local" {
+			t.Errorf("%s imports %s; only internal/s3local may import the server", name, imp)
+		}
+	}
+}
