@@ -64,13 +64,16 @@ func (s *Store) fetchOnce(ctx context.Context, sp *span, got int64, into sink) (
 		return 0, &finalError{err}
 	}
 	k, err := into(out.Body, got, sp.n-got)
-	if err != nil || got+k < sp.n {
+	if got+k < sp.n {
 		return k, shortBody(orShort(err))
 	}
 	// Where the reply carries a checksum, it is compared at the end of the
 	// body. If it is wrong all that this request brought is worthless.
-	if x, err := out.Body.Read(make([]byte, 1)); x != 0 || err != io.EOF {
-		return 0, fmt.Errorf("check body: %w", orLonger(err))
+	if err == nil {
+		err = wantEOF(out.Body)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("check body: %w", err)
 	}
 	return k, nil
 }

@@ -2,6 +2,7 @@ package s3fs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -53,7 +54,7 @@ func (s *Store) getOnce(ctx context.Context, key string) ([]byte, Object, error)
 	}
 	defer out.Body.Close()
 	if out.ContentLength == nil {
-		return nil, Object{}, &finalError{fmt.Errorf("reply without Content-Length")}
+		return nil, Object{}, &finalError{errors.New("reply without Content-Length")}
 	}
 	n := *out.ContentLength
 	if n > maxGet {
@@ -64,8 +65,8 @@ func (s *Store) getOnce(ctx context.Context, key string) ([]byte, Object, error)
 		return nil, Object{}, shortBody(err)
 	}
 	// The checksum is compared at the end of the body.
-	if k, err := out.Body.Read(make([]byte, 1)); k != 0 || err != io.EOF {
-		return nil, Object{}, fmt.Errorf("check body: %w", orLonger(err))
+	if err := wantEOF(out.Body); err != nil {
+		return nil, Object{}, fmt.Errorf("check body: %w", err)
 	}
 	return data, Object{
 		Key: key, Size: n, ETag: aws.ToString(out.ETag),
@@ -73,12 +74,17 @@ func (s *Store) getOnce(ctx context.Context, key string) ([]byte, Object, error)
 	}, nil
 }
 
-// orLonger names the error of a body with more bytes than its length says.
-func orLonger(err error) error {
-	if err == nil || err == io.EOF {
-		return fmt.Errorf("body is longer than its Content-Length")
+// wantEOF returns nil if nothing follows in a body.
+func wantEOF(body io.Reader) error {
+	switch n, err := body.Read(make([]byte, 1)); {
+	case n > 0:
+		return errors.New("body is longer than its Content-Length")
+	case err == io.EOF:
+		return nil
+	case err != nil:
+		return err
 	}
-	return err
+	return io.ErrNoProgress
 }
 
 // shortBody names a body's end before its length.

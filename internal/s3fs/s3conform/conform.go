@@ -8,8 +8,10 @@ package s3conform
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -136,18 +138,25 @@ func (s suite) readRange(ctx context.Context, key, etag string, off, n int64) ([
 	return io.ReadAll(r)
 }
 
-// noise returns n bytes that differ at every place and by seed.
+// noise returns n bytes without a pattern, others for another seed.
 func noise(n int, seed uint64) []byte {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], seed)
 	b := make([]byte, n)
-	x := seed*0x9e3779b97f4a7c15 + 1
-	for i := range b {
-		x ^= x << 13
-		x ^= x >> 7
-		x ^= x << 17
-		b[i] = byte(x)
-	}
+	_, _ = rand.NewChaCha8(key).Read(b) // never fails
 	return b
 }
+
+// chunked returns the store of the same bucket with small chunks, so that
+// small objects are read by several requests.
+func (s suite) chunked(t *testing.T) suite {
+	t.Helper()
+	s.Store = s.reopen(t, func(o *s3fs.Options) { o.PartSize = chunk })
+	return s
+}
+
+// chunk is the size of the chunks of [suite.chunked], in bytes.
+const chunk = 64 << 10
 
 // race runs f in n goroutines that begin together and returns their errors.
 func race(n int, f func(i int) error) []error {

@@ -12,13 +12,14 @@ import (
 // ranges: every range of an object is what a slice of it would be.
 func (s suite) ranges(t *testing.T) {
 	ctx := t.Context()
-	const size = 2*partSize + 1000
+	s = s.chunked(t)
+	const size = 2*chunk + 1000
 	data := noise(size, 3)
 	obj := s.put(t, "k", data, s3fs.PutOptions{})
 	s.put(t, "empty", nil, s3fs.PutOptions{})
 	for _, tt := range []struct{ off, n int64 }{
 		{0, 1}, {size - 1, 1}, {size - 1, -1}, {0, size}, {0, -1}, {0, 0}, {size, 0}, {size, -1},
-		{partSize - 1, 2}, {partSize, 1}, {partSize - 1, partSize + 2}, {1, size - 1}, {1, -1}, {2 * partSize, 1000},
+		{chunk - 1, 2}, {chunk, 1}, {chunk - 1, chunk + 2}, {1, size - 1}, {1, -1}, {2 * chunk, 1000},
 	} {
 		want := data[tt.off:]
 		if tt.n >= 0 {
@@ -52,7 +53,8 @@ func (s suite) ranges(t *testing.T) {
 // it began with.
 func (s suite) pinnedReads(t *testing.T) {
 	ctx := t.Context()
-	const size = 8 * partSize
+	s = s.chunked(t)
+	const size = 8 * chunk
 	first := s.put(t, "k", noise(size, 1), s3fs.PutOptions{})
 	r, err := s.OpenRange(ctx, "k", "", 0, -1)
 	if err != nil {
@@ -67,7 +69,7 @@ func (s suite) pinnedReads(t *testing.T) {
 	if err != nil && !errors.Is(err, s3fs.ErrPrecondition) {
 		t.Errorf("read of an object that changes: %v", err)
 	}
-	for _, n := range []int64{1, partSize + 1, -1} {
+	for _, n := range []int64{1, chunk + 1, -1} {
 		if _, err := s.readRange(ctx, "k", first.ETag, 0, n); !errors.Is(err, s3fs.ErrPrecondition) {
 			t.Errorf("read %d bytes of a former version: %v", n, err)
 		}
