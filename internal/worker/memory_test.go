@@ -1,0 +1,237 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/mr"
+)
+
+func TestDefaultMemory(t *testing.T) {
+	const meminfo = "MemTotal:        2048 kB\nMemFree:          100 kB\n"
+	for _, tc := range []struct {
+		name  string
+		files map[string]string
+		want  int64
+	}{
+		{"unknown", nil, 1 << 30},
+		{"machine", map[string]string{"proc/meminfo": meminfo}, 1 << 20},
+		{"v2", map[string]string{"proc/meminfo": meminfo, "proc/self/cgroup": "0::/a/b\n",
+			"sys/fs/cgroup/a/b/memory.max": "max\n", "sys/fs/cgroup/a/memory.max": "4096\n"}, 2048},
+		{"v2 in a container", map[string]string{"proc/self/cgroup": "0::/../host\n", "sys/fs/cgroup/memory.max": "8192\n"}, 4096},
+		{"v1", map[string]string{"proc/meminfo": meminfo, "proc/self/cgroup": "5:cpu:/x\n4:memory:/docker/1\n0::/\n",
+			"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n", "sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes": "1000\n"}, 500},
+		{"no limit", map[string]string{"proc/meminfo": meminfo, "proc/self/cgroup": "junk\n0::/\n", "sys/fs/cgroup/memory.max": "max\n"}, 1 << 20},
+	} {
+		root := fstest.MapFS{}
+		for name, text := range tc.files {
+			root[name] = &fstest.MapFile{Data: []byte(text)}
+		}
+		if got := defaultMemory(root); got != tc.want {
+			t.Errorf("%s: %d, want %d", tc.name, got, tc.want)
+		}
+	}
+	if got := DefaultMemory(); got < 16<<20 {
+		t.Errorf("this machine: %d", got)
+	}
+}
+
+func TestSlotMemory(t *testing.T) {
+	for _, tc := range []struct {
+		total int64
+		slots int
+		want  int64
+	}{
+		{256 << 20, 1, 192 << 20}, {256 << 20, 2, 96 << 20}, {1 << 30, 4, 240 << 20}, {1, 0, MinSlotMemory}, {64 << 20, 100, MinSlotMemory},
+	} {
+		if got := SlotMemory(tc.total, tc.slots); got != tc.want {
+			t.Errorf("SlotMemory(%d, %d) = %d, want %d", tc.total, tc.slots, got, tc.want)
+		}
+	}
+}
+
+// TestShares: what is held at the same time leaves a quarter of the budget
+// in a map attempt and in a reduce attempt.
+func TestShares(t *testing.T) {
+	for budget := int64(MinSlotMemory); budget <= 8<<30; budget *= 2 {
+		m, r := shareOut(mr.MapPhase, budget), shareOut(mr.ReducePhase, budget)
+		for name, sum := range map[string]int64{
+			"reading":  m.pairs + m.window,
+			"merging":  m.pairs + m.spool + m.readers,
+			"fetching": r.segments + r.window,
+			"reducing": r.segments + r.readers,
+		} {
+			if sum > budget/4*3 {
+				t.Errorf("budget %d: %d bytes when %s", budget, sum, name)
+			}
+		}
+		if m.chunk > m.window || m.chunk < minChunk || m.chunk > maxChunk {
+			t.Errorf("budget %d: chunk %d in window %d", budget, m.chunk, m.window)
+		}
+	}
+}
+
+var (
+	memoryText   = flag.Int64("memory.text", 24, "MB of text for TestMemory")
+	memoryBudget = flag.Int64("memory.budget", 8, "MiB of budget for TestMemory")
+)
+
+// diskStore is a fake whose input is made up as it is read and whose other
+// objects are files, so that what it holds does not count.
+type diskStore struct {
+	*fake
+	dir   string
+	block string // the input is this, over and over
+	size  int64
+}
+
+func (d *diskStore) path(key string) string {
+	return filepath.Join(d.dir, strings.ReplaceAll(key, "/", "+"))
+}
+
+func (d *diskStore) OpenRange(_ context.Context, key, _ string, off, n int64) (io.ReadCloser, error) {
+	if strings.HasPrefix(key, "input/") {
+		return io.NopCloser(&repeated{text: d.block, off: off, left: n}), nil
+	}
+	f, err := os.Open(d.path(key))
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.NewSectionReader(f, off, n), f}, nil
+}
+
+type repeated struct {
+	text      string
+	off, left int64
+}
+
+func (r *repeated) Read(p []byte) (int, error) {
+	if r.left == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p[:min(int64(len(p)), r.left)], r.text[r.off%int64(len(r.text)):])
+	r.off, r.left = r.off+int64(n), r.left-int64(n)
+	return n, nil
+}
+
+func (d *diskStore) PutFile(_ context.Context, key string, r io.ReaderAt, size int64, _ object.PutOptions) (object.Info, error) {
+	f, err := os.Create(d.path(key))
+	if err != nil {
+		return object.Info{}, err
+	}
+	_, err = io.Copy(f, io.NewSectionReader(r, 0, size))
+	return object.Info{Key: key, Size: size, ETag: "x"}, errors.Join(err, f.Close())
+}
+
+func (d *diskStore) Create(_ context.Context, key string, _ object.PutOptions) (object.Writer, error) {
+	f, err := os.Create(d.path(key))
+	return &diskWriter{f}, err
+}
+
+type diskWriter struct{ *os.File }
+
+func (w *diskWriter) Commit(context.Context) (object.Info, error) {
+	return object.Info{ETag: "x"}, w.Close()
+}
+func (w *diskWriter) Abort() error { return w.Close() }
+
+// peak runs f and returns the largest heap in use meanwhile, in bytes, over
+// what was in use before.
+func peak(f func()) int64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}}
+	read := func() int64 {
+		metrics.Read(sample)
+		return int64(sample[0].Value.Uint64() + sample[1].Value.Uint64())
+	}
+	runtime.GC()
+	base, most := read(), int64(0)
+	stop := make(chan struct{})
+	var sampler sync.WaitGroup
+	sampler.Go(func() {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for {
+			most = max(most, read())
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	f()
+	close(stop)
+	sampler.Wait()
+	return most - base
+}
+
+// TestMemory runs map and reduce over far more data than the budget and
+// looks at the heap: with the budget as the runtime's memory limit, as a
+// worker sets it, the peak stays within budget and a margin.
+func TestMemory(t *testing.T) {
+	budget, size := *memoryBudget<<20, *memoryText<<20
+	for _, a := range []struct {
+		name string
+		app  mr.App
+	}{{"wc", wc}, {"sort", pass}} {
+		t.Run(a.name, func(t *testing.T) {
+			d := &diskStore{fake: newFake(), dir: t.TempDir(), size: size, block: uniqueLines(4 << 20)}
+			w := newWorld(a.app, 4, 0, 1, file{"a", "x"})
+			w.scratch, w.memory = t.TempDir(), budget
+			w.job.Objects[0].Size = size
+			w.job.Tasks = w.job.Tasks[:0]
+			const maps = 3
+			for m := range int64(maps) {
+				from, to := size*m/maps, size*(m+1)/maps
+				w.job.Tasks = append(w.job.Tasks, onePiece(from, to-from))
+			}
+			e := w.env(t)
+			e.Store = d
+			var before runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(before.HeapInuse) + budget))
+			for _, a := range []Attempt{{mr.MapPhase, 0, "m"}, {mr.MapPhase, 1, "m"}, {mr.MapPhase, 2, "m"}, {mr.ReducePhase, 1, "r"}} {
+				var res Result
+				var err error
+				most := peak(func() { res, err = e.Run(context.Background(), a) })
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Logf("%s %d: peak %.1f MiB of %d, %d spills, %d records", a.Phase, a.Index, float64(most)/(1<<20), *memoryBudget, res.Spills, res.Records)
+				if margin := budget/8 + 2<<20; most > budget+margin {
+					t.Errorf("%s %d: peak of %d bytes exceeds the budget of %d by more than %d", a.Phase, a.Index, most, budget, margin)
+				}
+			}
+		})
+	}
+}
+
+func onePiece(off, n int64) []manifest.Piece { return []manifest.Piece{{Offset: off, Length: n}} }
+
+// uniqueLines returns n bytes of prose whose lines start with a number.
+func uniqueLines(n int) string {
+	var b strings.Builder
+	for i, line := range strings.Split(prose(n), "\n") {
+		fmt.Fprintf(&b, "%07x %s\n", uint32(i)*2654435761>>4, line)
+	}
+	return b.String()
+}
