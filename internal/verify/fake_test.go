@@ -34,6 +34,9 @@ type fakeStore struct {
 	// read is the error of bodies, by key: what a Stat and a listing still
 	// show as whole.
 	read map[string]error
+	// Of requests for one object: so many until hook is called.
+	left int
+	hook func()
 }
 
 type fakeObject struct {
@@ -56,6 +59,12 @@ func (s *fakeStore) rot(key string, f func([]byte) []byte) {
 	s.objs[key].data = f(slices.Clone(s.objs[key].data))
 }
 
+// after calls f at the nth request for an object; done tells whether it has.
+func (s *fakeStore) after(n int, f func()) (done func() bool) {
+	s.left, s.hook = n, f
+	return func() bool { return s.left <= 0 }
+}
+
 // clone returns a copy that can be damaged by itself.
 func (s *fakeStore) clone() *fakeStore {
 	c := newFakeStore()
@@ -76,6 +85,9 @@ func (s *fakeStore) get(ctx context.Context, key string) (*fakeObject, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.left--; s.left == 0 && s.hook != nil {
+		s.hook()
+	}
 	if s.fail != nil {
 		return nil, s.fail
 	}

@@ -502,6 +502,40 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// TestCancel ends the context at every request in turn: Run returns its
+// cause and leaves neither files nor bodies nor, as TestMain sees, goroutines.
+func TestCancel(t *testing.T) {
+	j := wcJob()
+	whole, lay := j.build(t)
+	stop := errors.New("stop")
+	for n := 1; ; n++ {
+		s := whole.clone()
+		dir := t.TempDir()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		done := s.after(n, func() { cancel(stop) })
+		_, err := Run(ctx, s, lay, Options{App: "wc", Lookup: func(string) *mr.App { return &j.app }, Scratch: dir, stream: 100, Concurrency: 2})
+		cancel(nil)
+		if s.open != 0 {
+			t.Errorf("request %d: %d bodies are still open", n, s.open)
+		}
+		if left, rerr := os.ReadDir(dir); rerr != nil || len(left) > 0 {
+			t.Errorf("request %d: temporary files are left: %v, %v", n, left, rerr)
+		}
+		if !done() {
+			if err != nil || n < 20 {
+				t.Errorf("after %d requests: %v", n, err)
+			}
+			return
+		}
+		if !errors.Is(err, stop) && !errors.Is(err, context.Canceled) {
+			// The last requests may be answered before anybody looks.
+			if err != nil || n < 20 {
+				t.Errorf("request %d: %v", n, err)
+			}
+		}
+	}
+}
+
 // TestUnknownApp checks structure and proof without the code of the app.
 func TestUnknownApp(t *testing.T) {
 	j := placesJob()
