@@ -4,9 +4,10 @@ import (
 	"context"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/mr"
-	"github.com/spf13/cobra"
 )
 
 // checkApps refuses a table of applications that cannot work.

@@ -4,8 +4,9 @@ import (
 	"context"
 	"os"
 
-	"github.com/mraws/mraws/internal/config"
 	"github.com/spf13/cobra"
+
+	"github.com/mraws/mraws/internal/config"
 )
 
 func (f *frame) configCommand() *cobra.Command {

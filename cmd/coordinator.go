@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -51,6 +52,9 @@ func (o *jobFlags) params(app *mr.App) (map[string]string, error) {
 		name, value, ok := strings.Cut(a, "=")
 		if !ok || name == "" {
 			return nil, usagef("such as --app-arg pattern=[0-9]+", "--app-arg %q is not name=value", a)
+		}
+		if !utf8.ValidString(a) {
+			return nil, usagef("parameters go into the job's JSON", "--app-arg %q is not UTF-8", a)
 		}
 		params[name] = value
 	}

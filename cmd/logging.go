@@ -3,8 +3,9 @@ package cmd
 import (
 	"time"
 
-	"github.com/mraws/mraws/internal/config"
 	"github.com/rs/zerolog"
+
+	"github.com/mraws/mraws/internal/config"
 )
 
 // newLogger returns the logger of a command: lines for people on a terminal,

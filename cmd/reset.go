@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/mraws/mraws/internal/reset"
 	"github.com/spf13/cobra"
+
+	"github.com/mraws/mraws/internal/reset"
 )
 
 func (f *frame) resetCommand() *cobra.Command {

@@ -32,6 +32,9 @@ func (f *frame) roleError(err error) error {
 			Hint: "what is committed is kept: the same line goes on from there once the cause is mended"}
 	case errors.As(err, &failed):
 		return &Error{Code: ExitJobFailed, What: "the coordinator ended the job", Cause: errors.New(failed.Cause)}
+	case errors.As(err, &unreachable) && wire.IsDenied(unreachable.Cause):
+		return &Error{Code: ExitDenied, What: "the coordinator at " + unreachable.Where + " does not let this worker in", Cause: unreachable.Cause,
+			Hint: "give --token-file to both or to neither, with the same token in it"}
 	case errors.As(err, &unreachable):
 		return &Error{Code: ExitUnreachable, What: unreachable.Error(), Cause: unreachable.Cause,
 			Hint: "start it with `" + f.name + " coordinator`, check --coord and the firewall, or wait longer with --coord-timeout"}

@@ -25,9 +25,10 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/spf13/cobra"
+
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/mr"
-	"github.com/spf13/cobra"
 )
 
 // IO is what a command reads and writes: data goes to Out, everything else

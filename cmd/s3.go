@@ -5,9 +5,10 @@ import (
 	"errors"
 	"path/filepath"
 
+	"github.com/spf13/cobra"
+
 	"github.com/mraws/mraws/internal/s3fs"
 	"github.com/mraws/mraws/internal/s3local"
-	"github.com/spf13/cobra"
 )
 
 func (f *frame) s3Command() *cobra.Command {

@@ -1,9 +1,11 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 
 	"github.com/mraws/mraws/internal/wire"
 )
@@ -57,9 +59,13 @@ func (s *session) listen(host string, port int) (net.Listener, error) {
 	}
 	address := net.JoinHostPort(host, strconv.Itoa(port))
 	lis, err := net.Listen("tcp", address)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, &Error{Code: ExitConflict, What: "cannot listen on " + address, Cause: err,
 			Hint: "another coordinator may be running here: choose another --port, or 0 for any"}
+	case err != nil:
+		return nil, &Error{Code: ExitUsage, What: "cannot listen on " + address, Cause: err,
+			Hint: "check --listen and --port"}
 	}
 	return lis, nil
 }

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/mraws/mraws/internal/config"
-	"github.com/mraws/mraws/internal/layout"
-	"github.com/mraws/mraws/internal/s3local"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/s3local"
 )
 
 // session is a command at work: flags and configuration have been read and

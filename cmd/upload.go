@@ -7,8 +7,9 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/mraws/mraws/internal/upload"
 	"github.com/spf13/cobra"
+
+	"github.com/mraws/mraws/internal/upload"
 )
 
 func (f *frame) uploadCommand() *cobra.Command {

@@ -5,8 +5,9 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"github.com/mraws/mraws/internal/wire"
 	"github.com/spf13/cobra"
+
+	"github.com/mraws/mraws/internal/wire"
 )
 
 // version is what `version -o json` says.

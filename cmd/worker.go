@@ -116,5 +116,5 @@ func workerName(host string) string {
 		}
 		return '-'
 	}, host)
-	return fmt.Sprintf("%s-%d-%s", safe, os.Getpid(), strings.ToLower(rand.Text()[:4]))
+	return fmt.Sprintf("%s-%d-%s", safe, os.Getpid(), strings.ToLower(rand.Text()[:8]))
 }

@@ -9,8 +9,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/mraws/mraws/mr"
 	"pgregory.net/rapid"
+
+	"github.com/mraws/mraws/mr"
 )
 
 // labPartition is ihash of the MIT lab, modulo n.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/mraws/mraws/mr"
 	"github.com/mraws/mraws/mr/mrtest"
 )

@@ -9,9 +9,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
 	"github.com/mraws/mraws/mr"
 	"github.com/mraws/mraws/mr/mrtest"
-	"pgregory.net/rapid"
 )
 
 // naiveIndex is the output of indexer, the obvious way.

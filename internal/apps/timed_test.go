@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/mraws/mraws/mr"
 	"github.com/mraws/mraws/mr/mrtest"
 )

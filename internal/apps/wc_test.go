@@ -10,9 +10,10 @@ import (
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
 	"github.com/mraws/mraws/mr"
 	"github.com/mraws/mraws/mr/mrtest"
-	"pgregory.net/rapid"
 )
 
 // labWords cuts text as the wc of the lab does.

@@ -11,8 +11,9 @@ import (
 	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/mraws/mraws/mr"
 	"pgregory.net/rapid"
+
+	"github.com/mraws/mraws/mr"
 )
 
 // oracle cuts text into lines the slow, obvious way.

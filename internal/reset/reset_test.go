@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/object"
 )

@@ -14,10 +14,11 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
-	"golang.org/x/sync/errgroup"
 )
 
 // Store is what an upload needs of the bucket. Its methods are called from
