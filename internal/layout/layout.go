@@ -36,10 +36,14 @@ func New(prefix string) Layout {
 // Prefix returns the prefix without its closing slash; "" is the root.
 func (l Layout) Prefix() string { return strings.TrimSuffix(l.root, "/") }
 
-// InputDir, IntermediateDir and OutputDir end in a slash, for listings.
-func (l Layout) InputDir() string        { return l.root + "input/" }
+// InputDir ends in a slash, for listings.
+func (l Layout) InputDir() string { return l.root + "input/" }
+
+// IntermediateDir ends in a slash, for listings.
 func (l Layout) IntermediateDir() string { return l.root + "intermediate/" }
-func (l Layout) OutputDir() string       { return l.root + "output/" }
+
+// OutputDir ends in a slash, for listings.
+func (l Layout) OutputDir() string { return l.root + "output/" }
 
 // Input returns the key of the input object name.
 func (l Layout) Input(name string) string { return l.InputDir() + name }

@@ -1,6 +1,7 @@
 package recordio
 
 import (
+	"errors"
 	"fmt"
 	"io"
 )
@@ -40,7 +41,7 @@ func (r *Reader) fill(n, ahead int) bool {
 	if enough {
 		return true
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return r.fail(&CorruptError{Offset: r.off, cut: true,
 			Reason: fmt.Sprintf("the stream ends after %d of %d bytes of a block", r.have, n)})
 	}

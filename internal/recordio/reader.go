@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -246,7 +247,7 @@ func (r *Reader) finish(payload []byte) bool {
 	switch more, err := r.read(r.used+1, r.used+1); {
 	case more:
 		return r.corrupt("data after the footer")
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		return r.fail(fmt.Errorf("read record stream at byte %d: %w", r.off+int64(r.have), err))
 	}
 	r.done = true

@@ -37,7 +37,7 @@ const (
 	// sixteenth is stored so with every codec, since decoding it would cost
 	// more than it saves.
 	None
-	// Zstd, at its fastest level, costs several times as much to compress
+	// Zstd is at its fastest level, which costs several times as much to compress
 	// for files about a third smaller still: for slow links.
 	Zstd
 )

@@ -182,7 +182,7 @@ func TestSourceErrors(t *testing.T) {
 		if !errors.Is(err, broken) || errors.As(err, &c) {
 			t.Fatalf("error after %d bytes: got %v", n, err)
 		}
-		if _, serr := r.Summary(); serr != err || r.Next() {
+		if _, serr := r.Summary(); !errors.Is(serr, err) || r.Next() {
 			t.Fatalf("error after %d bytes is not final: %v", n, serr)
 		}
 	}
@@ -233,7 +233,7 @@ func TestWriteErrors(t *testing.T) {
 			if !errors.Is(err, want) {
 				t.Fatalf("sink of %d bytes: got %v", limit, err)
 			}
-			if _, again := w.Close(); again != err || w.Write(nil, nil) != err {
+			if _, again := w.Close(); !errors.Is(again, err) || !errors.Is(w.Write(nil, nil), err) {
 				t.Fatalf("sink of %d bytes: error is not final", limit)
 			}
 		}
