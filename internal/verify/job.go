@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -94,16 +93,6 @@ func (a *audit) chooseApp() error {
 	a.rep.note("the job ran version %q of app %s, this binary has %q: its partitioner is not used",
 		a.job.App.Version, name, app.Version)
 	return nil
-}
-
-// params returns the job's parameters with the defaults of app filled in.
-func (a *audit) params(app *mr.App) map[string]string {
-	params := make(map[string]string)
-	for _, p := range app.Params {
-		params[p.Name] = p.Default
-	}
-	maps.Copy(params, a.job.App.Params)
-	return params
 }
 
 // partitioner returns an application's partitioner. A result outside
