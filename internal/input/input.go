@@ -83,7 +83,7 @@ func Read(in mr.Input, p Piece, maxRecord int) (*PieceReader, error) {
 	body := &span{open: p.Open, off: from, end: end, size: p.Size}
 	lines := Lines(body, LinesOptions{
 		Object: p.Object, Offset: from, First: p.Offset == 0, Limit: end - from,
-		Numbered: in == mr.NumberedLines, MaxRecord: maxRecord,
+		Numbered: in == mr.NumberedLines, MaxRecord: maxRecord, Expect: p.Size - from,
 	})
 	return &PieceReader{Reader: lines, body: body}, nil
 }

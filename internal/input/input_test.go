@@ -347,3 +347,28 @@ func BenchmarkLines(b *testing.B) {
 		})
 	}
 }
+
+// TestSmallObjectsGetSmallBuffers: ten thousand small files must not cost a
+// full buffer each.
+func TestSmallObjectsGetSmallBuffers(t *testing.T) {
+	const text = "one\ntwo\nthree"
+	r, err := Read(mr.Lines, Piece{
+		Object: "small", Size: int64(len(text)), Length: int64(len(text)),
+		Open: func(off, n int64) (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader(text[off : off+n])), nil
+		},
+	}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	for r.Next() {
+		lines++
+	}
+	if r.Err() != nil || lines != 3 {
+		t.Fatalf("%d lines, %v", lines, r.Err())
+	}
+	if got := len(r.Reader.(*LineReader).buf); got > len(text)+1 {
+		t.Errorf("the buffer has %d bytes for an object of %d", got, len(text))
+	}
+}

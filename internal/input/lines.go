@@ -27,6 +27,9 @@ type LinesOptions struct {
 	Numbered bool
 	// MaxRecord is the most bytes of a line; 0 means [DefaultMaxLine].
 	MaxRecord int
+	// Expect is how many bytes the reader will give, if that is known: a
+	// small object then gets a small buffer. 0 means unknown.
+	Expect int64
 }
 
 // lineBuffer is the size at which the buffer starts; it grows only for lines
@@ -66,6 +69,9 @@ func Lines(r io.Reader, o LinesOptions) *LineReader {
 		l.stop = o.Offset + o.Limit
 	}
 	l.rec.Object = o.Object
+	if o.Expect > 0 && o.Expect < lineBuffer {
+		l.buf = make([]byte, o.Expect+1) // one more, to see the end without growing
+	}
 	return l
 }
 
