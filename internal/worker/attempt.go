@@ -19,11 +19,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/mr"
-	"github.com/rs/zerolog"
 )
 
 // Attempt names one attempt at one task.

@@ -10,9 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
-	"golang.org/x/sync/errgroup"
 )
 
 // This file is the only code that publishes results. It never takes an error

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/mraws/mraws/internal/manifest"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/manifest"
 )
 
 // Commits caches the commit records of one job's map tasks for the reduce

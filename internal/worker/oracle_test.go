@@ -8,10 +8,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/mr"
-	"pgregory.net/rapid"
 )
 
 var putOptions = object.PutOptions{}

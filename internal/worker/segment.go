@@ -8,9 +8,10 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/mraws/mraws/internal/recordio"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/mraws/mraws/internal/recordio"
 )
 
 // fetched is one partition of a committed map task, here.

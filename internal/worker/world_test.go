@@ -11,11 +11,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/mr"
-	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
