@@ -3,12 +3,15 @@ package s3local
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/versity/versitygw/backend"
@@ -35,6 +38,8 @@ type guard struct {
 	s  *store
 	on guards
 
+	closed atomic.Bool // refuses all requests
+
 	// bodies bounds the uploads in progress.
 	bodies chan struct{}
 
@@ -45,7 +50,7 @@ type guard struct {
 	parents sync.RWMutex
 }
 
-func (s *store) guarded(g guards) backend.Backend {
+func (s *store) guarded(g guards) *guard {
 	return &guard{s: s, on: g, bodies: make(chan struct{}, maxBodies)}
 }
 
@@ -57,8 +62,41 @@ var errMoved = s3err.APIError{
 	HTTPStatusCode: http.StatusInternalServerError,
 }
 
-// admit checks that the backend works in its folder, and the keys of a request.
+// errClosed is the answer on connections that outlive the server.
+var errClosed = s3err.APIError{
+	Code:           "ServiceUnavailable",
+	Description:    "The server is closed.",
+	HTTPStatusCode: http.StatusServiceUnavailable,
+}
+
+// close refuses new requests and waits for writes in progress.
+func (g *guard) close(patience time.Duration) error {
+	g.closed.Store(true)
+	end := time.NewTimer(patience)
+	defer end.Stop()
+	taken := 0
+	defer func() {
+		for range taken {
+			<-g.bodies
+		}
+	}()
+	for ; taken < cap(g.bodies); taken++ {
+		select {
+		case g.bodies <- struct{}{}:
+		case <-end.C:
+			return fmt.Errorf("wait for uploads: %d still in progress", cap(g.bodies)-taken)
+		}
+	}
+	g.parents.Lock() // no delete is in progress
+	defer g.parents.Unlock()
+	return nil
+}
+
+// admit checks that the server is not closed, that the backend works in its folder, and the keys of a request.
 func (g *guard) admit(keys ...*string) error {
+	if g.closed.Load() {
+		return errClosed
+	}
 	if !g.s.here() {
 		return errMoved
 	}
@@ -95,10 +133,14 @@ func (g *guard) NormalizeObjectKey(bucket, key string) string {
 	return g.s.Posix.NormalizeObjectKey(bucket, key)
 }
 
-// enter waits for leave to read a body.
+// enter waits for leave to write much.
 func (g *guard) enter(ctx context.Context) (leave func(), err error) {
 	select {
 	case g.bodies <- struct{}{}:
+		if g.closed.Load() { // since admit
+			<-g.bodies
+			return nil, errClosed
+		}
 		return func() { <-g.bodies }, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
@@ -154,14 +196,15 @@ func (g *guard) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.Upl
 
 // CreateMultipartUpload begins an upload. All uploads of a key share a folder,
 // which goes when the last one ends, perhaps just now: then the backend fails
-// to make its own folder inside, and a second try makes both.
+// to make both folders (not there, or there and then not), and a second try
+// makes them.
 func (g *guard) CreateMultipartUpload(ctx context.Context, in s3response.CreateMultipartUploadInput) (out s3response.InitiateMultipartUploadResult, err error) {
 	if err := g.admit(in.Key); err != nil {
 		return out, err
 	}
 	for range 100 {
 		out, err = g.s.CreateMultipartUpload(ctx, in)
-		if !g.on.parents || !errors.Is(err, fs.ErrNotExist) {
+		if !g.on.parents || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
 			break
 		}
 	}

@@ -14,16 +14,14 @@ import (
 // Each test here runs with and without the guard: without it the fault must be
 // there, or the guard is no longer needed.
 
-// half sends a request of which only half the body comes before the client
-// ends, and returns what the server makes of it.
-func (c *client) half(method, path string, size int) reply {
+// hang sends a request and half of its body, and leaves it there.
+func (c *client) hang(method, path string, size int) *net.TCPConn {
 	c.t.Helper()
 	req := c.request(method, path, strings.Repeat("x", size))
 	conn, err := net.Dial("tcp", req.URL.Host)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	defer conn.Close()
 	var head strings.Builder
 	fmt.Fprintf(&head, "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", method, path, req.URL.Host, size)
 	if err := req.Header.Write(&head); err != nil {
@@ -32,8 +30,17 @@ func (c *client) half(method, path string, size int) reply {
 	if _, err := io.WriteString(conn, head.String()+"\r\n"+strings.Repeat("x", size/2)); err != nil {
 		c.t.Fatal(err)
 	}
+	return conn.(*net.TCPConn)
+}
+
+// half is a client that ends in the midst of a body, and returns what the
+// server makes of it.
+func (c *client) half(method, path string, size int) reply {
+	c.t.Helper()
+	conn := c.hang(method, path, size)
+	defer conn.Close()
 	// To the server this is the same as the end of the client's process.
-	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+	if err := conn.CloseWrite(); err != nil {
 		c.t.Fatal(err)
 	}
 	data, err := io.ReadAll(conn)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/versity/versitygw/s3api"
 	"github.com/versity/versitygw/s3api/middlewares"
@@ -26,6 +27,10 @@ const (
 	// portTries is how often a free port is chosen anew when somebody else
 	// took the last one between choosing and listening.
 	portTries = 20
+
+	// How long Close waits for the front end, and then for uploads.
+	stopGrace    = 2 * time.Second
+	stopPatience = 8 * time.Second
 )
 
 // Options of a server. The zero value of every field but DataDir is usable.
@@ -48,8 +53,11 @@ type Server struct {
 	endpoint Endpoint
 	lock     *os.File
 	store    *store
+	guard    *guard
 	api      *s3api.S3ApiServer
 	served   chan error // what serving returned; one value
+
+	grace, patience time.Duration // of Close, shorter in a test
 
 	closing sync.Once
 	closed  error
@@ -80,7 +88,7 @@ func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
 	if err := os.MkdirAll(filepath.Join(dir, rootDir), 0o700); err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir}
+	s := &Server{dir: dir, grace: stopGrace, patience: stopPatience}
 	if s.lock, err = lockDir(dir); err != nil {
 		return nil, err
 	}
@@ -125,14 +133,14 @@ func (s *Server) listen(ctx context.Context, address string, g guards) error {
 		return fmt.Errorf("listen on %q: %w", address, err)
 	}
 	if port != "0" {
-		return s.serve(address, g)
+		return s.serve(ctx, address, g)
 	}
 	for range portTries {
 		var free string
 		if free, err = freePort(ctx, host); err != nil {
 			return err
 		}
-		err = s.serve(free, g)
+		err = s.serve(ctx, free, g)
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			return err
 		}
@@ -140,12 +148,13 @@ func (s *Server) listen(ctx context.Context, address string, g guards) error {
 	return err
 }
 
-// serve starts versitygw at an address with a fixed port and returns when
-// connections are accepted.
-func (s *Server) serve(address string, g guards) error {
+// serve starts versitygw at an address with a fixed port and returns when it
+// answers.
+func (s *Server) serve(ctx context.Context, address string, g guards) error {
 	ready := make(chan struct{})
 	keys := middlewares.RootUserConfig{Access: s.endpoint.AccessKey, Secret: s.endpoint.SecretKey}
-	api, err := s3api.New(s.store.guarded(g), keys, s.endpoint.Region, newIAM(keys, g), nil, nil, nil, nil,
+	s.guard = s.store.guarded(g)
+	api, err := s3api.New(s.guard, keys, s.endpoint.Region, newIAM(keys, g), nil, nil, nil, nil,
 		s3api.WithQuiet(),
 		s3api.WithKeepAlive(),
 		s3api.WithConcurrencyLimiter(maxRequests, maxRequests),
@@ -160,23 +169,36 @@ func (s *Server) serve(address string, g guards) error {
 	select {
 	case <-ready:
 		s.endpoint.URL = "http://" + dialable(address)
-		return nil
 	case err := <-s.served:
 		return fmt.Errorf("listen on %s: %w", address, err)
 	}
+	// The callback comes shortly before the server can be shut down. An
+	// answer proves that it is there as a whole.
+	if err := s.endpoint.probe(context.WithoutCancel(ctx)); err != nil {
+		return errors.Join(err, s.stop())
+	}
+	return nil
 }
 
 // Endpoint tells how to reach the server.
 func (s *Server) Endpoint() Endpoint { return s.endpoint }
 
 // Close stops the server: it takes no new connections, closes the idle ones,
-// waits at most ten seconds for requests in flight, and frees the data folder.
+// waits at most ten seconds for uploads in progress, and frees the data folder.
 // The process goes back to the working directory that it had before Start,
 // unless somebody changed it since. Further calls return what the first did.
+//
+// When uploads are still in progress after that time, the error says so, and
+// the folder and the working directory stay taken until the process ends: the
+// uploads would otherwise end up elsewhere.
 func (s *Server) Close() error {
 	s.closing.Do(func() {
 		err := removeIfExists(filepath.Join(s.dir, endpointFile))
-		if err = errors.Join(err, s.stop(), s.release()); err != nil {
+		stopped := s.stop()
+		if stopped == nil {
+			stopped = s.release()
+		}
+		if err = errors.Join(err, stopped); err != nil {
 			s.closed = fmt.Errorf("close S3 server of %s: %w", s.dir, err)
 		}
 	})
@@ -185,9 +207,19 @@ func (s *Server) Close() error {
 
 // stop ends serving.
 func (s *Server) stop() error {
-	if err := s.api.ShutDown(); err != nil {
-		// Requests are still running, and serving returns after the last.
-		return fmt.Errorf("wait for requests: %w", err)
+	down := make(chan error, 1)
+	go func() { down <- s.api.ShutDown() }()
+	select {
+	case err := <-down:
+		if err != nil {
+			return fmt.Errorf("stop serving: %w", err)
+		}
+	case <-time.After(s.grace):
+		// The front end waits also for connections that never carried a
+		// request. What counts is whether somebody still writes.
+		if err := s.guard.close(s.patience); err != nil {
+			return err
+		}
 	}
 	<-s.served // says that the listener was closed, which is our doing
 	return nil

@@ -4,8 +4,13 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -95,4 +100,211 @@ func TestFindWithoutServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	absent("dead server")
+}
+
+func TestFolderModes(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	s := run(t, dir, allGuards)
+	c := newClient(t, s.Endpoint())
+	c.want(200, "PUT", "/bucket", "")
+	c.want(200, "PUT", "/bucket/a/b", "x")
+	for name, want := range map[string]fs.FileMode{
+		".": 0o700 | fs.ModeDir, "s3": 0o700 | fs.ModeDir, "s3/bucket": 0o700 | fs.ModeDir, "s3/bucket/a": 0o700 | fs.ModeDir,
+		"s3/bucket/a/b": 0o600, lockFile: 0o600, credentialsFile: 0o600, endpointFile: 0o600,
+	} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Error(err)
+		} else if info.Mode() != want {
+			t.Errorf("%s has mode %v, want %v", name, info.Mode(), want)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	t.Run("given credentials and address", func(t *testing.T) {
+		dir := t.TempDir()
+		s, err := Start(t.Context(), Options{DataDir: dir, Address: "127.0.0.1:0", AccessKey: "AKID", SecretKey: "SECRET", Region: "eu-west-1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := s.Endpoint()
+		if e.AccessKey != "AKID" || e.SecretKey != "SECRET" || e.Region != "eu-west-1" {
+			t.Errorf("endpoint %+v", e)
+		}
+		newClient(t, e).want(200, "GET", "/", "")
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, credentialsFile)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("given credentials were kept: %v", err)
+		}
+	})
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for name, o := range map[string]Options{
+		"no folder":        {},
+		"only one key":     {DataDir: t.TempDir(), AccessKey: "AKID"},
+		"no port":          {DataDir: t.TempDir(), Address: "127.0.0.1"},
+		"port in use":      {DataDir: t.TempDir(), Address: taken.Addr().String()},
+		"folder is a file": {DataDir: os.Args[0]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wd := getwd(t)
+			s, err := Start(t.Context(), o)
+			if err == nil {
+				t.Fatalf("started: %v", s.Close())
+			}
+			t.Log(err)
+			if got := getwd(t); got != wd {
+				t.Errorf("working directory is %s, was %s", got, wd)
+			}
+			if o.DataDir == "" || o.DataDir == os.Args[0] {
+				return
+			}
+			// Nothing holds the folder any more.
+			run(t, o.DataDir, allGuards)
+		})
+	}
+	t.Run("canceled", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := Start(ctx, Options{DataDir: t.TempDir()}); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want context.Canceled", err)
+		}
+	})
+}
+
+func getwd(t *testing.T) string {
+	t.Helper()
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wd
+}
+
+func TestWorkingDirectory(t *testing.T) {
+	wd := getwd(t)
+	dir := t.TempDir()
+	s := run(t, dir, allGuards)
+	c := newClient(t, s.Endpoint())
+	c.want(200, "PUT", "/bucket", "")
+	if got, want := getwd(t), filepath.Join(dir, rootDir); got != want {
+		t.Errorf("working directory is %s, want %s", got, want)
+	}
+	if err := os.Chdir(wd); err != nil {
+		t.Fatal(err)
+	}
+	for _, request := range []string{"GET /", "PUT /other", "GET /bucket", "GET /bucket/a", "PUT /bucket/a"} {
+		method, path, _ := strings.Cut(request, " ")
+		if r := c.do(method, path, ""); r.status != http.StatusInternalServerError {
+			t.Errorf("%s in another working directory: status %d", request, r.status)
+		}
+	}
+	if err := os.Chdir(filepath.Join(dir, rootDir)); err != nil {
+		t.Fatal(err)
+	}
+	c.want(200, "PUT", "/bucket/a", "")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := getwd(t); got != wd {
+		t.Errorf("working directory after Close is %s, was %s", got, wd)
+	}
+}
+
+// TestCloseWithOpenConnections makes sure that clients which keep connections
+// do not hold up Close.
+func TestCloseWithOpenConnections(t *testing.T) {
+	s := run(t, t.TempDir(), allGuards)
+	c := newClient(t, s.Endpoint())
+	c.want(200, "PUT", "/bucket", "") // its connection stays open
+	silent, err := net.Dial("tcp", strings.TrimPrefix(s.Endpoint().URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	began := time.Now()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if d := time.Since(began); d > 2*stopGrace {
+		t.Errorf("Close took %v", d)
+	}
+}
+
+// TestCloseDuringUpload makes sure that an upload which outlasts Close does not
+// end up in another working directory or under another server.
+func TestCloseDuringUpload(t *testing.T) {
+	wd, dir := getwd(t), t.TempDir()
+	s, err := Start(t.Context(), Options{DataDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.grace, s.patience = 50*time.Millisecond, 50*time.Millisecond
+	c := newClient(t, s.Endpoint())
+	c.want(200, "PUT", "/bucket", "")
+	upload := c.hang("PUT", "/bucket/a", 1<<20)
+	for len(s.guard.bodies) == 0 {
+		runtime.Gosched() // until the server reads the body
+	}
+	if err := s.Close(); err == nil || !strings.Contains(err.Error(), "uploads") {
+		t.Errorf("Close during an upload: error %v", err)
+	}
+	if got, want := getwd(t), filepath.Join(dir, rootDir); got != want {
+		t.Errorf("working directory is %s, want %s", got, want)
+	}
+	if _, err := Start(t.Context(), Options{DataDir: dir}); !errors.Is(err, ErrLocked) {
+		t.Errorf("start during an upload: error %v, want ErrLocked", err)
+	}
+	// The end of the process.
+	if err := errors.Join(upload.Close(), s.guard.close(time.Minute), s.release(), os.Chdir(wd)); err != nil {
+		t.Error(err)
+	}
+	again := run(t, dir, allGuards)
+	newClient(t, again.Endpoint()).want(404, "GET", "/bucket/a", "")
+}
+
+func TestCheckXattr(t *testing.T) {
+	dir := t.TempDir()
+	err := checkXattr(dir, func(*os.File, string, string, string, []byte) error {
+		return &os.PathError{Op: "setxattr", Path: "x", Err: syscall.ENOTSUP}
+	})
+	if !errors.Is(err, errNoXattr) || !errors.Is(err, syscall.ENOTSUP) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("error %v", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestDefaultDataDir(t *testing.T) {
+	for _, test := range []struct{ xdg, want string }{
+		{"/xdg", "/xdg/mraws"},
+		{"", "/home/me/.local/share/mraws"},
+		{"relative", "/home/me/.local/share/mraws"},
+	} {
+		t.Setenv("HOME", "/home/me")
+		t.Setenv("XDG_DATA_HOME", test.xdg)
+		if got, err := DefaultDataDir(); err != nil || got != test.want {
+			t.Errorf("XDG_DATA_HOME=%q: %q, %v, want %q", test.xdg, got, err, test.want)
+		}
+	}
+}
+
+func TestDamagedFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, text := range []string{"", "{", "{}", `{"AccessKey": "x"}`} {
+		if err := os.WriteFile(filepath.Join(dir, credentialsFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Start(t.Context(), Options{DataDir: dir})
+		if err == nil || !strings.Contains(err.Error(), credentialsFile) {
+			t.Errorf("credentials %q: error %v does not name the file", text, err)
+		}
+	}
 }
