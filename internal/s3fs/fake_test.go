@@ -119,8 +119,8 @@ func ok(body string) http.HandlerFunc {
 	}
 }
 
-// object answers reads of data as S3 does, with ranges and conditions.
-func object(data []byte) http.HandlerFunc {
+// whole answers reads of data as S3 does, with ranges and conditions.
+func whole(data []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", etag)
 		http.ServeContent(w, r, "", time.Unix(1e9, 0), bytes.NewReader(data))
@@ -146,10 +146,16 @@ func reset(w http.ResponseWriter, _ *http.Request) {
 	_ = conn.Close()
 }
 
-// broken answers a read with the headers of data and only n bytes of it.
+// broken answers a read with the headers of data and only n bytes of it. A
+// range that is shorter it answers in full: a whole reply is not broken, and
+// the client would use the connection again.
 func broken(data []byte, n int, how breakage) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		object(data)(&cutWriter{ResponseWriter: w, left: n}, r)
+		c := &cutWriter{ResponseWriter: w, left: n}
+		whole(data)(c, r)
+		if !c.cut {
+			return
+		}
 		_ = http.NewResponseController(w).Flush()
 		how(w, r)
 	}
@@ -159,12 +165,14 @@ func broken(data []byte, n int, how breakage) http.HandlerFunc {
 type cutWriter struct {
 	http.ResponseWriter
 	left int
+	cut  bool
 }
 
 // Write implements io.Writer.
 func (c *cutWriter) Write(p []byte) (int, error) {
 	k := min(c.left, len(p))
 	c.left -= k
+	c.cut = c.cut || k < len(p)
 	if _, err := c.ResponseWriter.Write(p[:k]); err != nil {
 		return 0, err
 	}

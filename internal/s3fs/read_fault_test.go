@@ -66,7 +66,7 @@ func TestBrokenBodies(t *testing.T) {
 				if name == "stall" {
 					o.IdleTimeout = 100 * time.Millisecond
 				}
-				s, _ := fake(t, o, broken(data, 700, how), broken(data, 0, how), object(data))
+				s, _ := fake(t, o, broken(data, 700, how), broken(data, 0, how), whole(data))
 				got, err := read(t.Context(), s, len(data))
 				if err != nil || !bytes.Equal(got, data) {
 					t.Errorf("read %d bytes, %v", len(got), err)
@@ -81,7 +81,7 @@ func TestResumeAsksForTheRest(t *testing.T) {
 	data := bytesOf(900)
 	o := quick()
 	o.IdleTimeout = 100 * time.Millisecond
-	s, sc := fake(t, o, broken(data, 300, stall), object(data))
+	s, sc := fake(t, o, broken(data, 300, stall), whole(data))
 	r, err := s.OpenRange(t.Context(), key, "", 0, 900)
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +142,7 @@ func TestCancelledRead(t *testing.T) {
 func TestNoHeaders(t *testing.T) {
 	o := quick()
 	o.HeaderTimeout = 100 * time.Millisecond
-	s, sc := fake(t, o, silent, object([]byte("x")))
+	s, sc := fake(t, o, silent, whole([]byte("x")))
 	if got, _, err := s.Get(t.Context(), key); err != nil || string(got) != "x" {
 		t.Errorf("get: %q, %v", got, err)
 	}
@@ -157,11 +157,11 @@ func TestLyingReplies(t *testing.T) {
 	for name, lie := range map[string]http.HandlerFunc{
 		"range ignored": func(w http.ResponseWriter, r *http.Request) {
 			r.Header.Del("Range")
-			object(data)(w, r)
+			whole(data)(w, r)
 		},
 		"other range": func(w http.ResponseWriter, r *http.Request) {
 			r.Header.Set("Range", "bytes=1-899")
-			object(data)(w, r)
+			whole(data)(w, r)
 		},
 		"no range": func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusPartialContent)
@@ -182,7 +182,7 @@ func TestCorruptBody(t *testing.T) {
 	with := func(data []byte) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("x-amz-checksum-crc32", base64.StdEncoding.EncodeToString(sum))
-			object(data)(w, r)
+			whole(data)(w, r)
 		}
 	}
 	bad := bytes.Clone(data)
@@ -208,7 +208,7 @@ func TestReadWindow(t *testing.T) {
 		held := begun.Add(1) - read.Load()
 		for m := most.Load(); held > m && !most.CompareAndSwap(m, held); m = most.Load() {
 		}
-		object(data)(w, r)
+		whole(data)(w, r)
 	})
 	r, err := s.OpenChunks(t.Context(), key, "", 0, -1, 100, window)
 	if err != nil {

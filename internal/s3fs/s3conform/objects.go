@@ -250,6 +250,7 @@ func (s suite) restart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Close() // an orderly stop of the server waits for open connections
 	s.target.Restart(t)
 	s.want(t, "dir/small", []byte("small"))
 	s.want(t, "large", noise(multipartAbove+1, 1))
