@@ -56,6 +56,10 @@ func (c *Coordinator) announce(ctx context.Context) (*announcement, error) {
 		if err == nil {
 			return a, nil
 		}
+		if mine, _, rerr := c.whoseAnnouncement(ctx); rerr == nil && mine != "" {
+			a.etag = mine // the reply was lost
+			return a, nil
+		}
 		if !errors.Is(err, fs.ErrExist) && !errors.Is(err, object.ErrPrecondition) && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("announce the coordinator: %w", err)
 		}
@@ -135,11 +139,14 @@ func (c *Coordinator) whoseAnnouncement(ctx context.Context) (mine, other string
 		return "", "", err
 	}
 	a, err := manifest.Decode[manifest.Coordinator](data, manifest.CoordinatorSchema)
-	if err != nil {
+	var schema *manifest.SchemaError
+	switch {
+	case errors.As(err, &schema):
+		return "", schema.Error(), nil // written by another version of the program
+	case err != nil:
 		return "", "", err
-	}
-	if a.Epoch == c.epoch {
+	case a.Epoch == c.epoch:
 		return info.ETag, "", nil
 	}
-	return "", strings.Join(a.Addresses, ", "), nil
+	return "", fmt.Sprintf("%s, started %s", strings.Join(a.Addresses, ", "), a.Started.Format(time.RFC3339)), nil
 }

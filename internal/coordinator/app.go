@@ -25,6 +25,9 @@ func (l *loop) learn(a *wire.App, from string) error {
 	if a == nil || a.Name == "" {
 		return &wire.Refusal{Reason: wire.ReasonUsage, What: from + " names no app", Hint: "give --app"}
 	}
+	if !wire.ValidName(a.Name) {
+		return &wire.Refusal{Reason: wire.ReasonUsage, What: fmt.Sprintf("%s names an app %q", from, wire.Text(a.Name, 200)), Hint: "run the same build of the binary everywhere"}
+	}
 	given := a.Params
 	if l.o.Params != nil && l.app == nil {
 		given = l.o.Params

@@ -77,18 +77,19 @@ func (e *JobError) Error() string { return "job failed: " + e.Cause }
 
 // Coordinator runs one job. Make it with New, then call Run once.
 type Coordinator struct {
-	o     Options
-	epoch string
-	start time.Time
-	acts  chan func() // run by the loop, in order
-	loop  loop        // owned by the loop goroutine
+	o       Options
+	epoch   string
+	start   time.Time
+	acts    chan func()   // run by the loop, in order
+	stopped chan struct{} // closed when the loop takes no more of them
+	loop    loop          // owned by the loop goroutine
 }
 
 // New returns a coordinator that has done nothing yet.
 func New(o Options) *Coordinator {
 	epoch := newEpoch()
 	return &Coordinator{
-		o: o, epoch: epoch, start: time.Now(), acts: make(chan func()),
+		o: o, epoch: epoch, start: time.Now(), acts: make(chan func()), stopped: make(chan struct{}),
 		loop: newLoop(o, epoch),
 	}
 }
@@ -169,7 +170,7 @@ func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, 
 	if c.loop.failure != nil {
 		return nil, c.loop.failure
 	}
-	success, err := c.finish(ctx, state)
+	success, err := c.finish(ctx)
 	if err != nil {
 		return nil, c.cause(ctx, err)
 	}

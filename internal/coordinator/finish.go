@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,16 +39,17 @@ func (c *Coordinator) promote(ctx context.Context, rec *manifest.Map) error {
 
 // finish checks that nothing was lost between map and reduce, and writes
 // _SUCCESS.
-func (c *Coordinator) finish(ctx context.Context, s *state) (*manifest.Success, error) {
-	for _, rec := range s.maps { // an earlier coordinator may have died before it copied
+func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
+	var records []*manifest.Map
+	var success *manifest.Success
+	c.call(ctx, func() { records, success = slices.Clone(c.loop.maps), c.loop.summary() })
+	if success == nil {
+		return nil, context.Cause(ctx)
+	}
+	for _, rec := range records { // some may have been committed under another coordinator
 		if err := c.promote(ctx, rec); err != nil {
 			return nil, fmt.Errorf("copy partitions of map task %d: %w", rec.Task, err)
 		}
-	}
-	var success *manifest.Success
-	c.call(ctx, func() { success = c.loop.summary() })
-	if success == nil {
-		return nil, context.Cause(ctx)
 	}
 	if success.Shuffled != success.Read {
 		return nil, &JobError{Cause: fmt.Sprintf("the maps committed %d records (checksum %016x), the reduces read %d (checksum %016x)",
@@ -55,30 +57,36 @@ func (c *Coordinator) finish(ctx context.Context, s *state) (*manifest.Success, 
 	}
 	success.Seconds = time.Since(c.start).Seconds()
 	success.Finished = time.Now().UTC()
-	key := c.o.Layout.Success()
 	data, err := manifest.Encode(success)
 	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", key, err)
+		return nil, fmt.Errorf("write the job's summary: %w", err)
 	}
-	_, err = c.o.Store.Put(ctx, key, data, object.PutOptions{IfAbsent: true, ContentType: "application/json"})
+	_, err = c.o.Store.Put(ctx, c.o.Layout.Success(), data, object.PutOptions{IfAbsent: true, ContentType: "application/json"})
 	if err == nil {
 		return success, nil
 	}
-	if !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("write the job's summary: %w", err)
-	}
 	// Written by an earlier run, by another coordinator, or by this very
 	// request whose reply was lost.
-	data, _, err = c.o.Store.Get(ctx, key)
+	stored, rerr := c.readSuccess(ctx, success.Job)
+	if errors.Is(rerr, fs.ErrNotExist) {
+		return nil, fmt.Errorf("write the job's summary: %w", err)
+	}
+	return stored, rerr
+}
+
+// readSuccess reads the summary of the job, which may be another's.
+func (c *Coordinator) readSuccess(ctx context.Context, job string) (*manifest.Success, error) {
+	key := c.o.Layout.Success()
+	data, _, err := c.o.Store.Get(ctx, key)
 	if err != nil {
 		return nil, fmt.Errorf("read the job's summary: %w", err)
 	}
 	stored, err := manifest.Decode[manifest.Success](data, manifest.SuccessSchema)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
+		return nil, c.foreign(key, err.Error())
 	}
-	if stored.Job != success.Job {
-		return nil, c.foreign(key)
+	if stored.Job != job {
+		return nil, c.foreign(key, "it is of job "+stored.Job)
 	}
 	return stored, nil
 }
@@ -128,7 +136,12 @@ func (c *Coordinator) Status(ctx context.Context) *wire.StatusReply {
 }
 
 func (l *loop) status() *wire.StatusReply {
-	s := &wire.StatusReply{App: l.appName(), State: "waiting for a worker to name the app", Workers: int32(len(l.members) - len(l.told))}
+	s := &wire.StatusReply{App: l.appName(), State: "waiting for a worker to name the app"}
+	for w := range l.members {
+		if !l.told[w] {
+			s.Workers++
+		}
+	}
 	if l.app != nil {
 		s.State = "preparing"
 	}

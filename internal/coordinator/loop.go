@@ -1,20 +1,14 @@
 package coordinator
 
 import (
-	"context"
-	"fmt"
 	"maps"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/wire"
-	"github.com/mraws/mraws/mr"
 )
 
 // loop is the state that the loop goroutine owns. Its methods run there
@@ -29,26 +23,32 @@ type loop struct {
 	parked  map[slot]question
 	revokes map[sched.WorkerID][]string // not yet told
 
-	job     *manifest.Job // nil until prepared
-	core    *sched.Core   // nil until prepared
+	job     *manifest.Job              // nil until prepared
+	core    *sched.Core                // nil until prepared
+	apply   stepFunc                   // core.Step
+	check   func(*sched.Core) stepFunc // wraps core.Step in tests
 	maps    []*manifest.Map
 	reduces []*manifest.Reduce
 
 	failure error // why the job cannot be finished
 	final   *wire.Done
 	told    map[sched.WorkerID]bool
-	left    map[string]int64 // S3 requests of workers that have left
-	looking bool             // a look into the bucket before a Tick is under way
+	asked   map[sched.WorkerID]map[string]int64 // S3 requests of each worker since it started, also of those that left
+	looking bool                                // a look into the bucket before a Tick is under way
+	swept   time.Time                           // when silent workers were last looked for
 
 	appKnown, ended, allTold chan struct{} // closed once
 }
 
+// stepFunc is the signature of [sched.Core.Step].
+type stepFunc = func(sched.Time, sched.Event) []sched.Effect
+
 type member struct {
 	host     string
 	slots    int
-	running  []sched.Running // told at registration, before there was a core
+	job      string          // that running belongs to
+	running  []sched.Running // told at registration
 	lastSeen time.Time
-	requests map[string]int64 // S3 requests since the worker started
 }
 
 type slot struct {
@@ -67,101 +67,10 @@ func newLoop(o Options, epoch string) loop {
 	return loop{
 		log: o.Log, o: o, epoch: epoch,
 		members: map[sched.WorkerID]*member{}, parked: map[slot]question{},
-		revokes: map[sched.WorkerID][]string{}, told: map[sched.WorkerID]bool{}, left: map[string]int64{},
+		revokes: map[sched.WorkerID][]string{}, told: map[sched.WorkerID]bool{},
+		asked: map[sched.WorkerID]map[string]int64{}, swept: time.Now(),
 		appKnown: make(chan struct{}), ended: make(chan struct{}), allTold: make(chan struct{}),
 	}
-}
-
-// now is the scheduler's monotonic time.
-func (c *Coordinator) now() sched.Time { return sched.Time(time.Since(c.start)) }
-
-// call runs f on the loop and waits for it. It does nothing once ctx has
-// ended.
-func (c *Coordinator) call(ctx context.Context, f func()) {
-	done := make(chan struct{})
-	select {
-	case c.acts <- func() { f(); close(done) }:
-		<-done
-	case <-ctx.Done():
-	}
-}
-
-// run is the loop. It ends with ctx.
-func (c *Coordinator) run(ctx context.Context) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	var lookups sync.WaitGroup
-	defer lookups.Wait()
-	for {
-		if c.loop.core != nil && !c.loop.looking {
-			if at, ok := c.loop.core.Next(); ok {
-				timer.Reset(max(time.Duration(at-c.now()), time.Millisecond))
-			}
-		}
-		select {
-		case f := <-c.acts:
-			f()
-		case <-timer.C:
-			if c.loop.core != nil && !c.loop.looking {
-				c.tick(ctx, &lookups)
-			}
-		case <-ctx.Done():
-			return
-		}
-		c.loop.noteTold()
-	}
-}
-
-// tick lets leases end. An attempt whose lease is about to end may have
-// committed and died before it could report, so the bucket is asked first,
-// beside the loop: its task is not run again then.
-func (c *Coordinator) tick(ctx context.Context, lookups *sync.WaitGroup) {
-	now := c.now()
-	due := slices.Clone(c.loop.core.Expiring(now, nil))
-	if len(due) == 0 {
-		c.loop.step(now, sched.Tick{})
-		return
-	}
-	c.loop.looking = true
-	lookups.Go(func() {
-		g, gctx := errgroup.WithContext(ctx)
-		g.SetLimit(readers)
-		for _, r := range due {
-			g.Go(func() error {
-				if err := c.look(gctx, r.Task); err != nil && ctx.Err() == nil {
-					c.o.Log.Debug().Err(err).Str("attempt", string(r.Attempt)).Msg("no commit found")
-				}
-				return nil
-			})
-		}
-		_ = g.Wait() // look has told
-		c.call(ctx, func() {
-			c.loop.looking = false
-			c.loop.step(now, sched.Tick{})
-		})
-	})
-}
-
-// look reads a task's commit from the bucket and tells the loop of it.
-func (c *Coordinator) look(ctx context.Context, task sched.TaskID) error {
-	job := c.loop.job // fixed before there is a core
-	if task.Phase == mr.MapPhase {
-		rec, err := c.readMap(ctx, job, task.Index)
-		if err != nil {
-			return err
-		}
-		if err := c.promote(ctx, rec); err != nil {
-			return fmt.Errorf("copy partitions of map task %d: %w", task.Index, err)
-		}
-		c.call(ctx, func() { c.loop.committedMap(c.now(), task.Index, rec) })
-		return nil
-	}
-	rec, err := c.readReduce(ctx, job, task.Index)
-	if err != nil {
-		return err
-	}
-	c.call(ctx, func() { c.loop.committedReduce(c.now(), task.Index, rec) })
-	return nil
 }
 
 // begin starts the scheduler with what the bucket says is done.
@@ -173,6 +82,10 @@ func (l *loop) begin(now sched.Time, s *state) {
 		Maps: len(s.job.Tasks), Reduces: s.job.NReduce, Lease: l.o.Lease,
 		MaxFailures: l.o.MaxFailures, MaxLost: l.o.MaxLost, Epoch: l.epoch,
 	})
+	l.apply = l.core.Step
+	if l.check != nil {
+		l.apply = l.check(l.core)
+	}
 	for m, rec := range s.maps {
 		l.committedMap(now, m, rec)
 	}
@@ -180,7 +93,7 @@ func (l *loop) begin(now sched.Time, s *state) {
 		l.committedReduce(now, r, rec)
 	}
 	for w, m := range l.members {
-		l.step(now, sched.Register{Worker: w, Slots: m.slots, Running: m.running})
+		l.step(now, sched.Register{Worker: w, Slots: m.slots, Running: l.ours(m)})
 	}
 	l.step(now, sched.Tick{})
 	for s, q := range maps.Clone(l.parked) {
@@ -188,9 +101,18 @@ func (l *loop) begin(now sched.Time, s *state) {
 	}
 }
 
+// ours lists what a member runs of this job: an attempt of another can tell
+// nothing here.
+func (l *loop) ours(m *member) []sched.Running {
+	if m.job != l.job.ID {
+		return nil
+	}
+	return m.running
+}
+
 // step applies one event and carries out its effects.
 func (l *loop) step(now sched.Time, ev sched.Event) {
-	for _, eff := range l.core.Step(now, ev) {
+	for _, eff := range l.apply(now, ev) {
 		switch e := eff.(type) {
 		case sched.Grant:
 			l.grant(e)
@@ -202,7 +124,7 @@ func (l *loop) step(now sched.Time, ev sched.Event) {
 		case sched.JobDone:
 			l.finishWith(nil)
 		case sched.JobFailed:
-			l.finishWith(&JobError{Cause: fmt.Sprintf("%s task %d: %s", e.Task.Phase, e.Task.Index, e.Cause)})
+			l.finishWith(&JobError{Cause: name(e.Task) + ": " + e.Cause})
 		}
 	}
 }
@@ -221,7 +143,7 @@ func (l *loop) grant(e sched.Grant) {
 		Phase: wirePhase(e.Task.Phase), Task: int32(e.Task.Index), Id: string(e.Attempt),
 	}}}
 	l.log.Debug().Str("worker", string(e.Worker)).Str("attempt", string(e.Attempt)).
-		Str("task", fmt.Sprintf("%s-%d", e.Task.Phase, e.Task.Index)).Msg("granted")
+		Stringer("task", e.Task).Msg("granted")
 }
 
 // finishWith ends scheduling; workers are told once finish has written
@@ -243,7 +165,7 @@ func (l *loop) end(err error) {
 	}
 	l.final = &wire.Done{}
 	if err != nil {
-		l.final.Failure = err.Error()
+		l.final.Failure = wire.Text(err.Error(), maxText)
 	}
 	for s, q := range l.parked {
 		q.answer <- l.doneReply(s.worker)
@@ -297,13 +219,18 @@ func (l *loop) committedReduce(now sched.Time, r int, rec *manifest.Reduce) {
 // requests adds up the S3 requests of everyone who told.
 func (l *loop) requests(own map[string]int64) map[string]int64 {
 	sum := maps.Clone(own)
-	for op, n := range l.left {
-		sum[op] += n
-	}
-	for _, m := range l.members {
-		for op, n := range m.requests {
+	for _, requests := range l.asked {
+		for op, n := range requests {
 			sum[op] += n
 		}
 	}
 	return sum
+}
+
+// noteRequests keeps a worker's count, which only grows, so that the last one
+// told holds and a repetition changes nothing.
+func (l *loop) noteRequests(w sched.WorkerID, requests map[string]int64) {
+	if requests != nil {
+		l.asked[w] = requests
+	}
 }

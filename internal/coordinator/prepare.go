@@ -91,19 +91,20 @@ func (c *Coordinator) fix(ctx context.Context, job *manifest.Job) (stored *manif
 	if err == nil {
 		return job, true, nil
 	}
-	if !errors.Is(err, fs.ErrExist) {
+	// Somebody was here before, or this very request, whose reply was lost.
+	data, _, rerr := c.o.Store.Get(ctx, key)
+	if errors.Is(rerr, fs.ErrNotExist) {
 		return nil, false, fmt.Errorf("write the job spec: %w", err)
 	}
-	data, _, err = c.o.Store.Get(ctx, key)
-	if err != nil {
-		return nil, false, fmt.Errorf("read the job spec: %w", err)
+	if rerr != nil {
+		return nil, false, fmt.Errorf("read the job spec: %w", rerr)
 	}
 	stored, err = manifest.Decode[manifest.Job](data, manifest.JobSchema)
-	if err != nil {
-		return nil, false, fmt.Errorf("read %s: %w", key, err)
+	if err == nil {
+		err = stored.Validate()
 	}
-	if err := stored.Validate(); err != nil {
-		return nil, false, fmt.Errorf("read %s: %w", key, err)
+	if err != nil {
+		return nil, false, c.foreign(key, err.Error())
 	}
 	if diff := manifest.Diff(stored, job); len(diff) > 0 {
 		return nil, false, &ConflictError{
@@ -127,7 +128,7 @@ func (c *Coordinator) recover(ctx context.Context, s *state) error {
 		}
 		m, ok := l.ParseMapCommit(o.Key)
 		if !ok || m >= len(s.job.Tasks) {
-			return errors.Join(c.foreign(o.Key), g.Wait())
+			return errors.Join(c.foreign(o.Key, "the job has no such map task"), g.Wait())
 		}
 		g.Go(func() error {
 			rec, err := c.readMap(gctx, s.job, m)
@@ -142,13 +143,20 @@ func (c *Coordinator) recover(ctx context.Context, s *state) error {
 			return errors.Join(fmt.Errorf("list the output: %w", err), g.Wait())
 		}
 		r, ok := l.ParseOutput(o.Key)
+		if o.Key == l.Success() {
+			g.Go(func() error {
+				_, err := c.readSuccess(gctx, s.job.ID)
+				return err
+			})
+			continue
+		}
 		if !ok {
 			if name := strings.TrimPrefix(o.Key, l.OutputDir()); name == "" || name[0] == '_' {
-				continue // the folder's placeholder, _SUCCESS, quarantined records
+				continue // the folder's placeholder, quarantined records
 			}
 		}
 		if !ok || r >= s.job.NReduce {
-			return errors.Join(c.foreign(o.Key), g.Wait())
+			return errors.Join(c.foreign(o.Key, "the job has no such output"), g.Wait())
 		}
 		g.Go(func() error {
 			rec, err := c.readReduce(gctx, s.job, r)
@@ -170,10 +178,10 @@ func (c *Coordinator) readMap(ctx context.Context, job *manifest.Job, m int) (*m
 	}
 	rec, err := manifest.Decode[manifest.Map](data, manifest.MapSchema)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
+		return nil, c.foreign(key, err.Error())
 	}
 	if rec.Job != job.ID || rec.Task != m || len(rec.Parts) != job.NReduce {
-		return nil, c.foreign(key)
+		return nil, c.foreign(key, fmt.Sprintf("it is of map task %d of job %s, with %d partitions", rec.Task, rec.Job, len(rec.Parts)))
 	}
 	return rec, nil
 }
@@ -186,26 +194,32 @@ func (c *Coordinator) readReduce(ctx context.Context, job *manifest.Job, r int) 
 	}
 	attempt := out.Meta[manifest.MetaAttempt]
 	if out.Meta[manifest.MetaJob] != job.ID || attempt == "" {
-		return nil, c.foreign(out.Key)
+		return nil, c.foreign(c.o.Layout.Output(r), "no attempt of this job wrote it")
 	}
 	key := c.o.Layout.ReduceAttempt(r, attempt)
 	data, _, err := c.o.Store.Get(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, c.foreign(c.o.Layout.Output(r), "the record of the attempt that wrote it is missing: "+key)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("read the record of the attempt that made %s: %w", out.Key, err)
+		return nil, fmt.Errorf("read the record of the attempt that made %s: %w", c.o.Layout.Output(r), err)
 	}
 	rec, err := manifest.Decode[manifest.Reduce](data, manifest.ReduceSchema)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
+		return nil, c.foreign(key, err.Error())
 	}
 	if rec.Job != job.ID || rec.Task != r || rec.Attempt != attempt || rec.Output.Size != out.Size {
-		return nil, c.foreign(key)
+		return nil, c.foreign(key, fmt.Sprintf("it is of reduce task %d of job %s and of %d bytes, the output has %d", rec.Task, rec.Job, rec.Output.Size, out.Size))
 	}
 	return rec, nil
 }
 
-func (c *Coordinator) foreign(key string) error {
+// foreign is the error of an object that lies where this job's should, and
+// is not this job's.
+func (c *Coordinator) foreign(key, why string) error {
 	return &ConflictError{
 		What: fmt.Sprintf("s3://%s/%s does not belong to this job", c.o.Store.Bucket(), key),
+		Diff: []string{why},
 		Hint: "run `mraws reset` to empty intermediate/ and output/, or choose another --prefix",
 	}
 }

@@ -47,8 +47,8 @@ func (h *handlers) Register(ctx context.Context, q *wire.RegisterRequest) (*wire
 			Hint: "run the same version of the binary everywhere",
 		}
 	}
-	if q.Worker == "" || q.Slots < 1 || q.Slots > 4096 {
-		return nil, status.Errorf(codes.InvalidArgument, "worker %q with %d slots", q.Worker, q.Slots)
+	if !wire.ValidName(q.Worker) || q.Slots < 1 || q.Slots > sched.MaxSlots {
+		return nil, status.Errorf(codes.InvalidArgument, "worker %q with %d slots", wire.Text(q.Worker, 200), q.Slots)
 	}
 	var reply *wire.RegisterReply
 	err := error(errStopping)
@@ -61,19 +61,14 @@ func (l *loop) register(now sched.Time, q *wire.RegisterRequest) (*wire.Register
 		return nil, err
 	}
 	w := sched.WorkerID(q.Worker)
-	m := &member{host: q.Host, slots: int(q.Slots), lastSeen: time.Now()}
+	m := &member{host: wire.Text(q.Host, 255), slots: int(q.Slots), job: q.Job, lastSeen: time.Now()}
 	for _, a := range q.Running {
-		if l.job == nil || q.Job == l.job.ID {
-			m.running = append(m.running, sched.Running{Task: taskOf(a), Attempt: sched.AttemptID(a.Id)})
-		}
-	}
-	if old := l.members[w]; old != nil {
-		m.requests = old.requests
+		m.running = append(m.running, sched.Running{Task: taskOf(a), Attempt: sched.AttemptID(a.GetId())})
 	}
 	l.members[w] = m
-	l.log.Info().Str("worker", q.Worker).Str("host", q.Host).Int("slots", m.slots).Msg("worker joined")
+	l.log.Info().Str("worker", q.Worker).Str("host", m.host).Int("slots", m.slots).Msg("worker joined")
 	if l.core != nil {
-		l.step(now, sched.Register{Worker: w, Slots: m.slots, Running: m.running})
+		l.step(now, sched.Register{Worker: w, Slots: m.slots, Running: l.ours(m)})
 	}
 	return &wire.RegisterReply{
 		Epoch: l.epoch, Bucket: l.o.Store.Bucket(), Prefix: l.o.Layout.Prefix(),
@@ -84,13 +79,8 @@ func (l *loop) register(now sched.Time, q *wire.RegisterRequest) (*wire.Register
 // Ask implements wire.CoordinatorServer.
 func (h *handlers) Ask(ctx context.Context, q *wire.AskRequest) (*wire.AskReply, error) {
 	answer := make(chan *wire.AskReply, 1)
-	known := false
-	h.c.call(ctx, func() { known = h.c.loop.ask(h.c.now(), q, answer) })
-	if ctx.Err() != nil {
+	if !h.c.call(ctx, func() { h.c.loop.ask(h.c.now(), q, answer) }) {
 		return nil, errStopping
-	}
-	if !known {
-		return &wire.AskReply{Answer: &wire.AskReply_Unknown{Unknown: &wire.Unknown{}}}, nil
 	}
 	timer := time.NewTimer(min(time.Duration(q.MaxWaitMs)*time.Millisecond, maxWait))
 	defer timer.Stop()
@@ -99,40 +89,60 @@ func (h *handlers) Ask(ctx context.Context, q *wire.AskRequest) (*wire.AskReply,
 		return r, nil
 	case <-timer.C:
 	case <-ctx.Done():
+	case <-h.c.stopped:
 	}
-	// The answer may have come while the question was being withdrawn.
-	h.c.call(context.WithoutCancel(ctx), func() { h.c.loop.cancelAsk(h.c.now(), q) })
+	withdrawn := h.c.call(context.WithoutCancel(ctx), func() { h.c.loop.cancelAsk(h.c.now(), q, answer) })
 	select {
-	case r := <-answer:
+	case r := <-answer: // it came while the question was being withdrawn
 		return r, nil
 	default:
-		return &wire.AskReply{Answer: &wire.AskReply_Wait{Wait: &wire.Wait{}}}, nil
 	}
+	if !withdrawn {
+		return nil, errStopping
+	}
+	return waitReply(), nil
 }
 
-// ask parks a question, and answers it at once if there is an answer. It
-// says whether the worker is known.
-func (l *loop) ask(now sched.Time, q *wire.AskRequest, answer chan *wire.AskReply) bool {
+func waitReply() *wire.AskReply {
+	return &wire.AskReply{Answer: &wire.AskReply_Wait{Wait: &wire.Wait{}}}
+}
+
+func unknownReply() *wire.AskReply {
+	return &wire.AskReply{Answer: &wire.AskReply_Unknown{Unknown: &wire.Unknown{}}}
+}
+
+// ask parks a question, and answers it at once if there is an answer.
+func (l *loop) ask(now sched.Time, q *wire.AskRequest, answer chan *wire.AskReply) {
 	w := sched.WorkerID(q.Worker)
 	m := l.members[w]
 	if m == nil || q.Slot < 0 || int(q.Slot) >= m.slots {
-		return false
+		answer <- unknownReply()
+		return
 	}
 	m.lastSeen = time.Now()
 	if l.final != nil {
 		answer <- l.doneReply(w)
-		return true
+		return
 	}
-	l.parked[slot{w, int(q.Slot)}] = question{q.Seq, answer}
+	key := slot{w, int(q.Slot)}
+	if old, ok := l.parked[key]; ok {
+		if old.seq > q.Seq { // a late copy, for which nobody waits
+			answer <- waitReply()
+			return
+		}
+		old.answer <- waitReply() // its connection broke, or the slot asks anew
+	}
+	l.parked[key] = question{q.Seq, answer}
 	if l.core != nil {
 		l.step(now, sched.Ask{Worker: w, Slot: int(q.Slot), Seq: q.Seq})
 	}
-	return true
 }
 
-func (l *loop) cancelAsk(now sched.Time, q *wire.AskRequest) {
+// cancelAsk withdraws the question that waits on answer, and no copy of it
+// that came by another connection.
+func (l *loop) cancelAsk(now sched.Time, q *wire.AskRequest, answer chan *wire.AskReply) {
 	key := slot{sched.WorkerID(q.Worker), int(q.Slot)}
-	if p, ok := l.parked[key]; !ok || p.seq != q.Seq {
+	if l.parked[key].answer != answer {
 		return
 	}
 	delete(l.parked, key)
@@ -158,7 +168,7 @@ func (l *loop) heartbeat(now sched.Time, q *wire.HeartbeatRequest) *wire.Heartbe
 		return &wire.HeartbeatReply{Unknown: true}
 	}
 	m.lastSeen = time.Now()
-	m.requests = q.S3Requests
+	l.noteRequests(w, q.S3Requests)
 	if l.final != nil {
 		l.told[w] = true
 		return &wire.HeartbeatReply{Done: l.final}
@@ -176,37 +186,53 @@ func (l *loop) heartbeat(now sched.Time, q *wire.HeartbeatRequest) *wire.Heartbe
 }
 
 // Report implements wire.CoordinatorServer. A commit is believed only after
-// a look into the bucket (I1, I4).
+// a look into the bucket (I1), and a report on an attempt that is not live
+// can do no more than cause that look (I4).
 func (h *handlers) Report(ctx context.Context, q *wire.ReportRequest) (*wire.ReportReply, error) {
 	l := &h.c.loop
-	var known, ready bool
-	h.c.call(ctx, func() {
-		m := l.members[sched.WorkerID(q.Worker)]
-		if known = m != nil; known {
-			m.lastSeen, m.requests = time.Now(), q.S3Requests
+	task := taskOf(q.Attempt)
+	var known, prepared, exists bool
+	ok := h.c.call(ctx, func() {
+		w := sched.WorkerID(q.Worker)
+		if m := l.members[w]; m != nil {
+			known, m.lastSeen = true, time.Now()
+			l.noteRequests(w, q.S3Requests)
 		}
-		task := taskOf(q.Attempt)
-		ready = l.core != nil && task.Index >= 0 &&
-			(task.Phase == mr.MapPhase && task.Index < len(l.maps) || task.Phase == mr.ReducePhase && task.Index < len(l.reduces))
+		prepared = l.core != nil
+		exists = l.exists(task)
 	})
 	switch {
-	case ctx.Err() != nil:
+	case !ok:
 		return nil, errStopping
 	case !known:
 		return &wire.ReportReply{Unknown: true}, nil
-	case !ready:
-		return nil, status.Errorf(codes.InvalidArgument, "no such task: %v", q.Attempt)
+	case !prepared:
+		return nil, wire.Later("the job is still being prepared")
+	case !exists || q.Attempt == nil: // an attempt of another job
+		return &wire.ReportReply{}, nil
 	}
 	if q.Outcome == wire.Outcome_OUTCOME_RELEASED {
 		h.c.call(ctx, func() { l.attemptEnded(h.c.now(), q) })
 		return &wire.ReportReply{}, nil
 	}
 	// Failed attempts too: an error may have followed a commit.
-	if err := h.c.look(ctx, taskOf(q.Attempt)); err != nil {
+	if err := h.c.look(ctx, task); err != nil {
 		return &wire.ReportReply{}, h.unproven(ctx, q, err)
 	}
 	return &wire.ReportReply{}, nil
 }
+
+// exists says whether the job has such a task.
+func (l *loop) exists(t sched.TaskID) bool {
+	n := len(l.maps)
+	if t.Phase == mr.ReducePhase {
+		n = len(l.reduces)
+	}
+	return t.Index >= 0 && t.Index < n
+}
+
+// maxText bounds the texts that workers are told and tell, in bytes.
+const maxText = 8 << 10
 
 // attemptEnded takes note of an attempt that did not commit.
 func (l *loop) attemptEnded(now sched.Time, q *wire.ReportRequest) {
@@ -215,13 +241,18 @@ func (l *loop) attemptEnded(now sched.Time, q *wire.ReportRequest) {
 		l.step(now, sched.Released{Worker: w, Attempt: a})
 		return
 	}
-	l.log.Warn().Str("worker", q.Worker).Str("attempt", q.Attempt.Id).Bool("fatal", q.Fatal).
-		Str("err", q.Error).Msg("attempt failed")
-	if q.Conflict {
-		l.finishWith(&ConflictError{What: q.Error, Hint: "run `mraws reset` to empty intermediate/ and output/, or choose another --prefix"})
+	_, on, live := l.core.Attempt(a)
+	if !live || on != w { // of an earlier job, or given to another since (I4)
+		l.log.Debug().Str("worker", q.Worker).Str("attempt", q.Attempt.Id).Str("err", q.Error).Msg("report on an attempt that is over")
 		return
 	}
-	l.step(now, sched.Failed{Worker: w, Attempt: a, Fatal: q.Fatal, Cause: fmt.Sprintf("on worker %s: %s", q.Worker, q.Error)})
+	text := wire.Text(q.Error, maxText)
+	l.log.Warn().Str("worker", q.Worker).Str("attempt", q.Attempt.Id).Bool("fatal", q.Fatal).Str("err", text).Msg("attempt failed")
+	if q.Conflict {
+		l.finishWith(&ConflictError{What: text, Hint: "run `mraws reset` to empty intermediate/ and output/, or choose another --prefix"})
+		return
+	}
+	l.step(now, sched.Failed{Worker: w, Attempt: a, Fatal: q.Fatal, Cause: fmt.Sprintf("on worker %s: %s", q.Worker, text)})
 }
 
 // unproven handles a report whose commit the bucket does not show.
@@ -232,7 +263,7 @@ func (h *handlers) unproven(ctx context.Context, q *wire.ReportRequest, err erro
 		h.c.call(ctx, func() { h.c.loop.finishWith(conflict) })
 		return nil
 	case q.Outcome == wire.Outcome_OUTCOME_COMMITTED && !errors.Is(err, fs.ErrNotExist):
-		return status.Errorf(codes.Unavailable, "look for the commit of %s: %v", q.Attempt.Id, err)
+		return wire.Later("look for the commit of %s: %v", q.Attempt.Id, err)
 	}
 	h.c.call(ctx, func() {
 		if q.Outcome == wire.Outcome_OUTCOME_COMMITTED {
@@ -243,22 +274,28 @@ func (h *handlers) unproven(ctx context.Context, q *wire.ReportRequest, err erro
 	return nil
 }
 
-// Leave implements wire.CoordinatorServer.
+// Leave implements wire.CoordinatorServer. The worker may have committed
+// what it was stopped at, so the bucket is asked before that is run again.
 func (h *handlers) Leave(ctx context.Context, q *wire.LeaveRequest) (*wire.LeaveReply, error) {
-	h.c.call(ctx, func() { h.c.loop.leave(h.c.now(), q) })
+	var running []sched.Running
+	h.c.call(ctx, func() {
+		if l := &h.c.loop; l.core != nil {
+			running = l.core.Running(sched.WorkerID(q.Worker), nil)
+		}
+	})
+	h.c.lookFor(ctx, running)
+	// Whoever leaves does not wait for long, and has left all the same.
+	h.c.call(context.WithoutCancel(ctx), func() { h.c.loop.leave(h.c.now(), q) })
 	return &wire.LeaveReply{}, nil
 }
 
 func (l *loop) leave(now sched.Time, q *wire.LeaveRequest) {
 	w := sched.WorkerID(q.Worker)
-	m := l.members[w]
-	if m == nil {
+	if l.members[w] == nil {
 		return
 	}
-	for op, n := range q.S3Requests {
-		l.left[op] += n
-	}
-	delete(l.members, w)
+	l.noteRequests(w, q.S3Requests)
+	l.forget(w)
 	if l.core != nil && l.final == nil {
 		l.step(now, sched.Gone{Worker: w, Polite: true})
 	}

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -113,8 +115,51 @@ func IsDenied(err error) bool {
 }
 
 // IsUnreachable says whether a call may never have reached the coordinator:
-// nobody listened, the connection broke, or the deadline passed.
+// nobody listened, the connection broke or was closed by another caller who
+// found it broken, or the deadline passed.
 func IsUnreachable(err error) bool {
-	c := status.Code(err)
-	return c == codes.Unavailable || c == codes.DeadlineExceeded || errors.Is(err, context.DeadlineExceeded)
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
+		return true
+	}
+	return errors.Is(err, context.DeadlineExceeded)
+}
+
+// Later is the answer of a coordinator that cannot tell yet: nothing is wrong
+// with it or with the connection, and the same call is to be made again.
+func Later(format string, args ...any) error { return status.Errorf(codes.Aborted, format, args...) }
+
+// IsLater says whether the peer answered with [Later].
+func IsLater(err error) bool { return status.Code(err) == codes.Aborted }
+
+// Text makes any text fit for a message of the protocol, which must be UTF-8
+// and is capped, and for a terminal: what is no printable character becomes
+// U+FFFD, and what exceeds most bytes is cut off.
+func Text(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return utf8.RuneError
+	}, s)
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most] + "…"
+}
+
+// ValidName says whether s may name a worker or an app: 1 to 128 letters,
+// digits, '.', '-' and '_', so that it is safe in a key, a log and a header.
+func ValidName(s string) bool {
+	for _, c := range []byte(s) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return s != "" && len(s) <= 128
 }

@@ -1,0 +1,103 @@
+package coordinator
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"github.com/mraws/mraws/internal/wire"
+)
+
+func TestLearnAndMatch(t *testing.T) {
+	grep := func(change func(*wire.App)) *wire.App {
+		a := &wire.App{Name: "grep", Version: "1", Input: 1, Defaults: map[string]string{"case": "keep"}, Required: []string{"pattern"}}
+		if change != nil {
+			change(a)
+		}
+		return a
+	}
+	with := func(kv ...string) func(*wire.App) {
+		return func(a *wire.App) {
+			a.Params = map[string]string{}
+			for i := 0; i < len(kv); i += 2 {
+				a.Params[kv[i]] = kv[i+1]
+			}
+		}
+	}
+	tests := []struct {
+		name   string
+		params map[string]string // of the coordinator
+		apps   []*wire.App       // in order; the last may be refused
+		want   map[string]string // parameters of the job
+		reason string            // of the refusal, "" for none
+		says   []string
+	}{
+		{"defaults", nil, []*wire.App{grep(with("pattern", "x"))}, map[string]string{"case": "keep", "pattern": "x"}, "", nil},
+		{"the coordinator's parameters", map[string]string{"pattern": "y"}, []*wire.App{grep(nil)}, map[string]string{"case": "keep", "pattern": "y"}, "", nil},
+		{"the same as the coordinator's", map[string]string{"pattern": "y"}, []*wire.App{grep(with("pattern", "y"))}, map[string]string{"case": "keep", "pattern": "y"}, "", nil},
+		{"others than the coordinator's", map[string]string{"pattern": "y"}, []*wire.App{grep(with("pattern", "x"))}, nil, wire.ReasonApp, []string{"pattern=y", "pattern=x"}},
+		{"a second worker without", nil, []*wire.App{grep(with("pattern", "x")), grep(nil)}, map[string]string{"case": "keep", "pattern": "x"}, "", nil},
+		{"a second worker with a default", nil, []*wire.App{grep(with("pattern", "x")), grep(with("case", "keep"))}, map[string]string{"case": "keep", "pattern": "x"}, "", nil},
+		{"a second worker with another", nil, []*wire.App{grep(with("pattern", "x")), grep(with("pattern", "z"))}, nil, wire.ReasonApp, []string{"pattern=x", "pattern=z", "worker 0"}},
+		{"a parameter that is none", nil, []*wire.App{grep(with("patern", "x"))}, nil, wire.ReasonUsage, []string{`"patern"`}},
+		{"the coordinator's is none", map[string]string{"patern": "x"}, []*wire.App{grep(nil)}, nil, wire.ReasonUsage, []string{`"patern"`}},
+		{"one is missing", nil, []*wire.App{grep(nil)}, nil, wire.ReasonUsage, []string{`"pattern"`}},
+		{"another app", nil, []*wire.App{wc(), grep(nil)}, nil, wire.ReasonApp, []string{"app wc", "worker 0", "grep"}},
+		{"another version", nil, []*wire.App{wc(), {Name: "wc", Version: "2"}}, nil, wire.ReasonApp, []string{`"1"`, `"2"`}},
+		{"another kind of input", nil, []*wire.App{wc(), {Name: "wc", Version: "1", Input: 2}}, nil, wire.ReasonApp, []string{"wc"}},
+		{"no app", nil, []*wire.App{nil}, nil, wire.ReasonUsage, []string{"no app"}},
+		{"a hostile name", nil, []*wire.App{{Name: "wc\n../x"}}, nil, wire.ReasonUsage, []string{"names an app"}},
+		{"no parameters", nil, []*wire.App{{Name: "count"}}, nil, "", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLoop(Options{Log: zerolog.Nop(), Params: tt.params}, "e")
+			var err error
+			for i, a := range tt.apps {
+				if err != nil {
+					t.Fatalf("app %d: %v", i-1, err)
+				}
+				err = l.learn(a, "worker "+string(rune('0'+i)))
+			}
+			var refusal *wire.Refusal
+			if errors.As(err, &refusal) != (tt.reason != "") {
+				t.Fatalf("learn: %v", err)
+			}
+			if refusal == nil {
+				if d := cmp.Diff(tt.want, l.app.Params); d != "" {
+					t.Error(d)
+				}
+				return
+			}
+			if refusal.Reason != tt.reason || refusal.Hint == "" {
+				t.Errorf("refused with %+v", refusal)
+			}
+			for _, s := range tt.says {
+				if !strings.Contains(refusal.What, s) && !(s == "worker 0" && strings.Contains(refusal.Error(), "pattern")) {
+					t.Errorf("%q is not in %q", s, refusal.What)
+				}
+			}
+		})
+	}
+}
+
+// TestRefusedWorkerTeachesNothing: an app that cannot run leaves the job open
+// for the next worker.
+func TestRefusedWorkerTeachesNothing(t *testing.T) {
+	b := newBench(t, 1)
+	s := b.start(func(o *Options) { o.App = nil })
+	bad := &hand{service: s, name: "bad"}
+	if _, err := bad.register(&wire.App{Name: "grep", Required: []string{"pattern"}}, 1, ""); err == nil {
+		t.Fatal("an app without its parameter was taken")
+	}
+	if r := bad.ask(bad.next()); r.GetUnknown() == nil {
+		t.Errorf("the refused worker was answered %v", r)
+	}
+	s.join("w", 1).work(3)
+	if got := s.succeeds(); got.App.Name != "wc" {
+		t.Errorf("%+v", got.App)
+	}
+}

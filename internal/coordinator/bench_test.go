@@ -1,0 +1,324 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/mr"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds every wait for what must happen.
+const patience = 20 * time.Second
+
+// wc is an app as a worker describes it.
+func wc() *wire.App {
+	return &wire.App{Name: "wc", Version: "1", Defaults: map[string]string{"fold": "no"}}
+}
+
+// bench is a bucket with input, on which coordinators run.
+type bench struct {
+	t     *testing.T
+	store *fake
+	lay   layout.Layout
+}
+
+// newBench puts n objects of one byte under input/: a map task each.
+func newBench(t *testing.T, n int) *bench {
+	b := &bench{t: t, store: newFake(), lay: layout.New("p")}
+	for i := range n {
+		b.store.set(b.lay.Input(fmt.Sprintf("in-%d", i)), []byte("x"), nil)
+	}
+	t.Cleanup(func() { b.store.check(t) })
+	return b
+}
+
+// service is a coordinator at work.
+type service struct {
+	*bench
+	c      *Coordinator
+	conn   wire.CoordinatorClient
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when Run has returned
+	result *manifest.Success
+	err    error
+	hands  []*hand
+}
+
+// errKilled ends the context of a coordinator in place of a signal.
+var errKilled = errors.New("killed by the test")
+
+// start runs a coordinator of app wc with two reduces; change adjusts it.
+func (b *bench) start(change func(*Options)) *service {
+	b.t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	o := Options{
+		Store: b.store, Layout: b.lay, Log: zerolog.Nop(), Version: "v",
+		App: &mr.App{Name: "wc", Version: "1", Params: []mr.Param{{Name: "fold", Default: "no"}}}, NReduce: 2, SplitSize: 1 << 20, Pack: PackAuto,
+		Lease: patience, MaxFailures: 4, MaxLost: 16,
+		Listener: lis, Addresses: []string{lis.Addr().String()}, Security: wire.ServerOptions{Insecure: true},
+	}
+	if change != nil {
+		change(&o)
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	s := &service{bench: b, c: New(o), cancel: cancel, done: make(chan struct{})}
+	s.c.loop.check = s.checked
+	go func() {
+		defer close(s.done)
+		s.result, s.err = s.c.Run(ctx)
+	}()
+	conn, err := wire.Dial(lis.Addr().String(), wire.ClientOptions{Insecure: true})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	s.conn = wire.NewCoordinatorClient(conn)
+	b.t.Cleanup(func() {
+		_ = conn.Close()
+		s.kill()
+	})
+	return s
+}
+
+// checked holds the core to its invariants, whatever the shell does to it.
+func (s *service) checked(core *sched.Core) stepFunc {
+	k := sched.NewChecker(core)
+	return func(now sched.Time, ev sched.Event) []sched.Effect {
+		out, err := k.Step(now, ev)
+		if err != nil {
+			s.t.Errorf("after %T %+v: %v", ev, ev, err)
+		}
+		return out
+	}
+}
+
+// kill ends the coordinator as a signal does.
+func (s *service) kill() {
+	s.t.Helper()
+	s.cancel(errKilled)
+	s.ends()
+}
+
+// ends waits for Run to return, and lets every worker hear of it before.
+func (s *service) ends() {
+	s.t.Helper()
+	deadline := time.Now().Add(patience)
+	for final := false; !final && time.Now().Before(deadline); {
+		ok := s.c.call(context.Background(), func() { final = s.c.loop.final != nil })
+		if final = final || !ok; !final {
+			continue
+		}
+		for _, h := range s.hands {
+			_, _ = s.conn.Heartbeat(context.Background(), &wire.HeartbeatRequest{Worker: h.name})
+		}
+	}
+	s.returns()
+}
+
+// returns waits for Run to return.
+func (s *service) returns() {
+	s.t.Helper()
+	select {
+	case <-s.done:
+	case <-time.After(patience):
+		s.t.Fatal("the coordinator does not return")
+	}
+}
+
+// succeeds waits for the job's end and returns its summary.
+func (s *service) succeeds() *manifest.Success {
+	s.t.Helper()
+	s.ends()
+	if s.err != nil {
+		s.t.Fatalf("the job did not succeed: %v", s.err)
+	}
+	return s.result
+}
+
+// until waits for a condition on the loop's state.
+func (s *service) until(what string, is func(*loop) bool) {
+	s.t.Helper()
+	deadline := time.Now().Add(patience)
+	for ok := false; !ok; {
+		if !s.c.call(context.Background(), func() { ok = is(&s.c.loop) }) || time.Now().After(deadline) {
+			s.t.Fatalf("it never came to be that %s", what)
+		}
+	}
+}
+
+// hand is a worker driven by hand.
+type hand struct {
+	*service
+	name string
+	seq  uint64
+}
+
+// join registers a worker with slots slots.
+func (s *service) join(name string, slots int32, running ...*wire.Attempt) *hand {
+	s.t.Helper()
+	h := &hand{service: s, name: name}
+	if _, err := h.register(wc(), slots, "", running...); err != nil {
+		s.t.Fatal(err)
+	}
+	s.hands = append(s.hands, h)
+	return h
+}
+
+func (h *hand) register(app *wire.App, slots int32, job string, running ...*wire.Attempt) (*wire.RegisterReply, error) {
+	return h.conn.Register(h.t.Context(), &wire.RegisterRequest{
+		Protocol: wire.Protocol, Version: "v", Worker: h.name, Host: "h", Slots: slots, App: app, Running: running, Job: job,
+	})
+}
+
+// question is the next one of the hand's only slot.
+func (h *hand) next() *wire.AskRequest {
+	h.seq++
+	return &wire.AskRequest{Worker: h.name, Seq: h.seq, MaxWaitMs: patience.Milliseconds()}
+}
+
+func (h *hand) ask(q *wire.AskRequest) *wire.AskReply {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
+	defer cancel()
+	r, err := h.conn.Ask(ctx, q)
+	if err != nil {
+		h.t.Fatalf("ask: %v", err)
+	}
+	return r
+}
+
+// granted asks for work and wants some.
+func (h *hand) granted() *wire.Attempt {
+	h.t.Helper()
+	r := h.ask(h.next())
+	if r.GetGrant() == nil {
+		h.t.Fatalf("worker %s was answered %v, not granted anything", h.name, r)
+	}
+	return r.GetGrant()
+}
+
+// told asks for work and wants to hear that the job is over.
+func (h *hand) told() *wire.Done {
+	h.t.Helper()
+	for {
+		r := h.ask(h.next())
+		if r.GetDone() != nil {
+			return r.GetDone()
+		}
+		if r.GetWait() == nil {
+			h.t.Fatalf("worker %s was answered %v, not that the job is over", h.name, r)
+		}
+	}
+}
+
+func (h *hand) report(a *wire.Attempt, change func(*wire.ReportRequest)) {
+	h.t.Helper()
+	q := &wire.ReportRequest{Worker: h.name, Attempt: a}
+	if change != nil {
+		change(q)
+	}
+	r, err := h.conn.Report(h.t.Context(), q)
+	if err != nil || r.Unknown {
+		h.t.Fatalf("report on %v: %v, %v", a, r, err)
+	}
+}
+
+func failed(text string) func(*wire.ReportRequest) {
+	return func(q *wire.ReportRequest) { q.Outcome, q.Error = wire.Outcome_OUTCOME_FAILED, text }
+}
+
+func (h *hand) heartbeat(running ...*wire.Attempt) *wire.HeartbeatReply {
+	h.t.Helper()
+	q := &wire.HeartbeatRequest{Worker: h.name}
+	for _, a := range running {
+		q.Running = append(q.Running, &wire.Progress{Attempt: a})
+	}
+	r, err := h.conn.Heartbeat(h.t.Context(), q)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return r
+}
+
+// job returns the job's id, from the spec in the bucket.
+func (b *bench) job() string {
+	b.t.Helper()
+	data, _ := b.store.data(b.lay.Job())
+	job, err := manifest.Decode[manifest.Job]([]byte(data), manifest.JobSchema)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return job.ID
+}
+
+// commit writes what a worker writes to commit an attempt: one record in
+// each partition.
+func (b *bench) commit(a *wire.Attempt) {
+	b.t.Helper()
+	if a.Phase == wire.Phase_PHASE_REDUCE {
+		b.commitReduce(int(a.Task), a.Id)
+		return
+	}
+	b.commitMap(int(a.Task), a.Id, false)
+}
+
+func (b *bench) commitMap(m int, id string, displaced bool) {
+	rec := manifest.Map{Schema: manifest.MapSchema, Job: b.job(), Task: m, Attempt: id, Worker: "w", Emitted: 2, Counters: map[string]int64{"n": 1}}
+	for r := range 2 {
+		key := b.lay.Partition(m, r)
+		if displaced {
+			b.store.set(key, []byte("other"), nil)
+			key = b.lay.MapAttempt(m, id, r)
+		}
+		info := b.store.set(key, []byte("part"), nil)
+		rec.Parts = append(rec.Parts, manifest.Part{Key: key, ETag: info.ETag, Size: info.Size, Sum: manifest.Sum{Records: 1, Hash: 1, Bytes: 2}})
+	}
+	b.put(b.lay.MapCommit(m), rec, nil)
+}
+
+func (b *bench) commitReduce(r int, id string) {
+	maps := int64(0)
+	for range b.store.List(context.Background(), b.lay.InputDir()) {
+		maps++
+	}
+	rec := manifest.Reduce{
+		Schema: manifest.ReduceSchema, Job: b.job(), Task: r, Attempt: id, Worker: "w",
+		Read: manifest.Sum{Records: maps, Hash: manifest.Hex64(maps), Bytes: 2 * maps}, Keys: 1, Output: manifest.Output{Key: b.lay.Output(r), Size: 4, Lines: 1},
+	}
+	b.put(b.lay.ReduceAttempt(r, id), rec, nil)
+	b.store.set(b.lay.Output(r), []byte("k 1\n"), map[string]string{manifest.MetaJob: b.job(), manifest.MetaAttempt: id})
+}
+
+func (b *bench) put(key string, v any, meta map[string]string) {
+	b.t.Helper()
+	data, err := manifest.Encode(v)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.store.set(key, data, meta)
+}
+
+// work asks, commits and reports until n tasks are done.
+func (h *hand) work(n int) {
+	h.t.Helper()
+	for range n {
+		a := h.granted()
+		h.commit(a)
+		h.report(a, nil)
+	}
+}

@@ -1,0 +1,269 @@
+package coordinator
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/mr"
+)
+
+// TestLostReplies: whatever write of the coordinator is applied although its
+// reply was lost, the job goes on and is done once.
+func TestLostReplies(t *testing.T) {
+	lay := layout.New("p")
+	for _, key := range []string{lay.Job(), lay.Success(), lay.Coordinator()} {
+		for _, what := range []fault{doneFailed, doneExists} {
+			t.Run(fmt.Sprintf("%s-%d", key, what), func(t *testing.T) {
+				b := newBench(t, 2)
+				b.store.inject("put", key, 1, what)
+				s := b.start(nil)
+				s.join("w", 1).work(4)
+				got := s.succeeds()
+				if got.Map.Granted != 2 || got.Map.Reused != 0 {
+					t.Errorf("%+v", got.Map)
+				}
+			})
+		}
+	}
+}
+
+// TestWritesThatFail: an error of a write that did not take place is the
+// coordinator's, and the same line again goes on.
+func TestWritesThatFail(t *testing.T) {
+	lay := layout.New("p")
+	for _, key := range []string{lay.Job(), lay.Success(), lay.Coordinator()} {
+		t.Run(key, func(t *testing.T) {
+			b := newBench(t, 1)
+			b.store.inject("put", key, 1, notDone)
+			s := b.start(nil)
+			if key == lay.Success() {
+				s.join("w", 1).work(3)
+			}
+			s.ends()
+			if !errors.Is(s.err, errInjected) {
+				t.Fatalf("Run: %v", s.err)
+			}
+			s = b.start(nil)
+			if key != lay.Success() {
+				s.join("w", 1).work(3)
+			}
+			s.succeeds()
+		})
+	}
+}
+
+// TestConflicts: a bucket that holds something else is refused at the start,
+// both sides are shown, and a worker hears of it.
+func TestConflicts(t *testing.T) {
+	lay := layout.New("p")
+	other := &mr.App{Name: "indexer", Version: "1"}
+	tests := []struct {
+		name   string
+		change func(*Options)
+		spoil  func(*bench)
+		want   []string
+	}{
+		{"another app", func(o *Options) { o.App = other }, nil, []string{lay.Job(), "app: wc -> indexer"}},
+		{"another version", func(o *Options) { o.App = &mr.App{Name: "wc", Version: "2", Params: o.App.Params} }, nil, []string{`app version: "1" -> "2"`}},
+		{"another nreduce", func(o *Options) { o.NReduce = 3 }, nil, []string{"nreduce: 2 -> 3"}},
+		{"another parameter", func(o *Options) { o.Params = map[string]string{"fold": "yes"} }, nil, []string{`app parameter fold: "no" -> "yes"`}},
+		{"more input", nil, func(b *bench) { b.store.set(lay.Input("z"), []byte("x"), nil) }, []string{`input added: "z"`}},
+		{"changed input", nil, func(b *bench) { b.store.set(lay.Input("in-0"), []byte("y"), nil) }, []string{`input changed: "in-0"`}},
+		{"no spec", nil, func(b *bench) { b.store.set(lay.Job(), []byte("{}"), nil) }, []string{lay.Job(), "schema"}},
+		{"torn spec", nil, func(b *bench) { b.store.set(lay.Job(), []byte(`{"schema`), nil) }, []string{lay.Job(), "JSON"}},
+		{"record of no task", nil, func(b *bench) { b.store.set(lay.MapCommit(7), []byte("{}"), nil) }, []string{lay.MapCommit(7)}},
+		{"foreign record", nil, func(b *bench) {
+			b.put(lay.MapCommit(0), manifest.Map{Schema: manifest.MapSchema, Job: "wc-other"}, nil)
+		}, []string{lay.MapCommit(0), "wc-other"}},
+		{"torn record", nil, func(b *bench) { b.store.set(lay.MapCommit(0), []byte("{"), nil) }, []string{lay.MapCommit(0)}},
+		{"foreign output", nil, func(b *bench) { b.store.set(lay.Output(1), []byte("mine"), nil) }, []string{lay.Output(1)}},
+		{"output of no task", nil, func(b *bench) { b.store.set(lay.Output(9), []byte("mine"), nil) }, []string{lay.Output(9)}},
+		{"a file of somebody's", nil, func(b *bench) { b.store.set(lay.OutputDir()+"notes.txt", []byte("mine"), nil) }, []string{"notes.txt"}},
+		{"output without its record", nil, func(b *bench) {
+			b.commitReduce(0, "e.r0.1")
+			b.store.remove(lay.ReduceAttempt(0, "e.r0.1"))
+		}, []string{lay.Output(0), lay.ReduceAttempt(0, "e.r0.1")}},
+		{"output of another length", nil, func(b *bench) {
+			b.commitReduce(0, "e.r0.1")
+			b.store.set(lay.Output(0), []byte("k 12\n"), map[string]string{manifest.MetaJob: b.job(), manifest.MetaAttempt: "e.r0.1"})
+		}, []string{lay.ReduceAttempt(0, "e.r0.1")}},
+		{"another job's summary", nil, func(b *bench) {
+			b.put(lay.Success(), manifest.Success{Schema: manifest.SuccessSchema, Job: "wc-other"}, nil)
+		}, []string{lay.Success(), "wc-other"}},
+		{"another program's summary", nil, func(b *bench) { b.store.set(lay.Success(), nil, nil) }, []string{lay.Success()}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t, 2)
+			s := b.start(nil)
+			s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+			s.kill()
+			if tt.spoil != nil {
+				tt.spoil(b)
+			}
+			s = b.start(tt.change)
+			s.ends()
+			var conflict *ConflictError
+			if !errors.As(s.err, &conflict) {
+				t.Fatalf("Run: %v", s.err)
+			}
+			text := conflict.What + "\n" + strings.Join(conflict.Diff, "\n")
+			for _, want := range tt.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("%q is not in %s", want, text)
+				}
+			}
+			if !strings.Contains(conflict.Hint, "mraws reset") || !strings.Contains(conflict.Hint, "--prefix") {
+				t.Errorf("hint %q", conflict.Hint)
+			}
+		})
+	}
+}
+
+// TestListThatFails: a page that cannot be read is no empty folder.
+func TestListThatFails(t *testing.T) {
+	lay := layout.New("p")
+	for _, dir := range []string{lay.InputDir(), lay.CommitDir(), lay.OutputDir()} {
+		b := newBench(t, 1)
+		b.store.inject("list", dir, 1, notDone)
+		s := b.start(nil)
+		s.ends()
+		if !errors.Is(s.err, errInjected) {
+			t.Errorf("list of %s: Run: %v", dir, s.err)
+		}
+	}
+}
+
+// TestPromotion: partitions that were committed under _attempts/ get their
+// plain names by the end, whichever coordinator saw the commit, and trouble
+// with that does not undo a commit.
+func TestPromotion(t *testing.T) {
+	b := newBench(t, 2)
+	s := b.start(nil)
+	first := s.join("w", 1)
+	a := first.granted()
+	b.commitMap(int(a.Task), a.Id, true)
+	s.kill() // nobody reported it
+	s = b.start(nil)
+	w := s.join("w2", 1)
+	a = w.granted()
+	b.commitMap(int(a.Task), a.Id, true)
+	b.store.inject("copy", b.lay.Partition(int(a.Task), 0), 1, notDone)
+	w.report(a, nil)
+	w.work(2)
+	if got := s.succeeds(); got.Map.Failed != 0 || got.Map.Granted != 1 || got.Map.Reused != 1 {
+		t.Errorf("%+v", got.Map)
+	}
+	for m := range 2 {
+		for r := range 2 {
+			if data, _ := b.store.data(b.lay.Partition(m, r)); data != "part" {
+				t.Errorf("%s is %q, not what was committed", b.lay.Partition(m, r), data)
+			}
+		}
+	}
+}
+
+func readAnnouncement(b *bench) *manifest.Coordinator {
+	data, ok := b.store.data(b.lay.Coordinator())
+	if !ok {
+		return nil
+	}
+	a, err := manifest.Decode[manifest.Coordinator]([]byte(data), manifest.CoordinatorSchema)
+	if err != nil {
+		b.t.Error(err)
+	}
+	return a
+}
+
+func TestAnnouncement(t *testing.T) {
+	id, err := wire.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name     string
+		security wire.ServerOptions
+		publish  bool
+		want     manifest.Coordinator
+	}{
+		{"own certificate", wire.ServerOptions{Identity: id, Token: id.Token}, true, manifest.Coordinator{CertPEM: id.CertPEM, Token: id.Token}},
+		{"token file", wire.ServerOptions{Identity: id, Token: "0123456789abcdef"}, false, manifest.Coordinator{CertPEM: id.CertPEM}},
+		{"insecure", wire.ServerOptions{Insecure: true}, false, manifest.Coordinator{Insecure: true}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t, 1)
+			s := b.start(func(o *Options) { o.Security, o.PublishToken = tt.security, tt.publish })
+			s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+			a := readAnnouncement(b)
+			if a == nil || a.CertPEM != tt.want.CertPEM || a.Token != tt.want.Token || a.Insecure != tt.want.Insecure ||
+				len(a.Addresses) != 1 || a.Epoch != s.c.epoch || a.LeaseMS != patience.Milliseconds() {
+				t.Errorf("%+v", a)
+			}
+		})
+	}
+}
+
+// TestAnnouncementIsRenewed through lost replies and errors, and said again
+// when somebody removed it.
+func TestAnnouncementIsRenewed(t *testing.T) {
+	for _, what := range []fault{fine, notDone, doneFailed, doneExists} {
+		t.Run(fmt.Sprint(what), func(t *testing.T) {
+			b := newBench(t, 1)
+			s := b.start(func(o *Options) { o.Lease = 100 * time.Millisecond })
+			s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+			b.store.inject("put", b.lay.Coordinator(), 2, what)
+			last := readAnnouncement(b).Renewed
+			for range 3 {
+				s.until("it is renewed", func(*loop) bool { return readAnnouncement(b).Renewed.After(last) })
+				last = readAnnouncement(b).Renewed
+			}
+			if a := readAnnouncement(b); a.App != "wc" {
+				t.Errorf("app %q", a.App)
+			}
+			b.store.remove(b.lay.Coordinator())
+			s.until("it is there again", func(*loop) bool { return readAnnouncement(b) != nil })
+			s.join("w", 1).work(3)
+			s.succeeds()
+		})
+	}
+}
+
+// TestTakenOver: a second coordinator takes the workers; the first ends and
+// says to whom, and the job is done once.
+func TestTakenOver(t *testing.T) {
+	b := newBench(t, 2)
+	fast := func(o *Options) { o.Lease = 300 * time.Millisecond }
+	first := b.start(fast)
+	first.join("w", 1).work(1)
+	second := b.start(fast)
+	first.ends()
+	var conflict *ConflictError
+	if !errors.As(first.err, &conflict) || !strings.Contains(strings.Join(conflict.Diff, "\n"), second.c.o.Addresses[0]) {
+		t.Fatalf("the first: %v", first.err)
+	}
+	second.join("w", 1).work(3)
+	if got := second.succeeds(); got.Map.Reused != 1 || got.Map.Granted != 1 {
+		t.Errorf("%+v", got.Map)
+	}
+}
+
+// TestTakenOverByAnotherVersion: what cannot be read is another's all the
+// same.
+func TestTakenOverByAnotherVersion(t *testing.T) {
+	b := newBench(t, 1)
+	s := b.start(func(o *Options) { o.Lease = 300 * time.Millisecond })
+	s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+	b.store.set(b.lay.Coordinator(), []byte(`{"schema":"mraws/coordinator/v2"}`), nil)
+	s.ends()
+	var conflict *ConflictError
+	if !errors.As(s.err, &conflict) {
+		t.Errorf("Run: %v", s.err)
+	}
+}

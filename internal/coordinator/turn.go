@@ -1,0 +1,176 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/mr"
+)
+
+// now is the scheduler's monotonic time.
+func (c *Coordinator) now() sched.Time { return sched.Time(time.Since(c.start)) }
+
+// call runs f on the loop, waits for it, and says whether it was run: not
+// once ctx or the loop has ended.
+func (c *Coordinator) call(ctx context.Context, f func()) bool {
+	done := make(chan struct{})
+	select {
+	case c.acts <- func() { f(); close(done) }:
+		<-done
+		return true
+	case <-ctx.Done():
+	case <-c.stopped:
+	}
+	return false
+}
+
+// run is the loop. It ends with ctx.
+func (c *Coordinator) run(ctx context.Context) {
+	timer := time.NewTimer(c.o.Lease)
+	defer timer.Stop()
+	var lookups sync.WaitGroup
+	defer lookups.Wait()
+	defer close(c.stopped)
+	for {
+		timer.Reset(c.pause())
+		select {
+		case f := <-c.acts:
+			f()
+		case <-timer.C:
+			if c.loop.core != nil && !c.loop.looking {
+				c.expire(ctx, &lookups, map[sched.AttemptID]bool{})
+			}
+		case <-ctx.Done():
+			return
+		}
+		c.loop.sweep(c.now())
+		c.loop.noteTold()
+	}
+}
+
+// pause is how long the loop may wait for something to do.
+func (c *Coordinator) pause() time.Duration {
+	if c.loop.core != nil && !c.loop.looking {
+		if at, ok := c.loop.core.Next(); ok {
+			return min(max(time.Duration(at-c.now()), time.Millisecond), c.o.Lease)
+		}
+	}
+	return c.o.Lease
+}
+
+// expire lets leases end. An attempt whose lease is about to end may have
+// committed and died before it could report, so the bucket is asked first,
+// beside the loop: its task is not run again then. Other leases may run out
+// meanwhile, so that goes on until all that a Tick would end is in looked.
+func (c *Coordinator) expire(ctx context.Context, lookups *sync.WaitGroup, looked map[sched.AttemptID]bool) {
+	now := c.now()
+	var due []sched.Running
+	for _, r := range c.loop.core.Expiring(now, nil) {
+		if !looked[r.Attempt] {
+			due = append(due, r)
+			looked[r.Attempt] = true
+		}
+	}
+	if len(due) == 0 {
+		c.loop.step(now, sched.Tick{})
+		return
+	}
+	c.loop.looking = true
+	lookups.Go(func() {
+		c.lookFor(ctx, due)
+		c.call(ctx, func() {
+			c.loop.looking = false
+			c.expire(ctx, lookups, looked)
+		})
+	})
+}
+
+// lookFor looks for the commits of attempts that are about to be given up.
+func (c *Coordinator) lookFor(ctx context.Context, attempts []sched.Running) {
+	var g errgroup.Group
+	g.SetLimit(readers)
+	for _, r := range attempts {
+		g.Go(func() error {
+			err := c.look(ctx, r.Task)
+			var conflict *ConflictError
+			switch {
+			case err == nil, errors.Is(err, fs.ErrNotExist), ctx.Err() != nil:
+			case errors.As(err, &conflict):
+				c.call(ctx, func() { c.loop.finishWith(conflict) })
+			default:
+				c.o.Log.Warn().Err(err).Str("attempt", string(r.Attempt)).Msg("commit not looked for")
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // each has told
+}
+
+// look reads a task's commit from the bucket and tells the loop of it.
+func (c *Coordinator) look(ctx context.Context, task sched.TaskID) error {
+	job := c.loop.job // fixed before there is a core
+	if task.Phase == mr.ReducePhase {
+		rec, err := c.readReduce(ctx, job, task.Index)
+		if err != nil {
+			return err
+		}
+		c.call(ctx, func() { c.loop.committedReduce(c.now(), task.Index, rec) })
+		return nil
+	}
+	rec, err := c.readMap(ctx, job, task.Index)
+	if err != nil {
+		return err
+	}
+	c.call(ctx, func() { c.loop.committedMap(c.now(), task.Index, rec) })
+	if err := c.promote(ctx, rec); err != nil && ctx.Err() == nil {
+		// It is committed all the same; finish tries again.
+		c.o.Log.Warn().Err(err).Int("task", task.Index).Msg("partitions not copied")
+	}
+	return nil
+}
+
+// silence is the number of leases without a word after which a worker that
+// runs nothing is forgotten. It may register again.
+const silence = 3
+
+// sweep forgets workers that are gone without a good-bye, so that no task
+// waits for another worker that is none. It looks once in a lease.
+func (l *loop) sweep(now sched.Time) {
+	if time.Since(l.swept) < l.o.Lease {
+		return
+	}
+	l.swept = time.Now()
+	for w, m := range l.members {
+		if time.Since(m.lastSeen) < silence*l.o.Lease || l.core != nil && len(l.core.Running(w, nil)) > 0 {
+			continue
+		}
+		l.log.Warn().Str("worker", string(w)).Msg("worker has been silent for long and is forgotten")
+		l.forget(w)
+		if l.core != nil {
+			l.step(now, sched.Gone{Worker: w})
+		}
+	}
+}
+
+// forget drops all that the loop knows of a worker, but for its count of
+// requests.
+func (l *loop) forget(w sched.WorkerID) {
+	delete(l.members, w)
+	delete(l.revokes, w)
+	for key, q := range l.parked {
+		if key.worker == w {
+			delete(l.parked, key)
+			q.answer <- unknownReply()
+		}
+	}
+}
+
+// name shows a task to people.
+func name(t sched.TaskID) string { return fmt.Sprintf("%s task %d", t.Phase, t.Index) }
