@@ -23,9 +23,3 @@ func newIAM(root middlewares.RootUserConfig, g guards) auth.IAMService {
 func (iam) GetUserAccount(string) (auth.Account, error) {
 	return auth.Account{}, auth.ErrNoSuchUser
 }
-
-// ResolveAccounts returns those of the keys that are unknown.
-func (s iam) ResolveAccounts(accessKeys []string) ([]string, error) {
-	root, err := s.IAMService.ResolveAccounts(accessKeys)
-	return root, err
-}

@@ -221,7 +221,7 @@ func (s *Server) stop() error {
 			return err
 		}
 	}
-	<-s.served // says that the listener was closed, which is our doing
+	_ = <-s.served // says that the listener was closed, which is our doing
 	return nil
 }
 
