@@ -55,7 +55,7 @@ type Server struct {
 	store    *store
 	guard    *guard
 	api      *s3api.S3ApiServer
-	served   chan error // what serving returned; one value
+	served   chan error // one value: why serving ended
 
 	grace, patience time.Duration // of Close, shorter in a test
 
@@ -221,7 +221,8 @@ func (s *Server) stop() error {
 			return err
 		}
 	}
-	_ = <-s.served // says that the listener was closed, which is our doing
+	//nolint:errcheck // it says that the listener was closed, which is our doing
+	<-s.served
 	return nil
 }
 
