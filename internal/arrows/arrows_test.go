@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"internal/wire":              {"mr"},
 	"internal/s3fs":              {"internal/object"},
 	"internal/s3local":           {},
+	"internal/s3fault":           {"std"},
 	"internal/config":            {},
 	"internal/apps":              {"mr"},
 	"internal/coordinator":       {"mr", "internal/coordinator/sched", "internal/wire", "internal/layout", "internal/manifest", "internal/object"},
