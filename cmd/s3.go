@@ -14,32 +14,48 @@ import (
 func (f *frame) s3Command() *cobra.Command {
 	o := s3local.Options{}
 	var show bool
+	var script string
+	var seed uint64
 	c := &cobra.Command{
 		Use:   "s3",
 		Short: "Run the embedded S3 server alone",
 		Long: "Serve a data folder over S3 until a signal. Commands of the same user with\n" +
-			"--local and the same --data-dir find address and credentials in the folder.",
-		Example: "  " + f.name + " s3 --data-dir /tmp/s3 --address 127.0.0.1:9000",
-		Args:    cobra.NoArgs,
+			"--local and the same --data-dir find address and credentials in the folder.\n" +
+			"With --faults they get a server that fails as a script says (docs/faults.md).",
+		Example: "  " + f.name + " s3 --data-dir /tmp/s3 --address 127.0.0.1:9000\n" +
+			"  " + f.name + " s3 --faults storm.txt --fault-seed 7",
+		Args: cobra.NoArgs,
 		RunE: f.run(func(ctx context.Context, s *session, _ []string) error {
 			o.DataDir, o.Region = s.conf.DataDir, s.conf.Region
-			return s.serve(ctx, o, show)
+			if script == "" {
+				return s.serve(ctx, o, show, func() error { return nil })
+			}
+			faults, err := readFaults(script, seed)
+			if err != nil {
+				return err
+			}
+			return s.serveFaulty(ctx, o, show, faults)
 		}),
 	}
 	c.Flags().StringVar(&o.Address, "address", "127.0.0.1:0", "`host:port` to listen on; port 0 takes a free one")
 	c.Flags().BoolVar(&show, "show-credentials", false, "print the credentials, as lines for a shell with the AWS CLI")
+	c.Flags().StringVar(&script, "faults", "", "play the faults of this script, a `file`")
+	c.Flags().Uint64Var(&seed, "fault-seed", 0, "`number` that fixes which calls fail by chance; 0 takes one at random")
 	return c
 }
 
-func (s *session) serve(ctx context.Context, o s3local.Options, show bool) (err error) {
+// serve runs the server until ctx ends; closeFront comes before its end.
+func (s *session) serve(ctx context.Context, o s3local.Options, show bool, closeFront func() error) (err error) {
 	server, err := s3local.Start(ctx, o)
 	if err != nil {
-		return err
+		return errors.Join(err, closeFront())
 	}
-	defer func() { err = errors.Join(err, server.Close()) }()
+	defer func() { err = errors.Join(err, closeFront(), server.Close()) }()
 	at := server.Endpoint()
-	if err := makeBucket(ctx, at, s.conf.Bucket); err != nil {
-		return err
+	if o.Front == nil {
+		if err := makeBucket(ctx, at, s.conf.Bucket); err != nil {
+			return err
+		}
 	}
 	if err := s.printEndpoint(at, o.DataDir, show); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -242,7 +243,7 @@ func TestRefusals(t *testing.T) {
 // and says that there are none cannot be told from one that has none: what a
 // job makes of that is tested with whole jobs.
 func TestListing(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, func(o *s3fs.Options) { o.HeaderTimeout = 20 * time.Second }) // no fault here hangs
 	const n = 1100
 	var g errgroup.Group
 	g.SetLimit(32)

@@ -44,7 +44,7 @@ func newWorld(t *testing.T, change func(*s3fs.Options)) *world {
 	t.Cleanup(func() { w.proxy.Close(); front.Close() })
 	o := s3fs.Options{
 		Bucket: "test", Region: at.Region, AccessKey: at.AccessKey, SecretKey: at.SecretKey,
-		HeaderTimeout: 500 * time.Millisecond, IdleTimeout: 250 * time.Millisecond, BackoffBase: time.Millisecond, PartSize: 5 << 20, MultipartAbove: 5 << 20,
+		HeaderTimeout: time.Second, IdleTimeout: 300 * time.Millisecond, BackoffBase: time.Millisecond, PartSize: 5 << 20, MultipartAbove: 5 << 20,
 	}
 	open := func(url string) *s3fs.Store {
 		o := o

@@ -45,6 +45,10 @@ type Options struct {
 	SecretKey string
 
 	Region string // "" is us-east-1
+
+	// Front, if not nil, is told where the server answers and returns the
+	// URL that clients are to use instead, that of a proxy in front of it.
+	Front func(Endpoint) (url string, err error)
 }
 
 // Server is a running S3 server. Its methods are safe for concurrent use.
@@ -114,6 +118,11 @@ func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
 	}
 	if err := s.listen(ctx, o.Address, g); err != nil {
 		return nil, err
+	}
+	if o.Front != nil {
+		if s.endpoint.URL, err = o.Front(s.endpoint); err != nil {
+			return nil, errors.Join(err, s.stop())
+		}
 	}
 	if err := writeJSON(filepath.Join(dir, endpointFile), s.endpoint); err != nil {
 		return nil, errors.Join(err, s.stop())
