@@ -70,7 +70,8 @@ func (l *link) lease() time.Duration {
 
 // call makes one idempotent call, connecting first where needed, and repeats
 // it while the coordinator is away: for CoordTimeout from the first failure,
-// with full jitter. It returns errDone when the bucket says that the job is
+// with full jitter, and without end while a coordinator says that it cannot
+// answer yet. It returns errDone when the bucket says that the job is
 // done, a *wire.Refusal, *UnreachableError, or the cause of ctx.
 func (l *link) call(ctx context.Context, f func(context.Context, wire.CoordinatorClient) error) error {
 	pause := &backoff.ExponentialBackOff{InitialInterval: 50 * time.Millisecond, RandomizationFactor: 0.9, Multiplier: 1.7, MaxInterval: time.Second}
@@ -82,7 +83,9 @@ func (l *link) call(ctx context.Context, f func(context.Context, wire.Coordinato
 				return nil
 			}
 			err = &callError{s.where, err}
-			l.drop(s)
+			if !wire.IsLater(err) && ctx.Err() == nil { // nothing is wrong with it if ctx ended the call
+				l.drop(s)
+			}
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -90,18 +93,19 @@ func (l *link) call(ctx context.Context, f func(context.Context, wire.Coordinato
 		if r, ok := wire.AsRefusal(err); ok {
 			return r
 		}
-		if !transient(err) {
+		switch {
+		case wire.IsLater(err):
+			since = time.Time{} // it is there
+		case !transient(err):
 			return err
-		}
-		if l.finished(ctx) {
+		case l.finished(ctx):
 			l.o.Log.Info().Msg("the coordinator is gone and the job is done")
 			return errDone
-		}
-		if since.IsZero() {
+		case since.IsZero():
 			since = time.Now()
 			l.o.Log.Debug().Err(err).Msg("coordinator does not answer")
 		}
-		if time.Since(since) >= l.o.CoordTimeout {
+		if !since.IsZero() && time.Since(since) >= l.o.CoordTimeout {
 			return &UnreachableError{Where: l.where(), For: l.o.CoordTimeout, Cause: err}
 		}
 		select {

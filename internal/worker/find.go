@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/wire"
@@ -61,14 +63,14 @@ func (l *link) find(ctx context.Context) (*found, error) {
 	return nil, last
 }
 
-// discover asks an address, unverified, for the prefix of its job.
+// discover asks an address for the prefix of its job: unverified, or with
+// the certificates of an own authority, since then nobody answers a stranger.
 func (l *link) discover(ctx context.Context, address string) (layout.Layout, error) {
-	if l.o.Files.Set() {
-		// With an own authority nobody answers a stranger; the prefix has
-		// to be configured then.
-		return l.o.Layout, nil
+	dial := func() (*grpc.ClientConn, error) { return wire.DialUnverified(address, l.o.Insecure) }
+	if l.o.Files.Set() && !l.o.Insecure {
+		dial = func() (*grpc.ClientConn, error) { return wire.Dial(address, wire.ClientOptions{Files: l.o.Files}) }
 	}
-	conn, err := wire.DialUnverified(address, l.o.Insecure)
+	conn, err := dial()
 	if err != nil {
 		return layout.Layout{}, err
 	}
@@ -124,6 +126,13 @@ func (l *link) security(a *manifest.Coordinator) (wire.ClientOptions, error) {
 		what, hint := "the coordinator uses TLS, this worker was told not to", "leave --insecure out"
 		if a.Insecure {
 			what, hint = "the coordinator runs without TLS", "start the worker with --insecure too, or better the coordinator without it"
+		}
+		return wire.ClientOptions{}, &wire.Refusal{Reason: wire.ReasonUsage, What: what, Hint: hint}
+	}
+	if own := a.CertPEM == ""; !a.Insecure && own != l.o.Files.Set() {
+		what, hint := "the coordinator shows a certificate of its own making, this worker has an own CA", "give tls-ca, tls-cert and tls-key to both or to neither"
+		if own {
+			what = "the coordinator has an own CA, this worker has none"
 		}
 		return wire.ClientOptions{}, &wire.Refusal{Reason: wire.ReasonUsage, What: what, Hint: hint}
 	}

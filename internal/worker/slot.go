@@ -13,6 +13,10 @@ import (
 // askFor is how long the coordinator may keep a question without an answer.
 const askFor = 15 * time.Second
 
+// maxText bounds the error in a report, in bytes: what an application says is
+// of any length, and a message of the protocol is not.
+const maxText = 8 << 10
+
 // slot asks for attempts and runs them, one at a time, until the job is over
 // or ctx ends.
 func (w *worker) slot(ctx context.Context, index int) error {
@@ -82,9 +86,13 @@ func (w *worker) attempt(ctx context.Context, a *wire.Attempt, job string) error
 	if err != nil {
 		var fatal *FatalError
 		var conflict *ConflictError
-		q.Outcome, q.Error = wire.Outcome_OUTCOME_FAILED, err.Error()
+		q.Outcome, q.Error = wire.Outcome_OUTCOME_FAILED, wire.Text(err.Error(), maxText)
 		q.Conflict = errors.As(err, &conflict)
 		q.Fatal = errors.As(err, &fatal) || q.Conflict
+		var panicked *TaskError
+		if errors.As(err, &panicked) && panicked.Stack != "" {
+			log.Error().Err(err).Str("stack", panicked.Stack).Msg("the application panicked")
+		}
 		log.Debug().Err(err).Msg("attempt failed")
 	} else {
 		log.Debug().Bool("superseded", result.Superseded).Msg("attempt committed")

@@ -193,6 +193,10 @@ func (w *worker) heartbeats(ctx context.Context) error {
 		w.mu.Unlock()
 		var reply *wire.HeartbeatReply
 		err := w.link.call(ctx, func(ctx context.Context, c wire.CoordinatorClient) (err error) {
+			// Behind a half-open connection there must be time for another
+			// within the lease.
+			ctx, cancel := context.WithTimeout(ctx, max(w.link.lease()/3, time.Second))
+			defer cancel()
 			if reply, err = c.Heartbeat(ctx, q); err == nil && reply.Unknown {
 				err = errUnknown
 			}
@@ -222,24 +226,35 @@ func ending(d *wire.Done) error {
 	return errDone
 }
 
-// load reads the spec of a job once.
+// load reads the spec of a job once, however many slots ask for it.
 func (w *worker) load(ctx context.Context, id string) (*loaded, error) {
-	w.mu.Lock()
-	l := w.jobs[id]
-	if l == nil {
-		l = &loaded{}
-		w.jobs[id] = l
-	}
-	w.mu.Unlock()
-	l.once.Do(func() { l.job, l.err = w.readJob(ctx, id); l.commits = new(Commits) })
-	if l.err != nil { // read it again next time
+	for {
 		w.mu.Lock()
-		if w.jobs[id] == l {
-			delete(w.jobs, id)
+		l := w.jobs[id]
+		if l == nil {
+			l = &loaded{}
+			w.jobs[id] = l
 		}
 		w.mu.Unlock()
+		mine := false
+		l.once.Do(func() {
+			mine = true
+			l.job, l.err = w.readJob(ctx, id)
+			l.commits = new(Commits)
+		})
+		if l.err == nil {
+			return l, nil
+		}
+		w.mu.Lock()
+		if w.jobs[id] == l {
+			delete(w.jobs, id) // read it again next time
+		}
+		w.mu.Unlock()
+		if mine || ctx.Err() != nil {
+			return l, l.err
+		}
+		// The other's error may be the end of its attempt: try ourselves.
 	}
-	return l, l.err
 }
 
 func (w *worker) readJob(ctx context.Context, id string) (*manifest.Job, error) {

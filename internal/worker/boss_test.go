@@ -1,0 +1,253 @@
+package worker
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"google.golang.org/grpc"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/wire"
+)
+
+// patience bounds every wait for what must happen.
+const patience = 20 * time.Second
+
+// boss is a coordinator that does what the test says.
+type boss struct {
+	wire.UnimplementedCoordinatorServer
+	t       *testing.T
+	address string
+	server  *grpc.Server
+	served  chan struct{}
+
+	grants   chan *wire.Attempt // handed out as they come
+	over     chan struct{}      // closed by end
+	final    *wire.Done
+	joined   chan *wire.RegisterRequest
+	reports  chan *wire.ReportRequest
+	left     chan *wire.LeaveRequest
+	mu       sync.Mutex
+	lease    time.Duration
+	discover *wire.DiscoverReply
+	// Each may answer in place of the boss; nil, nil leaves it to the boss.
+	onRegister  func(*wire.RegisterRequest) (*wire.RegisterReply, error)
+	onHeartbeat func(context.Context, *wire.HeartbeatRequest) (*wire.HeartbeatReply, error)
+	onReport    func(*wire.ReportRequest) (*wire.ReportReply, error)
+}
+
+func newBoss(t *testing.T) *boss {
+	return &boss{
+		t: t, grants: make(chan *wire.Attempt, 100), over: make(chan struct{}), served: make(chan struct{}),
+		joined: make(chan *wire.RegisterRequest, 100), reports: make(chan *wire.ReportRequest, 100), left: make(chan *wire.LeaveRequest, 100),
+		lease: 300 * time.Millisecond, discover: &wire.DiscoverReply{Bucket: "bucket", Protocol: wire.Protocol},
+	}
+}
+
+// serve starts the boss on a free port.
+func (b *boss) serve(o wire.ServerOptions) *boss {
+	b.t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if b.server, err = wire.NewServer(b, o); err != nil {
+		b.t.Fatal(err)
+	}
+	b.address = lis.Addr().String()
+	go func() { defer close(b.served); _ = b.server.Serve(lis) }()
+	b.t.Cleanup(b.die)
+	return b
+}
+
+// die is a kill -9.
+func (b *boss) die() {
+	b.server.Stop()
+	<-b.served
+}
+
+// end tells everybody that the job is over.
+func (b *boss) end(failure string) {
+	b.final = &wire.Done{Failure: failure}
+	close(b.over)
+}
+
+func (b *boss) Discover(context.Context, *wire.DiscoverRequest) (*wire.DiscoverReply, error) {
+	return b.discover, nil
+}
+
+func (b *boss) Register(_ context.Context, q *wire.RegisterRequest) (*wire.RegisterReply, error) {
+	b.joined <- q
+	if b.onRegister != nil {
+		if r, err := b.onRegister(q); r != nil || err != nil {
+			return r, err
+		}
+	}
+	return &wire.RegisterReply{Bucket: b.discover.Bucket, Prefix: b.discover.Prefix, LeaseMs: b.lease.Milliseconds(), App: q.App, Nreduce: 1}, nil
+}
+
+func (b *boss) Ask(ctx context.Context, _ *wire.AskRequest) (*wire.AskReply, error) {
+	select {
+	case a := <-b.grants:
+		return &wire.AskReply{Job: "job-1", Answer: &wire.AskReply_Grant{Grant: a}}, nil
+	case <-b.over:
+		return &wire.AskReply{Answer: &wire.AskReply_Done{Done: b.final}}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (b *boss) Heartbeat(ctx context.Context, q *wire.HeartbeatRequest) (*wire.HeartbeatReply, error) {
+	b.mu.Lock()
+	f := b.onHeartbeat
+	b.mu.Unlock()
+	if f != nil {
+		if r, err := f(ctx, q); r != nil || err != nil {
+			return r, err
+		}
+	}
+	select {
+	case <-b.over:
+		return &wire.HeartbeatReply{Done: b.final}, nil
+	default:
+		return &wire.HeartbeatReply{}, nil
+	}
+}
+
+func (b *boss) Report(_ context.Context, q *wire.ReportRequest) (*wire.ReportReply, error) {
+	if b.onReport != nil {
+		if r, err := b.onReport(q); r != nil || err != nil {
+			return r, err
+		}
+	}
+	b.reports <- q
+	return &wire.ReportReply{}, nil
+}
+
+func (b *boss) Leave(_ context.Context, q *wire.LeaveRequest) (*wire.LeaveReply, error) {
+	b.left <- q
+	return &wire.LeaveReply{}, nil
+}
+
+// put writes an object over whatever is there.
+func (f *fake) put(key string, data []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.version++
+	f.objects[key] = fakeObject{data, object.Info{Key: key, Size: int64(len(data)), ETag: `"x"`}}
+}
+
+func putJSON(t *testing.T, f *fake, key string, v any) {
+	t.Helper()
+	data, err := manifest.Encode(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.put(key, data)
+}
+
+// announce says in the bucket where the boss is.
+func (b *boss) announce(f *fake, id *wire.Identity) {
+	b.t.Helper()
+	a := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Addresses: []string{b.address}, Renewed: time.Now(), LeaseMS: 10_000}
+	if id == nil {
+		a.Insecure = true
+	} else {
+		a.CertPEM, a.Token = id.CertPEM, id.Token
+	}
+	putJSON(b.t, f, layout.New(b.discover.Prefix).Coordinator(), a)
+}
+
+// shell is a worker under test.
+type shell struct {
+	*world
+	t      *testing.T
+	o      Options
+	cancel context.CancelCauseFunc
+	done   chan error
+}
+
+// newShell prepares a worker of two slots for a job of two maps and a reduce.
+func newShell(t *testing.T) *shell {
+	w := newWorld(wc, 1, 100, 1, file{"a", "x y\n"}, file{"b", "y\n"})
+	w.scratch = t.TempDir()
+	putJSON(t, w.store, layout.Layout{}.Job(), w.job)
+	return &shell{world: w, t: t, done: make(chan error, 1), o: Options{
+		Store: w.store, Bucket: "bucket", Log: zerolog.Nop(), Version: "v", App: w.app, Insecure: true,
+		CoordTimeout: 500 * time.Millisecond, Name: "w", Host: "h", Slots: 2, Memory: 64 << 20, Scratch: w.scratch,
+	}}
+}
+
+func (s *shell) start() {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	s.cancel = cancel
+	go func() { s.done <- Run(ctx, s.o) }()
+	s.t.Cleanup(func() { cancel(errors.New("the test is over")) })
+}
+
+// ends waits for Run to return.
+func (s *shell) ends() error {
+	s.t.Helper()
+	return await(s.t, s.done, "the worker's end")
+}
+
+// await receives from a channel within patience.
+func await[T any](t *testing.T, ch <-chan T, what string) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("waited in vain for %s", what)
+		panic("unreachable")
+	}
+}
+
+// ownAuthority writes a certificate that is its own authority, for 127.0.0.1.
+func ownAuthority(t *testing.T) wire.Files {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		KeyUsage:    x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	f := wire.Files{CA: filepath.Join(dir, "cert.pem"), Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+	for path, block := range map[string]*pem.Block{
+		f.Cert: {Type: "CERTIFICATE", Bytes: cert}, f.Key: {Type: "PRIVATE KEY", Bytes: private},
+	} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}

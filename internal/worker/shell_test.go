@@ -1,0 +1,515 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/mr"
+)
+
+var (
+	map0    = &wire.Attempt{Id: "e.m0.1"}
+	map1    = &wire.Attempt{Task: 1, Id: "e.m1.1"}
+	reduce0 = &wire.Attempt{Phase: wire.Phase_PHASE_REDUCE, Id: "e.r0.1"}
+)
+
+// plain is how the bosses of most tests serve.
+var plain = wire.ServerOptions{Insecure: true}
+
+func TestWorkerRunsAJob(t *testing.T) {
+	s, b := newShell(t), newBoss(t).serve(plain)
+	b.announce(s.store, nil)
+	s.o.Requests = func() map[string]int64 { return map[string]int64{"GetObject": 5} }
+	s.start()
+	q := await(t, b.joined, "the registration")
+	if q.Worker != "w" || q.Slots != 2 || q.App.Name != "wc" || q.Protocol != wire.Protocol {
+		t.Errorf("registered with %v", q)
+	}
+	b.grants <- map0
+	b.grants <- map1
+	for range 2 {
+		if r := await(t, b.reports, "a report"); r.Outcome != wire.Outcome_OUTCOME_COMMITTED {
+			t.Errorf("reported %v", r)
+		}
+	}
+	b.grants <- reduce0
+	await(t, b.reports, "the reduce's report")
+	b.end("")
+	if err := s.ends(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if l := await(t, b.left, "the good-bye"); l.S3Requests["GetObject"] != 5 {
+		t.Errorf("left with %v", l)
+	}
+	if out := s.outputs(t); out[0] != "x 1\ny 2\n" {
+		t.Errorf("output %q", out)
+	}
+	s.check(t)
+}
+
+func TestWorkerHearsOfFailure(t *testing.T) {
+	s, b := newShell(t), newBoss(t).serve(plain)
+	b.announce(s.store, nil)
+	s.start()
+	await(t, b.joined, "the registration")
+	b.end("map task 3: boom")
+	var failed *JobFailedError
+	if err := s.ends(); !errors.As(err, &failed) || failed.Cause != "map task 3: boom" {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// TestWorkerIsRefused: what retrying does not change ends the worker at once.
+func TestWorkerIsRefused(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*boss, *shell)
+		reason string
+		says   string
+	}{
+		{"another app", func(b *boss, _ *shell) {
+			b.onRegister = func(*wire.RegisterRequest) (*wire.RegisterReply, error) {
+				return nil, &wire.Refusal{Reason: wire.ReasonApp, What: "the job runs grep", Hint: "h"}
+			}
+		}, wire.ReasonApp, "grep"},
+		{"another bucket", func(b *boss, _ *shell) { b.discover.Bucket = "theirs" }, wire.ReasonUsage, "theirs"},
+		{"another protocol", func(b *boss, _ *shell) { b.discover.Protocol, b.discover.Version = 99, "v9" }, wire.ReasonVersion, "99"},
+		{"TLS on one side", func(b *boss, s *shell) { s.o.Addresses, s.o.Insecure = nil, false }, wire.ReasonUsage, "without TLS"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, b := newShell(t), newBoss(t).serve(plain)
+			b.announce(s.store, nil)
+			s.o.Addresses, s.o.CoordTimeout = []string{b.address}, patience
+			tt.change(b, s)
+			s.start()
+			err := s.ends()
+			r, ok := wire.AsRefusal(err)
+			if !ok || r.Reason != tt.reason || !strings.Contains(r.What, tt.says) || r.Hint == "" {
+				t.Errorf("Run: %v (%+v)", err, r)
+			}
+		})
+	}
+}
+
+// TestWorkerAlone: without a coordinator the bucket says whether the job is
+// done.
+func TestWorkerAlone(t *testing.T) {
+	success := func(app, job string) manifest.Success {
+		return manifest.Success{Schema: manifest.SuccessSchema, Job: job, App: manifest.App{Name: app}}
+	}
+	tests := []struct {
+		name string
+		prep func(*shell)
+		done bool
+		says string
+	}{
+		{"nobody announced", func(s *shell) {}, false, "s3://bucket/intermediate/_coordinator.json"},
+		{"nobody at the address", func(s *shell) { s.o.Addresses = []string{"127.0.0.1:1"} }, false, "127.0.0.1:1"},
+		{"nobody where it was announced", func(s *shell) {
+			b := newBoss(t)
+			b.address = "127.0.0.1:1"
+			b.announce(s.store, nil)
+		}, false, "s3://bucket/"},
+		{"the job is done", func(s *shell) {
+			s.o.Addresses = []string{"127.0.0.1:1"}
+			putJSON(t, s.store, layout.Layout{}.Success(), success("wc", "job-1"))
+		}, true, ""},
+		{"another app's job is done", func(s *shell) {
+			putJSON(t, s.store, layout.Layout{}.Success(), success("grep", "job-1"))
+		}, false, "_coordinator.json"},
+		{"a summary that is none", func(s *shell) { s.store.put(layout.Layout{}.Success(), nil) }, false, "_coordinator.json"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newShell(t)
+			s.o.CoordTimeout = 150 * time.Millisecond
+			tt.prep(s)
+			s.start()
+			err := s.ends()
+			var gone *UnreachableError
+			if tt.done != (err == nil) || !tt.done && (!errors.As(err, &gone) || gone.For != s.o.CoordTimeout || gone.Cause == nil) {
+				t.Fatalf("Run: %v", err)
+			}
+			if !tt.done && !strings.Contains(gone.Where, tt.says) {
+				t.Errorf("looked at %q, want %q", gone.Where, tt.says)
+			}
+		})
+	}
+}
+
+// TestCoordinatorGoesAway in the middle of the job: the worker's own job
+// must be done, no other will do.
+func TestCoordinatorGoesAway(t *testing.T) {
+	for job, done := range map[string]bool{"job-1": true, "job-2": false, "": false} {
+		t.Run(job, func(t *testing.T) {
+			s, b := newShell(t), newBoss(t).serve(plain)
+			b.announce(s.store, nil)
+			s.start()
+			b.grants <- map0
+			await(t, b.reports, "the report")
+			if job != "" {
+				putJSON(t, s.store, layout.Layout{}.Success(), manifest.Success{Schema: manifest.SuccessSchema, Job: job, App: manifest.App{Name: "wc"}})
+			}
+			b.die()
+			var gone *UnreachableError
+			if err := s.ends(); done != (err == nil) || !done && !errors.As(err, &gone) {
+				t.Errorf("Run: %v", err)
+			}
+		})
+	}
+}
+
+// stalled makes the shell's maps wait until it is closed, or the attempt's
+// end.
+func (s *shell) stalled() (release chan struct{}, began chan string) {
+	release, began = make(chan struct{}), make(chan string, 10)
+	inner := s.o.App.NewMapper
+	s.o.App.NewMapper = func(t *mr.Task) (mr.Mapper, error) {
+		began <- t.Attempt
+		select {
+		case <-release:
+		case <-t.Context.Done():
+		}
+		return inner(t)
+	}
+	return release, began
+}
+
+// TestCoordinatorRestarts with another address, certificate and token: the
+// worker finds it, tells what it runs, goes on with that and reports there.
+func TestCoordinatorRestarts(t *testing.T) {
+	s := newShell(t)
+	s.o.Insecure, s.o.CoordTimeout = false, patience
+	release, began := s.stalled()
+	var bosses []*boss
+	for range 2 {
+		id, err := wire.NewIdentity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := newBoss(t).serve(wire.ServerOptions{Identity: id, Token: id.Token})
+		b.announce(s.store, id)
+		bosses = append(bosses, b)
+		if len(bosses) == 1 {
+			s.start()
+			await(t, b.joined, "the registration")
+			b.grants <- map0
+			await(t, began, "the attempt")
+			b.die()
+		}
+	}
+	b := bosses[1]
+	q := await(t, b.joined, "the second registration")
+	if q.Job != "job-1" || len(q.Running) != 1 || q.Running[0].Id != map0.Id {
+		t.Errorf("registered again with %v", q)
+	}
+	close(release)
+	if r := await(t, b.reports, "the report"); r.Attempt.Id != map0.Id || r.Outcome != wire.Outcome_OUTCOME_COMMITTED {
+		t.Errorf("reported %v", r)
+	}
+	b.end("")
+	if err := s.ends(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// TestReportAgain: a coordinator that cannot tell yet, or that no longer
+// knows the worker, gets the report again, however long it takes.
+func TestReportAgain(t *testing.T) {
+	s, b := newShell(t), newBoss(t)
+	var tries atomic.Int32
+	var began time.Time
+	b.onReport = func(*wire.ReportRequest) (*wire.ReportReply, error) {
+		switch n := tries.Add(1); {
+		case n == 1:
+			began = time.Now()
+			return &wire.ReportReply{Unknown: true}, nil
+		case time.Since(began) < 2*s.o.CoordTimeout:
+			return nil, wire.Later("preparing")
+		}
+		return nil, nil
+	}
+	b.serve(plain).announce(s.store, nil)
+	s.start()
+	b.grants <- map0
+	await(t, b.reports, "the report")
+	b.end("")
+	if err := s.ends(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if n := len(b.joined); n != 2 {
+		t.Errorf("registered %d times, want 2: once more for the word that it is unknown", n)
+	}
+}
+
+// TestHostileErrorText: what the application says need not be UTF-8 nor
+// short, and reaches the coordinator all the same.
+func TestHostileErrorText(t *testing.T) {
+	for _, text := range []string{"bad \xff\x00\x1b[2J line", strings.Repeat("é", 5<<20), "x" + strings.Repeat("é", 5<<20)} {
+		s, b := newShell(t), newBoss(t).serve(plain)
+		b.announce(s.store, nil)
+		s.o.App.NewMapper = func(*mr.Task) (mr.Mapper, error) { return nil, errors.New(text) }
+		s.start()
+		b.grants <- map0
+		r := await(t, b.reports, "the report")
+		if r.Outcome != wire.Outcome_OUTCOME_FAILED || !utf8.ValidString(r.Error) || len(r.Error) > 2*maxText || strings.ContainsAny(r.Error, "\x00\x1b") {
+			t.Errorf("reported %v with %d bytes", r.Outcome, len(r.Error))
+		}
+		b.end("")
+		if err := s.ends(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+}
+
+// TestRevoked: an attempt that the coordinator revokes stops without a
+// report, and the slot goes on.
+func TestRevoked(t *testing.T) {
+	s, b := newShell(t), newBoss(t)
+	s.o.Slots = 1
+	_, began := s.stalled()
+	b.onHeartbeat = func(_ context.Context, q *wire.HeartbeatRequest) (*wire.HeartbeatReply, error) {
+		r := &wire.HeartbeatReply{}
+		for _, p := range q.Running {
+			r.Revoked = append(r.Revoked, p.Attempt.Id)
+		}
+		return r, nil
+	}
+	b.serve(plain).announce(s.store, nil)
+	s.start()
+	b.grants <- map0
+	b.grants <- map1
+	for _, want := range []string{map0.Id, map1.Id} {
+		if got := await(t, began, "an attempt"); got != want {
+			t.Errorf("attempt %s, want %s", got, want)
+		}
+	}
+	b.end("")
+	if err := s.ends(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if len(b.reports) > 0 {
+		t.Errorf("reported %v", <-b.reports)
+	}
+}
+
+// TestSignal hands back what runs, and says why it ended.
+func TestSignal(t *testing.T) {
+	s, b := newShell(t), newBoss(t).serve(plain)
+	b.announce(s.store, nil)
+	_, began := s.stalled()
+	s.start()
+	b.grants <- map0
+	await(t, began, "the attempt")
+	signal := errors.New("SIGTERM")
+	s.cancel(signal)
+	if err := s.ends(); !errors.Is(err, signal) {
+		t.Errorf("Run: %v", err)
+	}
+	await(t, b.left, "the good-bye")
+	if len(b.reports) > 0 {
+		t.Errorf("reported %v", <-b.reports)
+	}
+	s.check(t)
+}
+
+// TestHalfOpenConnection: a heartbeat without an answer is given up in time
+// to try another connection within the lease.
+func TestHalfOpenConnection(t *testing.T) {
+	s, b := newShell(t), newBoss(t)
+	s.o.CoordTimeout = patience
+	b.lease = 3 * time.Second
+	var first atomic.Bool
+	hung := make(chan time.Time, 1)
+	b.onHeartbeat = func(ctx context.Context, _ *wire.HeartbeatRequest) (*wire.HeartbeatReply, error) {
+		if first.CompareAndSwap(false, true) {
+			hung <- time.Now()
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return nil, nil
+	}
+	b.serve(plain).announce(s.store, nil)
+	s.start()
+	await(t, b.joined, "the registration")
+	began := await(t, hung, "the heartbeat that hangs")
+	await(t, b.joined, "another registration")
+	if took := time.Since(began); took > b.lease {
+		t.Errorf("it took %v, more than the lease of %v", took, b.lease)
+	}
+	b.end("")
+	if err := s.ends(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// TestSessionDroppedByAnother: one slot finds the connection broken and
+// closes it while another is about to use it.
+func TestSessionDroppedByAnother(t *testing.T) {
+	s, b := newShell(t), newBoss(t).serve(plain)
+	b.announce(s.store, nil)
+	l := newLink(s.o, func() ([]*wire.Attempt, string) { return nil, "" }, func(context.Context) bool { return false })
+	defer l.close()
+	tries := 0
+	err := l.call(t.Context(), func(ctx context.Context, c wire.CoordinatorClient) error {
+		if tries++; tries == 1 {
+			l.drop(l.session)
+		}
+		_, err := c.Heartbeat(ctx, &wire.HeartbeatRequest{})
+		return err
+	})
+	if err != nil || tries != 2 {
+		t.Errorf("%d tries: %v", tries, err)
+	}
+}
+
+// TestDenied: a token that is not the coordinator's is told apart from a
+// coordinator that is not there.
+func TestDenied(t *testing.T) {
+	s := newShell(t)
+	id, err := wire.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBoss(t).serve(wire.ServerOptions{Identity: id, Token: id.Token})
+	b.announce(s.store, id)
+	s.o.Insecure, s.o.Token, s.o.CoordTimeout = false, "another token entirely", 100*time.Millisecond
+	s.start()
+	var gone *UnreachableError
+	if err := s.ends(); !errors.As(err, &gone) || !wire.IsDenied(gone.Cause) {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// TestOwnAuthority: with own certificates the coordinator answers no
+// stranger, and tells a worker that has them the prefix of its job.
+func TestOwnAuthority(t *testing.T) {
+	s, b := newShell(t), newBoss(t)
+	files := ownAuthority(t)
+	b.discover.Prefix = "deep/down"
+	b.serve(wire.ServerOptions{Files: files})
+	putJSON(t, s.store, layout.New("deep/down").Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Addresses: []string{b.address}})
+	s.o.Insecure, s.o.Files, s.o.Addresses = false, files, []string{b.address}
+	s.start()
+	await(t, b.joined, "the registration")
+	b.end("")
+	if err := s.ends(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestSecurity(t *testing.T) {
+	files := wire.Files{CA: "ca", Cert: "cert", Key: "key"}
+	tests := []struct {
+		name     string
+		there    manifest.Coordinator
+		insecure bool
+		files    wire.Files
+		token    string
+		want     wire.ClientOptions
+		refused  string
+	}{
+		{"published", manifest.Coordinator{CertPEM: "c", Token: "t"}, false, wire.Files{}, "", wire.ClientOptions{CertPEM: "c", Token: "t"}, ""},
+		{"own token", manifest.Coordinator{CertPEM: "c"}, false, wire.Files{}, "own", wire.ClientOptions{CertPEM: "c", Token: "own"}, ""},
+		{"own authority", manifest.Coordinator{}, false, files, "", wire.ClientOptions{Files: files}, ""},
+		{"both insecure", manifest.Coordinator{Insecure: true}, true, wire.Files{}, "", wire.ClientOptions{Insecure: true}, ""},
+		{"worker insecure", manifest.Coordinator{CertPEM: "c"}, true, wire.Files{}, "", wire.ClientOptions{}, "was told not to"},
+		{"coordinator insecure", manifest.Coordinator{Insecure: true}, false, wire.Files{}, "", wire.ClientOptions{}, "without TLS"},
+		{"authority there alone", manifest.Coordinator{}, false, wire.Files{}, "", wire.ClientOptions{}, "this worker has none"},
+		{"authority here alone", manifest.Coordinator{CertPEM: "c"}, false, files, "", wire.ClientOptions{}, "this worker has an own CA"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLink(Options{Insecure: tt.insecure, Files: tt.files, Token: tt.token}, nil, nil)
+			got, err := l.security(&tt.there)
+			if tt.refused == "" && (err != nil || got != tt.want) {
+				t.Errorf("%+v, %v", got, err)
+			}
+			if r, ok := wire.AsRefusal(err); ok != (tt.refused != "") || ok && (r.Reason != wire.ReasonUsage || !strings.Contains(r.What, tt.refused)) {
+				t.Errorf("refused with %v", err)
+			}
+		})
+	}
+}
+
+// TestSearch: without a prefix and an address, the one coordinator that is
+// alive anywhere in the bucket is found.
+func TestSearch(t *testing.T) {
+	live := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Insecure: true, Renewed: time.Now(), LeaseMS: 10_000}
+	dead := live
+	dead.Renewed = time.Now().Add(-time.Hour)
+	tests := []struct {
+		name  string
+		there map[string]manifest.Coordinator
+		want  string // its first address
+		fails string
+	}{
+		{"none", nil, "", "no announcement"},
+		{"deep down", map[string]manifest.Coordinator{"a/b": live}, "a/b", ""},
+		{"one alive", map[string]manifest.Coordinator{"a": dead, "b": live, "c/d": dead}, "b", ""},
+		{"the root first", map[string]manifest.Coordinator{"": live, "b": live}, "", ""},
+		{"two alive", map[string]manifest.Coordinator{"a": live, "b": live}, "", "several"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFake()
+			for prefix, a := range tt.there {
+				a.Addresses = []string{prefix}
+				putJSON(t, f, layout.New(prefix).Coordinator(), a)
+			}
+			dirs := func(_ context.Context, prefix string) (out []string, err error) {
+				for o := range f.List(t.Context(), prefix) {
+					rest := strings.TrimPrefix(o.Key, prefix)
+					if d, _, ok := strings.Cut(rest, "/"); ok && !slices.Contains(out, prefix+d+"/") {
+						out = append(out, prefix+d+"/")
+					}
+				}
+				return out, nil
+			}
+			l := newLink(Options{Store: f, Bucket: "bucket", Dirs: dirs, Insecure: true}, nil, nil)
+			a, err := l.search(t.Context())
+			if tt.fails != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.fails) {
+					t.Errorf("found %+v, %v", a, err)
+				}
+				return
+			}
+			if err != nil || a.Addresses[0] != tt.want {
+				t.Errorf("found %+v, %v", a, err)
+			}
+		})
+	}
+}
+
+// TestLoadSurvivesAnothersEnd: of two slots that need the job spec, one is
+// stopped while it reads it.
+func TestLoadSurvivesAnothersEnd(t *testing.T) {
+	s := newShell(t)
+	w := &worker{o: s.o, running: map[string]*running{}, jobs: map[string]*loaded{}}
+	w.link = newLink(s.o, w.inFlight, w.finished)
+	reading, release := make(chan struct{}, 2), make(chan struct{})
+	s.store.hook = func(string, string) { reading <- struct{}{}; <-release }
+	ctx, cancel := context.WithCancel(t.Context())
+	stopped, other := make(chan error, 1), make(chan error, 1)
+	go func() { _, err := w.load(ctx, "job-1"); stopped <- err }()
+	await(t, reading, "the read")
+	go func() { _, err := w.load(t.Context(), "job-1"); other <- err }()
+	cancel()
+	close(release)
+	if err := await(t, stopped, "the stopped slot"); !errors.Is(err, context.Canceled) {
+		t.Errorf("the stopped slot: %v", err)
+	}
+	if err := await(t, other, "the other slot"); err != nil {
+		t.Errorf("the other slot: %v", err)
+	}
+}
