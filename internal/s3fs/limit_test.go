@@ -195,3 +195,22 @@ func TestUnreachable(t *testing.T) {
 		t.Errorf("%v after %v", err, s.Requests())
 	}
 }
+
+// TestBufferPool: a small object does not hold a large buffer, and large
+// buffers are used again.
+func TestBufferPool(t *testing.T) {
+	p := newBufferPool(1000)
+	for _, tt := range []struct {
+		n    int64
+		want int
+	}{{0, 0}, {100, 100}, {500, 500}, {501, 1000}, {1000, 1000}, {1001, 1001}} {
+		b := p.get(tt.n)
+		if int64(len(b)) != tt.n || cap(b) != tt.want {
+			t.Errorf("get(%d) has length %d and capacity %d", tt.n, len(b), cap(b))
+		}
+		p.put(b)
+	}
+	if n := testing.AllocsPerRun(100, func() { p.put(p.get(1000)) }); n > 2 {
+		t.Errorf("%v allocations for a buffer of the pool", n)
+	}
+}

@@ -217,6 +217,20 @@ func TestLargeCopy(t *testing.T) {
 	}
 }
 
+// TestSourceChangesDuringCopy: the copy itself is of the version that was
+// looked at.
+func TestSourceChangesDuringCopy(t *testing.T) {
+	s, _ := fake(t, quick(), whole([]byte("x")), func(w http.ResponseWriter, r *http.Request) {
+		if got := r.Header.Get("x-amz-copy-source-if-match"); got != etag {
+			t.Errorf("copied under the condition %q", got)
+		}
+		apiError(412, "PreconditionFailed")(w, r)
+	})
+	if _, err := s.Copy(t.Context(), "src", "", key, s3fs.PutOptions{}); !errors.Is(err, s3fs.ErrPrecondition) {
+		t.Error(err)
+	}
+}
+
 // TestDeleteErrors: keys that could not be deleted are tried again if that
 // may help, and named.
 func TestDeleteErrors(t *testing.T) {

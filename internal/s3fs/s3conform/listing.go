@@ -127,6 +127,9 @@ func (s suite) deletes(t *testing.T) {
 	if err := s.Delete(ctx, append(keys, "none")...); err != nil {
 		t.Fatal(err)
 	}
+	if n := s.Requests()["DeleteObjects"]; n != 2 {
+		t.Errorf("%d requests for %d keys, of which one takes 1,000", n, len(keys)+1)
+	}
 	if d := cmp.Diff([]string{"d2", "keep"}, s.keys(ctx, t, "")); d != "" {
 		t.Errorf("left over (-want +got):\n%s", d)
 	}
@@ -144,7 +147,7 @@ func (s suite) deletes(t *testing.T) {
 	}
 }
 
-// OddKeys are keys that a careless client or server confuses.
+// oddKeys are keys that a careless client or server confuses.
 var oddKeys = []string{
 	"input/a b", "input/a+b", "input/a%20b", "input/a%2Fb", "input/100%", "input/ü/日本語.txt", "input/😀",
 	"input/u\u0308", "input/'single'", `input/"double"`, "input/a&b", "input/a=b?c=d", "input/a#b", "input/dot.",
@@ -169,8 +172,8 @@ func (s suite) oddKeys(t *testing.T) {
 		t.Errorf("listing (-want +got):\n%s", d)
 	}
 	for _, key := range oddKeys {
-		if d := cmp.Diff([]string{key}, s.keys(ctx, t, key)); d != "" && key != "input/ü/日本語.txt" && len(s.keys(ctx, t, key)) == 0 {
-			t.Errorf("listing below %q (-want +got):\n%s", key, d)
+		if got := s.keys(ctx, t, key); !slices.Contains(got, key) {
+			t.Errorf("listing below %q: %q", key, got)
 		}
 		dst := "copy/" + key
 		if _, err := s.Copy(ctx, key, "", dst, s3fs.PutOptions{}); err != nil {
