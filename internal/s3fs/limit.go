@@ -8,21 +8,22 @@ import (
 )
 
 // limiter bounds the requests in flight, first come first served. The bound
-// follows the store: a throttled reply shrinks it by a third (at most once
-// in cutEvery), each good one lets it grow again, as TCP does with its
-// window.
+// follows the store: a throttled reply halves it (at most once in cutEvery,
+// since what was in flight together is throttled together), each good one lets
+// it grow again, as TCP does with its window.
 type limiter struct {
 	mu      sync.Mutex
 	max     float64
 	bound   float64
 	busy    int
 	cut     time.Time // of the last shrink
+	told    Pressure  // its counts
 	waiters list.List // of chan struct{}
 }
 
 const (
 	cutEvery = 200 * time.Millisecond
-	cutTo    = 2.0 / 3
+	cutTo    = 0.5
 	minBound = 2
 )
 
@@ -61,14 +62,34 @@ func (l *limiter) release(throttled bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.busy--
+	if throttled {
+		l.told.Throttled++
+	}
 	switch now := time.Now(); {
 	case !throttled:
 		l.bound = min(l.max, l.bound+1/l.bound)
 	case now.Sub(l.cut) >= cutEvery:
 		l.cut = now
+		l.told.Cuts++
 		l.bound = max(min(minBound, l.max), l.bound*cutTo)
 	}
 	l.wake()
+}
+
+// Pressure says how a store bears the requests of one [Store].
+type Pressure struct {
+	Bound     int   // requests that may be in flight now, up to Options.Concurrency
+	Busy      int   // requests in flight
+	Throttled int64 // replies so far that asked for fewer requests
+	Cuts      int64 // how often the bound was halved so far
+}
+
+func (l *limiter) pressure() Pressure {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.told
+	p.Bound, p.Busy = int(l.bound), l.busy
+	return p
 }
 
 // wake hands free slots to the longest waiting.

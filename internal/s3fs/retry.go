@@ -25,6 +25,7 @@ type budget struct {
 	tries     int
 	until     time.Time
 	refreshed bool
+	forgiven  int // throttled tries that were given back
 }
 
 type budgetKey struct{}
@@ -35,6 +36,20 @@ func (b *budget) take() {
 	defer b.mu.Unlock()
 	b.left--
 	b.tries++
+}
+
+// throttleShare is how many throttled tries count as one: a busy store mends
+// itself, and most of a storm's requests have to outlive it.
+const throttleShare = 3
+
+// forgive gives a throttled try back, up to a bound.
+func (b *budget) forgive(most int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.forgiven < most {
+		b.forgiven++
+		b.left++
+	}
 }
 
 // more reports whether another try may begin.
@@ -77,8 +92,8 @@ const maxBackoff = 10 * time.Second
 // IsErrorRetryable implements aws.Retryer.
 func (r *retryer) IsErrorRetryable(err error) bool { return retryable(err) || isExpired(err) }
 
-// MaxAttempts implements aws.Retryer.
-func (r *retryer) MaxAttempts() int { return r.max }
+// MaxAttempts implements aws.Retryer. The budget ends most operations before.
+func (r *retryer) MaxAttempts() int { return throttleShare * r.max }
 
 // RetryDelay implements aws.Retryer: exponential with full jitter.
 // See https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/.
@@ -127,6 +142,9 @@ func (s *Store) pause(ctx context.Context, b *budget, err error) error {
 // GetRetryToken implements aws.Retryer: it asks the operation's budget.
 func (r *retryer) GetRetryToken(ctx context.Context, err error) (func(error) error, error) {
 	b, ok := ctx.Value(budgetKey{}).(*budget)
+	if ok && isThrottled(err) {
+		b.forgive((throttleShare - 1) * r.max)
+	}
 	if ok && !b.more() {
 		return nil, errBudget
 	}

@@ -74,7 +74,7 @@ type Options struct {
 	// default 20 s.
 	IdleTimeout time.Duration
 	// MaxAttempts bounds the tries of one request, resumptions of its body
-	// included; default 8.
+	// included; default 8. A try that the store throttled counts a third.
 	MaxAttempts int
 	// MaxElapsed bounds the time after which no further try of a request
 	// is begun; default 5 min.
@@ -137,6 +137,10 @@ func (s *Store) Region() string { return s.region }
 // Requests returns the number of HTTP tries so far by operation name
 // ("PutObject"); a retry counts again.
 func (s *Store) Requests() map[string]int64 { return s.http.counts() }
+
+// Pressure tells how many requests may be in flight now, and how often the
+// store asked for fewer.
+func (s *Store) Pressure() Pressure { return s.http.limit.pressure() }
 
 // Close closes the idle connections. Requests in flight are not disturbed.
 func (s *Store) Close() { s.http.hc.CloseIdleConnections() }

@@ -1,0 +1,78 @@
+package s3fs
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/smithy-go"
+)
+
+// TestLimiterHalves: a throttled reply halves the bound, the others of the
+// same burst do not, and what happened can be read.
+func TestLimiterHalves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(64)
+		reply := func(throttled bool) {
+			if err := l.acquire(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			l.release(throttled)
+		}
+		time.Sleep(time.Hour)
+		for range 64 {
+			reply(true)
+		}
+		want := Pressure{Bound: 32, Throttled: 64, Cuts: 1}
+		if got := l.pressure(); got != want {
+			t.Errorf("after a burst: %+v, want %+v", got, want)
+		}
+		for range 9 {
+			time.Sleep(cutEvery)
+			reply(true)
+		}
+		want = Pressure{Bound: minBound, Throttled: 73, Cuts: 10}
+		if got := l.pressure(); got != want {
+			t.Errorf("after a storm: %+v, want %+v", got, want)
+		}
+		n := 0
+		for ; l.pressure().Bound < 64; n++ {
+			reply(false)
+		}
+		// Each request adds the inverse of the bound: the bound grows by
+		// one for every bound's worth of replies, to 64²/2 altogether.
+		if n < 1900 || n > 2200 {
+			t.Errorf("%d good replies until the bound is back", n)
+		}
+	})
+}
+
+// TestThrottledTries: a throttled try counts a third, and no more than that.
+func TestThrottledTries(t *testing.T) {
+	slow := &smithy.GenericAPIError{Code: "SlowDown"}
+	for _, tt := range []struct {
+		err  error
+		want int
+	}{{slow, 12}, {errors.New("other"), 4}} {
+		r := &retryer{max: 4, base: time.Millisecond}
+		b := &budget{left: 4, until: time.Now().Add(time.Minute)}
+		ctx := context.WithValue(t.Context(), budgetKey{}, b)
+		tries := 0
+		for {
+			if _, err := r.GetAttemptToken(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if tries++; tries > 100 {
+				t.Fatal("tries without end")
+			}
+			if _, err := r.GetRetryToken(ctx, tt.err); err != nil {
+				break
+			}
+		}
+		if tries != tt.want {
+			t.Errorf("%d tries against %v, want %d", tries, tt.err, tt.want)
+		}
+	}
+}
