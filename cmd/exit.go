@@ -82,6 +82,8 @@ var kinds = []struct {
 	{object.ErrCredentials, ExitDenied, "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws sso login`, or use an instance role; --local needs none"},
 	{object.ErrUnreachable, ExitUnreachable, "check the network, --endpoint and --region"},
 	{object.ErrThrottled, ExitUnreachable, "try again later, or with a smaller --s3-concurrency"},
+	{object.ErrUnsafe, ExitUsage, "two attempts could both commit there: use a store that honours If-None-Match, such as S3, or see --unsafe-single-coordinator"},
+	{object.ErrUnsafe, ExitUsage, "use AWS S3, MinIO or another store with conditional writes; for a deterministic app and one coordinator --unsafe-single-coordinator goes on without"},
 	{object.ErrPrecondition, ExitConflict, "something else writes here: run it again when that is done"},
 	{upload.ErrChanged, ExitConflict, "upload it again once nothing writes to it"},
 	{s3local.ErrLocked, ExitConflict, "another process serves this data folder: stop it, or choose another --data-dir"},

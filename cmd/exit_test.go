@@ -42,6 +42,7 @@ func TestExplain(t *testing.T) {
 		{"credentials", bg, fmt.Errorf("x: %w", object.ErrCredentials), 6, "x", "AWS_PROFILE"},
 		{"unreachable", bg, fmt.Errorf("x: %w", object.ErrUnreachable), 5, "x", "network"},
 		{"throttled", bg, fmt.Errorf("x: %w", object.ErrThrottled), 5, "x", "--s3-concurrency"},
+		{"unsafe store", bg, fmt.Errorf("x: %w", object.ErrUnsafe), 2, "x", "--unsafe-single-coordinator"},
 		{"precondition", bg, fmt.Errorf("x: %w", object.ErrPrecondition), 7, "x", "writes here"},
 		{"changed file", bg, fmt.Errorf("upload f: %w", upload.ErrChanged), 7, "upload f", "once nothing writes"},
 		{"locked", bg, fmt.Errorf("x: %w", s3local.ErrLocked), 7, "x", "--data-dir"},

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/layout"
@@ -43,6 +44,7 @@ type fakeObject struct {
 	data []byte
 	etag string
 	meta map[string]string
+	when time.Time
 }
 
 func newFakeStore() *fakeStore {
@@ -76,7 +78,7 @@ func (s *fakeStore) clone() *fakeStore {
 }
 
 func (o *fakeObject) info(key string) object.Info {
-	return object.Info{Key: key, Size: int64(len(o.data)), ETag: o.etag, Meta: o.meta}
+	return object.Info{Key: key, Size: int64(len(o.data)), ETag: o.etag, Meta: o.meta, Modified: o.when}
 }
 
 func (s *fakeStore) get(ctx context.Context, key string) (*fakeObject, error) {

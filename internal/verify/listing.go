@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -120,7 +121,7 @@ func (a *audit) listOutput(ctx context.Context) error {
 
 // listInput compares the inputs with the versions that the job pinned.
 func (a *audit) listInput(ctx context.Context) error {
-	var find finder
+	var find, unread finder
 	next, others := 0, 0
 	gone := func(until string) { // what the listing has passed over
 		for ; next < len(a.job.Objects) && a.job.Objects[next].Name < until; next++ {
@@ -137,7 +138,15 @@ func (a *audit) listInput(ctx context.Context) error {
 		}
 		gone(name)
 		if next == len(a.job.Objects) || a.job.Objects[next].Name != name {
-			others++
+			missed, err := a.missed(ctx, obj)
+			switch {
+			case err != nil:
+				return err
+			case missed:
+				unread.add(Unread, obj.Key, "it was there when the job was planned, and the job did not read it: the listing left it out, or it came meanwhile")
+			default:
+				others++
+			}
 			continue
 		}
 		if o := a.job.Objects[next]; o.ETag != obj.ETag || o.Size != obj.Size {
@@ -157,7 +166,26 @@ func (a *audit) listInput(ctx context.Context) error {
 	}
 	a.changed = find.found
 	a.rep.take(&find)
+	a.rep.take(&unread)
 	return nil
+}
+
+// planning is how much older than the job's spec an input must be to have
+// been there when the job was planned. Both times are the store's, in whole
+// seconds.
+const planning = 2 * time.Second
+
+// missed tells whether an input that is not part of the job should be: a
+// store that leaves pages of a listing out shows in nothing else.
+func (a *audit) missed(ctx context.Context, obj object.Info) (bool, error) {
+	if a.planned.IsZero() {
+		spec, err := a.store.Stat(ctx, a.lay.Job())
+		if err != nil {
+			return false, err
+		}
+		a.planned = spec.Modified
+	}
+	return obj.Modified.Before(a.planned.Add(-planning)), nil
 }
 
 // readSuccess compares the summary with the sum of the records.

@@ -30,6 +30,9 @@ const (
 	// InputChanged: an input is not the version that the job read, so that
 	// no reference can be compared.
 	InputChanged Kind = "input-changed"
+	// Unread: an input that was there when the job was planned is not part
+	// of the job.
+	Unread Kind = "unread"
 	// BadSummary: _SUCCESS is not the sum of the records.
 	BadSummary Kind = "summary"
 	// Corrupt: intermediate data is damaged.

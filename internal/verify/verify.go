@@ -144,6 +144,7 @@ type audit struct {
 	reduces []*manifest.Reduce // [r], nil without a valid record
 	outputs []object.Info      // [r], zero without an output
 	changed int                // inputs that are not what the job read
+	planned time.Time          // when the job's spec was stored, zero until needed
 }
 
 // Run verifies the job below lay. It returns a report even when the report

@@ -12,7 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
@@ -548,6 +550,33 @@ func TestUnknownApp(t *testing.T) {
 	rep, err = Run(t.Context(), s, lay, Options{Scratch: t.TempDir(), Lookup: func(string) *mr.App { return &j.app }})
 	if err != nil || !rep.OK() || len(rep.Notes) != 2 {
 		t.Errorf("Run with another version = %+v, %v", rep, err)
+	}
+}
+
+// TestUnread: an input that was there before the job and that the job did
+// not read is found; one that came later is no fault of the job's.
+func TestUnread(t *testing.T) {
+	j := wcJob()
+	s, lay := j.build(t)
+	planned := time.Unix(1e9, 0)
+	s.objs[lay.Job()].when = planned
+	for i, late := range []time.Duration{-time.Hour, -planning - time.Second, -planning, 0, time.Hour} {
+		name := lay.Input("more" + strconv.Itoa(i))
+		s.put(name, nil, nil)
+		s.objs[name].when = planned.Add(late)
+	}
+	rep := run(t, s, lay, j.app, Options{Scratch: t.TempDir()})
+	var got []string
+	for _, f := range rep.Findings {
+		if f.Kind == Unread {
+			got = append(got, f.Key)
+		}
+	}
+	if d := cmp.Diff([]string{lay.Input("more0"), lay.Input("more1")}, got); d != "" || len(rep.Findings) != 2 || len(rep.Notes) != 1 {
+		t.Errorf("%s\n%s", d, show(rep))
+	}
+	if rep.Reference.State != OK {
+		t.Errorf("reference = %+v", rep.Reference)
 	}
 }
 
