@@ -36,17 +36,21 @@ func (f *frame) catCommand() *cobra.Command {
 }
 
 func (s *session) cat(ctx context.Context, st *store, partition, head int) error {
-	outputs := map[int]string{}
+	outputs, done := map[int]string{}, false
 	for o, err := range st.List(ctx, s.layout.OutputDir()) {
 		if err != nil {
 			return err
 		}
+		done = done || o.Key == s.layout.Success()
 		if r, ok := s.layout.ParseOutput(o.Key); ok && (partition < 0 || r == partition) {
 			outputs[r] = o.Key
 		}
 	}
 	if len(outputs) == 0 {
 		return usagef("check --prefix, and --partition", "there is no output in s3://%s/%s", st.Bucket(), s.layout.OutputDir())
+	}
+	if !done {
+		s.note("the job is not done: this is a part of its output")
 	}
 	out := bufio.NewWriterSize(s.io.Out, 64<<10)
 	for _, r := range slices.Sorted(maps.Keys(outputs)) {

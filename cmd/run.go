@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -121,6 +122,9 @@ func absolute(path string) (string, error) {
 	return abs, nil
 }
 
+// errOver stops workers that go on after the job.
+var errOver = errors.New("the job is over")
+
 // job runs coordinator and workers until the job is over.
 func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, params map[string]string, cwd string) (*manifest.Success, error) {
 	port := 0
@@ -152,6 +156,10 @@ func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, p
 	close(over)
 	if err != nil {
 		cancel(err)
+	} else {
+		// A worker that is stuck in an attempt that nobody needs any more
+		// must not keep the result back.
+		defer time.AfterFunc(s.conf.Lease, func() { cancel(errOver) }).Stop()
 	}
 	<-watched
 	if werr := workers.Wait(); err == nil {

@@ -35,21 +35,38 @@ func (s *session) inProcess(ctx context.Context, st *store, o *runFlags, app mr.
 	return s.roleError(worker.Run(ctx, wo))
 }
 
+// A worker process that dies soon after its start may have been killed by the
+// application; one that does so time after time never gets to work, and would
+// be started again without end.
+const (
+	soon      = 2 * time.Second
+	mostQuick = 30
+)
+
 // child runs one worker in a process of its own, and another whenever one
-// dies before the job is over. It ends with an error when a worker says that
-// it cannot work here at all.
+// dies before the job is over.
 func (s *session) child(ctx context.Context, over <-chan struct{}, st *store, o *runFlags, app mr.App, address, cwd string, index int) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
 	args := s.childArgs(st, o, app, address)
-	for {
+	return s.keepUp(ctx, over, index, func() error {
 		c := exec.CommandContext(ctx, self, args...)
 		c.Dir, c.Stdout, c.Stderr = cwd, s.io.Err, s.io.Err
 		c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 		c.WaitDelay = 5 * time.Second
-		err := c.Run()
+		return c.Run()
+	})
+}
+
+// keepUp runs a worker process again and again until the job is over. It ends
+// with an error when a worker says that it cannot work here at all, or never
+// gets to work.
+func (s *session) keepUp(ctx context.Context, over <-chan struct{}, index int, run func() error) error {
+	for quick := 0; ; {
+		began := time.Now()
+		err := run()
 		var exit *exec.ExitError
 		switch {
 		case err == nil || ctx.Err() != nil:
@@ -58,6 +75,12 @@ func (s *session) child(ctx context.Context, over <-chan struct{}, st *store, o 
 			return fmt.Errorf("start worker process %d: %w", index, err)
 		case slices.Contains([]int{ExitUsage, ExitJobFailed, ExitUnreachable, ExitDenied, ExitConflict}, exit.ExitCode()):
 			return fmt.Errorf("worker process %d: %w", index, err)
+		}
+		if quick++; time.Since(began) > soon {
+			quick = 0
+		}
+		if quick == mostQuick {
+			return fmt.Errorf("worker process %d died %d times within %v of its start: %w", index, quick, soon, err)
 		}
 		s.log.Warn().Err(err).Int("worker", index).Msg("worker process died")
 		select {

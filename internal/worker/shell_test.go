@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -497,19 +498,27 @@ func TestLoadSurvivesAnothersEnd(t *testing.T) {
 	s := newShell(t)
 	w := &worker{o: s.o, running: map[string]*running{}, jobs: map[string]*loaded{}}
 	w.link = newLink(s.o, w.inFlight, w.finished)
-	reading, release := make(chan struct{}, 2), make(chan struct{})
+	reading, release := make(chan struct{}, 100), make(chan struct{})
 	s.store.hook = func(string, string) { reading <- struct{}{}; <-release }
 	ctx, cancel := context.WithCancel(t.Context())
-	stopped, other := make(chan error, 1), make(chan error, 1)
+	const others = 50
+	stopped, other := make(chan error, 1), make(chan error, others)
 	go func() { _, err := w.load(ctx, "job-1"); stopped <- err }()
 	await(t, reading, "the read")
-	go func() { _, err := w.load(t.Context(), "job-1"); other <- err }()
+	for range others {
+		go func() { _, err := w.load(t.Context(), "job-1"); other <- err }()
+	}
+	for range 1000 {
+		runtime.Gosched() // so that most of them wait for the first
+	}
 	cancel()
 	close(release)
 	if err := await(t, stopped, "the stopped slot"); !errors.Is(err, context.Canceled) {
 		t.Errorf("the stopped slot: %v", err)
 	}
-	if err := await(t, other, "the other slot"); err != nil {
-		t.Errorf("the other slot: %v", err)
+	for range others {
+		if err := await(t, other, "another slot"); err != nil {
+			t.Errorf("another slot: %v", err)
+		}
 	}
 }

@@ -1,0 +1,99 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/mraws/mraws/internal/coordinator"
+	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/internal/worker"
+)
+
+// TestRoleErrors: what ends a coordinator or a worker, as its user is told.
+func TestRoleErrors(t *testing.T) {
+	unreachable := func(cause error) error {
+		return &worker.UnreachableError{Where: "host:1234", For: time.Second, Cause: cause}
+	}
+	tests := []struct {
+		name string
+		err  error
+		code int
+		says []string
+	}{
+		{"no input", fmt.Errorf("%w under s3://b/input/", coordinator.ErrNoInput), ExitUsage, []string{"s3://b/input/", "upload-input"}},
+		{"conflict", &coordinator.ConflictError{What: "another job", Diff: []string{"app: a -> b", "nreduce: 1 -> 2"}, Hint: "reset"}, ExitConflict, []string{"app: a -> b", "nreduce: 1 -> 2", "reset"}},
+		{"job failed", &coordinator.JobError{Cause: "map task 3: boom"}, ExitJobFailed, []string{"map task 3: boom"}},
+		{"job failed elsewhere", &worker.JobFailedError{Cause: "map task 3: boom"}, ExitJobFailed, []string{"map task 3: boom"}},
+		{"nobody there", unreachable(errors.New("connection refused")), ExitUnreachable, []string{"host:1234", "1s", "connection refused", "--coord"}},
+		{"not let in", unreachable(status.Error(codes.Unauthenticated, "wrong token")), ExitDenied, []string{"host:1234", "wrong token", "--token-file"}},
+		{"another app", &wire.Refusal{Reason: wire.ReasonApp, What: "the job runs grep", Hint: "start it with --app grep"}, ExitConflict, []string{"grep", "--app grep"}},
+		{"bad argument", &wire.Refusal{Reason: wire.ReasonUsage, What: "no such parameter", Hint: "mraws apps"}, ExitUsage, []string{"no such parameter"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := &frame{name: "mraws"}
+			e := explain(context.Background(), f.roleError(tt.err))
+			text := fmt.Sprint(e.What, "\n", e.Cause, "\n", e.Hint)
+			if e.Code != tt.code {
+				t.Errorf("exit code %d, want %d", e.Code, tt.code)
+			}
+			for _, s := range tt.says {
+				if !strings.Contains(text, s) {
+					t.Errorf("%q is not in %s", s, text)
+				}
+			}
+		})
+	}
+}
+
+func TestParams(t *testing.T) {
+	for arg, ok := range map[string]bool{"a=b": true, "a=b=c": true, "a=": true, "a": false, "=b": false, "a=\xff": false} {
+		params, err := (&jobFlags{args: []string{arg}}).params(nil)
+		if (err == nil) != ok || ok && params["a"] != strings.TrimPrefix(arg, "a=") {
+			t.Errorf("--app-arg %q: %v, %v", arg, params, err)
+		}
+	}
+}
+
+// TestWorkerThatNeverGetsToWork is not started again for ever; one that dies
+// now and then is.
+func TestWorkerThatNeverGetsToWork(t *testing.T) {
+	died := exec.Command("false").Run()
+	if died == nil {
+		t.Fatal("false succeeded")
+	}
+	s := &session{frame: &frame{}, log: zerolog.Nop()}
+	synctest.Test(t, func(t *testing.T) {
+		runs := 0
+		err := s.keepUp(t.Context(), nil, 0, func() error { runs++; return died })
+		if runs != mostQuick || !errors.Is(err, died) {
+			t.Errorf("after %d runs: %v", runs, err)
+		}
+		runs = 0
+		err = s.keepUp(t.Context(), nil, 0, func() error {
+			if runs++; runs > 10*mostQuick {
+				return nil
+			}
+			time.Sleep(time.Duration(runs%2) * 2 * soon)
+			return died
+		})
+		if err != nil {
+			t.Errorf("after %d runs: %v", runs, err)
+		}
+		over := make(chan struct{})
+		close(over)
+		if err := s.keepUp(t.Context(), over, 0, func() error { return died }); err != nil {
+			t.Errorf("after the job: %v", err)
+		}
+	})
+}
