@@ -51,7 +51,7 @@ func (h *handlers) Register(ctx context.Context, q *wire.RegisterRequest) (*wire
 		return nil, status.Errorf(codes.InvalidArgument, "worker %q with %d slots", wire.Text(q.Worker, 200), q.Slots)
 	}
 	var reply *wire.RegisterReply
-	err := error(errStopping)
+	err := errStopping
 	h.c.call(ctx, func() { reply, err = h.c.loop.register(h.c.now(), q) })
 	return reply, err
 }

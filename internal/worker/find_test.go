@@ -1,0 +1,211 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/wire"
+)
+
+// TestWorkerIsRefused: what retrying does not change ends the worker at once.
+func TestWorkerIsRefused(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*boss, *shell)
+		reason string
+		says   string
+	}{
+		{"another app", func(b *boss, _ *shell) {
+			b.onRegister = func(*wire.RegisterRequest) (*wire.RegisterReply, error) {
+				return nil, &wire.Refusal{Reason: wire.ReasonApp, What: "the job runs grep", Hint: "h"}
+			}
+		}, wire.ReasonApp, "grep"},
+		{"another bucket", func(b *boss, _ *shell) { b.discover.Bucket = "theirs" }, wire.ReasonUsage, "theirs"},
+		{"another protocol", func(b *boss, _ *shell) { b.discover.Protocol, b.discover.Version = 99, "v9" }, wire.ReasonVersion, "99"},
+		{"TLS on one side", func(b *boss, s *shell) { s.o.Addresses, s.o.Insecure = nil, false }, wire.ReasonUsage, "without TLS"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, b := newShell(t), newBoss(t).serve(plain)
+			b.announce(s.store, nil)
+			s.o.Addresses, s.o.CoordTimeout = []string{b.address}, patience
+			tt.change(b, s)
+			s.start()
+			err := s.ends()
+			r, ok := wire.AsRefusal(err)
+			if !ok || r.Reason != tt.reason || !strings.Contains(r.What, tt.says) || r.Hint == "" {
+				t.Errorf("Run: %v (%+v)", err, r)
+			}
+		})
+	}
+}
+
+// TestWorkerAlone: without a coordinator the bucket says whether the job is
+// done.
+func TestWorkerAlone(t *testing.T) {
+	success := func(app, job string) manifest.Success {
+		return manifest.Success{Schema: manifest.SuccessSchema, Job: job, App: manifest.App{Name: app}}
+	}
+	tests := []struct {
+		name string
+		prep func(*shell)
+		done bool
+		says string
+	}{
+		{"nobody announced", func(s *shell) {}, false, "s3://bucket/intermediate/_coordinator.json"},
+		{"nobody at the address", func(s *shell) { s.o.Addresses = []string{"127.0.0.1:1"} }, false, "127.0.0.1:1"},
+		{"nobody where it was announced", func(s *shell) {
+			b := newBoss(t)
+			b.address = "127.0.0.1:1"
+			b.announce(s.store, nil)
+		}, false, "s3://bucket/"},
+		{"the job is done", func(s *shell) {
+			s.o.Addresses = []string{"127.0.0.1:1"}
+			putJSON(t, s.store, layout.Layout{}.Success(), success("wc", "job-1"))
+		}, true, ""},
+		{"another app's job is done", func(s *shell) {
+			putJSON(t, s.store, layout.Layout{}.Success(), success("grep", "job-1"))
+		}, false, "_coordinator.json"},
+		{"a summary that is none", func(s *shell) { s.store.put(layout.Layout{}.Success(), nil) }, false, "_coordinator.json"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newShell(t)
+			s.o.CoordTimeout = 150 * time.Millisecond
+			tt.prep(s)
+			s.start()
+			err := s.ends()
+			var gone *UnreachableError
+			if tt.done != (err == nil) || !tt.done && (!errors.As(err, &gone) || gone.For != s.o.CoordTimeout || gone.Cause == nil) {
+				t.Fatalf("Run: %v", err)
+			}
+			if !tt.done && !strings.Contains(gone.Where, tt.says) {
+				t.Errorf("looked at %q, want %q", gone.Where, tt.says)
+			}
+		})
+	}
+}
+
+// TestDenied: a token that is not the coordinator's is told apart from a
+// coordinator that is not there.
+func TestDenied(t *testing.T) {
+	s := newShell(t)
+	id, err := wire.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBoss(t).serve(wire.ServerOptions{Identity: id, Token: id.Token})
+	b.announce(s.store, id)
+	s.o.Insecure, s.o.Token, s.o.CoordTimeout = false, "another token entirely", 100*time.Millisecond
+	s.start()
+	var gone *UnreachableError
+	if err := s.ends(); !errors.As(err, &gone) || !wire.IsDenied(gone.Cause) {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// TestOwnAuthority: with own certificates the coordinator answers no
+// stranger, and tells a worker that has them the prefix of its job.
+func TestOwnAuthority(t *testing.T) {
+	s, b := newShell(t), newBoss(t)
+	files := ownAuthority(t)
+	b.discover.Prefix = "deep/down"
+	b.serve(wire.ServerOptions{Files: files})
+	putJSON(t, s.store, layout.New("deep/down").Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Addresses: []string{b.address}})
+	s.o.Insecure, s.o.Files, s.o.Addresses = false, files, []string{b.address}
+	s.start()
+	await(t, b.joined, "the registration")
+	b.end("")
+	if err := s.ends(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestSecurity(t *testing.T) {
+	files := wire.Files{CA: "ca", Cert: "cert", Key: "key"}
+	tests := []struct {
+		name     string
+		there    manifest.Coordinator
+		insecure bool
+		files    wire.Files
+		token    string
+		want     wire.ClientOptions
+		refused  string
+	}{
+		{"published", manifest.Coordinator{CertPEM: "c", Token: "t"}, false, wire.Files{}, "", wire.ClientOptions{CertPEM: "c", Token: "t"}, ""},
+		{"own token", manifest.Coordinator{CertPEM: "c"}, false, wire.Files{}, "own", wire.ClientOptions{CertPEM: "c", Token: "own"}, ""},
+		{"own authority", manifest.Coordinator{}, false, files, "", wire.ClientOptions{Files: files}, ""},
+		{"both insecure", manifest.Coordinator{Insecure: true}, true, wire.Files{}, "", wire.ClientOptions{Insecure: true}, ""},
+		{"worker insecure", manifest.Coordinator{CertPEM: "c"}, true, wire.Files{}, "", wire.ClientOptions{}, "was told not to"},
+		{"coordinator insecure", manifest.Coordinator{Insecure: true}, false, wire.Files{}, "", wire.ClientOptions{}, "without TLS"},
+		{"authority there alone", manifest.Coordinator{}, false, wire.Files{}, "", wire.ClientOptions{}, "this worker has none"},
+		{"authority here alone", manifest.Coordinator{CertPEM: "c"}, false, files, "", wire.ClientOptions{}, "this worker has an own CA"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLink(Options{Insecure: tt.insecure, Files: tt.files, Token: tt.token}, nil, nil)
+			got, err := l.security(&tt.there)
+			if tt.refused == "" && (err != nil || got != tt.want) {
+				t.Errorf("%+v, %v", got, err)
+			}
+			if r, ok := wire.AsRefusal(err); ok != (tt.refused != "") || ok && (r.Reason != wire.ReasonUsage || !strings.Contains(r.What, tt.refused)) {
+				t.Errorf("refused with %v", err)
+			}
+		})
+	}
+}
+
+// TestSearch: without a prefix and an address, the one coordinator that is
+// alive anywhere in the bucket is found.
+func TestSearch(t *testing.T) {
+	live := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Insecure: true, Renewed: time.Now(), LeaseMS: 10_000}
+	dead := live
+	dead.Renewed = time.Now().Add(-time.Hour)
+	tests := []struct {
+		name  string
+		there map[string]manifest.Coordinator
+		want  string // its first address
+		fails string
+	}{
+		{"none", nil, "", "no announcement"},
+		{"deep down", map[string]manifest.Coordinator{"a/b": live}, "a/b", ""},
+		{"one alive", map[string]manifest.Coordinator{"a": dead, "b": live, "c/d": dead}, "b", ""},
+		{"the root first", map[string]manifest.Coordinator{"": live, "b": live}, "", ""},
+		{"two alive", map[string]manifest.Coordinator{"a": live, "b": live}, "", "several"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFake()
+			for prefix, a := range tt.there {
+				a.Addresses = []string{prefix}
+				putJSON(t, f, layout.New(prefix).Coordinator(), a)
+			}
+			dirs := func(_ context.Context, prefix string) (out []string, err error) {
+				for o := range f.List(t.Context(), prefix) {
+					rest := strings.TrimPrefix(o.Key, prefix)
+					if d, _, ok := strings.Cut(rest, "/"); ok && !slices.Contains(out, prefix+d+"/") {
+						out = append(out, prefix+d+"/")
+					}
+				}
+				return out, nil
+			}
+			l := newLink(Options{Store: f, Bucket: "bucket", Dirs: dirs, Insecure: true}, nil, nil)
+			a, err := l.search(t.Context())
+			if tt.fails != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.fails) {
+					t.Errorf("found %+v, %v", a, err)
+				}
+				return
+			}
+			if err != nil || a.Addresses[0] != tt.want {
+				t.Errorf("found %+v, %v", a, err)
+			}
+		})
+	}
+}
