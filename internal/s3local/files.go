@@ -13,6 +13,7 @@ const (
 	lockFile        = "lock"
 	credentialsFile = "credentials.json"
 	endpointFile    = "endpoint.json"
+	portFile        = "port.json"
 	rootDir         = "s3"
 )
 

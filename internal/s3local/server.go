@@ -36,7 +36,7 @@ const (
 // Options of a server. The zero value of every field but DataDir is usable.
 type Options struct {
 	DataDir string // created (mode 0700) if missing
-	Address string // host:port; "" is 127.0.0.1:0, port 0 a free port
+	Address string // host:port; "" is 127.0.0.1:0, port 0 that of the folder's last server or a free one
 
 	// AccessKey and SecretKey are the credentials that clients need. When
 	// both are "" a random pair is made up and kept in the data folder over
@@ -119,6 +119,9 @@ func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
 	if err := s.listen(ctx, o.Address, g); err != nil {
 		return nil, err
 	}
+	if err := s.keepPort(); err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
 	if o.Front != nil {
 		if s.endpoint.URL, err = o.Front(s.endpoint); err != nil {
 			return nil, errors.Join(err, s.stop())
@@ -132,7 +135,8 @@ func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
 
 // listen starts to serve. versitygw takes no listener and does not tell which
 // port it got, so for port 0 a free port is chosen here, and again if another
-// process takes it in between.
+// process takes it in between. The port that the folder's last server had
+// comes first: clients that outlive a server then find the next one.
 func (s *Server) listen(ctx context.Context, address string, g guards) error {
 	if address == "" {
 		address = defaultAddress
@@ -144,12 +148,15 @@ func (s *Server) listen(ctx context.Context, address string, g guards) error {
 	if port != "0" {
 		return s.serve(ctx, address, g)
 	}
+	free := s.lastAddress(host)
 	for range portTries {
-		var free string
-		if free, err = freePort(ctx, host); err != nil {
-			return err
+		if free == "" {
+			if free, err = freePort(ctx, host); err != nil {
+				return err
+			}
 		}
 		err = s.serve(ctx, free, g)
+		free = ""
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			return err
 		}

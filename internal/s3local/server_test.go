@@ -110,7 +110,7 @@ func TestFolderModes(t *testing.T) {
 	c.want(200, "PUT", "/bucket/a/b", "x")
 	for name, want := range map[string]fs.FileMode{
 		".": 0o700 | fs.ModeDir, "s3": 0o700 | fs.ModeDir, "s3/bucket": 0o700 | fs.ModeDir, "s3/bucket/a": 0o700 | fs.ModeDir,
-		"s3/bucket/a/b": 0o600, lockFile: 0o600, credentialsFile: 0o600, endpointFile: 0o600,
+		"s3/bucket/a/b": 0o600, lockFile: 0o600, credentialsFile: 0o600, endpointFile: 0o600, portFile: 0o600,
 	} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil {
