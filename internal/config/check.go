@@ -172,6 +172,16 @@ func duration(low time.Duration) func(string) (string, error) {
 	}
 }
 
+// hostPorts is one or several addresses, separated by commas.
+func hostPorts(s string) (string, error) {
+	for part := range strings.SplitSeq(s, ",") {
+		if _, err := hostPort(part); err != nil || part == "" && s != "" {
+			return "", errors.New("want host:port, such as 10.0.0.7:1234 or [::1]:1234; several are separated by commas")
+		}
+	}
+	return s, nil
+}
+
 func hostPort(s string) (string, error) {
 	if s == "" {
 		return "", nil
@@ -217,6 +227,10 @@ func (l *Loaded) together() error {
 		problem("tls-cert", "want tls-key with it")
 	case l.TLSKey != "" && l.TLSCert == "":
 		problem("tls-key", "want tls-cert with it")
+	case l.TLSCA != "" && l.TLSCert == "":
+		problem("tls-ca", "want tls-cert and tls-key with it")
+	case l.TLSCert != "" && l.TLSCA == "":
+		problem("tls-cert", "want tls-ca with it")
 	}
 	if l.Insecure && (l.TLSCA != "" || l.TLSCert != "" || l.TokenFile != "") {
 		problem("insecure", "want it alone: tls-ca, tls-cert, tls-key and token-file would have no effect")

@@ -59,8 +59,8 @@ func Keys() []Key {
 		{Name: "progress", Group: Common, Type: "form", Default: "auto", Help: "form of progress on stderr; auto is bars on a terminal, else plain lines",
 			Choices: []string{"auto", "plain", "json", "none"}},
 
-		{Name: "coord", Group: Net, Type: "host:port", check: hostPort,
-			Help: "the coordinator's address; empty finds it in the bucket"},
+		{Name: "coord", Group: Net, Type: "host:port", check: hostPorts,
+			Help: "the coordinator's address, or several to try, separated by commas; empty finds it in the bucket"},
 		{Name: "port", Group: Net, Type: "n", Default: "1234", check: number(0, 65535),
 			Help: "the coordinator's port; 0 takes a free one"},
 		{Name: "listen", Group: Net, Type: "host", check: host,

@@ -178,7 +178,7 @@ func TestPathsOfAFileAreRelativeToIt(t *testing.T) {
 	isolate(t)
 	t.Setenv("HOME", "/home/me")
 	write(t, "conf/c.yaml", "data-dir: data\nscratch: ~/scratch\ntoken-file: /t\n")
-	l, err := Load(Options{File: "conf/c.yaml", Flags: flags(t, "--tls-ca", "ca.pem")})
+	l, err := Load(Options{File: "conf/c.yaml", Flags: flags(t, "--tls-ca", "ca.pem", "--tls-cert", "cert.pem", "--tls-key", "key.pem")})
 	if err != nil {
 		t.Fatal(err)
 	}
