@@ -72,7 +72,7 @@ func (p *progress) set(done int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	since := time.Since(p.last)
-	if since < time.Second || (since < 10*time.Second && done-p.told < p.total/10) {
+	if since < time.Second || (since < 10*time.Second && done-p.told < max(p.total/10, 1)) {
 		return
 	}
 	p.last, p.told = time.Now(), done

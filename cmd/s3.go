@@ -99,7 +99,7 @@ func (s *session) printEndpoint(at s3local.Endpoint, dir string, show bool) erro
 		return s.printJSON(out)
 	}
 	if show {
-		return s.say("export AWS_ENDPOINT_URL=%s\nexport AWS_REGION=%s\nexport AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s",
+		return s.say("export AWS_ENDPOINT_URL=%[1]s\nexport AWS_REGION=%[2]s\nexport AWS_DEFAULT_REGION=%[2]s\nexport AWS_ACCESS_KEY_ID=%[3]s\nexport AWS_SECRET_ACCESS_KEY=%[4]s",
 			at.URL, at.Region, at.AccessKey, at.SecretKey)
 	}
 	return s.say("endpoint    %s\nbucket      %s\ncredentials %s", at.URL, s.conf.Bucket, credentials)
