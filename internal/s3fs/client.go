@@ -148,7 +148,7 @@ func (b *body) Read(p []byte) (int, error) {
 	b.timer.Reset(b.idle)
 	n, err := b.rc.Read(p)
 	b.timer.Stop()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		b.done()
 	} else if err != nil {
 		err = causeOf(b.ctx, err)

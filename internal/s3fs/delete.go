@@ -71,9 +71,10 @@ func (s *Store) deleteBatch(ctx context.Context, keys []string) error {
 		var last error
 		for _, e := range out.Errors {
 			key := aws.ToString(e.Key)
-			last = &smithy.GenericAPIError{Code: aws.ToString(e.Code), Message: aws.ToString(e.Message)}
+			code := aws.ToString(e.Code)
+			last = &smithy.GenericAPIError{Code: code, Message: aws.ToString(e.Message)}
 			switch {
-			case last.(smithy.APIError).ErrorCode() == "NoSuchKey":
+			case code == "NoSuchKey":
 			case retryable(last) && b.more():
 				retry = append(retry, key)
 			default:

@@ -91,6 +91,6 @@ var _ error = (*Error)(nil)
 
 // isKnown reports whether err has been translated already.
 func isKnown(err error) bool {
-	_, ok := err.(*Error)
+	_, ok := err.(*Error) //nolint:errorlint // one inside another error is to be translated with it
 	return ok
 }

@@ -89,7 +89,7 @@ func wantEOF(body io.Reader) error {
 
 // shortBody names a body's end before its length.
 func shortBody(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -119,13 +119,16 @@ type Store struct {
 	pool   bufferPool
 }
 
-// The vocabulary that is shared with those who use a store. After a write,
-// Object.Modified is zero.
 type (
-	Object     = object.Info
+	// Object is what a store tells of an object. After a write, Modified is
+	// zero.
+	Object = object.Info
+	// PutOptions condition and describe a write.
 	PutOptions = object.PutOptions
-	Upload     = object.Upload
-	Writer     = object.Writer
+	// Upload is an unfinished multipart upload.
+	Upload = object.Upload
+	// Writer is an object being written as a stream.
+	Writer = object.Writer
 )
 
 // Bucket returns the name of the bucket.

@@ -109,7 +109,10 @@ func (s suite) listing(t *testing.T) {
 		}
 	}
 	n := 0
-	for range s.List(ctx, "") { // stopped early
+	for _, err := range s.List(ctx, "") { // stopped early
+		if err != nil {
+			t.Fatal(err)
+		}
 		if n++; n == 3 {
 			break
 		}
