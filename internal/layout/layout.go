@@ -6,11 +6,13 @@
 //	intermediate/_job.json                    the job's spec
 //	intermediate/_commit/map-<m>              THE COMMIT POINT of map task m
 //	intermediate/_attempts/map-<m>/<id>/<r>   partitions of an attempt that met other bytes
+//	intermediate/_attempts/map-<m>/<id>/bad   its list of bad records, if it met another one
 //	intermediate/_attempts/reduce-<r>/<id>    what a reduce attempt is about to commit
 //	intermediate/_coordinator.json            who coordinates, and the key to its door
 //	intermediate/_preflight/<id>              the race that a store must win, removed at once
 //	intermediate/_side/<name>                 side files of the application
 //	output/mr-out-<r>                         the output, one object each reduce task
+//	output/_bad/map-<m>                       the input records that map task m skipped, if any
 //	output/_SUCCESS                           the job's summary; its existence says done
 package layout
 
@@ -97,6 +99,12 @@ func (l Layout) MapAttempt(m int, attempt string, r int) string {
 	return l.IntermediateDir() + "_attempts/map-" + strconv.Itoa(m) + "/" + attempt + "/" + strconv.Itoa(r)
 }
 
+// MapAttemptBad returns the key of the list of bad records of an attempt of
+// map task m that differs from the one already under the plain name.
+func (l Layout) MapAttemptBad(m int, attempt string) string {
+	return l.IntermediateDir() + "_attempts/map-" + strconv.Itoa(m) + "/" + attempt + "/bad"
+}
+
 // ReduceAttempt returns the key of the record that an attempt of reduce task
 // r writes before it commits its output.
 func (l Layout) ReduceAttempt(r int, attempt string) string {
@@ -134,6 +142,15 @@ func (l Layout) Output(r int) string { return l.OutputDir() + "mr-out-" + strcon
 func (l Layout) ParseOutput(key string) (r int, ok bool) {
 	return parseIndex(key, l.OutputDir()+"mr-out-")
 }
+
+// BadDir ends in a slash and holds the lists of bad records.
+func (l Layout) BadDir() string { return l.OutputDir() + "_bad/" }
+
+// Bad returns the key of the list of records that map task m skipped.
+func (l Layout) Bad(m int) string { return l.BadDir() + "map-" + strconv.Itoa(m) }
+
+// ParseBad is the inverse of Bad.
+func (l Layout) ParseBad(key string) (m int, ok bool) { return parseIndex(key, l.BadDir()+"map-") }
 
 // Success returns the key of the job's summary.
 func (l Layout) Success() string { return l.OutputDir() + "_SUCCESS" }

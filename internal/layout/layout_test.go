@@ -30,12 +30,15 @@ func allKeys(l Layout) string {
 		"CommitDir       " + l.CommitDir(),
 		"MapCommit       " + l.MapCommit(12),
 		"MapAttempt      " + l.MapAttempt(12, "map-12.1", 3),
+		"MapAttemptBad   " + l.MapAttemptBad(12, "map-12.1"),
 		"ReduceAttempt   " + l.ReduceAttempt(3, "reduce-3.1"),
 		"PreflightDir    " + l.PreflightDir(),
 		"SideDir         " + l.SideDir(),
 		"Side            " + side,
 		"OutputDir       " + l.OutputDir(),
 		"Output          " + l.Output(3),
+		"BadDir          " + l.BadDir(),
+		"Bad             " + l.Bad(12),
 		"Success         " + l.Success(),
 	}, "\n") + "\n"
 }
@@ -84,7 +87,7 @@ func TestParse(t *testing.T) {
 	index := func(f func(string) (int, bool)) func(string) (any, bool) {
 		return func(key string) (any, bool) { return f(key) }
 	}
-	commit, output := index(l.ParseMapCommit), index(l.ParseOutput)
+	commit, output, bad := index(l.ParseMapCommit), index(l.ParseOutput), index(l.ParseBad)
 	part := func(key string) (any, bool) {
 		m, r, ok := l.ParsePartition(key)
 		return [2]int{m, r}, ok
@@ -118,6 +121,10 @@ func TestParse(t *testing.T) {
 		{part, "p/intermediate/mr-out-3", nil},
 		{part, "intermediate/mr-1-3", nil},
 		{part, "", nil},
+		{bad, "p/output/_bad/map-7", 7},
+		{bad, "p/output/_bad/map-7-x", nil},
+		{bad, "p/output/_bad/map-", nil},
+		{bad, "output/_bad/map-7", nil},
 		{output, "p/output/mr-out-7", 7},
 		{output, "p/output/mr-out-7.tmp", nil},
 		{output, "p/output/_SUCCESS", nil},
@@ -169,13 +176,18 @@ func TestDistinct(t *testing.T) {
 			case "map attempt":
 				a := id.Draw(t, "attempt")
 				return l.MapAttempt(m, a, r), []any{what, m, r, a}
+			case "bad":
+				return l.Bad(m), []any{what, m}
+			case "attempt's bad":
+				a := id.Draw(t, "attempt")
+				return l.MapAttemptBad(m, a), []any{what, m, a}
 			case "reduce attempt":
 				a := id.Draw(t, "attempt")
 				return l.ReduceAttempt(r, a), []any{what, r, a}
 			}
 			return l.Output(r), []any{what, r}
 		}
-		kind := rapid.SampledFrom([]string{"partition", "commit", "map attempt", "reduce attempt", "output"})
+		kind := rapid.SampledFrom([]string{"partition", "commit", "map attempt", "bad", "attempt's bad", "reduce attempt", "output"})
 		k1, what1 := build(kind.Draw(t, "kind"))
 		k2, what2 := build(kind.Draw(t, "kind"))
 		if (k1 == k2) != cmp.Equal(what1, what2) {
@@ -198,6 +210,9 @@ func FuzzRoundTrip(f *testing.F) {
 			if m, r, ok := l.ParsePartition(l.Partition(n, n/2)); !ok || m != n || r != n/2 {
 				t.Errorf("ParsePartition(Partition(%d, %d)) = %d, %d, %v", n, n/2, m, r, ok)
 			}
+			if m, ok := l.ParseBad(l.Bad(n)); !ok || m != n {
+				t.Errorf("ParseBad(Bad(%d)) = %d, %v", n, m, ok)
+			}
 			if r, ok := l.ParseOutput(l.Output(n)); !ok || r != n {
 				t.Errorf("ParseOutput(Output(%d)) = %d, %v", n, r, ok)
 			}
@@ -219,6 +234,9 @@ func FuzzRoundTrip(f *testing.F) {
 		}
 		if got, ok := l.ParseOutput(name); ok && l.Output(got) != name {
 			t.Errorf("ParseOutput(%q) = %d", name, got)
+		}
+		if got, ok := l.ParseBad(name); ok && l.Bad(got) != name {
+			t.Errorf("ParseBad(%q) = %d", name, got)
 		}
 		if key, ok := l.Side(name); ok && key != l.SideDir()+name {
 			t.Errorf("Side(%q) = %q", name, key)

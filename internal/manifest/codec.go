@@ -50,6 +50,17 @@ func Encode(v any) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// EncodeLine appends v to dst as JSON on one line, with a final newline.
+func EncodeLine(dst []byte, v any) ([]byte, error) {
+	b := bytes.NewBuffer(dst)
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return dst, fmt.Errorf("encode line: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
 // Decode reads a control object of the given schema; any other schema or
 // version is a [*SchemaError]. Fields that T does not know are ignored, so
 // that a version may add some: a change that old readers must not overlook

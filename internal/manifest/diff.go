@@ -8,8 +8,8 @@ import (
 )
 
 // Diff says in one line each how b differs from a in what decides the output
-// of a job: the app, its version and parameters, the reduce count and the
-// input. Lines read "what: old -> new". ID, Created, SplitSize and Tasks do
+// of a job: the app, its version and parameters, the reduce count, which bad
+// records may be skipped, and the input. Lines read "what: old -> new". ID, Created, SplitSize and Tasks do
 // not decide the output and are ignored. No difference gives nil.
 func Diff(a, b *Job) []string {
 	var lines []string
@@ -29,6 +29,7 @@ func Diff(a, b *Job) []string {
 		change("app parameter "+name, param(a, name), param(b, name))
 	}
 	change("nreduce", a.NReduce, b.NReduce)
+	change("max-bad-records", a.MaxBad, b.MaxBad)
 	return append(lines, diffObjects(a.Objects, b.Objects)...)
 }
 

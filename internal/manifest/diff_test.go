@@ -34,6 +34,7 @@ func TestDiff(t *testing.T) {
 			`app parameter pattern: "<b>&" -> ""`,
 		}},
 		{"nreduce", func(a, b *Job) { b.NReduce = 10 }, []string{"nreduce: 2 -> 10"}},
+		{"budget", func(a, b *Job) { b.MaxBad = Budget{Records: 7} }, []string{"max-bad-records: 0.1% -> 7"}},
 		{"objects", func(a, b *Job) {
 			b.Objects = []Object{{"b.txt", `"other"`, 90 << 20}, {"c\n.txt", "e", 1}}
 		}, []string{`input added: "c\n.txt"`, `input removed: "a.txt"`, `input changed: "b.txt"`}},

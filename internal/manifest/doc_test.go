@@ -39,3 +39,16 @@ func TestDocumented(t *testing.T) {
 		}
 	}
 }
+
+// TestDocumentedBadRecord holds docs/formats.md to show a line of a
+// quarantine list.
+func TestDocumentedBadRecord(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/formats.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := EncodeLine(nil, samples()["map"].(*Map).Bad.First[0])
+	if err != nil || !strings.Contains(string(doc), "\n```json\n"+string(line)+"```\n") {
+		t.Errorf("docs/formats.md does not show %s (%v)", line, err)
+	}
+}

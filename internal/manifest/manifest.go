@@ -74,7 +74,8 @@ type Job struct {
 	App       App       `json:"app"`
 	NReduce   int       `json:"nreduce"`
 	SplitSize int64     `json:"split_size"` // bytes
-	Objects   []Object  `json:"objects"`    // in byte order of name
+	MaxBad    Budget    `json:"max_bad_records,omitzero"`
+	Objects   []Object  `json:"objects"` // in byte order of name
 	// Tasks lists the pieces of each map task. Read in order, tasks and
 	// pieces give the whole input in input order (object, then offset).
 	Tasks [][]Piece `json:"tasks"`
@@ -133,6 +134,7 @@ type Map struct {
 	Input    Input            `json:"input"`
 	Emitted  int64            `json:"emitted"` // pairs before combining
 	Parts    []Part           `json:"parts"`
+	Bad      *Quarantine      `json:"bad,omitempty"` // what was skipped, if anything
 	Counters map[string]int64 `json:"counters,omitempty"`
 }
 
@@ -191,6 +193,7 @@ type Success struct {
 	Reduce   Attempts         `json:"reduce"`
 	Input    Input            `json:"input"`
 	Emitted  int64            `json:"emitted"`
+	Skipped  int64            `json:"skipped"`  // of the records read
 	Shuffled Sum              `json:"shuffled"` // summed over commit records
 	Read     Sum              `json:"read"`     // summed over reduce records
 	Keys     int64            `json:"keys"`

@@ -28,13 +28,18 @@ func samples() map[string]any {
 	return map[string]any{
 		"job": &Job{
 			Schema: JobSchema, ID: "grep-01kjm5", Created: started, App: countApp, NReduce: 2, SplitSize: 64 << 20,
+			MaxBad:  Budget{PPM: 1000},
 			Objects: []Object{{"a.txt", `"e1"`, 100}, {"b.txt", `"e2-3"`, 90 << 20}},
 			Tasks:   [][]Piece{{{0, 0, 100}, {1, 0, 64 << 20}}, {{1, 64 << 20, 26 << 20}}},
 		},
 		"map": &Map{
 			Schema: MapSchema, Job: "grep-01kjm5", Task: 1, Attempt: "map-1.2", Worker: "w3", Started: started,
 			Seconds: 1.25, Input: Input{Records: 10, Bytes: 1000}, Emitted: 12,
-			Parts:    []Part{{Key: "p/intermediate/mr-1-0", ETag: `"x"`, Size: 333, Hash: zeroHash, Sum: sum}},
+			Parts: []Part{{Key: "p/intermediate/mr-1-0", ETag: `"x"`, Size: 333, Hash: zeroHash, Sum: sum}},
+			Bad: &Quarantine{
+				Key: "p/output/_bad/map-1", ETag: `"y"`, Size: 100, Hash: zeroHash, Records: 1,
+				First: []BadRecord{{Object: "b.txt", ETag: `"e2-3"`, Offset: 67108870, Length: 17, Error: "unexpected end of JSON input"}},
+			},
 			Counters: map[string]int64{"matches": 12},
 		},
 		"reduce": &Reduce{
@@ -44,7 +49,7 @@ func samples() map[string]any {
 		"success": &Success{
 			Schema: SuccessSchema, Job: "grep-01kjm5", App: countApp, NReduce: 2, Finished: started, Seconds: 12,
 			Map:    Attempts{Tasks: 2, Reused: 1, Granted: 3, Failed: 1, Lost: 1, Superseded: 1},
-			Reduce: Attempts{Tasks: 2, Granted: 2}, Input: Input{Records: 10, Bytes: 1000}, Emitted: 12,
+			Reduce: Attempts{Tasks: 2, Granted: 2}, Input: Input{Records: 10, Bytes: 1000}, Emitted: 12, Skipped: 1,
 			Shuffled: sum, Read: sum, Keys: 2, Outputs: []Output{out},
 			Counters: map[string]int64{"matches": 12}, Requests: map[string]int64{"PutObject": 9},
 		},

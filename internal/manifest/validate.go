@@ -22,6 +22,8 @@ func (j *Job) Validate() error {
 		return fmt.Errorf("nreduce is %d, want at least 1", j.NReduce)
 	case j.SplitSize < 0:
 		return fmt.Errorf("split size is %d", j.SplitSize)
+	case j.MaxBad.Records < 0 || j.MaxBad.PPM < 0 || j.MaxBad.PPM > 1_000_000:
+		return fmt.Errorf("max_bad_records is %+v", j.MaxBad)
 	}
 	for i, o := range j.Objects {
 		switch {

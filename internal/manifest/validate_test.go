@@ -19,6 +19,8 @@ func TestValidate(t *testing.T) {
 		{"app", func(j *Job) { j.App.Name = "" }, "without an app"},
 		{"nreduce", func(j *Job) { j.NReduce = 0 }, "nreduce is 0"},
 		{"split size", func(j *Job) { j.SplitSize = -1 }, "split size is -1"},
+		{"budget", func(j *Job) { j.MaxBad = Budget{Records: -1} }, "max_bad_records is"},
+		{"share", func(j *Job) { j.MaxBad = Budget{PPM: 1_000_001} }, "max_bad_records is"},
 		{"no name", func(j *Job) { j.Objects[0].Name = "" }, "object 0 has no name"},
 		{"order", func(j *Job) { j.Objects[1].Name = "a" }, `"a" does not follow "a.txt"`},
 		{"twice", func(j *Job) { j.Objects[1].Name = "a.txt" }, "does not follow"},
