@@ -25,7 +25,14 @@ type Reader interface {
 	Next() bool
 	Record() mr.Record
 	Err() error
+	// Skip moves past the record over which Next returned false with a
+	// *TooLongError, without holding it; Next then goes on behind it. It
+	// returns the record without its data, and how many bytes it has.
+	Skip() (rec mr.Record, length int64, err error)
 }
+
+// errNothingToSkip is what Skip returns when Err is no *TooLongError.
+var errNothingToSkip = errors.New("skip record: none is too long")
 
 // TooLongError says that a record is larger than the reader may hold.
 type TooLongError struct {

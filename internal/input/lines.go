@@ -131,6 +131,45 @@ func (l *LineReader) tooLong() bool {
 	return false
 }
 
+// Skip moves past a line that is too long.
+func (l *LineReader) Skip() (rec mr.Record, length int64, err error) {
+	var long *TooLongError
+	if !errors.As(l.err, &long) {
+		return rec, 0, errNothingToSkip
+	}
+	l.err = nil
+	if l.num {
+		l.rec.Line++
+	}
+	l.rec.Offset, l.rec.Data = long.Offset, nil
+	cr := int64(0) // 1 if the last byte was "\r"
+	for {
+		window := l.buf[l.pos:l.end]
+		i := bytes.IndexByte(window, '\n')
+		data := window
+		if i >= 0 {
+			data = window[:i]
+		}
+		length += int64(len(data))
+		if n := len(data); n > 0 {
+			cr = 0
+			if data[n-1] == '\r' {
+				cr = 1
+			}
+		}
+		l.pos += len(data)
+		switch {
+		case i >= 0:
+			l.pos++
+			return l.rec, length - cr, nil
+		case l.eof:
+			return l.rec, length, nil
+		case !l.fill():
+			return l.rec, length, l.err
+		}
+	}
+}
+
 // skipLine moves behind the first "\n". It reads no further than to the last
 // byte behind which a line of the piece can start, and holds nothing of what
 // it skips.

@@ -1,6 +1,7 @@
 package input
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -63,3 +64,13 @@ func (w *WholeReader) Record() mr.Record { return w.rec }
 
 // Err returns the error that ended the reading, or nil.
 func (w *WholeReader) Err() error { return w.err }
+
+// Skip leaves out an object that is too large.
+func (w *WholeReader) Skip() (rec mr.Record, length int64, err error) {
+	var long *TooLongError
+	if !errors.As(w.err, &long) {
+		return rec, 0, errNothingToSkip
+	}
+	w.err = nil
+	return w.rec, w.size, nil
+}
