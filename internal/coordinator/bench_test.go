@@ -278,6 +278,9 @@ func (b *bench) commit(a *wire.Attempt) {
 }
 
 func (b *bench) commitMap(m int, id string, displaced bool) {
+	if _, there := b.store.data(b.lay.MapCommit(m)); there {
+		return // as for a worker, whose creation of the record fails
+	}
 	rec := manifest.Map{Schema: manifest.MapSchema, Job: b.job(), Task: m, Attempt: id, Worker: "w", Emitted: 2, Counters: map[string]int64{"n": 1}}
 	for r := range 2 {
 		key := b.lay.Partition(m, r)

@@ -83,6 +83,9 @@ type Coordinator struct {
 	acts    chan func()   // run by the loop, in order
 	stopped chan struct{} // closed when the loop takes no more of them
 	loop    loop          // owned by the loop goroutine
+	// announced is when this coordinator announced itself, by the clock of
+	// the store; zero if the store did not say.
+	announced time.Time
 }
 
 // New returns a coordinator that has done nothing yet.
@@ -136,6 +139,9 @@ func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, 
 	a, err := c.announce(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if info, err := c.o.Store.Stat(ctx, c.o.Layout.Coordinator()); err == nil {
+		c.announced = info.Modified
 	}
 	g.Go(func() error {
 		if err := serve(); err != nil {

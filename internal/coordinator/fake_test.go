@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mraws/mraws/internal/object"
 )
@@ -33,6 +34,7 @@ const (
 // the condition that it be absent is replaced by nobody, and every write of a
 // control object is conditional.
 type fake struct {
+	hidden     string // a key that listings leave out, as no store should
 	mu         sync.Mutex
 	objects    map[string]stored
 	version    int
@@ -148,7 +150,8 @@ func (f *fake) Put(ctx context.Context, key string, data []byte, o object.PutOpt
 // store writes without any condition; f is locked.
 func (f *fake) store(key string, data []byte, meta map[string]string) object.Info {
 	f.version++
-	info := object.Info{Key: key, Size: int64(len(data)), ETag: fmt.Sprintf("%q", fmt.Sprint("v", f.version)), Meta: maps.Clone(meta)}
+	info := object.Info{Key: key, Size: int64(len(data)), ETag: fmt.Sprintf("%q", fmt.Sprint("v", f.version)), Meta: maps.Clone(meta),
+		Modified: time.Unix(int64(f.version), 0)} // the store's clock
 	f.objects[key] = stored{bytes.Clone(data), info}
 	return info
 }
@@ -200,7 +203,7 @@ func (f *fake) List(ctx context.Context, prefix string) iter.Seq2[object.Info, e
 		_, err := f.begin(ctx, "list", prefix)
 		var found []object.Info
 		for _, key := range slices.Sorted(maps.Keys(f.objects)) {
-			if strings.HasPrefix(key, prefix) {
+			if strings.HasPrefix(key, prefix) && key != f.hidden {
 				info := f.objects[key].info
 				info.Meta = nil // as in a listing
 				found = append(found, info)

@@ -15,6 +15,7 @@ import (
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/mr"
 )
 
 // promote copies partitions that a committed attempt had to put under
@@ -96,7 +97,7 @@ func (l *loop) summary() *manifest.Success {
 	st := l.core.Stats()
 	s := &manifest.Success{
 		Schema: manifest.SuccessSchema, Job: l.job.ID, App: l.job.App, NReduce: l.job.NReduce,
-		Map: attempts(st.Map), Reduce: attempts(st.Reduce),
+		Map: attempts(st.Map, l.reran[mr.MapPhase]), Reduce: attempts(st.Reduce, l.reran[mr.ReducePhase]),
 		Counters: map[string]int64{}, Requests: l.requests(l.o.Store.Requests()),
 	}
 	for _, m := range l.maps {
@@ -121,10 +122,10 @@ func (l *loop) summary() *manifest.Success {
 	return s
 }
 
-func attempts(p sched.PhaseStats) manifest.Attempts {
+func attempts(p sched.PhaseStats, reran int) manifest.Attempts {
 	return manifest.Attempts{
 		Tasks: p.Tasks, Reused: p.Reused, Granted: p.Granted, Failed: p.Failed, Lost: p.Lost,
-		Superseded: p.Superseded, CommittedRerun: p.CommittedRerun,
+		Superseded: p.Superseded, CommittedRerun: p.CommittedRerun + reran,
 	}
 }
 

@@ -29,6 +29,7 @@ type loop struct {
 	check   func(*sched.Core) stepFunc // wraps core.Step in tests
 	maps    []*manifest.Map
 	reduces []*manifest.Reduce
+	reran   [2]int // by phase: attempts granted although a commit was there (Coordinator.rerun)
 
 	failure error // why the job cannot be finished
 	final   *wire.Done

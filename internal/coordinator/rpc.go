@@ -216,7 +216,7 @@ func (h *handlers) Report(ctx context.Context, q *wire.ReportRequest) (*wire.Rep
 		return &wire.ReportReply{}, nil
 	}
 	// Failed attempts too: an error may have followed a commit.
-	if err := h.c.look(ctx, task); err != nil {
+	if err := h.c.look(ctx, task, q.Attempt.Id); err != nil {
 		return &wire.ReportReply{}, h.unproven(ctx, q, err)
 	}
 	return &wire.ReportReply{}, nil

@@ -181,6 +181,26 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// TestCommittedTaskRunAgain: if a store's listing hides a commit, the task is
+// run again, the first commit stands, and _SUCCESS says so.
+func TestCommittedTaskRunAgain(t *testing.T) {
+	b := newBench(t, 2)
+	s := b.start(nil)
+	s.join("w", 1).work(1)
+	s.kill()
+	first, _ := b.store.data(b.lay.MapCommit(0))
+	b.store.hidden = b.lay.MapCommit(0)
+	s = b.start(nil)
+	s.join("w2", 1).work(4)
+	got := s.succeeds()
+	if got.Map.Reused != 0 || got.Map.CommittedRerun != 1 || got.Reduce.CommittedRerun != 0 {
+		t.Errorf("map %+v reduce %+v", got.Map, got.Reduce)
+	}
+	if now, _ := b.store.data(b.lay.MapCommit(0)); now != first {
+		t.Error("the first commit was replaced")
+	}
+}
+
 // TestAgainAfterSuccess: the same line on a job that is done tells of it, and
 // changes nothing.
 func TestAgainAfterSuccess(t *testing.T) {

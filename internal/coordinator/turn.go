@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 	"time"
 
@@ -98,7 +99,7 @@ func (c *Coordinator) lookFor(ctx context.Context, attempts []sched.Running) {
 	g.SetLimit(readers)
 	for _, r := range attempts {
 		g.Go(func() error {
-			err := c.look(ctx, r.Task)
+			err := c.look(ctx, r.Task, string(r.Attempt))
 			var conflict *ConflictError
 			switch {
 			case err == nil, errors.Is(err, fs.ErrNotExist), ctx.Err() != nil:
@@ -113,27 +114,52 @@ func (c *Coordinator) lookFor(ctx context.Context, attempts []sched.Running) {
 	_ = g.Wait() // each has told
 }
 
-// look reads a task's commit from the bucket and tells the loop of it.
-func (c *Coordinator) look(ctx context.Context, task sched.TaskID) error {
+// look reads from the bucket the commit of a task that attempt was to
+// commit, and tells the loop of it.
+func (c *Coordinator) look(ctx context.Context, task sched.TaskID, attempt string) error {
 	job := c.loop.job // fixed before there is a core
 	if task.Phase == mr.ReducePhase {
 		rec, err := c.readReduce(ctx, job, task.Index)
 		if err != nil {
 			return err
 		}
-		c.call(ctx, func() { c.loop.committedReduce(c.now(), task.Index, rec) })
+		rerun := c.rerun(ctx, c.o.Layout.Output(task.Index), rec.Attempt, attempt)
+		c.call(ctx, func() {
+			c.loop.committedReduce(c.now(), task.Index, rec)
+			c.loop.reran[task.Phase] += rerun
+		})
 		return nil
 	}
 	rec, err := c.readMap(ctx, job, task.Index)
 	if err != nil {
 		return err
 	}
-	c.call(ctx, func() { c.loop.committedMap(c.now(), task.Index, rec) })
+	rerun := c.rerun(ctx, c.o.Layout.MapCommit(task.Index), rec.Attempt, attempt)
+	c.call(ctx, func() {
+		c.loop.committedMap(c.now(), task.Index, rec)
+		c.loop.reran[task.Phase] += rerun
+	})
 	if err := c.promote(ctx, rec); err != nil && ctx.Err() == nil {
 		// It is committed all the same; finish tries again.
 		c.o.Log.Warn().Err(err).Int("task", task.Index).Msg("partitions not copied")
 	}
 	return nil
+}
+
+// rerun is 1 if attempt should never have been granted: this coordinator
+// granted it, and the commit that is there was made for another one before
+// this one announced itself, so that its list of commits missed it. Both
+// times are the store's, so no clocks are compared. It costs a request only
+// where an attempt met the commit of another coordinator's.
+func (c *Coordinator) rerun(ctx context.Context, key, committed, attempt string) int {
+	ours := func(id string) bool { return strings.HasPrefix(id, c.epoch+".") }
+	if !ours(attempt) || ours(committed) {
+		return 0
+	}
+	if info, err := c.o.Store.Stat(ctx, key); err != nil || !info.Modified.Before(c.announced) {
+		return 0
+	}
+	return 1
 }
 
 // silence is the number of leases without a word after which a worker that
