@@ -79,8 +79,8 @@ func (l *load) step() bool {
 	w := l.workers[i]
 	if r := l.running[i]; r.Attempt != "" {
 		l.beat[0] = r.Attempt
-		l.core.Step(l.now, Heartbeat{w, l.beat[:]})
-		l.core.Step(l.now, Committed(r))
+		l.core.Step(l.now, Heartbeat{Worker: w, Running: l.beat[:]})
+		l.core.Step(l.now, Committed{Task: r.Task, Attempt: r.Attempt})
 	}
 	l.seq[i]++
 	for _, e := range l.core.Step(l.now, Ask{w, 0, l.seq[i]}) {

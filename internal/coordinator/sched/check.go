@@ -2,6 +2,7 @@ package sched
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/mraws/mraws/mr"
 )
@@ -16,7 +17,10 @@ import (
 //	I5  the committed set never shrinks
 //
 // and to the core's own order: every task is done, runs or can be granted,
-// and no question waits while there is work for it. (I6, that output depends
+// and no question waits while there is work for it; a task has two attempts
+// only on two workers and with no other task waiting, and the one that loses
+// is revoked and has not failed; an excluded worker gets nothing, and the last
+// is not excluded. (I6, that output depends
 // on nothing but the job, is the simulator's to show.) Each Step looks at
 // every task and attempt, so it is for tests.
 type Checker struct {
@@ -25,6 +29,7 @@ type Checker struct {
 	committed map[TaskID]AttemptID
 	bySource  map[TaskID]AttemptID // as the bucket said first
 	said      map[Effect]int
+	granted   map[AttemptID]bool
 	over      bool
 }
 
@@ -36,6 +41,7 @@ func NewChecker(c *Core) *Checker {
 		committed: map[TaskID]AttemptID{},
 		bySource:  map[TaskID]AttemptID{},
 		said:      map[Effect]int{},
+		granted:   map[AttemptID]bool{},
 	}
 }
 
@@ -49,9 +55,19 @@ func (k *Checker) Step(now Time, ev Event) ([]Effect, error) {
 			k.bySource[ev.Task] = ev.Attempt
 		}
 	}
+	rivals := k.rivals(ev)
 	out := k.step(now, ev)
-	if after := c.Stats(); stale && after != before {
+	after := c.Stats()
+	if stale && after != before {
 		return out, fmt.Errorf("I4: the stale %T %v changed %+v to %+v", ev, ev, before, after)
+	}
+	if _, ok := ev.(Failed); !ok && (after.Map.Failed != before.Map.Failed || after.Reduce.Failed != before.Reduce.Failed) {
+		return out, fmt.Errorf("%T %v counted as a failure: %+v, then %+v", ev, ev, before, after)
+	}
+	for _, r := range rivals {
+		if !slices.Contains(out, Effect(r)) {
+			return out, fmt.Errorf("%s lost against %v and was not revoked", r.Attempt, ev)
+		}
 	}
 	for _, e := range out {
 		if err := k.effect(e); err != nil {
@@ -82,10 +98,44 @@ func (k *Checker) stale(ev Event) bool {
 	return !ok || on != w
 }
 
+// rivals returns what has to be revoked if ev commits a task.
+func (k *Checker) rivals(ev Event) (revokes []Revoke) {
+	cm, ok := ev.(Committed)
+	t := k.core.task(cm.Task)
+	if !ok || t == nil {
+		return nil
+	}
+	for nd := t.live.head; nd != nil; nd = nd.next {
+		if a := nd.owner; a.id != cm.Attempt {
+			revokes = append(revokes, Revoke{a.worker.id, a.id})
+		}
+	}
+	return revokes
+}
+
+// newGrant checks a grant that is not the repetition of one.
+func (k *Checker) newGrant(g Grant) error {
+	c := k.core
+	if w := c.workers[g.Worker]; w != nil && w.excluded {
+		return fmt.Errorf("%v was granted to %s, which is excluded", g.Task, g.Worker)
+	}
+	p := &c.phases[g.Task.Phase]
+	if waiting := len(p.tasks) - p.stats.Done - p.active; g.Backup && waiting > 0 {
+		return fmt.Errorf("%v got a backup while %d tasks wait", g.Task, waiting)
+	}
+	return nil
+}
+
 func (k *Checker) effect(e Effect) error {
 	c := k.core
 	switch e := e.(type) {
 	case Grant:
+		if !k.granted[e.Attempt] {
+			k.granted[e.Attempt] = true
+			if err := k.newGrant(e); err != nil {
+				return err
+			}
+		}
 		if k.over {
 			return fmt.Errorf("%v was granted after the job's end", e.Task)
 		}
@@ -117,10 +167,16 @@ func (k *Checker) effect(e Effect) error {
 
 // phase checks the tasks of one phase and counts their states again.
 func (k *Checker) phase(p *phase) error {
-	committed, live := 0, 0
+	committed, live, active := 0, 0, 0
 	for i := range p.tasks {
 		t, id := &p.tasks[i], TaskID{p.kind, i}
 		live += t.live.n
+		if t.live.n > 0 {
+			active++
+		}
+		if err := k.backup(id, t); err != nil {
+			return err
+		}
 		switch was, ok := k.committed[id]; {
 		case t.state == done:
 			committed++
@@ -147,7 +203,25 @@ func (k *Checker) phase(p *phase) error {
 			return fmt.Errorf("%v is before the cursor and would never be granted", id)
 		}
 	}
+	if active != p.active {
+		return fmt.Errorf("%v phase: %d tasks run, counted %d", p.kind, active, p.active)
+	}
 	return k.counts(p, committed, live)
+}
+
+// backup checks that a task has one attempt, or one and a backup elsewhere.
+func (k *Checker) backup(id TaskID, t *task) error {
+	most := 1
+	if k.core.cfg.Speculate {
+		most = 2
+	}
+	if t.live.n > most {
+		return fmt.Errorf("%v has %d attempts at once, at most %d may be", id, t.live.n, most)
+	}
+	if t.live.n == 2 && t.live.head.owner.worker == t.live.tail.owner.worker {
+		return fmt.Errorf("%v has both attempts on %s", id, t.live.front().worker.id)
+	}
+	return nil
 }
 
 func (k *Checker) counts(p *phase, committed, live int) error {
@@ -213,14 +287,21 @@ func (k *Checker) lists() error {
 		return fmt.Errorf("%d leases, %d live, %d of workers, %d of tasks", n, len(c.live), mine, running)
 	}
 	for nd := c.parked.head; nd != nil; nd = nd.next {
-		if w := nd.owner.worker; c.workers[w.id] != w || w.alone != nil {
-			return fmt.Errorf("a question of %s waits, which is gone or runs a suspect", w.id)
+		if w := nd.owner.worker; c.workers[w.id] != w || w.apart() {
+			return fmt.Errorf("a question of %s waits, which is gone, excluded or runs a suspect", w.id)
 		}
 	}
+	excluded := 0
 	for _, w := range c.workers {
-		if w.alone == nil && w.waiting.n > 0 || w.alone != nil && (!w.alone.alive || w.alone.worker != w) {
+		if w.excluded {
+			excluded++
+		}
+		if !w.apart() && w.waiting.n > 0 || w.alone != nil && (!w.alone.alive || w.alone.worker != w) {
 			return fmt.Errorf("%s keeps %d questions back for %+v", w.id, w.waiting.n, w.alone)
 		}
+	}
+	if excluded != c.exiles.n || excluded > 0 && excluded == len(c.workers) {
+		return fmt.Errorf("%d of %d workers are excluded, %d in the list", excluded, len(c.workers), c.exiles.n)
 	}
 	return nil
 }

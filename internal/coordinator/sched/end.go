@@ -1,5 +1,7 @@
 package sched
 
+import "time"
+
 // drop takes a live attempt out of every list. The task's state is the
 // caller's business.
 func (c *Core) drop(a *attempt) {
@@ -11,6 +13,9 @@ func (c *Core) drop(a *attempt) {
 	c.leases.remove(&a.lease)
 	c.free(a)
 	p.stats.Running--
+	if p.tasks[a.task.Index].live.n == 0 {
+		p.active--
+	}
 	if a.adopted {
 		c.ended[a.id] = struct{}{}
 	}
@@ -21,10 +26,7 @@ func (c *Core) free(a *attempt) {
 	w := a.worker
 	if w.alone == a {
 		w.alone = nil
-		for s := w.waiting.front(); s != nil; s = w.waiting.front() {
-			w.waiting.remove(&s.park)
-			c.parked.push(&s.park, s)
-		}
+		c.rejoin(w)
 	}
 	if w.live.n == 0 && c.workers[w.id] == w {
 		c.freed = append(c.freed, w)
@@ -51,11 +53,19 @@ func (c *Core) commit(ev Committed) {
 	p.unhold(t)
 	t.state, t.committed = done, ev.Attempt
 	p.stats.Done++
+	if c.live[ev.Attempt] == nil && ev.Took > 0 && p.open {
+		p.took.add(time.Duration(float64(ev.Took) / c.share(p, ev.Task.Index)))
+	}
 	for a := t.live.front(); a != nil; a = t.live.front() {
 		c.drop(a)
+		c.noteTime(p, a, a.id == ev.Attempt)
 		if a.id == ev.Attempt {
 			a.seen = true
+			a.worker.blamed = nil
 			p.stats.Won++
+			if a.backup {
+				p.stats.BackupsWon++
+			}
 			continue
 		}
 		p.stats.Superseded++
@@ -93,6 +103,7 @@ func (c *Core) failed(ev Failed) {
 		c.fail(JobFailed{Task: a.task, Worker: a.worker.id, Attempt: a.id, Cause: ev.Cause, Fatal: ev.Fatal})
 		return
 	}
+	c.blame(a.worker, a.task)
 	c.offer(a.task)
 }
 
@@ -142,8 +153,20 @@ func (c *Core) gone(ev Gone) {
 			c.lose(a, "worker "+string(w.id)+" is gone")
 		}
 	}
-	if len(c.workers) == 1 {
-		c.endHolds(true) // there is no other worker left to wait for
+	if w.excluded {
+		c.exiles.remove(&w.exile)
+	}
+	c.loneliness()
+}
+
+// loneliness ends what makes no sense with one worker, or none, that gets
+// work: to keep the others out, and to hold tasks for another.
+func (c *Core) loneliness() {
+	if c.usable() == 0 {
+		c.endExiles(true)
+	}
+	if c.usable() <= 1 {
+		c.endHolds(true)
 		c.dispatch()
 	}
 }
@@ -205,11 +228,13 @@ func (c *Core) offer(id TaskID) {
 	p.held.push(&t.hold.node, t.hold)
 }
 
-// otherWorker reports whether some worker has not failed the task.
+// otherWorker reports whether some worker that gets work has not failed the
+// task.
 func (c *Core) otherWorker(t *task) bool {
-	others := len(c.workers)
+	others := c.usable()
 	for i, e := range t.history {
-		if e.Lost || c.workers[e.Worker] == nil || failedBefore(t.history[:i], e.Worker) {
+		w := c.workers[e.Worker]
+		if e.Lost || w == nil || w.excluded || failedBefore(t.history[:i], e.Worker) {
 			continue
 		}
 		others--

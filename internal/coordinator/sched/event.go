@@ -1,6 +1,10 @@
 package sched
 
-import "github.com/mraws/mraws/mr"
+import (
+	"time"
+
+	"github.com/mraws/mraws/mr"
+)
 
 // Event is something that happened. An event that a worker sent twice, late
 // or out of order is harmless (I4).
@@ -54,6 +58,10 @@ type CancelAsk struct {
 type Heartbeat struct {
 	Worker  WorkerID
 	Running []AttemptID
+	// Progress[i] is the fraction of its work that Running[i] has done, 0
+	// if unknown. It may be shorter, or nil. It never decides what is
+	// correct, only what may get a backup.
+	Progress []float64
 }
 
 // Committed says that the bucket holds the task's commit by this attempt. It
@@ -62,6 +70,9 @@ type Heartbeat struct {
 type Committed struct {
 	Task    TaskID
 	Attempt AttemptID
+	// Took is how long the attempt ran, as its record says; 0 is unknown.
+	// It counts for attempts that this core did not see run.
+	Took time.Duration
 }
 
 // Failed says that an attempt ended with an error. The shell looks into the
@@ -87,7 +98,8 @@ type Gone struct {
 	Polite bool
 }
 
-// Tick ends what is due: leases and holds. The shell sends it at the time
+// Tick ends what is due: leases, holds and exclusions, and looks for
+// attempts that lag. The shell sends it at the time
 // that [Core.Next] says; earlier or more often is harmless. Before it the
 // shell looks into the bucket for the tasks of [Core.Expiring], so that a
 // task whose worker died between commit and report is not run again.
@@ -114,6 +126,7 @@ type Grant struct {
 	Seq     uint64
 	Task    TaskID
 	Attempt AttemptID
+	Backup  bool // beside another attempt of the task
 }
 
 // Revoke tells a worker to stop an attempt. It is a courtesy, given once or
@@ -126,6 +139,16 @@ type Revoke struct {
 // Unknown says that the worker of the event is not registered: it has to
 // register and repeat what it said.
 type Unknown struct{ Worker WorkerID }
+
+// Excluded says that a worker gets no new work until then, since too many
+// tasks failed on it.
+type Excluded struct {
+	Worker WorkerID
+	Until  Time
+}
+
+// Readmitted says that a worker that was excluded gets work again.
+type Readmitted struct{ Worker WorkerID }
 
 // PhaseDone says that every task of the phase is committed. It comes once
 // for each phase, also for an empty one.
@@ -147,9 +170,11 @@ type JobFailed struct {
 	Lost    bool      // by lost attempts, not by reported failures
 }
 
-func (Grant) effect()     {}
-func (Revoke) effect()    {}
-func (Unknown) effect()   {}
-func (PhaseDone) effect() {}
-func (JobDone) effect()   {}
-func (JobFailed) effect() {}
+func (Grant) effect()      {}
+func (Revoke) effect()     {}
+func (Unknown) effect()    {}
+func (Excluded) effect()   {}
+func (Readmitted) effect() {}
+func (PhaseDone) effect()  {}
+func (JobDone) effect()    {}
+func (JobFailed) effect()  {}

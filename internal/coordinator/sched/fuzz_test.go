@@ -14,7 +14,7 @@ func FuzzStep(f *testing.F) {
 	f.Add([]byte("\x00\x01\x02\x00\x01\x01\x00\x00\x04\x00\x00\x00\x08\x00\x00\x00"))
 	f.Add([]byte("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c := New(Config{Maps: 3, Reduces: 2, Lease: 10 * time.Second, MaxFailures: 3, MaxLost: 3, Epoch: "e"})
+		c := New(Config{Maps: 3, Reduces: 2, Lease: 10 * time.Second, MaxFailures: 3, MaxLost: 3, Epoch: "e", Speculate: true})
 		k := NewChecker(c)
 		now := Time(0)
 		for ; len(data) >= 4; data = data[4:] {
@@ -52,9 +52,9 @@ func fuzzEvent(kind, a, b, d byte) Event {
 	case 5:
 		return CancelAsk{w, slot, uint64(b)}
 	case 6:
-		return Heartbeat{w, []AttemptID{id}}
+		return Heartbeat{w, []AttemptID{id}, []float64{float64(b) / 128}}
 	case 7:
-		return Committed{task, id}
+		return Committed{task, id, time.Duration(b) * time.Second / 16}
 	case 8:
 		return Failed{Worker: w, Attempt: id, Fatal: b > 240, Cause: "made up"}
 	case 9:

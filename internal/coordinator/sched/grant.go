@@ -123,10 +123,10 @@ func (c *Core) cancelAsk(ev CancelAsk) {
 	}
 }
 
-// park lines the question up. Those of a worker that runs a suspect wait
-// apart, so that they stand in nobody's way.
+// park lines the question up. Those of a worker that runs a suspect, or is
+// excluded, wait apart, so that they stand in nobody's way.
 func (c *Core) park(s *slot) {
-	if s.worker.alone != nil {
+	if s.worker.apart() {
 		s.worker.waiting.push(&s.park, s)
 		return
 	}
@@ -134,7 +134,7 @@ func (c *Core) park(s *slot) {
 }
 
 func (c *Core) unpark(s *slot) {
-	if s.worker.alone != nil {
+	if s.worker.apart() {
 		s.worker.waiting.remove(&s.park)
 		return
 	}
@@ -147,16 +147,18 @@ func (c *Core) heartbeat(ev Heartbeat) {
 		c.emit(Unknown{ev.Worker})
 		return
 	}
-	for _, id := range ev.Running {
+	for i, id := range ev.Running {
 		if !c.extend(w, id) {
 			c.revoke(w.id, id)
+		} else if i < len(ev.Progress) {
+			c.tell(c.live[id], ev.Progress[i])
 		}
 	}
 }
 
 // serve grants the slot a task, if there is one for it.
 func (c *Core) serve(s *slot) bool {
-	if s.worker.alone != nil {
+	if s.worker.apart() {
 		return false
 	}
 	for i := range c.phases {
@@ -201,12 +203,7 @@ func (c *Core) serveFreed() {
 
 // isolate gives the worker of a to a alone.
 func (c *Core) isolate(a *attempt) {
-	for _, s := range a.worker.slots {
-		if s.park.linked {
-			c.parked.remove(&s.park)
-			a.worker.waiting.push(&s.park, s)
-		}
-	}
+	c.setApart(a.worker)
 	a.worker.alone = a
 }
 
@@ -252,6 +249,9 @@ func (c *Core) grant(s *slot, id TaskID) {
 	}
 	t.attempts++
 	p.stats.Granted++
+	if t.live.n > 0 {
+		p.stats.Backups++
+	}
 	c.unpark(s)
 	s.grant = c.start(s.worker, id, c.attemptID(id, int(t.attempts)))
 	if t.suspect() {
@@ -261,7 +261,8 @@ func (c *Core) grant(s *slot, id TaskID) {
 }
 
 func (c *Core) emitGrant(s *slot) {
-	c.emit(Grant{s.worker.id, s.index, s.seq, s.grant.task, s.grant.id})
+	a := s.grant
+	c.emit(Grant{s.worker.id, s.index, s.seq, a.task, a.id, a.backup})
 }
 
 // start makes a live attempt of a task that may wait in a queue.
@@ -270,7 +271,10 @@ func (c *Core) start(w *worker, id TaskID, name AttemptID) *attempt {
 	t := &p.tasks[id.Index]
 	p.unhold(t)
 	t.state = running
-	a := &attempt{id: name, task: id, worker: w, alive: true}
+	a := &attempt{id: name, task: id, worker: w, alive: true, backup: t.live.n > 0, start: c.now}
+	if t.live.n == 0 {
+		p.active++
+	}
 	c.live[name] = a
 	t.live.push(&a.peer, a)
 	w.live.push(&a.mine, a)

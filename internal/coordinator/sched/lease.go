@@ -11,15 +11,19 @@ func (c *Core) due() (Time, bool) {
 
 // noticeSleep gives every lease some grace when nobody stepped the core for
 // long after a lease was due: it was the coordinator that stood still, and
-// the heartbeats of healthy workers are waiting behind this very event.
-func (c *Core) noticeSleep() {
+// the heartbeats of healthy workers are waiting behind this very event. For
+// the same reason no attempt is taken for a lagging one then.
+func (c *Core) noticeSleep(since Time) {
 	half := Time(c.cfg.Lease / 2)
 	if at, ok := c.due(); ok && c.grace == 0 && c.now > at+half {
 		c.grace = c.now + half
 	}
+	if _, ok := c.nextLook(); ok && since > c.lookEvery()+half/4 {
+		c.looked = c.now + half/2
+	}
 }
 
-// tick ends leases and holds that are due. Questions parked until now wait
+// tick ends leases, holds and exclusions that are due. Questions parked until now wait
 // for work that they may take, so all of it is offered again.
 func (c *Core) tick() {
 	for at, ok := c.due(); ok && at <= c.now; at, ok = c.due() {
@@ -29,6 +33,7 @@ func (c *Core) tick() {
 		c.grace = 0
 	}
 	c.endHolds(false)
+	c.endExiles(false)
 	c.dispatch()
 }
 
@@ -40,6 +45,12 @@ func (c *Core) Next() (at Time, ok bool) {
 		if h := c.phases[i].held.front(); h != nil && (!ok || h.until < at) {
 			at, ok = h.until, true
 		}
+	}
+	if c.exiles.n > 0 && !c.over && (!ok || c.readmitAt < at) {
+		at, ok = c.readmitAt, true
+	}
+	if look, wanted := c.nextLook(); wanted && (!ok || look < at) {
+		at, ok = look, true
 	}
 	return at, ok
 }

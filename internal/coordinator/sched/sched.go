@@ -11,8 +11,9 @@
 // committed is waiting to be granted, or runs under a lease that ends.
 //
 // Costs: an event is O(log n) in the tasks waiting for a retry, O(1) in all
-// else, but for the attempts that it names. A task takes about 100 bytes,
-// a live attempt about 300.
+// else, but for the attempts that it names; in the tail of a phase all live
+// attempts are looked at twenty times in a lease. A task takes about 100
+// bytes, a live attempt about 350.
 package sched
 
 import (
@@ -42,6 +43,12 @@ type Config struct {
 	// Epoch starts every attempt id: new for each coordinator, and made of
 	// characters that are safe in a URL and in an object key. It has no '.'.
 	Epoch string
+	// Speculate lets tasks that lag have a backup attempt (speculate.go).
+	Speculate bool
+	// Work returns the size of a task in bytes, or whatever its time grows
+	// with; 0 or less is unknown, and nil means that all are alike. It is
+	// first asked of a phase that is open, and always says the same of it.
+	Work func(TaskID) int64
 }
 
 // Core is the state of one job under one coordinator. It is not safe for
@@ -60,9 +67,14 @@ type Core struct {
 	parked list[slot]    // questions without an answer, oldest first
 	freed  []*worker     // may run more than before this event
 	grace  Time          // while not 0, no lease ends before
+	looked Time          // when lagging attempts were last looked for
 	asked  bool          // a worker has asked: what is found now is not reused
 	over   bool          // JobDone or JobFailed was said
 	out    []Effect
+
+	exiles     list[worker] // that are excluded
+	readmitAt  Time         // the first of them
+	exclusions int          // in all
 }
 
 // phase is the tasks of one phase.
@@ -75,6 +87,10 @@ type phase struct {
 	retry    indexHeap
 	suspects indexHeap  // retries that run alone
 	held     list[hold] // by end of the hold
+	active   int        // tasks that run
+	took     window     // times of committed attempts, each over its task's share
+	weighed  bool       // size is known
+	size     int64      // median of Config.Work
 	stats    PhaseStats
 }
 
@@ -97,7 +113,7 @@ const suspectAfter = 3
 // task is kept small: there may be a million.
 type task struct {
 	committed AttemptID     // I1, I3: set once
-	live      list[attempt] // more than one with speculative attempts
+	live      list[attempt] // two with a backup
 	history   []End
 	hold      *hold
 	attempts  int32 // ids given out
@@ -122,6 +138,11 @@ type attempt struct {
 	seen     bool // the worker has shown that the grant reached it
 	adopted  bool
 	alive    bool
+	backup   bool          // began beside another
+	start    Time          // of the attempt, or of what is known of it
+	before   float64       // progress at start
+	progress float64       // 0..1, the last that was told; 0: unknown
+	told     Time          // when
 	lease    node[attempt] // in Core.leases
 	mine     node[attempt] // in worker.live
 	peer     node[attempt] // in task.live
@@ -132,6 +153,16 @@ type worker struct {
 	id    WorkerID
 	slots []*slot
 	live  list[attempt]
+
+	pace   float64 // its times over the usual ones; 0: unknown
+	lagged Time    // when an attempt on it was last seen to lag
+
+	blamed         []TaskID // failed here and nowhere else, since its last commit
+	excluded       bool
+	excludedBefore int
+	until          Time // while excluded
+	exile          node[worker]
+
 	// alone is the attempt of a suspect that has the worker to itself; its
 	// other slots' questions then wait here and not in Core.parked.
 	alone   *attempt
@@ -171,6 +202,7 @@ func New(cfg Config) *Core {
 		c.phases[i].stats.Tasks = n
 	}
 	c.phases[mr.MapPhase].open = true
+	c.looked = -c.lookEvery()
 	return c
 }
 
@@ -179,13 +211,16 @@ func New(cfg Config) *Core {
 // as the latest one. Leases end in [Tick] only.
 func (c *Core) Step(now Time, ev Event) []Effect {
 	c.out = c.out[:0]
+	before := c.now
 	c.now = max(c.now, now)
-	c.noticeSleep()
+	c.noticeSleep(c.now - before)
+	look := false
 	switch ev := ev.(type) {
 	case Register:
 		c.register(ev)
 	case Ask:
 		c.ask(ev)
+		look = true
 	case CancelAsk:
 		c.cancelAsk(ev)
 	case Heartbeat:
@@ -200,8 +235,12 @@ func (c *Core) Step(now Time, ev Event) []Effect {
 		c.gone(ev)
 	case Tick:
 		c.tick()
+		look = true
 	}
 	c.advance()
+	if look { // and not for a stale report (I4)
+		c.speculate()
+	}
 	return c.out
 }
 

@@ -277,7 +277,7 @@ func (c *coord) look(id TaskID) bool {
 	}
 	by, ok := c.s.store.committed(id, c.s.reduces)
 	if ok {
-		c.step(Committed{id, by})
+		c.step(Committed{Task: id, Attempt: by})
 	}
 	return ok
 }
@@ -336,7 +336,7 @@ func (c *coord) ask(w WorkerID, slot int, seq uint64, reply func(any)) {
 
 func (c *coord) heartbeat(w WorkerID, running []AttemptID, reply func(any)) {
 	c.seen[w] = c.s.now
-	c.step(Heartbeat{w, running})
+	c.step(Heartbeat{Worker: w, Running: running})
 	if c.unknown {
 		reply(unknownAnswer{})
 		return
@@ -350,7 +350,7 @@ func (c *coord) report(w WorkerID, r Running, committed bool, cause string, repl
 	c.seen[w] = c.s.now
 	switch {
 	case c.s.mutant == mutantTrustDone && committed:
-		c.step(Committed(r))
+		c.step(Committed{Task: r.Task, Attempt: r.Attempt})
 	case c.cutStore:
 		return // no answer: the worker says it again
 	case c.look(r.Task):

@@ -4,7 +4,9 @@ package sched
 type Stats struct {
 	Map, Reduce PhaseStats
 	Workers     int // registered
-	Parked      int // questions that wait, but for those of workers that run a suspect
+	Parked      int // questions that wait, but for those of workers that run a suspect or are excluded
+	Excluded    int // workers that get no new work now
+	Exclusions  int // how often a worker was excluded
 }
 
 // PhaseStats counts the tasks and attempts of one phase under this
@@ -24,6 +26,8 @@ type PhaseStats struct {
 	Superseded     int // ended by the commit of another attempt
 	Revoked        int // ended by the failure of the job
 	Running        int
+	Backups        int // of Granted: beside another attempt of the task
+	BackupsWon     int // of Won
 	CommittedRerun int // granted although committed; 0 unless the core is wrong
 	Conflicts      int // commits told of a task that another attempt had; 0 unless the bucket changed
 }
@@ -33,6 +37,7 @@ func (c *Core) Stats() Stats {
 	return Stats{
 		Map: c.phases[0].stats, Reduce: c.phases[1].stats,
 		Workers: len(c.workers), Parked: c.parked.n,
+		Excluded: c.exiles.n, Exclusions: c.exclusions,
 	}
 }
 

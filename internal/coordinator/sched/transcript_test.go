@@ -19,7 +19,8 @@ var update = flag.Bool("update", false, "write what the core says into testdata/
 
 // TestTranscripts runs every testdata/*.txt: lines of time and event, each
 // followed by the effects, which start with "  -> ". See parseEvent for the
-// events; "new" makes the core, and "stats", "next", "expiring TIME" and
+// events; "9s passes" ticks up to then whenever the core wants it; "new"
+// makes the core, and "stats", "next", "expiring TIME" and
 // "history TASK" show what it answers.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -71,14 +72,25 @@ func replay(t *testing.T, script string) string {
 			if err != nil || len(f) < 2 {
 				t.Fatalf("line %d: %q is no event", n+1, line)
 			}
-			effects, err := k.Step(Time(now), parseEvent(t, f[1:]))
-			if err != nil {
-				t.Fatalf("line %d: %q: %v", n+1, line, err)
+			said := false
+			step := func(at Time, ev Event, prefix string) {
+				effects, err := k.Step(at, ev)
+				if err != nil {
+					t.Fatalf("line %d: %q: %v", n+1, line, err)
+				}
+				for _, e := range effects {
+					said = true
+					say(prefix + show(e))
+				}
 			}
-			for _, e := range effects {
-				say(show(e))
+			if f[1] == "passes" {
+				for at, ok := c.Next(); ok && at <= Time(now); at, ok = c.Next() {
+					step(at, Tick{}, "at "+at.String()+" ")
+				}
+			} else {
+				step(Time(now), parseEvent(t, f[1:]), "")
 			}
-			if len(effects) == 0 {
+			if !said {
 				say("nothing")
 			}
 		}
@@ -94,7 +106,7 @@ func answer(t *testing.T, c *Core, f []string, say func(string)) {
 		for _, p := range []PhaseStats{s.Map, s.Reduce} {
 			say(strings.Trim(fmt.Sprintf("%+v", p), "{}"))
 		}
-		say(fmt.Sprintf("Workers:%d Parked:%d", s.Workers, s.Parked))
+		say(fmt.Sprintf("Workers:%d Parked:%d Excluded:%d Exclusions:%d", s.Workers, s.Parked, s.Excluded, s.Exclusions))
 	case "next":
 		at, ok := c.Next()
 		say(fmt.Sprint(at, " ", ok))
@@ -115,7 +127,15 @@ func answer(t *testing.T, c *Core, f []string, say func(string)) {
 func show(e Effect) string {
 	switch e := e.(type) {
 	case Grant:
-		return fmt.Sprintf("grant %s/%d#%d %v %s", e.Worker, e.Slot, e.Seq, e.Task, e.Attempt)
+		s := fmt.Sprintf("grant %s/%d#%d %v %s", e.Worker, e.Slot, e.Seq, e.Task, e.Attempt)
+		if e.Backup {
+			s += " as a backup"
+		}
+		return s
+	case Excluded:
+		return fmt.Sprintf("exclude %s until %v", e.Worker, e.Until)
+	case Readmitted:
+		return fmt.Sprintf("readmit %s", e.Worker)
 	case Revoke:
 		return fmt.Sprintf("revoke %s %s", e.Worker, e.Attempt)
 	case Unknown:
@@ -147,6 +167,15 @@ func parseConfig(t *testing.T, f []string) Config {
 			cfg.MaxLost = n
 		case "epoch":
 			cfg.Epoch = v
+		case "speculate":
+			cfg.Speculate = true
+		case "big": // the map task with this index is 10 times as big as others
+			cfg.Work = func(id TaskID) int64 {
+				if id == mapTask(n) {
+					return 1000
+				}
+				return 100
+			}
 		case "lease":
 			d, err := time.ParseDuration(v)
 			if err != nil {
@@ -165,8 +194,8 @@ func parseConfig(t *testing.T, f []string) Config {
 //	register w1 2 [map-0=old.m0.1 ...]    2 slots, and what still runs
 //	ask w1/0#1                            worker, slot, number
 //	cancel w1/0#1
-//	heartbeat w1 [attempt ...]
-//	committed map-0 attempt
+//	heartbeat w1 [attempt[=50%] ...]      with progress
+//	committed map-0 attempt [10s]         and how long its record says it ran
 //	failed w1 attempt [fatal] cause...
 //	released w1 attempt
 //	left w1
@@ -200,11 +229,22 @@ func parseEvent(t *testing.T, f []string) Event {
 	case "heartbeat":
 		ev := Heartbeat{Worker: w()}
 		for _, id := range f[2:] {
-			ev.Running = append(ev.Running, AttemptID(id))
+			name, percent, told := strings.Cut(strings.TrimSuffix(id, "%"), "=")
+			ev.Running = append(ev.Running, AttemptID(name))
+			if told {
+				ev.Progress = append(ev.Progress, float64(number(t, percent))/100)
+			}
 		}
 		return ev
 	case "committed":
-		return Committed{parseTask(t, arg(1)), AttemptID(arg(2))}
+		ev := Committed{Task: parseTask(t, arg(1)), Attempt: AttemptID(arg(2))}
+		if len(f) > 3 {
+			var err error
+			if ev.Took, err = time.ParseDuration(f[3]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return ev
 	case "failed":
 		ev := Failed{Worker: w(), Attempt: AttemptID(arg(2)), Fatal: arg(3) == "fatal"}
 		ev.Cause = strings.Join(f[3:], " ")
