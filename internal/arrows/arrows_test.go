@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 	"internal/s3local":           {},
 	"internal/s3fault":           {"std"},
 	"internal/config":            {},
+	"internal/protocol":          {"std"},
 	"internal/apps":              {"mr"},
 	"internal/coordinator":       {"mr", "internal/coordinator/sched", "internal/wire", "internal/layout", "internal/manifest", "internal/object"},
 	"internal/worker":            {"mr", "internal/wire", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/object"},

@@ -1,0 +1,10 @@
+// Package protocol holds the model of the commit protocol: every state that a
+// small job can reach, whatever is lost, doubled, late, crashed or paused, is
+// generated and checked by the package's tests. There is nothing to import:
+// the model is the executable form of docs/protocol.md, and
+// docs/protocol-model.md explains why what holds in it holds for the program.
+//
+// TestProtocol explores the protocol as implemented. TestMutants explores
+// broken variants of it, each of which has to be caught. With -model.full
+// both the tasks and the attempts are as many as a few minutes allow.
+package protocol
