@@ -88,6 +88,15 @@ func (b BadRecord) String() string {
 	return fmt.Sprintf("%d bytes at %d of %s: %s", b.Length, b.Offset, b.Object, b.Error)
 }
 
+// ListBad says where records are, for a message of one line.
+func ListBad(bad []BadRecord) string {
+	lines := make([]string, len(bad))
+	for i, b := range bad {
+		lines[i] = b.String()
+	}
+	return strings.Join(lines, "; ")
+}
+
 // FirstBad is how many records a [Quarantine] repeats.
 const FirstBad = 3
 

@@ -51,6 +51,8 @@ type Env struct {
 	Commits  *Commits
 	Log      zerolog.Logger
 	Progress *Progress // reset by the caller; nil for none
+
+	maxRecord int // most bytes of an input record; 0 is the default
 }
 
 // Progress counts what an attempt has read so far: input records and bytes
@@ -65,8 +67,9 @@ type Result struct {
 	Bytes      int64
 	Emitted    int64 // pairs emitted by map before combining, or output lines
 	Spills     int   // sorted runs written to scratch, those of merges included
-	Adopted    int   // partitions found in the bucket, equal to ours
-	Displaced  int   // partitions that met other bytes and went below _attempts/
+	Skipped    int64 // bad records
+	Adopted    int   // objects found in the bucket, equal to ours
+	Displaced  int   // objects that met other bytes and went below _attempts/
 }
 
 // attempt is one running attempt.

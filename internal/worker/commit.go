@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"sync"
 	"sync/atomic"
@@ -24,8 +25,7 @@ var errSettled = errors.New("task is committed")
 
 // mapCommit is the commit of one map attempt.
 type mapCommit struct {
-	t    *attempt
-	segs *segments
+	t *attempt
 	// settled looks for a commit record, once for all partitions: it returns
 	// errSettled, nil if there is none, or an error of the store.
 	settled   func() error
@@ -33,21 +33,39 @@ type mapCommit struct {
 	displaced atomic.Int64
 }
 
-// commitMap uploads the partitions, each under its plain name unless other
-// bytes are there, and then creates the commit record, which is THE COMMIT
+// piece is one object of what a map attempt made.
+type piece struct {
+	plain       string // where it is to be
+	own         string // where it is if other bytes are there: a name that is ours alone
+	hash        string // hex SHA-256 that tells whether bytes are other bytes
+	body        io.ReaderAt
+	size        int64
+	contentType string
+}
+
+// commitMap uploads the partitions and the list of what was skipped, each
+// under its plain name unless other bytes are there, and then creates the commit record, which is THE COMMIT
 // POINT: at most one attempt creates it (I1), and all that it names is
 // durable and immutable by then (I2, I3).
 func (t *attempt) commitMap(ctx context.Context, segs *segments) error {
 	parts := make([]manifest.Part, len(segs.parts))
 	g, gctx := errgroup.WithContext(ctx)
-	c := &mapCommit{t: t, segs: segs, settled: sync.OnceValue(func() error { return t.settled(gctx, nil) })}
+	c := &mapCommit{t: t, settled: sync.OnceValue(func() error { return t.settled(gctx, nil) })}
 	g.SetLimit(requests)
 	for r := range parts {
 		if gctx.Err() != nil {
 			break
 		}
 		g.Go(func() (err error) {
-			parts[r], err = c.put(gctx, r)
+			parts[r], err = c.putPart(gctx, segs, r)
+			return err
+		})
+	}
+	var bad *manifest.Quarantine
+	if q := segs.bad; q != nil && q.n > 0 {
+		t.res.Skipped = q.n
+		g.Go(func() (err error) {
+			bad, err = q.commit(gctx, c)
 			return err
 		})
 	}
@@ -59,7 +77,7 @@ func (t *attempt) commitMap(ctx context.Context, segs *segments) error {
 	if err != nil {
 		return err
 	}
-	return t.putRecord(ctx, parts)
+	return t.putRecord(ctx, parts, bad)
 }
 
 // meta is the metadata of what this attempt writes; hash may be empty.
@@ -71,61 +89,64 @@ func (t *attempt) meta(hash string) map[string]string {
 	return m
 }
 
-// put makes partition r durable: it creates it, or adopts what another
-// attempt created if that is the same record stream, or else creates it below
+// putPart makes partition r durable. The size is that of the object, which
+// need not be ours: equal records may be packed otherwise.
+func (c *mapCommit) putPart(ctx context.Context, segs *segments, r int) (manifest.Part, error) {
+	t, seg := c.t, &segs.parts[r]
+	hash := hex.EncodeToString(seg.Hash[:])
+	key, info, err := c.put(ctx, piece{
+		plain: t.Layout.Partition(t.Index, r), own: t.Layout.MapAttempt(t.Index, t.ID, r),
+		hash: hash, body: segs.reader(r), size: seg.Bytes,
+	})
+	return manifest.Part{Key: key, ETag: info.ETag, Size: info.Size, Hash: hash, Sum: seg.Sum}, err
+}
+
+// put makes p durable and returns where: it creates it, or adopts what
+// another attempt created if that has the same hash, or else creates it below
 // _attempts/. Adoption needs equal content, so that a record always describes
 // one execution of the application.
-func (c *mapCommit) put(ctx context.Context, r int) (manifest.Part, error) {
+func (c *mapCommit) put(ctx context.Context, p piece) (key string, info object.Info, err error) {
 	t := c.t
-	key, hash := t.Layout.Partition(t.Index, r), hex.EncodeToString(c.segs.parts[r].Hash[:])
-	info, err := c.create(ctx, key, hash, r)
+	info, err = c.create(ctx, p.plain, p)
 	if err == nil {
-		return c.part(r, key, hash, info), nil
+		return p.plain, info, nil
 	}
-	old, err := t.lookAfter(ctx, key, err)
+	info, err = t.lookAfter(ctx, p.plain, err)
 	if err != nil {
-		return manifest.Part{}, err
+		return "", info, err
 	}
-	if old.Meta[manifest.MetaAttempt] != t.ID {
+	if info.Meta[manifest.MetaAttempt] != t.ID {
 		// Somebody is or was at this task; if they are done, so are we.
 		if err := c.settled(); err != nil {
-			return manifest.Part{}, err
+			return "", info, err
 		}
-		if old.Meta[manifest.MetaHash] != hash {
-			return c.displace(ctx, r, hash)
+		if info.Meta[manifest.MetaHash] != p.hash {
+			return c.displace(ctx, p)
 		}
 		c.adopted.Add(1)
 	}
-	return c.part(r, key, hash, old), nil
+	return p.plain, info, nil
 }
 
-// displace creates partition r below _attempts/, under a name that is ours
-// alone.
-func (c *mapCommit) displace(ctx context.Context, r int, hash string) (manifest.Part, error) {
+// displace creates p under the name that is ours alone.
+func (c *mapCommit) displace(ctx context.Context, p piece) (key string, info object.Info, err error) {
 	t := c.t
 	c.displaced.Add(1)
-	key := t.Layout.MapAttempt(t.Index, t.ID, r)
-	info, err := c.create(ctx, key, hash, r)
+	info, err = c.create(ctx, p.own, p)
 	if err != nil {
-		if info, err = t.lookAfter(ctx, key, err); err != nil {
-			return manifest.Part{}, err
+		if info, err = t.lookAfter(ctx, p.own, err); err != nil {
+			return "", info, err
 		}
-		if info.Meta[manifest.MetaAttempt] != t.ID || info.Meta[manifest.MetaHash] != hash {
-			return manifest.Part{}, fmt.Errorf("put %s: it exists, and not by this attempt", key)
+		if info.Meta[manifest.MetaAttempt] != t.ID || info.Meta[manifest.MetaHash] != p.hash {
+			return "", info, fmt.Errorf("put %s: it exists, and not by this attempt", p.own)
 		}
 	}
-	return c.part(r, key, hash, info), nil
+	return p.own, info, nil
 }
 
-func (c *mapCommit) create(ctx context.Context, key, hash string, r int) (object.Info, error) {
-	return c.t.Store.PutFile(ctx, key, c.segs.reader(r), c.segs.parts[r].Bytes,
-		object.PutOptions{IfAbsent: true, Meta: c.t.meta(hash)})
-}
-
-// part describes partition r as it lies in the bucket. The size is that of
-// the object, which need not be ours: equal records may be packed otherwise.
-func (c *mapCommit) part(r int, key, hash string, info object.Info) manifest.Part {
-	return manifest.Part{Key: key, ETag: info.ETag, Size: info.Size, Hash: hash, Sum: c.segs.parts[r].Sum}
+func (c *mapCommit) create(ctx context.Context, key string, p piece) (object.Info, error) {
+	return c.t.Store.PutFile(ctx, key, p.body, p.size,
+		object.PutOptions{IfAbsent: true, Meta: c.t.meta(p.hash), ContentType: p.contentType})
 }
 
 // lookAfter returns what lies under key after a write that returned werr. It
@@ -159,7 +180,7 @@ func (t *attempt) settled(ctx context.Context, werr error) error {
 }
 
 // putRecord creates the commit record.
-func (t *attempt) putRecord(ctx context.Context, parts []manifest.Part) error {
+func (t *attempt) putRecord(ctx context.Context, parts []manifest.Part, bad *manifest.Quarantine) error {
 	var in manifest.Input
 	in.Records = t.Progress.Records.Load()
 	for _, p := range t.Job.Tasks[t.Index] {
@@ -169,7 +190,7 @@ func (t *attempt) putRecord(ctx context.Context, parts []manifest.Part) error {
 	data, err := manifest.Encode(&manifest.Map{
 		Schema: manifest.MapSchema, Job: t.Job.ID, Task: t.Index, Attempt: t.ID, Worker: t.Worker,
 		Started: t.started, Seconds: time.Since(t.started).Seconds(),
-		Input: in, Emitted: t.res.Emitted, Parts: parts, Counters: t.counters.all(),
+		Input: in, Emitted: t.res.Emitted, Parts: parts, Bad: bad, Counters: t.counters.all(),
 	})
 	if err != nil {
 		return err

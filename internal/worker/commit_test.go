@@ -30,6 +30,11 @@ var smallTasks = []Attempt{{mr.MapPhase, 0, ""}, {mr.ReducePhase, 0, ""}, {mr.Re
 // lets a second attempt at each task run: what is committed in the end is
 // exactly right, and what an attempt said of itself is true.
 func TestFaults(t *testing.T) {
+	t.Run("all good", func(t *testing.T) { testFaults(t, smallWorld) })
+	t.Run("some bad", func(t *testing.T) { testFaults(t, badWorld) })
+}
+
+func testFaults(t *testing.T, smallWorld func(t *testing.T) *world) {
 	clean := smallWorld(t)
 	want := clean.run(t)
 	n := len(clean.store.calls)

@@ -13,26 +13,30 @@ import (
 
 // runMap runs a map attempt.
 func (t *attempt) runMap(ctx context.Context) (err error) {
-	c := t.newCollector()
-	defer func() { err = errors.Join(err, c.Close()) }()
-	if err := t.mapInput(ctx, c); err != nil {
-		return err
-	}
-	t.object, t.offset = "", 0
 	segs := &segments{spool: spool{t: t, limit: t.shares.spool}}
-	defer func() { err = errors.Join(err, segs.spool.Close()) }()
-	// The combiner is called here too.
-	if err := t.guard(func() error { return c.finish(segs) }); err != nil {
-		return err
-	}
-	if err := c.Close(); err != nil { // its memory is needed no more
+	defer func() { err = errors.Join(err, segs.Close()) }()
+	if err := t.mapTo(ctx, segs); err != nil {
 		return err
 	}
 	return t.commitMap(ctx, segs)
 }
 
-// mapInput hands every record of the task's pieces to the application.
-func (t *attempt) mapInput(ctx context.Context, c *collector) error {
+// mapTo is a map attempt without its commit.
+func (t *attempt) mapTo(ctx context.Context, segs *segments) (err error) {
+	c := t.newCollector()
+	defer func() { err = errors.Join(err, c.Close()) }() // its memory is needed no more
+	segs.bad = t.newQuarantine(c)
+	if err := errors.Join(t.mapInput(ctx, c, segs.bad), segs.bad.mapped()); err != nil {
+		return err
+	}
+	t.object, t.offset = "", 0
+	// The combiner is called here too.
+	return t.guard(func() error { return c.finish(segs) })
+}
+
+// mapInput hands every record of the task's pieces to the application,
+// through q if that is not nil.
+func (t *attempt) mapInput(ctx context.Context, c *collector, q *quarantine) error {
 	pieces := t.Job.Tasks[t.Index]
 	in := t.fetchAhead(ctx, pieces)
 	defer in.Close()
@@ -41,15 +45,22 @@ func (t *attempt) mapInput(ctx context.Context, c *collector) error {
 		if err != nil {
 			return t.appError(err)
 		}
+		each := mapper
+		if q != nil {
+			q.mapper, each = mapper, q
+		}
 		for i, p := range pieces {
 			o := t.Job.Objects[p.Object]
+			if q != nil {
+				q.etag = o.ETag
+			}
 			r, err := input.Read(t.App.Input, input.Piece{
 				Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length, Open: in.opener(i),
-			}, 0)
+			}, t.maxRecord)
 			if err != nil {
 				return &FatalError{err}
 			}
-			if err := errors.Join(t.mapPiece(mapper, r, c), r.Close()); err != nil {
+			if err := errors.Join(t.mapPiece(each, r, c, q), r.Close()); err != nil {
 				return err
 			}
 		}
@@ -61,8 +72,30 @@ func (t *attempt) mapInput(ctx context.Context, c *collector) error {
 	})
 }
 
-// mapPiece maps the records of one piece.
-func (t *attempt) mapPiece(mapper mr.Mapper, r input.Reader, c *collector) error {
+// mapPiece maps the records of one piece. Those that are too long are for q,
+// if there is one.
+func (t *attempt) mapPiece(mapper mr.Mapper, r input.Reader, c *collector, q *quarantine) error {
+	for {
+		err := t.mapRecords(mapper, r, c)
+		var long *input.TooLongError
+		switch {
+		case !errors.As(err, &long):
+			return err
+		case q == nil:
+			return &FatalError{err}
+		}
+		t.object, t.offset = long.Object, long.Offset
+		length, err := q.skip(r, long)
+		if err != nil {
+			return err
+		}
+		t.Progress.Records.Add(1)
+		t.Progress.Bytes.Add(length)
+	}
+}
+
+// mapRecords maps records until the end, or until one is too long.
+func (t *attempt) mapRecords(mapper mr.Mapper, r input.Reader, c *collector) error {
 	var records, bytes int64
 	flush := func() {
 		t.Progress.Records.Add(records)
@@ -85,20 +118,19 @@ func (t *attempt) mapPiece(mapper mr.Mapper, r input.Reader, c *collector) error
 			flush()
 		}
 	}
-	err := r.Err()
-	var long *input.TooLongError
-	if errors.As(err, &long) {
-		return &FatalError{err}
-	}
-	return err
+	return r.Err()
 }
 
 // segments are the finished partitions of a map attempt, one after the other
-// in a spool.
+// in a spool, and the list of what it skipped.
 type segments struct {
 	spool spool
 	parts []segment
+	bad   *quarantine // nil if nothing may be skipped
 }
+
+// Close frees all of it.
+func (s *segments) Close() error { return errors.Join(s.spool.Close(), s.bad.Close()) }
 
 // segment is one partition in the spool.
 type segment struct {

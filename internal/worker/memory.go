@@ -18,6 +18,7 @@ import (
 //	map attempt           reading  merging  uploading
 //	  pairs and cells       1/2      1/2       -
 //	  fetched input         1/8       -        -
+//	  pairs of one record   1/8       -        -    if bad ones may be skipped
 //	  segments, ready        -       1/8      1/8
 //	  readers of runs        -       1/8       -
 //	reduce attempt        fetching  reducing
@@ -34,6 +35,7 @@ import (
 const (
 	pairsShare    = 2 // B/2
 	windowShare   = 8
+	heldShare     = 8
 	spoolShare    = 8
 	runsShare     = 8
 	segmentsShare = 8 // 3*B/8
@@ -60,6 +62,7 @@ type shares struct {
 	pairs    int64 // buffer of a map attempt
 	window   int64 // bodies on their way
 	chunk    int64 // of them, one request
+	held     int64 // pairs of one record; a quarter of it for the list of bad ones
 	spool    int64 // finished segments held in memory
 	readers  int64 // of the sources of one merge
 	segments int64 // fetched segments held in memory
@@ -70,6 +73,7 @@ func shareOut(phase mr.Phase, budget int64) shares {
 	s := shares{
 		pairs:    budget / pairsShare,
 		window:   max(budget/windowShare, minChunk),
+		held:     budget / heldShare,
 		spool:    budget / spoolShare,
 		readers:  budget / runsShare,
 		segments: 3 * budget / segmentsShare,

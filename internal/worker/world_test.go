@@ -31,6 +31,8 @@ type world struct {
 	app     mr.App
 	scratch string
 	memory  int64
+
+	maxRecord int // most bytes of a record; 0 is the default
 }
 
 // newWorld puts files, which are in byte order of name, under input/ and cuts
@@ -68,6 +70,7 @@ func (w *world) env(t fataler) *Env {
 	return &Env{
 		Store: w.store, Job: w.job, App: w.app, Worker: "w", Scratch: w.scratch, Memory: w.memory,
 		Commits: new(Commits), Log: zerolog.Nop(), Progress: new(Progress),
+		maxRecord: w.maxRecord,
 	}
 }
 
