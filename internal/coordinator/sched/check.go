@@ -232,6 +232,9 @@ func (k *Checker) counts(p *phase, committed, live int) error {
 	if in, out := s.Granted+s.Adopted, s.Won+s.Failed+s.Lost+s.Released+s.Superseded+s.Revoked+s.Running; in != out {
 		return fmt.Errorf("%v phase: %d attempts began, %d are accounted for: %+v", p.kind, in, out, s)
 	}
+	if s.Won > s.Done {
+		return fmt.Errorf("I1: %v phase: %d attempts won %d tasks", p.kind, s.Won, s.Done)
+	}
 	if k.core.over || !p.open {
 		return nil
 	}

@@ -26,6 +26,15 @@ const (
 	mutantNoTick      mutant = "leases never end and silence is no sign"
 	mutantDropRetry   mutant = "a released task is not lined up again"
 	mutantRecommit    mutant = "an attempt that comes back replaces the commit"
+	mutantWallClock   mutant = "leases go by the wall clock"
+	mutantBothWin     mutant = "a task and its backup both count as committed"
+	mutantSameWorker  mutant = "a backup runs where the task runs"
+	mutantEarlyBackup mutant = "a backup is granted while other tasks wait"
+	mutantThird       mutant = "a task has a backup of its backup"
+	mutantLoserFailed mutant = "losing to another attempt is a failure"
+	mutantNoRevoke    mutant = "the loser is not revoked"
+	mutantServeBad    mutant = "an excluded worker gets work"
+	mutantAllBad      mutant = "nobody comes back when the last good worker leaves"
 )
 
 // bend puts the mutant into a coordinator's core.
@@ -64,6 +73,8 @@ func (m mutant) bend(c *coord) {
 			}
 			return core.Step(now, ev)
 		}
+	default:
+		m.bendBackups(c)
 	}
 }
 
@@ -73,14 +84,17 @@ func TestMutants(t *testing.T) {
 	for _, m := range []mutant{
 		mutantTrustDone, mutantAdoptAny, mutantPlainParts, mutantPlainRecord, mutantPlainOutput,
 		mutantNoRecord, mutantReuseEpoch, mutantForget, mutantEarlyReduce, mutantAnyAttempt,
-		mutantNoTick, mutantDropRetry, mutantRecommit,
+		mutantNoTick, mutantDropRetry, mutantRecommit, mutantWallClock, mutantBothWin, mutantSameWorker,
+		mutantEarlyBackup, mutantThird, mutantLoserFailed, mutantNoRevoke, mutantServeBad, mutantAllBad,
 	} {
 		t.Run(strings.ReplaceAll(string(m), " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(most) {
-				if err := newSim(seed, m, nil).run(); err != nil {
-					t.Logf("caught after %d seeds: %v", seed+1, err)
-					return
+				for _, mode := range []mode{liveness, safety} {
+					if err := newSim(mode, seed, m, nil).run(); err != nil {
+						t.Logf("caught after %d seeds: %v", seed+1, err)
+						return
+					}
 				}
 			}
 			t.Errorf("not caught by %d seeds", most)

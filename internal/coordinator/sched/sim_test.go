@@ -14,7 +14,21 @@ import (
 
 // A simulated job: worker processes, coordinators and a store, joined by a
 // network that loses, doubles, delays and reorders, in one goroutine and one
-// stream of random numbers. The same seed is the same history.
+// stream of random numbers. The same seed is the same history. It has two
+// modes, since a system may keep every promise by doing nothing, or get
+// everything done by breaking them.
+type mode int
+
+const (
+	// safety: faults of all kinds for as long as the history lasts, often
+	// more than anyone could work under. Nothing wrong may ever happen; that
+	// the job ends is not asked for.
+	safety mode = iota
+	// liveness: the faults stop at some time, and the job has to end.
+	liveness
+)
+
+func (m mode) String() string { return [...]string{"safety", "liveness"}[m] }
 
 const (
 	simLease   = 10 * time.Second
@@ -35,16 +49,22 @@ type plan struct {
 	faultsUntil   Time
 	// Chances of one message or request, in force until faultsUntil.
 	loss, dup, slow, storeErr, fail, lie float64
-	incidents                            int // crashes, pauses, cuts
+	incidents                            int // crashes, pauses, cuts, bad hosts
+	jumps                                int // of the coordinators' wall clock
+	speculate, progress                  bool
 }
 
-func randomPlan(rng *rand.Rand) plan {
+func randomPlan(rng *rand.Rand, m mode) plan {
 	p := plan{
 		maps: 1 + rng.IntN(7), reduces: 1 + rng.IntN(4),
 		workers: 1 + rng.IntN(4), slots: 1 + rng.IntN(2),
 		nondet: rng.IntN(2) == 0, poison: -1,
 		faultsUntil: Time(time.Duration(5+rng.IntN(35)) * time.Second),
 		incidents:   rng.IntN(8),
+		speculate:   rng.IntN(4) > 0, progress: rng.IntN(2) == 0,
+	}
+	if rng.IntN(3) == 0 {
+		p.jumps = 1 + rng.IntN(3)
 	}
 	some := func(most float64) float64 {
 		if rng.IntN(2) == 0 {
@@ -61,11 +81,17 @@ func randomPlan(rng *rand.Rand) plan {
 	if rng.IntN(20) == 0 {
 		p.loss, p.dup, p.slow, p.storeErr, p.fail, p.lie, p.incidents = 0, 0, 0, 0, 0, 0, 0
 	}
+	if m == safety {
+		p.faultsUntil = Time(2 * time.Minute)
+		p.incidents *= 6
+		p.loss, p.dup, p.slow, p.storeErr = p.loss*2, p.dup*2, p.slow*2, p.storeErr*2
+	}
 	return p
 }
 
 type sim struct {
 	plan
+	mode    mode
 	seed    uint64
 	rng     *rand.Rand
 	mutant  mutant
@@ -80,6 +106,7 @@ type sim struct {
 	granted map[AttemptID]string // attempt -> who runs what
 	coords  []*coord
 	ended   bool
+	jumped  int
 	failure *JobFailed
 	trace   io.Writer
 	digest  uint64
@@ -87,9 +114,12 @@ type sim struct {
 	err     error
 }
 
-func newSim(seed uint64, m mutant, trace io.Writer) *sim {
-	rng := rand.New(rand.NewPCG(seed, 0x6d72617773))
-	s := &sim{seed: seed, rng: rng, mutant: m, plan: randomPlan(rng), granted: map[AttemptID]string{}, trace: trace}
+func newSim(mode mode, seed uint64, m mutant, trace io.Writer) *sim {
+	rng := rand.New(rand.NewPCG(seed, 0x6d72617773+uint64(mode)))
+	s := &sim{
+		mode: mode, seed: seed, rng: rng, mutant: m, plan: randomPlan(rng, mode),
+		granted: map[AttemptID]string{}, trace: trace,
+	}
 	s.store = newStore(m, s.broken)
 	s.docs = randomInput(rng, s.maps)
 	return s
@@ -105,29 +135,41 @@ func (s *sim) run() error {
 	for range s.incidents {
 		s.at(Time(s.rng.Float64()*s.rng.Float64()*float64(s.faultsUntil)), s.incident)
 	}
-	s.at(s.faultsUntil, s.heal)
-	deadline := s.faultsUntil + Time(5*time.Minute)
+	for range s.jumps {
+		s.at(Time(s.rng.Float64()*float64(s.faultsUntil)), func() { s.coord.jump() })
+	}
+	deadline := s.faultsUntil
+	if s.mode == liveness {
+		s.at(s.faultsUntil, s.heal)
+		deadline += Time(5 * time.Minute)
+	}
 	for !s.ended && s.err == nil {
-		if !s.queue.step(s) || s.now > deadline {
+		if !s.step() || s.now > deadline {
+			if s.mode == safety {
+				break
+			}
 			s.broken(fmt.Errorf("the job has not ended %v after the faults", time.Duration(s.now-s.faultsUntil)))
 		}
 	}
 	if s.err == nil {
 		s.err = s.result()
 	}
-	for until := s.now + Time(time.Minute); s.err == nil && s.queue.step(s) && s.now < until; {
+	for until := s.now + Time(time.Minute); s.err == nil && s.step() && s.now < until; {
 	}
 	if s.err == nil {
 		s.err = s.result() // again: zombies changed nothing
 	}
 	if s.err != nil {
-		return fmt.Errorf("seed %d at %v: %w", s.seed, s.now, s.err)
+		return fmt.Errorf("%v, seed %d at %v: %w", s.mode, s.seed, s.now, s.err)
 	}
 	return nil
 }
 
 // result compares the store with the sequential run.
 func (s *sim) result() error {
+	if s.mode == safety && !s.ended {
+		return s.partial()
+	}
 	if s.poison >= 0 {
 		if s.failure == nil {
 			return fmt.Errorf("the job succeeded, but map-%d never did", s.poison)
@@ -161,7 +203,24 @@ func (s *sim) result() error {
 	return nil
 }
 
-// calm checks that where nothing went wrong nothing was done twice.
+// partial compares the outputs that exist with the sequential run: a job
+// that has not ended has no wrong ones either.
+func (s *sim) partial() error {
+	want := sequential(s.docs, s.reduces)
+	for r := range want {
+		o := s.store.objects[objectKey{kind: outputObject, r: r}]
+		if o != nil && !s.nondet && o.text != want[r] {
+			return fmt.Errorf("I6: output %d is %q, want %q", r, o.text, want[r])
+		}
+	}
+	if s.store.objects[objectKey{kind: successObject}] != nil {
+		return errors.New("_SUCCESS exists, and the job has not ended")
+	}
+	return nil
+}
+
+// calm checks that where nothing went wrong nothing was done twice, but for
+// backups, and that a clock that jumps is nothing wrong.
 func (s *sim) calm() error {
 	if s.incidents > 0 || s.loss+s.slow+s.dup+s.storeErr+s.fail+s.lie > 0 {
 		return nil
@@ -169,7 +228,11 @@ func (s *sim) calm() error {
 	st := s.coord.core.Stats()
 	for i, p := range []PhaseStats{st.Map, st.Reduce} {
 		n := []int{s.maps, s.reduces}[i]
-		if want := (PhaseStats{Tasks: n, Done: n, Granted: n, Won: n}); p != want {
+		want := PhaseStats{
+			Tasks: n, Done: n, Granted: n + p.Backups, Won: n,
+			Superseded: p.Backups, Backups: p.Backups, BackupsWon: p.BackupsWon,
+		}
+		if p != want {
 			return fmt.Errorf("a calm job counted %+v, want %+v", p, want)
 		}
 	}
@@ -226,7 +289,7 @@ func (s *sim) net(deliver func()) {
 func (s *sim) incident() {
 	p := s.procs[s.rng.IntN(len(s.procs))]
 	d := s.between(time.Second, 40*time.Second)
-	switch s.rng.IntN(11) {
+	switch s.rng.IntN(13) {
 	case 0, 1:
 		p.crash()
 		s.startProc(d / 4)
@@ -258,6 +321,10 @@ func (s *sim) incident() {
 		c := s.coord
 		c.cutStore = true
 		s.after(d, func() { c.cutStore = false })
+	case 11, 12: // for longer, since it takes three failures to be noticed
+		p.bad = true
+		s.logf("%s has a full disk", p.id)
+		s.after(2*d, func() { p.bad = false })
 	}
 }
 
@@ -266,6 +333,7 @@ func (s *sim) heal() {
 	s.logf("faults end")
 	for _, p := range s.procs {
 		p.cutStore, p.cutOut, p.cutIn, p.slow = false, false, false, 1
+		p.bad = false
 		p.wake()
 	}
 	s.coord.cutStore = false
@@ -309,9 +377,20 @@ func (q *eventQueue) push(at Time, f func()) {
 }
 
 // step runs the next event; false if there is none.
-func (q *eventQueue) step(s *sim) bool {
+func (s *sim) step() bool {
+	e, ok := s.queue.pop()
+	if ok {
+		s.now = e.at
+		s.steps++
+		e.f()
+	}
+	return ok
+}
+
+// pop takes the next event out; false if there is none.
+func (q *eventQueue) pop() (simEvent, bool) {
 	if len(q.heap) == 0 {
-		return false
+		return simEvent{}, false
 	}
 	e, last := q.heap[0], len(q.heap)-1
 	q.heap[0] = q.heap[last]
@@ -331,10 +410,7 @@ func (q *eventQueue) step(s *sim) bool {
 		q.heap[k], q.heap[m] = q.heap[m], q.heap[k]
 		k = m
 	}
-	s.now = e.at
-	s.steps++
-	e.f()
-	return true
+	return e, true
 }
 
 func mapTask(i int) TaskID { return TaskID{mr.MapPhase, i} }

@@ -12,6 +12,7 @@ import (
 type coord struct {
 	s       *sim
 	start   Time
+	wall    Time // how far the wall clock is off; nobody reads it
 	core    *Core
 	checker *Checker
 	up      bool
@@ -73,7 +74,7 @@ func (s *sim) newCoord() *coord {
 	if s.mutant == mutantReuseEpoch {
 		epoch = "e"
 	}
-	cfg := Config{Maps: s.maps, Reduces: s.reduces, Lease: simLease, MaxFailures: 1000, MaxLost: 1000, Epoch: epoch}
+	cfg := Config{Maps: s.maps, Reduces: s.reduces, Lease: simLease, MaxFailures: 1000, MaxLost: 1000, Epoch: epoch, Speculate: s.speculate}
 	if s.poison >= 0 && s.killer {
 		cfg.MaxLost = 5
 	} else if s.poison >= 0 {
@@ -147,13 +148,32 @@ func (c *coord) pause(d time.Duration) {
 	})
 }
 
+// jump sets the wall clock of the machine, as an administrator or NTP does.
+func (c *coord) jump() {
+	d := c.s.between(time.Second, 3*time.Hour)
+	if c.s.rng.IntN(2) == 0 {
+		d = -d
+	}
+	c.s.logf("the clock of %s jumps by %v", c.core.cfg.Epoch, d)
+	c.wall += Time(d)
+	c.s.jumped++
+}
+
+// time is what the core is told: monotonic time, which does not jump.
+func (c *coord) time() Time {
+	if c.s.mutant == mutantWallClock {
+		return c.s.now - c.start + c.wall
+	}
+	return c.s.now - c.start
+}
+
 // step feeds the core and does what it says.
 func (c *coord) step(ev Event) {
 	if c.s.err != nil {
 		return
 	}
 	c.unknown = false
-	effects, err := c.checker.Step(c.s.now-c.start, ev)
+	effects, err := c.checker.Step(c.time(), ev)
 	if c.s.trace != nil {
 		c.s.logf("%s: %T%+v", c.core.cfg.Epoch, ev, ev)
 		for _, e := range effects {
@@ -247,7 +267,7 @@ func (c *coord) timer() {
 	if !ok || c.s.mutant == mutantNoTick {
 		return
 	}
-	if at += c.start; at == c.tickAt {
+	if at += c.s.now - c.time(); at == c.tickAt {
 		return
 	}
 	c.tickAt = at
@@ -263,7 +283,7 @@ func (c *coord) timer() {
 
 // tick looks into the bucket before it lets leases end.
 func (c *coord) tick() {
-	for _, r := range c.core.Expiring(c.s.now-c.start, nil) {
+	for _, r := range c.core.Expiring(c.time(), nil) {
 		c.look(r.Task)
 	}
 	c.step(Tick{})
@@ -334,9 +354,9 @@ func (c *coord) ask(w WorkerID, slot int, seq uint64, reply func(any)) {
 	})
 }
 
-func (c *coord) heartbeat(w WorkerID, running []AttemptID, reply func(any)) {
+func (c *coord) heartbeat(w WorkerID, running []AttemptID, progress []float64, reply func(any)) {
 	c.seen[w] = c.s.now
-	c.step(Heartbeat{Worker: w, Running: running})
+	c.step(Heartbeat{w, running, progress})
 	if c.unknown {
 		reply(unknownAnswer{})
 		return

@@ -18,11 +18,17 @@ var (
 	simSeed  = flag.Int64("sim.seed", -1, "simulate this one and tell its history")
 )
 
-// TestSimulate plays one whole job for each seed, against the output of the
-// sequential run.
-func TestSimulate(t *testing.T) {
+// TestSafety plays a history without an end of faults for each seed.
+func TestSafety(t *testing.T) { simulate(t, safety) }
+
+// TestLiveness plays one whole job for each seed, in which the faults end,
+// against the output of the sequential run.
+func TestLiveness(t *testing.T) { simulate(t, liveness) }
+
+func simulate(t *testing.T, mode mode) {
+	t.Helper()
 	if *simSeed >= 0 {
-		if err := newSim(uint64(*simSeed), mutantNone, os.Stderr).run(); err != nil {
+		if err := newSim(mode, uint64(*simSeed), mutantNone, os.Stderr).run(); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -39,9 +45,9 @@ func TestSimulate(t *testing.T) {
 				if seed >= *simFirst+*simSeeds {
 					return
 				}
-				s := newSim(seed, mutantNone, nil)
+				s := newSim(mode, seed, mutantNone, nil)
 				if err := s.run(); err != nil {
-					t.Errorf("%v\nreplay: go test ./internal/coordinator/sched -run TestSimulate -sim.seed %d", err, seed)
+					t.Errorf("%v\nreplay: go test ./internal/coordinator/sched -run %s -sim.seed %d", err, t.Name(), seed)
 				}
 				mu.Lock()
 				seen.add(s)
@@ -50,8 +56,8 @@ func TestSimulate(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	t.Logf("%+v", seen)
-	if missing := seen.missing(); *simSeeds >= 1000 && missing != "" {
+	t.Logf("%v from seed %d: %+v", mode, *simFirst, seen)
+	if missing := seen.missing(mode); *simSeeds >= 1000 && missing != "" {
 		t.Errorf("%d seeds never saw %s", *simSeeds, missing)
 	}
 }
@@ -61,7 +67,9 @@ func TestSimulate(t *testing.T) {
 type sight struct {
 	Jobs, Events, Coordinators, Workers, JobsFailed, JobsNondet   int
 	Granted, Adopted, Failed, Lost, Released, Superseded, Revoked int
+	Backups, BackupsWon, Exclusions, ClockJumps                   int
 	Conflicts                                                     int // partitions that met other bytes
+	Unfinished                                                    int // jobs, in safety mode
 }
 
 func (g *sight) add(s *sim) {
@@ -75,8 +83,13 @@ func (g *sight) add(s *sim) {
 	if s.nondet {
 		g.JobsNondet++
 	}
+	if !s.ended {
+		g.Unfinished++
+	}
+	g.ClockJumps += s.jumped
 	for _, c := range s.coords {
 		st := c.core.Stats()
+		g.Exclusions += st.Exclusions
 		for _, p := range []PhaseStats{st.Map, st.Reduce} {
 			g.Granted += p.Granted
 			g.Adopted += p.Adopted
@@ -85,6 +98,8 @@ func (g *sight) add(s *sim) {
 			g.Released += p.Released
 			g.Superseded += p.Superseded
 			g.Revoked += p.Revoked
+			g.Backups += p.Backups
+			g.BackupsWon += p.BackupsWon
 		}
 	}
 	for k := range s.store.objects {
@@ -95,7 +110,10 @@ func (g *sight) add(s *sim) {
 }
 
 // missing names a thing that was never seen.
-func (g sight) missing() string {
+func (g sight) missing(mode mode) string {
+	if mode == liveness {
+		g.Unfinished = 1
+	}
 	v := reflect.ValueOf(g)
 	for i := range v.NumField() {
 		if v.Type().Field(i).IsExported() && v.Field(i).IsZero() {
@@ -110,7 +128,7 @@ func TestReplay(t *testing.T) {
 	for seed := range uint64(20) {
 		var of [2]string
 		for i := range of {
-			s := newSim(seed, mutantNone, io.Discard)
+			s := newSim(mode(seed%2), seed, mutantNone, io.Discard)
 			err := s.run()
 			of[i] = fmt.Sprintf("%d steps, digest %x, at %v, %v", s.steps, s.digest, s.now, err)
 		}

@@ -19,6 +19,7 @@ type proc struct {
 	backlog                 []func()
 	slow                    float64
 	cutStore, cutOut, cutIn bool
+	bad                     bool // all that it runs fails
 }
 
 type procSlot struct {
@@ -32,7 +33,9 @@ type run struct {
 	Running
 	p       *proc
 	slot    *procSlot
-	stopped bool // revoked, or reported
+	started Time
+	takes   time.Duration // until it has read its input
+	stopped bool          // revoked, or reported
 	parts   []pairs
 	named   []part // what the commit record will say
 }
@@ -152,10 +155,14 @@ func (p *proc) register(then func()) {
 // beat sends heartbeats for ever.
 func (p *proc) beat() {
 	ids := make([]AttemptID, len(p.runs))
+	var progress []float64
 	for i, r := range p.runs {
 		ids[i] = r.Attempt
+		if p.s.progress {
+			progress = append(progress, min(1, float64(p.s.now-r.started)/float64(r.takes)))
+		}
 	}
-	p.rpc(simTimeout, func(c *coord, reply func(any)) { c.heartbeat(p.id, ids, reply) }, func(answer any) {
+	p.rpc(simTimeout, func(c *coord, reply func(any)) { c.heartbeat(p.id, ids, progress, reply) }, func(answer any) {
 		switch a := answer.(type) {
 		case unknownAnswer:
 			p.register(func() {})
@@ -209,7 +216,10 @@ func (p *proc) start(sl *procSlot, g Grant) {
 	r := &run{Running: Running{g.Task, g.Attempt}, p: p, slot: sl}
 	p.runs = append(p.runs, r)
 	d := time.Duration(p.slow * float64(s.between(300*time.Millisecond, 4*time.Second)))
+	r.started, r.takes = s.now, d
 	switch {
+	case p.bad && s.faulty():
+		r.after(d/4, func() { r.report(false, "no space left") })
 	case g.Task == mapTask(s.poison) && p.s.killer:
 		p.after(d, func() {
 			p.crash()

@@ -1,0 +1,103 @@
+package sched
+
+import "slices"
+
+// bendBackups puts the mutants of backups and exclusion into a core.
+func (m mutant) bendBackups(c *coord) {
+	core, k := c.core, c.checker
+	wrap := func(f func(now Time, ev Event) []Effect) { k.step = f }
+	switch m {
+	case mutantBothWin:
+		wrap(func(now Time, ev Event) []Effect {
+			rivals := k.rivals(ev)
+			out := core.Step(now, ev)
+			if len(rivals) > 0 {
+				s := &core.phases[ev.(Committed).Task.Phase].stats
+				s.Won, s.Superseded = s.Won+len(rivals), s.Superseded-len(rivals)
+			}
+			return out
+		})
+	case mutantLoserFailed:
+		wrap(func(now Time, ev Event) []Effect {
+			var out []Effect
+			for _, r := range k.rivals(ev) {
+				out = append(out, r)
+				out = append(out, core.Step(now, Failed{Worker: r.Worker, Attempt: r.Attempt, Cause: "too late"})...)
+			}
+			return append(out, core.Step(now, ev)...)
+		})
+	case mutantNoRevoke:
+		wrap(func(now Time, ev Event) []Effect {
+			rivals := k.rivals(ev)
+			return slices.DeleteFunc(core.Step(now, ev), func(e Effect) bool {
+				r, ok := e.(Revoke)
+				return ok && slices.Contains(rivals, r)
+			})
+		})
+	case mutantSameWorker:
+		c.grantInstead(func(s *slot, a *attempt) bool { return a.worker == s.worker && core.tail() != nil })
+	case mutantThird:
+		c.grantInstead(func(s *slot, a *attempt) bool {
+			return core.task(a.task).live.n == 2 && !slices.ContainsFunc(core.Running(s.worker.id, nil),
+				func(r Running) bool { return r.Task == a.task })
+		})
+	case mutantEarlyBackup:
+		c.grantInstead(func(s *slot, a *attempt) bool {
+			p := &core.phases[a.task.Phase]
+			return a.worker != s.worker && core.task(a.task).live.n == 1 && p.stats.Done+p.active < len(p.tasks)
+		})
+	case mutantServeBad:
+		wrap(func(now Time, ev Event) []Effect {
+			a, ok := ev.(Ask)
+			w := core.workers[a.Worker]
+			if !ok || w == nil || !w.excluded || w.waiting.n > 0 {
+				return core.Step(now, ev)
+			}
+			w.excluded = false
+			out := core.Step(now, ev)
+			for _, s := range w.slots {
+				core.unpark(s)
+			}
+			w.excluded = true
+			return out
+		})
+	case mutantAllBad:
+		wrap(func(now Time, ev Event) []Effect {
+			g, ok := ev.(Gone)
+			bad := core.exiles.head
+			if !ok || bad == nil || core.usable() > 1 || core.workers[g.Worker] == nil || core.workers[g.Worker].excluded {
+				return core.Step(now, ev)
+			}
+			w := bad.owner
+			out := core.Step(now, ev)
+			for _, s := range w.slots {
+				core.unpark(s)
+			}
+			w.excluded = true
+			core.exiles.push(&w.exile, w)
+			return out
+		})
+	}
+}
+
+// grantInstead answers a question that nothing was granted for, or that is
+// about to be answered, with one more attempt of a task that runs.
+func (c *coord) grantInstead(fits func(s *slot, a *attempt) bool) {
+	core := c.core
+	c.checker.step = func(now Time, ev Event) []Effect {
+		q, ok := ev.(Ask)
+		w := core.workers[q.Worker]
+		if !ok || core.over || w == nil || w.apart() || q.Slot >= len(w.slots) || q.Seq <= w.slots[q.Slot].seq {
+			return core.Step(now, ev)
+		}
+		s := w.slots[q.Slot]
+		for nd := core.leases.head; nd != nil; nd = nd.next {
+			if a := nd.owner; (s.grant == nil || !s.grant.alive) && fits(s, a) {
+				core.now, core.out, s.seq = max(core.now, now), core.out[:0], q.Seq
+				core.grant(s, a.task)
+				return core.out
+			}
+		}
+		return core.Step(now, ev)
+	}
+}
