@@ -262,7 +262,7 @@ func (h *handlers) unproven(ctx context.Context, q *wire.ReportRequest, err erro
 	case errors.As(err, &conflict):
 		h.c.call(ctx, func() { h.c.loop.finishWith(conflict) })
 		return nil
-	case q.Outcome == wire.Outcome_OUTCOME_COMMITTED && !errors.Is(err, fs.ErrNotExist):
+	case !errors.Is(err, fs.ErrNotExist): // also for a failure: its task may be committed
 		return wire.Later("look for the commit of %s: %v", q.Attempt.Id, err)
 	}
 	h.c.call(ctx, func() {

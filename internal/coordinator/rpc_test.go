@@ -317,6 +317,11 @@ func TestReportBeforeTheJobIsPrepared(t *testing.T) {
 	if _, err := s.conn.Report(t.Context(), &wire.ReportRequest{Worker: "w", Attempt: a}); !wire.IsLater(err) {
 		t.Errorf("while the store is in trouble: %v", err)
 	}
+	b.store.inject("stat", b.lay.Output(int(a.Task)), 1, notDone)
+	failed := &wire.ReportRequest{Worker: "w", Attempt: a, Outcome: wire.Outcome_OUTCOME_FAILED, Fatal: true, Error: "no"}
+	if _, err := s.conn.Report(t.Context(), failed); !wire.IsLater(err) {
+		t.Errorf("a failure that may have been a commit, while the store is in trouble: %v", err)
+	}
 	w.report(a, nil)
 	w.work(1)
 	if got := s.succeeds(); got.Reduce.Failed != 0 || got.Map.Granted != 0 {
