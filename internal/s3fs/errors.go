@@ -56,7 +56,7 @@ func (e *Error) Error() string {
 	switch {
 	case e.Detail != "":
 		b.WriteString(": " + e.Detail)
-	case e.Err != nil && e.Err != e.Kind:
+	case e.Err != nil && e.Err != e.Kind: //nolint:errorlint // the very same, whose text is there already
 		b.WriteString(": " + e.Err.Error())
 	}
 	if e.Tries > 1 {
