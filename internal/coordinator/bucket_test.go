@@ -72,6 +72,7 @@ func TestConflicts(t *testing.T) {
 		{"another app", func(o *Options) { o.App = other }, nil, []string{lay.Job(), "app: wc -> indexer"}},
 		{"another version", func(o *Options) { o.App = &mr.App{Name: "wc", Version: "2", Params: o.App.Params} }, nil, []string{`app version: "1" -> "2"`}},
 		{"another nreduce", func(o *Options) { o.NReduce = 3 }, nil, []string{"nreduce: 2 -> 3"}},
+		{"another budget", func(o *Options) { o.MaxBad = manifest.Budget{Records: 5} }, nil, []string{"max-bad-records: 0 -> 5"}},
 		{"another parameter", func(o *Options) { o.Params = map[string]string{"fold": "yes"} }, nil, []string{`app parameter fold: "no" -> "yes"`}},
 		{"more input", nil, func(b *bench) { b.store.set(lay.Input("z"), []byte("x"), nil) }, []string{`input added: "z"`}},
 		{"changed input", nil, func(b *bench) { b.store.set(lay.Input("in-0"), []byte("y"), nil) }, []string{`input changed: "in-0"`}},

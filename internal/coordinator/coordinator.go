@@ -41,6 +41,8 @@ type Options struct {
 	SplitSize  int64 // bytes
 	Pack       Pack
 	AllowEmpty bool // no input is no error
+	// MaxBad is how many bad input records may be skipped.
+	MaxBad manifest.Budget
 
 	Lease       time.Duration // how long a silent worker keeps its attempts
 	MaxFailures int           // reported failures of one task that end the job

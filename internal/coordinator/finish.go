@@ -18,22 +18,27 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// promote copies partitions that a committed attempt had to put under
-// _attempts/ onto their plain names, so that the layout shows what was
+// promote copies partitions, and the list of what was skipped, that a
+// committed attempt had to put under _attempts/ onto their plain names, so that the layout shows what was
 // committed. Readers go by the record, so nothing depends on it, and it may
 // be repeated.
 func (c *Coordinator) promote(ctx context.Context, rec *manifest.Map) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
-	for r, p := range rec.Parts {
-		plain := c.o.Layout.Partition(rec.Task, r)
-		if p.Key == plain {
-			continue
+	onto := func(plain, key, etag string) {
+		if key == plain {
+			return
 		}
 		g.Go(func() error {
-			_, err := c.o.Store.Copy(ctx, p.Key, p.ETag, plain, object.PutOptions{})
+			_, err := c.o.Store.Copy(ctx, key, etag, plain, object.PutOptions{})
 			return err
 		})
+	}
+	for r, p := range rec.Parts {
+		onto(c.o.Layout.Partition(rec.Task, r), p.Key, p.ETag)
+	}
+	if rec.Bad != nil {
+		onto(c.o.Layout.Bad(rec.Task), rec.Bad.Key, rec.Bad.ETag)
 	}
 	return g.Wait()
 }
@@ -104,6 +109,9 @@ func (l *loop) summary() *manifest.Success {
 		s.Input.Records += m.Input.Records
 		s.Input.Bytes += m.Input.Bytes
 		s.Emitted += m.Emitted
+		if m.Bad != nil {
+			s.Skipped += m.Bad.Records
+		}
 		for _, p := range m.Parts {
 			s.Shuffled.Add(p.Sum)
 		}

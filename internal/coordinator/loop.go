@@ -29,6 +29,7 @@ type loop struct {
 	check   func(*sched.Core) stepFunc // wraps core.Step in tests
 	maps    []*manifest.Map
 	reduces []*manifest.Reduce
+	bad     badRecords
 	reran   [2]int // by phase: attempts granted although a commit was there (Coordinator.rerun)
 
 	failure error // why the job cannot be finished
@@ -79,6 +80,7 @@ func (l *loop) begin(now sched.Time, s *state) {
 	l.job = s.job
 	l.maps = make([]*manifest.Map, len(s.job.Tasks))
 	l.reduces = make([]*manifest.Reduce, s.job.NReduce)
+	l.bad = badRecords{left: s.job.MostRecords(), tasks: len(s.job.Tasks)}
 	l.core = sched.New(sched.Config{
 		Maps: len(s.job.Tasks), Reduces: s.job.NReduce, Lease: l.o.Lease,
 		MaxFailures: l.o.MaxFailures, MaxLost: l.o.MaxLost, Epoch: l.epoch,
@@ -205,6 +207,9 @@ func (l *loop) noteTold() {
 func (l *loop) committedMap(now sched.Time, m int, rec *manifest.Map) {
 	if l.maps[m] == nil {
 		l.maps[m] = rec
+		if err := l.noteBad(m, rec); err != nil {
+			l.finishWith(err)
+		}
 	}
 	l.step(now, sched.Committed{Task: mapTask(m), Attempt: sched.AttemptID(rec.Attempt)})
 }

@@ -74,7 +74,7 @@ func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error)
 	}
 	return &manifest.Job{
 		Schema: manifest.JobSchema, ID: id, Created: time.Now().UTC(),
-		App: app.App, NReduce: c.o.NReduce, SplitSize: c.o.SplitSize, Objects: objects, Tasks: tasks,
+		App: app.App, NReduce: c.o.NReduce, SplitSize: c.o.SplitSize, MaxBad: c.o.MaxBad, Objects: objects, Tasks: tasks,
 	}, nil
 }
 
