@@ -162,13 +162,16 @@ func (c *Core) gone(ev Gone) {
 // loneliness ends what makes no sense with one worker, or none, that gets
 // work: to keep the others out, and to hold tasks for another.
 func (c *Core) loneliness() {
+	if c.usable() > 1 {
+		return
+	}
 	if c.usable() == 0 {
 		c.endExiles(true)
 	}
 	if c.usable() <= 1 {
 		c.endHolds(true)
-		c.dispatch()
 	}
+	c.dispatch()
 }
 
 // fail ends the job.
@@ -204,22 +207,15 @@ func (c *Core) offer(id TaskID) {
 	if c.over {
 		return
 	}
-	if !c.otherWorker(t) {
-		if s := c.parked.front(); s != nil && (!t.suspect() || s.worker.live.n == 0) {
-			c.grant(s, id)
-			return
-		}
-		p.requeue(id.Index)
-		return
-	}
+	anyone := !c.otherWorker(t)
 	n := 0
 	for nd := c.parked.head; nd != nil && n < maxParkedScan; nd, n = nd.next, n+1 {
-		if w := nd.owner.worker; !t.failedOn(w.id) && (!t.suspect() || w.live.n == 0) {
+		if w := nd.owner.worker; (anyone || !t.failedOn(w.id)) && (!t.suspect() || w.live.n == 0) {
 			c.grant(nd.owner, id)
 			return
 		}
 	}
-	if t.failures == 0 {
+	if anyone || t.failures == 0 {
 		p.requeue(id.Index)
 		return
 	}

@@ -18,12 +18,14 @@ var (
 	simSeed  = flag.Int64("sim.seed", -1, "simulate this one and tell its history")
 )
 
-// TestSafety plays a history without an end of faults for each seed.
-func TestSafety(t *testing.T) { simulate(t, safety) }
-
-// TestLiveness plays one whole job for each seed, in which the faults end,
-// against the output of the sequential run.
-func TestLiveness(t *testing.T) { simulate(t, liveness) }
+// TestSimulate plays two histories for each seed against the output of the
+// sequential run: in the one faults never end, in the other they do, and so
+// does the job.
+func TestSimulate(t *testing.T) {
+	for _, m := range []mode{safety, liveness} {
+		t.Run(m.String(), func(t *testing.T) { simulate(t, m) })
+	}
+}
 
 func simulate(t *testing.T, mode mode) {
 	t.Helper()
