@@ -91,6 +91,11 @@ func TestProgressLines(t *testing.T) {
 	s.conf.Progress = "json"
 	p = s.newProgress("upload", 0, true)
 	p.last = p.last.Add(-2e9)
+	p.set(0) // nothing has moved
+	if out.Len() != 0 {
+		t.Error(out)
+	}
+	p.last = p.last.Add(-11e9)
 	p.set(0)
 	if got := out.String(); got != `{"schema":"mraws/progress/v1","what":"upload","done":0,"total":0}`+"\n" {
 		t.Error(got)
