@@ -35,6 +35,9 @@ func (f *frame) roleError(err error) error {
 	case errors.As(err, &unreachable) && wire.IsDenied(unreachable.Cause):
 		return &Error{Code: ExitDenied, What: "the coordinator at " + unreachable.Where + " does not let this worker in", Cause: unreachable.Cause,
 			Hint: "give --token-file to both or to neither, with the same token in it"}
+	case errors.As(err, &unreachable) && wire.IsMismatch(unreachable.Cause):
+		return &Error{Code: ExitUnreachable, What: "no understanding with what listens at " + unreachable.Where, Cause: unreachable.Cause,
+			Hint: "--tls-ca, --tls-cert and --tls-key, or --insecure, belong to both sides or to neither; or another program has that port"}
 	case errors.As(err, &unreachable):
 		return &Error{Code: ExitUnreachable, What: unreachable.Error(), Cause: unreachable.Cause,
 			Hint: "start it with `" + f.name + " coordinator`, check --coord and the firewall, or wait longer with --coord-timeout"}
@@ -65,6 +68,17 @@ func (f *frame) printSuccess(s *manifest.Success, bucket string, lay layout.Layo
 	return f.say("%s", successText(s, bucket, lay))
 }
 
+// skipped is the error, or rather the warning, of a job that is done but for
+// bad records.
+func (s *session) skipped(success *manifest.Success, st *store) error {
+	if success.Skipped == 0 {
+		return nil
+	}
+	where := fmt.Sprintf("s3://%s/%s", st.Bucket(), s.layout.BadDir())
+	return &Error{Code: ExitSkipped, Warning: true, What: countText(success.Skipped, "bad record") + " skipped",
+		Hint: where + " lists them, with object, place and error; `" + s.name + " replay map-N` runs a task again under a debugger"}
+}
+
 // successText says in a few lines what a job did.
 func successText(s *manifest.Success, bucket string, lay layout.Layout) string {
 	var b strings.Builder
@@ -91,7 +105,11 @@ func successText(s *manifest.Success, bucket string, lay layout.Layout) string {
 	for _, n := range s.Requests {
 		requests += n
 	}
-	fmt.Fprintf(&b, "  read %s in %s, shuffled %s, wrote %s in %s, %s\n", bytesText(s.Input.Bytes), countText(s.Input.Records, "record"),
+	skipped := ""
+	if s.Skipped > 0 {
+		skipped = ", skipped " + countText(s.Skipped, "record")
+	}
+	fmt.Fprintf(&b, "  read %s in %s%s, shuffled %s, wrote %s in %s, %s\n", bytesText(s.Input.Bytes), countText(s.Input.Records, "record"), skipped,
 		countText(s.Shuffled.Records, "pair"), bytesText(wrote), countText(lines, "line"), countText(requests, "S3 request"))
 	fmt.Fprintf(&b, "  output  s3://%s/%s (%s)", bucket, lay.OutputDir(), countText(int64(len(s.Outputs)), "part"))
 	return b.String()

@@ -35,6 +35,7 @@ func TestRoleErrors(t *testing.T) {
 		{"job failed", &coordinator.JobError{Cause: "map task 3: boom"}, ExitJobFailed, []string{"map task 3: boom"}},
 		{"job failed elsewhere", &worker.JobFailedError{Cause: "map task 3: boom"}, ExitJobFailed, []string{"map task 3: boom"}},
 		{"nobody there", unreachable(errors.New("connection refused")), ExitUnreachable, []string{"host:1234", "1s", "connection refused", "--coord"}},
+		{"TLS on one side", unreachable(errors.New("first record does not look like a TLS handshake")), ExitUnreachable, []string{"host:1234", "TLS handshake", "--insecure", "--tls-ca"}},
 		{"not let in", unreachable(status.Error(codes.Unauthenticated, "wrong token")), ExitDenied, []string{"host:1234", "wrong token", "--token-file"}},
 		{"another app", &wire.Refusal{Reason: wire.ReasonApp, What: "the job runs grep", Hint: "start it with --app grep"}, ExitConflict, []string{"grep", "--app grep"}},
 		{"bad argument", &wire.Refusal{Reason: wire.ReasonUsage, What: "no such parameter", Hint: "mraws apps"}, ExitUsage, []string{"no such parameter"}},

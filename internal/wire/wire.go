@@ -107,6 +107,21 @@ func Plain(err error) error {
 	return errors.New(strings.TrimPrefix(text, "Error while dialing: "))
 }
 
+// IsMismatch says whether somebody listened but the two sides do not agree on
+// how to secure the connection: TLS on one side only, or an own authority.
+// gRPC tells such an end of a handshake only by its text.
+func IsMismatch(err error) bool {
+	if err == nil {
+		return false
+	}
+	for _, sign := range []string{"handshake", "broken pipe", "connection reset", "tls: ", "error reading server preface"} {
+		if strings.Contains(err.Error(), sign) {
+			return true
+		}
+	}
+	return false
+}
+
 // IsDenied says whether the peer turned the caller away for its token or its
 // certificate.
 func IsDenied(err error) bool {
