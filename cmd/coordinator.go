@@ -13,6 +13,7 @@ import (
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/coordinator"
 	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/s3fs"
 	"github.com/mraws/mraws/mr"
 )
@@ -131,7 +132,10 @@ func (s *session) coordinate(ctx context.Context, o *jobFlags) (err error) {
 	if err != nil {
 		return s.roleError(err)
 	}
-	return s.printSuccess(success, st.Store.Bucket(), s.layout)
+	if err := s.printSuccess(success, st.Store.Bucket(), s.layout); err != nil {
+		return err
+	}
+	return s.skipped(success, st)
 }
 
 // newCoordinator wires a coordinator. It owns lis from then on, also when it
@@ -147,11 +151,17 @@ func (s *session) newCoordinator(store *s3fs.Store, lay layout.Layout, lis net.L
 		_ = lis.Close()
 		return nil, err
 	}
+	bad, err := manifest.ParseBudget(s.conf.MaxBad)
+	if err != nil {
+		_ = lis.Close()
+		return nil, usagef("such as 10 or 0.1%", "max-bad-records: %w", err)
+	}
 	return coordinator.New(coordinator.Options{
 		Store: store, Layout: lay, Log: s.log, Version: readVersion().Version,
 		App: app, Params: params, JobID: o.jobID,
 		NReduce: s.conf.NReduce, SplitSize: int64(s.conf.SplitSize), Pack: coordinator.Pack(s.conf.Pack), AllowEmpty: o.allowEmpty,
-		Lease: s.conf.Lease, MaxFailures: s.conf.MaxAttempts, MaxLost: 4 * s.conf.MaxAttempts,
+		MaxBad: bad,
+		Lease:  s.conf.Lease, MaxFailures: s.conf.MaxAttempts, MaxLost: 4 * s.conf.MaxAttempts,
 		Listener: lis, Addresses: addresses, Security: security, PublishToken: publish,
 		UnsafeSingleCoordinator: o.unsafe,
 	}), nil

@@ -40,6 +40,8 @@ type Error struct {
 	What  string // what went wrong, in one line, without its cause
 	Cause error
 	Hint  string // what to do
+	// Warning says that what was asked for is done all the same.
+	Warning bool
 }
 
 // Error returns What and Cause.
@@ -185,7 +187,11 @@ func (f *frame) report(e *Error, asJSON bool) {
 		return
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: error: %s\n", f.name, what)
+	kind := "error"
+	if e.Warning {
+		kind = "warning"
+	}
+	fmt.Fprintf(&b, "%s: %s: %s\n", f.name, kind, what)
 	for _, line := range lines {
 		fmt.Fprintf(&b, "  cause: %s\n", line)
 	}

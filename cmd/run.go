@@ -214,10 +214,12 @@ func (s *session) result(ctx context.Context, st *store, o *runFlags, app mr.App
 	} else if err := s.showResult(ctx, st, o, app, success); err != nil {
 		return err
 	}
-	if !o.verify {
-		return nil
+	if o.verify {
+		if err := s.verifyJob(ctx, st, &app); err != nil {
+			return err
+		}
 	}
-	return s.verifyJob(ctx, st, &app)
+	return s.skipped(success, st)
 }
 
 // showResult prints the summary, the way to the output and its first lines.

@@ -134,6 +134,21 @@ func number(low, high int) func(string) (string, error) {
 	}
 }
 
+var percentForm = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,4})?%$`)
+
+// share is a number of things, or a percentage of them.
+func share(s string) (string, error) {
+	if n, err := strconv.ParseUint(s, 10, 63); err == nil {
+		return strconv.FormatUint(n, 10), nil
+	}
+	if percentForm.MatchString(s) {
+		if f, err := strconv.ParseFloat(s[:len(s)-1], 64); err == nil && f <= 100 {
+			return strconv.FormatFloat(f, 'f', -1, 64) + "%", nil
+		}
+	}
+	return "", errors.New("want a number such as 10, or a percentage such as 0.1%, of at most four decimals")
+}
+
 func size(low Size) func(string) (string, error) {
 	return func(s string) (string, error) {
 		n, err := ParseSize(s)

@@ -42,6 +42,7 @@ type Config struct {
 	SplitSize    Size          `mapstructure:"split-size"`
 	Pack         string        `mapstructure:"pack"` // "auto" or "never"
 	MaxAttempts  int           `mapstructure:"max-attempts"`
+	MaxBad       string        `mapstructure:"max-bad-records"` // "25" or "0.1%"
 	Lease        time.Duration `mapstructure:"lease"`
 	Memory       AutoSize      `mapstructure:"memory"` // 0 = auto
 	Slots        int           `mapstructure:"slots"`  // 0 = one for each core

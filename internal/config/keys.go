@@ -86,6 +86,8 @@ func Keys() []Key {
 			Choices: []string{"auto", "never"}},
 		{Name: "max-attempts", Group: Job, Type: "n", Default: "4", check: number(1, 1000),
 			Help: "failures of one task that fail the job"},
+		{Name: "max-bad-records", Group: Job, Type: "n|n%", Default: "0", check: share,
+			Help: "bad input records that are skipped and listed before the job fails, such as 10 or 0.1%"},
 		{Name: "lease", Group: Job, Type: "duration", Default: "10s", check: duration(minLease),
 			Help: "silence after which a worker counts as lost"},
 

@@ -157,7 +157,7 @@ func scalar(k Key, raw any, o Origin) (string, error) {
 			return s, nil
 		}
 	case int, int64, uint64:
-		if k.Type == "n" || k.Type == "size" || k.Type == "duration" {
+		if k.Type == "n" || k.Type == "n|n%" || k.Type == "size" || k.Type == "duration" {
 			return s, nil
 		}
 	case float64, time.Time:

@@ -54,7 +54,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := Config{
 		Bucket: "mapreducedata", Port: 1234, NReduce: 10, SplitSize: 64 << 20, Pack: "auto",
-		Lease: 10 * time.Second, CoordTimeout: 10 * time.Second, MaxAttempts: 4, S3Concurrency: 64,
+		Lease: 10 * time.Second, CoordTimeout: 10 * time.Second, MaxAttempts: 4, MaxBad: "0", S3Concurrency: 64,
 		LogLevel: "info", LogFormat: "auto", Color: "auto", Progress: "auto",
 	}
 	if diff := cmp.Diff(want, l.Config); diff != "" {
@@ -73,7 +73,7 @@ var sample = map[string]string{
 	"profile": "dev", "local": "true", "data-dir": "/data", "s3-concurrency": "7", "coord": "10.0.0.1:99",
 	"port": "4321", "listen": "127.0.0.1", "advertise": "host.example:80", "tls-ca": "/ca.pem",
 	"tls-cert": "/cert.pem", "tls-key": "/key.pem", "token-file": "/token", "insecure": "false",
-	"nreduce": "3", "split-size": "1KiB", "pack": "never", "max-attempts": "2", "lease": "3s",
+	"nreduce": "3", "split-size": "1KiB", "pack": "never", "max-attempts": "2", "max-bad-records": "0.1%", "lease": "3s",
 	"memory": "256MiB", "slots": "5", "scratch": "/scratch", "coord-timeout": "1m0s",
 	"log-level": "debug", "log-format": "json", "color": "never", "progress": "plain",
 }
@@ -230,6 +230,8 @@ func TestProblems(t *testing.T) {
 		{name: "cert without key", args: []string{"--tls-cert=a"}, want: []string{"tls-cert", "tls-key with it"}},
 		{name: "key without cert", args: []string{"--tls-key=a"}, want: []string{"tls-key", "tls-cert with it"}},
 		{name: "insecure", args: []string{"--insecure", "--tls-ca=a"}, want: []string{"insecure", "alone"}},
+		{name: "share of more than all", args: []string{"--max-bad-records=100.1%"}, want: []string{"max-bad-records", "0.1%"}},
+		{name: "share too fine", args: []string{"--max-bad-records=0.00001%"}, want: []string{"four decimals"}},
 		{name: "many at once", args: []string{"--nreduce=0"}, env: map[string]string{"MRAWS_PORT": "x"}, want: []string{"nreduce", "port"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
