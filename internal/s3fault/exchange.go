@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -20,6 +21,7 @@ type exchange struct {
 	c     call
 	st    *state
 	fault *action // nil for none
+	bare  *action // takes checksums from the reply; nil for none
 }
 
 // played takes note that a fault has happened.
@@ -30,10 +32,12 @@ func (e *exchange) played(a *action) {
 	}
 }
 
-// prepare carries out what comes before a request is passed on. It reports
+// prepare carries out the modifiers, before a request is passed on. It reports
 // false if the client went away meanwhile.
 func (e *exchange) prepare(a *action) bool {
 	switch a.Fault.Name {
+	case "no-checksum":
+		e.bare = a
 	case "ignore-condition":
 		if e.stripConditions() {
 			e.played(a)
@@ -128,10 +132,29 @@ func (e *exchange) pass() {
 func (e *exchange) header(resp *http.Response) {
 	maps.Copy(e.w.Header(), resp.Header)
 	e.w.Header().Del("Connection")
+	e.stripChecksums()
 	if resp.ContentLength >= 0 {
 		e.w.Header().Set("Content-Length", strconv.FormatInt(resp.ContentLength, 10))
 	}
 	e.w.WriteHeader(resp.StatusCode)
+}
+
+// stripChecksums makes the server one that sends none with what it is asked
+// for, as S3 does with ranges.
+func (e *exchange) stripChecksums() {
+	if e.bare == nil {
+		return
+	}
+	had := false
+	for name := range e.w.Header() {
+		if strings.HasPrefix(name, "X-Amz-Checksum-") {
+			e.w.Header().Del(name)
+			had = true
+		}
+	}
+	if had {
+		e.played(e.bare)
+	}
 }
 
 // copy sends a body on. If the server breaks it, so does the proxy.

@@ -299,3 +299,23 @@ func TestPinned(t *testing.T) {
 		t.Errorf("read of a changed object: %v", err)
 	}
 }
+
+// TestFlippedDownload is row 32 for reads of whole objects: a checksum that
+// the store sends along is compared, and the read done again. Without one the
+// client cannot tell, which is why what we write has checksums of its own.
+func TestFlippedDownload(t *testing.T) {
+	w := newWorld(t, nil)
+	data := noise(100_000)
+	w.put(t, "k", data)
+	w.play(t, "GetObject * first=2 flip")
+	if got, _, err := w.store.Get(t.Context(), "k"); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	w.played(t)
+	w.play(t, "GetObject * no-checksum", "GetObject * flip 7")
+	got, _, err := w.store.Get(t.Context(), "k")
+	if err != nil || bytes.Equal(got, data) || !bytes.Equal(got[8:], data[8:]) {
+		t.Errorf("%v: the flip shows although nothing tells of it", err)
+	}
+	w.played(t)
+}

@@ -96,6 +96,6 @@ func kinds() []kind {
 		{name: "stall", arg: someBytes}, {name: "reset", arg: someBytes}, {name: "short", arg: someBytes}, {name: "flip", arg: someBytes},
 		{name: "drop-page", arg: someEntries, ops: list}, {name: "fail-page", ops: list},
 		{name: "ignore-condition", ops: []string{"PutObject", "CompleteMultipartUpload", "CopyObject", "GetObject", "HeadObject"}},
-		{name: "delay", arg: someDuration},
+		{name: "no-checksum", ops: []string{"GetObject", "HeadObject"}}, {name: "delay", arg: someDuration},
 	}
 }

@@ -57,7 +57,7 @@ type action struct {
 
 // plan is what is to happen to one call.
 type plan struct {
-	before []action // delay and ignore-condition, in order
+	before []action // modifiers, in order
 	fault  *action  // any other; nil for none
 }
 
@@ -79,11 +79,13 @@ func (st *state) decide(c call, now time.Time) plan {
 		if picked := r.picks(now); !picked {
 			continue
 		}
-		switch {
-		case r.Rule.Fault.Name == "delay", r.Rule.Fault.Name == "ignore-condition":
+		switch r.Rule.Fault.Name {
+		case "delay", "ignore-condition", "no-checksum":
 			p.before = append(p.before, a)
-		case p.fault == nil:
-			p.fault = &a
+		default:
+			if p.fault == nil {
+				p.fault = &a
+			}
 		}
 	}
 	return p

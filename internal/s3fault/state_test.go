@@ -89,7 +89,7 @@ func TestSeed(t *testing.T) {
 }
 
 // TestOrder: the first fault wins, but delay and ignore-condition come in
-// addition; every rule counts.
+// addition, as does no-checksum; every rule counts.
 func TestOrder(t *testing.T) {
 	st := newState(parse(t, "* * delay 1ms", "* * nth=2 403", "* * 503", "* * ignore-condition"), 1)
 	for _, want := range []string{"503", "403", "503"} {
