@@ -189,6 +189,7 @@ func (c *Core) fail(why JobFailed) {
 		p.tasks[a.task.Index].state = queued
 		c.emit(Revoke{a.worker.id, a.id})
 	}
+	c.endExiles(true) // their questions too get no answer
 	for s := c.parked.front(); s != nil; s = c.parked.front() {
 		c.parked.remove(&s.park)
 	}
