@@ -17,12 +17,40 @@ import (
 
 	"github.com/mraws/mraws/cli"
 	"github.com/mraws/mraws/internal/apps"
+	"github.com/mraws/mraws/mr"
 )
 
 // TestMain lets the test binary be mraws, so that scripts run the real
 // command line in processes of its own, with the race detector if on.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mraws": func() { cli.Main(apps.Table()...) }})
+	testscript.Main(m, map[string]func(){
+		"mraws": func() { cli.Main(apps.Table()...) },
+		"sums":  func() { cli.Main(sums()) },
+	})
+}
+
+// sums is an app that fails: it adds up numbers, apart for even and odd ones.
+// A line that is none is an error, and an empty one a panic.
+func sums() mr.App {
+	return mr.App{
+		Name: "sums", Version: "1",
+		NewMapper: func(*mr.Task) (mr.Mapper, error) {
+			return mr.MapperFunc(func(rec mr.Record, out mr.Emitter) error {
+				out.Emit([]byte("lines"), mr.AppendInt64(nil, 1)) // too early
+				if rec.Data[0] == ' ' {
+					rec.Data = rec.Data[1:]
+				}
+				n, err := strconv.ParseInt(string(rec.Data), 10, 64)
+				if err != nil {
+					return err
+				}
+				out.Emit([]byte([]string{"even", "odd"}[n&1]), mr.AppendInt64(nil, n))
+				return nil
+			}), nil
+		},
+		NewReducer: mr.SumReducer,
+		Combine:    mr.SumInt64,
+	}
 }
 
 func TestScripts(t *testing.T) {

@@ -139,9 +139,13 @@ func verifyText(rep *verify.Report) string {
 	}
 	count := func(n int, noun string) string { return countText(int64(n), noun) }
 	st, p, ref := &rep.Structure, &rep.Proof, &rep.Reference
-	line("structure", st.State, "%s, %s (%s), %s (%s), %s (%s)", count(st.Commits, "commit record"),
+	skipped := ""
+	if st.Skipped > 0 {
+		skipped = ", " + countText(st.Skipped, "record") + " skipped"
+	}
+	line("structure", st.State, "%s, %s (%s), %s (%s), %s (%s)%s", count(st.Commits, "commit record"),
 		count(st.Partitions, "partition"), bytesText(st.PartBytes), count(st.Outputs, "output"), bytesText(st.OutputBytes),
-		count(st.Inputs, "input"), bytesText(st.InputBytes))
+		count(st.Inputs, "input"), bytesText(st.InputBytes), skipped)
 	line("proof", p.State, "%s emitted, %s shuffled and read, %s, %s", countText(p.Emitted, "pair"),
 		countText(p.Records, "record"), countText(p.Keys, "key"), countText(p.Lines, "output line"))
 	switch {

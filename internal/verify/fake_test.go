@@ -181,6 +181,8 @@ type testJob struct {
 	params  map[string]string
 	// displaced is a map task whose partitions lie under _attempts/.
 	displaced int
+	maxBad    manifest.Budget
+	maxRecord int
 }
 
 type pair struct{ key, value []byte }
@@ -205,7 +207,7 @@ func (j testJob) build(t testing.TB) (*fakeStore, layout.Layout) {
 	t.Helper()
 	s, lay := newFakeStore(), layout.New(j.prefix)
 	job := &manifest.Job{
-		Schema: manifest.JobSchema, ID: "wc-01jd9z6t3m", NReduce: j.reduces, SplitSize: max(j.split, 1<<20),
+		Schema: manifest.JobSchema, ID: "wc-01jd9z6t3m", NReduce: j.reduces, SplitSize: max(j.split, 1<<20), MaxBad: j.maxBad,
 		App: manifest.App{Name: j.app.Name, Version: j.app.Version, Params: j.params},
 	}
 	for i, name := range slices.Sorted(maps.Keys(j.inputs)) {
@@ -243,6 +245,7 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 	rec := &manifest.Map{Schema: manifest.MapSchema, Job: job.ID, Task: m, Attempt: fmt.Sprintf("m%d.1", m), Worker: "w1",
 		Counters: map[string]int64{"tasks": 1}}
 	parts := make([][]pair, j.reduces)
+	var bad []manifest.BadRecord
 	part := partitioner(&j.app, j.reduces)
 	mapper, err := j.app.NewMapper(&mr.Task{Context: t.Context(), Params: j.params, Counters: noCounters{}})
 	if err != nil {
@@ -261,17 +264,50 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 		rd, err := input.Read(j.app.Input, input.Piece{Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length,
 			Open: func(off, n int64) (io.ReadCloser, error) {
 				return io.NopCloser(strings.NewReader(j.inputs[o.Name][off : off+n])), nil
-			}}, 0)
+			}}, j.maxRecord)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for rd.Next() {
-			rec.Input.Records++
-			rec.Input.Bytes += int64(len(rd.Record().Data))
-			if err := mapper.Map(rd.Record(), emit); err != nil {
+		skip := func(r mr.Record, length int64, err error) {
+			if j.maxBad.IsZero() {
 				t.Fatal(err)
 			}
+			bad = append(bad, manifest.BadRecord{Object: o.Name, ETag: o.ETag, Offset: r.Offset, Length: length, Line: r.Line, Error: err.Error()})
 		}
+		for {
+			for rd.Next() {
+				rec.Input.Records++
+				rec.Input.Bytes += int64(len(rd.Record().Data))
+				var held []pair
+				err := mapper.Map(rd.Record(), emitter(func(k, v []byte) { held = append(held, pair{k, v}) }))
+				if err != nil {
+					skip(rd.Record(), int64(len(rd.Record().Data)), err)
+					continue
+				}
+				for _, p := range held {
+					emit(p.key, p.value)
+				}
+			}
+			if rd.Err() == nil {
+				break
+			}
+			long := rd.Err()
+			r, n, err := rd.Skip()
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec.Input.Records++
+			skip(r, n, long)
+		}
+	}
+	if len(bad) > 0 {
+		key := lay.Bad(m)
+		if m == j.displaced-1 {
+			s.put(key, listOf(t, bad), nil) // the copy
+			key = lay.MapAttemptBad(m, rec.Attempt)
+		}
+		rec.Bad = putList(t, s, key, bad)
+		success.Skipped += rec.Bad.Records
 	}
 	for r, pairs := range parts {
 		pairs = j.combine(pairs)
@@ -292,6 +328,28 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 	success.Emitted += rec.Emitted
 	success.Counters["tasks"]++
 	putControl(t, s, lay.MapCommit(m), rec)
+}
+
+func listOf(t testing.TB, bad []manifest.BadRecord) (data []byte) {
+	t.Helper()
+	for _, b := range bad {
+		var err error
+		if data, err = manifest.EncodeLine(data, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return data
+}
+
+// putList writes a list of bad records and returns what a commit record says
+// of it.
+func putList(t testing.TB, s *fakeStore, key string, bad []manifest.BadRecord) *manifest.Quarantine {
+	t.Helper()
+	data := listOf(t, bad)
+	sum := sha256.Sum256(data)
+	o := s.put(key, data, nil)
+	return &manifest.Quarantine{Key: key, ETag: o.ETag, Size: o.Size, Hash: hex.EncodeToString(sum[:]),
+		Records: int64(len(bad)), First: bad[:min(len(bad), manifest.FirstBad)]}
 }
 
 // combine sorts pairs by key, stably, and folds equal keys if the app can.

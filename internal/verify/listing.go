@@ -99,12 +99,17 @@ func (a *audit) ours(key string) bool {
 // listOutput finds what is foreign below output/.
 func (a *audit) listOutput(ctx context.Context) error {
 	var find finder
+	lists := map[int]int64{} // of bad records: bytes
 	for obj, err := range a.store.List(ctx, a.lay.OutputDir()) {
 		if err != nil {
 			return err
 		}
 		r, ok := a.lay.ParseOutput(obj.Key)
 		if ok && r < a.job.NReduce || obj.Key == a.lay.Success() || strings.HasSuffix(obj.Key, "/") {
+			continue
+		}
+		if m, ok := a.lay.ParseBad(obj.Key); ok && m < len(a.job.Tasks) && !a.job.MaxBad.IsZero() {
+			lists[m] = obj.Size
 			continue
 		}
 		find.add(Foreign, obj.Key, "no task of this job writes it")
@@ -116,6 +121,7 @@ func (a *audit) listOutput(ctx context.Context) error {
 		}
 	}
 	a.rep.take(&find)
+	a.listBad(lists)
 	return nil
 }
 
@@ -224,6 +230,9 @@ func (a *audit) compareSuccess(key string, got *manifest.Success) {
 		want.Input.Records += facts.input.Records
 		want.Input.Bytes += facts.input.Bytes
 		want.Emitted += facts.emitted
+		if facts.bad != nil {
+			want.Skipped += facts.bad.Records
+		}
 		for r := range a.job.NReduce {
 			want.Shuffled.Add(a.seg(m, r).sum)
 		}
@@ -251,6 +260,7 @@ func (a *audit) compareSuccess(key string, got *manifest.Success) {
 	differ("reduce.tasks", got.Reduce.Tasks, a.job.NReduce)
 	differ("input", got.Input, want.Input)
 	differ("emitted", got.Emitted, want.Emitted)
+	differ("skipped", got.Skipped, want.Skipped)
 	differ("shuffled", got.Shuffled, want.Shuffled)
 	differ("read", got.Read, want.Read)
 	differ("keys", got.Keys, want.Keys)

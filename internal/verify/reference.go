@@ -122,7 +122,7 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 		app = app.Reference
 		a.rep.Reference.App = app.Name
 	}
-	run := &sequential{a: a, app: app, params: params, side: &sideFiles{}}
+	run := &sequential{a: a, app: app, params: params, side: &sideFiles{}, skips: skips{a: a}}
 	s := newSorter(a.dir, a.job.NReduce, a.opt.Memory/2, partitioner(app, a.job.NReduce))
 	defer s.close()
 	if err := run.mapAll(ctx, s); err != nil {
@@ -164,6 +164,7 @@ type sequential struct {
 	params  map[string]string
 	side    *sideFiles
 	records int64
+	skips   skips
 }
 
 func (q *sequential) task(ctx context.Context, phase mr.Phase, index int) *mr.Task {
@@ -179,7 +180,7 @@ func (q *sequential) task(ctx context.Context, phase mr.Phase, index int) *mr.Ta
 func (q *sequential) mapAll(ctx context.Context, s *sorter) error {
 	var mapper mr.Mapper
 	var read int64 // bytes, by this mapper
-	tasks := 0
+	tasks, objects := 0, 0
 	flush := func() error {
 		f, ok := mapper.(interface{ Flush(mr.Emitter) error })
 		if mapper = nil; !ok {
@@ -201,16 +202,20 @@ func (q *sequential) mapAll(ctx context.Context, s *sorter) error {
 			tasks, read = tasks+1, 0
 		}
 		read += in.obj.Size
-		return q.mapObject(ctx, in, mapper, s)
+		objects++
+		return q.mapObject(ctx, objects-1, in, mapper, s)
 	})
+	if err == nil {
+		q.skips.take(objects, 0, 0) // what did not come
+	}
 	if err == nil && mapper != nil {
 		err = flush()
 	}
 	return errors.Join(err, s.finish())
 }
 
-// mapObject maps all records of one object.
-func (q *sequential) mapObject(ctx context.Context, in fetched, mapper mr.Mapper, s *sorter) (err error) {
+// mapObject maps all records of one object, which index names.
+func (q *sequential) mapObject(ctx context.Context, index int, in fetched, mapper mr.Mapper, s *sorter) (err error) {
 	name := in.obj.Name
 	records, err := input.Read(q.app.Input, input.Piece{
 		Object: name, Size: in.obj.Size, Length: in.obj.Size, Open: in.open(ctx, q.a),
@@ -221,20 +226,26 @@ func (q *sequential) mapObject(ctx context.Context, in fetched, mapper mr.Mapper
 	defer func() { err = errors.Join(err, records.Close()) }()
 	var at int64
 	err = guard("map "+name, func() error {
-		for records.Next() {
-			rec := records.Record()
-			at = rec.Offset
-			if q.records++; q.records%1024 == 0 && ctx.Err() != nil {
-				return context.Cause(ctx)
+		for {
+			for records.Next() {
+				rec := records.Record()
+				at = rec.Offset
+				if q.records++; q.records%1024 == 0 && ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				if err := q.mapRecord(index, rec, mapper, s); err != nil {
+					return fmt.Errorf("map %s: %w", name, err)
+				}
+				if s.err != nil {
+					return s.err
+				}
 			}
-			if err := mapper.Map(rec, s); err != nil {
-				return fmt.Errorf("map %s: %w", name, err)
-			}
-			if s.err != nil {
-				return s.err
+			if err := records.Err(); err == nil {
+				return nil
+			} else if err := q.skipLong(index, records, err); err != nil {
+				return err
 			}
 		}
-		return records.Err()
 	})
 	if err != nil {
 		return fmt.Errorf("near byte %d: %w", at, err)

@@ -83,6 +83,7 @@ type Structure struct {
 	Inputs       int   `json:"inputs"` // still the pinned version
 	InputBytes   int64 `json:"input_bytes"`
 	InputRecords int64 `json:"input_records"`
+	Skipped      int64 `json:"skipped"` // input records that were left out as bad
 }
 
 // Proof is what the second step counted.

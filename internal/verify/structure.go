@@ -27,6 +27,8 @@ type mapFacts struct {
 	input    manifest.Input
 	emitted  int64
 	counters map[string]int64
+	bad      *manifest.Quarantine // nil if nothing was skipped
+	skipped  []badRecord          // what its list says, as far as that is of use
 }
 
 func (a *audit) seg(m, r int) *segment { return &a.segs[m*a.job.NReduce+r] }
@@ -48,6 +50,9 @@ func (a *audit) structure(ctx context.Context) error {
 	a.reduces = make([]*manifest.Reduce, r)
 	a.outputs = make([]object.Info, r)
 	if err := a.each(ctx, a.opt.Concurrency, m, a.readCommit); err != nil {
+		return err
+	}
+	if err := a.each(ctx, a.opt.Concurrency, m, a.readBad); err != nil {
 		return err
 	}
 	if err := a.each(ctx, a.opt.Concurrency, r, a.readOutput); err != nil {
@@ -109,10 +114,11 @@ func (a *audit) keepCommit(m int, key string, rec *manifest.Map, find *finder) {
 	if rec.Attempt == "" || rec.Emitted < 0 || rec.Input.Records < 0 {
 		find.add(BadRecord, key, "attempt %q, %d pairs of %d records", rec.Attempt, rec.Emitted, rec.Input.Records)
 	}
+	a.checkBad(m, key, rec, find)
 	if find.found > before {
 		return
 	}
-	a.maps[m] = &mapFacts{input: rec.Input, emitted: rec.Emitted, counters: rec.Counters}
+	a.maps[m] = &mapFacts{input: rec.Input, emitted: rec.Emitted, counters: rec.Counters, bad: rec.Bad}
 }
 
 // readOutput looks at the output of reduce task r and at the record of the

@@ -10,15 +10,17 @@
 //     every output line to belong to one of their keys, in order;
 //   - reference: the application runs over the same input once more, as one
 //     sequential program that shares with the workers only the record readers
-//     and the file format, and its output is compared line by line.
+//     and the file format, and its output is compared line by line. It must
+//     fail over exactly those records that the job skipped.
 //
 // What is wrong becomes a [Finding] of the [Report]; an error of [Run] means
 // that the check itself could not be done.
 //
 // Memory is bounded by Options.Memory and by the largest record, apart from
-// about 150 bytes for each of the M*R partitions. Disk is needed for one
-// partition's intermediate data at a time and, with the reference, for all
-// pairs that the mappers emit, since an oracle does not combine.
+// about 150 bytes for each of the M*R partitions and 24 for each record that
+// was skipped. Disk is needed for one partition's intermediate data at a time
+// and, with the reference, for all pairs that the mappers emit, since an
+// oracle does not combine.
 package verify
 
 import (

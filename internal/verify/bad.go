@@ -1,0 +1,238 @@
+package verify
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"github.com/mraws/mraws/internal/input"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/mr"
+)
+
+// badRecord is where a record lies that the job skipped.
+type badRecord struct {
+	object         int // index in the job's spec
+	offset, length int64
+}
+
+// checkBad judges what a commit record says of the records that map task m
+// skipped.
+func (a *audit) checkBad(m int, key string, rec *manifest.Map, find *finder) {
+	q := rec.Bad
+	switch {
+	case q == nil:
+		return
+	case a.job.MaxBad.IsZero():
+		find.add(BadRecord, key, "it skips records, and the job may skip none")
+	case q.Key != a.lay.Bad(m) && q.Key != a.lay.MapAttemptBad(m, rec.Attempt):
+		find.add(BadRecord, key, "its list of bad records has the key %q", q.Key)
+	case q.Records < 1 || q.Records > rec.Input.Records || len(q.First) != int(min(q.Records, manifest.FirstBad)):
+		find.add(BadRecord, key, "it skips %d of %d records and names %d", q.Records, rec.Input.Records, len(q.First))
+	}
+	if h, err := hex.DecodeString(q.Hash); err != nil || len(h) != 32 {
+		find.add(BadRecord, key, "its list of bad records has the hash %q", q.Hash)
+	}
+}
+
+// readBad reads the list of what map task m skipped.
+func (a *audit) readBad(ctx context.Context, m int, find *finder) (err error) {
+	facts := a.maps[m]
+	if facts == nil || facts.bad == nil {
+		return nil
+	}
+	q := facts.bad
+	body, err := a.store.OpenRange(ctx, q.Key, q.ETag, 0, -1)
+	if err == nil {
+		defer func() { err = errors.Join(err, body.Close()) }()
+		err = a.readList(m, body, find)
+	}
+	switch kind := faultOf(err); {
+	case errors.Is(err, fs.ErrNotExist):
+		find.add(Missing, q.Key, "the records that map task %d skipped", m)
+	case kind != "":
+		find.add(kind, q.Key, "%v", err)
+	default:
+		return err
+	}
+	return nil
+}
+
+func (a *audit) readList(m int, body io.Reader, find *finder) error {
+	facts, lines := a.maps[m], newLineReader(body)
+	q := facts.bad
+	for {
+		line, err := lines.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		var rec manifest.BadRecord
+		if err := json.Unmarshal(line, &rec); err != nil {
+			find.add(BadRecord, q.Key, "line %d: %v", lines.n, err)
+			return nil
+		}
+		if n := int(lines.n); n <= len(q.First) && rec != q.First[n-1] {
+			find.add(BadRecord, q.Key, "line %d is not what the commit record says", n)
+		}
+		bad, ok := a.placeOf(m, rec)
+		if last := len(facts.skipped) - 1; !ok || last >= 0 && !facts.skipped[last].before(bad) {
+			find.add(BadRecord, q.Key, "line %d names byte %d of %q, where map task %d has no record, or not in this order",
+				lines.n, rec.Offset, rec.Object, m)
+			return nil
+		}
+		facts.skipped = append(facts.skipped, bad)
+	}
+	if lines.n != q.Records || lines.size != q.Size || lines.hash() != q.Hash {
+		find.add(Replaced, q.Key, "it has %d lines in %d bytes with SHA-256 %s, its commit record says %d in %d with %s",
+			lines.n, lines.size, lines.hash(), q.Records, q.Size, q.Hash)
+	}
+	return nil
+}
+
+// placeOf finds the place of a bad record; ok is false if map task m reads no
+// record there.
+func (a *audit) placeOf(m int, rec manifest.BadRecord) (bad badRecord, ok bool) {
+	for _, p := range a.job.Tasks[m] {
+		o := &a.job.Objects[p.Object]
+		if o.Name == rec.Object && o.ETag == rec.ETag && rec.Length >= 0 && rec.Length <= o.Size-rec.Offset &&
+			rec.Offset >= p.Offset && (rec.Offset < p.Offset+p.Length || o.Size == 0) {
+			return badRecord{p.Object, rec.Offset, rec.Length}, true
+		}
+	}
+	return bad, false
+}
+
+// before orders bad records as the input has them.
+func (b badRecord) before(c badRecord) bool {
+	return b.object < c.object || b.object == c.object && b.offset < c.offset
+}
+
+// checkBudget holds all that was skipped against what the job may skip.
+func (a *audit) checkBudget() {
+	var read int64
+	for _, m := range a.maps {
+		if m == nil {
+			return // which is a finding already
+		}
+		read += m.input.Records
+	}
+	if n := a.rep.Structure.Skipped; n > a.job.MaxBad.Of(read) {
+		a.rep.add(BadSum, a.lay.CommitDir(), "%d of %d records were skipped, more than %s", n, read, a.job.MaxBad)
+	}
+}
+
+// skips leads the reference past the records that the job skipped. It holds
+// each against the application, which must find it bad too.
+type skips struct {
+	a    *audit
+	m, i int // next: skipped[i] of map task m
+}
+
+// next returns the next record that was skipped, and the list that has it.
+func (s *skips) next() (bad badRecord, list string, ok bool) {
+	for ; s.m < len(s.a.maps); s.m, s.i = s.m+1, 0 {
+		if f := s.a.maps[s.m]; f != nil && s.i < len(f.skipped) {
+			return f.skipped[s.i], f.bad.Key, true
+		}
+	}
+	return bad, "", false
+}
+
+// take tells whether the record at offset of an object was skipped. What was
+// to be skipped before it and did not come is a finding.
+func (s *skips) take(object int, offset, length int64) (list string, skipped bool) {
+	for {
+		bad, list, ok := s.next()
+		at := badRecord{object, offset, length}
+		if !ok || at.before(bad) {
+			return "", false
+		}
+		s.i++
+		if bad == at {
+			return list, true
+		}
+		s.a.rep.add(Mismatch, list, "it names %d bytes at %d of %s, which are no record", bad.length, bad.offset, s.a.job.Objects[bad.object].Name)
+	}
+}
+
+// nothing is an mr.Emitter.
+type nothing struct{}
+
+func (nothing) Emit(_, _ []byte) {}
+
+// mapRecord maps one record, unless the job skipped it: then the application
+// must fail over it.
+func (q *sequential) mapRecord(object int, rec mr.Record, mapper mr.Mapper, s *sorter) error {
+	if q.a.job.MaxBad.IsZero() {
+		return mapper.Map(rec, s)
+	}
+	try := func(out mr.Emitter) error {
+		return guard("map record", func() error { return mapper.Map(rec, out) })
+	}
+	list, skipped := q.skips.take(object, rec.Offset, int64(len(rec.Data)))
+	switch {
+	case !skipped:
+		if err := try(s); err != nil {
+			return &inputError{q.a.lay.Input(rec.Object), Mismatch,
+				fmt.Errorf("app %s fails over the record at byte %d, which the job did not skip: %w", q.app.Name, rec.Offset, err)}
+		}
+	case q.app != q.a.app: // a stand-in, which may not fail
+	case try(nothing{}) == nil:
+		q.a.rep.add(Mismatch, list, "app %s does not fail over the %d bytes at %d of %s", q.app.Name, len(rec.Data), rec.Offset, rec.Object)
+	}
+	return nil
+}
+
+// skipLong leaves out a record that is too long for the reader, if the job
+// did so too; err is why the reader stopped.
+func (q *sequential) skipLong(object int, records input.Reader, err error) error {
+	var long *input.TooLongError
+	if !errors.As(err, &long) || q.a.job.MaxBad.IsZero() {
+		return err
+	}
+	_, length, serr := records.Skip()
+	if serr != nil {
+		return serr
+	}
+	if _, skipped := q.skips.take(object, long.Offset, length); !skipped {
+		return &inputError{q.a.lay.Input(long.Object), Mismatch, fmt.Errorf("%w, and the job did not skip it", err)}
+	}
+	q.records++
+	return nil
+}
+
+// listBad compares the listing of lists with the commit records.
+func (a *audit) listBad(sizes map[int]int64) {
+	left := 0
+	for _, m := range slices.Sorted(maps.Keys(sizes)) {
+		switch f := a.maps[m]; {
+		case f == nil: // which is a finding already
+		case f.bad == nil:
+			left++
+		case f.bad.Key != a.lay.Bad(m) && f.bad.Size != sizes[m]:
+			a.rep.add(Replaced, a.lay.Bad(m), "it is not a copy of %s, which was committed", f.bad.Key)
+		}
+	}
+	if left > 0 {
+		a.rep.note("%d lists below %s are of attempts that did not commit", left, a.lay.BadDir())
+	}
+	for m, f := range a.maps {
+		if f == nil || f.bad == nil {
+			continue
+		}
+		a.rep.Structure.Skipped += f.bad.Records
+		if _, ok := sizes[m]; !ok && f.bad.Key != a.lay.Bad(m) {
+			a.rep.add(Missing, a.lay.Bad(m), "it was to be a copy of %s, which was committed", f.bad.Key)
+		}
+	}
+	a.checkBudget()
+}
