@@ -162,7 +162,8 @@ func (s *session) newCoordinator(store *s3fs.Store, lay layout.Layout, lis net.L
 		NReduce: s.conf.NReduce, SplitSize: int64(s.conf.SplitSize), Pack: coordinator.Pack(s.conf.Pack), AllowEmpty: o.allowEmpty,
 		MaxBad: bad,
 		Lease:  s.conf.Lease, MaxFailures: s.conf.MaxAttempts, MaxLost: 4 * s.conf.MaxAttempts,
-		Listener: lis, Addresses: addresses, Security: security, PublishToken: publish,
+		Speculate: s.conf.Speculation == "auto",
+		Listener:  lis, Addresses: addresses, Security: security, PublishToken: publish,
 		UnsafeSingleCoordinator: o.unsafe,
 	}), nil
 }

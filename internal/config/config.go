@@ -43,6 +43,7 @@ type Config struct {
 	Pack         string        `mapstructure:"pack"` // "auto" or "never"
 	MaxAttempts  int           `mapstructure:"max-attempts"`
 	MaxBad       string        `mapstructure:"max-bad-records"` // "25" or "0.1%"
+	Speculation  string        `mapstructure:"speculation"`     // "auto" or "off"
 	Lease        time.Duration `mapstructure:"lease"`
 	Memory       AutoSize      `mapstructure:"memory"` // 0 = auto
 	Slots        int           `mapstructure:"slots"`  // 0 = one for each core

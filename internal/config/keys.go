@@ -88,6 +88,8 @@ func Keys() []Key {
 			Help: "failures of one task that fail the job"},
 		{Name: "max-bad-records", Group: Job, Type: "n|n%", Default: "0", check: share,
 			Help: "bad input records that are skipped and listed before the job fails, such as 10 or 0.1%"},
+		{Name: "speculation", Group: Job, Type: "when", Default: "auto", Help: "run a task that lags late in a phase a second time on an idle worker; the first to commit wins",
+			Choices: []string{"auto", "off"}},
 		{Name: "lease", Group: Job, Type: "duration", Default: "10s", check: duration(minLease),
 			Help: "silence after which a worker counts as lost"},
 

@@ -47,6 +47,7 @@ type Options struct {
 	Lease       time.Duration // how long a silent worker keeps its attempts
 	MaxFailures int           // reported failures of one task that end the job
 	MaxLost     int           // lost attempts of one task that end the job
+	Speculate   bool          // let tasks that lag have a backup attempt
 
 	Listener  net.Listener // owned by Run
 	Addresses []string     // what workers dial, best first

@@ -29,6 +29,7 @@ type loop struct {
 	check   func(*sched.Core) stepFunc // wraps core.Step in tests
 	maps    []*manifest.Map
 	reduces []*manifest.Reduce
+	weights weights
 	bad     badRecords
 	reran   [2]int // by phase: attempts granted although a commit was there (Coordinator.rerun)
 
@@ -81,9 +82,11 @@ func (l *loop) begin(now sched.Time, s *state) {
 	l.maps = make([]*manifest.Map, len(s.job.Tasks))
 	l.reduces = make([]*manifest.Reduce, s.job.NReduce)
 	l.bad = badRecords{left: s.job.MostRecords(), tasks: len(s.job.Tasks)}
+	l.weights = newWeights(s.job)
 	l.core = sched.New(sched.Config{
 		Maps: len(s.job.Tasks), Reduces: s.job.NReduce, Lease: l.o.Lease,
 		MaxFailures: l.o.MaxFailures, MaxLost: l.o.MaxLost, Epoch: l.epoch,
+		Speculate: l.o.Speculate, Work: l.weights.of,
 	})
 	l.apply = l.core.Step
 	if l.check != nil {
@@ -122,6 +125,11 @@ func (l *loop) step(now sched.Time, ev sched.Event) {
 		case sched.Revoke:
 			l.revokes[e.Worker] = append(l.revokes[e.Worker], string(e.Attempt))
 			l.log.Info().Str("worker", string(e.Worker)).Str("attempt", string(e.Attempt)).Msg("attempt revoked")
+		case sched.Excluded:
+			l.log.Warn().Str("worker", string(e.Worker)).Dur("for", time.Duration(e.Until-now)).
+				Msg("one task after the other failed on this worker; it gets no new work for a while")
+		case sched.Readmitted:
+			l.log.Info().Str("worker", string(e.Worker)).Msg("worker gets work again")
 		case sched.PhaseDone:
 			l.log.Info().Str("job", l.job.ID).Stringer("phase", e.Phase).Msg("phase done")
 		case sched.JobDone:
@@ -136,6 +144,10 @@ func (l *loop) step(now sched.Time, ev sched.Event) {
 // withdrawn stays granted: the slot repeats its question with the same
 // number and gets the same answer, or the lease ends.
 func (l *loop) grant(e sched.Grant) {
+	if e.Backup {
+		l.log.Info().Str("worker", string(e.Worker)).Str("attempt", string(e.Attempt)).
+			Stringer("task", e.Task).Msg("task lags: backup attempt granted")
+	}
 	key := slot{e.Worker, e.Slot}
 	q, ok := l.parked[key]
 	if !ok || q.seq != e.Seq {
@@ -207,11 +219,12 @@ func (l *loop) noteTold() {
 func (l *loop) committedMap(now sched.Time, m int, rec *manifest.Map) {
 	if l.maps[m] == nil {
 		l.maps[m] = rec
+		l.weights.add(rec)
 		if err := l.noteBad(m, rec); err != nil {
 			l.finishWith(err)
 		}
 	}
-	l.step(now, sched.Committed{Task: mapTask(m), Attempt: sched.AttemptID(rec.Attempt)})
+	l.step(now, sched.Committed{Task: mapTask(m), Attempt: sched.AttemptID(rec.Attempt), Took: took(rec.Seconds)})
 }
 
 // committedReduce takes note of an output.
@@ -219,7 +232,7 @@ func (l *loop) committedReduce(now sched.Time, r int, rec *manifest.Reduce) {
 	if l.reduces[r] == nil {
 		l.reduces[r] = rec
 	}
-	l.step(now, sched.Committed{Task: reduceTask(r), Attempt: sched.AttemptID(rec.Attempt)})
+	l.step(now, sched.Committed{Task: reduceTask(r), Attempt: sched.AttemptID(rec.Attempt), Took: took(rec.Seconds)})
 }
 
 // requests adds up the S3 requests of everyone who told.

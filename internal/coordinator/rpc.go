@@ -175,10 +175,12 @@ func (l *loop) heartbeat(now sched.Time, q *wire.HeartbeatRequest) *wire.Heartbe
 	}
 	if l.core != nil {
 		running := make([]sched.AttemptID, len(q.Running))
+		progress := make([]float64, len(q.Running))
 		for i, p := range q.Running {
 			running[i] = sched.AttemptID(p.GetAttempt().GetId())
+			progress[i] = l.weights.progress(p)
 		}
-		l.step(now, sched.Heartbeat{Worker: w, Running: running})
+		l.step(now, sched.Heartbeat{Worker: w, Running: running, Progress: progress})
 	}
 	reply := &wire.HeartbeatReply{Revoked: l.revokes[w]}
 	delete(l.revokes, w)

@@ -1,0 +1,121 @@
+package coordinator
+
+import (
+	"bytes"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/wire"
+)
+
+func TestWeights(t *testing.T) {
+	w := newWeights(&manifest.Job{NReduce: 2, Tasks: [][]manifest.Piece{{{Length: 70}, {Length: 30}}, nil}})
+	w.add(&manifest.Map{Parts: []manifest.Part{{Sum: manifest.Sum{Bytes: 5}}, {Sum: manifest.Sum{Bytes: 10}}}})
+	w.add(&manifest.Map{Parts: []manifest.Part{{Sum: manifest.Sum{Bytes: 5}}, {}}})
+	if d := cmp.Diff(weights{maps: []int64{100, 0}, reduces: []int64{10, 10}}, w, cmp.AllowUnexported(weights{})); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+	reduce := wire.Phase_PHASE_REDUCE
+	for _, tt := range []struct {
+		p    *wire.Progress
+		want float64
+	}{
+		{nil, 0},
+		{&wire.Progress{Attempt: &wire.Attempt{}, Bytes: 25}, 0.25},
+		{&wire.Progress{Attempt: &wire.Attempt{}, Bytes: 250}, 1},
+		{&wire.Progress{Attempt: &wire.Attempt{}, Bytes: -1}, 0},
+		{&wire.Progress{Attempt: &wire.Attempt{Task: 1}, Bytes: 1}, 0},
+		{&wire.Progress{Attempt: &wire.Attempt{Task: 2}, Bytes: 1}, 0},
+		{&wire.Progress{Attempt: &wire.Attempt{Task: -1}, Bytes: 1}, 0},
+		{&wire.Progress{Attempt: &wire.Attempt{Phase: reduce, Task: 1}, Bytes: 5}, 0.5},
+	} {
+		if got := w.progress(tt.p); got != tt.want {
+			t.Errorf("progress of %v is %v, want %v", tt.p, got, tt.want)
+		}
+	}
+}
+
+func TestTook(t *testing.T) {
+	for seconds, want := range map[float64]time.Duration{
+		1.5: 1500 * time.Millisecond, 0: 0, -1: 0, math.Inf(-1): 0, math.Inf(1): mostSeconds * time.Second,
+	} {
+		if got := took(seconds); got != want {
+			t.Errorf("took(%v) = %v, want %v", seconds, got, want)
+		}
+	}
+	if got := took(math.NaN()); got != 0 {
+		t.Errorf("not a number of seconds is %v", got)
+	}
+}
+
+// TestBackup: a task that lags is run a second time, and who loses has not
+// failed.
+func TestBackup(t *testing.T) {
+	b := newBench(t, 0)
+	for _, name := range []string{"a", "b", "c"} {
+		b.store.set(b.lay.Input(name), bytes.Repeat([]byte("x\n"), 50_000), nil)
+	}
+	s := b.start(func(o *Options) { o.Speculate = true })
+	slow, fast := s.join("slow", 1), s.join("fast", 1)
+	lost := slow.granted()
+	fast.work(2)
+	q := &wire.HeartbeatRequest{Worker: "slow", Running: []*wire.Progress{{Attempt: lost, Bytes: 1}}}
+	if _, err := s.conn.Heartbeat(t.Context(), q); err != nil {
+		t.Fatal(err)
+	}
+	won := fast.granted()
+	if won.Task != lost.Task || won.Id == lost.Id {
+		t.Fatalf("granted %v beside %v, want a backup of it", won, lost)
+	}
+	b.commit(won)
+	fast.report(won, nil)
+	if r := slow.heartbeat(lost); !slices.Contains(r.Revoked, lost.Id) {
+		t.Errorf("the loser hears of %v, want %s", r.Revoked, lost.Id)
+	}
+	slow.report(lost, failed("cancelled"))
+	fast.work(2)
+	got := s.succeeds().Map
+	if got.Granted != 4 || got.Superseded != 1 || got.Failed != 0 || got.Lost != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestBadWorker: one task after the other fails on a worker, so it gets no
+// more, and the job goes on without it.
+func TestBadWorker(t *testing.T) {
+	b := newBench(t, 5)
+	s := b.start(nil)
+	bad, good := s.join("bad", 1), s.join("good", 1)
+	for range 3 {
+		bad.report(bad.granted(), failed("no space left"))
+	}
+	q := bad.next()
+	q.MaxWaitMs = 1
+	if r := bad.ask(q); r.GetWait() == nil {
+		t.Errorf("after three failures: %v", r)
+	}
+	s.until("the worker is excluded", func(l *loop) bool { return l.core.Stats().Excluded == 1 })
+	good.work(7)
+	if got := s.succeeds().Map; got.Failed != 3 || got.Granted != 8 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestMonotonic: the time that the scheduler is told is measured on the
+// monotonic clock, so that a jump of the wall clock ends no lease.
+func TestMonotonic(t *testing.T) {
+	c := New(Options{})
+	if !strings.Contains(c.start.String(), " m=") {
+		t.Errorf("%v has no monotonic reading", c.start)
+	}
+	if now := c.now(); now < 0 || now > sched.Time(patience) {
+		t.Errorf("now is %v", now)
+	}
+}
