@@ -34,18 +34,6 @@ func (m mutant) bendBackups(c *coord) {
 				return ok && slices.Contains(rivals, r)
 			})
 		})
-	case mutantSameWorker:
-		c.grantInstead(func(s *slot, a *attempt) bool { return a.worker == s.worker && core.tail() != nil })
-	case mutantThird:
-		c.grantInstead(func(s *slot, a *attempt) bool {
-			return core.task(a.task).live.n == 2 && !slices.ContainsFunc(core.Running(s.worker.id, nil),
-				func(r Running) bool { return r.Task == a.task })
-		})
-	case mutantEarlyBackup:
-		c.grantInstead(func(s *slot, a *attempt) bool {
-			p := &core.phases[a.task.Phase]
-			return a.worker != s.worker && core.task(a.task).live.n == 1 && p.stats.Done+p.active < len(p.tasks)
-		})
 	case mutantServeBad:
 		wrap(func(now Time, ev Event) []Effect {
 			a, ok := ev.(Ask)
@@ -76,6 +64,27 @@ func (m mutant) bendBackups(c *coord) {
 			w.excluded = true
 			core.exiles.push(&w.exile, w)
 			return out
+		})
+	default:
+		m.bendGrants(c)
+	}
+}
+
+// bendGrants puts the mutants that grant too much into a core.
+func (m mutant) bendGrants(c *coord) {
+	core := c.core
+	switch m {
+	case mutantSameWorker:
+		c.grantInstead(func(s *slot, a *attempt) bool { return a.worker == s.worker && core.tail() != nil })
+	case mutantThird:
+		c.grantInstead(func(s *slot, a *attempt) bool {
+			return core.task(a.task).live.n == 2 && !slices.ContainsFunc(core.Running(s.worker.id, nil),
+				func(r Running) bool { return r.Task == a.task })
+		})
+	case mutantEarlyBackup:
+		c.grantInstead(func(s *slot, a *attempt) bool {
+			p := &core.phases[a.task.Phase]
+			return a.worker != s.worker && core.task(a.task).live.n == 1 && p.stats.Done+p.active < len(p.tasks)
 		})
 	}
 }

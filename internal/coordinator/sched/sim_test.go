@@ -267,79 +267,6 @@ func (s *sim) note(e any) {
 	s.digest = h.Sum64()
 }
 
-// net carries one message: to be lost, doubled, late, out of order.
-func (s *sim) net(deliver func()) {
-	if s.chance(s.loss) {
-		return
-	}
-	n := 1
-	if s.chance(s.dup) {
-		n = 2
-	}
-	for range n {
-		d := s.between(time.Millisecond, 20*time.Millisecond)
-		if s.chance(s.slow) {
-			d = s.between(50*time.Millisecond, 15*time.Second)
-		}
-		s.after(d, deliver)
-	}
-}
-
-// incident is one thing that goes wrong.
-func (s *sim) incident() {
-	p := s.procs[s.rng.IntN(len(s.procs))]
-	d := s.between(time.Second, 40*time.Second)
-	switch s.rng.IntN(13) {
-	case 0, 1:
-		p.crash()
-		s.startProc(d / 4)
-	case 2:
-		p.pause(d) // and comes back as a zombie
-	case 3:
-		p.slow = 1 + 20*s.rng.Float64()
-	case 4:
-		p.cutStore = true
-		s.after(d, func() { p.cutStore = false })
-	case 5: // one way or both
-		which := 1 + s.rng.IntN(3)
-		p.cutOut, p.cutIn = which&1 != 0, which&2 != 0
-		s.after(d, func() { p.cutOut, p.cutIn = false, false })
-	case 6:
-		s.coord.up = false
-		s.logf("coordinator %s crashes", s.coord.core.cfg.Epoch)
-		s.startCoord(d / 4)
-	case 7:
-		s.coord.pause(d)
-	case 8: // two at once: the old one lives on for those who know it
-		old := s.coord
-		s.after(d, func() { old.up = false })
-		s.startCoord(time.Millisecond)
-	case 9:
-		p.leave()
-		s.startProc(d / 4)
-	case 10:
-		c := s.coord
-		c.cutStore = true
-		s.after(d, func() { c.cutStore = false })
-	case 11, 12: // for longer, since it takes three failures to be noticed
-		p.bad = true
-		s.logf("%s has a full disk", p.id)
-		s.after(2*d, func() { p.bad = false })
-	}
-}
-
-// heal ends all faults and makes sure that somebody is there to work.
-func (s *sim) heal() {
-	s.logf("faults end")
-	for _, p := range s.procs {
-		p.cutStore, p.cutOut, p.cutIn, p.slow = false, false, false, 1
-		p.bad = false
-		p.wake()
-	}
-	s.coord.cutStore = false
-	s.startProc(0)
-}
-
 // grants watches every grant of every coordinator: an id names one attempt.
 func (s *sim) grants(g Grant) {
 	who := fmt.Sprint(g.Worker, " ", g.Task)
@@ -351,31 +278,6 @@ func (s *sim) grants(g Grant) {
 
 var errStore = errors.New("store error")
 
-// eventQueue is a heap by time, then by order of arrival.
-type eventQueue struct {
-	heap []simEvent
-	seq  uint64
-}
-
-type simEvent struct {
-	at  Time
-	seq uint64
-	f   func()
-}
-
-func (q *eventQueue) less(i, j int) bool {
-	a, b := &q.heap[i], &q.heap[j]
-	return a.at < b.at || a.at == b.at && a.seq < b.seq
-}
-
-func (q *eventQueue) push(at Time, f func()) {
-	q.seq++
-	q.heap = append(q.heap, simEvent{at, q.seq, f})
-	for k := len(q.heap) - 1; k > 0 && q.less(k, (k-1)/2); k = (k - 1) / 2 {
-		q.heap[k], q.heap[(k-1)/2] = q.heap[(k-1)/2], q.heap[k]
-	}
-}
-
 // step runs the next event; false if there is none.
 func (s *sim) step() bool {
 	e, ok := s.queue.pop()
@@ -385,32 +287,6 @@ func (s *sim) step() bool {
 		e.f()
 	}
 	return ok
-}
-
-// pop takes the next event out; false if there is none.
-func (q *eventQueue) pop() (simEvent, bool) {
-	if len(q.heap) == 0 {
-		return simEvent{}, false
-	}
-	e, last := q.heap[0], len(q.heap)-1
-	q.heap[0] = q.heap[last]
-	q.heap[last].f = nil
-	q.heap = q.heap[:last]
-	for k := 0; ; {
-		m := 2*k + 1
-		if m >= last {
-			break
-		}
-		if m+1 < last && q.less(m+1, m) {
-			m++
-		}
-		if !q.less(m, k) {
-			break
-		}
-		q.heap[k], q.heap[m] = q.heap[m], q.heap[k]
-		k = m
-	}
-	return e, true
 }
 
 func mapTask(i int) TaskID { return TaskID{mr.MapPhase, i} }
