@@ -97,7 +97,21 @@ type attempt struct {
 // Run stops at the next record and returns its cause. A panic of the
 // application becomes a *TaskError. Run leaves no temporary file, no
 // goroutine and no unfinished upload behind.
-func (e *Env) Run(ctx context.Context, a Attempt) (Result, error) {
+func (e *Env) Run(ctx context.Context, a Attempt) (res Result, err error) {
+	err = e.runAttempt(ctx, a, func(ctx context.Context, t *attempt) error {
+		err := t.run(ctx)
+		res = t.res
+		res.Records, res.Bytes = t.Progress.Records.Load(), t.Progress.Bytes.Load()
+		return err
+	})
+	if err != nil {
+		return res, fmt.Errorf("run attempt %s of %s task %d: %w", a.ID, a.Phase, a.Index, err)
+	}
+	return res, nil
+}
+
+// runAttempt calls run with a new attempt. When ctx ended it returns why.
+func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Context, *attempt) error) error {
 	t := &attempt{Env: e, Attempt: a, started: time.Now(), shares: shareOut(a.Phase, e.Memory)}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -112,25 +126,30 @@ func (e *Env) Run(ctx context.Context, a Attempt) (Result, error) {
 		Params: e.params(), Side: &sideFiles{store: e.Store, layout: e.Layout, job: e.Job.ID, attempt: a.ID},
 		Counters: &t.counters,
 	}
-	err := t.run(ctx)
-	t.res.Records, t.res.Bytes = t.Progress.Records.Load(), t.Progress.Bytes.Load()
+	if !t.exists() {
+		return &FatalError{fmt.Errorf("job %s has no %s task %d", t.Job.ID, t.Phase, t.Index)}
+	}
+	err := run(ctx, t)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx) // what it led to is no news
 	}
-	if err != nil {
-		return t.res, fmt.Errorf("run attempt %s of %s task %d: %w", a.ID, a.Phase, a.Index, err)
+	return err
+}
+
+// exists tells whether the job has the task.
+func (t *attempt) exists() bool {
+	n := len(t.Job.Tasks)
+	if t.Phase == mr.ReducePhase {
+		n = t.Job.NReduce
 	}
-	return t.res, nil
+	return t.Index >= 0 && t.Index < n
 }
 
 func (t *attempt) run(ctx context.Context) error {
-	switch {
-	case t.Phase == mr.MapPhase && t.Index >= 0 && t.Index < len(t.Job.Tasks):
-		return t.runMap(ctx)
-	case t.Phase == mr.ReducePhase && t.Index >= 0 && t.Index < t.Job.NReduce:
+	if t.Phase == mr.ReducePhase {
 		return t.runReduce(ctx)
 	}
-	return &FatalError{fmt.Errorf("job %s has no %s task %d", t.Job.ID, t.Phase, t.Index)}
+	return t.runMap(ctx)
 }
 
 // params returns the job's parameters, defaults filled in.

@@ -20,6 +20,7 @@ type TaskError struct {
 	Index  int
 	Object string // input object of the record at hand; "" in a reduce task
 	Offset int64  // of that record in its object
+	Line   int64  // of that record, from 1; 0 if nobody counted
 	Key    string // the key at hand, shortened and quoted; "" if none
 	Stack  string // of a panic, else ""
 	Err    error
@@ -31,6 +32,9 @@ func (e *TaskError) Error() string {
 	fmt.Fprintf(&b, "%s task %d", e.Phase, e.Index)
 	if e.Object != "" {
 		fmt.Fprintf(&b, ", record at byte %d of %s", e.Offset, e.Object)
+		if e.Line > 0 {
+			fmt.Fprintf(&b, " (line %d)", e.Line)
+		}
 	}
 	if e.Key != "" {
 		b.WriteString(", key " + e.Key)

@@ -18,9 +18,27 @@ import (
 
 // runReduce runs a reduce attempt.
 func (t *attempt) runReduce(ctx context.Context) (err error) {
-	s, err := t.fetchShuffle(ctx)
+	w, rec, err := t.reduceTo(ctx, func() (object.Writer, error) {
+		return t.Store.Create(ctx, t.Layout.Output(t.Index),
+			object.PutOptions{IfAbsent: true, Meta: t.meta(""), ContentType: "text/plain; charset=utf-8"})
+	})
 	if err != nil {
 		return err
+	}
+	return t.commitReduce(ctx, w, rec)
+}
+
+// reduceTo is a reduce attempt without its commit: it writes to what create
+// returns, once all input is here.
+func (t *attempt) reduceTo(ctx context.Context, create func() (object.Writer, error)) (w object.Writer, rec *manifest.Reduce, err error) {
+	defer func() {
+		if err != nil && w != nil {
+			err = errors.Join(err, w.Abort())
+		}
+	}()
+	s, err := t.fetchShuffle(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	ins := make([]sorted, len(s.segments))
@@ -31,15 +49,15 @@ func (t *attempt) runReduce(ctx context.Context) (err error) {
 	// committed, and the sums of both prove it.
 	ins, err = t.compact(ins, 1, t.shares.readers, nil)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, closeAll(ins)) }()
 
-	key := t.Layout.Output(t.Index)
-	w, err := t.Store.Create(ctx, key, object.PutOptions{IfAbsent: true, Meta: t.meta(""), ContentType: "text/plain; charset=utf-8"})
+	created, err := create()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
+	w = created
 	out := &lines{t: t, w: w, sha: sha256.New()}
 	g := &groups{t: t, src: mergeSources(ins, 0, nil)}
 	err = t.guard(func() error { return t.reduceAll(g, out) })
@@ -47,15 +65,15 @@ func (t *attempt) runReduce(ctx context.Context) (err error) {
 		err = out.flush()
 	}
 	if err != nil {
-		return errors.Join(err, w.Abort())
+		return w, nil, err
 	}
 	t.res.Emitted = out.lines
-	return t.commitReduce(ctx, w, &manifest.Reduce{
+	return w, &manifest.Reduce{
 		Schema: manifest.ReduceSchema, Job: t.Job.ID, Task: t.Index, Attempt: t.ID, Worker: t.Worker,
 		Started: t.started, Seconds: time.Since(t.started).Seconds(),
 		Read: g.read, Keys: g.keys, Counters: t.counters.all(),
-		Output: manifest.Output{Key: key, Size: out.size, Lines: out.lines, Hash: hex.EncodeToString(out.sha.Sum(nil))},
-	})
+		Output: manifest.Output{Key: t.Layout.Output(t.Index), Size: out.size, Lines: out.lines, Hash: hex.EncodeToString(out.sha.Sum(nil))},
+	}, nil
 }
 
 // reduceAll calls the application for every key.
