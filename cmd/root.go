@@ -120,6 +120,7 @@ func (f *frame) commands() []*cobra.Command {
 		f.workerCommand(),
 		f.catCommand(),
 		f.verifyCommand(),
+		f.replayCommand(),
 		f.uploadCommand(),
 		f.resetCommand(),
 		f.s3Command(),

@@ -1,0 +1,213 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/worker"
+	"github.com/mraws/mraws/mr"
+)
+
+func (f *frame) replayCommand() *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use:   "replay TASK",
+		Short: "Run one task of a job again, here, and change nothing",
+		Long: "Run one task of a job again in this process, from the same bytes: a map task from the input\n" +
+			"as the job pinned it, a reduce task from the partitions that the maps committed. Nothing is\n" +
+			"written to the bucket, so it can be done while the job runs and after it. What the task makes\n" +
+			"goes to stdout or to files, and is compared with what was committed. The app runs in one\n" +
+			"goroutine, for a debugger: dlv exec ./" + f.name + " -- replay map-12.\n\n" +
+			"A pair of a map task is a line of key, tab and value, both quoted; what a reduce task makes is\n" +
+			"the output. An error of the app has exit code 4 and names the record; another result than the\n" +
+			"committed one has exit code 8.",
+		Example: "  " + f.name + " replay map-12 >/dev/null\n  " + f.name + " replay reduce-3 --prefix runs/42 --out again",
+		Args:    cobra.ExactArgs(1),
+		RunE: f.run(func(ctx context.Context, s *session, args []string) (err error) {
+			phase, index, err := parseTask(args[0])
+			if err != nil {
+				return err
+			}
+			if out, err = absolute(out); err != nil {
+				return err
+			}
+			st, err := s.openStore(ctx, found)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, st.Close()) }()
+			return s.replay(ctx, st, phase, index, out)
+		}),
+	}
+	c.Flags().StringVar(&out, "out", "", "write to files in this `folder` in place of stdout")
+	config.AddFlags(c.Flags(), "memory", "scratch")
+	return c
+}
+
+// parseTask reads "map-12" or "reduce-3".
+func parseTask(s string) (phase mr.Phase, index int, err error) {
+	name, number, _ := strings.Cut(s, "-")
+	index, err = strconv.Atoi(number)
+	switch {
+	case err != nil || index < 0:
+	case name == mr.MapPhase.String():
+		return mr.MapPhase, index, nil
+	case name == mr.ReducePhase.String():
+		return mr.ReducePhase, index, nil
+	}
+	return 0, 0, usagef("such as map-12 or reduce-3", "%q is no task", s)
+}
+
+// replay runs a task again and tells what came of it.
+func (s *session) replay(ctx context.Context, st *store, phase mr.Phase, index int, dir string) error {
+	job, err := s.readJob(ctx, st)
+	if err != nil {
+		return err
+	}
+	tasks := len(job.Tasks)
+	if phase == mr.ReducePhase {
+		tasks = job.NReduce
+	}
+	if index >= tasks {
+		return usagef("they are numbered from 0", "job %s has %s", job.ID, countText(int64(tasks), phase.String()+" task"))
+	}
+	app, err := s.findApp(job.App.Name)
+	if err != nil {
+		return err
+	}
+	if app.Version != job.App.Version {
+		return &Error{Code: ExitConflict, What: fmt.Sprintf("job %s ran version %q of app %s, this is %q", job.ID, job.App.Version, app.Name, app.Version),
+			Hint: "replay with the build of " + s.name + " that ran the job"}
+	}
+	scratch := s.conf.Scratch
+	if scratch == "" {
+		scratch = os.TempDir()
+	}
+	env := &worker.Env{
+		Store: st, Layout: s.layout, Job: job, App: app, Worker: "replay", Scratch: scratch, Memory: s.memory(),
+		Commits: new(worker.Commits), Log: s.log,
+	}
+	create, err := s.replayFiles(dir)
+	if err != nil {
+		return err
+	}
+	r, err := env.Replay(ctx, phase, index, create)
+	if err != nil {
+		return s.replayError(err)
+	}
+	return s.replayed(fmt.Sprintf("%s-%d", phase, index), r)
+}
+
+// readJob reads the job's spec.
+func (s *session) readJob(ctx context.Context, st *store) (*manifest.Job, error) {
+	key := s.layout.Job()
+	data, _, err := st.Get(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &Error{Code: ExitUsage, What: fmt.Sprintf("there is no job in s3://%s: %s does not exist", s.where(), key),
+			Hint: "name the job's --prefix, as `" + s.name + " run` printed it, or its --bucket"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	job, err := manifest.Decode[manifest.Job](data, manifest.JobSchema)
+	if err == nil {
+		err = job.Validate()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return job, nil
+}
+
+// keptOpen is a stream that is not ours to close.
+type keptOpen struct{ io.Writer }
+
+func (keptOpen) Close() error { return nil }
+
+// replayFiles makes what a replay writes to: files of dir, or without one
+// stdout, or with -o json nothing at all.
+func (s *session) replayFiles(dir string) (func(name string) (io.WriteCloser, error), error) {
+	if dir == "" {
+		return func(name string) (io.WriteCloser, error) {
+			switch {
+			case s.output == "json":
+				return keptOpen{io.Discard}, nil
+			case strings.HasPrefix(name, "bad-"):
+				return keptOpen{s.io.Err}, nil
+			}
+			return keptOpen{s.io.Out}, nil
+		}, nil
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("make the output folder: %w", err)
+	}
+	return func(name string) (io.WriteCloser, error) { return os.Create(filepath.Join(dir, name)) }, nil
+}
+
+// replayError explains what stopped a replay.
+func (s *session) replayError(err error) error {
+	var task *worker.TaskError
+	var fatal *worker.FatalError
+	var segment *worker.SegmentError
+	var conflict *worker.ConflictError
+	switch {
+	case errors.As(err, &task):
+		if task.Stack != "" {
+			s.note("%s", strings.TrimSpace(task.Stack))
+		}
+		return &Error{Code: ExitJobFailed, What: "the app failed", Cause: task}
+	case errors.As(err, &fatal):
+		return &Error{Code: ExitJobFailed, What: "the task cannot succeed", Cause: fatal}
+	case errors.As(err, &conflict):
+		return &Error{Code: ExitConflict, What: conflict.Error()}
+	case errors.As(err, &segment):
+		return &Error{Code: ExitJobFailed, What: "the task cannot read what the maps committed", Cause: segment}
+	case errors.Is(err, fs.ErrNotExist):
+		return &Error{Code: ExitUsage, What: "not all map tasks have committed", Cause: err,
+			Hint: "a reduce task can be replayed once the maps are done"}
+	}
+	return err
+}
+
+// replayed tells how a replay ended.
+func (s *session) replayed(task string, r worker.Replayed) error {
+	if s.output == "json" {
+		if err := s.printJSON(struct {
+			Schema string `json:"schema"`
+			Task   string `json:"task"`
+			worker.Replayed
+		}{"mraws/replay/v1", task, r}); err != nil {
+			return err
+		}
+	}
+	skipped := ""
+	if r.Skipped > 0 {
+		skipped = ", skipped " + countText(r.Skipped, "record")
+	}
+	emitted := countText(r.Emitted, "pair") + " emitted"
+	if strings.HasPrefix(task, mr.ReducePhase.String()) {
+		emitted = countText(r.Emitted, "line")
+	}
+	s.note("replayed %s: read %s in %s%s, %s", task, bytesText(r.Bytes), countText(r.Records, "record"), skipped, emitted)
+	switch {
+	case r.Committed == "":
+		s.note("the task is not committed: there is nothing to compare with")
+	case r.Different == nil:
+		s.note("equal to what attempt %s committed", r.Committed)
+	default:
+		return &Error{Code: ExitMismatch, What: "different from what attempt " + r.Committed + " committed", Cause: lines(r.Different),
+			Hint: "the app does not do the same with the same input: time, random numbers, order of maps, side files?"}
+	}
+	return nil
+}
