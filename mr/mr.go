@@ -51,6 +51,11 @@ type App struct {
 	// would take the verifier with them. It reads the same records, splits
 	// the keys in the same way, and gets this app's parameters.
 	Reference *App
+	// SideEffects says that an attempt does more than its output shows, such
+	// as writing side files that are counted, so that no task is to be run a
+	// second time only because it lags. A task whose worker is lost is run
+	// again all the same.
+	SideEffects bool
 	// NeedsProcesses says that the app may end its process, so that workers
 	// must not share one with the coordinator.
 	NeedsProcesses bool
