@@ -16,10 +16,11 @@ import (
 // that tasks were run again.
 func jobcount() mr.App {
 	return mr.App{
-		Name:    "jobcount",
-		Help:    "count how often map tasks were run, on all machines",
-		Version: "1",
-		Input:   mr.WholeObjects,
+		Name:        "jobcount",
+		Help:        "count how often map tasks were run, on all machines",
+		Version:     "1",
+		SideEffects: true,
+		Input:       mr.WholeObjects,
 		Params: []mr.Param{{
 			Name: "stall", Default: "300ms", Check: mr.CheckDuration,
 			Help: "each map attempt takes between this and twice as long, so that one run twice shows",

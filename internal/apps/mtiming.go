@@ -17,11 +17,12 @@ import (
 // each call saw running, itself among them ([rendezvous] says how).
 func mtiming() mr.App {
 	return mr.App{
-		Name:    "mtiming",
-		Help:    "show that two workers run map tasks at the same time",
-		Version: "1",
-		Input:   mr.WholeObjects,
-		Params:  []mr.Param{timeoutParam()},
+		Name:        "mtiming",
+		Help:        "show that two workers run map tasks at the same time",
+		Version:     "1",
+		SideEffects: true,
+		Input:       mr.WholeObjects,
+		Params:      []mr.Param{timeoutParam()},
 		NewMapper: func(t *mr.Task) (mr.Mapper, error) {
 			met, err := newRendezvous(t, "mtiming/")
 			if err != nil {

@@ -14,11 +14,12 @@ import (
 // running, itself among them ([rendezvous] says how).
 func rtiming() mr.App {
 	return mr.App{
-		Name:    "rtiming",
-		Help:    "show that two workers run reduce tasks at the same time",
-		Version: "1",
-		Input:   mr.WholeObjects,
-		Params:  []mr.Param{timeoutParam()},
+		Name:        "rtiming",
+		Help:        "show that two workers run reduce tasks at the same time",
+		Version:     "1",
+		SideEffects: true,
+		Input:       mr.WholeObjects,
+		Params:      []mr.Param{timeoutParam()},
 		NewMapper: func(*mr.Task) (mr.Mapper, error) {
 			return mr.MapperFunc(func(_ mr.Record, out mr.Emitter) error {
 				for key := byte('a'); key <= 'j'; key++ {

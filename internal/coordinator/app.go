@@ -16,7 +16,9 @@ import (
 type spec struct {
 	manifest.App
 	Input mr.Input
-	from  string // who said so, for messages
+	// SideEffects keeps its tasks from being run a second time as backups.
+	SideEffects bool
+	from        string // who said so, for messages
 }
 
 // learn fixes the app, or compares another worker's with it. It returns a
@@ -37,7 +39,7 @@ func (l *loop) learn(a *wire.App, from string) error {
 		if err != nil {
 			return err
 		}
-		l.app = &spec{App: manifest.App{Name: a.Name, Version: a.Version, Params: params}, Input: mr.Input(a.Input), from: from}
+		l.app = &spec{App: manifest.App{Name: a.Name, Version: a.Version, Params: params}, Input: mr.Input(a.Input), SideEffects: a.SideEffects, from: from}
 		l.log.Info().Str("app", a.Name).Str("from", from).Msg("app known")
 		close(l.appKnown)
 	}

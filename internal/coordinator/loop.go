@@ -76,6 +76,9 @@ func newLoop(o Options, epoch string) loop {
 	}
 }
 
+// speculates says whether tasks that lag may be run a second time.
+func (l *loop) speculates() bool { return l.o.Speculate && !l.app.SideEffects }
+
 // begin starts the scheduler with what the bucket says is done.
 func (l *loop) begin(now sched.Time, s *state) {
 	l.job = s.job
@@ -86,7 +89,7 @@ func (l *loop) begin(now sched.Time, s *state) {
 	l.core = sched.New(sched.Config{
 		Maps: len(s.job.Tasks), Reduces: s.job.NReduce, Lease: l.o.Lease,
 		MaxFailures: l.o.MaxFailures, MaxLost: l.o.MaxLost, Epoch: l.epoch,
-		Speculate: l.o.Speculate, Work: l.weights.of,
+		Speculate: l.speculates(), Work: l.weights.of,
 	})
 	l.apply = l.core.Step
 	if l.check != nil {

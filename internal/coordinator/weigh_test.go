@@ -13,6 +13,7 @@ import (
 	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/mr"
 )
 
 func TestWeights(t *testing.T) {
@@ -84,6 +85,20 @@ func TestBackup(t *testing.T) {
 	got := s.succeeds().Map
 	if got.Granted != 4 || got.Superseded != 1 || got.Failed != 0 || got.Lost != 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestNoBackupWhereItWouldShow: an app whose attempts have effects of their
+// own has no task run twice only because it lags.
+func TestNoBackupWhereItWouldShow(t *testing.T) {
+	for _, effects := range []bool{false, true} {
+		l := newLoop(Options{Speculate: true}, "e")
+		if err := l.learn(wire.DescribeApp(mr.App{Name: "a", SideEffects: effects}, nil), "a test"); err != nil {
+			t.Fatal(err)
+		}
+		if got := l.speculates(); got == effects {
+			t.Errorf("side effects %v: speculates %v", effects, got)
+		}
 	}
 }
 

@@ -238,7 +238,9 @@ type App struct {
 	// Defaults of every declared parameter.
 	Defaults map[string]string `protobuf:"bytes,5,rep,name=defaults,proto3" json:"defaults,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Declared parameters without a default that must be given.
-	Required      []string `protobuf:"bytes,6,rep,name=required,proto3" json:"required,omitempty"`
+	Required []string `protobuf:"bytes,6,rep,name=required,proto3" json:"required,omitempty"`
+	// Tasks that lag are not to be run a second time.
+	SideEffects   bool `protobuf:"varint,7,opt,name=side_effects,json=sideEffects,proto3" json:"side_effects,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -313,6 +315,13 @@ func (x *App) GetRequired() []string {
 		return x.Required
 	}
 	return nil
+}
+
+func (x *App) GetSideEffects() bool {
+	if x != nil {
+		return x.SideEffects
+	}
+	return false
 }
 
 type Attempt struct {
@@ -1450,14 +1459,15 @@ const file_mraws_proto_rawDesc = "" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x16\n" +
 	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x1a\n" +
 	"\bprotocol\x18\x03 \x01(\x05R\bprotocol\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\tR\aversion\"\xc9\x02\n" +
+	"\aversion\x18\x04 \x01(\tR\aversion\"\xec\x02\n" +
 	"\x03App\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
 	"\x05input\x18\x03 \x01(\x05R\x05input\x121\n" +
 	"\x06params\x18\x04 \x03(\v2\x19.mraws.v1.App.ParamsEntryR\x06params\x127\n" +
 	"\bdefaults\x18\x05 \x03(\v2\x1b.mraws.v1.App.DefaultsEntryR\bdefaults\x12\x1a\n" +
-	"\brequired\x18\x06 \x03(\tR\brequired\x1a9\n" +
+	"\brequired\x18\x06 \x03(\tR\brequired\x12!\n" +
+	"\fside_effects\x18\a \x01(\bR\vsideEffects\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
