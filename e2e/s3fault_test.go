@@ -70,11 +70,12 @@ func played(t *testing.T, p *s3fault.Proxy) {
 }
 
 // job runs wc with r reduces, by a coordinator and two workers of this bench.
+// Over a bad store it may take the coordinator long to announce itself.
 func (b *bench) job(r string) {
 	b.t.Helper()
 	c, address := b.coordinator("--app", "wc", "--nreduce", r)
-	w1 := b.start("worker", "--coord", address, "--app", "wc", "--slots", "2")
-	w2 := b.start("worker", "--app", "wc", "--slots", "2")
+	w1 := b.start("worker", "--coord", address, "--app", "wc", "--slots", "2", "--coord-timeout", "1m")
+	w2 := b.start("worker", "--app", "wc", "--slots", "2", "--coord-timeout", "1m")
 	for _, p := range []*process{c, w1, w2} {
 		if code := b.exit(p); code != 0 {
 			b.t.Fatalf("mraws %s: exit code %d\n%s", p.name, code, p.errout.String())
