@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/wire"
@@ -57,6 +58,8 @@ type Options struct {
 	PublishToken bool
 	// UnsafeSingleCoordinator skips the preflight.
 	UnsafeSingleCoordinator bool
+
+	clock func() sched.Time // of a test; nil is the time since New
 }
 
 // ErrNoInput means that there is nothing under input/.

@@ -16,7 +16,12 @@ import (
 )
 
 // now is the scheduler's monotonic time.
-func (c *Coordinator) now() sched.Time { return sched.Time(time.Since(c.start)) }
+func (c *Coordinator) now() sched.Time {
+	if c.o.clock != nil {
+		return c.o.clock()
+	}
+	return sched.Time(time.Since(c.start))
+}
 
 // call runs f on the loop, waits for it, and says whether it was run: not
 // once ctx or the loop has ended.

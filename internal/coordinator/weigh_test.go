@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,10 +64,23 @@ func TestBackup(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		b.store.set(b.lay.Input(name), bytes.Repeat([]byte("x\n"), 50_000), nil)
 	}
-	s := b.start(func(o *Options) { o.Speculate = true })
+	// The scheduler's time stands still but for what the test adds, so that
+	// the paces of the workers are what they are said to be.
+	var clock atomic.Int64
+	pass := func(d time.Duration) { clock.Add(int64(d)) }
+	s := b.start(func(o *Options) {
+		o.Speculate = true
+		o.clock = func() sched.Time { return sched.Time(clock.Load()) }
+	})
 	slow, fast := s.join("slow", 1), s.join("fast", 1)
 	lost := slow.granted()
-	fast.work(2)
+	for range 2 {
+		a := fast.granted()
+		pass(time.Second)
+		b.commit(a)
+		fast.report(a, nil)
+	}
+	pass(4 * time.Second) // no second heartbeat is left out yet
 	q := &wire.HeartbeatRequest{Worker: "slow", Running: []*wire.Progress{{Attempt: lost, Bytes: 1}}}
 	if _, err := s.conn.Heartbeat(t.Context(), q); err != nil {
 		t.Fatal(err)
