@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The test command of the README: vet, linter, all Go tests (unit, property,
-# simulator, command line, end to end over the embedded server) and the
-# lab's scripts. Installs what it needs: Go modules and the linter, from the
-# module proxy. The race detector is on where there is a C compiler.
+# simulator, command line, end to end over the embedded server), 20,000 seeds
+# of the simulator and the lab's scripts. Installs what it needs: Go modules
+# and the linter, from the module proxy. The race detector is on where there
+# is a C compiler.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 race=-race
@@ -15,4 +16,5 @@ step go build ./...
 step go vet -tags interop,awscli ./...
 step scripts/lint.sh
 step go test $race -timeout 20m ./...
+step go test -timeout 20m ./internal/coordinator/sched -run TestSimulate -sim.seeds 20000
 step scripts/test-mr-on-aws.sh
