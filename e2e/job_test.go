@@ -92,7 +92,7 @@ func TestFourLines(t *testing.T) {
 		t.Error(d)
 	}
 
-	late := b.start("worker", "--coord", address, "--app", "wc", "--coord-timeout", "30s")
+	late := b.start("worker", "--coord", address, "--app", "wc", "--coord-timeout", "1s")
 	if code := b.exit(late); code != 0 {
 		t.Errorf("a worker that comes after the end: exit code %d, want 0", code)
 	}

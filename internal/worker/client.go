@@ -29,6 +29,7 @@ type link struct {
 	infoMu  sync.Mutex
 	lay     layout.Layout
 	leaseIs time.Duration
+	joined  bool // once, at least
 }
 
 // session is one registration.
@@ -62,6 +63,12 @@ func (l *link) layout() layout.Layout {
 	return l.lay
 }
 
+func (l *link) hasJoined() bool {
+	l.infoMu.Lock()
+	defer l.infoMu.Unlock()
+	return l.joined
+}
+
 func (l *link) lease() time.Duration {
 	l.infoMu.Lock()
 	defer l.infoMu.Unlock()
@@ -93,19 +100,22 @@ func (l *link) call(ctx context.Context, f func(context.Context, wire.Coordinato
 		if r, ok := wire.AsRefusal(err); ok {
 			return r
 		}
+		waited := !since.IsZero() && time.Since(since) >= l.o.CoordTimeout
 		switch {
 		case wire.IsLater(err):
-			since = time.Time{} // it is there
+			since, waited = time.Time{}, false // it is there
 		case !transient(err):
 			return err
-		case l.finished(ctx):
+		// Who never joined may be early for a job whose prefix it does not
+		// know yet: a summary counts for it only when nobody has come.
+		case (waited || l.hasJoined()) && l.finished(ctx):
 			l.o.Log.Info().Msg("the coordinator is gone and the job is done")
 			return errDone
 		case since.IsZero():
 			since = time.Now()
 			l.o.Log.Debug().Err(err).Msg("coordinator does not answer")
 		}
-		if !since.IsZero() && time.Since(since) >= l.o.CoordTimeout {
+		if waited {
 			return &UnreachableError{Where: l.where(), For: l.o.CoordTimeout, Cause: err}
 		}
 		select {
@@ -178,7 +188,7 @@ func (l *link) register(ctx context.Context, address string, found *found) (*ses
 		return nil, errors.Join(err, conn.Close())
 	}
 	l.infoMu.Lock()
-	l.lay = layout.New(reply.Prefix)
+	l.lay, l.joined = layout.New(reply.Prefix), true
 	l.leaseIs = max(time.Duration(reply.LeaseMs)*time.Millisecond, 10*time.Millisecond)
 	l.infoMu.Unlock()
 	l.o.Log.Info().Str("coordinator", address).Str("app", reply.App.GetName()).Int32("nreduce", reply.Nreduce).Msg("joined")
