@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -17,10 +17,9 @@ import (
 type client struct {
 	hc           *http.Client
 	limit        *limiter
+	purse        *purse
+	meter        meter
 	header, idle time.Duration
-
-	mu    sync.Mutex
-	tries map[string]int64
 }
 
 func newClient(rt http.RoundTripper, o Options) *client {
@@ -32,9 +31,9 @@ func newClient(rt http.RoundTripper, o Options) *client {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		limit:  newLimiter(o.Concurrency),
+		purse:  newPurse(o.Concurrency, o.MaxAttempts),
 		header: o.HeaderTimeout,
 		idle:   o.IdleTimeout,
-		tries:  make(map[string]int64),
 	}
 }
 
@@ -45,28 +44,34 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 	if err := c.limit.acquire(req.Context()); err != nil {
 		return nil, err
 	}
-	c.count(name)
+	c.meter.start(name)
 	ctx, cancel := context.WithCancelCause(req.Context())
 	wait := c.headerTimeout(name)
 	timer := time.AfterFunc(wait, func() { cancel(errHeaderTimeout) })
-	req = req.WithContext(ctx)
-	if req.Body != nil && req.Body != http.NoBody {
-		req.Body = &progress{ReadCloser: req.Body, timer: timer, wait: wait}
+	end := func(v verdict) {
+		if !v.good() && req.Context().Err() != nil {
+			v = canceled
+		}
+		cancel(nil)
+		c.meter.end(name, v)
+		c.limit.release(v)
+		if v.good() {
+			c.purse.earn()
+		}
 	}
-	resp, err := c.hc.Do(req)
+	sent := req.WithContext(ctx)
+	if req.Body != nil && req.Body != http.NoBody {
+		sent.Body = &progress{ReadCloser: req.Body, timer: timer, wait: wait, count: &c.meter.sent}
+	}
+	resp, err := c.hc.Do(sent)
 	timer.Stop()
 	if err != nil {
 		err = causeOf(ctx, err)
-		cancel(nil)
-		c.limit.release(false)
+		end(failed)
 		return nil, err
 	}
-	throttled := resp.StatusCode == http.StatusServiceUnavailable || resp.StatusCode == http.StatusTooManyRequests
-	b := &body{rc: resp.Body, ctx: ctx, idle: c.idle}
-	b.done = sync.OnceFunc(func() {
-		cancel(nil)
-		c.limit.release(throttled)
-	})
+	b := &body{rc: resp.Body, ctx: ctx, idle: c.idle, count: &c.meter.received, verdict: verdictOf(resp.StatusCode)}
+	b.done = sync.OnceFunc(func() { end(b.verdict) })
 	b.timer = time.AfterFunc(c.idle, func() { cancel(errIdleTimeout) })
 	b.timer.Stop()
 	resp.Body = b
@@ -81,18 +86,6 @@ func (c *client) headerTimeout(name string) time.Duration {
 		return 15 * c.header
 	}
 	return c.header
-}
-
-func (c *client) count(name string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tries[name]++
-}
-
-func (c *client) counts() map[string]int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return maps.Clone(c.tries)
 }
 
 // timeoutError is the end of a try that made no progress.
@@ -125,12 +118,15 @@ type progress struct {
 	io.ReadCloser
 	timer *time.Timer
 	wait  time.Duration
+	count *atomic.Int64 // of bytes
 }
 
 // Read implements io.Reader.
 func (p *progress) Read(b []byte) (int, error) {
 	p.timer.Reset(p.wait)
-	return p.ReadCloser.Read(b)
+	n, err := p.ReadCloser.Read(b)
+	p.count.Add(int64(n))
+	return n, err
 }
 
 // body is a reply body with an idle time-out. The timer runs only inside
@@ -140,7 +136,10 @@ type body struct {
 	ctx   context.Context
 	idle  time.Duration
 	timer *time.Timer
+	count *atomic.Int64 // of bytes
 	done  func()
+
+	verdict verdict // on the try, if nothing more happens to it
 }
 
 // Read implements io.Reader.
@@ -148,10 +147,12 @@ func (b *body) Read(p []byte) (int, error) {
 	b.timer.Reset(b.idle)
 	n, err := b.rc.Read(p)
 	b.timer.Stop()
+	b.count.Add(int64(n))
 	if errors.Is(err, io.EOF) {
 		b.done()
 	} else if err != nil {
 		err = causeOf(b.ctx, err)
+		b.verdict = failed
 	}
 	return n, err
 }

@@ -85,7 +85,7 @@ func (s *Store) deleteBatch(ctx context.Context, keys []string) error {
 			return errors.Join(errs...)
 		}
 		keys = retry
-		if err := s.pause(ctx, b, last); err != nil {
+		if err := s.pause(ctx, opDelete, b, last); err != nil {
 			return errors.Join(append(errs, s.fail(opDelete, keys[0], b, ErrPrecondition, err))...)
 		}
 	}

@@ -10,7 +10,8 @@ import (
 // limiter bounds the requests in flight, first come first served. The bound
 // follows the store: a throttled reply halves it (at most once in cutEvery,
 // since what was in flight together is throttled together), each good one lets
-// it grow again, as TCP does with its window.
+// it grow again, as TCP does with its window. A try that failed otherwise says
+// nothing on how much the store can bear.
 type limiter struct {
 	mu      sync.Mutex
 	max     float64
@@ -57,21 +58,22 @@ func (l *limiter) acquire(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// release gives a slot back and says how the store felt.
-func (l *limiter) release(throttled bool) {
+// release gives a slot back and says how the try ended.
+func (l *limiter) release(v verdict) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.busy--
-	if throttled {
-		l.told.Throttled++
-	}
-	switch now := time.Now(); {
-	case !throttled:
+	now := time.Now()
+	switch {
+	case v.good():
 		l.bound = min(l.max, l.bound+1/l.bound)
-	case now.Sub(l.cut) >= cutEvery:
+	case v == throttled && now.Sub(l.cut) >= cutEvery:
 		l.cut = now
 		l.told.Cuts++
 		l.bound = max(min(minBound, l.max), l.bound*cutTo)
+	}
+	if v == throttled {
+		l.told.Throttled++
 	}
 	l.wake()
 }
@@ -80,6 +82,7 @@ func (l *limiter) release(throttled bool) {
 type Pressure struct {
 	Bound     int   // requests that may be in flight now, up to Options.Concurrency
 	Busy      int   // requests in flight
+	Queued    int   // requests that wait for their turn
 	Throttled int64 // replies so far that asked for fewer requests
 	Cuts      int64 // how often the bound was halved so far
 }
@@ -88,7 +91,7 @@ func (l *limiter) pressure() Pressure {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.told
-	p.Bound, p.Busy = int(l.bound), l.busy
+	p.Bound, p.Busy, p.Queued = int(l.bound), l.busy, l.waiters.Len()
 	return p
 }
 

@@ -35,7 +35,7 @@ func TestLimiterBounds(t *testing.T) {
 		if len(order) != 2 || <-order != 0 || <-order != 1 {
 			t.Fatal("the first two did not get the slots")
 		}
-		l.release(false)
+		l.release(fine)
 		synctest.Wait()
 		if len(order) != 1 || <-order != 2 {
 			t.Fatal("the third did not get the slot")
@@ -45,8 +45,8 @@ func TestLimiterBounds(t *testing.T) {
 		if err := l.acquire(ctx); !errors.Is(err, errBudget) {
 			t.Errorf("acquire under an ended context: %v", err)
 		}
-		l.release(false)
-		l.release(false)
+		l.release(fine)
+		l.release(fine)
 		if l.busy != 0 || l.waiters.Len() != 0 {
 			t.Errorf("%d busy, %d waiting", l.busy, l.waiters.Len())
 		}
@@ -54,30 +54,34 @@ func TestLimiterBounds(t *testing.T) {
 }
 
 // TestLimiterFollows: throttling shrinks the bound, not faster than once in
-// cutEvery and never to nothing; good replies let it grow to the maximum.
+// cutEvery and never to nothing; good replies let it grow to the maximum;
+// other failures leave it where it is.
 func TestLimiterFollows(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		synctest.Test(t, func(t *testing.T) {
 			size := rapid.IntRange(1, 64).Draw(rt, "max")
 			l := newLimiter(size)
 			for i := range rapid.IntRange(1, 200).Draw(rt, "replies") {
-				throttled := rapid.Bool().Draw(rt, "throttled")
+				v := rapid.SampledFrom([]verdict{fine, refused, throttled, failed, canceled}).Draw(rt, "verdict")
 				time.Sleep(time.Duration(rapid.IntRange(0, 300).Draw(rt, "ms")) * time.Millisecond)
 				before, cut := l.bound, l.cut
 				if err := l.acquire(t.Context()); err != nil {
 					rt.Fatal(err)
 				}
-				l.release(throttled)
+				l.release(v)
 				if l.bound > float64(size) || int(l.bound) < min(size, minBound) {
 					rt.Fatalf("bound %v of %d", l.bound, size)
 				}
-				if !throttled && l.bound < before || l.bound < before && time.Since(cut) < cutEvery {
+				if v != throttled && l.bound < before || l.bound < before && time.Since(cut) < cutEvery {
 					rt.Fatalf("reply %d shrank the bound from %v to %v", i, before, l.bound)
+				}
+				if !v.good() && l.bound > before {
+					rt.Fatalf("reply %d of verdict %d let the bound grow from %v to %v", i, v, before, l.bound)
 				}
 			}
 			for range 64 * 64 {
 				l.busy++
-				l.release(false)
+				l.release(fine)
 			}
 			if int(l.bound) != size {
 				rt.Fatalf("bound %v never came back to %d", l.bound, size)

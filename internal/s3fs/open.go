@@ -70,7 +70,7 @@ func (s *Store) configure(so *s3.Options) {
 	creds := &namedCredentials{next: so.Credentials}
 	so.Credentials = creds
 	so.RetryMaxAttempts = 0 // else the SDK wraps the retryer below
-	so.Retryer = &retryer{max: s.o.MaxAttempts, base: s.o.BackoffBase, expire: creds.expire}
+	so.Retryer = &retryer{max: s.o.MaxAttempts, base: s.o.BackoffBase, expire: creds.expire, spend: s.http.spend}
 	if s.o.Unsigned {
 		so.APIOptions = append(so.APIOptions, unsignedPayload)
 	}

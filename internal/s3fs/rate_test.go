@@ -15,15 +15,15 @@ import (
 func TestLimiterHalves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(64)
-		reply := func(throttled bool) {
+		reply := func(v verdict) {
 			if err := l.acquire(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			l.release(throttled)
+			l.release(v)
 		}
 		time.Sleep(time.Hour)
 		for range 64 {
-			reply(true)
+			reply(throttled)
 		}
 		want := Pressure{Bound: 32, Throttled: 64, Cuts: 1}
 		if got := l.pressure(); got != want {
@@ -31,7 +31,7 @@ func TestLimiterHalves(t *testing.T) {
 		}
 		for range 9 {
 			time.Sleep(cutEvery)
-			reply(true)
+			reply(throttled)
 		}
 		want = Pressure{Bound: minBound, Throttled: 73, Cuts: 10}
 		if got := l.pressure(); got != want {
@@ -39,7 +39,7 @@ func TestLimiterHalves(t *testing.T) {
 		}
 		n := 0
 		for ; l.pressure().Bound < 64; n++ {
-			reply(false)
+			reply(fine)
 		}
 		// Each request adds the inverse of the bound: the bound grows by
 		// one for every bound's worth of replies, to 64²/2 altogether.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -79,12 +80,14 @@ func (b *budget) attempts() int {
 var errBudget = errors.New("no attempts left")
 
 // retryer is the retry layer, run by the SDK around every request. The SDK's
-// own draws from a token bucket that stays dry under mass throttling and does
-// not know 409 ConditionalRequestConflict.
+// own fails retries once its token bucket is dry, as it stays under mass
+// throttling, and does not know 409 ConditionalRequestConflict.
 type retryer struct {
 	max    int
 	base   time.Duration
 	expire func() // forgets cached credentials
+	// spend pays for a retry of an operation, or waits until it can.
+	spend func(ctx context.Context, name string, until time.Time) error
 }
 
 const maxBackoff = 10 * time.Second
@@ -123,11 +126,14 @@ func (s *Store) again(ctx context.Context, b *budget, err error) bool {
 	if errors.As(err, &final) || ctx.Err() != nil || !b.more() {
 		return false
 	}
-	return s.pause(ctx, b, err) == nil
+	return s.pause(ctx, opGet, b, err) == nil
 }
 
-// pause sleeps as the retryer would after err.
-func (s *Store) pause(ctx context.Context, b *budget, err error) error {
+// pause pays for a retry of o and sleeps, as the retryer would after err.
+func (s *Store) pause(ctx context.Context, o op, b *budget, err error) error {
+	if err := s.http.spend(ctx, o.name, b.until); err != nil {
+		return err
+	}
 	r := retryer{base: s.o.BackoffBase}
 	t := time.NewTimer(r.backoff(b.attempts(), isThrottled(err)))
 	defer t.Stop()
@@ -139,7 +145,8 @@ func (s *Store) pause(ctx context.Context, b *budget, err error) error {
 	}
 }
 
-// GetRetryToken implements aws.Retryer: it asks the operation's budget.
+// GetRetryToken implements aws.Retryer: it asks the operation's budget, then
+// the one that all share.
 func (r *retryer) GetRetryToken(ctx context.Context, err error) (func(error) error, error) {
 	b, ok := ctx.Value(budgetKey{}).(*budget)
 	if ok && isThrottled(err) {
@@ -153,6 +160,11 @@ func (r *retryer) GetRetryToken(ctx context.Context, err error) (func(error) err
 			return nil, errBudget
 		}
 		r.expire()
+	}
+	if ok && r.spend != nil {
+		if err := r.spend(ctx, awsmiddleware.GetOperationName(ctx), b.until); err != nil {
+			return nil, err
+		}
 	}
 	return func(error) error { return nil }, nil
 }

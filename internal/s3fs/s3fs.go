@@ -6,7 +6,8 @@
 //
 //   - One retry layer. Every HTTP try of an operation, and every resumption of
 //     a body that broke, is drawn from the same bounded budget of attempts and
-//     time (see retry.go). Nothing above this package need retry a request.
+//     time (see retry.go), and all operations together from another (see
+//     purse.go). Nothing above this package need retry a request.
 //   - No request hangs: the wait for headers, the progress of a request body
 //     and the progress of a reply body each have a time-out (see client.go).
 //   - Reads are whole or an error: lengths are compared with what was asked,
@@ -136,14 +137,6 @@ func (s *Store) Bucket() string { return s.o.Bucket }
 
 // Region returns the region that requests are signed for.
 func (s *Store) Region() string { return s.region }
-
-// Requests returns the number of HTTP tries so far by operation name
-// ("PutObject"); a retry counts again.
-func (s *Store) Requests() map[string]int64 { return s.http.counts() }
-
-// Pressure tells how many requests may be in flight now, and how often the
-// store asked for fewer.
-func (s *Store) Pressure() Pressure { return s.http.limit.pressure() }
 
 // Close closes the idle connections. Requests in flight are not disturbed.
 func (s *Store) Close() { s.http.hc.CloseIdleConnections() }
