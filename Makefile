@@ -1,6 +1,6 @@
 # Short names for the commands of CONTRIBUTING.md. Everything works without
 # make too.
-.PHONY: run test test-interop sim lint generate fmt
+.PHONY: run test test-interop test-net sim lint generate fmt
 
 run: ## count the words of Go's own source and documents
 	go run . run --app wc --verify "$$(go env GOROOT)/src" "$$(go env GOROOT)/doc"
@@ -10,6 +10,9 @@ test: ## all tests but those that need a foreign server or client
 
 test-interop: ## the S3 side and the jobs again, with MinIO and the AWS CLI
 	scripts/test-interop.sh
+
+test-net: ## jobs over a network that is cut; as root, or: unshare -Ur make test-net
+	scripts/test-net.sh
 
 sim: ## the simulator, both modes: make sim SEEDS=1000000 before a release
 	go test -timeout 0 ./internal/coordinator/sched -run TestSimulate -v -sim.seeds $(or $(SEEDS),20000)

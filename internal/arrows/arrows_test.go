@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"internal/worker":            {"mr", "internal/wire", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/object"},
 	"internal/verify":            {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/object"},
 	"internal/upload":            {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/object"},
+	"e2e/lab":                    {"mr", "mr/mrtest", "internal/apps", "internal/layout"},
 	"internal/reset":             {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/object"},
 }
 

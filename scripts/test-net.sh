@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Jobs over a network that is cut, one-sided, slow or lossy (e2e/network).
+# Every process is in a network namespace of its own, so it needs root, or
+# root of a user namespace:  unshare -Ur scripts/test-net.sh
+# It fails where it may not make namespaces: nothing is passed over in silence.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if [ ! -e /dev/net/tun ] && [ "$(id -u)" = 0 ]; then
+	mkdir -p /dev/net
+	mknod /dev/net/tun c 10 200 || echo "there is no /dev/net/tun, and it cannot be made" >&2
+fi
+# The cases mostly wait for time-outs, so more of them run at a time than
+# there are cores. The race detector stays off: what they are about is time.
+go test -tags netns -timeout 10m -parallel 8 ./e2e/network "$@"
