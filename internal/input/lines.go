@@ -204,7 +204,9 @@ func (l *LineReader) fill() bool {
 		l.pos = 0
 	}
 	if l.end == len(l.buf) {
-		grown := make([]byte, max(2*len(l.buf), lineBuffer))
+		// No line that counts is longer than max, with its end and the byte
+		// behind which it is known to be longer.
+		grown := make([]byte, max(min(2*len(l.buf), l.max+3), lineBuffer))
 		copy(grown, l.buf[:l.end])
 		l.buf = grown
 	}

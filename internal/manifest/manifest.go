@@ -120,6 +120,9 @@ type Part struct {
 	Size int64  `json:"size"` // bytes of the object
 	Hash string `json:"hash"` // hex SHA-256 of the logical record stream
 	Sum  Sum    `json:"sum"`
+	// Largest is the size in bytes, key and value, of the largest record, if
+	// it is too large for a block with others: a reader needs memory for it.
+	Largest int64 `json:"largest,omitempty"`
 }
 
 // Map is the commit record of a map task. Parts[r] is partition r.

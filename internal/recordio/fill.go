@@ -80,15 +80,16 @@ func (r *Reader) read(n, limit int) (bool, error) {
 }
 
 // ReaderMemory bounds the memory in bytes that one [Reader] holds of a
-// stream written with o whose records all fit into blocks: the share of one
-// source in a merge. A larger record adds its own size, twice for a moment
-// while it is read.
-func ReaderMemory(o Options) int64 {
+// stream written with o: the share of one source in a merge. largest is what
+// [Writer.Largest] said of the stream. (While a large record is being read
+// there may be half as much again for a moment.)
+func ReaderMemory(o Options, largest int64) int64 {
 	o = o.withDefaults()
 	const fixed = 1 << 10 // the Reader itself and its SHA-256
-	n := fixed + int64(roundUp(o.BlockSize+2*headerLen+checksumLen))
-	if o.Codec != None {
-		n += int64(roundUp(o.BlockSize))
+	block := max(o.BlockSize, int(largest)+frameMax)
+	n := fixed + int64(roundUp(block+2*headerLen+checksumLen))
+	if o.Codec != None && block <= MaxBlockSize {
+		n += int64(roundUp(block))
 	}
 	if o.Codec == Zstd {
 		n += zstdMemory

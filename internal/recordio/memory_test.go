@@ -81,7 +81,7 @@ func TestReaderMemory(t *testing.T) {
 				}
 			}
 			got := (heap() - before) / int64(len(readers))
-			limit := ReaderMemory(bo.o)
+			limit := ReaderMemory(bo.o, 0)
 			t.Logf("%s, blocks of %d: %d bytes, bound %d", bo.name, blockSize, got, limit)
 			if got > limit || limit > 4*got+(64<<10) {
 				t.Errorf("%s, blocks of %d: a reader holds %d bytes, ReaderMemory says %d", bo.name, blockSize, got, limit)
@@ -115,6 +115,9 @@ func TestHuge(t *testing.T) {
 		s, err := w.Close()
 		if err != nil {
 			t.Fatal(err)
+		}
+		if got := w.Largest(); got != int64(size+1) {
+			t.Errorf("%d: the largest record has %d bytes, want %d", size, got, size+1)
 		}
 		if want.Bytes = int64(b.Len()); s != want {
 			t.Fatalf("%d: got %+v, want %+v", size, s, want)

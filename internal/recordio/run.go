@@ -35,6 +35,7 @@ type RunWriter struct {
 	index []segment
 	open  bool // index's last segment is being written
 	total Summary
+	large int64
 	err   error // of every later call
 }
 
@@ -77,6 +78,7 @@ func (w *RunWriter) endPartition() {
 		return
 	}
 	w.open = false
+	w.large = max(w.large, w.w.Largest())
 	last := &w.index[len(w.index)-1]
 	last.records, last.length = s.Sum.Records, s.Bytes
 	w.total.Sum.Add(s.Sum)
@@ -94,6 +96,10 @@ func (w *RunWriter) Write(key, value []byte) error {
 	}
 	return w.w.Write(key, value)
 }
+
+// Largest is [Writer.Largest] over the partitions that are complete: over all
+// of them after Close.
+func (w *RunWriter) Largest() int64 { return w.large }
 
 // Close writes the index and returns the summary of the whole run, without
 // hashes. It does not close the underlying writer.

@@ -37,6 +37,7 @@ type Writer struct {
 	sha     hash.Hash
 
 	total   totals
+	largest int64
 	written int64
 	err     error // of every later call
 }
@@ -58,8 +59,13 @@ func (w *Writer) Reset(dst io.Writer) {
 	w.buf = w.buf[:min(lead, cap(w.buf))]
 	w.records = 0
 	w.sha.Reset()
-	w.total, w.written, w.err = totals{}, 0, nil
+	w.total, w.largest, w.written, w.err = totals{}, 0, 0, nil
 }
+
+// Largest returns the size in bytes, key and value, of the largest record of
+// the stream so far, or 0 if none was too large for a block with others. A
+// reader of the stream needs so much more memory, see [ReaderMemory].
+func (w *Writer) Largest() int64 { return w.largest }
 
 // Write appends a record, copying key and value. A [*TooLargeError] leaves
 // the stream as it was; any other error is final.
@@ -77,6 +83,9 @@ func (w *Writer) Write(key, value []byte) error {
 	n := frameLen(key, value) + int(size)
 	if len(w.buf)-lead+n > w.o.BlockSize {
 		w.flush()
+		if n > w.o.BlockSize {
+			w.largest = max(w.largest, size)
+		}
 		switch {
 		case w.err != nil:
 			return w.err

@@ -98,7 +98,7 @@ func (c *mapCommit) putPart(ctx context.Context, segs *segments, r int) (manifes
 		plain: t.Layout.Partition(t.Index, r), own: t.Layout.MapAttempt(t.Index, t.ID, r),
 		hash: hash, body: segs.reader(r), size: seg.Bytes,
 	})
-	return manifest.Part{Key: key, ETag: info.ETag, Size: info.Size, Hash: hash, Sum: seg.Sum}, err
+	return manifest.Part{Key: key, ETag: info.ETag, Size: info.Size, Hash: hash, Sum: seg.Sum, Largest: seg.largest}, err
 }
 
 // put makes p durable and returns where: it creates it, or adopts what

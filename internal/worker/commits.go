@@ -13,7 +13,7 @@ import (
 
 // Commits caches the commit records of one job's map tasks for the reduce
 // attempts of all slots of a worker. Records never change (I3), so what was
-// read once stays true. Its zero value is ready for use. It takes about 150
+// read once stays true. Its zero value is ready for use. It takes about 160
 // bytes for each partition of each map task, outside the slots' budgets.
 type Commits struct {
 	mu   sync.Mutex
@@ -34,6 +34,9 @@ type part struct {
 	size int64
 	hash [32]byte
 	sum  manifest.Sum
+	// largest is the size of the largest record, 0 if none has a block to
+	// itself.
+	largest int64
 }
 
 // partition returns partition r of every map task, in the order of the
@@ -111,10 +114,11 @@ func (e *Env) readCommit(ctx context.Context, m int) ([]part, error) {
 	}
 	parts := make([]part, len(rec.Parts))
 	for r, p := range rec.Parts {
-		parts[r] = part{key: p.Key, etag: p.ETag, size: p.Size, sum: p.Sum}
+		parts[r] = part{key: p.Key, etag: p.ETag, size: p.Size, sum: p.Sum, largest: p.Largest}
 		n, err := hex.Decode(parts[r].hash[:], []byte(p.Hash))
-		if err != nil || n != len(parts[r].hash) || p.Size < 0 {
-			return nil, fmt.Errorf("read %s: partition %d has hash %q and size %d", e.Layout.MapCommit(m), r, p.Hash, p.Size)
+		if err != nil || n != len(parts[r].hash) || p.Size < 0 || p.Largest < 0 || p.Largest > p.Sum.Bytes {
+			return nil, fmt.Errorf("read %s: partition %d has hash %q, size %d and largest record %d",
+				e.Layout.MapCommit(m), r, p.Hash, p.Size, p.Largest)
 		}
 	}
 	return parts, nil

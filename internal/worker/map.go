@@ -136,6 +136,7 @@ func (s *segments) Close() error { return errors.Join(s.spool.Close(), s.bad.Clo
 type segment struct {
 	off int64
 	recordio.Summary
+	largest int64 // see recordio.Writer.Largest
 }
 
 // reader returns the bytes of partition r.
@@ -172,7 +173,7 @@ func (c *collector) writeSegments(segs *segments, ins []sorted) error {
 		if err != nil {
 			return fmt.Errorf("write partition %d: %w", r, err)
 		}
-		segs.parts[r].Summary = sum
+		segs.parts[r].Summary, segs.parts[r].largest = sum, w.Largest()
 	}
 	return nil
 }

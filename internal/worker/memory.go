@@ -30,8 +30,10 @@ import (
 // What is left is for the garbage collector, one line of input, a block or
 // two of a codec and the bodies of uploads. Three things may exceed the
 // budget, as they cannot be had in pieces: a line or whole object of input,
-// one pair (a few times its size), and the application's own memory. What
-// does not fit into its share goes to scratch files.
+// one pair, and the application's own memory. Of pairs that are larger than
+// any share two are held by readers, however many there are, each decoded
+// and as stored, and one by a writer; operations.md promises at most five.
+// What does not fit into its share goes to scratch files.
 const (
 	pairsShare    = 2 // B/2
 	windowShare   = 8

@@ -1,11 +1,13 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -219,6 +221,61 @@ func TestMemory(t *testing.T) {
 				t.Logf("%s %d: peak %.1f MiB of %d, %d spills, %d records", a.Phase, a.Index, float64(most)/(1<<20), *memoryBudget, res.Spills, res.Records)
 				if margin := budget/8 + 2<<20; most > budget+margin {
 					t.Errorf("%s %d: peak of %d bytes exceeds the budget of %d by more than %d", a.Phase, a.Index, most, budget, margin)
+				}
+			}
+		})
+	}
+}
+
+// TestLargeRecords: however many records are larger than their share, an
+// attempt holds few of them at a time.
+func TestLargeRecords(t *testing.T) {
+	const size, maps, each = 5 << 20, 9, 9
+	value := bytes.Repeat([]byte("x"), size)
+	large := app("large", func(rec mr.Record, out mr.Emitter) error {
+		out.Emit(rec.Data, value)
+		for i := range each - 1 {
+			if rec.Object == "f0" {
+				out.Emit(rec.Data, []byte("small"))
+				out.Emit(append(rec.Data, byte('0'+i)), value)
+			}
+		}
+		return nil
+	}, func(_ []byte, values iter.Seq[[]byte], out mr.Output) error {
+		for v := range values {
+			out.Write(v)
+		}
+		return nil
+	}, nil)
+	var files []file
+	for m := range maps {
+		files = append(files, file{fmt.Sprintf("f%d", m), fmt.Sprintf("%c\n", 'f'-m)})
+	}
+	for name, w := range map[string]*world{"plain": newWorld(large, 1, 0, 1, files...), "bad records": newWorld(large, 1, 0, 1, files...)} {
+		t.Run(name, func(t *testing.T) {
+			w.scratch, w.memory = t.TempDir(), MinSlotMemory
+			if name != "plain" {
+				w.job.MaxBad.Records = 1
+			}
+			e := w.env(t)
+			e.Store = &diskStore{fake: w.store, dir: t.TempDir(), block: "k\n"}
+			var before runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(before.HeapInuse) + MinSlotMemory))
+			for m := range maps + 1 {
+				a := Attempt{mr.MapPhase, m, "m"}
+				if m == maps {
+					a = Attempt{mr.ReducePhase, 0, "r"}
+				}
+				var err error
+				most := peak(func() { _, err = e.Run(context.Background(), a) })
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Logf("%s %d: peak %.1f MiB", a.Phase, a.Index, float64(most)/(1<<20))
+				if most > MinSlotMemory+6*size {
+					t.Errorf("%s %d: peak of %d bytes", a.Phase, a.Index, most)
 				}
 			}
 		})

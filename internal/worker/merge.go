@@ -27,7 +27,7 @@ type run struct {
 	*recordio.Run
 	file   *tempFile
 	reader *recordio.Reader
-	o      recordio.Options
+	memory int64 // of reader, bytes
 }
 
 func (r *run) source(part int) recordio.Source {
@@ -41,7 +41,7 @@ func (r *run) source(part int) recordio.Source {
 	return r.reader
 }
 
-func (r *run) weight() int64 { return recordio.ReaderMemory(r.o) }
+func (r *run) weight() int64 { return r.memory }
 func (r *run) Close() error  { return r.file.Close() }
 
 // resident is the buffer of a map attempt, sorted, as the last of its runs.
@@ -108,7 +108,7 @@ func (t *attempt) writeRun(nparts int, source func(part int) recordio.Source) (_
 	if err != nil {
 		return nil, fmt.Errorf("read back scratch file in %s: %w", t.Scratch, err)
 	}
-	return &run{Run: r, file: f, o: o}, nil
+	return &run{Run: r, file: f, memory: recordio.ReaderMemory(o, t.runs.Largest())}, nil
 }
 
 // copyRecords writes a source to its end, or until the attempt is stopped.
@@ -139,19 +139,19 @@ func recordError(key []byte, err error) error {
 }
 
 // compact merges neighbours among ins into runs until the sources of all
-// take no more memory than limit, or one is left. Only neighbours, since the
-// order of values is the order of ins. It closes what it has merged, and
+// take no more memory than limit, as weigh counts it. Only neighbours, since
+// the order of values is the order of ins. It closes what it has merged, and
 // everything after an error.
 func (t *attempt) compact(ins []sorted, nparts int, limit int64, combine mr.Combiner) ([]sorted, error) {
-	for len(ins) > 1 && weigh(ins) > limit {
+	for weigh(ins) > limit {
 		var out []sorted
 		for len(ins) > 0 {
-			if len(out) > 0 && weigh(out)+weigh(ins) <= limit {
+			if len(out) > 0 && weigh(out, ins...) <= limit {
 				out, ins = append(out, ins...), nil
 				break
 			}
 			group := 1
-			for group < len(ins) && (group < 2 || weigh(ins[:group+1]) <= limit) {
+			for group < len(ins) && weigh(ins[:group+1]) <= limit {
 				group++
 			}
 			merged, err := t.mergeGroup(ins[:group], nparts, combine)
@@ -182,11 +182,23 @@ func (t *attempt) mergeGroup(group []sorted, nparts int, combine mr.Combiner) (s
 	return r, nil
 }
 
-func weigh(ins []sorted) (n int64) {
-	for _, in := range ins {
-		n += in.weight()
+// weigh is the memory in bytes that a merge of ins and more takes for its
+// readers, all but the two heaviest: no merge does with fewer. Their weight
+// is that of their largest records, which fit no budget.
+func weigh(ins []sorted, more ...sorted) (n int64) {
+	var first, second int64
+	for _, list := range [][]sorted{ins, more} {
+		for _, in := range list {
+			w := in.weight()
+			n += w
+			if w > first {
+				first, second = w, first
+			} else {
+				second = max(second, w)
+			}
+		}
 	}
-	return n
+	return n - first - second
 }
 
 func closeAll(ins []sorted) error {

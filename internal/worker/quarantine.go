@@ -180,37 +180,42 @@ func (h *heldBack) Emit(key, value []byte) {
 	if h.t.failed != nil {
 		panic(errAbort) // the mapper recovered from the first one
 	}
-	if need := 2*binary.MaxVarintLen64 + len(key) + len(value); len(h.buf) > 0 && len(h.buf)+need > h.limit {
-		if err := h.flush(); err != nil {
-			h.t.fail(err)
-		}
+	need := 2*binary.MaxVarintLen64 + len(key) + len(value)
+	if len(h.buf) > 0 && len(h.buf)+need > h.limit {
+		h.flush(h.buf)
+		h.buf = h.buf[:0]
 	}
 	h.buf = binary.AppendUvarint(h.buf, uint64(len(key)))
 	h.buf = binary.AppendUvarint(h.buf, uint64(len(value)))
+	if need > h.limit { // straight from the memory of the application
+		h.flush(h.buf, key, value)
+		h.buf = h.buf[:0]
+		return
+	}
 	h.buf = append(append(h.buf, key...), value...)
 }
 
-// flush moves the pairs to the file.
-func (h *heldBack) flush() (err error) {
+// flush writes parts to the file.
+func (h *heldBack) flush(parts ...[]byte) {
 	if h.file == nil {
-		if h.file, err = h.t.newTemp(); err != nil {
-			return err
+		f, err := h.t.newTemp()
+		if err != nil {
+			h.t.fail(err)
+		}
+		h.file = f
+	}
+	for _, p := range parts {
+		n, err := h.file.WriteAt(p, h.size)
+		h.size += int64(n)
+		if err != nil {
+			h.t.fail(err)
 		}
 	}
-	if _, err := h.file.WriteAt(h.buf, h.size); err != nil {
-		return err
-	}
-	h.size += int64(len(h.buf))
-	h.buf = h.buf[:0]
-	return nil
 }
 
 // reset forgets all pairs.
 func (h *heldBack) reset() {
 	h.size = 0
-	if cap(h.buf) > h.limit {
-		h.buf = nil
-	}
 	h.buf = h.buf[:0]
 }
 

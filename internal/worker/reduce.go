@@ -210,12 +210,27 @@ func (o *lines) Write(value []byte) {
 	if bytes.IndexByte(value, '\n') >= 0 {
 		o.t.fail(&FatalError{fmt.Errorf("write key %s: line break in the value %s", shortKey(o.key), shortKey(value))})
 	}
-	o.buf = append(append(append(append(o.buf, o.key...), ' '), value...), '\n')
+	o.add(o.key)
+	o.buf = append(o.buf, ' ')
+	o.add(value)
+	o.buf = append(o.buf, '\n')
 	o.lines++
-	if len(o.buf) >= lineBlock {
-		if err := o.flush(); err != nil {
-			o.t.fail(err)
-		}
+}
+
+// add appends to the output. What is large is not copied.
+func (o *lines) add(p []byte) {
+	if len(o.buf)+len(p) < lineBlock {
+		o.buf = append(o.buf, p...)
+		return
+	}
+	err := o.flush()
+	if len(p) < lineBlock {
+		o.buf = append(o.buf, p...)
+	} else if err == nil {
+		err = o.write(p)
+	}
+	if err != nil {
+		o.t.fail(err)
 	}
 }
 
@@ -224,15 +239,17 @@ func (o *lines) flush() error {
 	if len(o.buf) == 0 {
 		return nil
 	}
-	o.sha.Write(o.buf)
-	o.size += int64(len(o.buf))
-	if _, err := o.w.Write(o.buf); err != nil {
+	err := o.write(o.buf)
+	o.buf = o.buf[:0]
+	return err
+}
+
+func (o *lines) write(p []byte) error {
+	o.sha.Write(p)
+	o.size += int64(len(p))
+	if _, err := o.w.Write(p); err != nil {
 		return fmt.Errorf("write %s: %w", o.t.Layout.Output(o.t.Index), err)
 	}
-	if cap(o.buf) > 4*lineBlock {
-		o.buf = nil
-	}
-	o.buf = o.buf[:0]
 	return nil
 }
 

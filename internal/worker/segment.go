@@ -32,7 +32,7 @@ func (f *fetched) source(int) recordio.Source {
 func (f *fetched) weight() int64 {
 	const fixed = 24 << 10
 	raw := f.part.sum.Bytes + 10*f.part.sum.Records
-	return min(recordio.ReaderMemory(recordio.Options{}), fixed+f.part.size+raw)
+	return min(recordio.ReaderMemory(recordio.Options{}, f.part.largest), fixed+f.part.size+raw)
 }
 
 // Close does nothing: all segments share a body.

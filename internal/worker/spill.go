@@ -48,9 +48,15 @@ func (c *collector) Emit(key, value []byte) {
 		err := &recordio.TooLargeError{Size: int64(size), Max: recordio.DefaultMaxRecord}
 		t.fail(recordError(key, err))
 	}
-	for !c.buf.add(part, key, value) {
-		if err := c.spill(); err != nil {
+	if int64(len(key)+len(value)) > t.shares.pairs {
+		if err := c.spillPair(part, key, value); err != nil {
 			t.fail(err)
+		}
+	} else {
+		for !c.buf.add(part, key, value) {
+			if err := c.spill(); err != nil {
+				t.fail(err)
+			}
 		}
 	}
 	t.key = nil
@@ -67,6 +73,42 @@ func (c *collector) spill() error {
 	c.buf.reset()
 	return nil
 }
+
+// spillPair writes a pair that is larger than the buffer as a run of its own,
+// from the memory of the application, behind what came before it.
+func (c *collector) spillPair(part int, key, value []byte) error {
+	if c.buf.len() > 0 {
+		if err := c.spill(); err != nil {
+			return err
+		}
+	}
+	r, err := c.t.writeRun(c.t.Job.NReduce, func(p int) recordio.Source {
+		if p != part {
+			return nil
+		}
+		return &onePair{key: key, value: value}
+	})
+	if err != nil {
+		return fmt.Errorf("spill: %w", err)
+	}
+	c.runs = append(c.runs, r)
+	return nil
+}
+
+// onePair is a recordio source of one pair.
+type onePair struct {
+	key, value []byte
+	taken      bool
+}
+
+func (p *onePair) Next() bool {
+	first := !p.taken
+	p.taken = true
+	return first
+}
+func (p *onePair) Key() []byte   { return p.key }
+func (p *onePair) Value() []byte { return p.value }
+func (p *onePair) Err() error    { return nil }
 
 // Close frees the buffer and the runs.
 func (c *collector) Close() error {
