@@ -25,6 +25,7 @@ type jobFlags struct {
 	args       []string
 	allowEmpty bool
 	unsafe     bool
+	takeOver   bool
 	jobID      string // of a new job; "" leaves it to the coordinator
 }
 
@@ -82,13 +83,15 @@ func (f *frame) coordinatorCommand() *cobra.Command {
 		Short: "Plan a job and hand out its tasks until all output is there",
 		Long: "Plan a job over what lies under input/, hand out its tasks to workers, and end when all\n" +
 			"output is in the bucket. Killed and started again with the same line, it goes on from what\n" +
-			"the bucket holds.",
+			"the bucket holds. While another coordinator is at work on the job it stands by: it takes over\n" +
+			"when that one was silent for --lease, and ends as the job ends.",
 		Example: "  " + f.name + " coordinator --nreduce 10\n" +
 			"  " + f.name + " coordinator --local --app wc --nreduce 4",
 		Args: cobra.NoArgs,
 	}
 	o := f.jobFlags(c, "the job's app; empty takes that of the first worker")
 	o.addEmpty(c)
+	c.Flags().BoolVar(&o.takeOver, "takeover", false, "take the place of a coordinator that is alive, but sick: it ends with exit code 7")
 	config.AddFlags(c.Flags(), config.Names(config.Net, config.Job)...)
 	c.RunE = f.run(func(ctx context.Context, s *session, _ []string) error {
 		return s.coordinate(ctx, o)
@@ -164,6 +167,6 @@ func (s *session) newCoordinator(store *s3fs.Store, lay layout.Layout, lis net.L
 		Lease:  s.conf.Lease, MaxFailures: s.conf.MaxAttempts, MaxLost: 4 * s.conf.MaxAttempts,
 		Speculate: s.conf.Speculation == "auto",
 		Listener:  lis, Addresses: addresses, Security: security, PublishToken: publish,
-		UnsafeSingleCoordinator: o.unsafe,
+		UnsafeSingleCoordinator: o.unsafe, TakeOver: o.takeOver,
 	}), nil
 }

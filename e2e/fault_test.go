@@ -103,8 +103,8 @@ func TestWorkerKilled(t *testing.T) {
 	b.run(0, "verify", "--app", "jobcount")
 }
 
-// TestTwoCoordinators: the second takes over, the first ends with a
-// conflict, and the output is exact.
+// TestTwoCoordinators: the second takes over since it was told to, the first
+// ends with a conflict, and the output is exact.
 func TestTwoCoordinators(t *testing.T) {
 	b := newBench(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
@@ -112,7 +112,7 @@ func TestTwoCoordinators(t *testing.T) {
 	first, _ := b.coordinator(line...)
 	w1 := b.start("worker", "--app", "early_exit", "--slots", "1")
 	b.until("a map is committed", func() bool { return b.commits() >= 1 })
-	second, _ := b.coordinator(line...)
+	second, _ := b.coordinator(append(line, "--takeover")...)
 	w2 := b.start("worker", "--app", "early_exit", "--slots", "1")
 	if code := b.exit(first); code != 7 && code != 0 {
 		t.Errorf("first coordinator: exit code %d, want 7, or 0 if it was quicker", code)

@@ -60,7 +60,7 @@ func Keys() []Key {
 			Choices: []string{"auto", "plain", "json", "none"}},
 
 		{Name: "coord", Group: Net, Type: "host:port", check: hostPorts,
-			Help: "the coordinator's address, or several to try, separated by commas; empty finds it in the bucket"},
+			Help: "the coordinator's address, or several, separated by commas; empty finds it in the bucket"},
 		{Name: "port", Group: Net, Type: "n", Default: "1234", check: number(0, 65535),
 			Help: "the coordinator's port; 0 takes a free one"},
 		{Name: "listen", Group: Net, Type: "host", check: host,
@@ -91,7 +91,7 @@ func Keys() []Key {
 		{Name: "speculation", Group: Job, Type: "when", Default: "auto", Help: "run a task that lags late in a phase a second time on an idle worker; the first to commit wins",
 			Choices: []string{"auto", "off"}},
 		{Name: "lease", Group: Job, Type: "duration", Default: "10s", check: duration(minLease),
-			Help: "silence after which a worker counts as lost"},
+			Help: "silence after which a worker counts as lost, and a coordinator as gone for its standby"},
 
 		{Name: "memory", Group: Work, Type: "size", Default: "auto", check: memory,
 			Help: "memory for buffers; auto is a share of the machine or cgroup"},

@@ -21,19 +21,17 @@ func newEpoch() string { return strings.ToLower(rand.Text()[:8]) }
 // NewJobID is the app's name and a lower-case ULID: it sorts by time.
 func NewJobID(app string) string { return app + "-" + strings.ToLower(ulid.Make().String()) }
 
-// announcement is what this coordinator last wrote of itself.
+// announcement is what this coordinator last wrote of itself, or is going to.
 type announcement struct {
 	manifest.Coordinator
-	etag string
+	etag string // of the version that the next write replaces; "" for none
 }
 
-// announce says in the bucket where this coordinator is, over whatever an
-// earlier one said there.
-func (c *Coordinator) announce(ctx context.Context) (*announcement, error) {
+func (c *Coordinator) newAnnouncement() *announcement {
 	a := &announcement{Coordinator: manifest.Coordinator{
 		Schema: manifest.CoordinatorSchema, Version: c.o.Version, Epoch: c.epoch,
 		Addresses: c.o.Addresses, Insecure: c.o.Security.Insecure,
-		Started: c.start.UTC(), LeaseMS: c.o.Lease.Milliseconds(),
+		Started: c.start.UTC(), LeaseMS: c.o.Lease.Milliseconds(), Process: c.process,
 	}}
 	if c.o.Security.Identity != nil && !c.o.Security.Insecure && !c.o.Security.Files.Set() {
 		a.CertPEM = c.o.Security.Identity.CertPEM
@@ -41,35 +39,11 @@ func (c *Coordinator) announce(ctx context.Context) (*announcement, error) {
 	if c.o.PublishToken {
 		a.Token = c.o.Security.Token
 	}
-	key := c.o.Layout.Coordinator()
-	for {
-		old, err := c.o.Store.Stat(ctx, key)
-		switch {
-		case err == nil:
-			a.etag = old.ETag
-		case errors.Is(err, fs.ErrNotExist):
-			a.etag = ""
-		default:
-			return nil, fmt.Errorf("look for another coordinator: %w", err)
-		}
-		err = c.write(ctx, a)
-		if err == nil {
-			return a, nil
-		}
-		if mine, _, rerr := c.whoseAnnouncement(ctx); rerr == nil && mine != "" {
-			a.etag = mine // the reply was lost
-			return a, nil
-		}
-		if !errors.Is(err, fs.ErrExist) && !errors.Is(err, object.ErrPrecondition) && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("announce the coordinator: %w", err)
-		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-	}
+	return a
 }
 
-// write puts a over the version a.etag, or where there is none.
+// write puts a over the version a.etag, or where there is none. Any error
+// leaves open whether it was written.
 func (c *Coordinator) write(ctx context.Context, a *announcement) error {
 	a.Renewed = time.Now().UTC()
 	data, err := manifest.Encode(a.Coordinator)
@@ -86,67 +60,125 @@ func (c *Coordinator) write(ctx context.Context, a *announcement) error {
 	return nil
 }
 
+// raced says whether a write failed since the version that it was to replace
+// is not the one that is there: another's, or this very write, whose reply
+// was lost.
+func raced(err error) bool {
+	return errors.Is(err, fs.ErrExist) || errors.Is(err, object.ErrPrecondition) || errors.Is(err, fs.ErrNotExist)
+}
+
 // keepAnnounced renews the announcement until ctx ends. It returns a
 // *ConflictError when another coordinator has announced itself: that one has
 // the workers then, and this one is of no more use. Any other trouble is
 // logged and tried again, since the announcement is no part of what makes
 // the commit safe.
 func (c *Coordinator) keepAnnounced(ctx context.Context, a *announcement) error {
-	tick := time.NewTicker(max(c.o.Lease/3, 100*time.Millisecond))
+	every := max(c.o.Lease/3, 100*time.Millisecond)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		}
-		c.call(ctx, func() { a.App = c.loop.appName() })
-		err := c.write(ctx, a)
-		switch {
-		case err == nil, ctx.Err() != nil:
-			continue
-		case errors.Is(err, fs.ErrExist), errors.Is(err, object.ErrPrecondition), errors.Is(err, fs.ErrNotExist):
-		default:
-			c.o.Log.Warn().Err(err).Str("key", c.o.Layout.Coordinator()).Msg("announcement not renewed")
-			continue
-		}
-		mine, other, err := c.whoseAnnouncement(ctx)
-		switch {
-		case err != nil:
-			c.o.Log.Warn().Err(err).Str("key", c.o.Layout.Coordinator()).Msg("announcement not renewed")
-		case mine != "":
-			a.etag = mine
-		case other != "":
-			return &ConflictError{
-				What: "another coordinator has taken over this job",
-				Diff: []string{"this one: " + strings.Join(a.Addresses, ", "), "the other: " + other},
-				Hint: "nothing is lost: its workers go on from what the bucket holds",
+		case <-c.loop.changed: // those who come together are told of together
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(min(every, 100*time.Millisecond)):
 			}
-		default:
-			a.etag = "" // somebody removed it; say it again
+			tick.Reset(every)
+		}
+		c.call(ctx, func() { a.App, a.Workers = c.loop.appName(), len(c.loop.members) })
+		if err := c.renew(ctx, a, max(every, time.Second)); err != nil {
+			return err
 		}
 	}
 }
 
-// whoseAnnouncement tells the version of the announcement if it is this
-// coordinator's (a renewal whose reply was lost), or else whose it is.
-func (c *Coordinator) whoseAnnouncement(ctx context.Context) (mine, other string, err error) {
-	data, info, err := c.o.Store.Get(ctx, c.o.Layout.Coordinator())
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", "", nil
+// renew is one renewal. It is given up after a time, since what the store
+// has not answered by then may well hang, and a new request may not.
+func (c *Coordinator) renew(ctx context.Context, a *announcement, within time.Duration) error {
+	short, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	err := c.write(short, a)
+	if raced(err) {
+		var v version
+		if v, err = c.announced(short); err == nil {
+			switch {
+			case v.Epoch == c.epoch, v.etag == "":
+				a.etag = v.etag // written, but the reply was lost; or removed by somebody: say it again
+			default:
+				return &ConflictError{
+					What: "another coordinator has taken over this job",
+					Diff: []string{"this one: " + strings.Join(a.Addresses, ", "), "the other: " + v.who()},
+					Hint: "nothing is lost: its workers go on from what the bucket holds",
+				}
+			}
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		c.o.Log.Warn().Err(err).Str("key", c.o.Layout.Coordinator()).Msg("announcement not renewed")
+	}
+	return nil
+}
+
+// release says that this coordinator has ended, so that nobody waits for its
+// lease to end. It is called when nobody is served any more, for whatever
+// reason, and does what it can in a short time.
+func (c *Coordinator) release(ctx context.Context, a *announcement, cause error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
+	defer cancel()
+	a.Released, a.Token, a.Failure = true, "", ""
+	var job *JobError
+	if errors.As(cause, &job) {
+		a.Failure = job.Cause
+	}
+	err := c.write(ctx, a)
+	for raced(err) {
+		v, rerr := c.announced(ctx)
+		if rerr != nil || v.Epoch != c.epoch || v.Released {
+			return
+		}
+		a.etag = v.etag // the reply to the last renewal was lost
+		err = c.write(ctx, a)
 	}
 	if err != nil {
-		return "", "", err
+		c.o.Log.Debug().Err(err).Msg("announcement not released")
+	}
+}
+
+// releaseTime bounds how much longer a coordinator takes to end for that.
+const releaseTime = 2 * time.Second
+
+// version is one version of the announcement; the zero value is that there
+// is none. Of one that cannot be read only the etag is known.
+type version struct {
+	manifest.Coordinator
+	etag       string
+	unreadable error
+}
+
+// announced reads the announcement.
+func (c *Coordinator) announced(ctx context.Context) (version, error) {
+	data, info, err := c.o.Store.Get(ctx, c.o.Layout.Coordinator())
+	if errors.Is(err, fs.ErrNotExist) {
+		return version{}, nil
+	}
+	if err != nil {
+		return version{}, err
 	}
 	a, err := manifest.Decode[manifest.Coordinator](data, manifest.CoordinatorSchema)
-	var schema *manifest.SchemaError
-	switch {
-	case errors.As(err, &schema):
-		return "", schema.Error(), nil // written by another version of the program
-	case err != nil:
-		return "", "", err
-	case a.Epoch == c.epoch:
-		return info.ETag, "", nil
+	if err != nil {
+		return version{etag: info.ETag, unreadable: err}, nil
 	}
-	return "", fmt.Sprintf("%s, started %s", strings.Join(a.Addresses, ", "), a.Started.Format(time.RFC3339)), nil
+	return version{Coordinator: *a, etag: info.ETag}, nil
+}
+
+// who names the coordinator for people.
+func (v version) who() string {
+	if v.unreadable != nil {
+		return "it cannot be read: " + v.unreadable.Error()
+	}
+	return fmt.Sprintf("%s, started %s", strings.Join(v.Addresses, ", "), v.Started.Format(time.RFC3339))
 }

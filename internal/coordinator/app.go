@@ -128,6 +128,29 @@ func showParams(p map[string]string) string {
 	return b.String()
 }
 
+// expected is the app of a stored job as this coordinator would have it: what
+// it was told, and for the rest what is there.
+func (c *Coordinator) expected(stored manifest.App) manifest.App {
+	app, given := stored, c.o.Params
+	if c.o.App != nil {
+		app = manifest.App{Name: c.o.App.Name, Version: c.o.App.Version}
+		params, err := resolve(wire.DescribeApp(*c.o.App, nil), given)
+		if err != nil {
+			params = given // prepare will say what is wrong with them
+		}
+		app.Params = params
+		return app
+	}
+	app.Params = maps.Clone(stored.Params)
+	for name, v := range given {
+		if app.Params == nil {
+			app.Params = map[string]string{}
+		}
+		app.Params[name] = v
+	}
+	return app
+}
+
 // wireApp is the app as workers are told it.
 func (s spec) wire() *wire.App {
 	return &wire.App{Name: s.Name, Version: s.Version, Input: int32(s.Input), Params: s.Params}

@@ -243,7 +243,7 @@ func TestTakenOver(t *testing.T) {
 	fast := func(o *Options) { o.Lease = 300 * time.Millisecond }
 	first := b.start(fast)
 	first.join("w", 1).work(1)
-	second := b.start(fast)
+	second := b.start(func(o *Options) { fast(o); o.TakeOver = true })
 	first.ends()
 	var conflict *ConflictError
 	if !errors.As(first.err, &conflict) || !strings.Contains(strings.Join(conflict.Diff, "\n"), second.c.o.Addresses[0]) {

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -58,6 +59,9 @@ type Options struct {
 	PublishToken bool
 	// UnsafeSingleCoordinator skips the preflight.
 	UnsafeSingleCoordinator bool
+	// TakeOver takes the place of the coordinator that is announced at the
+	// start although it may be at work.
+	TakeOver bool
 
 	clock func() sched.Time // of a test; nil is the time since New
 }
@@ -86,12 +90,17 @@ type Coordinator struct {
 	o       Options
 	epoch   string
 	start   time.Time
+	process manifest.Process
 	acts    chan func()   // run by the loop, in order
 	stopped chan struct{} // closed when the loop takes no more of them
 	loop    loop          // owned by the loop goroutine
-	// announced is when this coordinator announced itself, by the clock of
-	// the store; zero if the store did not say.
-	announced time.Time
+	leading atomic.Bool   // it has announced itself; before, it is a standby
+
+	// What lead leaves behind, fixed once leading is true.
+	own    *announcement // kept by keepAnnounced, then by release
+	led    time.Time     // since when it leads
+	came   time.Time     // the same by the clock of the store; zero if that did not say
+	before int           // workers of the coordinator before it
 }
 
 // New returns a coordinator that has done nothing yet.
@@ -99,21 +108,33 @@ func New(o Options) *Coordinator {
 	epoch := newEpoch()
 	return &Coordinator{
 		o: o, epoch: epoch, start: time.Now(), acts: make(chan func()), stopped: make(chan struct{}),
-		loop: newLoop(o, epoch),
+		loop: newLoop(o, epoch), process: thisProcess(listens(o.Listener)),
 	}
 }
 
-// Run prepares the job or takes it up where the bucket says it is, serves
-// workers until every output exists, writes _SUCCESS, and returns when every
-// worker knows. It returns ErrNoInput, *ConflictError, *JobError, the cause
-// of ctx, or an error of the store.
+func listens(l net.Listener) string {
+	if l == nil {
+		return ""
+	}
+	return l.Addr().String()
+}
+
+// Run waits while another coordinator is at work on the job. Then it prepares
+// the job or takes it up where the bucket says it is, serves workers until
+// every output exists, writes _SUCCESS, and returns when every worker knows.
+// If the job ends under the other coordinator, it returns the same as that
+// one. It returns ErrNoInput, *ConflictError, *JobError, the cause of ctx, or
+// an error of the store.
 func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
-	server, err := wire.NewServer(&handlers{c: c}, c.o.Security)
+	security := c.o.Security
+	security.Ready = c.ready
+	server, err := wire.NewServer(&handlers{c: c}, security)
 	if err != nil {
 		return nil, errors.Join(err, c.o.Listener.Close())
 	}
 	// The group lives until the workers have been told, beyond ctx's end for
 	// nobody: a signal stops everything at once, and the job can be resumed.
+	outer := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	g := new(errgroup.Group)
@@ -124,7 +145,7 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 	if err != nil && ctx.Err() == nil {
 		c.call(ctx, func() { c.loop.end(err) })
 	}
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && c.leading.Load() {
 		c.linger(ctx)
 	}
 	stop(server)
@@ -132,6 +153,9 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 	cancel(nil)
 	<-loopDone
 	_ = g.Wait() // every goroutine reports through cancel
+	if c.own != nil {
+		c.release(outer, c.own, err)
+	}
 	return success, err
 }
 
@@ -142,21 +166,17 @@ func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, 
 			return nil, fmt.Errorf("preflight of s3://%s: %w", c.o.Store.Bucket(), err)
 		}
 	}
-	a, err := c.announce(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if info, err := c.o.Store.Stat(ctx, c.o.Layout.Coordinator()); err == nil {
-		c.announced = info.Modified
-	}
 	g.Go(func() error {
 		if err := serve(); err != nil {
 			cancel(fmt.Errorf("serve workers on %s: %w", c.o.Listener.Addr(), err))
 		}
 		return nil
 	})
+	if over, err := c.lead(ctx); over != nil || err != nil {
+		return over, err
+	}
 	g.Go(func() error {
-		if err := c.keepAnnounced(ctx, a); err != nil {
+		if err := c.keepAnnounced(ctx, c.own); err != nil {
 			cancel(err)
 		}
 		return nil
@@ -175,6 +195,7 @@ func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, 
 	if err != nil {
 		return nil, c.cause(ctx, err)
 	}
+	c.gather(ctx, state)
 	c.call(ctx, func() { c.loop.begin(c.now(), state) })
 	if err := c.await(ctx, c.loop.ended); err != nil {
 		return nil, err

@@ -61,7 +61,7 @@ func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
 		return nil, &JobError{Cause: fmt.Sprintf("the maps committed %d records (checksum %016x), the reduces read %d (checksum %016x)",
 			success.Shuffled.Records, uint64(success.Shuffled.Hash), success.Read.Records, uint64(success.Read.Hash))}
 	}
-	success.Seconds = time.Since(c.start).Seconds()
+	success.Seconds = time.Since(c.led).Seconds()
 	success.Finished = time.Now().UTC()
 	data, err := manifest.Encode(success)
 	if err != nil {
@@ -141,6 +141,9 @@ func attempts(p sched.PhaseStats, reran int) manifest.Attempts {
 func (c *Coordinator) Status(ctx context.Context) *wire.StatusReply {
 	var s *wire.StatusReply
 	c.call(ctx, func() { s = c.loop.status() })
+	if s != nil && !c.leading.Load() {
+		s.State = "standing by"
+	}
 	return s
 }
 

@@ -40,7 +40,10 @@ type loop struct {
 	looking bool                                // a look into the bucket before a Tick is under way
 	swept   time.Time                           // when silent workers were last looked for
 
-	appKnown, ended, allTold chan struct{} // closed once
+	expected int           // members that are waited for; 0 before expect
+	changed  chan struct{} // holds one: there are more members, or fewer
+
+	appKnown, ended, allTold, allBack chan struct{} // closed once
 }
 
 // stepFunc is the signature of [sched.Core.Step].
@@ -72,7 +75,7 @@ func newLoop(o Options, epoch string) loop {
 		members: map[sched.WorkerID]*member{}, parked: map[slot]question{},
 		revokes: map[sched.WorkerID][]string{}, told: map[sched.WorkerID]bool{},
 		asked: map[sched.WorkerID]map[string]int64{}, swept: time.Now(),
-		appKnown: make(chan struct{}), ended: make(chan struct{}), allTold: make(chan struct{}),
+		appKnown: make(chan struct{}), ended: make(chan struct{}), allTold: make(chan struct{}), allBack: make(chan struct{}), changed: make(chan struct{}, 1),
 	}
 }
 
@@ -107,6 +110,29 @@ func (l *loop) begin(now sched.Time, s *state) {
 	l.step(now, sched.Tick{})
 	for s, q := range maps.Clone(l.parked) {
 		l.step(now, sched.Ask{Worker: s.worker, Slot: s.index, Seq: q.seq})
+	}
+}
+
+// expect closes allBack once there are n members.
+func (l *loop) expect(n int) {
+	l.expected = n
+	l.noteBack()
+}
+
+// noteMembers takes note of a change among the members: the announcement
+// says how many there are.
+func (l *loop) noteMembers() {
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
+	l.noteBack()
+}
+
+func (l *loop) noteBack() {
+	if l.expected > 0 && len(l.members) >= l.expected {
+		l.expected = 0
+		close(l.allBack)
 	}
 }
 

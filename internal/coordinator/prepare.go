@@ -22,6 +22,7 @@ const readers = 32
 // records of every task that is committed already.
 type state struct {
 	job     *manifest.Job
+	created bool // the spec, just now: nobody has been at work
 	maps    map[int]*manifest.Map
 	reduces map[int]*manifest.Reduce
 }
@@ -36,7 +37,7 @@ func (c *Coordinator) prepare(ctx context.Context, app spec) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &state{job: stored, maps: map[int]*manifest.Map{}, reduces: map[int]*manifest.Reduce{}}
+	s := &state{job: stored, created: created, maps: map[int]*manifest.Map{}, reduces: map[int]*manifest.Reduce{}}
 	if err := c.recover(ctx, s); err != nil {
 		return nil, err
 	}
@@ -49,8 +50,30 @@ func (c *Coordinator) prepare(ctx context.Context, app spec) (*state, error) {
 	return s, nil
 }
 
-// plan lists the input and cuts it into tasks.
-func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error) {
+// gatherTime is how long the workers of the coordinator before are waited
+// for. One that sees its calls fail finds the new coordinator sooner than
+// that.
+const gatherTime = 3 * time.Second
+
+// gather lets the workers of the coordinator before come back before anything
+// is granted. What they are in the middle of is written nowhere, so its tasks
+// would be granted to those that come first, and the others told to stop.
+func (c *Coordinator) gather(ctx context.Context, s *state) {
+	if s.created || c.before == 0 || len(s.maps) == len(s.job.Tasks) && len(s.reduces) == s.job.NReduce {
+		return
+	}
+	c.call(ctx, func() { c.loop.expect(c.before) })
+	late := time.NewTimer(time.Until(c.led.Add(min(gatherTime, c.o.Lease))))
+	defer late.Stop()
+	select {
+	case <-c.loop.allBack:
+	case <-late.C:
+	case <-ctx.Done():
+	}
+}
+
+// inputs lists the input.
+func (c *Coordinator) inputs(ctx context.Context) ([]manifest.Object, error) {
 	l := c.o.Layout
 	var objects []manifest.Object
 	for o, err := range c.o.Store.List(ctx, l.InputDir()) {
@@ -61,8 +84,17 @@ func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error)
 			objects = append(objects, manifest.Object{Name: name, ETag: o.ETag, Size: o.Size})
 		}
 	}
+	return objects, nil
+}
+
+// plan lists the input and cuts it into tasks.
+func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error) {
+	objects, err := c.inputs(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if len(objects) == 0 && !c.o.AllowEmpty {
-		return nil, fmt.Errorf("%w under s3://%s/%s", ErrNoInput, c.o.Store.Bucket(), l.InputDir())
+		return nil, fmt.Errorf("%w under s3://%s/%s", ErrNoInput, c.o.Store.Bucket(), c.o.Layout.InputDir())
 	}
 	tasks, err := Plan(objects, app.Input, c.o.SplitSize, c.o.Pack)
 	if err != nil {
@@ -92,28 +124,48 @@ func (c *Coordinator) fix(ctx context.Context, job *manifest.Job) (stored *manif
 		return job, true, nil
 	}
 	// Somebody was here before, or this very request, whose reply was lost.
-	data, _, rerr := c.o.Store.Get(ctx, key)
+	stored, rerr := c.readJob(ctx)
 	if errors.Is(rerr, fs.ErrNotExist) {
 		return nil, false, fmt.Errorf("write the job spec: %w", err)
 	}
 	if rerr != nil {
-		return nil, false, fmt.Errorf("read the job spec: %w", rerr)
+		return nil, false, rerr
 	}
-	stored, err = manifest.Decode[manifest.Job](data, manifest.JobSchema)
-	if err == nil {
-		err = stored.Validate()
-	}
-	if err != nil {
-		return nil, false, c.foreign(key, err.Error())
-	}
-	if diff := manifest.Diff(stored, job); len(diff) > 0 {
-		return nil, false, &ConflictError{
-			What: fmt.Sprintf("s3://%s/%s belongs to another job (%s)", c.o.Store.Bucket(), key, stored.ID),
-			Diff: diff,
-			Hint: "run `mraws reset` to discard that job, or give this one a --prefix of its own",
-		}
+	if err := c.conflict(stored, job); err != nil {
+		return nil, false, err
 	}
 	return stored, stored.ID == job.ID, nil
+}
+
+// readJob reads the spec that is there. It returns a *ConflictError for what
+// is none.
+func (c *Coordinator) readJob(ctx context.Context) (*manifest.Job, error) {
+	key := c.o.Layout.Job()
+	data, _, err := c.o.Store.Get(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("read the job spec: %w", err)
+	}
+	job, err := manifest.Decode[manifest.Job](data, manifest.JobSchema)
+	if err == nil {
+		err = job.Validate()
+	}
+	if err != nil {
+		return nil, c.foreign(key, err.Error())
+	}
+	return job, nil
+}
+
+// conflict is the error of a spec that is another's than ours, or nil.
+func (c *Coordinator) conflict(stored, ours *manifest.Job) error {
+	diff := manifest.Diff(stored, ours)
+	if len(diff) == 0 {
+		return nil
+	}
+	return &ConflictError{
+		What: fmt.Sprintf("s3://%s/%s belongs to another job (%s)", c.o.Store.Bucket(), c.o.Layout.Job(), stored.ID),
+		Diff: diff,
+		Hint: "run `mraws reset` to discard that job, or give this one a --prefix of its own",
+	}
 }
 
 // recover reads every commit record and every output of the job.

@@ -33,7 +33,7 @@ var errStopping = status.Error(codes.Unavailable, "the coordinator is stopping")
 func (h *handlers) Discover(context.Context, *wire.DiscoverRequest) (*wire.DiscoverReply, error) {
 	return &wire.DiscoverReply{
 		Bucket: h.c.o.Store.Bucket(), Prefix: h.c.o.Layout.Prefix(),
-		Protocol: wire.Protocol, Version: h.c.o.Version,
+		Protocol: wire.Protocol, Version: h.c.o.Version, Epoch: h.c.epoch, Standby: !h.c.leading.Load(),
 	}, nil
 }
 
@@ -66,7 +66,8 @@ func (l *loop) register(now sched.Time, q *wire.RegisterRequest) (*wire.Register
 		m.running = append(m.running, sched.Running{Task: taskOf(a), Attempt: sched.AttemptID(a.GetId())})
 	}
 	l.members[w] = m
-	l.log.Info().Str("worker", q.Worker).Str("host", m.host).Int("slots", m.slots).Msg("worker joined")
+	l.noteMembers()
+	l.log.Info().Str("worker", q.Worker).Str("host", m.host).Int("slots", m.slots).Int("running", len(m.running)).Msg("worker joined")
 	if l.core != nil {
 		l.step(now, sched.Register{Worker: w, Slots: m.slots, Running: l.ours(m)})
 	}

@@ -161,7 +161,7 @@ func (c *Coordinator) rerun(ctx context.Context, key, committed, attempt string)
 	if !ours(attempt) || ours(committed) {
 		return 0
 	}
-	if info, err := c.o.Store.Stat(ctx, key); err != nil || !info.Modified.Before(c.announced) {
+	if info, err := c.o.Store.Stat(ctx, key); err != nil || !info.Modified.Before(c.came) {
 		return 0
 	}
 	return 1
@@ -195,6 +195,7 @@ func (l *loop) sweep(now sched.Time) {
 func (l *loop) forget(w sched.WorkerID) {
 	delete(l.members, w)
 	delete(l.revokes, w)
+	l.noteMembers()
 	for key, q := range l.parked {
 		if key.worker == w {
 			delete(l.parked, key)

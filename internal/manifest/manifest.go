@@ -208,7 +208,9 @@ type Success struct {
 }
 
 // Coordinator is _coordinator.json: where the coordinator listens and what
-// opens its door. Whoever may read this object may join the job.
+// opens its door. Whoever may read this object may join the job. It is a
+// lease as well: a standby takes over once it has stayed as it is for
+// LeaseMS, by the standby's own clock, or is Released.
 type Coordinator struct {
 	Schema    string    `json:"schema"`
 	Version   string    `json:"version"`
@@ -221,4 +223,23 @@ type Coordinator struct {
 	Started   time.Time `json:"started"`
 	Renewed   time.Time `json:"renewed"`
 	LeaseMS   int64     `json:"lease_ms"`
+	// Workers is how many workers it had, to be waited for by the next one.
+	Workers int `json:"workers,omitempty"`
+	// Released means that the coordinator has ended and serves nobody.
+	Released bool `json:"released,omitempty"`
+	// Failure is why the job failed, if that is why it has ended.
+	Failure string  `json:"failure,omitempty"`
+	Process Process `json:"process,omitzero"`
+}
+
+// Process says which process announced itself, so that another one on the
+// same machine can tell that it is gone. Every field is as the kernel names
+// it; the zero value tells nothing.
+type Process struct {
+	Boot   string `json:"boot"`   // id of the machine's boot
+	PIDNS  string `json:"pid_ns"` // namespace of PID
+	PID    int    `json:"pid"`
+	Start  uint64 `json:"start"`  // of the process, in clock ticks since the boot
+	NetNS  string `json:"net_ns"` // namespace of Listen
+	Listen string `json:"listen"` // the address that it listens on
 }

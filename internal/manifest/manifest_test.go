@@ -56,7 +56,8 @@ func samples() map[string]any {
 		"coordinator": &Coordinator{
 			Schema: CoordinatorSchema, Version: "0.1.0", Epoch: "01kjm5", Addresses: []string{"10.0.0.7:1234"},
 			CertPEM: "-----BEGIN CERTIFICATE-----\n", Token: "secret", App: "grep",
-			Started: started, Renewed: started.Add(time.Minute), LeaseMS: 10000,
+			Started: started, Renewed: started.Add(time.Minute), LeaseMS: 10000, Workers: 3, Released: true, Failure: "map task 7: boom",
+			Process: Process{Boot: "9f3c", PIDNS: "pid:[4026531836]", PID: 4711, Start: 123456, NetNS: "net:[4026531840]", Listen: "[::]:1234"},
 		},
 	}
 }

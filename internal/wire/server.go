@@ -22,6 +22,9 @@ type ServerOptions struct {
 	Identity *Identity // the certificate, unless Files are set
 	Files    Files     // mutual TLS with an own authority
 	Token    string    // "" asks for none
+	// Ready, if there is one, is asked before each call but Discover: an
+	// error is the answer.
+	Ready func() error
 }
 
 // NewServer returns a gRPC server for impl. Messages are capped at 4 MiB (a
@@ -73,6 +76,11 @@ func (o ServerOptions) credentials() (credentials.TransportCredentials, error) {
 
 // authorize lets only Discover pass without the token.
 func (o ServerOptions) authorize(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if o.Ready != nil && info.FullMethod != Coordinator_Discover_FullMethodName {
+		if err := o.Ready(); err != nil {
+			return nil, err
+		}
+	}
 	if o.Token != "" && info.FullMethod != Coordinator_Discover_FullMethodName {
 		md, _ := metadata.FromIncomingContext(ctx)
 		sent := ""

@@ -25,11 +25,14 @@ type link struct {
 
 	mu      sync.Mutex // held while connecting, so that one caller does it
 	session *session
+	failed  error     // of the last try to connect
+	tried   time.Time // when that was
 
-	infoMu  sync.Mutex
-	lay     layout.Layout
-	leaseIs time.Duration
-	joined  bool // once, at least
+	infoMu    sync.Mutex
+	lay       layout.Layout
+	leaseIs   time.Duration
+	announced time.Duration // the lease of the last announcement that was read; 0 for none
+	joined    bool          // once, at least
 }
 
 // session is one registration.
@@ -75,13 +78,27 @@ func (l *link) lease() time.Duration {
 	return l.leaseIs
 }
 
+func (l *link) noteLease(d time.Duration) {
+	l.infoMu.Lock()
+	defer l.infoMu.Unlock()
+	l.announced = d
+}
+
+// patience is how long an absent coordinator is waited for. Where one is
+// announced another may stand by, and takes over when the lease has ended.
+func (l *link) patience() time.Duration {
+	l.infoMu.Lock()
+	defer l.infoMu.Unlock()
+	return l.o.CoordTimeout + l.announced
+}
+
 // call makes one idempotent call, connecting first where needed, and repeats
-// it while the coordinator is away: for CoordTimeout from the first failure,
+// it while the coordinator is away: for its patience from the first failure,
 // with full jitter, and without end while a coordinator says that it cannot
 // answer yet. It returns errDone when the bucket says that the job is
 // done, a *wire.Refusal, *UnreachableError, or the cause of ctx.
 func (l *link) call(ctx context.Context, f func(context.Context, wire.CoordinatorClient) error) error {
-	pause := &backoff.ExponentialBackOff{InitialInterval: 50 * time.Millisecond, RandomizationFactor: 0.9, Multiplier: 1.7, MaxInterval: time.Second}
+	pause := &backoff.ExponentialBackOff{InitialInterval: 50 * time.Millisecond, RandomizationFactor: 0.9, Multiplier: 1.7, MaxInterval: time.Second / 2}
 	var since time.Time
 	for {
 		s, err := l.connected(ctx)
@@ -100,7 +117,8 @@ func (l *link) call(ctx context.Context, f func(context.Context, wire.Coordinato
 		if r, ok := wire.AsRefusal(err); ok {
 			return r
 		}
-		waited := !since.IsZero() && time.Since(since) >= l.o.CoordTimeout
+		patience := l.patience()
+		waited := !since.IsZero() && time.Since(since) >= patience
 		switch {
 		case wire.IsLater(err):
 			since, waited = time.Time{}, false // it is there
@@ -116,7 +134,7 @@ func (l *link) call(ctx context.Context, f func(context.Context, wire.Coordinato
 			l.o.Log.Debug().Err(err).Msg("coordinator does not answer")
 		}
 		if waited {
-			return &UnreachableError{Where: l.where(), For: l.o.CoordTimeout, Cause: err}
+			return &UnreachableError{Where: l.where(), For: patience, Cause: err}
 		}
 		select {
 		case <-ctx.Done():
@@ -140,6 +158,9 @@ func (l *link) where() string {
 	return fmt.Sprintf("s3://%s/%s", l.o.Bucket, l.layout().Coordinator())
 }
 
+// spacing is the least time between the tries to connect of all callers.
+const spacing = 100 * time.Millisecond
+
 // connected returns the session, making one where there is none.
 func (l *link) connected(ctx context.Context) (*session, error) {
 	l.mu.Lock()
@@ -147,35 +168,43 @@ func (l *link) connected(ctx context.Context) (*session, error) {
 	if l.session != nil {
 		return l.session, nil
 	}
+	if l.failed != nil && time.Since(l.tried) < spacing {
+		return nil, l.failed // another slot has just tried
+	}
+	s, err := l.connect(ctx)
+	l.session, l.failed, l.tried = s, err, time.Now()
+	if ctx.Err() != nil {
+		l.failed = nil // that was the caller's end, and nobody else's
+	}
+	return s, err
+}
+
+func (l *link) connect(ctx context.Context) (*session, error) {
 	found, err := l.find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var last error
-	for _, address := range found.addresses {
-		s, err := l.register(ctx, address, found)
-		if err == nil {
-			l.session = s
-			return s, nil
-		}
-		if _, refused := wire.AsRefusal(err); refused {
-			return nil, err
-		}
-		last = &callError{address, err}
-	}
-	return nil, last
-}
-
-// register dials and joins.
-func (l *link) register(ctx context.Context, address string, found *found) (*session, error) {
-	conn, err := wire.Dial(address, found.security)
+	r, err := l.reach(ctx, found)
 	if err != nil {
 		return nil, err
 	}
+	s, err := l.register(ctx, r.conn, r.address)
+	if err != nil {
+		return nil, &callError{r.address, err}
+	}
+	return s, nil
+}
+
+// registerTimeout bounds a registration with a coordinator that has answered
+// a moment before.
+const registerTimeout = 3 * time.Second
+
+// register joins. It owns conn.
+func (l *link) register(ctx context.Context, conn *grpc.ClientConn, address string) (*session, error) {
 	client := wire.NewCoordinatorClient(conn)
 	attempts, job := l.inFlight()
 	app := wire.DescribeApp(l.o.App, l.o.Params)
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
 	reply, err := client.Register(ctx, &wire.RegisterRequest{
 		Protocol: wire.Protocol, Version: l.o.Version, Worker: l.o.Name, Host: l.o.Host,

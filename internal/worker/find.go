@@ -16,51 +16,62 @@ import (
 	"github.com/mraws/mraws/internal/wire"
 )
 
-// dialTimeout bounds the try of one address.
-const dialTimeout = 3 * time.Second
-
 // found is a coordinator that may be there.
 type found struct {
-	addresses []string
+	epoch     string   // of the announcement
+	addresses []string // in the order to try
 	security  wire.ClientOptions
 }
 
-// absentError means that no coordinator has announced itself (yet).
+// absentError means that no coordinator has announced itself (yet), or that
+// the one that had has ended.
 type absentError struct{ what string }
 
 func (e *absentError) Error() string { return e.what }
 
-// find learns where the coordinator is and what opens its door. With an
-// address, the coordinator itself says below which prefix to look; it is
-// believed no further than that, since the announcement there must hold the
-// certificate that the same address then shows.
+// find learns who is the coordinator, where it may be and what opens its
+// door. The bucket says the first and the last; an address that was given is
+// believed no further than that it names the prefix to look below, since
+// whoever listens there must then be the one that is announced.
 func (l *link) find(ctx context.Context) (*found, error) {
-	if len(l.o.Addresses) == 0 {
-		a, err := l.search(ctx)
-		if err != nil {
-			return nil, err
-		}
-		security, err := l.security(a)
-		return &found{addresses: a.Addresses, security: security}, err
+	a, err := l.announcement(ctx)
+	if err != nil {
+		return nil, err
 	}
-	var last error
-	for _, address := range l.o.Addresses {
-		lay, err := l.discover(ctx, address)
-		if err != nil {
-			if _, refused := wire.AsRefusal(err); refused {
-				return nil, err
-			}
-			last = &callError{address, err}
-			continue
-		}
-		a, err := l.read(ctx, lay)
-		if err != nil {
-			return nil, err
-		}
-		security, err := l.security(a)
-		return &found{addresses: []string{address}, security: security}, err
+	if a.Released {
+		return nil, &absentError{fmt.Sprintf("the coordinator at %s has ended", strings.Join(a.Addresses, ", "))}
 	}
-	return nil, last
+	l.noteLease(time.Duration(a.LeaseMS) * time.Millisecond)
+	security, err := l.security(a)
+	if err != nil {
+		return nil, err
+	}
+	f := &found{epoch: a.Epoch, security: security}
+	for _, address := range slices.Concat(l.o.Addresses, a.Addresses) {
+		if !slices.Contains(f.addresses, address) {
+			f.addresses = append(f.addresses, address)
+		}
+	}
+	if len(f.addresses) == 0 {
+		return nil, &absentError{"the announcement names no address"}
+	}
+	return f, nil
+}
+
+// announcement reads what is announced: below the prefix of the job that the
+// worker has joined, or that an address names, or that it can find.
+func (l *link) announcement(ctx context.Context) (*manifest.Coordinator, error) {
+	switch {
+	case len(l.o.Addresses) == 0:
+		return l.search(ctx)
+	case l.hasJoined():
+		return l.read(ctx, l.layout())
+	}
+	lay, err := race(ctx, l.o.Addresses, l.discover, func(layout.Layout) {})
+	if err != nil {
+		return nil, err
+	}
+	return l.read(ctx, lay)
 }
 
 // discover asks an address for the prefix of its job: unverified, or with
@@ -75,24 +86,28 @@ func (l *link) discover(ctx context.Context, address string) (layout.Layout, err
 		return layout.Layout{}, err
 	}
 	defer func() { _ = conn.Close() }()
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
+	reply, err := l.greet(ctx, conn, address)
+	return layout.New(reply.GetPrefix()), err
+}
+
+// greet asks whoever listens who it is. It refuses one with whom there is
+// nothing to talk about.
+func (l *link) greet(ctx context.Context, conn *grpc.ClientConn, address string) (*wire.DiscoverReply, error) {
 	reply, err := wire.NewCoordinatorClient(conn).Discover(ctx, &wire.DiscoverRequest{})
-	if err != nil {
-		return layout.Layout{}, err
-	}
-	if reply.Protocol != wire.Protocol {
-		return layout.Layout{}, &wire.Refusal{
+	switch {
+	case err != nil:
+		return nil, &callError{address, err}
+	case reply.Protocol != wire.Protocol:
+		return nil, &wire.Refusal{
 			Reason: wire.ReasonVersion,
 			What: fmt.Sprintf("coordinator %s speaks protocol %d, this worker %s speaks protocol %d",
 				reply.Version, reply.Protocol, l.o.Version, wire.Protocol),
 			Hint: "run the same version of the binary everywhere",
 		}
+	case reply.Bucket != l.o.Bucket:
+		return nil, otherBucket(address, reply.Bucket, l.o.Bucket)
 	}
-	if reply.Bucket != l.o.Bucket {
-		return layout.Layout{}, otherBucket(address, reply.Bucket, l.o.Bucket)
-	}
-	return layout.New(reply.Prefix), nil
+	return reply, nil
 }
 
 func otherBucket(address, theirs, ours string) error {
@@ -103,8 +118,14 @@ func otherBucket(address, theirs, ours string) error {
 	}
 }
 
+// readTimeout bounds a try to read an announcement: while the store hangs the
+// worker goes on trying, as it does while the coordinator is away.
+const readTimeout = 5 * time.Second
+
 // read returns the announcement below a layout.
 func (l *link) read(ctx context.Context, lay layout.Layout) (*manifest.Coordinator, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	key := lay.Coordinator()
 	data, _, err := l.o.Store.Get(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -154,7 +175,7 @@ func (l *link) search(ctx context.Context) (*manifest.Coordinator, error) {
 	prefixes, alive := []string(nil), []*manifest.Coordinator(nil)
 	budget := maxDirs
 	err = l.walk(ctx, "", 0, &budget, func(prefix string, a *manifest.Coordinator) {
-		if time.Since(a.Renewed) < 3*time.Duration(a.LeaseMS)*time.Millisecond {
+		if !a.Released && time.Since(a.Renewed) < 3*time.Duration(a.LeaseMS)*time.Millisecond {
 			prefixes, alive = append(prefixes, prefix), append(alive, a)
 		}
 	})

@@ -53,26 +53,31 @@ func TestWorkerAlone(t *testing.T) {
 		return manifest.Success{Schema: manifest.SuccessSchema, Job: job, App: manifest.App{Name: app}}
 	}
 	tests := []struct {
-		name string
-		prep func(*shell)
-		done bool
-		says string
+		name  string
+		prep  func(*shell)
+		done  bool
+		says  string
+		lease time.Duration
 	}{
-		{"nobody announced", func(s *shell) {}, false, "s3://bucket/intermediate/_coordinator.json"},
-		{"nobody at the address", func(s *shell) { s.o.Addresses = []string{"127.0.0.1:1"} }, false, "127.0.0.1:1"},
+		{"nobody announced", func(s *shell) {}, false, "s3://bucket/intermediate/_coordinator.json", 0},
+		{"nobody at the address", func(s *shell) { s.o.Addresses = []string{"127.0.0.1:1"} }, false, "127.0.0.1:1", 0},
 		{"nobody where it was announced", func(s *shell) {
-			b := newBoss(t)
-			b.address = "127.0.0.1:1"
-			b.announce(s.store, nil)
-		}, false, "s3://bucket/"},
+			putJSON(t, s.store, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Insecure: true, Addresses: []string{"127.0.0.1:1"}, LeaseMS: 200})
+		}, false, "s3://bucket/", 200 * time.Millisecond},
+		{"announced without an address", func(s *shell) {
+			putJSON(t, s.store, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Insecure: true})
+		}, false, "s3://bucket/", 0},
+		{"it has ended", func(s *shell) {
+			putJSON(t, s.store, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Insecure: true, Addresses: []string{"127.0.0.1:1"}, LeaseMS: 200, Released: true})
+		}, false, "s3://bucket/", 0},
 		{"the job is done", func(s *shell) {
 			s.o.Addresses = []string{"127.0.0.1:1"}
 			putJSON(t, s.store, layout.Layout{}.Success(), success("wc", "job-1"))
-		}, true, ""},
+		}, true, "", 0},
 		{"another app's job is done", func(s *shell) {
 			putJSON(t, s.store, layout.Layout{}.Success(), success("grep", "job-1"))
-		}, false, "_coordinator.json"},
-		{"a summary that is none", func(s *shell) { s.store.put(layout.Layout{}.Success(), nil) }, false, "_coordinator.json"},
+		}, false, "_coordinator.json", 0},
+		{"a summary that is none", func(s *shell) { s.store.put(layout.Layout{}.Success(), nil) }, false, "_coordinator.json", 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -82,7 +87,7 @@ func TestWorkerAlone(t *testing.T) {
 			s.start()
 			err := s.ends()
 			var gone *UnreachableError
-			if tt.done != (err == nil) || !tt.done && (!errors.As(err, &gone) || gone.For != s.o.CoordTimeout || gone.Cause == nil) {
+			if tt.done != (err == nil) || !tt.done && (!errors.As(err, &gone) || gone.For != s.o.CoordTimeout+tt.lease || gone.Cause == nil) {
 				t.Fatalf("Run: %v", err)
 			}
 			if !tt.done && !strings.Contains(gone.Where, tt.says) {
@@ -167,6 +172,8 @@ func TestSearch(t *testing.T) {
 	live := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Insecure: true, Renewed: time.Now(), LeaseMS: 10_000}
 	dead := live
 	dead.Renewed = time.Now().Add(-time.Hour)
+	ended := live
+	ended.Released = true
 	tests := []struct {
 		name  string
 		there map[string]manifest.Coordinator
@@ -175,7 +182,7 @@ func TestSearch(t *testing.T) {
 	}{
 		{"none", nil, "", "no announcement"},
 		{"deep down", map[string]manifest.Coordinator{"a/b": live}, "a/b", ""},
-		{"one alive", map[string]manifest.Coordinator{"a": dead, "b": live, "c/d": dead}, "b", ""},
+		{"one alive", map[string]manifest.Coordinator{"a": dead, "b": live, "c/d": dead, "e": ended}, "b", ""},
 		{"the root first", map[string]manifest.Coordinator{"": live, "b": live}, "", ""},
 		{"two alive", map[string]manifest.Coordinator{"a": live, "b": live}, "", "several"},
 	}

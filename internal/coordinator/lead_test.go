@@ -1,0 +1,584 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/mr"
+)
+
+// The tests of this file run claims and renewals alone, without a network, in
+// bubbles with a clock of their own: what they measure is exact.
+
+// testLease is the lease of all contenders.
+const testLease = 10 * time.Second
+
+// within is how long after the lease's end a standby may take to lead: it
+// looks once in a tenth of the lease.
+const within = testLease / 10
+
+// door is the store as one contender reaches it.
+type door struct {
+	*fake
+	shut atomic.Bool // every request fails
+}
+
+func (d *door) Get(ctx context.Context, key string) ([]byte, object.Info, error) {
+	if d.shut.Load() {
+		return nil, object.Info{}, errInjected
+	}
+	return d.fake.Get(ctx, key)
+}
+
+func (d *door) Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error) {
+	if d.shut.Load() {
+		return object.Info{}, errInjected
+	}
+	return d.fake.Put(ctx, key, data, o)
+}
+
+// contender is a coordinator that wants to lead and then keeps announced.
+type contender struct {
+	t      *testing.T
+	c      *Coordinator
+	door   *door
+	cancel context.CancelCauseFunc
+	led    chan time.Time // when it came to lead
+	done   chan struct{}
+	over   *manifest.Success
+	err    error
+}
+
+// contend starts a contender. It has to be killed.
+func (b *bench) contend(change func(*Options)) *contender {
+	d := &door{fake: b.store}
+	o := Options{
+		Store: d, Layout: b.lay, Log: zerolog.Nop(), Version: "v", NReduce: 2,
+		App:   &mr.App{Name: "wc", Version: "1", Params: []mr.Param{{Name: "fold", Default: "no"}}},
+		Lease: testLease, Security: wire.ServerOptions{Insecure: true}, Addresses: []string{"10.0.0.7:1234"},
+	}
+	if change != nil {
+		change(&o)
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	x := &contender{t: b.t, c: New(o), door: d, cancel: cancel, led: make(chan time.Time, 1), done: make(chan struct{})}
+	x.c.process = manifest.Process{} // all of them are this process
+	go func() {
+		defer close(x.done)
+		if x.over, x.err = x.c.lead(ctx); x.over != nil || x.err != nil {
+			return
+		}
+		x.led <- time.Now()
+		loop := make(chan struct{})
+		go func() { defer close(loop); x.c.run(ctx) }()
+		x.err = x.c.keepAnnounced(ctx, x.c.own)
+		x.cancel(nil)
+		<-loop
+	}()
+	return x
+}
+
+// kill is a kill -9: nothing is released.
+func (x *contender) kill() {
+	x.cancel(errKilled)
+	<-x.done
+}
+
+// leads says whether x leads by now.
+func (x *contender) leads() bool {
+	synctest.Wait()
+	return x.c.leading.Load()
+}
+
+// awaitLed waits for x to lead and wants that after at least and at most so
+// long from since on.
+func (x *contender) awaitLed(since time.Time, least, most time.Duration) {
+	x.t.Helper()
+	select {
+	case at := <-x.led:
+		if took := at.Sub(since); took < least || took > most {
+			x.t.Errorf("it leads after %v, want %v to %v", took, least, most)
+		}
+	case <-x.done:
+		x.t.Fatalf("it has ended: %v, %v", x.over, x.err)
+	case <-time.After(time.Hour):
+		x.t.Fatal("it never leads")
+	}
+}
+
+// ends waits for x to end without having led.
+func (x *contender) ends() error {
+	x.t.Helper()
+	select {
+	case <-x.done:
+	case <-time.After(time.Hour):
+		x.t.Fatal("it does not end")
+	}
+	if x.c.leading.Load() {
+		x.t.Error("it has led")
+	}
+	return x.err
+}
+
+// inBubble runs f with a bench, and everything that f starts, in a bubble.
+func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { f(t, newBench(t, 2)) })
+}
+
+// spec writes the spec of the job that all contenders are for.
+func (b *bench) spec() *manifest.Job {
+	b.t.Helper()
+	c := New(Options{Store: b.store, Layout: b.lay, Log: zerolog.Nop(), NReduce: 2, SplitSize: 1 << 20, Pack: PackAuto})
+	job, err := c.plan(context.Background(), spec{App: manifest.App{Name: "wc", Version: "1", Params: map[string]string{"fold": "no"}}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.put(b.lay.Job(), job, nil)
+	return job
+}
+
+// active starts a contender that leads at once.
+func (b *bench) active() *contender {
+	b.t.Helper()
+	x := b.contend(nil)
+	x.awaitLed(time.Now(), 0, 0)
+	return x
+}
+
+// standby starts a contender that finds another at work.
+func (b *bench) standby(change func(*Options)) *contender {
+	b.t.Helper()
+	x := b.contend(change)
+	if x.leads() {
+		b.t.Fatal("it did not wait for the coordinator that is at work")
+	}
+	return x
+}
+
+// TestStandby: it waits as long as the other is alive, and takes over when
+// that was silent for its lease, not before and not much later.
+func TestStandby(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		first := b.active()
+		time.Sleep(1234 * time.Millisecond)
+		second := b.standby(nil)
+		defer second.kill()
+		time.Sleep(10 * testLease)
+		if second.leads() {
+			t.Fatal("it took over from a coordinator that was alive")
+		}
+		first.kill()
+		renewed := readAnnouncement(b).Renewed
+		second.awaitLed(renewed, testLease, testLease+within)
+		if a := readAnnouncement(b); a.Epoch != second.c.epoch {
+			t.Errorf("announced is %+v", a)
+		}
+		time.Sleep(testLease)
+		if b.store.puts[b.lay.Coordinator()] < 30 {
+			t.Error("nobody renewed")
+		}
+	})
+}
+
+// TestStandbysRace: of several standbys one takes over, the others go on as
+// standbys behind it, and so on until the last.
+func TestStandbysRace(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		last := b.active()
+		var others []*contender
+		for range 5 {
+			others = append(others, b.standby(nil))
+		}
+		for len(others) > 0 {
+			last.kill()
+			renewed := readAnnouncement(b).Renewed
+			time.Sleep(testLease + within)
+			var waiting []*contender
+			synctest.Wait()
+			for _, x := range others {
+				if x.c.leading.Load() {
+					last = x
+				} else {
+					waiting = append(waiting, x)
+				}
+			}
+			if len(waiting) != len(others)-1 {
+				t.Fatalf("of %d standbys %d took over", len(others), len(others)-len(waiting))
+			}
+			last.awaitLed(renewed, testLease, testLease+within)
+			time.Sleep(3 * testLease)
+			others = waiting
+		}
+		last.kill()
+	})
+}
+
+// TestNewcomersRace: nobody is announced, and several come at once.
+func TestNewcomersRace(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		leading := 0
+		var all []*contender
+		for range 5 {
+			all = append(all, b.contend(nil))
+		}
+		time.Sleep(5 * testLease)
+		for _, x := range all {
+			if x.leads() {
+				leading++
+			}
+			defer x.kill()
+		}
+		if leading != 1 {
+			t.Errorf("%d lead", leading)
+		}
+	})
+}
+
+// TestTakeoverWrite: whatever becomes of the write that takes over, the
+// standby that made it leads, and there is one leader.
+func TestTakeoverWrite(t *testing.T) {
+	for _, what := range []fault{notDone, doneFailed, doneExists} {
+		t.Run(fmt.Sprint(what), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bench) {
+				first := b.active()
+				second := b.standby(nil)
+				defer second.kill()
+				first.kill()
+				renewed := readAnnouncement(b).Renewed
+				b.store.inject("put", b.lay.Coordinator(), 1, what)
+				second.awaitLed(renewed, testLease, testLease+2*within)
+				time.Sleep(5 * testLease)
+				if a := readAnnouncement(b); a.Epoch != second.c.epoch || time.Since(a.Renewed) > testLease {
+					t.Errorf("announced is %+v", a)
+				}
+			})
+		})
+	}
+}
+
+// TestLateTakeover: the write of a standby is applied after that gave it up.
+func TestLateTakeover(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		first := b.active()
+		second := b.standby(nil)
+		defer second.kill()
+		first.kill()
+		a := *readAnnouncement(b)
+		a.Epoch = second.c.epoch
+		b.put(b.lay.Coordinator(), a, nil)
+		second.awaitLed(time.Now(), 0, within)
+	})
+}
+
+// TestStandbyInTrouble: a standby that cannot read the announcement takes no
+// part of that time for silence, and does not end over it.
+func TestStandbyInTrouble(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		first := b.active()
+		second := b.standby(nil)
+		defer second.kill()
+		for range 3 { // nobody reaches the store
+			first.door.shut.Store(true)
+			second.door.shut.Store(true)
+			time.Sleep(3 * testLease)
+			second.door.shut.Store(false)
+			time.Sleep(testLease / 3)
+			first.door.shut.Store(false)
+			time.Sleep(testLease)
+			if second.leads() {
+				t.Fatal("it took an outage of the store for one of the coordinator")
+			}
+		}
+		second.door.shut.Store(true)
+		first.kill()
+		time.Sleep(testLease)
+		second.door.shut.Store(false)
+		second.awaitLed(time.Now(), testLease/2, testLease+within)
+	})
+}
+
+// TestCutOffLeader: who leads and does not reach the store is replaced, and
+// ends when it hears of it.
+func TestCutOffLeader(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		first := b.active()
+		second := b.standby(nil)
+		defer second.kill()
+		first.door.shut.Store(true)
+		second.awaitLed(time.Now(), testLease*2/3, testLease+within)
+		time.Sleep(testLease)
+		first.door.shut.Store(false)
+		<-first.done
+		var conflict *ConflictError
+		if !errors.As(first.err, &conflict) {
+			t.Errorf("the first: %v", first.err)
+		}
+	})
+}
+
+// TestReleased: nobody waits for a coordinator that has said good-bye.
+func TestReleased(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.spec()
+		first := b.active()
+		second := b.standby(nil)
+		first.kill()
+		first.c.release(t.Context(), first.c.own, errKilled)
+		second.awaitLed(time.Now(), 0, within)
+		if a := readAnnouncement(b); a.Released || a.Failure != "" {
+			t.Errorf("announced is %+v", a)
+		}
+		second.kill()
+		// The last renewal was applied, and its reply lost.
+		second.c.own.etag = `"old"`
+		second.c.release(t.Context(), second.c.own, errKilled)
+		if a := readAnnouncement(b); !a.Released {
+			t.Errorf("announced is %+v", a)
+		}
+		b.active().kill() // a newcomer neither
+	})
+}
+
+// TestReleaseNotOurs: who was replaced does not release its successor.
+func TestReleaseNotOurs(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		first := b.active()
+		second := b.contend(func(o *Options) { o.TakeOver = true })
+		defer second.kill()
+		second.awaitLed(time.Now(), 0, 0)
+		first.kill()
+		first.c.release(t.Context(), first.c.own, errKilled)
+		if a := readAnnouncement(b); a.Released || a.Epoch != second.c.epoch {
+			t.Errorf("announced is %+v", a)
+		}
+	})
+}
+
+// TestJobEndsUnderAnother: a standby tells how the job ended, whether or not
+// its coordinator lived to say good-bye.
+func TestJobEndsUnderAnother(t *testing.T) {
+	tests := []struct {
+		name    string
+		success string // job of the summary; "" for none
+		release error  // nil: it does not release
+		leads   bool
+		fails   string
+	}{
+		{"done", "this", errDone, false, ""},
+		{"done, then killed", "this", nil, false, ""},
+		{"failed", "", &JobError{Cause: "map task 3: boom"}, false, "job failed: map task 3: boom"},
+		{"stopped", "", errKilled, true, ""},
+		{"killed", "", nil, true, ""},
+		{"another job's summary", "another", errKilled, false, "does not belong to this job"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bench) {
+				job := b.spec()
+				first, second := b.active(), b.standby(nil)
+				defer second.kill()
+				if id := map[string]string{"this": job.ID, "another": "wc-other"}[tt.success]; id != "" {
+					b.put(b.lay.Success(), manifest.Success{Schema: manifest.SuccessSchema, Job: id, Keys: 7}, nil)
+				}
+				first.kill()
+				if tt.release != nil {
+					first.c.release(t.Context(), first.c.own, tt.release)
+				}
+				if tt.leads {
+					second.awaitLed(time.Now(), 0, testLease+within)
+					return
+				}
+				err := second.ends()
+				switch {
+				case tt.fails != "":
+					if err == nil || !strings.Contains(err.Error(), tt.fails) {
+						t.Errorf("the standby: %v", err)
+					}
+				case err != nil || second.over == nil || second.over.Keys != 7:
+					t.Errorf("the standby: %+v, %v", second.over, err)
+				}
+			})
+		})
+	}
+}
+
+// errDone stands for an end without an error, where a test wants a release.
+var errDone = errors.New("done")
+
+// TestFailedBefore: the same line again tries again a job that failed.
+func TestFailedBefore(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.spec()
+		first := b.active()
+		first.kill()
+		first.c.release(t.Context(), first.c.own, &JobError{Cause: "boom"})
+		b.active().kill()
+	})
+}
+
+// TestRemovedAnnouncement: a reset while somebody stands by. The live
+// coordinator says it again; if there is none, the standby leads after a
+// lease.
+func TestRemovedAnnouncement(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		first, second := b.active(), b.standby(nil)
+		defer second.kill()
+		b.store.remove(b.lay.Coordinator())
+		time.Sleep(3 * testLease)
+		if second.leads() {
+			t.Fatal("it took over from a live coordinator")
+		}
+		first.kill()
+		b.store.remove(b.lay.Coordinator())
+		second.awaitLed(time.Now(), testLease, testLease+2*within)
+	})
+}
+
+// TestTakeOver: on request a coordinator replaces the one that was announced
+// when it came, and nobody else.
+func TestTakeOver(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		first := b.active()
+		b.store.inject("put", b.lay.Coordinator(), 1, notDone)
+		if err := b.contend(func(o *Options) { o.TakeOver = true }).ends(); !errors.Is(err, errInjected) {
+			t.Errorf("a write that fails: %v", err)
+		}
+		second := b.contend(func(o *Options) { o.TakeOver = true })
+		second.awaitLed(time.Now(), 0, 0)
+		<-first.done
+		var conflict *ConflictError
+		if !errors.As(first.err, &conflict) {
+			t.Errorf("the first: %v", first.err)
+		}
+		second.kill()
+		for _, unreadable := range []string{"{", `{"schema":"mraws/coordinator/v2"}`} {
+			b.store.set(b.lay.Coordinator(), []byte(unreadable), nil)
+			third := b.contend(func(o *Options) { o.TakeOver = true })
+			third.awaitLed(time.Now(), 0, 0)
+			third.kill()
+		}
+	})
+}
+
+// TestUnreadableAnnouncement: what another version wrote is waited for as
+// long as the own lease.
+func TestUnreadableAnnouncement(t *testing.T) {
+	for _, text := range []string{"{", `{"schema":"mraws/coordinator/v2"}`, `{"schema":"mraws/coordinator/v1","epoch":"x","lease_ms":-1}`, `{"schema":"mraws/coordinator/v1","epoch":"x","lease_ms":9223372036854775807}`} {
+		inBubble(t, func(t *testing.T, b *bench) {
+			b.store.set(b.lay.Coordinator(), []byte(text), nil)
+			x := b.standby(nil)
+			defer x.kill()
+			x.awaitLed(time.Now(), testLease, testLease)
+		})
+	}
+}
+
+// TestRestartHere: what the machine itself knows to be dead is not waited
+// for.
+func TestRestartHere(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		a := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: "x", LeaseMS: testLease.Milliseconds()}
+		me := manifest.Process{Boot: "b", PIDNS: "pid:[7]", PID: 1, NetNS: "net:[7]", Listen: "[::]:1234"}
+		for _, there := range []manifest.Process{me, {}, {Boot: "b", NetNS: "net:[8]", Listen: "[::]:1234"}} {
+			a.Process = there
+			b.put(b.lay.Coordinator(), a, nil)
+			o := Options{Store: b.store, Layout: b.lay, Log: zerolog.Nop(), Lease: testLease}
+			c := New(o)
+			c.process = me
+			start := time.Now()
+			if _, err := c.lead(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(start); (took == 0) != (there == me) || took > testLease {
+				t.Errorf("behind %+v it took %v", there, took)
+			}
+		}
+	})
+}
+
+// TestStandbyOfAnotherJob is refused at once, or as soon as the job is there.
+func TestStandbyOfAnotherJob(t *testing.T) {
+	for _, early := range []bool{false, true} {
+		t.Run(fmt.Sprintf("early=%v", early), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bench) {
+				first := b.active()
+				defer first.kill()
+				if !early {
+					b.spec()
+				}
+				var strangers []*contender
+				for _, change := range []func(*Options){
+					func(o *Options) { o.NReduce = 3 },
+					func(o *Options) { o.App = &mr.App{Name: "grep"} },
+					func(o *Options) { o.Params = map[string]string{"fold": "yes"} },
+					func(o *Options) { o.App, o.Params = nil, map[string]string{"fold": "yes"} },
+				} {
+					strangers = append(strangers, b.contend(change))
+				}
+				unnamed := b.contend(func(o *Options) { o.App = nil })
+				defer unnamed.kill()
+				if early {
+					time.Sleep(testLease)
+					b.spec()
+				}
+				for i, x := range strangers {
+					var conflict *ConflictError
+					if err := x.ends(); !errors.As(err, &conflict) || !strings.Contains(conflict.What, "belongs to another job") {
+						t.Errorf("stranger %d: %v", i, err)
+					}
+				}
+				time.Sleep(testLease)
+				select {
+				case <-unnamed.done:
+					t.Errorf("a standby without an app: %v", unnamed.err)
+				default:
+				}
+			})
+		})
+	}
+}
+
+// TestStandbyStopped: a signal ends a standby, and leaves the announcement
+// alone.
+func TestStandbyStopped(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		first, second := b.active(), b.standby(nil)
+		defer first.kill()
+		second.kill()
+		if !errors.Is(second.err, errKilled) {
+			t.Errorf("lead: %v", second.err)
+		}
+		if a := readAnnouncement(b); a.Epoch != first.c.epoch || a.Released {
+			t.Errorf("announced is %+v", a)
+		}
+	})
+}
+
+// TestNewcomerFails: what is wrong from the beginning is told at once.
+func TestNewcomerFails(t *testing.T) {
+	lay := layout.New("p")
+	for _, key := range []string{lay.Coordinator(), lay.Job()} {
+		inBubble(t, func(t *testing.T, b *bench) {
+			b.spec()
+			first := b.active()
+			defer first.kill()
+			b.store.inject("get", key, 1, notDone)
+			if err := b.contend(nil).ends(); !errors.Is(err, errInjected) {
+				t.Errorf("get of %s: %v", key, err)
+			}
+		})
+	}
+}

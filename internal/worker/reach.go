@@ -1,0 +1,118 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/mraws/mraws/internal/wire"
+)
+
+const (
+	// dialTimeout bounds the try of one address. A lost packet costs a second
+	// of it; more would cost too much where a machine is gone and another has
+	// taken over.
+	dialTimeout = 2 * time.Second
+	// stagger is how long after one address the next is tried as well.
+	stagger = 100 * time.Millisecond
+)
+
+// reached is a connection to the coordinator.
+type reached struct {
+	conn    *grpc.ClientConn
+	address string
+}
+
+// errOther is what an address comes to at which a standby listens, or a
+// coordinator that has been replaced and does not know it yet.
+var errOther = status.Error(codes.Unavailable, "who listens there is not the coordinator that the bucket names")
+
+// reach connects to the first address at which the announced coordinator is
+// found. Nothing is sent to any other that it could use: the certificate is
+// pinned where there is one, and the epoch tells them apart where there is
+// none.
+func (l *link) reach(ctx context.Context, f *found) (reached, error) {
+	probe := func(ctx context.Context, address string) (reached, error) {
+		conn, err := wire.Dial(address, f.security)
+		if err != nil {
+			return reached{}, err
+		}
+		reply, err := l.greet(ctx, conn, address)
+		if err == nil && reply.Epoch != f.epoch {
+			err = &callError{address, errOther}
+		}
+		if err != nil {
+			_ = conn.Close() // nothing of ours is buffered in it
+			return reached{}, err
+		}
+		return reached{conn, address}, nil
+	}
+	return race(ctx, f.addresses, probe, func(r reached) { _ = r.conn.Close() })
+}
+
+// race calls try for each address, the next one when the one before failed or
+// is slow, and returns the first success; others that come after it are
+// dropped. If there is none it returns a refusal if there was one, else the
+// error of the first address.
+func race[T any](ctx context.Context, addresses []string, try func(context.Context, string) (T, error), drop func(T)) (T, error) {
+	type result struct {
+		index int
+		value T
+		err   error
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	results := make(chan result)
+	started, pending := 0, 0
+	defer func() {
+		cancel()
+		for ; pending > 0; pending-- {
+			if r := <-results; r.err == nil {
+				drop(r.value)
+			}
+		}
+	}()
+	next := time.NewTimer(0)
+	defer next.Stop()
+	errs := make([]error, len(addresses))
+	for {
+		select {
+		case <-next.C:
+			if started == len(addresses) {
+				continue
+			}
+			i := started
+			started, pending = started+1, pending+1
+			go func() {
+				ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+				defer cancel()
+				v, err := try(ctx, addresses[i])
+				results <- result{i, v, err}
+			}()
+			next.Reset(stagger)
+		case r := <-results:
+			pending--
+			if r.err == nil {
+				return r.value, nil
+			}
+			errs[r.index] = r.err
+			if started == len(addresses) && pending == 0 {
+				var none T
+				return none, worst(errs)
+			}
+			next.Reset(0)
+		}
+	}
+}
+
+// worst is the first refusal, or else the first error.
+func worst(errs []error) error {
+	for _, err := range errs {
+		if _, refused := wire.AsRefusal(err); refused {
+			return err
+		}
+	}
+	return errs[0]
+}
