@@ -328,6 +328,37 @@ func TestWorkerCutFromS3(t *testing.T) {
 	b.run(0, "verify", "--app", "wc")
 }
 
+// TestSwallowedRequests is the other half of row 19: every request of one
+// worker is taken and never answered. Its tasks are with another within a few
+// leases, not after the time-outs of all tries, and it gets no more of them.
+// (There are no backups, which would hide it.)
+func TestSwallowedRequests(t *testing.T) {
+	b := newBench(t)
+	b.run(0, append([]string{"upload-input"}, b.books()...)...)
+	c, address := b.coordinator("--app", "wc", "--nreduce", "3", "--speculation", "off")
+	f, proxy := b.through("GetObject *input/* no-headers", "* *intermediate/mr-* no-headers", "* *_job.json after=1 no-headers")
+	victim := f.start("worker", "--coord", address, "--app", "wc", "--slots", "2")
+	b.until("the victim has a task", func() bool { return proxy.Counts()[0].Played > 0 })
+	hung := time.Now()
+	w := b.start("worker", "--coord", address, "--app", "wc", "--slots", "2")
+	for _, p := range []*process{c, w, victim} {
+		if code := b.exit(p); code != 0 {
+			t.Errorf("mraws %s: exit code %d", p.name, code)
+		}
+	}
+	t.Logf("the job and both workers ended %v after the first swallowed request", time.Since(hung))
+	// Five seconds without a sign, a lease of three, and a busy machine.
+	if took := time.Since(hung); took > 40*time.Second {
+		t.Errorf("the job ended %v after the store had stopped to answer one of two workers", took)
+	}
+	if s := b.success(); s.Map.Lost == 0 || s.Map.Lost > 2 || s.Map.Failed+s.Reduce.Lost+s.Reduce.Failed != 0 {
+		t.Errorf("the victim's two attempts are lost and it gets no others: map %+v reduce %+v", s.Map, s.Reduce)
+	}
+	wants(t, c.errout.String(), "nothing moves between this worker and the store")
+	b.exact("wc", 3)
+	b.run(0, "verify", "--app", "wc")
+}
+
 // TestDeletedIntermediate is row 38: a committed segment that somebody has
 // deleted ends the job with its name. Nothing wrong is put out.
 func TestDeletedIntermediate(t *testing.T) {

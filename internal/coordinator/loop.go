@@ -79,6 +79,10 @@ func newLoop(o Options, epoch string) loop {
 	}
 }
 
+// leastStall is how long a request to the store may stand still however short
+// the lease is: some stores are slow.
+const leastStall = 5 * time.Second
+
 // speculates says whether tasks that lag may be run a second time.
 func (l *loop) speculates() bool { return l.o.Speculate && !l.app.SideEffects }
 
@@ -91,6 +95,7 @@ func (l *loop) begin(now sched.Time, s *state) {
 	l.weights = newWeights(s.job)
 	l.core = sched.New(sched.Config{
 		Maps: len(s.job.Tasks), Reduces: s.job.NReduce, Lease: l.o.Lease,
+		Stall:       max(l.o.Lease, leastStall),
 		MaxFailures: l.o.MaxFailures, MaxLost: l.o.MaxLost, Epoch: l.epoch,
 		Speculate: l.speculates(), Work: l.weights.of,
 	})
@@ -159,6 +164,11 @@ func (l *loop) step(now sched.Time, ev sched.Event) {
 				Msg("one task after the other failed on this worker; it gets no new work for a while")
 		case sched.Readmitted:
 			l.log.Info().Str("worker", string(e.Worker)).Msg("worker gets work again")
+		case sched.Stuck:
+			l.log.Warn().Str("worker", string(e.Worker)).
+				Msg("nothing moves between this worker and the store; it gets no new work until it does")
+		case sched.Unstuck:
+			l.log.Info().Str("worker", string(e.Worker)).Msg("worker reaches the store again")
 		case sched.PhaseDone:
 			l.log.Info().Str("job", l.job.ID).Stringer("phase", e.Phase).Msg("phase done")
 		case sched.JobDone:

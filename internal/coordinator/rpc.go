@@ -177,11 +177,16 @@ func (l *loop) heartbeat(now sched.Time, q *wire.HeartbeatRequest) *wire.Heartbe
 	if l.core != nil {
 		running := make([]sched.AttemptID, len(q.Running))
 		progress := make([]float64, len(q.Running))
+		stalled := make([]time.Duration, len(q.Running))
 		for i, p := range q.Running {
 			running[i] = sched.AttemptID(p.GetAttempt().GetId())
 			progress[i] = l.weights.progress(p)
+			stalled[i] = time.Duration(p.StalledMs) * time.Millisecond
 		}
-		l.step(now, sched.Heartbeat{Worker: w, Running: running, Progress: progress})
+		l.step(now, sched.Heartbeat{
+			Worker: w, Running: running, Progress: progress,
+			Stalled: stalled, Stuck: time.Duration(q.StalledMs) * time.Millisecond,
+		})
 	}
 	reply := &wire.HeartbeatReply{Revoked: l.revokes[w]}
 	delete(l.revokes, w)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+
+	"github.com/mraws/mraws/internal/object"
 )
 
 // client is the HTTP client below the SDK: it counts tries, bounds those in
@@ -45,9 +47,11 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	c.meter.start(name)
+	op := budgetOf(req.Context())
 	ctx, cancel := context.WithCancelCause(req.Context())
-	wait := c.headerTimeout(name)
+	wait := c.headerTimeout(name, op.attempts())
 	timer := time.AfterFunc(wait, func() { cancel(errHeaderTimeout) })
+	op.wait.Begin(max(0, wait-c.header)) // what takes long by nature is no stall
 	end := func(v verdict) {
 		if !v.good() && req.Context().Err() != nil {
 			v = canceled
@@ -61,16 +65,17 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 	}
 	sent := req.WithContext(ctx)
 	if req.Body != nil && req.Body != http.NoBody {
-		sent.Body = &progress{ReadCloser: req.Body, timer: timer, wait: wait, count: &c.meter.sent}
+		sent.Body = &progress{ReadCloser: req.Body, timer: timer, wait: wait, count: &c.meter.sent, op: op}
 	}
 	resp, err := c.hc.Do(sent)
 	timer.Stop()
 	if err != nil {
 		err = causeOf(ctx, err)
 		end(failed)
-		return nil, err
+		return nil, err // and the operation goes on waiting: see budget.over
 	}
-	b := &body{rc: resp.Body, ctx: ctx, idle: c.idle, count: &c.meter.received, verdict: verdictOf(resp.StatusCode)}
+	op.wait.End()
+	b := &body{rc: resp.Body, ctx: ctx, idle: c.idle, count: &c.meter.received, verdict: verdictOf(resp.StatusCode), stall: op.wait}
 	b.done = sync.OnceFunc(func() { end(b.verdict) })
 	b.timer = time.AfterFunc(c.idle, func() { cancel(errIdleTimeout) })
 	b.timer.Stop()
@@ -78,10 +83,16 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// headerTimeout is longer where the server moves whole objects before it
-// answers.
-func (c *client) headerTimeout(name string) time.Duration {
+// headerTimeout is shorter for the first tries of a read, since one that
+// hangs does so as a rule with its connection or with the one server that it
+// met, and costs little to repeat; later tries leave time to a store that is
+// slow. It is longer where the server moves whole objects before it answers.
+// The advice to repeat slow requests is that of
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html.
+func (c *client) headerTimeout(name string, try int) time.Duration {
 	switch name {
+	case "GetObject", "HeadObject":
+		return c.header >> max(0, 3-max(1, try))
 	case "CompleteMultipartUpload", "CopyObject", "UploadPartCopy":
 		return 15 * c.header
 	}
@@ -113,12 +124,15 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-// progress is a request body; every read of it is a sign of life.
+// progress is a request body; every read of it is a sign of life. For the
+// caller's pulse only what no earlier try has sent is one.
 type progress struct {
 	io.ReadCloser
 	timer *time.Timer
 	wait  time.Duration
 	count *atomic.Int64 // of bytes
+	op    *budget
+	sent  int64
 }
 
 // Read implements io.Reader.
@@ -126,6 +140,8 @@ func (p *progress) Read(b []byte) (int, error) {
 	p.timer.Reset(p.wait)
 	n, err := p.ReadCloser.Read(b)
 	p.count.Add(int64(n))
+	p.sent += int64(n)
+	p.op.sentUpTo(p.sent)
 	return n, err
 }
 
@@ -138,6 +154,7 @@ type body struct {
 	timer *time.Timer
 	count *atomic.Int64 // of bytes
 	done  func()
+	stall *object.Wait
 
 	verdict verdict // on the try, if nothing more happens to it
 }
@@ -145,9 +162,13 @@ type body struct {
 // Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
 	b.timer.Reset(b.idle)
+	b.stall.Begin(0)
 	n, err := b.rc.Read(p)
 	b.timer.Stop()
 	b.count.Add(int64(n))
+	if n > 0 || errors.Is(err, io.EOF) {
+		b.stall.End()
+	}
 	if errors.Is(err, io.EOF) {
 		b.done()
 	} else if err != nil {

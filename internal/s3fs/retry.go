@@ -15,6 +15,8 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/mraws/mraws/internal/object"
 )
 
 // budget is what one operation may spend: tries, and the time until which a
@@ -26,7 +28,9 @@ type budget struct {
 	tries     int
 	until     time.Time
 	refreshed bool
-	forgiven  int // throttled tries that were given back
+	forgiven  int          // throttled tries that were given back
+	wait      *object.Wait // what the caller is told of its waiting; may be nil
+	sent      int64        // most bytes of a request's body that any try has sent
 }
 
 type budgetKey struct{}
@@ -75,6 +79,32 @@ func (b *budget) attempts() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.tries
+}
+
+// sentUpTo notes how much of a request's body is on its way.
+func (b *budget) sentUpTo(n int64) {
+	b.mu.Lock()
+	further := n > b.sent
+	b.sent = max(b.sent, n)
+	b.mu.Unlock()
+	if further {
+		b.wait.Moved()
+	}
+}
+
+// over ends the waiting of an operation, which may have ended without a reply.
+func (b *budget) over() {
+	if b != nil {
+		b.wait.End()
+	}
+}
+
+// budgetOf returns the budget of an operation's request, or an empty one.
+func budgetOf(ctx context.Context) *budget {
+	if b, ok := ctx.Value(budgetKey{}).(*budget); ok {
+		return b
+	}
+	return new(budget)
 }
 
 var errBudget = errors.New("no attempts left")

@@ -10,6 +10,8 @@
 //     purse.go). Nothing above this package need retry a request.
 //   - No request hangs: the wait for headers, the progress of a request body
 //     and the progress of a reply body each have a time-out (see client.go).
+//     A caller with an [object.Pulse] in its context sees how long nothing
+//     has moved, over all tries of a request.
 //   - Reads are whole or an error: lengths are compared with what was asked,
 //     and a read that names an ETag, or that takes more than one request, is
 //     pinned to one version of the object.
@@ -68,8 +70,9 @@ type Options struct {
 	// parts; default 64 MiB.
 	MultipartAbove int64
 	// HeaderTimeout bounds the time without progress until the headers of
-	// a reply arrive; default 20 s. Requests that make the server copy an
-	// object get fifteen times as long.
+	// a reply arrive; default 20 s. The first two tries of a GET or HEAD
+	// get a quarter and half of it, requests that make the server copy an
+	// object fifteen times as long.
 	HeaderTimeout time.Duration
 	// IdleTimeout bounds the time without progress in a reply's body;
 	// default 20 s.
@@ -148,6 +151,6 @@ type op struct{ verb, name string }
 
 // begin gives an operation its budget of attempts and time.
 func (s *Store) begin(ctx context.Context) (context.Context, *budget) {
-	b := &budget{left: s.o.MaxAttempts, until: time.Now().Add(s.o.MaxElapsed)}
+	b := &budget{left: s.o.MaxAttempts, until: time.Now().Add(s.o.MaxElapsed), wait: object.PulseOf(ctx).Wait()}
 	return context.WithValue(ctx, budgetKey{}, b), b
 }

@@ -899,10 +899,13 @@ func (x *Done) GetFailure() string {
 }
 
 type Progress struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Attempt       *Attempt               `protobuf:"bytes,1,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	Records       int64                  `protobuf:"varint,2,opt,name=records,proto3" json:"records,omitempty"`
-	Bytes         int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Attempt *Attempt               `protobuf:"bytes,1,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Records int64                  `protobuf:"varint,2,opt,name=records,proto3" json:"records,omitempty"`
+	Bytes   int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// For how long nothing has moved in a request to S3 that is on its way; of
+	// several the longest. 0 where there is none.
+	StalledMs     int64 `protobuf:"varint,4,opt,name=stalled_ms,json=stalledMs,proto3" json:"stalled_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -958,12 +961,22 @@ func (x *Progress) GetBytes() int64 {
 	return 0
 }
 
+func (x *Progress) GetStalledMs() int64 {
+	if x != nil {
+		return x.StalledMs
+	}
+	return 0
+}
+
 type HeartbeatRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Worker  string                 `protobuf:"bytes,1,opt,name=worker,proto3" json:"worker,omitempty"`
 	Running []*Progress            `protobuf:"bytes,2,rep,name=running,proto3" json:"running,omitempty"`
 	// S3 requests since the worker started, by operation.
-	S3Requests    map[string]int64 `protobuf:"bytes,3,rep,name=s3_requests,json=s3Requests,proto3" json:"s3_requests,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	S3Requests map[string]int64 `protobuf:"bytes,3,rep,name=s3_requests,json=s3Requests,proto3" json:"s3_requests,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// The longest such time of the whole worker, which is also at it while it
+	// finds out whether S3 answers again.
+	StalledMs     int64 `protobuf:"varint,4,opt,name=stalled_ms,json=stalledMs,proto3" json:"stalled_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1017,6 +1030,13 @@ func (x *HeartbeatRequest) GetS3Requests() map[string]int64 {
 		return x.S3Requests
 	}
 	return nil
+}
+
+func (x *HeartbeatRequest) GetStalledMs() int64 {
+	if x != nil {
+		return x.StalledMs
+	}
+	return 0
 }
 
 type HeartbeatReply struct {
@@ -1530,16 +1550,20 @@ const file_mraws_proto_rawDesc = "" +
 	"\x04Wait\"\t\n" +
 	"\aUnknown\" \n" +
 	"\x04Done\x12\x18\n" +
-	"\afailure\x18\x01 \x01(\tR\afailure\"g\n" +
+	"\afailure\x18\x01 \x01(\tR\afailure\"\x86\x01\n" +
 	"\bProgress\x12+\n" +
 	"\aattempt\x18\x01 \x01(\v2\x11.mraws.v1.AttemptR\aattempt\x12\x18\n" +
 	"\arecords\x18\x02 \x01(\x03R\arecords\x12\x14\n" +
-	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\"\xe4\x01\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12\x1d\n" +
+	"\n" +
+	"stalled_ms\x18\x04 \x01(\x03R\tstalledMs\"\x83\x02\n" +
 	"\x10HeartbeatRequest\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12,\n" +
 	"\arunning\x18\x02 \x03(\v2\x12.mraws.v1.ProgressR\arunning\x12K\n" +
 	"\vs3_requests\x18\x03 \x03(\v2*.mraws.v1.HeartbeatRequest.S3RequestsEntryR\n" +
-	"s3Requests\x1a=\n" +
+	"s3Requests\x12\x1d\n" +
+	"\n" +
+	"stalled_ms\x18\x04 \x01(\x03R\tstalledMs\x1a=\n" +
 	"\x0fS3RequestsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"h\n" +

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -25,7 +27,11 @@ func (w *worker) slot(ctx context.Context, index int) error {
 		if err != nil {
 			return err
 		}
-		if err := w.attempt(ctx, grant, job); err != nil {
+		well, err := w.attempt(ctx, grant, job)
+		if err == nil && !well {
+			err = w.reach(ctx)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -57,12 +63,13 @@ func (w *worker) ask(ctx context.Context, index int, seq uint64) (*wire.Attempt,
 	}
 }
 
-// attempt runs one granted attempt and reports how it ended. It returns an
-// error only when the worker as a whole has to stop.
-func (w *worker) attempt(ctx context.Context, a *wire.Attempt, job string) error {
-	runCtx, cancel := context.WithCancelCause(ctx)
+// attempt runs one granted attempt, reports how it ended and says whether it
+// ended well. It returns an error only when the worker as a whole has to stop.
+func (w *worker) attempt(ctx context.Context, a *wire.Attempt, job string) (well bool, err error) {
+	r := &running{attempt: a, job: job, progress: new(Progress), pulse: new(object.Pulse)}
+	runCtx, cancel := context.WithCancelCause(object.WithPulse(ctx, r.pulse))
 	defer cancel(nil)
-	r := &running{attempt: a, job: job, cancel: cancel, progress: new(Progress)}
+	r.cancel = cancel
 	w.mu.Lock()
 	w.running[a.Id] = r
 	w.mu.Unlock()
@@ -75,12 +82,15 @@ func (w *worker) attempt(ctx context.Context, a *wire.Attempt, job string) error
 	w.mu.Lock()
 	delete(w.running, a.Id)
 	w.mu.Unlock()
+	if err != nil && !r.waits.IsZero() {
+		w.cutSince(r.waits)
+	}
 	switch {
 	case errors.Is(context.Cause(runCtx), errRevoked) && err != nil:
 		log.Info().Msg("attempt stopped: it was revoked")
-		return nil
+		return false, nil
 	case ctx.Err() != nil && err != nil:
-		return context.Cause(ctx) // Leave hands the attempt back
+		return false, context.Cause(ctx) // Leave hands the attempt back
 	}
 	q := &wire.ReportRequest{Worker: w.o.Name, Attempt: a, S3Requests: w.requests()}
 	if err != nil {
@@ -97,13 +107,50 @@ func (w *worker) attempt(ctx context.Context, a *wire.Attempt, job string) error
 	} else {
 		log.Debug().Bool("superseded", result.Superseded).Msg("attempt committed")
 	}
-	return w.link.call(ctx, func(ctx context.Context, c wire.CoordinatorClient) error {
+	return err == nil, w.link.call(ctx, func(ctx context.Context, c wire.CoordinatorClient) error {
 		reply, err := c.Report(ctx, q)
 		if err == nil && reply.Unknown {
 			err = errUnknown
 		}
 		return err
 	})
+}
+
+// reach waits until the store answers, whatever it says. A slot whose attempt
+// did not end well asks for another only then: one that is cut off from the
+// store would spoil one task after the other. Heartbeats tell for how long it
+// waits, so that the worker's other slots get nothing new either.
+func (w *worker) reach(ctx context.Context) error {
+	probe := object.WithPulse(ctx, &w.probes)
+	for told := false; ; {
+		start := time.Now()
+		_, err := w.o.Store.Stat(probe, w.link.layout().Job())
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if !errors.Is(err, object.ErrUnreachable) {
+			w.cutSince(time.Time{})
+			return nil
+		}
+		w.cutSince(start)
+		if !told {
+			told = true
+			w.o.Log.Warn().Err(err).Msg("the store does not answer; nothing new is begun until it does")
+		}
+		select {
+		case <-time.After(rand.N(2 * time.Second)):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// cutSince notes since when the store has not answered; zero if it does.
+func (w *worker) cutSince(t time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t.IsZero() || w.cut.IsZero() || t.Before(w.cut) {
+		w.cut = t
+	}
 }
 
 // execute runs the attempt on the data path.

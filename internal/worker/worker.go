@@ -20,6 +20,7 @@ import (
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -83,6 +84,9 @@ type worker struct {
 	mu      sync.Mutex
 	running map[string]*running // by attempt id
 	jobs    map[string]*loaded  // by job id
+	cut     time.Time           // since when the store does not answer, for all that is known; zero if it does
+
+	probes object.Pulse // of the requests that find that out
 }
 
 // running is an attempt in a slot.
@@ -91,6 +95,8 @@ type running struct {
 	job      string
 	cancel   context.CancelCauseFunc
 	progress *Progress
+	pulse    *object.Pulse // of its requests to the store
+	waits    time.Time     // since when one stood still, as told last; zero if none
 }
 
 // loaded is a job's spec with the commit records read so far.
@@ -183,14 +189,7 @@ func (w *worker) heartbeats(ctx context.Context) error {
 			return nil
 		case <-time.After(w.link.lease() / 3):
 		}
-		q := &wire.HeartbeatRequest{Worker: w.o.Name, S3Requests: w.requests()}
-		w.mu.Lock()
-		for _, r := range w.running {
-			q.Running = append(q.Running, &wire.Progress{
-				Attempt: r.attempt, Records: r.progress.Records.Load(), Bytes: r.progress.Bytes.Load(),
-			})
-		}
-		w.mu.Unlock()
+		q := w.heartbeat()
 		var reply *wire.HeartbeatReply
 		err := w.link.call(ctx, func(ctx context.Context, c wire.CoordinatorClient) (err error) {
 			// Behind a half-open connection there must be time for another
@@ -216,6 +215,30 @@ func (w *worker) heartbeats(ctx context.Context) error {
 		}
 		w.mu.Unlock()
 	}
+}
+
+// heartbeat is what the next heartbeat says.
+func (w *worker) heartbeat() *wire.HeartbeatRequest {
+	q := &wire.HeartbeatRequest{Worker: w.o.Name, S3Requests: w.requests()}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	most := w.probes.Stalled()
+	if !w.cut.IsZero() {
+		most = max(most, time.Since(w.cut))
+	}
+	for _, r := range w.running {
+		stalled := r.pulse.Stalled()
+		if r.waits = (time.Time{}); stalled > 0 {
+			r.waits = time.Now().Add(-stalled)
+		}
+		most = max(most, stalled)
+		q.Running = append(q.Running, &wire.Progress{
+			Attempt: r.attempt, Records: r.progress.Records.Load(), Bytes: r.progress.Bytes.Load(),
+			StalledMs: stalled.Milliseconds(),
+		})
+	}
+	q.StalledMs = most.Milliseconds()
+	return q
 }
 
 // ending is the error that ends every slot.

@@ -3,6 +3,7 @@ package sched
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/mraws/mraws/mr"
 )
@@ -19,8 +20,9 @@ import (
 // and to the core's own order: every task is done, runs or can be granted,
 // and no question waits while there is work for it; a task has two attempts
 // only on two workers and with no other task waiting, and the one that loses
-// is revoked and has not failed; an excluded worker gets nothing, and the last
-// is not excluded. (I6, that output depends
+// is revoked and has not failed; an excluded or a stuck worker gets nothing,
+// and the last is not excluded; a heartbeat extends the lease of what it
+// lists unless that is stalled and another worker could have it. (I6, that output depends
 // on nothing but the job, is the simulator's to show.) Each Step looks at
 // every task and attempt, so it is for tests.
 type Checker struct {
@@ -30,6 +32,8 @@ type Checker struct {
 	bySource  map[TaskID]AttemptID // as the bucket said first
 	said      map[Effect]int
 	granted   map[AttemptID]bool
+	waits     map[WorkerID]time.Duration
+	stuck     map[WorkerID]bool
 	over      bool
 }
 
@@ -42,6 +46,8 @@ func NewChecker(c *Core) *Checker {
 		bySource:  map[TaskID]AttemptID{},
 		said:      map[Effect]int{},
 		granted:   map[AttemptID]bool{},
+		waits:     map[WorkerID]time.Duration{},
+		stuck:     map[WorkerID]bool{},
 	}
 }
 
@@ -56,7 +62,11 @@ func (k *Checker) Step(now Time, ev Event) ([]Effect, error) {
 		}
 	}
 	rivals := k.rivals(ev)
+	deadlines := k.deadlines(ev)
 	out := k.step(now, ev)
+	if err := k.renewed(deadlines); err != nil {
+		return out, err
+	}
 	after := c.Stats()
 	if stale && after != before {
 		return out, fmt.Errorf("I4: the stale %T %v changed %+v to %+v", ev, ev, before, after)
@@ -118,6 +128,9 @@ func (k *Checker) newGrant(g Grant) error {
 	c := k.core
 	if w := c.workers[g.Worker]; w != nil && w.excluded {
 		return fmt.Errorf("%v was granted to %s, which is excluded", g.Task, g.Worker)
+	}
+	if k.stuck[g.Worker] {
+		return fmt.Errorf("%v was granted to %s, which does not reach the store", g.Task, g.Worker)
 	}
 	p := &c.phases[g.Task.Phase]
 	if waiting := len(p.tasks) - p.stats.Done - p.active; g.Backup && waiting > 0 {
@@ -294,14 +307,20 @@ func (k *Checker) lists() error {
 			return fmt.Errorf("a question of %s waits, which is gone, excluded or runs a suspect", w.id)
 		}
 	}
-	excluded := 0
+	excluded, stuck := 0, 0
 	for _, w := range c.workers {
 		if w.excluded {
 			excluded++
 		}
+		if w.stuck && !w.excluded {
+			stuck++
+		}
 		if !w.apart() && w.waiting.n > 0 || w.alone != nil && (!w.alone.alive || w.alone.worker != w) {
 			return fmt.Errorf("%s keeps %d questions back for %+v", w.id, w.waiting.n, w.alone)
 		}
+	}
+	if stuck != c.stuck {
+		return fmt.Errorf("%d workers are stuck, counted %d", stuck, c.stuck)
 	}
 	if excluded != c.exiles.n || excluded > 0 && excluded == len(c.workers) {
 		return fmt.Errorf("%d of %d workers are excluded, %d in the list", excluded, len(c.workers), c.exiles.n)

@@ -155,6 +155,8 @@ func (c *Core) gone(ev Gone) {
 	}
 	if w.excluded {
 		c.exiles.remove(&w.exile)
+	} else if w.stuck {
+		c.countStuck(false)
 	}
 	c.loneliness()
 }
@@ -231,7 +233,7 @@ func (c *Core) otherWorker(t *task) bool {
 	others := c.usable()
 	for i, e := range t.history {
 		w := c.workers[e.Worker]
-		if e.Lost || w == nil || w.excluded || failedBefore(t.history[:i], e.Worker) {
+		if e.Lost || w == nil || w.excluded || w.stuck || failedBefore(t.history[:i], e.Worker) {
 			continue
 		}
 		others--

@@ -54,7 +54,8 @@ type CancelAsk struct {
 // Heartbeat extends the leases of the attempts that it lists and are live on
 // this worker; the others listed are revoked, but for those that committed. A
 // live attempt that is not listed may be a grant still on its way: its lease
-// runs on.
+// runs on, and so does that of one that is stalled while another worker
+// could take its place (stall.go).
 type Heartbeat struct {
 	Worker  WorkerID
 	Running []AttemptID
@@ -62,6 +63,12 @@ type Heartbeat struct {
 	// if unknown. It may be shorter, or nil. It never decides what is
 	// correct, only what may get a backup.
 	Progress []float64
+	// Stalled[i] is for how long nothing has moved in a request of
+	// Running[i] to the store that is on its way, 0 if there is none. It may
+	// be shorter, or nil.
+	Stalled []time.Duration
+	// Stuck is the same of the whole worker.
+	Stuck time.Duration
 }
 
 // Committed says that the bucket holds the task's commit by this attempt. It
@@ -150,6 +157,13 @@ type Excluded struct {
 // Readmitted says that a worker that was excluded gets work again.
 type Readmitted struct{ Worker WorkerID }
 
+// Stuck says that a worker gets no new work until its requests to the store
+// move again.
+type Stuck struct{ Worker WorkerID }
+
+// Unstuck says that they do.
+type Unstuck struct{ Worker WorkerID }
+
 // PhaseDone says that every task of the phase is committed. It comes once
 // for each phase, also for an empty one.
 type PhaseDone struct{ Phase mr.Phase }
@@ -175,6 +189,8 @@ func (Revoke) effect()     {}
 func (Unknown) effect()    {}
 func (Excluded) effect()   {}
 func (Readmitted) effect() {}
+func (Stuck) effect()      {}
+func (Unstuck) effect()    {}
 func (PhaseDone) effect()  {}
 func (JobDone) effect()    {}
 func (JobFailed) effect()  {}

@@ -20,10 +20,10 @@ const (
 )
 
 // usable is the number of workers that may get work.
-func (c *Core) usable() int { return len(c.workers) - c.exiles.n }
+func (c *Core) usable() int { return len(c.workers) - c.exiles.n - c.stuck }
 
 // apart reports whether the worker's questions wait apart from the others'.
-func (w *worker) apart() bool { return w.alone != nil || w.excluded }
+func (w *worker) apart() bool { return w.alone != nil || w.excluded || w.stuck }
 
 // blame holds the failure of a task, which is in its history already,
 // against the worker.
@@ -45,7 +45,7 @@ func (c *Core) blame(w *worker, id TaskID) {
 	if !slices.Contains(w.blamed, id) {
 		w.blamed = append(w.blamed, id)
 	}
-	if len(w.blamed) >= blameAfter && !w.excluded && c.usable() > 1 {
+	if len(w.blamed) >= blameAfter && !w.excluded && c.usableBeside(w) > 0 {
 		c.exclude(w)
 	}
 }
@@ -58,6 +58,9 @@ func (w *worker) forgive(id TaskID) {
 
 func (c *Core) exclude(w *worker) {
 	c.setApart(w)
+	if w.stuck {
+		c.countStuck(false)
+	}
 	w.excluded, w.blamed = true, nil
 	w.until = c.now + Time(c.cfg.Lease*exileLeases)<<min(w.excludedBefore, maxExiles)
 	w.excludedBefore++
@@ -73,6 +76,9 @@ func (c *Core) exclude(w *worker) {
 func (c *Core) readmit(w *worker) {
 	c.exiles.remove(&w.exile)
 	w.excluded = false
+	if w.stuck {
+		c.countStuck(true)
+	}
 	c.rejoin(w)
 	if !c.over {
 		c.emit(Readmitted{w.id})

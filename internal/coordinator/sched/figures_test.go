@@ -113,3 +113,35 @@ func TestKilledWorkers(t *testing.T) {
 		})
 	}
 }
+
+// TestHangingStores holds a store that answers 11.5% of the workers nothing
+// any more to the cost of killing these, which is what it comes to: the time
+// until the attempts are taken from them is two leases in place of one. If
+// they were left to the store layer's own patience, of almost three minutes,
+// it would be 15% without backups.
+func TestHangingStores(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		speculate bool
+		most      float64
+	}{
+		{"with backups", true, 1.08},
+		{"without backups", false, 1.08},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			without := ourJob()
+			without.speculate = tt.speculate
+			with := without
+			with.kill, with.hang, with.patience = 0.115, true, 171*time.Second
+			const seeds = 40
+			c := compare(seeds, without, with, func(c *cluster, took time.Duration, seed int) {
+				c.killAt = time.Duration(float64(took) * (float64(seed) + 0.5) / seeds)
+			})
+			t.Logf("a store that hangs for 11.5%% of the workers costs %v", c)
+			if c.mean > tt.most {
+				t.Errorf("a store that hangs for 11.5%% of the workers costs a factor of %.3f, want at most %.2f", c.mean, tt.most)
+			}
+		})
+	}
+}

@@ -52,7 +52,8 @@ func fuzzEvent(kind, a, b, d byte) Event {
 	case 5:
 		return CancelAsk{w, slot, uint64(b)}
 	case 6:
-		return Heartbeat{w, []AttemptID{id}, []float64{float64(b) / 128}}
+		stalled := time.Duration(b>>2) * time.Second
+		return Heartbeat{w, []AttemptID{id}, []float64{float64(b) / 128}, []time.Duration{stalled}, stalled / time.Duration(1+a>>6)}
 	case 7:
 		return Committed{task, id, time.Duration(b) * time.Second / 16}
 	case 8:

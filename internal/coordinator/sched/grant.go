@@ -29,7 +29,7 @@ func (c *Core) extend(w *worker, id AttemptID) bool {
 	if a == nil || a.worker != w {
 		return false
 	}
-	a.seen = true
+	a.seen, a.stalled = true, 0
 	c.renew(a)
 	return true
 }
@@ -148,12 +148,21 @@ func (c *Core) heartbeat(ev Heartbeat) {
 		return
 	}
 	for i, id := range ev.Running {
-		if !c.extend(w, id) {
+		a := c.live[id]
+		switch {
+		case a == nil || a.worker != w:
 			c.revoke(w.id, id)
-		} else if i < len(ev.Progress) {
-			c.tell(c.live[id], ev.Progress[i])
+			continue
+		case i < len(ev.Stalled) && c.stalls(w, ev.Stalled[i]):
+			a.seen, a.stalled = true, ev.Stalled[i]
+		default:
+			c.extend(w, id)
+		}
+		if i < len(ev.Progress) {
+			c.tell(a, ev.Progress[i])
 		}
 	}
+	c.stick(w, ev.Stuck)
 }
 
 // serve grants the slot a task, if there is one for it.

@@ -1,5 +1,7 @@
 package sched
 
+import "fmt"
+
 // due returns the time at which the oldest lease ends.
 func (c *Core) due() (Time, bool) {
 	a := c.leases.front()
@@ -27,7 +29,11 @@ func (c *Core) noticeSleep(since Time) {
 // for work that they may take, so all of it is offered again.
 func (c *Core) tick() {
 	for at, ok := c.due(); ok && at <= c.now; at, ok = c.due() {
-		c.lose(c.leases.front(), "lease ended without a heartbeat")
+		a, cause := c.leases.front(), "lease ended without a heartbeat"
+		if a.stalled > 0 {
+			cause = fmt.Sprintf("nothing has moved between worker %s and the store for %v", a.worker.id, a.stalled)
+		}
+		c.lose(a, cause)
 	}
 	if c.grace <= c.now {
 		c.grace = 0

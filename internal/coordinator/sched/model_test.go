@@ -29,6 +29,10 @@ type cluster struct {
 	// which a new process stands in for each, 0 for never.
 	kill            float64
 	killAt, respawn time.Duration
+	// hang: they do not die, but the store answers them nothing any more.
+	// An attempt fails after patience, and its worker asks for no other.
+	hang     bool
+	patience time.Duration
 }
 
 // outcome is how a job went.
@@ -54,11 +58,14 @@ type modelHost struct {
 	speed   float64
 	seq     []uint64
 	running []*modelRun // by slot
+	hung    bool
+	probes  Time // since when a slot wants to know whether the store answers, or 0
 }
 
 type modelRun struct {
 	Running
 	start, end Time
+	waits      Time // for a store that hangs since then, or 0
 }
 
 const modelLease = 10 * time.Second
@@ -142,10 +149,14 @@ func (r *clusterRun) start(g Grant) {
 		median = r.reduceMedian
 	}
 	takes := float64(median) * r.sizes[g.Task.Phase][g.Task.Index] * r.lognormal(r.runSigma) / h.speed
-	run := &modelRun{Running{g.Task, g.Attempt}, r.now, r.now + Time(takes)}
+	run := &modelRun{Running: Running{g.Task, g.Attempt}, start: r.now, end: r.now + Time(takes)}
 	h.running[g.Slot] = run
+	if h.hung {
+		r.wait(h, g.Slot)
+		return
+	}
 	r.queue.push(run.end, func() {
-		if r.hosts[h.id] != h || h.running[g.Slot] != run {
+		if r.hosts[h.id] != h || h.running[g.Slot] != run || h.hung {
 			return
 		}
 		h.running[g.Slot] = nil
@@ -165,9 +176,20 @@ func (r *clusterRun) beat(h *modelHost) {
 		if a != nil {
 			ev.Running = append(ev.Running, a.Attempt)
 			if r.progress {
-				ev.Progress = append(ev.Progress, float64(r.now-a.start)/float64(a.end-a.start))
+				now := r.now
+				if h.hung {
+					now = a.waits
+				}
+				ev.Progress = append(ev.Progress, float64(now-a.start)/float64(a.end-a.start))
+			}
+			if h.hung {
+				ev.Stalled = append(ev.Stalled, time.Duration(r.now-a.waits))
+				ev.Stuck = max(ev.Stuck, time.Duration(r.now-a.waits))
 			}
 		}
+	}
+	if h.probes > 0 {
+		ev.Stuck = max(ev.Stuck, time.Duration(r.now-h.probes))
 	}
 	r.step(ev)
 	for slot, a := range h.running {
@@ -176,7 +198,7 @@ func (r *clusterRun) beat(h *modelHost) {
 		}
 		if _, _, live := r.core.Attempt(a.Attempt); !live {
 			h.running[slot] = nil
-			r.ask(h, slot)
+			r.next(h, slot)
 		}
 	}
 	r.queue.push(r.now+Time(modelLease/3), func() { r.beat(h) })
@@ -187,6 +209,10 @@ func (r *clusterRun) massacre() {
 	n := int(math.Round(r.kill * float64(r.workers)))
 	for _, i := range r.rng.Perm(r.workers)[:n] {
 		h := r.hosts[WorkerID("w"+strconv.Itoa(i))]
+		if r.hang {
+			r.hangs(h)
+			continue
+		}
 		delete(r.hosts, h.id)
 		for slot, a := range h.running { // its connections break
 			if a == nil {
@@ -198,5 +224,37 @@ func (r *clusterRun) massacre() {
 				r.join(&modelHost{id: h.id + "b", speed: h.speed})
 			})
 		}
+	}
+}
+
+// hangs cuts a host off from the store.
+func (r *clusterRun) hangs(h *modelHost) {
+	h.hung = true
+	for slot, a := range h.running {
+		if a != nil {
+			r.wait(h, slot)
+		}
+	}
+}
+
+// wait lets an attempt wait for a store that does not answer.
+func (r *clusterRun) wait(h *modelHost, slot int) {
+	a := h.running[slot]
+	a.waits = r.now
+	r.queue.push(r.now+Time(r.patience), func() {
+		if h.running[slot] == a && r.end == 0 {
+			h.running[slot] = nil
+			r.step(Failed{Worker: h.id, Attempt: a.Attempt, Cause: "the store does not answer"})
+			r.next(h, slot)
+		}
+	})
+}
+
+// next asks for an attempt, once the store answers.
+func (r *clusterRun) next(h *modelHost, slot int) {
+	if !h.hung {
+		r.ask(h, slot)
+	} else if h.probes == 0 {
+		h.probes = r.now
 	}
 }

@@ -35,6 +35,9 @@ const (
 	mutantNoRevoke    mutant = "the loser is not revoked"
 	mutantServeBad    mutant = "an excluded worker gets work"
 	mutantAllBad      mutant = "nobody comes back when the last good worker leaves"
+	mutantStall       mutant = "a heartbeat extends the lease of an attempt that stalls"
+	mutantServeStuck  mutant = "a worker that does not reach the store gets work"
+	mutantAllStuck    mutant = "leases end when nobody reaches the store"
 )
 
 // bend puts the mutant into a coordinator's core.
@@ -86,6 +89,7 @@ func TestMutants(t *testing.T) {
 		mutantNoRecord, mutantReuseEpoch, mutantForget, mutantEarlyReduce, mutantAnyAttempt,
 		mutantNoTick, mutantDropRetry, mutantRecommit, mutantWallClock, mutantBothWin, mutantSameWorker,
 		mutantEarlyBackup, mutantThird, mutantLoserFailed, mutantNoRevoke, mutantServeBad, mutantAllBad,
+		mutantStall, mutantServeStuck, mutantAllStuck,
 	} {
 		t.Run(strings.ReplaceAll(string(m), " ", "_"), func(t *testing.T) {
 			t.Parallel()

@@ -74,6 +74,8 @@ func (m mutant) bendBackups(c *coord) {
 func (m mutant) bendGrants(c *coord) {
 	core := c.core
 	switch m {
+	case mutantStall, mutantServeStuck, mutantAllStuck:
+		m.bendStalls(c)
 	case mutantSameWorker:
 		c.grantInstead(func(s *slot, a *attempt) bool { return a.worker == s.worker && core.tail() != nil })
 	case mutantThird:

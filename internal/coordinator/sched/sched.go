@@ -40,6 +40,9 @@ type Config struct {
 	// MaxLost is the number of lost attempts of one task that fail the job,
 	// since a task that kills its workers never reports; 0 means 16.
 	MaxLost int
+	// Stall is for how long nothing may move in a request of an attempt to
+	// the store before its lease is no longer extended; 0 means Lease.
+	Stall time.Duration
 	// Epoch starts every attempt id: new for each coordinator, and made of
 	// characters that are safe in a URL and in an object key. It has no '.'.
 	Epoch string
@@ -75,6 +78,7 @@ type Core struct {
 	exiles     list[worker] // that are excluded
 	readmitAt  Time         // the first of them
 	exclusions int          // in all
+	stuck      int          // workers that are stuck and not excluded
 }
 
 // phase is the tasks of one phase.
@@ -135,7 +139,8 @@ type attempt struct {
 	task     TaskID
 	worker   *worker
 	deadline Time
-	seen     bool // the worker has shown that the grant reached it
+	seen     bool          // the worker has shown that the grant reached it
+	stalled  time.Duration // told by the heartbeats that did not extend the lease; 0 after one that did
 	adopted  bool
 	alive    bool
 	backup   bool          // began beside another
@@ -162,6 +167,8 @@ type worker struct {
 	excludedBefore int
 	until          Time // while excluded
 	exile          node[worker]
+	waits          time.Duration // for the store, as it told last
+	stuck          bool          // for so long that it gets no work
 
 	// alone is the attempt of a suspect that has the worker to itself; its
 	// other slots' questions then wait here and not in Core.parked.
@@ -186,6 +193,9 @@ func New(cfg Config) *Core {
 	}
 	if cfg.MaxFailures <= 0 {
 		cfg.MaxFailures = 4
+	}
+	if cfg.Stall <= 0 {
+		cfg.Stall = cfg.Lease
 	}
 	if cfg.MaxLost <= 0 {
 		cfg.MaxLost = 16

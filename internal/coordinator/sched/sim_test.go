@@ -107,6 +107,7 @@ type sim struct {
 	coords  []*coord
 	ended   bool
 	jumped  int
+	stalls  int // workers whose requests stood still, by a coordinator's word
 	failure *JobFailed
 	trace   io.Writer
 	digest  uint64

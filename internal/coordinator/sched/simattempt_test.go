@@ -9,12 +9,15 @@ import (
 
 // request is one request to the store, tried five times. Each try may be
 // applied at any time, also after its caller gave up or died, and its reply
-// may be lost. apply returns what only this try knows.
+// may be lost. apply returns what only this try knows. A store that hangs is
+// given longer than one that fails.
 func (r *run) request(what string, apply func() any, then func(any)) {
 	s, tries := r.p.s, 0
+	r.waits = s.now
 	var try func()
 	try = func() {
 		if tries++; tries > 5 {
+			r.waits = 0
 			r.report(false, what+": "+errStore.Error())
 			return
 		}
@@ -27,9 +30,13 @@ func (r *run) request(what string, apply func() any, then func(any)) {
 				}
 			})
 		}
-		s.after(4*time.Second, func() { settle(try) })
+		patience := 4 * time.Second
+		if r.p.hung {
+			patience = 30 * time.Second
+		}
+		s.after(patience, func() { settle(try) })
 		switch {
-		case r.p.cutStore:
+		case r.p.cutStore, r.p.hung:
 			return
 		case s.chance(s.storeErr):
 			s.after(50*time.Millisecond, func() { settle(try) }) // 503, not applied
@@ -41,10 +48,10 @@ func (r *run) request(what string, apply func() any, then func(any)) {
 		}
 		s.after(d, func() {
 			answer := apply()
-			if s.chance(s.storeErr) || r.p.cutStore {
+			if s.chance(s.storeErr) || r.p.cutStore || r.p.hung {
 				return // applied, reply lost
 			}
-			s.after(s.between(time.Millisecond, 50*time.Millisecond), func() { settle(func() { then(answer) }) })
+			s.after(s.between(time.Millisecond, 50*time.Millisecond), func() { settle(func() { r.waits = 0; then(answer) }) })
 		})
 	}
 	try()

@@ -224,6 +224,8 @@ func (c *coord) do(e Effect) {
 		c.revokes[e.Worker] = append(c.revokes[e.Worker], e.Attempt)
 	case Unknown:
 		c.unknown = true
+	case Stuck:
+		c.s.stalls++
 	case JobDone:
 		c.done = true
 		c.finish()
@@ -354,9 +356,10 @@ func (c *coord) ask(w WorkerID, slot int, seq uint64, reply func(any)) {
 	})
 }
 
-func (c *coord) heartbeat(w WorkerID, running []AttemptID, progress []float64, reply func(any)) {
+func (c *coord) heartbeat(ev Heartbeat, reply func(any)) {
+	w := ev.Worker
 	c.seen[w] = c.s.now
-	c.step(Heartbeat{w, running, progress})
+	c.step(ev)
 	if c.unknown {
 		reply(unknownAnswer{})
 		return

@@ -26,7 +26,7 @@ func (s *sim) net(deliver func()) {
 func (s *sim) incident() {
 	p := s.procs[s.rng.IntN(len(s.procs))]
 	d := s.between(time.Second, 40*time.Second)
-	switch s.rng.IntN(13) {
+	switch s.rng.IntN(15) {
 	case 0, 1:
 		p.crash()
 		s.startProc(d / 4)
@@ -62,6 +62,10 @@ func (s *sim) incident() {
 		p.bad = true
 		s.logf("%s has a full disk", p.id)
 		s.after(2*d, func() { p.bad = false })
+	case 13, 14: // for longer than a lease, as a rule
+		p.hung = true
+		s.logf("the store answers %s nothing for %v", p.id, 2*d)
+		s.after(2*d, func() { p.hung = false })
 	}
 }
 
@@ -70,7 +74,7 @@ func (s *sim) heal() {
 	s.logf("faults end")
 	for _, p := range s.procs {
 		p.cutStore, p.cutOut, p.cutIn, p.slow = false, false, false, 1
-		p.bad = false
+		p.bad, p.hung = false, false
 		p.wake()
 	}
 	s.coord.cutStore = false

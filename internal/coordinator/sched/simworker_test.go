@@ -20,12 +20,14 @@ type proc struct {
 	slow                    float64
 	cutStore, cutOut, cutIn bool
 	bad                     bool // all that it runs fails
+	hung                    bool // the store takes its requests and never answers
 }
 
 type procSlot struct {
 	index int
 	seq   uint64
 	over  bool
+	waits Time // since when it wants to know whether the store answers, or 0
 }
 
 // run is one attempt in a worker.
@@ -33,6 +35,7 @@ type run struct {
 	Running
 	p       *proc
 	slot    *procSlot
+	waits   Time // since when a request to the store is on its way, or 0
 	started Time
 	takes   time.Duration // until it has read its input
 	stopped bool          // revoked, or reported
@@ -156,13 +159,24 @@ func (p *proc) register(then func()) {
 func (p *proc) beat() {
 	ids := make([]AttemptID, len(p.runs))
 	var progress []float64
+	stalled, stuck := make([]time.Duration, len(p.runs)), time.Duration(0)
+	since := func(t Time) (d time.Duration) {
+		if t > 0 {
+			d = time.Duration(p.s.now - t)
+		}
+		stuck = max(stuck, d)
+		return d
+	}
+	for _, sl := range p.slots {
+		since(sl.waits)
+	}
 	for i, r := range p.runs {
-		ids[i] = r.Attempt
+		ids[i], stalled[i] = r.Attempt, since(r.waits)
 		if p.s.progress {
 			progress = append(progress, min(1, float64(p.s.now-r.started)/float64(r.takes)))
 		}
 	}
-	p.rpc(simTimeout, func(c *coord, reply func(any)) { c.heartbeat(p.id, ids, progress, reply) }, func(answer any) {
+	p.rpc(simTimeout, func(c *coord, reply func(any)) { c.heartbeat(Heartbeat{p.id, ids, progress, stalled, stuck}, reply) }, func(answer any) {
 		switch a := answer.(type) {
 		case unknownAnswer:
 			p.register(func() {})
@@ -183,7 +197,16 @@ func (p *proc) revoke(id AttemptID) {
 	}
 }
 
+// askNew asks for an attempt, once the store answers.
 func (p *proc) askNew(sl *procSlot) {
+	if p.hung {
+		if sl.waits == 0 {
+			sl.waits = p.s.now
+		}
+		p.after(time.Second, func() { p.askNew(sl) })
+		return
+	}
+	sl.waits = 0
 	sl.seq++
 	p.ask(sl, 0)
 }

@@ -136,6 +136,10 @@ func show(e Effect) string {
 		return fmt.Sprintf("exclude %s until %v", e.Worker, e.Until)
 	case Readmitted:
 		return fmt.Sprintf("readmit %s", e.Worker)
+	case Stuck:
+		return fmt.Sprintf("stuck %s", e.Worker)
+	case Unstuck:
+		return fmt.Sprintf("unstuck %s", e.Worker)
 	case Revoke:
 		return fmt.Sprintf("revoke %s %s", e.Worker, e.Attempt)
 	case Unknown:
@@ -195,6 +199,7 @@ func parseConfig(t *testing.T, f []string) Config {
 //	ask w1/0#1                            worker, slot, number
 //	cancel w1/0#1
 //	heartbeat w1 [attempt[=50%] ...]      with progress
+//	heartbeat w1 [attempt[!12s] ...] [!12s]  stalled for that long; and the worker
 //	committed map-0 attempt [10s]         and how long its record says it ran
 //	failed w1 attempt [fatal] cause...
 //	released w1 attempt
@@ -229,6 +234,19 @@ func parseEvent(t *testing.T, f []string) Event {
 	case "heartbeat":
 		ev := Heartbeat{Worker: w()}
 		for _, id := range f[2:] {
+			id, stall, stalls := strings.Cut(id, "!")
+			var d time.Duration
+			if stalls {
+				var err error
+				if d, err = time.ParseDuration(stall); err != nil {
+					t.Fatal(err)
+				}
+				ev.Stuck = max(ev.Stuck, d)
+			}
+			if id == "" {
+				continue
+			}
+			ev.Stalled = append(ev.Stalled, d)
 			name, percent, told := strings.Cut(strings.TrimSuffix(id, "%"), "=")
 			ev.Running = append(ev.Running, AttemptID(name))
 			if told {

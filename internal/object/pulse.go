@@ -1,0 +1,97 @@
+package object
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Pulse tells how long the requests of one piece of work have waited for a
+// store that says nothing. Whoever does the work hands it to the store in a
+// context ([WithPulse]); the store notes on it when a request goes out and
+// when something of it moves. Its zero value is ready for use, and a nil
+// Pulse notes nothing.
+type Pulse struct {
+	mu    sync.Mutex
+	waits map[*Wait]time.Time // since when nothing has moved
+}
+
+type pulseKey struct{}
+
+// WithPulse returns a context whose requests are noted on p.
+func WithPulse(ctx context.Context, p *Pulse) context.Context {
+	return context.WithValue(ctx, pulseKey{}, p)
+}
+
+// PulseOf returns the pulse of a context, or nil.
+func PulseOf(ctx context.Context) *Pulse {
+	p, _ := ctx.Value(pulseKey{}).(*Pulse)
+	return p
+}
+
+// Stalled returns for how long nothing has moved in that request, of those
+// that are on their way, for which it is longest; 0 if there is none.
+func (p *Pulse) Stalled() time.Duration {
+	if p == nil {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var most time.Duration
+	for _, since := range p.waits {
+		most = max(most, time.Since(since))
+	}
+	return most
+}
+
+// Wait returns the waiting of one request, which includes its repetitions.
+func (p *Pulse) Wait() *Wait {
+	if p == nil {
+		return nil
+	}
+	return &Wait{p}
+}
+
+// Wait is one request's waiting for the store. A nil Wait notes nothing.
+type Wait struct{ pulse *Pulse }
+
+// Begin says that the request is on its way and that nothing is expected to
+// move for the time of grace. One that is on its way goes on waiting.
+func (w *Wait) Begin(grace time.Duration) {
+	if w == nil {
+		return
+	}
+	p := w.pulse
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, on := p.waits[w]; on {
+		return
+	}
+	if p.waits == nil {
+		p.waits = make(map[*Wait]time.Time)
+	}
+	p.waits[w] = time.Now().Add(grace)
+}
+
+// Moved says that a byte of the request was taken: it waits from now on.
+func (w *Wait) Moved() {
+	if w == nil {
+		return
+	}
+	p := w.pulse
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if since, on := p.waits[w]; on && time.Since(since) > 0 {
+		p.waits[w] = time.Now()
+	}
+}
+
+// End says that the store has answered, or that nobody waits any more.
+func (w *Wait) End() {
+	if w == nil {
+		return
+	}
+	w.pulse.mu.Lock()
+	defer w.pulse.mu.Unlock()
+	delete(w.pulse.waits, w)
+}
