@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Jobs over a network that is cut, one-sided, slow or lossy (e2e/network).
+# Jobs over a network that is cut, one-sided, slow or lossy (e2e/network), and
+# jobs under random faults of everything (e2e/chaos).
 # Every process is in a network namespace of its own, so it needs root, or
 # root of a user namespace:  unshare -Ur scripts/test-net.sh
 # It fails where it may not make namespaces: nothing is passed over in silence.
@@ -12,3 +13,7 @@ fi
 # The cases mostly wait for time-outs, so more of them run at a time than
 # there are cores. The race detector stays off: what they are about is time.
 go test -tags netns -timeout 10m -parallel 8 ./e2e/network "$@"
+# Each run plays the same plans: what is red here should be so because of the
+# change that is tested, as far as real processes allow. To look for what nobody
+# has met yet is what `make chaos` is for, which takes a new seed each time.
+go run ./e2e/chaos -rounds 0 -for "${CHAOS_FOR:-2m}" -seed 1
