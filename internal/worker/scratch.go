@@ -14,10 +14,15 @@ type tempFile struct {
 	named bool // the name is still to be removed
 }
 
-// newTemp creates a file with a name of its own, readable by its owner only,
-// and at once removes the name where the system allows that: the file then
-// goes when it is closed, or with the process, however that ends.
+// newTemp creates a file, readable by its owner only, that has no name where
+// the file system can do that, or loses it at once where the system allows
+// that: the file then goes when it is closed, or with the process, however
+// that ends.
 func (t *attempt) newTemp() (*tempFile, error) {
+	if f, err := unnamed(t.Scratch); err == nil {
+		return &tempFile{File: f, dir: t.Scratch}, nil
+	}
+	// Not every file system has it; what is wrong otherwise, this tells too.
 	f, err := os.CreateTemp(t.Scratch, fmt.Sprintf("mraws-%s-%d-*", t.Phase, t.Index))
 	if err != nil {
 		return nil, fmt.Errorf("create scratch file in %s: %w", t.Scratch, err)
