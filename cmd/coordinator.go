@@ -12,6 +12,7 @@ import (
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/coordinator"
+	"github.com/mraws/mraws/internal/failpoint"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/s3fs"
@@ -160,7 +161,7 @@ func (s *session) newCoordinator(store *s3fs.Store, lay layout.Layout, lis net.L
 		return nil, usagef("such as 10 or 0.1%", "max-bad-records: %w", err)
 	}
 	return coordinator.New(coordinator.Options{
-		Store: store, Layout: lay, Log: s.log, Version: readVersion().Version,
+		Store: failpoint.Store("coordinator", store), Layout: lay, Log: s.log, Version: readVersion().Version,
 		App: app, Params: params, JobID: o.jobID,
 		NReduce: s.conf.NReduce, SplitSize: int64(s.conf.SplitSize), Pack: coordinator.Pack(s.conf.Pack), AllowEmpty: o.allowEmpty,
 		MaxBad: bad,

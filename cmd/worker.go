@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/failpoint"
 	"github.com/mraws/mraws/internal/s3fs"
 	"github.com/mraws/mraws/internal/worker"
 	"github.com/mraws/mraws/mr"
@@ -86,13 +87,14 @@ func (s *session) workerOptions(store *s3fs.Store, app mr.App, params map[string
 	if scratch == "" {
 		scratch = os.TempDir()
 	}
+	objects := failpoint.Store("worker", store)
 	o := worker.Options{
-		Store: store, Bucket: store.Bucket(), Layout: s.layout, Log: s.log, Version: readVersion().Version,
+		Store: objects, Bucket: store.Bucket(), Layout: s.layout, Log: s.log, Version: readVersion().Version,
 		App: app, Params: params,
 		Insecure: s.conf.Insecure, Files: s.tlsFiles(), Token: token, CoordTimeout: s.conf.CoordTimeout,
 		Name: workerName(host), Host: host, Slots: slots, Memory: memory, Scratch: scratch,
 		Dirs: func(ctx context.Context, prefix string) (dirs []string, err error) {
-			for d, err := range store.ListDirs(ctx, prefix) {
+			for d, err := range objects.ListDirs(ctx, prefix) {
 				if err != nil {
 					return nil, err
 				}

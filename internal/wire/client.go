@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/mraws/mraws/internal/failpoint"
 )
 
 // ClientOptions say how a worker proves itself and whom it trusts.
@@ -57,7 +59,7 @@ func newClient(address string, opts []grpc.DialOption) (*grpc.ClientConn, error)
 }
 
 func dialOptions(creds credentials.TransportCredentials) []grpc.DialOption {
-	return []grpc.DialOption{
+	opts := []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		grpc.WithNoProxy(),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second, PermitWithoutStream: true}),
@@ -67,6 +69,10 @@ func dialOptions(creds credentials.TransportCredentials) []grpc.DialOption {
 		}),
 		grpc.WithUnaryInterceptor(deadline),
 	}
+	if failpoint.Enabled {
+		opts = append(opts, grpc.WithChainUnaryInterceptor(failpoint.Call))
+	}
+	return opts
 }
 
 // deadline gives a call without one CallTimeout, so that no call of ours can

@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/mraws/mraws/internal/failpoint"
 )
 
 // ServerOptions say how a coordinator guards its port.
@@ -35,17 +37,21 @@ func NewServer(impl CoordinatorServer, o ServerOptions) (*grpc.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := grpc.NewServer(
+	opts := []grpc.ServerOption{
 		grpc.Creds(creds),
-		grpc.ConnectionTimeout(5*time.Second),
-		grpc.MaxRecvMsgSize(4<<20),
+		grpc.ConnectionTimeout(5 * time.Second),
+		grpc.MaxRecvMsgSize(4 << 20),
 		grpc.MaxConcurrentStreams(4096),
 		// A worker pings every 10 s, also during a long poll; the default
 		// policy would cut it off after three pings.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 2 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
 		grpc.UnaryInterceptor(o.authorize),
-	)
+	}
+	if failpoint.Enabled {
+		opts = append(opts, grpc.ChainUnaryInterceptor(failpoint.Serve))
+	}
+	s := grpc.NewServer(opts...)
 	RegisterCoordinatorServer(s, impl)
 	return s, nil
 }

@@ -13,7 +13,7 @@ import (
 
 // runMap runs a map attempt.
 func (t *attempt) runMap(ctx context.Context) (err error) {
-	segs := &segments{spool: spool{t: t, limit: t.shares.spool}}
+	segs := &segments{spool: spool{t: t, what: "segments", limit: t.shares.spool}}
 	defer func() { err = errors.Join(err, segs.Close()) }()
 	if err := t.mapTo(ctx, segs); err != nil {
 		return err

@@ -71,9 +71,10 @@ func mergeSources(ins []sorted, part int, combine mr.Combiner) recordio.Source {
 	return recordio.Merge(srcs, combine)
 }
 
-// writeRun writes the partitions that parts lists, in order, as a run.
-func (t *attempt) writeRun(nparts int, source func(part int) recordio.Source) (_ *run, err error) {
-	f, err := t.newTemp()
+// writeRun writes the partitions that parts lists, in order, as a run; what
+// is "spill" or "merge".
+func (t *attempt) writeRun(what string, nparts int, source func(part int) recordio.Source) (_ *run, err error) {
+	f, err := t.newTemp(what)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +172,7 @@ func (t *attempt) mergeGroup(group []sorted, nparts int, combine mr.Combiner) (s
 	if len(group) == 1 {
 		return group[0], nil
 	}
-	r, err := t.writeRun(nparts, func(part int) recordio.Source { return mergeSources(group, part, combine) })
+	r, err := t.writeRun("merge", nparts, func(part int) recordio.Source { return mergeSources(group, part, combine) })
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func (t *attempt) newQuarantine(c *collector) *quarantine {
 	}
 	return &quarantine{
 		t: t, out: c, most: t.Job.MaxBad.Of(t.Job.MostRecords()), sha: sha256.New(),
-		held: heldBack{t: t, limit: int(t.shares.held)}, list: spool{t: t, limit: t.shares.held / 4},
+		held: heldBack{t: t, limit: int(t.shares.held)}, list: spool{t: t, what: "bad-list", limit: t.shares.held / 4},
 	}
 }
 
@@ -198,7 +198,7 @@ func (h *heldBack) Emit(key, value []byte) {
 // flush writes parts to the file.
 func (h *heldBack) flush(parts ...[]byte) {
 	if h.file == nil {
-		f, err := h.t.newTemp()
+		f, err := h.t.newTemp("record")
 		if err != nil {
 			h.t.fail(err)
 		}

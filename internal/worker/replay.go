@@ -67,7 +67,7 @@ func (e *Env) Replay(ctx context.Context, phase mr.Phase, index int, out func(na
 }
 
 func (t *attempt) replayMap(ctx context.Context, r *Replayed, out func(string) (io.WriteCloser, error)) (err error) {
-	segs := &segments{spool: spool{t: t, limit: t.shares.spool}}
+	segs := &segments{spool: spool{t: t, what: "segments", limit: t.shares.spool}}
 	defer func() { err = errors.Join(err, segs.Close()) }()
 	if err := t.mapTo(ctx, segs); err != nil {
 		return err

@@ -1,9 +1,12 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/mraws/mraws/internal/failpoint"
 )
 
 // tempFile is a file in the scratch directory for one writer and many
@@ -11,28 +14,45 @@ import (
 type tempFile struct {
 	*os.File
 	dir   string
-	named bool // the name is still to be removed
+	what  string // is in it: of its points (package failpoint)
+	named bool   // the name is still to be removed
 }
 
 // newTemp creates a file, readable by its owner only, that has no name where
 // the file system can do that, or loses it at once where the system allows
 // that: the file then goes when it is closed, or with the process, however
 // that ends.
-func (t *attempt) newTemp() (*tempFile, error) {
-	if f, err := unnamed(t.Scratch); err == nil {
-		return &tempFile{File: f, dir: t.Scratch}, nil
+func (t *attempt) newTemp(what string) (*tempFile, error) {
+	f := &tempFile{dir: t.Scratch, what: what}
+	err := f.point(".create")
+	if err == nil {
+		err = f.open(fmt.Sprintf("mraws-%s-%d-*", t.Phase, t.Index))
 	}
-	// Not every file system has it; what is wrong otherwise, this tells too.
-	f, err := os.CreateTemp(t.Scratch, fmt.Sprintf("mraws-%s-%d-*", t.Phase, t.Index))
 	if err != nil {
 		return nil, fmt.Errorf("create scratch file in %s: %w", t.Scratch, err)
 	}
-	return &tempFile{File: f, dir: t.Scratch, named: os.Remove(f.Name()) != nil}, nil
+	return f, nil
+}
+
+// open creates the file; pattern is of a name that it may have for a moment.
+func (f *tempFile) open(pattern string) (err error) {
+	if f.File, err = unnamed(f.dir); err == nil {
+		return nil
+	}
+	// Not every file system has it; what is wrong otherwise, this tells too.
+	if f.File, err = os.CreateTemp(f.dir, pattern); err != nil {
+		return err
+	}
+	f.named = os.Remove(f.Name()) != nil
+	return nil
 }
 
 // Write appends to the file.
 func (f *tempFile) Write(p []byte) (int, error) {
-	n, err := f.File.Write(p)
+	n, err := 0, f.point(".write")
+	if err == nil {
+		n, err = f.File.Write(p)
+	}
 	if err != nil {
 		err = fmt.Errorf("write scratch file in %s: %w", f.dir, err)
 	}
@@ -41,16 +61,35 @@ func (f *tempFile) Write(p []byte) (int, error) {
 
 // WriteAt writes at an offset.
 func (f *tempFile) WriteAt(p []byte, off int64) (int, error) {
-	n, err := f.File.WriteAt(p, off)
+	n, err := 0, f.point(".write")
+	if err == nil {
+		n, err = f.File.WriteAt(p, off)
+	}
 	if err != nil {
 		err = fmt.Errorf("write scratch file in %s: %w", f.dir, err)
 	}
 	return n, err
 }
 
+// ReadAt reads at an offset.
+func (f *tempFile) ReadAt(p []byte, off int64) (int, error) {
+	if err := f.point(".read"); err != nil {
+		return 0, fmt.Errorf("read scratch file in %s: %w", f.dir, err)
+	}
+	return f.File.ReadAt(p, off)
+}
+
+// point comes in front of every operation.
+func (f *tempFile) point(op string) error {
+	if !failpoint.Enabled {
+		return nil
+	}
+	return failpoint.Disk(failpoint.Point("worker." + f.what + op))
+}
+
 // Close frees the file.
 func (f *tempFile) Close() error {
-	err := f.File.Close()
+	err := errors.Join(f.point(".close"), f.File.Close())
 	if f.named {
 		if rerr := os.Remove(f.Name()); err == nil {
 			err = rerr
@@ -66,6 +105,7 @@ func (f *tempFile) Close() error {
 // gives it back at any offset.
 type spool struct {
 	t     *attempt
+	what  string // as of a tempFile
 	limit int64
 	size  int64
 	mem   [][]byte // of spoolChunk bytes each
@@ -100,7 +140,7 @@ func (s *spool) Write(p []byte) (int, error) {
 
 // flush moves from memory to a file.
 func (s *spool) flush() error {
-	f, err := s.t.newTemp()
+	f, err := s.t.newTemp(s.what)
 	if err != nil {
 		return err
 	}

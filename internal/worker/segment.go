@@ -106,7 +106,7 @@ func (t *attempt) fetchShuffle(ctx context.Context) (s *shuffle, err error) {
 	}
 	if total <= t.shares.segments {
 		body = &block{data: make([]byte, total)}
-	} else if s.file, err = t.newTemp(); err != nil {
+	} else if s.file, err = t.newTemp("shuffle"); err != nil {
 		return nil, err
 	} else {
 		body = s.file

@@ -65,7 +65,7 @@ func (c *collector) Emit(key, value []byte) {
 // spill writes the buffer as a run and empties it.
 func (c *collector) spill() error {
 	c.buf.sort()
-	r, err := c.t.writeRun(c.t.Job.NReduce, resident{c.buf}.source)
+	r, err := c.t.writeRun("spill", c.t.Job.NReduce, resident{c.buf}.source)
 	if err != nil {
 		return fmt.Errorf("spill: %w", err)
 	}
@@ -82,7 +82,7 @@ func (c *collector) spillPair(part int, key, value []byte) error {
 			return err
 		}
 	}
-	r, err := c.t.writeRun(c.t.Job.NReduce, func(p int) recordio.Source {
+	r, err := c.t.writeRun("spill", c.t.Job.NReduce, func(p int) recordio.Source {
 		if p != part {
 			return nil
 		}

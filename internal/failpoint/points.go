@@ -1,0 +1,85 @@
+package failpoint
+
+import "slices"
+
+// Points lists every point. What reaches each of them stands in
+// e2e/crash_scenes_test.go.
+func Points() []Point {
+	return slices.Concat(worker(), coordinator())
+}
+
+func worker() []Point {
+	return []Point{
+		// finding the coordinator, and being told what to do
+		"worker.list.prefixes",
+		"worker.get.announcement",
+		"worker.get.job",
+		"worker.get.success",
+		"worker.call.discover.before", "worker.call.discover.after",
+		"worker.call.register.before", "worker.call.register.after",
+		"worker.call.ask.before", "worker.call.ask.after",
+		"worker.call.heartbeat.before", "worker.call.heartbeat.after",
+		"worker.call.report.before", "worker.call.report.after",
+		"worker.call.leave.before", "worker.call.leave.after",
+
+		// a map attempt
+		"worker.open.input", "worker.read.input",
+		"worker.spill.create", "worker.spill.write", "worker.spill.read", "worker.spill.close",
+		"worker.merge.create", "worker.merge.write", "worker.merge.read", "worker.merge.close",
+		"worker.segments.create", "worker.segments.write", "worker.segments.read", "worker.segments.close",
+		"worker.record.create", "worker.record.write", "worker.record.read", "worker.record.close",
+		"worker.bad-list.create", "worker.bad-list.write", "worker.bad-list.read", "worker.bad-list.close",
+		"worker.put.partition.before", "worker.put.partition.after",
+		"worker.stat.partition",
+		"worker.put.displaced.before", "worker.put.displaced.after",
+		"worker.stat.displaced",
+		"worker.put.bad.before", "worker.put.bad.after",
+		"worker.stat.bad",
+		"worker.put.map-record.before", "worker.put.map-record.after",
+		"worker.get.map-record",
+
+		// a reduce attempt
+		"worker.open.partition", "worker.read.partition",
+		"worker.open.displaced", "worker.read.displaced",
+		"worker.shuffle.create", "worker.shuffle.write", "worker.shuffle.read", "worker.shuffle.close",
+		"worker.create.output", "worker.write.output", "worker.abort.output",
+		"worker.put.reduce-record.before", "worker.put.reduce-record.after",
+		"worker.commit.output.before", "worker.commit.output.after",
+		"worker.stat.output",
+
+		// side files of the application
+		"worker.put.side.before", "worker.put.side.after",
+		"worker.stat.side", "worker.get.side", "worker.list.side",
+	}
+}
+
+func coordinator() []Point {
+	return []Point{
+		// saying that it is there
+		"coordinator.try.preflight.before", "coordinator.try.preflight.after",
+		"coordinator.stat.announcement",
+		"coordinator.put.announcement.before", "coordinator.put.announcement.after",
+		"coordinator.get.announcement",
+
+		// planning, or going on where another one was
+		"coordinator.list.input",
+		"coordinator.put.job.before", "coordinator.put.job.after",
+		"coordinator.get.job",
+		"coordinator.list.map-record", "coordinator.get.map-record", "coordinator.stat.map-record",
+		"coordinator.list.output", "coordinator.stat.output", "coordinator.get.reduce-record",
+
+		// serving workers
+		"coordinator.serve.discover.before", "coordinator.serve.discover.after",
+		"coordinator.serve.register.before", "coordinator.serve.register.after",
+		"coordinator.serve.ask.before", "coordinator.serve.ask.after",
+		"coordinator.serve.heartbeat.before", "coordinator.serve.heartbeat.after",
+		"coordinator.serve.report.before", "coordinator.serve.report.after",
+		"coordinator.serve.leave.before", "coordinator.serve.leave.after",
+		"coordinator.copy.partition.before", "coordinator.copy.partition.after",
+		"coordinator.copy.bad.before", "coordinator.copy.bad.after",
+
+		// the end
+		"coordinator.put.success.before", "coordinator.put.success.after",
+		"coordinator.get.success",
+	}
+}

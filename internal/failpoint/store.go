@@ -1,0 +1,231 @@
+package failpoint
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+
+	"github.com/mraws/mraws/internal/object"
+)
+
+// Objects is a store: the methods that the roles ask for, together.
+type Objects interface {
+	Bucket() string
+	Stat(ctx context.Context, key string) (object.Info, error)
+	Get(ctx context.Context, key string) ([]byte, object.Info, error)
+	OpenRange(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error)
+	Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error)
+	PutFile(ctx context.Context, key string, r io.ReaderAt, size int64, o object.PutOptions) (object.Info, error)
+	Create(ctx context.Context, key string, o object.PutOptions) (object.Writer, error)
+	Copy(ctx context.Context, src, srcETag, dst string, o object.PutOptions) (object.Info, error)
+	List(ctx context.Context, prefix string) iter.Seq2[object.Info, error]
+	ListDirs(ctx context.Context, prefix string) iter.Seq2[string, error]
+	Preflight(ctx context.Context, dir string) error
+	Requests() map[string]int64
+}
+
+// Store returns s with a point in front of each read and on either side of
+// each write. The error behind a write is that of a reply that was lost: what
+// was written is there.
+func Store(role string, s Objects) Objects {
+	if !Enabled {
+		return s
+	}
+	return &store{Objects: s, role: role, hit: hit}
+}
+
+type store struct {
+	Objects
+	role string
+	hit  func(Point) error
+}
+
+// at is the point of an operation on a key.
+func (s *store) at(op, key, when string) error {
+	p := Point(s.role + "." + op + "." + thing(key) + when)
+	if err := s.hit(p); err != nil {
+		return fmt.Errorf("%s s3://%s/%s: %w: %w", op, s.Objects.Bucket(), key, err, object.ErrUnreachable)
+	}
+	return nil
+}
+
+// around does a write between its two points.
+func (s *store) around(op, key string, write func() (object.Info, error)) (object.Info, error) {
+	if err := s.at(op, key, ".before"); err != nil {
+		return object.Info{}, err
+	}
+	info, err := write()
+	if err == nil {
+		err = s.at(op, key, ".after")
+	}
+	if err != nil {
+		return object.Info{}, err
+	}
+	return info, nil
+}
+
+func (s *store) Stat(ctx context.Context, key string) (object.Info, error) {
+	if err := s.at("stat", key, ""); err != nil {
+		return object.Info{}, err
+	}
+	return s.Objects.Stat(ctx, key)
+}
+
+func (s *store) Get(ctx context.Context, key string) ([]byte, object.Info, error) {
+	if err := s.at("get", key, ""); err != nil {
+		return nil, object.Info{}, err
+	}
+	return s.Objects.Get(ctx, key)
+}
+
+func (s *store) Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error) {
+	return s.around("put", key, func() (object.Info, error) { return s.Objects.Put(ctx, key, data, o) })
+}
+
+func (s *store) PutFile(ctx context.Context, key string, r io.ReaderAt, size int64, o object.PutOptions) (object.Info, error) {
+	return s.around("put", key, func() (object.Info, error) { return s.Objects.PutFile(ctx, key, r, size, o) })
+}
+
+func (s *store) Copy(ctx context.Context, src, srcETag, dst string, o object.PutOptions) (object.Info, error) {
+	return s.around("copy", dst, func() (object.Info, error) { return s.Objects.Copy(ctx, src, srcETag, dst, o) })
+}
+
+func (s *store) List(ctx context.Context, prefix string) iter.Seq2[object.Info, error] {
+	return func(yield func(object.Info, error) bool) {
+		if err := s.at("list", prefix, ""); err != nil {
+			yield(object.Info{}, err)
+			return
+		}
+		s.Objects.List(ctx, prefix)(yield)
+	}
+}
+
+func (s *store) ListDirs(ctx context.Context, prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		if err := s.hit(Point(s.role + ".list.prefixes")); err != nil {
+			yield("", fmt.Errorf("list folders below %q: %w: %w", prefix, err, object.ErrUnreachable))
+			return
+		}
+		s.Objects.ListDirs(ctx, prefix)(yield)
+	}
+}
+
+func (s *store) Preflight(ctx context.Context, dir string) error {
+	_, err := s.around("try", dir, func() (object.Info, error) { return object.Info{}, s.Objects.Preflight(ctx, dir) })
+	return err
+}
+
+func (s *store) OpenRange(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error) {
+	if err := s.at("open", key, ""); err != nil {
+		return nil, err
+	}
+	r, err := s.Objects.OpenRange(ctx, key, etag, off, n)
+	if err != nil {
+		return nil, err
+	}
+	return &body{ReadCloser: r, s: s, key: key, half: max(n/2, 1)}, nil
+}
+
+// body has a point in its middle.
+type body struct {
+	io.ReadCloser
+	s    *store
+	key  string
+	half int64 // bytes until the point; 0 behind it
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if b.half > 0 && int64(len(p)) > b.half {
+		p = p[:b.half]
+	}
+	n, err := b.ReadCloser.Read(p)
+	if b.half > 0 {
+		if b.half -= int64(n); b.half == 0 && err == nil {
+			err = b.s.at("read", b.key, "")
+		}
+	}
+	return n, err
+}
+
+func (s *store) Create(ctx context.Context, key string, o object.PutOptions) (object.Writer, error) {
+	if err := s.at("create", key, ""); err != nil {
+		return nil, err
+	}
+	w, err := s.Objects.Create(ctx, key, o)
+	if err != nil {
+		return nil, err
+	}
+	return &writer{w, s, key}, nil
+}
+
+type writer struct {
+	object.Writer
+	s   *store
+	key string
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	if err := w.s.at("write", w.key, ""); err != nil {
+		return 0, err
+	}
+	return w.Writer.Write(p)
+}
+
+// Commit that is not carried out still ends the writer.
+func (w *writer) Commit(ctx context.Context) (object.Info, error) {
+	tried := false
+	info, err := w.s.around("commit", w.key, func() (object.Info, error) {
+		tried = true
+		return w.Writer.Commit(ctx)
+	})
+	if !tried {
+		_ = w.Writer.Abort() // the error is told
+	}
+	return info, err
+}
+
+// Abort that fails leaves the upload behind.
+func (w *writer) Abort() error {
+	if err := w.s.at("abort", w.key, ""); err != nil {
+		return err
+	}
+	return w.Writer.Abort()
+}
+
+// things are what lies in the bucket, by how a key goes on below the prefix
+// of the job. The first that fits counts.
+func things() [][2]string {
+	return [][2]string{
+		{"input/", "input"},
+		{"intermediate/_job.json", "job"},
+		{"intermediate/_coordinator.json", "announcement"},
+		{"intermediate/_commit/", "map-record"},
+		{"intermediate/_attempts/reduce-", "reduce-record"},
+		{"intermediate/_attempts/map-", "displaced"},
+		{"intermediate/_preflight/", "preflight"},
+		{"intermediate/_side/", "side"},
+		{"intermediate/mr-", "partition"},
+		{"output/_SUCCESS", "success"},
+		{"output/_bad/", "bad"},
+		{"output/", "output"},
+	}
+}
+
+// thing says what a key is, whatever the prefix; a worker that looks for a
+// job does not know it yet. The last folder of ours in the key counts.
+func thing(key string) string {
+	at := -1
+	for _, folder := range []string{"input/", "intermediate/", "output/"} {
+		at = max(at, strings.LastIndex("/"+key, "/"+folder))
+	}
+	if at >= 0 {
+		for _, t := range things() {
+			if strings.HasPrefix(key[at:], t[0]) {
+				return t[1]
+			}
+		}
+	}
+	return "unknown(" + key + ")"
+}
