@@ -150,8 +150,12 @@ func (p *plan) drawStore(rng *rand.Rand) {
 		func() string { return "PutObject *output/* every=2 lost-reply" },
 		func() string { return "PutObject * " + rare() + " 409" },
 		func() string { return "GetObject * " + rare() + " " + pick(rng, "reset", "short") },
-		func() string { return "GetObject *intermediate/mr-* " + rare() + " flip" },
-		func() string { return "PutObject *intermediate/* " + rare() + " flip" },
+		func() string { return "GetObject *intermediate/* " + rare() + " flip" },
+		func() string {
+			return "GetObject *intermediate/mr-* " + pick(rng, "p=0.1", "nth=3", "every=7") + " flip"
+		},
+		func() string { return "GetObject *output/* " + rare() + " flip" },
+		func() string { return "PutObject * " + rare() + " flip" },
 		func() string { return "ListObjectsV2 * " + rare() + " 500" },
 		func() string { return "* * " + rare() + " delay 700ms" },
 	}
