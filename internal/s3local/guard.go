@@ -22,13 +22,14 @@ import (
 // guards says which faults are mended; a test leaves one out to show that it
 // is there.
 type guards struct {
-	bodies   bool // a body that ends early makes no object and no part
-	keys     bool // a key that is not a clean path is refused, not cleaned
-	parents  bool // deletes do not pull folders away from under writes
-	accounts bool // an unknown access key is 403, see iam.go
+	bodies      bool // a body that ends early makes no object and no part
+	keys        bool // a key that is not a clean path is refused, not cleaned
+	parents     bool // deletes do not pull folders away from under writes
+	accounts    bool // an unknown access key is 403, see iam.go
+	completions bool // an upload is completed once, see guard_complete.go
 }
 
-var allGuards = guards{bodies: true, keys: true, parents: true, accounts: true}
+var allGuards = guards{bodies: true, keys: true, parents: true, accounts: true, completions: true}
 
 // guard stands between the S3 front end and the posix backend. It lets through
 // what the engine and the usual S3 tools need, buckets, objects and multipart
@@ -48,6 +49,9 @@ type guard struct {
 	// which removes the folders that become empty. Without it a put fails
 	// with 409 or 500 when its folder goes away between the two steps.
 	parents sync.RWMutex
+
+	// completions are those of uploads, by folder.
+	completions turns
 }
 
 func (s *store) guarded(g guards) *guard {
@@ -222,6 +226,11 @@ func (g *guard) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMult
 		return out, "", err
 	}
 	defer leave()
+	done, err := g.completing(ctx, in)
+	if err != nil {
+		return out, "", err
+	}
+	defer done()
 	if !g.on.parents || in.MultipartUpload == nil {
 		return g.s.CompleteMultipartUpload(ctx, in)
 	}

@@ -116,6 +116,11 @@ func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
 	if s.endpoint.Region == "" {
 		s.endpoint.Region = defaultRegion
 	}
+	if g.completions {
+		if err := unmark(); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.listen(ctx, o.Address, g); err != nil {
 		return nil, err
 	}
