@@ -164,10 +164,18 @@ func (s *session) newCoordinator(store *s3fs.Store, lay layout.Layout, lis net.L
 		Store: failpoint.Store("coordinator", store), Layout: lay, Log: s.log, Version: readVersion().Version,
 		App: app, Params: params, JobID: o.jobID,
 		NReduce: s.conf.NReduce, SplitSize: int64(s.conf.SplitSize), Pack: coordinator.Pack(s.conf.Pack), AllowEmpty: o.allowEmpty,
-		MaxBad: bad,
+		MaxBad: bad, Decompress: s.decompress(),
 		Lease:  s.conf.Lease, MaxFailures: s.conf.MaxAttempts, MaxLost: 4 * s.conf.MaxAttempts,
 		Speculate: s.conf.Speculation == "auto",
 		Listener:  lis, Addresses: addresses, Security: security, PublishToken: publish,
 		UnsafeSingleCoordinator: o.unsafe, TakeOver: o.takeOver,
 	}), nil
+}
+
+// decompress is what becomes of compressed input.
+func (s *session) decompress() manifest.Decompress {
+	if s.conf.Decompress == "off" {
+		return manifest.Decompress{}
+	}
+	return manifest.Decompress{Ratio: s.conf.MaxRatio, Limit: int64(s.conf.MaxInflated)}
 }

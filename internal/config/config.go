@@ -43,7 +43,10 @@ type Config struct {
 	Pack         string        `mapstructure:"pack"` // "auto" or "never"
 	MaxAttempts  int           `mapstructure:"max-attempts"`
 	MaxBad       string        `mapstructure:"max-bad-records"` // "25" or "0.1%"
-	Speculation  string        `mapstructure:"speculation"`     // "auto" or "off"
+	Decompress   string        `mapstructure:"decompress"`      // "auto" or "off"
+	MaxRatio     int64         `mapstructure:"decompress-ratio"`
+	MaxInflated  Size          `mapstructure:"decompress-limit"`
+	Speculation  string        `mapstructure:"speculation"` // "auto" or "off"
 	Lease        time.Duration `mapstructure:"lease"`
 	Memory       AutoSize      `mapstructure:"memory"` // 0 = auto
 	Slots        int           `mapstructure:"slots"`  // 0 = one for each core

@@ -74,6 +74,8 @@ func TestConflicts(t *testing.T) {
 		{"another nreduce", func(o *Options) { o.NReduce = 3 }, nil, []string{"nreduce: 2 -> 3"}},
 		{"another budget", func(o *Options) { o.MaxBad = manifest.Budget{Records: 5} }, nil, []string{"max-bad-records: 0 -> 5"}},
 		{"another parameter", func(o *Options) { o.Params = map[string]string{"fold": "yes"} }, nil, []string{`app parameter fold: "no" -> "yes"`}},
+		{"decompressed no more", func(o *Options) { o.Decompress = manifest.Decompress{} }, nil, []string{`input read otherwise (decompress): "in-1.GZ"`}},
+		{"another limit", func(o *Options) { o.Decompress.Limit++ }, nil, []string{"decompress-limit: 7 -> 8"}},
 		{"more input", nil, func(b *bench) { b.store.set(lay.Input("z"), []byte("x"), nil) }, []string{`input added: "z"`}},
 		{"changed input", nil, func(b *bench) { b.store.set(lay.Input("in-0"), []byte("y"), nil) }, []string{`input changed: "in-0"`}},
 		{"no spec", nil, func(b *bench) { b.store.set(lay.Job(), []byte("{}"), nil) }, []string{lay.Job(), "schema"}},
@@ -102,13 +104,20 @@ func TestConflicts(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBench(t, 2)
-			s := b.start(nil)
+			b.store.set(lay.Input("in-1.GZ"), []byte("x"), nil)
+			change := func(o *Options) {
+				o.Decompress = manifest.Decompress{Ratio: 7, Limit: 7}
+				if tt.change != nil {
+					tt.change(o)
+				}
+			}
+			s := b.start(func(o *Options) { o.Decompress = manifest.Decompress{Ratio: 7, Limit: 7} })
 			s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
 			s.kill()
 			if tt.spoil != nil {
 				tt.spoil(b)
 			}
-			s = b.start(tt.change)
+			s = b.start(change)
 			s.ends()
 			var conflict *ConflictError
 			if !errors.As(s.err, &conflict) {

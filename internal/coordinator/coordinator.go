@@ -45,6 +45,9 @@ type Options struct {
 	AllowEmpty bool // no input is no error
 	// MaxBad is how many bad input records may be skipped.
 	MaxBad manifest.Budget
+	// Decompress bounds what becomes of input objects whose names say that
+	// they are compressed; zero reads these as they are.
+	Decompress manifest.Decompress
 
 	Lease       time.Duration // how long a silent worker keeps its attempts
 	MaxFailures int           // reported failures of one task that end the job

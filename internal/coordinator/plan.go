@@ -26,8 +26,9 @@ const PackAbove = 256
 //
 // An object larger than splitSize bytes is cut into pieces of nearly equal
 // length, each a task, if records may be found from the middle of an object
-// (mr.Lines). Smaller objects are one task each, or, when packed, share a
-// task as long as its pieces stay within splitSize. Tasks and pieces read in
+// (mr.Lines, not compressed). Other objects are one task each, or, when
+// packed, share a task as long as its pieces weigh no more than splitSize;
+// compressed ones weigh what they are likely to become. Tasks and pieces read in
 // order give the input in input order. The plan depends on nothing else, so
 // that two coordinators make the same one.
 func Plan(objects []manifest.Object, input mr.Input, splitSize int64, pack Pack) ([][]manifest.Piece, error) {
@@ -45,16 +46,17 @@ func Plan(objects []manifest.Object, input mr.Input, splitSize int64, pack Pack)
 		}
 	}
 	for i, o := range objects {
-		if input == mr.Lines && o.Size > splitSize {
+		if input == mr.Lines && o.Compression == "" && o.Size > splitSize {
 			flush()
 			tasks = append(tasks, cut(i, o.Size, splitSize)...)
 			continue
 		}
-		if !packing || openBytes+o.Size > splitSize {
+		weight := o.Weight(o.Size)
+		if !packing || weight > splitSize-openBytes {
 			flush()
 		}
 		open = append(open, manifest.Piece{Object: i, Length: o.Size})
-		openBytes += o.Size
+		openBytes += weight
 		if !packing {
 			flush()
 		}

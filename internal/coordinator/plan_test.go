@@ -19,6 +19,15 @@ func objects(sizes ...int64) []manifest.Object {
 	return os
 }
 
+// compressed is objects that all are.
+func compressed(sizes ...int64) []manifest.Object {
+	os := objects(sizes...)
+	for i := range os {
+		os[i].Compression = manifest.Gzip
+	}
+	return os
+}
+
 func TestPlan(t *testing.T) {
 	p := func(o int, off, n int64) manifest.Piece { return manifest.Piece{Object: o, Offset: off, Length: n} }
 	tests := []struct {
@@ -32,6 +41,7 @@ func TestPlan(t *testing.T) {
 		{"a large object is cut evenly", objects(21, 3), mr.Lines, [][]manifest.Piece{{p(0, 0, 7)}, {p(0, 7, 7)}, {p(0, 14, 7)}, {p(1, 0, 3)}}},
 		{"numbered lines are not cut", objects(21), mr.NumberedLines, [][]manifest.Piece{{p(0, 0, 21)}}},
 		{"whole objects are not cut", objects(21), mr.WholeObjects, [][]manifest.Piece{{p(0, 0, 21)}}},
+		{"compressed objects are not cut", compressed(21, 0), mr.Lines, [][]manifest.Piece{{p(0, 0, 21)}, {p(1, 0, 0)}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -64,6 +74,13 @@ func TestPlanPacksManySmallObjects(t *testing.T) {
 			t.Errorf("%d objects, pack %s: %d tasks, want %d", tt.n, tt.pack, len(got), tt.want)
 		}
 	}
+	// Compressed ones share a task by what they may become: 8 times as much.
+	for split, want := range map[int64]int{1: PackAbove + 1, 15: PackAbove + 1, 16: PackAbove/2 + 1, 10_000: 1} {
+		got, err := Plan(compressed(sizes...), mr.Lines, split, PackAuto)
+		if err != nil || len(got) != want {
+			t.Errorf("%d compressed objects at %d: %d tasks, want %d, %v", len(sizes), split, len(got), want, err)
+		}
+	}
 }
 
 // TestPlanCoversInputInOrder: whatever the objects, the job that comes out
@@ -76,6 +93,16 @@ func TestPlanCoversInputInOrder(t *testing.T) {
 		input := mr.Input(rapid.IntRange(0, 2).Draw(t, "input"))
 		pack := rapid.SampledFrom([]Pack{PackAuto, PackNever}).Draw(t, "pack")
 		job := &manifest.Job{Schema: manifest.JobSchema, ID: "j", App: manifest.App{Name: "a"}, NReduce: 1, SplitSize: split, Objects: objects(sizes...)}
+		every := rapid.IntRange(1, 4).Draw(t, "compressed, one of")
+		for i := range job.Objects {
+			if i%every == 1 {
+				job.Objects[i].Compression = manifest.Zstd
+			}
+		}
+		job.Schema = manifest.SchemaOf(job)
+		if job.Compressed() {
+			job.Decompress = manifest.Decompress{Ratio: 1, Limit: 1}
+		}
 		var err error
 		if job.Tasks, err = Plan(job.Objects, input, split, pack); err != nil {
 			t.Fatal(err)
@@ -86,9 +113,10 @@ func TestPlanCoversInputInOrder(t *testing.T) {
 		for _, task := range job.Tasks {
 			var bytes int64
 			for _, p := range task {
-				bytes += p.Length
+				bytes += job.Objects[p.Object].Weight(p.Length)
 			}
-			if bytes > split && (input == mr.Lines || len(task) > 1) {
+			cut := input == mr.Lines && job.Objects[task[0].Object].Compression == ""
+			if bytes > split && (cut || len(task) > 1) {
 				t.Fatalf("task %v has %d bytes, more than the split size %d", task, bytes, split)
 			}
 		}

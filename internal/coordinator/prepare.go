@@ -81,7 +81,11 @@ func (c *Coordinator) inputs(ctx context.Context) ([]manifest.Object, error) {
 			return nil, fmt.Errorf("list the input: %w", err)
 		}
 		if name, ok := l.InputName(o.Key); ok {
-			objects = append(objects, manifest.Object{Name: name, ETag: o.ETag, Size: o.Size})
+			in := manifest.Object{Name: name, ETag: o.ETag, Size: o.Size}
+			if c.o.Decompress != (manifest.Decompress{}) {
+				in.Compression = manifest.CompressionOf(name)
+			}
+			objects = append(objects, in)
 		}
 	}
 	return objects, nil
@@ -104,10 +108,15 @@ func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error)
 	if id == "" {
 		id = NewJobID(app.Name)
 	}
-	return &manifest.Job{
-		Schema: manifest.JobSchema, ID: id, Created: time.Now().UTC(),
+	job := &manifest.Job{
+		ID: id, Created: time.Now().UTC(),
 		App: app.App, NReduce: c.o.NReduce, SplitSize: c.o.SplitSize, MaxBad: c.o.MaxBad, Objects: objects, Tasks: tasks,
-	}, nil
+	}
+	if job.Compressed() {
+		job.Decompress = c.o.Decompress
+	}
+	job.Schema = manifest.SchemaOf(job)
+	return job, nil
 }
 
 // fix writes the spec, or reads the one that is there and compares. The

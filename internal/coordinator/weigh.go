@@ -10,7 +10,7 @@ import (
 )
 
 // weights are the bytes that each task reads: of a map task those of its
-// pieces, of a reduce task the keys and values that the maps committed for
+// pieces, a guess where they are compressed, of a reduce task the keys and values that the maps committed for
 // it, which are all known once reduces are granted. A worker's heartbeats
 // count in the same bytes.
 type weights struct{ maps, reduces []int64 }
@@ -19,7 +19,7 @@ func newWeights(job *manifest.Job) weights {
 	w := weights{make([]int64, len(job.Tasks)), make([]int64, job.NReduce)}
 	for m, pieces := range job.Tasks {
 		for _, p := range pieces {
-			w.maps[m] += p.Length
+			w.maps[m] += job.Objects[p.Object].Weight(p.Length)
 		}
 	}
 	return w

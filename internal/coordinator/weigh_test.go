@@ -18,7 +18,10 @@ import (
 )
 
 func TestWeights(t *testing.T) {
-	w := newWeights(&manifest.Job{NReduce: 2, Tasks: [][]manifest.Piece{{{Length: 70}, {Length: 30}}, nil}})
+	w := newWeights(&manifest.Job{
+		NReduce: 2, Objects: []manifest.Object{{}, {Compression: manifest.Gzip}},
+		Tasks: [][]manifest.Piece{{{Length: 60}, {Object: 1, Length: 5}}, nil},
+	})
 	w.add(&manifest.Map{Parts: []manifest.Part{{Sum: manifest.Sum{Bytes: 5}}, {Sum: manifest.Sum{Bytes: 10}}}})
 	w.add(&manifest.Map{Parts: []manifest.Part{{Sum: manifest.Sum{Bytes: 5}}, {}}})
 	if d := cmp.Diff(weights{maps: []int64{100, 0}, reduces: []int64{10, 10}}, w, cmp.AllowUnexported(weights{})); d != "" {

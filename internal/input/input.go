@@ -57,12 +57,17 @@ type Piece struct {
 	Offset int64
 	Length int64
 	Open   Opener
+	// Decode, where set, turns the bytes of the object, of which the piece is
+	// all, into those in which records are found and offsets count. It is
+	// called before the first byte is read, and what it returns is closed
+	// before the object is.
+	Decode func(io.Reader) io.ReadCloser
 }
 
 // PieceReader reads the records of one [Piece]. Close it when done.
 type PieceReader struct {
 	Reader
-	body *span
+	body io.Closer
 }
 
 // Read returns a reader of the records that belong to p: with lines those
@@ -80,6 +85,9 @@ func Read(in mr.Input, p Piece, maxRecord int) (*PieceReader, error) {
 	}
 	if in != mr.Lines && (p.Offset != 0 || p.Length != p.Size) {
 		return nil, fmt.Errorf("read %s: piece [%d, %d) of an object that cannot be split", p.Object, p.Offset, end)
+	}
+	if p.Decode != nil {
+		return readDecoded(in, p, maxRecord)
 	}
 	if in == mr.WholeObjects {
 		body := &span{open: p.Open, end: p.Size, size: p.Size}

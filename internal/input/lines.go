@@ -27,8 +27,8 @@ type LinesOptions struct {
 	Numbered bool
 	// MaxRecord is the most bytes of a line; 0 means [DefaultMaxLine].
 	MaxRecord int
-	// Expect is how many bytes the reader will give, if that is known: a
-	// small object then gets a small buffer. 0 means unknown.
+	// Expect is about how many bytes the reader will give, if anybody knows:
+	// a small object then gets a small buffer. 0 means unknown.
 	Expect int64
 }
 

@@ -64,7 +64,8 @@ func EncodeLine(dst []byte, v any) ([]byte, error) {
 // Decode reads a control object of the given schema; any other schema or
 // version is a [*SchemaError]. Fields that T does not know are ignored, so
 // that a version may add some: a change that old readers must not overlook
-// gets a new schema version.
+// gets a new schema version. Where a [JobSchema] is asked for a
+// [JobSchemaCompressed] will do: a [Job] has what that adds.
 func Decode[T any](data []byte, schema string) (*T, error) {
 	var head struct {
 		Schema string `json:"schema"`
@@ -72,7 +73,7 @@ func Decode[T any](data []byte, schema string) (*T, error) {
 	if err := json.Unmarshal(data, &head); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", schema, err)
 	}
-	if head.Schema != schema {
+	if head.Schema != schema && (schema != JobSchema || head.Schema != JobSchemaCompressed) {
 		return nil, &SchemaError{Got: head.Schema, Want: schema}
 	}
 	v := new(T)

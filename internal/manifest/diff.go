@@ -9,8 +9,9 @@ import (
 
 // Diff says in one line each how b differs from a in what decides the output
 // of a job: the app, its version and parameters, the reduce count, which bad
-// records may be skipped, and the input. Lines read "what: old -> new". ID, Created, SplitSize and Tasks do
-// not decide the output and are ignored. No difference gives nil.
+// records may be skipped, and the input with what becomes of compressed
+// objects. Lines read "what: old -> new". ID, Created, SplitSize and
+// Tasks do not decide the output and are ignored. No difference gives nil.
 func Diff(a, b *Job) []string {
 	var lines []string
 	change := func(what string, old, now any) {
@@ -30,6 +31,10 @@ func Diff(a, b *Job) []string {
 	}
 	change("nreduce", a.NReduce, b.NReduce)
 	change("max-bad-records", a.MaxBad, b.MaxBad)
+	if a.Compressed() && b.Compressed() {
+		change("decompress-ratio", a.Decompress.Ratio, b.Decompress.Ratio)
+		change("decompress-limit", a.Decompress.Limit, b.Decompress.Limit)
+	}
 	return append(lines, diffObjects(a.Objects, b.Objects)...)
 }
 
@@ -52,14 +57,16 @@ func diffObjects(a, b []Object) []string {
 	for _, o := range a {
 		old[o.Name] = o
 	}
-	var added, changed, removed []string
+	var added, changed, packed, removed []string
 	for _, o := range b {
 		was, ok := old[o.Name]
 		switch {
 		case !ok:
 			added = append(added, o.Name)
-		case was != o:
+		case was.ETag != o.ETag || was.Size != o.Size:
 			changed = append(changed, o.Name)
+		case was.Compression != o.Compression:
+			packed = append(packed, o.Name)
 		}
 		delete(old, o.Name)
 	}
@@ -69,7 +76,7 @@ func diffObjects(a, b []Object) []string {
 	for _, d := range []struct {
 		verb  string
 		names []string
-	}{{"added", added}, {"removed", removed}, {"changed", changed}} {
+	}{{"added", added}, {"removed", removed}, {"changed", changed}, {"read otherwise (decompress)", packed}} {
 		if len(d.names) > 0 {
 			slices.Sort(d.names)
 			lines = append(lines, "input "+d.verb+": "+list(d.names))

@@ -11,7 +11,7 @@ import (
 func TestDiff(t *testing.T) {
 	many := func(j *Job, n int) {
 		for i := range n {
-			j.Objects = append(j.Objects, Object{fmt.Sprintf("x%02d", i), "e", 1})
+			j.Objects = append(j.Objects, Object{Name: fmt.Sprintf("x%02d", i), ETag: "e", Size: 1})
 		}
 	}
 	tests := []struct {
@@ -36,8 +36,18 @@ func TestDiff(t *testing.T) {
 		{"nreduce", func(a, b *Job) { b.NReduce = 10 }, []string{"nreduce: 2 -> 10"}},
 		{"budget", func(a, b *Job) { b.MaxBad = Budget{Records: 7} }, []string{"max-bad-records: 0.1% -> 7"}},
 		{"objects", func(a, b *Job) {
-			b.Objects = []Object{{"b.txt", `"other"`, 90 << 20}, {"c\n.txt", "e", 1}}
+			b.Objects = []Object{{Name: "b.txt", ETag: `"other"`, Size: 90 << 20}, {Name: "c\n.txt", ETag: "e", Size: 1}}
 		}, []string{`input added: "c\n.txt"`, `input removed: "a.txt"`, `input changed: "b.txt"`}},
+		{"compression", func(a, b *Job) {
+			*a, *b = *compressedJob(), *compressedJob()
+			b.Objects[1].Compression, b.Decompress.Ratio, b.Decompress.Limit = "", 9, 8
+		}, []string{"decompress-ratio: 200 -> 9", "decompress-limit: 1099511627776 -> 8", `input read otherwise (decompress): "b.log.gz"`}},
+		{"limits of nothing", func(a, b *Job) {
+			*a = *compressedJob()
+			a.Decompress, a.Objects = Decompress{}, a.Objects[:1]
+			*b = *a
+			b.Decompress.Ratio = 7
+		}, nil},
 		{"size alone", func(a, b *Job) { b.Objects[0].Size++ }, []string{`input changed: "a.txt"`}},
 		{"five", func(a, b *Job) { many(b, 5) }, []string{`input added: "x00", "x01", "x02", "x03", "x04"`}},
 		{"many", func(a, b *Job) { many(a, 1007) }, []string{

@@ -11,11 +11,13 @@ import (
 
 // The schema names, one for each kind of control object.
 const (
-	JobSchema         = "mraws/job/v1"
-	MapSchema         = "mraws/map/v1"
-	ReduceSchema      = "mraws/reduce/v1"
-	SuccessSchema     = "mraws/success/v1"
-	CoordinatorSchema = "mraws/coordinator/v1"
+	JobSchema = "mraws/job/v1"
+	// JobSchemaCompressed is that of a [Job] with compressed objects.
+	JobSchemaCompressed = "mraws/job/v2"
+	MapSchema           = "mraws/map/v1"
+	ReduceSchema        = "mraws/reduce/v1"
+	SuccessSchema       = "mraws/success/v1"
+	CoordinatorSchema   = "mraws/coordinator/v1"
 )
 
 // Keys of S3 user metadata on partitions and outputs (sent by S3 as
@@ -38,10 +40,14 @@ type Object struct {
 	Name string `json:"name"` // below input/
 	ETag string `json:"etag"`
 	Size int64  `json:"size"` // bytes
+	// Compression of those bytes: records and their offsets are those of the
+	// decompressed stream.
+	Compression Compression `json:"compression,omitempty"`
 }
 
 // Piece is a byte range of an input object: [object index, offset, length].
-// A piece of a line-splittable object owns the lines that start in it.
+// A piece of a line-splittable object owns the lines that start in it; a
+// compressed object is one piece.
 type Piece struct {
 	Object int
 	Offset int64
@@ -75,7 +81,9 @@ type Job struct {
 	NReduce   int       `json:"nreduce"`
 	SplitSize int64     `json:"split_size"` // bytes
 	MaxBad    Budget    `json:"max_bad_records,omitzero"`
-	Objects   []Object  `json:"objects"` // in byte order of name
+	// Decompress bounds compressed objects; zero if there are none.
+	Decompress Decompress `json:"decompress,omitzero"`
+	Objects    []Object   `json:"objects"` // in byte order of name
 	// Tasks lists the pieces of each map task. Read in order, tasks and
 	// pieces give the whole input in input order (object, then offset).
 	Tasks [][]Piece `json:"tasks"`

@@ -29,9 +29,10 @@ func samples() map[string]any {
 		"job": &Job{
 			Schema: JobSchema, ID: "grep-01kjm5", Created: started, App: countApp, NReduce: 2, SplitSize: 64 << 20,
 			MaxBad:  Budget{PPM: 1000},
-			Objects: []Object{{"a.txt", `"e1"`, 100}, {"b.txt", `"e2-3"`, 90 << 20}},
+			Objects: []Object{{Name: "a.txt", ETag: `"e1"`, Size: 100}, {Name: "b.txt", ETag: `"e2-3"`, Size: 90 << 20}},
 			Tasks:   [][]Piece{{{0, 0, 100}, {1, 0, 64 << 20}}, {{1, 64 << 20, 26 << 20}}},
 		},
+		"job-compressed": compressedJob(),
 		"map": &Map{
 			Schema: MapSchema, Job: "grep-01kjm5", Task: 1, Attempt: "map-1.2", Worker: "w3", Started: started,
 			Seconds: 1.25, Input: Input{Records: 10, Bytes: 1000}, Emitted: 12,
@@ -59,6 +60,19 @@ func samples() map[string]any {
 			Started: started, Renewed: started.Add(time.Minute), LeaseMS: 10000, Workers: 3, Released: true, Failure: "map task 7: boom",
 			Process: Process{Boot: "9f3c", PIDNS: "pid:[4026531836]", PID: 4711, Start: 123456, NetNS: "net:[4026531840]", Listen: "[::]:1234"},
 		},
+	}
+}
+
+// compressedJob is a job with objects of each kind.
+func compressedJob() *Job {
+	return &Job{
+		Schema: JobSchemaCompressed, ID: "wc-01kjm6", Created: started, App: App{Name: "wc", Version: "1"}, NReduce: 1, SplitSize: 64 << 20,
+		Decompress: Decompress{Ratio: 200, Limit: 1 << 40},
+		Objects: []Object{
+			{Name: "a.log", ETag: `"e1"`, Size: 10}, {Name: "b.log.gz", ETag: `"e2"`, Size: 90 << 20, Compression: Gzip},
+			{Name: "c.log.zst", ETag: `"e3"`, Size: 30, Compression: Zstd},
+		},
+		Tasks: [][]Piece{{{0, 0, 10}}, {{1, 0, 90 << 20}}, {{2, 0, 30}}},
 	}
 }
 
@@ -118,7 +132,8 @@ func TestDecodeSchema(t *testing.T) {
 		{"unknown fields", `{"schema":"mraws/job/v1","id":"x","colour":{"a":[1]},"app":{"nick":1}}`, "", false},
 		{"none", `{}`, `no schema, want "mraws/job/v1"`, true},
 		{"other kind", `{"schema":"mraws/map/v1"}`, `schema "mraws/map/v1", want "mraws/job/v1"`, true},
-		{"other version", `{"schema":"mraws/job/v2"}`, `schema "mraws/job/v2" is of another version of mraws, this one reads "mraws/job/v1"`, true},
+		{"with compressed objects", `{"schema":"mraws/job/v2","id":"x"}`, "", false},
+		{"other version", `{"schema":"mraws/job/v3"}`, `schema "mraws/job/v3" is of another version of mraws, this one reads "mraws/job/v1"`, true},
 		{"newer with other types", `{"schema":"mraws/job/v10","id":7}`, "another version", true},
 		{"foreign", `{"schema":"x"}`, `schema "x", want`, true},
 		{"cut short", `{"schema":"mraws/job/v1"`, "decode mraws/job/v1: unexpected end", false},

@@ -10,8 +10,8 @@ import (
 // and the tasks, read in order, cover the whole input exactly once in input
 // order. An empty object is covered by one piece of length 0 or by none.
 func (j *Job) Validate() error {
-	if j.Schema != JobSchema {
-		return &SchemaError{Got: j.Schema, Want: JobSchema}
+	if want := SchemaOf(j); j.Schema != want {
+		return &SchemaError{Got: j.Schema, Want: want}
 	}
 	switch {
 	case j.ID == "":
@@ -37,6 +37,9 @@ func (j *Job) Validate() error {
 			return fmt.Errorf("input object %q has size %d", o.Name, o.Size)
 		}
 	}
+	if err := j.validateCompression(); err != nil {
+		return err
+	}
 	return j.validateTasks()
 }
 
@@ -56,6 +59,9 @@ func (j *Job) validateTasks() error {
 			o := j.Objects[p.Object]
 			if p.Offset < 0 || p.Length < 0 || p.Offset > o.Size || p.Length > o.Size-p.Offset {
 				return fmt.Errorf("map task %d has piece %v outside input object %q of %d bytes", t, p, o.Name, o.Size)
+			}
+			if o.Compression != "" && p.Length != o.Size {
+				return fmt.Errorf("map task %d has piece %v of input object %q, which is compressed and cannot be cut", t, p, o.Name)
 			}
 			if p.Length == 0 && o.Size > 0 {
 				return fmt.Errorf("map task %d has an empty piece %v of input object %q", t, p, o.Name)

@@ -26,6 +26,16 @@ func TestValidate(t *testing.T) {
 		{"twice", func(j *Job) { j.Objects[1].Name = "a.txt" }, "does not follow"},
 		{"etag", func(j *Job) { j.Objects[1].ETag = "" }, `"b.txt" has no etag`},
 		{"size", func(j *Job) { j.Objects[0].Size = -1 }, `"a.txt" has size -1`},
+		{"compressed", func(j *Job) { *j = *compressedJob() }, ""},
+		{"compressed in version 1", func(j *Job) { *j = *compressedJob(); j.Schema = JobSchema }, "another version"},
+		{"unknown compression", func(j *Job) { *j = *compressedJob(); j.Objects[1].Compression = "bzip2" }, `"b.log.gz" has unknown compression "bzip2"`},
+		{"compressed, in pieces", func(j *Job) {
+			*j = *compressedJob()
+			j.Tasks[1][0].Length--
+			j.Tasks = [][]Piece{j.Tasks[0], j.Tasks[1], {{1, 90<<20 - 1, 1}}, j.Tasks[2]}
+		}, `"b.log.gz", which is compressed and cannot be cut`},
+		{"no ratio", func(j *Job) { *j = *compressedJob(); j.Decompress.Ratio = 0 }, "decompress is"},
+		{"no limit", func(j *Job) { *j = *compressedJob(); j.Decompress.Limit = -1 }, "decompress is"},
 		{"no input, no task", func(j *Job) { j.Objects, j.Tasks = nil, nil }, ""},
 		{"no task", func(j *Job) { j.Tasks = nil }, `no map task reads input object "a.txt" from byte 0`},
 		{"empty task", func(j *Job) { j.Tasks = append(j.Tasks, nil) }, "map task 2 has no piece"},
@@ -40,13 +50,13 @@ func TestValidate(t *testing.T) {
 		{"object 2", func(j *Job) { j.Tasks[0][0].Object = 2 }, "names input object 2 of 2"},
 		{"piece of nothing", func(j *Job) { j.Tasks[0][0].Length = 0 }, "empty piece"},
 		{"again", func(j *Job) { j.Tasks = append(j.Tasks, j.Tasks[1]) }, "input order wants"},
-		{"empty object without piece", func(j *Job) { j.Objects = append(j.Objects, Object{"c", "e", 0}) }, ""},
+		{"empty object without piece", func(j *Job) { j.Objects = append(j.Objects, Object{Name: "c", ETag: "e", Size: 0}) }, ""},
 		{"empty object with piece", func(j *Job) {
-			j.Objects = append(j.Objects, Object{"c", "e", 0}, Object{"d", "e", 0}, Object{"e", "e", 1})
+			j.Objects = append(j.Objects, Object{Name: "c", ETag: "e", Size: 0}, Object{Name: "d", ETag: "e", Size: 0}, Object{Name: "e", ETag: "e", Size: 1})
 			j.Tasks = append(j.Tasks, []Piece{{3, 0, 0}, {4, 0, 1}})
 		}, ""},
 		{"empty object twice", func(j *Job) {
-			j.Objects = append(j.Objects, Object{"c", "e", 0})
+			j.Objects = append(j.Objects, Object{Name: "c", ETag: "e", Size: 0})
 			j.Tasks = append(j.Tasks, []Piece{{2, 0, 0}}, []Piece{{2, 0, 0}})
 		}, "input order wants"},
 	}

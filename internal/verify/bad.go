@@ -103,8 +103,15 @@ func (a *audit) readList(m int, body io.Reader, find *finder) error {
 func (a *audit) placeOf(m int, rec manifest.BadRecord) (bad badRecord, ok bool) {
 	for _, p := range a.job.Tasks[m] {
 		o := &a.job.Objects[p.Object]
-		if o.Name == rec.Object && o.ETag == rec.ETag && rec.Length >= 0 && rec.Length <= o.Size-rec.Offset &&
-			rec.Offset >= p.Offset && (rec.Offset < p.Offset+p.Length || o.Size == 0) {
+		if o.Name != rec.Object || o.ETag != rec.ETag || rec.Length < 0 || rec.Offset < p.Offset {
+			continue
+		}
+		size, end := o.Size, p.Offset+p.Length
+		if o.Compression != "" { // how long it is shows when it is read
+			size = a.job.Decompress.Most(o.Size)
+			end = size
+		}
+		if rec.Length <= size-rec.Offset && (rec.Offset < end || size == 0) {
 			return badRecord{p.Object, rec.Offset, rec.Length}, true
 		}
 	}

@@ -207,19 +207,23 @@ func (j testJob) build(t testing.TB) (*fakeStore, layout.Layout) {
 	t.Helper()
 	s, lay := newFakeStore(), layout.New(j.prefix)
 	job := &manifest.Job{
-		Schema: manifest.JobSchema, ID: "wc-01jd9z6t3m", NReduce: j.reduces, SplitSize: max(j.split, 1<<20), MaxBad: j.maxBad,
+		ID: "wc-01jd9z6t3m", NReduce: j.reduces, SplitSize: max(j.split, 1<<20), MaxBad: j.maxBad,
 		App: manifest.App{Name: j.app.Name, Version: j.app.Version, Params: j.params},
 	}
 	for i, name := range slices.Sorted(maps.Keys(j.inputs)) {
-		o := s.put(lay.Input(name), []byte(j.inputs[name]), nil)
-		job.Objects = append(job.Objects, manifest.Object{Name: name, ETag: o.ETag, Size: o.Size})
+		kind := manifest.CompressionOf(name)
+		o := s.put(lay.Input(name), pack(t, kind, j.inputs[name]), nil)
+		job.Objects = append(job.Objects, manifest.Object{Name: name, ETag: o.ETag, Size: o.Size, Compression: kind})
 		step := o.Size
-		if j.split > 0 && j.app.Input == mr.Lines {
+		if j.split > 0 && j.app.Input == mr.Lines && kind == "" {
 			step = j.split
 		}
 		for off := int64(0); off == 0 || off < o.Size; off += max(step, 1) {
 			job.Tasks = append(job.Tasks, []manifest.Piece{{Object: i, Offset: off, Length: min(step, o.Size-off)}})
 		}
+	}
+	if job.Schema = manifest.SchemaOf(job); job.Compressed() {
+		job.Decompress = manifest.Decompress{Ratio: 200, Limit: 1 << 40}
 	}
 	if err := job.Validate(); err != nil {
 		t.Fatal(err)
@@ -261,6 +265,10 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 	})
 	for _, p := range job.Tasks[m] {
 		o := job.Objects[p.Object]
+		if o.Compression != "" {
+			o.Size = int64(len(j.inputs[o.Name]))
+			p.Length = o.Size
+		}
 		rd, err := input.Read(j.app.Input, input.Piece{Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length,
 			Open: func(off, n int64) (io.ReadCloser, error) {
 				return io.NopCloser(strings.NewReader(j.inputs[o.Name][off : off+n])), nil

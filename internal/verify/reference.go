@@ -189,7 +189,8 @@ func (q *sequential) mapAll(ctx context.Context, s *sorter) error {
 		return guard("flush the mapper", func() error { return f.Flush(s) })
 	}
 	err := q.a.inputs(ctx, func(in fetched) error {
-		if mapper != nil && read+in.obj.Size > q.a.job.SplitSize {
+		weight := in.obj.Weight(in.obj.Size)
+		if mapper != nil && weight > q.a.job.SplitSize-read {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -201,7 +202,7 @@ func (q *sequential) mapAll(ctx context.Context, s *sorter) error {
 			}
 			tasks, read = tasks+1, 0
 		}
-		read += in.obj.Size
+		read += weight
 		objects++
 		return q.mapObject(ctx, objects-1, in, mapper, s)
 	})
@@ -218,7 +219,7 @@ func (q *sequential) mapAll(ctx context.Context, s *sorter) error {
 func (q *sequential) mapObject(ctx context.Context, index int, in fetched, mapper mr.Mapper, s *sorter) (err error) {
 	name := in.obj.Name
 	records, err := input.Read(q.app.Input, input.Piece{
-		Object: name, Size: in.obj.Size, Length: in.obj.Size, Open: in.open(ctx, q.a),
+		Object: name, Size: in.obj.Size, Length: in.obj.Size, Open: in.open(ctx, q.a), Decode: q.a.unpack(in.obj),
 	}, q.a.opt.MaxRecord)
 	if err != nil {
 		return err
@@ -247,7 +248,10 @@ func (q *sequential) mapObject(ctx context.Context, index int, in fetched, mappe
 			}
 		}
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, errPacked):
+		return &inputError{q.a.lay.Input(name), Corrupt, err}
+	case err != nil:
 		return fmt.Errorf("near byte %d: %w", at, err)
 	}
 	return nil

@@ -35,7 +35,7 @@ const (
 	Unread Kind = "unread"
 	// BadSummary: _SUCCESS is not the sum of the records.
 	BadSummary Kind = "summary"
-	// Corrupt: intermediate data is damaged.
+	// Corrupt: intermediate data or compressed input is damaged.
 	Corrupt Kind = "corrupt"
 	// BadSum: counts or checksums of records differ from what was recorded.
 	BadSum Kind = "sum"

@@ -55,9 +55,11 @@ type Env struct {
 	maxRecord int // most bytes of an input record; 0 is the default
 }
 
-// Progress counts what an attempt has read so far: input records and bytes
-// of a map task, intermediate pairs and their bytes of a reduce task.
-type Progress struct{ Records, Bytes atomic.Int64 }
+// Progress counts what an attempt has read so far: input records and their
+// bytes of a map task, intermediate pairs and their bytes of a reduce task.
+// Weight is Bytes in the measure by which the coordinator weighs tasks
+// ([manifest.Object.Weight]).
+type Progress struct{ Records, Bytes, Weight atomic.Int64 }
 
 // Result tells how an attempt that did not fail ended.
 type Result struct {
@@ -87,6 +89,7 @@ type attempt struct {
 	// What the application is working on, for errors.
 	object string
 	offset int64
+	packed *packed // the compressed object at hand, if it is
 	key    []byte
 	failed error // set by fail: wins over whatever the application returns
 }
@@ -112,7 +115,7 @@ func (e *Env) Run(ctx context.Context, a Attempt) (res Result, err error) {
 
 // runAttempt calls run with a new attempt. When ctx ended it returns why.
 func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Context, *attempt) error) error {
-	t := &attempt{Env: e, Attempt: a, started: time.Now(), shares: shareOut(a.Phase, e.Memory)}
+	t := &attempt{Env: e, Attempt: a, started: time.Now()}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { t.stopped.Store(true) })()
@@ -129,6 +132,7 @@ func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Contex
 	if !t.exists() {
 		return &FatalError{fmt.Errorf("job %s has no %s task %d", t.Job.ID, t.Phase, t.Index)}
 	}
+	t.shares = shareOut(a.Phase, e.Memory-t.unpacking())
 	err := run(ctx, t)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx) // what it led to is no news

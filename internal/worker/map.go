@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/mraws/mraws/internal/inflate"
 	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/mr"
@@ -37,9 +38,15 @@ func (t *attempt) mapTo(ctx context.Context, segs *segments) (err error) {
 // mapInput hands every record of the task's pieces to the application,
 // through q if that is not nil.
 func (t *attempt) mapInput(ctx context.Context, c *collector, q *quarantine) error {
+	return t.suspect(ctx, t.mapPieces(ctx, c, q))
+}
+
+func (t *attempt) mapPieces(ctx context.Context, c *collector, q *quarantine) error {
 	pieces := t.Job.Tasks[t.Index]
 	in := t.fetchAhead(ctx, pieces)
 	defer in.Close()
+	var decoder inflate.Decoder
+	defer decoder.Close()
 	return t.guard(func() error {
 		mapper, err := t.App.NewMapper(t.task)
 		if err != nil {
@@ -54,16 +61,13 @@ func (t *attempt) mapInput(ctx context.Context, c *collector, q *quarantine) err
 			if q != nil {
 				q.etag = o.ETag
 			}
-			r, err := input.Read(t.App.Input, input.Piece{
-				Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length, Open: in.opener(i),
-			}, t.maxRecord)
-			if err != nil {
-				return &FatalError{err}
-			}
-			if err := errors.Join(t.mapPiece(each, r, c, q), r.Close()); err != nil {
+			piece := input.Piece{Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length, Open: in.opener(i)}
+			t.packed = t.unpack(&piece, o, &decoder)
+			if err := t.mapPiece(piece, each, c, q); err != nil {
 				return err
 			}
 		}
+		t.packed = nil
 		t.object, t.offset = "", 0
 		if f, ok := mapper.(interface{ Flush(mr.Emitter) error }); ok {
 			return t.appError(f.Flush(c))
@@ -74,7 +78,12 @@ func (t *attempt) mapInput(ctx context.Context, c *collector, q *quarantine) err
 
 // mapPiece maps the records of one piece. Those that are too long are for q,
 // if there is one.
-func (t *attempt) mapPiece(mapper mr.Mapper, r input.Reader, c *collector, q *quarantine) error {
+func (t *attempt) mapPiece(piece input.Piece, mapper mr.Mapper, c *collector, q *quarantine) (err error) {
+	r, err := input.Read(t.App.Input, piece, t.maxRecord)
+	if err != nil {
+		return &FatalError{err}
+	}
+	defer func() { err = errors.Join(err, r.Close()) }() // also when the application panics
 	for {
 		err := t.mapRecords(mapper, r, c)
 		var long *input.TooLongError
@@ -89,17 +98,22 @@ func (t *attempt) mapPiece(mapper mr.Mapper, r input.Reader, c *collector, q *qu
 		if err != nil {
 			return err
 		}
-		t.Progress.Records.Add(1)
-		t.Progress.Bytes.Add(length)
+		t.note(1, length)
 	}
+}
+
+// note brings the attempt's progress up to date.
+func (t *attempt) note(records, bytes int64) {
+	t.Progress.Records.Add(records)
+	t.Progress.Bytes.Add(bytes)
+	t.Progress.Weight.Add(t.packed.weigh(bytes))
 }
 
 // mapRecords maps records until the end, or until one is too long.
 func (t *attempt) mapRecords(mapper mr.Mapper, r input.Reader, c *collector) error {
 	var records, bytes int64
 	flush := func() {
-		t.Progress.Records.Add(records)
-		t.Progress.Bytes.Add(bytes)
+		t.note(records, bytes)
 		records, bytes = 0, 0
 	}
 	defer flush()

@@ -27,6 +27,10 @@ import (
 //	  readers of segments    -       1/4
 //	  output parts           -       1/4, by the store's own part size
 //
+// Of a map task with compressed objects, what decompressing takes
+// (inflate.Memory: 640 KiB for gzip, up to 9.6 MiB for zstd) is off the budget
+// before it is shared out, up to half of it.
+//
 // What is left is for the garbage collector, one line of input, a block or
 // two of a codec and the bodies of uploads. Three things may exceed the
 // budget, as they cannot be had in pieces: a line or whole object of input,

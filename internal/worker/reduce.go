@@ -139,6 +139,7 @@ func (g *groups) step() bool {
 func (g *groups) flush() {
 	g.t.Progress.Records.Add(g.read.Records - g.noted.Records)
 	g.t.Progress.Bytes.Add(g.read.Bytes - g.noted.Bytes)
+	g.t.Progress.Weight.Add(g.read.Bytes - g.noted.Bytes)
 	g.noted = g.read
 }
 

@@ -206,11 +206,19 @@ func (t *attempt) lineOf(ctx context.Context, name string, offset int64) int64 {
 	if i < 0 {
 		return 0
 	}
-	body, err := t.Store.OpenRange(ctx, t.Layout.Input(name), t.Job.Objects[i].ETag, 0, offset)
-	if err != nil {
-		return 0 // the error that led here matters more
-	}
+	o := t.Job.Objects[i]
 	var n lineCount
+	if o.Compression != "" {
+		err := t.readAgain(ctx, o, func(r io.Reader) error { _, err := io.CopyN(&n, r, offset); return err })
+		if err != nil {
+			return 0 // the error that led here matters more
+		}
+		return int64(n) + 1
+	}
+	body, err := t.Store.OpenRange(ctx, t.Layout.Input(name), o.ETag, 0, offset)
+	if err != nil {
+		return 0
+	}
 	_, err = io.Copy(&n, body)
 	if errors.Join(err, body.Close()) != nil {
 		return 0

@@ -233,7 +233,7 @@ func (w *worker) heartbeat() *wire.HeartbeatRequest {
 		}
 		most = max(most, stalled)
 		q.Running = append(q.Running, &wire.Progress{
-			Attempt: r.attempt, Records: r.progress.Records.Load(), Bytes: r.progress.Bytes.Load(),
+			Attempt: r.attempt, Records: r.progress.Records.Load(), Bytes: r.progress.Weight.Load(),
 			StalledMs: stalled.Milliseconds(),
 		})
 	}

@@ -36,11 +36,12 @@ type world struct {
 }
 
 // newWorld puts files, which are in byte order of name, under input/ and cuts
-// them into pieces of at most split bytes; a task gets up to pack pieces.
+// them into pieces of at most split bytes; a task gets up to pack pieces. A
+// file whose name says that it is compressed is one piece.
 func newWorld(app mr.App, nreduce int, split, pack int, files ...file) *world {
 	w := &world{store: newFake(), app: app, memory: 64 << 20}
 	w.job = &manifest.Job{
-		Schema: manifest.JobSchema, ID: "job-1", NReduce: nreduce, SplitSize: int64(split),
+		ID: "job-1", NReduce: nreduce, SplitSize: int64(split),
 		App: manifest.App{Name: app.Name},
 	}
 	var l layout.Layout
@@ -48,9 +49,10 @@ func newWorld(app mr.App, nreduce int, split, pack int, files ...file) *world {
 	for i, f := range files {
 		_, _ = w.store.write(fine, "put", l.Input(f.name), []byte(f.text), putOptions)
 		info := w.store.objects[l.Input(f.name)].info
-		w.job.Objects = append(w.job.Objects, manifest.Object{Name: f.name, ETag: info.ETag, Size: info.Size})
+		kind := manifest.CompressionOf(f.name)
+		w.job.Objects = append(w.job.Objects, manifest.Object{Name: f.name, ETag: info.ETag, Size: info.Size, Compression: kind})
 		step := int64(split)
-		if app.Input != mr.Lines || step <= 0 {
+		if app.Input != mr.Lines || step <= 0 || kind != "" {
 			step = max(info.Size, 1)
 		}
 		for off := int64(0); off == 0 || off < info.Size; off += step {
@@ -58,6 +60,9 @@ func newWorld(app mr.App, nreduce int, split, pack int, files ...file) *world {
 		}
 	}
 	w.job.Tasks = slices.Collect(slices.Chunk(pieces, max(pack, 1)))
+	if w.job.Schema = manifest.SchemaOf(w.job); w.job.Compressed() {
+		w.job.Decompress = manifest.Decompress{Ratio: 200, Limit: 1 << 40}
+	}
 	return w
 }
 
