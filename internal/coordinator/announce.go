@@ -96,11 +96,18 @@ func (c *Coordinator) keepAnnounced(ctx context.Context, a *announcement) error 
 	}
 }
 
+// overdue says whether renewals have failed for so long that a standby may be
+// about to take over, or has.
+func (c *Coordinator) overdue() bool {
+	return time.Since(c.led)-time.Duration(c.renewed.Load()) > max(c.o.Lease*2/3, 200*time.Millisecond)
+}
+
 // renew is one renewal. It is given up after a time, since what the store
 // has not answered by then may well hang, and a new request may not.
 func (c *Coordinator) renew(ctx context.Context, a *announcement, within time.Duration) error {
 	short, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
+	asked := time.Since(c.led)
 	err := c.write(short, a)
 	if raced(err) {
 		var v version
@@ -117,7 +124,10 @@ func (c *Coordinator) renew(ctx context.Context, a *announcement, within time.Du
 			}
 		}
 	}
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case err == nil:
+		c.renewed.Store(int64(asked))
+	case ctx.Err() == nil:
 		c.o.Log.Warn().Err(err).Str("key", c.o.Layout.Coordinator()).Msg("announcement not renewed")
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -179,7 +180,13 @@ func (s *service) join(name string, slots int32, running ...*wire.Attempt) *hand
 	return h
 }
 
+// register joins once the coordinator leads, if it is going to.
 func (h *hand) register(app *wire.App, slots int32, job string, running ...*wire.Attempt) (*wire.RegisterReply, error) {
+	h.t.Helper()
+	deadline := time.Now().Add(patience)
+	for !h.c.leading.Load() && time.Now().Before(deadline) && h.c.call(context.Background(), func() {}) {
+		runtime.Gosched()
+	}
 	return h.conn.Register(h.t.Context(), &wire.RegisterRequest{
 		Protocol: wire.Protocol, Version: "v", Worker: h.name, Host: "h", Slots: slots, App: app, Running: running, Job: job,
 	})

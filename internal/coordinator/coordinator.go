@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -104,6 +105,8 @@ type Coordinator struct {
 	led    time.Time     // since when it leads
 	came   time.Time     // the same by the clock of the store; zero if that did not say
 	before int           // workers of the coordinator before it
+
+	renewed atomic.Int64 // when the announcement was last known to be there, in nanoseconds since led
 }
 
 // New returns a coordinator that has done nothing yet.
@@ -169,13 +172,17 @@ func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, 
 			return nil, fmt.Errorf("preflight of s3://%s: %w", c.o.Store.Bucket(), err)
 		}
 	}
-	g.Go(func() error {
-		if err := serve(); err != nil {
-			cancel(fmt.Errorf("serve workers on %s: %w", c.o.Listener.Addr(), err))
-		}
-		return nil
+	// Whoever calls before it is known whether this one leads or stands by
+	// waits for the answer.
+	open := sync.OnceFunc(func() {
+		g.Go(func() error {
+			if err := serve(); err != nil {
+				cancel(fmt.Errorf("serve workers on %s: %w", c.o.Listener.Addr(), err))
+			}
+			return nil
+		})
 	})
-	if over, err := c.lead(ctx); over != nil || err != nil {
+	if over, err := c.lead(ctx, open); over != nil || err != nil {
 		return over, err
 	}
 	g.Go(func() error {

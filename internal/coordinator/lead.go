@@ -21,6 +21,7 @@ import (
 type claim struct {
 	*Coordinator
 	says  *announcement // what this coordinator will have announced
+	open  func()
 	watch watch
 	over  *manifest.Success // how the job ended under another
 
@@ -47,9 +48,10 @@ func (c *Coordinator) ready() error {
 // lead returns once this coordinator is the announced one. If the job ends
 // under another meanwhile, it returns that one's summary or a *JobError. What
 // is wrong from the beginning is an error; trouble with the store that comes
-// once it stands by is waited out.
-func (c *Coordinator) lead(ctx context.Context) (over *manifest.Success, err error) {
-	l := &claim{Coordinator: c, says: c.newAnnouncement(), watch: watch{lease: c.o.Lease}}
+// once it stands by is waited out. Once it is known which, open is called to
+// answer the workers.
+func (c *Coordinator) lead(ctx context.Context, open func()) (over *manifest.Success, err error) {
+	l := &claim{Coordinator: c, open: open, says: c.newAnnouncement(), watch: watch{lease: c.o.Lease}}
 	for {
 		before := l.failed
 		decided, err := l.step(ctx)
@@ -173,6 +175,7 @@ func (l *claim) become(ctx context.Context, v version) error {
 		l.came = info.Modified
 	}
 	l.leading.Store(true)
+	l.open()
 	return nil
 }
 
@@ -193,6 +196,7 @@ func (l *claim) standBy(ctx context.Context, v version) error {
 		l.o.Log.Info().Str("active", v.who()).Dur("lease", l.watch.lease).Msg("standing by")
 	}
 	l.stands, l.behind = true, v.Epoch
+	l.open()
 	return nil
 }
 

@@ -77,7 +77,7 @@ func (b *bench) contend(change func(*Options)) *contender {
 	x.c.process = manifest.Process{} // all of them are this process
 	go func() {
 		defer close(x.done)
-		if x.over, x.err = x.c.lead(ctx); x.over != nil || x.err != nil {
+		if x.over, x.err = x.c.lead(ctx, func() {}); x.over != nil || x.err != nil {
 			return
 		}
 		x.led <- time.Now()
@@ -499,7 +499,7 @@ func TestRestartHere(t *testing.T) {
 			c := New(o)
 			c.process = me
 			start := time.Now()
-			if _, err := c.lead(t.Context()); err != nil {
+			if _, err := c.lead(t.Context(), func() {}); err != nil {
 				t.Fatal(err)
 			}
 			if took := time.Since(start); (took == 0) != (there == me) || took > testLease {

@@ -159,6 +159,7 @@ func (h *handlers) Heartbeat(ctx context.Context, q *wire.HeartbeatRequest) (*wi
 	if reply == nil {
 		return nil, errStopping
 	}
+	reply.Overdue = h.c.overdue()
 	return reply, nil
 }
 

@@ -1043,8 +1043,11 @@ type HeartbeatReply struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Unknown bool                   `protobuf:"varint,1,opt,name=unknown,proto3" json:"unknown,omitempty"`
 	// Attempts that the worker is to stop.
-	Revoked       []string `protobuf:"bytes,2,rep,name=revoked,proto3" json:"revoked,omitempty"`
-	Done          *Done    `protobuf:"bytes,3,opt,name=done,proto3" json:"done,omitempty"`
+	Revoked []string `protobuf:"bytes,2,rep,name=revoked,proto3" json:"revoked,omitempty"`
+	Done    *Done    `protobuf:"bytes,3,opt,name=done,proto3" json:"done,omitempty"`
+	// The coordinator could not renew its announcement for a while: another
+	// may be announced by now.
+	Overdue       bool `protobuf:"varint,4,opt,name=overdue,proto3" json:"overdue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1098,6 +1101,13 @@ func (x *HeartbeatReply) GetDone() *Done {
 		return x.Done
 	}
 	return nil
+}
+
+func (x *HeartbeatReply) GetOverdue() bool {
+	if x != nil {
+		return x.Overdue
+	}
+	return false
 }
 
 type ReportRequest struct {
@@ -1566,11 +1576,12 @@ const file_mraws_proto_rawDesc = "" +
 	"stalled_ms\x18\x04 \x01(\x03R\tstalledMs\x1a=\n" +
 	"\x0fS3RequestsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"h\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x82\x01\n" +
 	"\x0eHeartbeatReply\x12\x18\n" +
 	"\aunknown\x18\x01 \x01(\bR\aunknown\x12\x18\n" +
 	"\arevoked\x18\x02 \x03(\tR\arevoked\x12\"\n" +
-	"\x04done\x18\x03 \x01(\v2\x0e.mraws.v1.DoneR\x04done\"\xd2\x02\n" +
+	"\x04done\x18\x03 \x01(\v2\x0e.mraws.v1.DoneR\x04done\x12\x18\n" +
+	"\aoverdue\x18\x04 \x01(\bR\aoverdue\"\xd2\x02\n" +
 	"\rReportRequest\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12+\n" +
 	"\aattempt\x18\x02 \x01(\v2\x11.mraws.v1.AttemptR\aattempt\x12+\n" +

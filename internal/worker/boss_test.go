@@ -99,7 +99,7 @@ func (b *boss) Register(_ context.Context, q *wire.RegisterRequest) (*wire.Regis
 			return r, err
 		}
 	}
-	return &wire.RegisterReply{Bucket: b.discover.Bucket, Prefix: b.discover.Prefix, LeaseMs: b.lease.Milliseconds(), App: q.App, Nreduce: 1}, nil
+	return &wire.RegisterReply{Epoch: b.discover.Epoch, Bucket: b.discover.Bucket, Prefix: b.discover.Prefix, LeaseMs: b.lease.Milliseconds(), App: q.App, Nreduce: 1}, nil
 }
 
 func (b *boss) Ask(ctx context.Context, _ *wire.AskRequest) (*wire.AskReply, error) {

@@ -40,6 +40,7 @@ type session struct {
 	conn   *grpc.ClientConn
 	client wire.CoordinatorClient
 	where  string
+	epoch  string // of the coordinator
 }
 
 // errUnknown is a coordinator's word that it does not know the worker.
@@ -221,7 +222,7 @@ func (l *link) register(ctx context.Context, conn *grpc.ClientConn, address stri
 	l.leaseIs = max(time.Duration(reply.LeaseMs)*time.Millisecond, 10*time.Millisecond)
 	l.infoMu.Unlock()
 	l.o.Log.Info().Str("coordinator", address).Str("app", reply.App.GetName()).Int32("nreduce", reply.Nreduce).Msg("joined")
-	return &session{conn: conn, client: client, where: address}, nil
+	return &session{conn: conn, client: client, where: address, epoch: reply.Epoch}, nil
 }
 
 // drop ends a session that did not work, unless another caller has replaced
@@ -232,6 +233,21 @@ func (l *link) drop(s *session) {
 	if l.session == s {
 		l.session = nil
 		_ = s.conn.Close() // nothing of ours is buffered in it
+	}
+}
+
+// follow ends the session if another coordinator is announced by now. Trouble
+// to find out changes nothing.
+func (l *link) follow(ctx context.Context) {
+	l.mu.Lock()
+	s := l.session
+	l.mu.Unlock()
+	if s == nil {
+		return
+	}
+	if a, err := l.read(ctx, l.layout()); err == nil && !a.Released && a.Epoch != s.epoch {
+		l.o.Log.Info().Str("coordinator", s.where).Msg("another coordinator has taken over")
+		l.drop(s)
 	}
 }
 

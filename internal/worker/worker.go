@@ -183,11 +183,17 @@ func (w *worker) requests() map[string]int64 {
 // heartbeats keeps the leases of the running attempts, and hears of the end
 // and of revoked attempts.
 func (w *worker) heartbeats(ctx context.Context) error {
+	overdue := false
 	for {
+		pause := w.link.lease() / 3
+		if overdue {
+			w.link.follow(ctx)
+			pause = min(pause, time.Second)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(w.link.lease() / 3):
+		case <-time.After(pause):
 		}
 		q := w.heartbeat()
 		var reply *wire.HeartbeatReply
@@ -207,6 +213,7 @@ func (w *worker) heartbeats(ctx context.Context) error {
 		if reply.Done != nil {
 			return ending(reply.Done)
 		}
+		overdue = reply.Overdue
 		w.mu.Lock()
 		for _, id := range reply.Revoked {
 			if r := w.running[id]; r != nil {

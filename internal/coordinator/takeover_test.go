@@ -1,0 +1,189 @@
+package coordinator
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/wire"
+)
+
+// TestStandbyAnswers: a standby tells where it belongs and that it is one, and
+// nobody can join it.
+func TestStandbyAnswers(t *testing.T) {
+	b := newBench(t, 1)
+	first := b.start(nil)
+	first.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+	second := b.start(nil)
+	d, err := second.conn.Discover(t.Context(), &wire.DiscoverRequest{})
+	if err != nil || !d.Standby || d.Bucket != "bucket" || d.Prefix != "p" || d.Epoch != second.c.epoch {
+		t.Errorf("Discover: %v, %v", d, err)
+	}
+	if d, err := first.conn.Discover(t.Context(), &wire.DiscoverRequest{}); err != nil || d.Standby || d.Epoch != first.c.epoch {
+		t.Errorf("Discover of the first: %v, %v", d, err)
+	}
+	_, err = second.conn.Register(t.Context(), &wire.RegisterRequest{Protocol: wire.Protocol, Worker: "w", Slots: 1, App: wc()})
+	if _, refused := wire.AsRefusal(err); !wire.IsUnreachable(err) || refused {
+		t.Errorf("Register: %v", err)
+	}
+	if s := second.c.Status(t.Context()); s.State != "standing by" {
+		t.Errorf("status %v", s)
+	}
+	first.join("w", 1).work(3)
+	want := first.succeeds()
+	if got := second.succeeds(); got.Job != want.Job || got.Finished != want.Finished {
+		t.Errorf("the standby returned %+v", got)
+	}
+	if a := readAnnouncement(b); !a.Released || a.Failure != "" || a.Epoch != first.c.epoch || a.Token != "" {
+		t.Errorf("announced is %+v", a)
+	}
+}
+
+// TestEnds: how a coordinator ends stands in the announcement, so that a
+// standby does the right thing at once, whatever the lease.
+func TestEnds(t *testing.T) {
+	t.Run("failed", func(t *testing.T) {
+		b := newBench(t, 1)
+		first := b.start(nil)
+		w := first.join("w", 1)
+		a := w.granted()
+		second := b.start(nil)
+		w.report(a, func(q *wire.ReportRequest) { q.Outcome, q.Fatal, q.Error = wire.Outcome_OUTCOME_FAILED, true, "boom" })
+		first.ends()
+		second.ends()
+		var job *JobError
+		if !errors.As(second.err, &job) || second.err.Error() != first.err.Error() || !strings.Contains(job.Cause, "boom") {
+			t.Errorf("the first: %v, the standby: %v", first.err, second.err)
+		}
+		third := b.start(nil) // the same line again tries again
+		third.join("w", 1).work(3)
+		third.succeeds()
+	})
+	t.Run("stopped", func(t *testing.T) {
+		b := newBench(t, 1)
+		first := b.start(nil)
+		a := first.join("w", 1).granted()
+		second := b.start(nil)
+		first.kill()
+		w := &hand{service: second, name: "w"}
+		if _, err := w.register(wc(), 1, b.job(), a); err != nil {
+			t.Fatal(err)
+		}
+		second.hands = append(second.hands, w)
+		w.commit(a)
+		w.report(a, nil)
+		w.work(2)
+		if got := second.succeeds(); got.Map.Granted != 0 {
+			t.Errorf("%+v", got.Map)
+		}
+	})
+}
+
+// TestGather: nothing is granted that a worker may be in the middle of, until
+// as many workers are back as there were, or it takes too long.
+func TestGather(t *testing.T) {
+	for _, comes := range []bool{true, false} {
+		b := newBench(t, 2)
+		first := b.start(nil)
+		one, two := first.join("one", 1).granted(), first.join("two", 1).granted()
+		first.until("both are announced", func(*loop) bool { return readAnnouncement(b).Workers == 2 })
+		first.kill()
+		if !comes { // the other is gone as well, and nobody has noticed
+			a := *readAnnouncement(b)
+			b.put(b.lay.Coordinator(), a, nil)
+		}
+		second := b.start(func(o *Options) {
+			if !comes {
+				o.Lease = 500 * time.Millisecond
+			}
+		})
+		w := &hand{service: second, name: "one"}
+		if _, err := w.register(wc(), 2, b.job(), one); err != nil {
+			t.Fatal(err)
+		}
+		second.hands = append(second.hands, w)
+		asked := time.Now()
+		granted := make(chan *wire.Attempt, 1)
+		go func() {
+			r, err := second.conn.Ask(t.Context(), &wire.AskRequest{Worker: "one", Slot: 1, Seq: 1, MaxWaitMs: patience.Milliseconds()})
+			if err == nil {
+				granted <- r.GetGrant()
+			}
+			close(granted)
+		}()
+		if comes {
+			second.until("the question is parked", func(l *loop) bool { return len(l.parked) == 1 && l.core == nil })
+			if _, err := (&hand{service: second, name: "two"}).register(wc(), 1, b.job(), two); err != nil {
+				t.Fatal(err)
+			}
+			second.until("both attempts go on", func(l *loop) bool {
+				if l.core == nil {
+					return false
+				}
+				_, _, ok1 := l.core.Attempt(sched.AttemptID(one.Id))
+				_, _, ok2 := l.core.Attempt(sched.AttemptID(two.Id))
+				if !ok1 || !ok2 {
+					t.Errorf("adopted: %v, %v", ok1, ok2)
+				}
+				return true
+			})
+			if took := time.Since(asked); took > gatherTime {
+				t.Errorf("it waited for %v although both were back", took)
+			}
+			second.kill()
+			<-granted
+			continue
+		}
+		if a := <-granted; a.GetTask() != two.Task || a.GetId() == two.Id {
+			t.Errorf("granted %v", a)
+		}
+		second.kill()
+	}
+}
+
+// TestOverdue: a coordinator that cannot renew its announcement says so to its
+// workers, and no more when it can again.
+func TestOverdue(t *testing.T) {
+	b := newBench(t, 1)
+	s := b.start(func(o *Options) { o.Lease = 300 * time.Millisecond })
+	w := s.join("w", 1)
+	if w.heartbeat().Overdue {
+		t.Error("overdue from the start")
+	}
+	b.store.inject("put", b.lay.Coordinator(), 8, notDone)
+	s.until("a heartbeat tells", func(*loop) bool { return s.c.overdue() })
+	if !w.heartbeat().Overdue {
+		t.Error("the worker is not told")
+	}
+	s.until("it is renewed again", func(*loop) bool { return !s.c.overdue() })
+	if w.heartbeat().Overdue {
+		t.Error("the worker is told for too long")
+	}
+	w.work(3)
+	s.succeeds()
+}
+
+// TestAnnouncesWorkers: the announcement counts the workers, soon after one
+// comes or goes.
+func TestAnnouncesWorkers(t *testing.T) {
+	b := newBench(t, 1)
+	s := b.start(nil) // its lease is long
+	count := func(n int) {
+		t.Helper()
+		s.until("the number is announced", func(*loop) bool {
+			a := readAnnouncement(b)
+			return a != nil && a.Workers == n && a.Schema == manifest.CoordinatorSchema
+		})
+	}
+	s.join("one", 1)
+	count(1)
+	s.join("two", 1)
+	count(2)
+	if _, err := s.conn.Leave(t.Context(), &wire.LeaveRequest{Worker: "two"}); err != nil {
+		t.Fatal(err)
+	}
+	count(1)
+}
