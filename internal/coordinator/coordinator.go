@@ -207,15 +207,16 @@ func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, 
 	}
 	c.gather(ctx, state)
 	c.call(ctx, func() { c.loop.begin(c.now(), state) })
-	if err := c.await(ctx, c.loop.ended); err != nil {
+	success, err := c.awaitEnd(ctx)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if c.loop.failure != nil {
+	case success == nil && c.loop.failure != nil:
 		return nil, c.loop.failure
-	}
-	success, err := c.finish(ctx)
-	if err != nil {
-		return nil, c.cause(ctx, err)
+	case success == nil:
+		if success, err = c.finish(ctx); err != nil {
+			return nil, c.cause(ctx, err)
+		}
 	}
 	c.call(ctx, func() { c.loop.end(nil) })
 	return success, nil

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -216,6 +217,27 @@ func TestAgainAfterSuccess(t *testing.T) {
 	}
 	if after, _ := b.store.data(b.lay.Success()); after != before {
 		t.Error("_SUCCESS was replaced")
+	}
+}
+
+// TestEndsUnderAnother: a coordinator that was replaced finishes the job before
+// it notices, and its workers leave. The one in its place has no worker and
+// never will have; it has to find out by itself.
+func TestEndsUnderAnother(t *testing.T) {
+	b := newBench(t, 1)
+	first := b.start(func(o *Options) { o.Lease = time.Hour })
+	w := first.join("w", 1)
+	w.work(2)
+	for readAnnouncement(b).Workers == 0 { // that is the last renewal for a long time
+		runtime.Gosched()
+	}
+	second := b.start(func(o *Options) { o.Lease, o.TakeOver = 50*time.Millisecond, true })
+	second.until("it has planned the job", func(l *loop) bool { return l.core != nil })
+	w.work(1)
+	w.told()
+	want, got := first.succeeds(), second.succeeds()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
 	}
 }
 
