@@ -114,11 +114,16 @@ func (s *session) coordinate(ctx context.Context, o *jobFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.openPage(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.page.Close()) }()
 	st, err := s.openStore(ctx, found)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
+	s.page.store(st.Store)
 	host := ""
 	if st.Embedded {
 		host = "127.0.0.1" // nobody elsewhere could reach the store
@@ -160,7 +165,8 @@ func (s *session) newCoordinator(store *s3fs.Store, lay layout.Layout, lis net.L
 		_ = lis.Close()
 		return nil, usagef("such as 10 or 0.1%", "max-bad-records: %w", err)
 	}
-	return coordinator.New(coordinator.Options{
+	s.page.calls(&security)
+	c := coordinator.New(coordinator.Options{
 		Store: failpoint.Store("coordinator", store), Layout: lay, Log: s.log, Version: readVersion().Version,
 		App: app, Params: params, JobID: o.jobID,
 		NReduce: s.conf.NReduce, SplitSize: int64(s.conf.SplitSize), Pack: coordinator.Pack(s.conf.Pack), AllowEmpty: o.allowEmpty,
@@ -169,7 +175,9 @@ func (s *session) newCoordinator(store *s3fs.Store, lay layout.Layout, lis net.L
 		Speculate: s.conf.Speculation == "auto",
 		Listener:  lis, Addresses: addresses, Security: security, PublishToken: publish,
 		UnsafeSingleCoordinator: o.unsafe, TakeOver: o.takeOver,
-	}), nil
+	})
+	s.page.coordinator(c)
+	return c, nil
 }
 
 // decompress is what becomes of compressed input.

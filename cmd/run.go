@@ -52,7 +52,7 @@ func (f *frame) runCommand() *cobra.Command {
 	c.Flags().IntVar(&o.head, "head", 5, "show this many lines of the output")
 	c.Flags().StringArrayVar(&o.include, "include", nil, "of INPUT take only files that match this `glob`; may be given again")
 	config.AddFlags(c.Flags(), config.Names(config.Job)...)
-	config.AddFlags(c.Flags(), "memory", "scratch", "port", "listen", "insecure", "coord-timeout")
+	config.AddFlags(c.Flags(), "memory", "scratch", "port", "listen", "insecure", "coord-timeout", "metrics")
 	c.RunE = f.run(func(ctx context.Context, s *session, args []string) error {
 		return s.runJob(ctx, o, args)
 	})
@@ -85,11 +85,19 @@ func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err e
 	if err != nil {
 		return fmt.Errorf("find the working directory: %w", err)
 	}
+	if err := s.openPage(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.page.Close()) }()
 	st, err := s.openStore(ctx, embedded)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
+	s.page.store(st.Store)
+	if !o.processes {
+		s.page.workers()
+	}
 	if plan != nil {
 		if st.Embedded && !s.conf.IsSet("prefix") {
 			s.conf.Prefix = coordinator.NewJobID(app.Name) // the job's id as well

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/s3fs"
 	"github.com/mraws/mraws/internal/s3local"
 )
@@ -25,7 +26,11 @@ func (f *frame) s3Command() *cobra.Command {
 		Example: "  " + f.name + " s3 --data-dir /tmp/s3 --address 127.0.0.1:9000\n" +
 			"  " + f.name + " s3 --faults storm.txt --fault-seed 7",
 		Args: cobra.NoArgs,
-		RunE: f.run(func(ctx context.Context, s *session, _ []string) error {
+		RunE: f.run(func(ctx context.Context, s *session, _ []string) (err error) {
+			if err := s.openPage(); err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, s.page.Close()) }()
 			o.DataDir, o.Region = s.conf.DataDir, s.conf.Region
 			if script == "" {
 				return s.serve(ctx, o, show, func() error { return nil })
@@ -41,6 +46,7 @@ func (f *frame) s3Command() *cobra.Command {
 	c.Flags().BoolVar(&show, "show-credentials", false, "print the credentials, as lines for a shell with the AWS CLI")
 	c.Flags().StringVar(&script, "faults", "", "play the faults of this script, a `file`")
 	c.Flags().Uint64Var(&seed, "fault-seed", 0, "`number` that fixes which calls fail by chance; 0 takes one at random")
+	config.AddFlags(c.Flags(), "metrics")
 	return c
 }
 

@@ -22,6 +22,7 @@ type session struct {
 	layout layout.Layout // of the configured prefix
 	log    zerolog.Logger
 	flags  *cobra.Command // the command, for its own flags
+	page   *page          // of metrics; nil for none
 }
 
 // run makes the RunE of a command that needs the configuration.

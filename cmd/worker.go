@@ -47,11 +47,17 @@ func (s *session) work(ctx context.Context, o *jobFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.openPage(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.page.Close()) }()
 	st, err := s.openStore(ctx, found)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
+	s.page.store(st.Store)
+	s.page.workers()
 	wo, err := s.workerOptions(st.Store, app, params)
 	if err != nil {
 		return err
@@ -92,7 +98,7 @@ func (s *session) workerOptions(store *s3fs.Store, app mr.App, params map[string
 		Store: objects, Bucket: store.Bucket(), Layout: s.layout, Log: s.log, Version: readVersion().Version,
 		App: app, Params: params,
 		Insecure: s.conf.Insecure, Files: s.tlsFiles(), Token: token, CoordTimeout: s.conf.CoordTimeout,
-		Name: workerName(host), Host: host, Slots: slots, Memory: memory, Scratch: scratch,
+		Name: workerName(host), Host: host, Slots: slots, Memory: memory, Scratch: scratch, Stats: s.page.workerStats(),
 		Dirs: func(ctx context.Context, prefix string) (dirs []string, err error) {
 			for d, err := range objects.ListDirs(ctx, prefix) {
 				if err != nil {

@@ -33,6 +33,7 @@ var allowed = map[string][]string{
 	"internal/s3local":           {},
 	"internal/s3fault":           {"std"},
 	"internal/config":            {},
+	"internal/metrics":           {}, // and nobody else imports Prometheus: see checkSDK
 	"internal/protocol":          {"std"},
 	"internal/apps":              {"mr"},
 	"internal/coordinator":       {"mr", "internal/coordinator/sched", "internal/wire", "internal/layout", "internal/manifest", "internal/object"},
@@ -103,9 +104,9 @@ func TestArrows(t *testing.T) {
 	}
 }
 
-// checkSDK: only s3fs talks to S3, only s3local embeds the server. The
-// server's own interface is written in types of the SDK, so s3local needs
-// these two packages of it.
+// checkSDK: only s3fs talks to S3, only s3local embeds the server, only
+// metrics knows Prometheus. The server's own interface is written in types of
+// the SDK, so s3local needs these two packages of it.
 func checkSDK(t *testing.T, name string, imports []string) {
 	t.Helper()
 	const types = "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -116,6 +117,9 @@ func checkSDK(t *testing.T, name string, imports []string) {
 		}
 		if strings.HasPrefix(imp, "github.com/versity/") && name != "internal/s3local" {
 			t.Errorf("%s imports %s; only internal/s3local may import the server", name, imp)
+		}
+		if strings.HasPrefix(imp, "github.com/prometheus/") && name != "internal/metrics" {
+			t.Errorf("%s imports %s; only internal/metrics may: roles count in plain numbers", name, imp)
 		}
 	}
 }

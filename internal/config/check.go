@@ -217,6 +217,27 @@ func host(s string) (string, error) {
 	return s, nil
 }
 
+// listenOn is an address to listen on; loopback unless it names a host.
+func listenOn(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	h, p, err := net.SplitHostPort(s)
+	if err != nil {
+		h, p = "", s
+	}
+	if p, err = number(0, 65535)(p); err != nil {
+		return "", errors.New("want a port such as 9101, or host:port such as 0.0.0.0:9101")
+	}
+	if h == "" {
+		h = "127.0.0.1"
+	}
+	if _, err := host(h); err != nil {
+		return "", fmt.Errorf("before the colon: %w", err)
+	}
+	return net.JoinHostPort(h, p), nil
+}
+
 func advertise(s string) (string, error) {
 	if _, err := host(s); err == nil {
 		return s, nil

@@ -37,6 +37,7 @@ type Config struct {
 	TLSKey    string `mapstructure:"tls-key"`
 	TokenFile string `mapstructure:"token-file"`
 	Insecure  bool   `mapstructure:"insecure"`
+	Metrics   string `mapstructure:"metrics"` // host:port; "" = none
 
 	NReduce      int           `mapstructure:"nreduce"`
 	SplitSize    Size          `mapstructure:"split-size"`

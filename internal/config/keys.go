@@ -77,6 +77,8 @@ func Keys() []Key {
 			Help: "file with the token that workers must show, instead of one in the bucket"},
 		{Name: "insecure", Group: Net, Type: "switch", Default: "false", check: boolean,
 			Help: "neither TLS nor token: anyone who reaches the port may join the job"},
+		{Name: "metrics", Group: Net, Type: "[host:]port", check: listenOn,
+			Help: "serve metrics for Prometheus here; a port alone is on loopback, 0 is a free one, empty is none"},
 
 		{Name: "nreduce", Group: Job, Type: "n", Default: "10", check: number(1, 100000),
 			Help: "number of reduce tasks and of output files"},

@@ -72,7 +72,7 @@ var sample = map[string]string{
 	"bucket": "some-bucket", "prefix": "a/b", "region": "eu-west-1", "endpoint": "http://127.0.0.1:9000",
 	"profile": "dev", "local": "true", "data-dir": "/data", "s3-concurrency": "7", "coord": "10.0.0.1:99",
 	"port": "4321", "listen": "127.0.0.1", "advertise": "host.example:80", "tls-ca": "/ca.pem",
-	"tls-cert": "/cert.pem", "tls-key": "/key.pem", "token-file": "/token", "insecure": "false",
+	"tls-cert": "/cert.pem", "tls-key": "/key.pem", "token-file": "/token", "insecure": "false", "metrics": "10.0.0.1:9101",
 	"nreduce": "3", "split-size": "1KiB", "pack": "never", "max-attempts": "2", "max-bad-records": "0.1%", "decompress": "off", "decompress-ratio": "1000", "decompress-limit": "5GiB", "speculation": "off", "lease": "3s",
 	"memory": "256MiB", "slots": "5", "scratch": "/scratch", "coord-timeout": "1m0s",
 	"log-level": "debug", "log-format": "json", "color": "never", "progress": "plain",
@@ -226,6 +226,8 @@ func TestProblems(t *testing.T) {
 		{name: "secret in endpoint", args: []string{"--endpoint=http://a:b@c"}, want: []string{"without credentials"}},
 		{name: "coord", args: []string{"--coord=host"}, want: []string{"host:port"}},
 		{name: "listen", args: []string{"--listen=host:1"}, want: []string{"host name or an IP"}},
+		{name: "metrics", args: []string{"--metrics=localhost"}, want: []string{"9101", "0.0.0.0:9101"}},
+		{name: "metrics URL", args: []string{"--metrics=http://h:1"}, want: []string{"port such as"}},
 		{name: "region", args: []string{"--region=Europe"}, want: []string{"eu-west-1"}},
 		{name: "cert without key", args: []string{"--tls-cert=a"}, want: []string{"tls-cert", "tls-key with it"}},
 		{name: "key without cert", args: []string{"--tls-key=a"}, want: []string{"tls-key", "tls-cert with it"}},
@@ -317,5 +319,19 @@ func TestStrayEnv(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestMetricsAddress: nothing but loopback unless somebody names a host.
+func TestMetricsAddress(t *testing.T) {
+	for value, want := range map[string]string{
+		"": "", "0": "127.0.0.1:0", ":0": "127.0.0.1:0", "9101": "127.0.0.1:9101", ":9101": "127.0.0.1:9101",
+		"0.0.0.0:9101": "0.0.0.0:9101", "[::]:9101": "[::]:9101", "host.example:1": "host.example:1",
+	} {
+		isolate(t)
+		l, err := Load(Options{Flags: flags(t, "--metrics="+value)})
+		if err != nil || l.Metrics != want {
+			t.Errorf("%q is %q, want %q; %v", value, l.Metrics, want, err)
+		}
 	}
 }

@@ -98,7 +98,8 @@ type Coordinator struct {
 	acts    chan func()   // run by the loop, in order
 	stopped chan struct{} // closed when the loop takes no more of them
 	loop    loop          // owned by the loop goroutine
-	leading atomic.Bool   // it has announced itself; before, it is a standby
+	looks   looks
+	leading atomic.Bool // it has announced itself; before, it is a standby
 
 	// What lead leaves behind, fixed once leading is true.
 	own    *announcement // kept by keepAnnounced, then by release

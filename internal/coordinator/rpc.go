@@ -313,7 +313,11 @@ func (l *loop) leave(now sched.Time, q *wire.LeaveRequest) {
 
 // Status implements wire.CoordinatorServer.
 func (h *handlers) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.StatusReply, error) {
-	s := h.c.Status(ctx)
+	var s *wire.StatusReply
+	h.c.call(ctx, func() {
+		s = h.c.loop.status()
+		h.c.detail(s)
+	})
 	if s == nil {
 		return nil, errStopping
 	}

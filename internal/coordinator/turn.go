@@ -121,7 +121,8 @@ func (c *Coordinator) lookFor(ctx context.Context, attempts []sched.Running) {
 
 // look reads from the bucket the commit of a task that attempt was to
 // commit, and tells the loop of it.
-func (c *Coordinator) look(ctx context.Context, task sched.TaskID, attempt string) error {
+func (c *Coordinator) look(ctx context.Context, task sched.TaskID, attempt string) (err error) {
+	defer func() { c.looks.note(err) }()
 	job := c.loop.job // fixed before there is a core
 	if task.Phase == mr.ReducePhase {
 		rec, err := c.readReduce(ctx, job, task.Index)

@@ -1374,18 +1374,29 @@ func (*StatusRequest) Descriptor() ([]byte, []int) {
 }
 
 type StatusReply struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
-	App           string                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
-	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
-	Maps          int32                  `protobuf:"varint,4,opt,name=maps,proto3" json:"maps,omitempty"`
-	MapsDone      int32                  `protobuf:"varint,5,opt,name=maps_done,json=mapsDone,proto3" json:"maps_done,omitempty"`
-	Reduces       int32                  `protobuf:"varint,6,opt,name=reduces,proto3" json:"reduces,omitempty"`
-	ReducesDone   int32                  `protobuf:"varint,7,opt,name=reduces_done,json=reducesDone,proto3" json:"reduces_done,omitempty"`
-	Running       int32                  `protobuf:"varint,8,opt,name=running,proto3" json:"running,omitempty"`
-	Workers       int32                  `protobuf:"varint,9,opt,name=workers,proto3" json:"workers,omitempty"`
-	Failed        int32                  `protobuf:"varint,10,opt,name=failed,proto3" json:"failed,omitempty"`
-	Lost          int32                  `protobuf:"varint,11,opt,name=lost,proto3" json:"lost,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Job         string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	App         string                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
+	State       string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	Maps        int32                  `protobuf:"varint,4,opt,name=maps,proto3" json:"maps,omitempty"`
+	MapsDone    int32                  `protobuf:"varint,5,opt,name=maps_done,json=mapsDone,proto3" json:"maps_done,omitempty"`
+	Reduces     int32                  `protobuf:"varint,6,opt,name=reduces,proto3" json:"reduces,omitempty"`
+	ReducesDone int32                  `protobuf:"varint,7,opt,name=reduces_done,json=reducesDone,proto3" json:"reduces_done,omitempty"`
+	Running     int32                  `protobuf:"varint,8,opt,name=running,proto3" json:"running,omitempty"`
+	Workers     int32                  `protobuf:"varint,9,opt,name=workers,proto3" json:"workers,omitempty"`
+	Failed      int32                  `protobuf:"varint,10,opt,name=failed,proto3" json:"failed,omitempty"`
+	Lost        int32                  `protobuf:"varint,11,opt,name=lost,proto3" json:"lost,omitempty"`
+	Epoch       string                 `protobuf:"bytes,12,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Version     string                 `protobuf:"bytes,13,opt,name=version,proto3" json:"version,omitempty"`
+	// Since this coordinator started.
+	UptimeMs int64        `protobuf:"varint,14,opt,name=uptime_ms,json=uptimeMs,proto3" json:"uptime_ms,omitempty"`
+	LeaseMs  int64        `protobuf:"varint,15,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
+	Map      *PhaseStatus `protobuf:"bytes,16,opt,name=map,proto3" json:"map,omitempty"`
+	Reduce   *PhaseStatus `protobuf:"bytes,17,opt,name=reduce,proto3" json:"reduce,omitempty"`
+	// At most 1,000, by name.
+	Members []*WorkerStatus `protobuf:"bytes,18,rep,name=members,proto3" json:"members,omitempty"`
+	// At most 1,000, those that run longest first.
+	Attempts      []*AttemptStatus `protobuf:"bytes,19,rep,name=attempts,proto3" json:"attempts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1497,6 +1508,415 @@ func (x *StatusReply) GetLost() int32 {
 	return 0
 }
 
+func (x *StatusReply) GetEpoch() string {
+	if x != nil {
+		return x.Epoch
+	}
+	return ""
+}
+
+func (x *StatusReply) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *StatusReply) GetUptimeMs() int64 {
+	if x != nil {
+		return x.UptimeMs
+	}
+	return 0
+}
+
+func (x *StatusReply) GetLeaseMs() int64 {
+	if x != nil {
+		return x.LeaseMs
+	}
+	return 0
+}
+
+func (x *StatusReply) GetMap() *PhaseStatus {
+	if x != nil {
+		return x.Map
+	}
+	return nil
+}
+
+func (x *StatusReply) GetReduce() *PhaseStatus {
+	if x != nil {
+		return x.Reduce
+	}
+	return nil
+}
+
+func (x *StatusReply) GetMembers() []*WorkerStatus {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *StatusReply) GetAttempts() []*AttemptStatus {
+	if x != nil {
+		return x.Attempts
+	}
+	return nil
+}
+
+// PhaseStatus counts tasks and attempts under this coordinator. Each attempt
+// that was granted or adopted runs, or ended in one of the ways counted.
+type PhaseStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Tasks int32                  `protobuf:"varint,1,opt,name=tasks,proto3" json:"tasks,omitempty"`
+	Done  int32                  `protobuf:"varint,2,opt,name=done,proto3" json:"done,omitempty"`
+	// Tasks that run.
+	Active int32 `protobuf:"varint,3,opt,name=active,proto3" json:"active,omitempty"`
+	// Of done: found committed at the start.
+	Reused  int32 `protobuf:"varint,4,opt,name=reused,proto3" json:"reused,omitempty"`
+	Granted int32 `protobuf:"varint,5,opt,name=granted,proto3" json:"granted,omitempty"`
+	Adopted int32 `protobuf:"varint,6,opt,name=adopted,proto3" json:"adopted,omitempty"`
+	Running int32 `protobuf:"varint,7,opt,name=running,proto3" json:"running,omitempty"`
+	Won     int32 `protobuf:"varint,8,opt,name=won,proto3" json:"won,omitempty"`
+	Failed  int32 `protobuf:"varint,9,opt,name=failed,proto3" json:"failed,omitempty"`
+	Lost    int32 `protobuf:"varint,10,opt,name=lost,proto3" json:"lost,omitempty"`
+	// Of lost: a lease ended.
+	Expired    int32 `protobuf:"varint,11,opt,name=expired,proto3" json:"expired,omitempty"`
+	Released   int32 `protobuf:"varint,12,opt,name=released,proto3" json:"released,omitempty"`
+	Superseded int32 `protobuf:"varint,13,opt,name=superseded,proto3" json:"superseded,omitempty"`
+	Revoked    int32 `protobuf:"varint,14,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	// Of granted.
+	Backups int32 `protobuf:"varint,15,opt,name=backups,proto3" json:"backups,omitempty"`
+	// Of won.
+	BackupsWon    int32 `protobuf:"varint,16,opt,name=backups_won,json=backupsWon,proto3" json:"backups_won,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PhaseStatus) Reset() {
+	*x = PhaseStatus{}
+	mi := &file_mraws_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PhaseStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PhaseStatus) ProtoMessage() {}
+
+func (x *PhaseStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_mraws_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PhaseStatus.ProtoReflect.Descriptor instead.
+func (*PhaseStatus) Descriptor() ([]byte, []int) {
+	return file_mraws_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *PhaseStatus) GetTasks() int32 {
+	if x != nil {
+		return x.Tasks
+	}
+	return 0
+}
+
+func (x *PhaseStatus) GetDone() int32 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *PhaseStatus) GetActive() int32 {
+	if x != nil {
+		return x.Active
+	}
+	return 0
+}
+
+func (x *PhaseStatus) GetReused() int32 {
+	if x != nil {
+		return x.Reused
+	}
+	return 0
+}
+
+func (x *PhaseStatus) GetGranted() int32 {
+	if x != nil {
+		return x.Granted
+	}
+	return 0
+}
+
+func (x *PhaseStatus) GetAdopted() int32 {
+	if x != nil {
+		return x.Adopted
+	}
+	return 0
+}
+
+func (x *PhaseStatus) GetRunning() int32 {
+	if x != nil {
+		return x.Running
+	}
+	return 0
+}
+
+func (x *PhaseStatus) GetWon() int32 {
+	if x != nil {
+		return x.Won
+	}
+	return 0
+}
+
+func (x *PhaseStatus) GetFailed() int32 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *PhaseStatus) GetLost() int32 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+func (x *PhaseStatus) GetExpired() int32 {
+	if x != nil {
+		return x.Expired
+	}
+	return 0
+}
+
+func (x *PhaseStatus) GetReleased() int32 {
+	if x != nil {
+		return x.Released
+	}
+	return 0
+}
+
+func (x *PhaseStatus) GetSuperseded() int32 {
+	if x != nil {
+		return x.Superseded
+	}
+	return 0
+}
+
+func (x *PhaseStatus) GetRevoked() int32 {
+	if x != nil {
+		return x.Revoked
+	}
+	return 0
+}
+
+func (x *PhaseStatus) GetBackups() int32 {
+	if x != nil {
+		return x.Backups
+	}
+	return 0
+}
+
+func (x *PhaseStatus) GetBackupsWon() int32 {
+	if x != nil {
+		return x.BackupsWon
+	}
+	return 0
+}
+
+type WorkerStatus struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Host    string                 `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	Slots   int32                  `protobuf:"varint,3,opt,name=slots,proto3" json:"slots,omitempty"`
+	Running int32                  `protobuf:"varint,4,opt,name=running,proto3" json:"running,omitempty"`
+	// Gets no new work: one task after the other failed there.
+	Excluded bool `protobuf:"varint,5,opt,name=excluded,proto3" json:"excluded,omitempty"`
+	// Since its last call.
+	SilentMs      int64 `protobuf:"varint,6,opt,name=silent_ms,json=silentMs,proto3" json:"silent_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WorkerStatus) Reset() {
+	*x = WorkerStatus{}
+	mi := &file_mraws_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WorkerStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WorkerStatus) ProtoMessage() {}
+
+func (x *WorkerStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_mraws_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WorkerStatus.ProtoReflect.Descriptor instead.
+func (*WorkerStatus) Descriptor() ([]byte, []int) {
+	return file_mraws_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *WorkerStatus) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *WorkerStatus) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *WorkerStatus) GetSlots() int32 {
+	if x != nil {
+		return x.Slots
+	}
+	return 0
+}
+
+func (x *WorkerStatus) GetRunning() int32 {
+	if x != nil {
+		return x.Running
+	}
+	return 0
+}
+
+func (x *WorkerStatus) GetExcluded() bool {
+	if x != nil {
+		return x.Excluded
+	}
+	return false
+}
+
+func (x *WorkerStatus) GetSilentMs() int64 {
+	if x != nil {
+		return x.SilentMs
+	}
+	return 0
+}
+
+type AttemptStatus struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Attempt *Attempt               `protobuf:"bytes,1,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Worker  string                 `protobuf:"bytes,2,opt,name=worker,proto3" json:"worker,omitempty"`
+	AgeMs   int64                  `protobuf:"varint,3,opt,name=age_ms,json=ageMs,proto3" json:"age_ms,omitempty"`
+	// Part of its input that it has read, 0 to 1; 0 if that is unknown.
+	Progress float64 `protobuf:"fixed64,4,opt,name=progress,proto3" json:"progress,omitempty"`
+	// Estimated; 0 if that is unknown.
+	LeftMs int64 `protobuf:"varint,5,opt,name=left_ms,json=leftMs,proto3" json:"left_ms,omitempty"`
+	// Another attempt that began now may well overtake it.
+	Lags bool `protobuf:"varint,6,opt,name=lags,proto3" json:"lags,omitempty"`
+	// Began beside another attempt at its task.
+	Backup        bool `protobuf:"varint,7,opt,name=backup,proto3" json:"backup,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttemptStatus) Reset() {
+	*x = AttemptStatus{}
+	mi := &file_mraws_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttemptStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttemptStatus) ProtoMessage() {}
+
+func (x *AttemptStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_mraws_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttemptStatus.ProtoReflect.Descriptor instead.
+func (*AttemptStatus) Descriptor() ([]byte, []int) {
+	return file_mraws_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *AttemptStatus) GetAttempt() *Attempt {
+	if x != nil {
+		return x.Attempt
+	}
+	return nil
+}
+
+func (x *AttemptStatus) GetWorker() string {
+	if x != nil {
+		return x.Worker
+	}
+	return ""
+}
+
+func (x *AttemptStatus) GetAgeMs() int64 {
+	if x != nil {
+		return x.AgeMs
+	}
+	return 0
+}
+
+func (x *AttemptStatus) GetProgress() float64 {
+	if x != nil {
+		return x.Progress
+	}
+	return 0
+}
+
+func (x *AttemptStatus) GetLeftMs() int64 {
+	if x != nil {
+		return x.LeftMs
+	}
+	return 0
+}
+
+func (x *AttemptStatus) GetLags() bool {
+	if x != nil {
+		return x.Lags
+	}
+	return false
+}
+
+func (x *AttemptStatus) GetBackup() bool {
+	if x != nil {
+		return x.Backup
+	}
+	return false
+}
+
 var File_mraws_proto protoreflect.FileDescriptor
 
 const file_mraws_proto_rawDesc = "" +
@@ -1605,7 +2025,7 @@ const file_mraws_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\f\n" +
 	"\n" +
 	"LeaveReply\"\x0f\n" +
-	"\rStatusRequest\"\x95\x02\n" +
+	"\rStatusRequest\"\xbc\x04\n" +
 	"\vStatusReply\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x10\n" +
 	"\x03app\x18\x02 \x01(\tR\x03app\x12\x14\n" +
@@ -1618,7 +2038,51 @@ const file_mraws_proto_rawDesc = "" +
 	"\aworkers\x18\t \x01(\x05R\aworkers\x12\x16\n" +
 	"\x06failed\x18\n" +
 	" \x01(\x05R\x06failed\x12\x12\n" +
-	"\x04lost\x18\v \x01(\x05R\x04lost*(\n" +
+	"\x04lost\x18\v \x01(\x05R\x04lost\x12\x14\n" +
+	"\x05epoch\x18\f \x01(\tR\x05epoch\x12\x18\n" +
+	"\aversion\x18\r \x01(\tR\aversion\x12\x1b\n" +
+	"\tuptime_ms\x18\x0e \x01(\x03R\buptimeMs\x12\x19\n" +
+	"\blease_ms\x18\x0f \x01(\x03R\aleaseMs\x12'\n" +
+	"\x03map\x18\x10 \x01(\v2\x15.mraws.v1.PhaseStatusR\x03map\x12-\n" +
+	"\x06reduce\x18\x11 \x01(\v2\x15.mraws.v1.PhaseStatusR\x06reduce\x120\n" +
+	"\amembers\x18\x12 \x03(\v2\x16.mraws.v1.WorkerStatusR\amembers\x123\n" +
+	"\battempts\x18\x13 \x03(\v2\x17.mraws.v1.AttemptStatusR\battempts\"\x9e\x03\n" +
+	"\vPhaseStatus\x12\x14\n" +
+	"\x05tasks\x18\x01 \x01(\x05R\x05tasks\x12\x12\n" +
+	"\x04done\x18\x02 \x01(\x05R\x04done\x12\x16\n" +
+	"\x06active\x18\x03 \x01(\x05R\x06active\x12\x16\n" +
+	"\x06reused\x18\x04 \x01(\x05R\x06reused\x12\x18\n" +
+	"\agranted\x18\x05 \x01(\x05R\agranted\x12\x18\n" +
+	"\aadopted\x18\x06 \x01(\x05R\aadopted\x12\x18\n" +
+	"\arunning\x18\a \x01(\x05R\arunning\x12\x10\n" +
+	"\x03won\x18\b \x01(\x05R\x03won\x12\x16\n" +
+	"\x06failed\x18\t \x01(\x05R\x06failed\x12\x12\n" +
+	"\x04lost\x18\n" +
+	" \x01(\x05R\x04lost\x12\x18\n" +
+	"\aexpired\x18\v \x01(\x05R\aexpired\x12\x1a\n" +
+	"\breleased\x18\f \x01(\x05R\breleased\x12\x1e\n" +
+	"\n" +
+	"superseded\x18\r \x01(\x05R\n" +
+	"superseded\x12\x18\n" +
+	"\arevoked\x18\x0e \x01(\x05R\arevoked\x12\x18\n" +
+	"\abackups\x18\x0f \x01(\x05R\abackups\x12\x1f\n" +
+	"\vbackups_won\x18\x10 \x01(\x05R\n" +
+	"backupsWon\"\x9f\x01\n" +
+	"\fWorkerStatus\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04host\x18\x02 \x01(\tR\x04host\x12\x14\n" +
+	"\x05slots\x18\x03 \x01(\x05R\x05slots\x12\x18\n" +
+	"\arunning\x18\x04 \x01(\x05R\arunning\x12\x1a\n" +
+	"\bexcluded\x18\x05 \x01(\bR\bexcluded\x12\x1b\n" +
+	"\tsilent_ms\x18\x06 \x01(\x03R\bsilentMs\"\xcc\x01\n" +
+	"\rAttemptStatus\x12+\n" +
+	"\aattempt\x18\x01 \x01(\v2\x11.mraws.v1.AttemptR\aattempt\x12\x16\n" +
+	"\x06worker\x18\x02 \x01(\tR\x06worker\x12\x15\n" +
+	"\x06age_ms\x18\x03 \x01(\x03R\x05ageMs\x12\x1a\n" +
+	"\bprogress\x18\x04 \x01(\x01R\bprogress\x12\x17\n" +
+	"\aleft_ms\x18\x05 \x01(\x03R\x06leftMs\x12\x12\n" +
+	"\x04lags\x18\x06 \x01(\bR\x04lags\x12\x16\n" +
+	"\x06backup\x18\a \x01(\bR\x06backup*(\n" +
 	"\x05Phase\x12\r\n" +
 	"\tPHASE_MAP\x10\x00\x12\x10\n" +
 	"\fPHASE_REDUCE\x10\x01*J\n" +
@@ -1648,7 +2112,7 @@ func file_mraws_proto_rawDescGZIP() []byte {
 }
 
 var file_mraws_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_mraws_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_mraws_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_mraws_proto_goTypes = []any{
 	(Phase)(0),               // 0: mraws.v1.Phase
 	(Outcome)(0),             // 1: mraws.v1.Outcome
@@ -1672,15 +2136,18 @@ var file_mraws_proto_goTypes = []any{
 	(*LeaveReply)(nil),       // 19: mraws.v1.LeaveReply
 	(*StatusRequest)(nil),    // 20: mraws.v1.StatusRequest
 	(*StatusReply)(nil),      // 21: mraws.v1.StatusReply
-	nil,                      // 22: mraws.v1.App.ParamsEntry
-	nil,                      // 23: mraws.v1.App.DefaultsEntry
-	nil,                      // 24: mraws.v1.HeartbeatRequest.S3RequestsEntry
-	nil,                      // 25: mraws.v1.ReportRequest.S3RequestsEntry
-	nil,                      // 26: mraws.v1.LeaveRequest.S3RequestsEntry
+	(*PhaseStatus)(nil),      // 22: mraws.v1.PhaseStatus
+	(*WorkerStatus)(nil),     // 23: mraws.v1.WorkerStatus
+	(*AttemptStatus)(nil),    // 24: mraws.v1.AttemptStatus
+	nil,                      // 25: mraws.v1.App.ParamsEntry
+	nil,                      // 26: mraws.v1.App.DefaultsEntry
+	nil,                      // 27: mraws.v1.HeartbeatRequest.S3RequestsEntry
+	nil,                      // 28: mraws.v1.ReportRequest.S3RequestsEntry
+	nil,                      // 29: mraws.v1.LeaveRequest.S3RequestsEntry
 }
 var file_mraws_proto_depIdxs = []int32{
-	22, // 0: mraws.v1.App.params:type_name -> mraws.v1.App.ParamsEntry
-	23, // 1: mraws.v1.App.defaults:type_name -> mraws.v1.App.DefaultsEntry
+	25, // 0: mraws.v1.App.params:type_name -> mraws.v1.App.ParamsEntry
+	26, // 1: mraws.v1.App.defaults:type_name -> mraws.v1.App.DefaultsEntry
 	0,  // 2: mraws.v1.Attempt.phase:type_name -> mraws.v1.Phase
 	4,  // 3: mraws.v1.RegisterRequest.app:type_name -> mraws.v1.App
 	5,  // 4: mraws.v1.RegisterRequest.running:type_name -> mraws.v1.Attempt
@@ -1691,31 +2158,36 @@ var file_mraws_proto_depIdxs = []int32{
 	11, // 9: mraws.v1.AskReply.unknown:type_name -> mraws.v1.Unknown
 	5,  // 10: mraws.v1.Progress.attempt:type_name -> mraws.v1.Attempt
 	13, // 11: mraws.v1.HeartbeatRequest.running:type_name -> mraws.v1.Progress
-	24, // 12: mraws.v1.HeartbeatRequest.s3_requests:type_name -> mraws.v1.HeartbeatRequest.S3RequestsEntry
+	27, // 12: mraws.v1.HeartbeatRequest.s3_requests:type_name -> mraws.v1.HeartbeatRequest.S3RequestsEntry
 	12, // 13: mraws.v1.HeartbeatReply.done:type_name -> mraws.v1.Done
 	5,  // 14: mraws.v1.ReportRequest.attempt:type_name -> mraws.v1.Attempt
 	1,  // 15: mraws.v1.ReportRequest.outcome:type_name -> mraws.v1.Outcome
-	25, // 16: mraws.v1.ReportRequest.s3_requests:type_name -> mraws.v1.ReportRequest.S3RequestsEntry
-	26, // 17: mraws.v1.LeaveRequest.s3_requests:type_name -> mraws.v1.LeaveRequest.S3RequestsEntry
-	2,  // 18: mraws.v1.Coordinator.Discover:input_type -> mraws.v1.DiscoverRequest
-	6,  // 19: mraws.v1.Coordinator.Register:input_type -> mraws.v1.RegisterRequest
-	8,  // 20: mraws.v1.Coordinator.Ask:input_type -> mraws.v1.AskRequest
-	14, // 21: mraws.v1.Coordinator.Heartbeat:input_type -> mraws.v1.HeartbeatRequest
-	16, // 22: mraws.v1.Coordinator.Report:input_type -> mraws.v1.ReportRequest
-	18, // 23: mraws.v1.Coordinator.Leave:input_type -> mraws.v1.LeaveRequest
-	20, // 24: mraws.v1.Coordinator.Status:input_type -> mraws.v1.StatusRequest
-	3,  // 25: mraws.v1.Coordinator.Discover:output_type -> mraws.v1.DiscoverReply
-	7,  // 26: mraws.v1.Coordinator.Register:output_type -> mraws.v1.RegisterReply
-	9,  // 27: mraws.v1.Coordinator.Ask:output_type -> mraws.v1.AskReply
-	15, // 28: mraws.v1.Coordinator.Heartbeat:output_type -> mraws.v1.HeartbeatReply
-	17, // 29: mraws.v1.Coordinator.Report:output_type -> mraws.v1.ReportReply
-	19, // 30: mraws.v1.Coordinator.Leave:output_type -> mraws.v1.LeaveReply
-	21, // 31: mraws.v1.Coordinator.Status:output_type -> mraws.v1.StatusReply
-	25, // [25:32] is the sub-list for method output_type
-	18, // [18:25] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	28, // 16: mraws.v1.ReportRequest.s3_requests:type_name -> mraws.v1.ReportRequest.S3RequestsEntry
+	29, // 17: mraws.v1.LeaveRequest.s3_requests:type_name -> mraws.v1.LeaveRequest.S3RequestsEntry
+	22, // 18: mraws.v1.StatusReply.map:type_name -> mraws.v1.PhaseStatus
+	22, // 19: mraws.v1.StatusReply.reduce:type_name -> mraws.v1.PhaseStatus
+	23, // 20: mraws.v1.StatusReply.members:type_name -> mraws.v1.WorkerStatus
+	24, // 21: mraws.v1.StatusReply.attempts:type_name -> mraws.v1.AttemptStatus
+	5,  // 22: mraws.v1.AttemptStatus.attempt:type_name -> mraws.v1.Attempt
+	2,  // 23: mraws.v1.Coordinator.Discover:input_type -> mraws.v1.DiscoverRequest
+	6,  // 24: mraws.v1.Coordinator.Register:input_type -> mraws.v1.RegisterRequest
+	8,  // 25: mraws.v1.Coordinator.Ask:input_type -> mraws.v1.AskRequest
+	14, // 26: mraws.v1.Coordinator.Heartbeat:input_type -> mraws.v1.HeartbeatRequest
+	16, // 27: mraws.v1.Coordinator.Report:input_type -> mraws.v1.ReportRequest
+	18, // 28: mraws.v1.Coordinator.Leave:input_type -> mraws.v1.LeaveRequest
+	20, // 29: mraws.v1.Coordinator.Status:input_type -> mraws.v1.StatusRequest
+	3,  // 30: mraws.v1.Coordinator.Discover:output_type -> mraws.v1.DiscoverReply
+	7,  // 31: mraws.v1.Coordinator.Register:output_type -> mraws.v1.RegisterReply
+	9,  // 32: mraws.v1.Coordinator.Ask:output_type -> mraws.v1.AskReply
+	15, // 33: mraws.v1.Coordinator.Heartbeat:output_type -> mraws.v1.HeartbeatReply
+	17, // 34: mraws.v1.Coordinator.Report:output_type -> mraws.v1.ReportReply
+	19, // 35: mraws.v1.Coordinator.Leave:output_type -> mraws.v1.LeaveReply
+	21, // 36: mraws.v1.Coordinator.Status:output_type -> mraws.v1.StatusReply
+	30, // [30:37] is the sub-list for method output_type
+	23, // [23:30] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_mraws_proto_init() }
@@ -1735,7 +2207,7 @@ func file_mraws_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mraws_proto_rawDesc), len(file_mraws_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   25,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"path"
 	"strings"
 	"time"
 
@@ -27,6 +28,9 @@ type ServerOptions struct {
 	// Ready, if there is one, is asked before each call but Discover: an
 	// error is the answer.
 	Ready func() error
+	// Observe, if there is one, is told of each call that was answered: its
+	// method, the name of its code, how long it took.
+	Observe func(method, code string, took time.Duration)
 }
 
 // NewServer returns a gRPC server for impl. Messages are capped at 4 MiB (a
@@ -46,7 +50,7 @@ func NewServer(impl CoordinatorServer, o ServerOptions) (*grpc.Server, error) {
 		// policy would cut it off after three pings.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 2 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
-		grpc.UnaryInterceptor(o.authorize),
+		grpc.ChainUnaryInterceptor(o.observe, o.authorize),
 	}
 	if failpoint.Enabled {
 		opts = append(opts, grpc.ChainUnaryInterceptor(failpoint.Serve))
@@ -78,6 +82,17 @@ func (o ServerOptions) credentials() (credentials.TransportCredentials, error) {
 		}), nil
 	}
 	return nil, fmt.Errorf("serve: no certificate and not insecure")
+}
+
+// observe tells of a call, also of one that is turned away.
+func (o ServerOptions) observe(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if o.Observe == nil {
+		return next(ctx, req)
+	}
+	began := time.Now()
+	reply, err := next(ctx, req)
+	o.Observe(path.Base(info.FullMethod), status.Code(err).String(), time.Since(began))
+	return reply, err
 }
 
 // authorize lets only Discover pass without the token.

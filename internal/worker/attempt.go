@@ -58,8 +58,12 @@ type Env struct {
 // Progress counts what an attempt has read so far: input records and their
 // bytes of a map task, intermediate pairs and their bytes of a reduce task.
 // Weight is Bytes in the measure by which the coordinator weighs tasks
-// ([manifest.Object.Weight]).
-type Progress struct{ Records, Bytes, Weight atomic.Int64 }
+// ([manifest.Object.Weight]). Spills and Spilled are the runs and bytes that
+// it has written to scratch.
+type Progress struct {
+	Records, Bytes, Weight atomic.Int64
+	Spills, Spilled        atomic.Int64
+}
 
 // Result tells how an attempt that did not fail ended.
 type Result struct {

@@ -105,6 +105,8 @@ func (t *attempt) writeRun(what string, nparts int, source func(part int) record
 		return nil, err
 	}
 	t.res.Spills++
+	t.Progress.Spills.Add(1)
+	t.Progress.Spilled.Add(sum.Bytes)
 	r, err := recordio.OpenRun(f, sum.Bytes, recordio.ReaderOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("read back scratch file in %s: %w", t.Scratch, err)

@@ -154,7 +154,9 @@ func (w *worker) cutSince(t time.Time) {
 }
 
 // execute runs the attempt on the data path.
-func (w *worker) execute(ctx context.Context, r *running) (Result, error) {
+func (w *worker) execute(ctx context.Context, r *running) (res Result, err error) {
+	ended := w.o.Stats.begin(ctx, phase(r.attempt.Phase), r.progress)
+	defer func() { ended(res, err) }()
 	l, err := w.load(ctx, r.job)
 	if err != nil {
 		return Result{}, err

@@ -56,6 +56,8 @@ type Options struct {
 	// Requests counts S3 requests so far, by operation; nil where the store
 	// is shared with the coordinator, which counts for itself.
 	Requests func() map[string]int64
+	// Stats counts what this worker does; nil for nobody.
+	Stats *Stats
 }
 
 // UnreachableError means that there was no coordinator for CoordTimeout.
@@ -120,6 +122,7 @@ func Run(ctx context.Context, o Options) error {
 	w := &worker{o: o, running: map[string]*running{}, jobs: map[string]*loaded{}}
 	w.link = newLink(o, w.inFlight, w.finished)
 	defer w.link.close()
+	defer o.Stats.join(o.Slots, o.Memory)()
 	if err := w.link.call(ctx, func(context.Context, wire.CoordinatorClient) error { return nil }); err != nil {
 		return w.farewell(ctx, err)
 	}

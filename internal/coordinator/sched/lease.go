@@ -33,6 +33,7 @@ func (c *Core) tick() {
 		if a.stalled > 0 {
 			cause = fmt.Sprintf("nothing has moved between worker %s and the store for %v", a.worker.id, a.stalled)
 		}
+		c.phases[a.task.Phase].expired++
 		c.lose(a, cause)
 	}
 	if c.grace <= c.now {

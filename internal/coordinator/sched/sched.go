@@ -92,6 +92,7 @@ type phase struct {
 	suspects indexHeap  // retries that run alone
 	held     list[hold] // by end of the hold
 	active   int        // tasks that run
+	expired  int        // leases that ended
 	took     window     // times of committed attempts, each over its task's share
 	weighed  bool       // size is known
 	size     int64      // median of Config.Work

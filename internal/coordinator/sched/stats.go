@@ -1,5 +1,11 @@
 package sched
 
+import (
+	"time"
+
+	"github.com/mraws/mraws/mr"
+)
+
 // Stats is what the core has counted.
 type Stats struct {
 	Map, Reduce PhaseStats
@@ -78,6 +84,56 @@ func (c *Core) Running(w WorkerID, buf []Running) []Running {
 		}
 	}
 	return buf
+}
+
+// Active returns how many tasks of a phase run; with a backup a task has two
+// attempts.
+func (c *Core) Active(p mr.Phase) int { return c.phases[p].active }
+
+// Expired returns how many leases of a phase have ended: a part of
+// [PhaseStats.Lost].
+func (c *Core) Expired(p mr.Phase) int { return c.phases[p].expired }
+
+// Load returns how many live attempts a worker has, and whether it gets no
+// new work.
+func (c *Core) Load(w WorkerID) (running int, excluded bool) {
+	if wk := c.workers[w]; wk != nil {
+		return wk.live.n, wk.excluded
+	}
+	return 0, false
+}
+
+// Live is a live attempt as people want to see it.
+type Live struct {
+	Attempt  AttemptID
+	Task     TaskID
+	Worker   WorkerID
+	Age      Time    // since it was granted, or taken over from an earlier coordinator
+	Progress float64 // 0 to 1, as last told; 0 if that is unknown
+	Left     Time    // estimated; 0 if that is unknown
+	Lags     bool    // another attempt that began now may well overtake it
+	Backup   bool    // began beside another
+}
+
+// Live lists the live attempts, those with the oldest sign of life first. It
+// looks at all of them.
+func (c *Core) Live(now Time) []Live {
+	now = max(now, c.now)
+	var usual [2]time.Duration
+	for i := range c.phases {
+		usual[i] = c.usual(&c.phases[i])
+	}
+	all := make([]Live, 0, len(c.live))
+	for nd := c.leases.head; nd != nil; nd = nd.next {
+		a := nd.owner
+		l := Live{Attempt: a.id, Task: a.task, Worker: a.worker.id, Age: now - a.start, Progress: a.progress, Backup: a.backup}
+		if left, known := c.left(a); known {
+			l.Left = max(0, left-(now-c.now))
+		}
+		_, l.Lags = c.lags(&c.phases[a.task.Phase], a, usual[a.task.Phase])
+		all = append(all, l)
+	}
+	return all
 }
 
 // Committed returns the attempt that committed the task.

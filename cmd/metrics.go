@@ -1,0 +1,117 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"runtime/debug"
+	rtmetrics "runtime/metrics"
+	"syscall"
+	"time"
+
+	"github.com/mraws/mraws/internal/coordinator"
+	"github.com/mraws/mraws/internal/metrics"
+	"github.com/mraws/mraws/internal/s3fs"
+	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/internal/worker"
+)
+
+// page is the metrics page of a command; nil if nobody asked for one. The
+// tables of what it shows are in metrics_tables.go.
+type page struct {
+	*metrics.Page
+	server *metrics.Server
+	stats  *worker.Stats // of the workers in this process, once there are any
+}
+
+// openPage serves the metrics page where that is configured. What there is to
+// show is added by and by. The caller closes s.page.
+func (s *session) openPage() error {
+	if s.conf.Metrics == "" {
+		return nil
+	}
+	v := readVersion()
+	p := &page{Page: metrics.New(v.Version, v.Commit, runtime.Version())}
+	var err error
+	p.server, err = metrics.Serve(s.conf.Metrics, p.Handler())
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return &Error{Code: ExitConflict, What: "cannot serve metrics on " + s.conf.Metrics, Cause: err,
+			Hint: "each process needs a port of its own: choose another for --metrics, or 0 for any"}
+	}
+	if err != nil {
+		return &Error{Code: ExitUsage, What: "cannot serve metrics on " + s.conf.Metrics, Cause: err, Hint: "check --metrics"}
+	}
+	at := p.server.Addr()
+	if tcp, ok := at.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		s.log.Warn().Str("metrics", "http://"+at.String()+"/metrics").Msg("metrics are shown to whoever reaches this address")
+	} else {
+		s.log.Info().Str("metrics", "http://"+at.String()+"/metrics").Msg("metrics")
+	}
+	s.page = p
+	return nil
+}
+
+// Close ends the page.
+func (p *page) Close() error {
+	if p == nil {
+		return nil
+	}
+	return p.server.Close()
+}
+
+// store shows what is asked of a store.
+func (p *page) store(st *s3fs.Store) {
+	if p == nil {
+		return
+	}
+	p.Add(storeMetrics(), func(emit metrics.Emit) { emitStore(emit, st.Activity()) })
+}
+
+// workers shows what the workers of this process do.
+func (p *page) workers() {
+	if p == nil {
+		return
+	}
+	p.stats = new(worker.Stats)
+	p.Add(workerMetrics(), func(emit metrics.Emit) { emitWorker(emit, p.stats.Snapshot(), memoryUsed(), debug.SetMemoryLimit(-1)) })
+}
+
+// workerStats is where the workers of this process count; nil for nowhere.
+func (p *page) workerStats() *worker.Stats {
+	if p == nil {
+		return nil
+	}
+	return p.stats
+}
+
+// askFor bounds how long the page waits for a coordinator's word.
+const askFor = 5 * time.Second
+
+// coordinator shows where a coordinator stands.
+func (p *page) coordinator(c *coordinator.Coordinator) {
+	if p == nil {
+		return
+	}
+	p.Add(coordinatorMetrics(), func(emit metrics.Emit) {
+		ctx, cancel := context.WithTimeout(context.Background(), askFor)
+		defer cancel()
+		if s := c.Snapshot(ctx); s != nil {
+			emitCoordinator(emit, s)
+		}
+	})
+}
+
+// calls lets a coordinator's server tell of its calls.
+func (p *page) calls(o *wire.ServerOptions) {
+	if p != nil {
+		o.Observe = p.Calls()
+	}
+}
+
+// memoryUsed is what Go compares with its memory limit, in bytes.
+func memoryUsed() int64 {
+	v := []rtmetrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	rtmetrics.Read(v)
+	return int64(v[0].Value.Uint64() - v[1].Value.Uint64())
+}

@@ -1,0 +1,170 @@
+package cmd
+
+import (
+	"math"
+	"time"
+
+	"github.com/mraws/mraws/internal/coordinator"
+	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/metrics"
+	"github.com/mraws/mraws/internal/s3fs"
+	"github.com/mraws/mraws/internal/worker"
+	"github.com/mraws/mraws/mr"
+)
+
+// The metrics of each part, and how they follow from its counts.
+// docs/operations.md has the same table for people, held by a test.
+
+func storeMetrics() []metrics.Desc {
+	op := []string{"operation"}
+	return []metrics.Desc{
+		{Name: "mraws_s3_requests_total", Help: "HTTP requests to S3 that have ended, by operation and outcome.", Labels: []string{"operation", "outcome"}},
+		{Name: "mraws_s3_retries_total", Help: "Requests that repeated another, paid from the retry budget.", Labels: op},
+		{Name: "mraws_s3_sent_bytes_total", Help: "Bytes of request bodies."},
+		{Name: "mraws_s3_received_bytes_total", Help: "Bytes of reply bodies."},
+		{Name: "mraws_s3_requests_in_flight", Help: "Requests under way.", Kind: metrics.Gauge},
+		{Name: "mraws_s3_requests_queued", Help: "Requests that wait for their turn.", Kind: metrics.Gauge},
+		{Name: "mraws_s3_concurrency_limit", Help: "Requests that may be under way now; it follows the store.", Kind: metrics.Gauge},
+		{Name: "mraws_s3_concurrency_halvings_total", Help: "How often throttling has halved the limit."},
+		{Name: "mraws_s3_retry_budget", Help: "Retries that may be made now without waiting.", Kind: metrics.Gauge},
+		{Name: "mraws_s3_retry_budget_max", Help: "The most that the retry budget holds.", Kind: metrics.Gauge},
+		{Name: "mraws_s3_retries_waiting", Help: "Retries that wait for the retry budget.", Kind: metrics.Gauge},
+		{Name: "mraws_s3_retries_delayed_total", Help: "Retries that had to wait for the retry budget."},
+	}
+}
+
+func emitStore(emit metrics.Emit, a s3fs.Activity) {
+	for op, t := range a.Tries {
+		emit("mraws_s3_requests_total", float64(t.OK), op, "ok")
+		emit("mraws_s3_requests_total", float64(t.Refused), op, "refused")
+		emit("mraws_s3_requests_total", float64(t.Throttled), op, "throttled")
+		emit("mraws_s3_requests_total", float64(t.Failed), op, "error")
+		emit("mraws_s3_requests_total", float64(t.Canceled), op, "canceled")
+		emit("mraws_s3_retries_total", float64(t.Retried), op)
+	}
+	emit("mraws_s3_sent_bytes_total", float64(a.Sent))
+	emit("mraws_s3_received_bytes_total", float64(a.Received))
+	emit("mraws_s3_requests_in_flight", float64(a.Busy))
+	emit("mraws_s3_requests_queued", float64(a.Queued))
+	emit("mraws_s3_concurrency_limit", float64(a.Bound))
+	emit("mraws_s3_concurrency_halvings_total", float64(a.Cuts))
+	emit("mraws_s3_retry_budget", math.Floor(a.Budget))
+	emit("mraws_s3_retry_budget_max", a.BudgetMax)
+	emit("mraws_s3_retries_waiting", float64(a.Waiting))
+	emit("mraws_s3_retries_delayed_total", float64(a.Waited))
+}
+
+func workerMetrics() []metrics.Desc {
+	phase := []string{"phase"}
+	return []metrics.Desc{
+		{Name: "mraws_worker_slots", Help: "Tasks that may run at the same time.", Kind: metrics.Gauge},
+		{Name: "mraws_worker_attempts_running", Help: "Attempts that run now.", Kind: metrics.Gauge, Labels: phase},
+		{Name: "mraws_worker_attempts_total", Help: "Attempts that have ended, by outcome.", Labels: []string{"phase", "outcome"}},
+		{Name: "mraws_worker_records_read_total", Help: "Input records of maps, pairs of reduces.", Labels: phase},
+		{Name: "mraws_worker_read_bytes_total", Help: "Bytes of those.", Labels: phase},
+		{Name: "mraws_worker_spills_total", Help: "Sorted runs written to scratch.", Labels: phase},
+		{Name: "mraws_worker_spilled_bytes_total", Help: "Bytes of those, compressed.", Labels: phase},
+		{Name: "mraws_worker_memory_budget_bytes", Help: "Memory for buffers, of all slots.", Kind: metrics.Gauge},
+		{Name: "mraws_worker_memory_used_bytes", Help: "Memory of the process that Go compares with its limit.", Kind: metrics.Gauge},
+		{Name: "mraws_worker_memory_limit_bytes", Help: "Go's memory limit: the budget, a quarter of it and 32 MiB.", Kind: metrics.Gauge},
+	}
+}
+
+func emitWorker(emit metrics.Emit, s worker.StatsSnapshot, used, limit int64) {
+	emit("mraws_worker_slots", float64(s.Slots))
+	for phase, p := range map[string]worker.PhaseStats{"map": s.Map, "reduce": s.Reduce} {
+		emit("mraws_worker_attempts_running", float64(p.Running), phase)
+		emit("mraws_worker_attempts_total", float64(p.Committed), phase, "committed")
+		emit("mraws_worker_attempts_total", float64(p.Superseded), phase, "superseded")
+		emit("mraws_worker_attempts_total", float64(p.Failed), phase, "failed")
+		emit("mraws_worker_attempts_total", float64(p.Revoked), phase, "revoked")
+		emit("mraws_worker_attempts_total", float64(p.HandedBack), phase, "handed_back")
+		emit("mraws_worker_records_read_total", float64(p.Records), phase)
+		emit("mraws_worker_read_bytes_total", float64(p.Bytes), phase)
+		emit("mraws_worker_spills_total", float64(p.Spills), phase)
+		emit("mraws_worker_spilled_bytes_total", float64(p.Spilled), phase)
+	}
+	emit("mraws_worker_memory_budget_bytes", float64(s.Memory))
+	emit("mraws_worker_memory_used_bytes", float64(used))
+	emit("mraws_worker_memory_limit_bytes", float64(limit))
+}
+
+func coordinatorMetrics() []metrics.Desc {
+	phase := []string{"phase"}
+	return []metrics.Desc{
+		{Name: "mraws_coordinator_active", Help: "1 if it leads the job, 0 if it is a standby.", Kind: metrics.Gauge},
+		{Name: "mraws_coordinator_tasks", Help: "Tasks by state.", Kind: metrics.Gauge, Labels: []string{"phase", "state"}},
+		{Name: "mraws_coordinator_tasks_reused", Help: "Tasks that were found committed at the start.", Kind: metrics.Gauge, Labels: phase},
+		{Name: "mraws_coordinator_attempts_running", Help: "Attempts that run now; with a backup a task has two.", Kind: metrics.Gauge, Labels: phase},
+		{Name: "mraws_coordinator_attempts_started_total", Help: "Attempts granted, and those taken over from an earlier coordinator.", Labels: []string{"phase", "kind"}},
+		{Name: "mraws_coordinator_attempts_ended_total", Help: "Attempts that have ended, by outcome.", Labels: []string{"phase", "outcome"}},
+		{Name: "mraws_coordinator_backups_won_total", Help: "Backup attempts that became the commit of their task.", Labels: phase},
+		{Name: "mraws_coordinator_leases_ended_total", Help: "Leases that ended without a heartbeat.", Labels: phase},
+		{Name: "mraws_coordinator_looks_total", Help: "Looks into the bucket for the commit of a task, by result.", Labels: []string{"result"}},
+		{Name: "mraws_coordinator_workers", Help: "Workers by state.", Kind: metrics.Gauge, Labels: []string{"state"}},
+		{Name: "mraws_coordinator_slots", Help: "Slots of all workers.", Kind: metrics.Gauge},
+		{Name: "mraws_coordinator_questions_waiting", Help: "Questions for work without an answer.", Kind: metrics.Gauge},
+		{Name: "mraws_coordinator_exclusions_total", Help: "How often a worker was excluded."},
+	}
+}
+
+func emitCoordinator(emit metrics.Emit, s *coordinator.Snapshot) {
+	active := 0.0
+	if s.Leading {
+		active = 1
+	}
+	emit("mraws_coordinator_active", active)
+	for _, phase := range []mr.Phase{mr.MapPhase, mr.ReducePhase} {
+		p := s.Stats.Map
+		if phase == mr.ReducePhase {
+			p = s.Stats.Reduce
+		}
+		emitPhase(emit, phase.String(), p, s.Active[phase])
+		emit("mraws_coordinator_leases_ended_total", float64(s.Expired[phase]), phase.String())
+	}
+	emit("mraws_coordinator_looks_total", float64(s.Looks.Found), "found")
+	emit("mraws_coordinator_looks_total", float64(s.Looks.Absent), "absent")
+	emit("mraws_coordinator_looks_total", float64(s.Looks.Failed), "error")
+	states, slots := map[string]int{"busy": 0, "idle": 0, "excluded": 0, "silent": 0}, 0
+	for _, m := range s.Members {
+		states[memberState(m, s.Lease)]++
+		slots += m.Slots
+	}
+	for state, n := range states {
+		emit("mraws_coordinator_workers", float64(n), state)
+	}
+	emit("mraws_coordinator_slots", float64(slots))
+	emit("mraws_coordinator_questions_waiting", float64(s.Stats.Parked))
+	emit("mraws_coordinator_exclusions_total", float64(s.Stats.Exclusions))
+}
+
+// memberState is what a worker is, of the things that it may be at the same
+// time the first.
+func memberState(m coordinator.Member, lease time.Duration) string {
+	switch {
+	case m.Silent > lease:
+		return "silent"
+	case m.Excluded:
+		return "excluded"
+	case m.Running > 0:
+		return "busy"
+	}
+	return "idle"
+}
+
+func emitPhase(emit metrics.Emit, phase string, p sched.PhaseStats, active int) {
+	emit("mraws_coordinator_tasks", float64(p.Tasks-p.Done-active), phase, "waiting")
+	emit("mraws_coordinator_tasks", float64(active), phase, "running")
+	emit("mraws_coordinator_tasks", float64(p.Done), phase, "done")
+	emit("mraws_coordinator_tasks_reused", float64(p.Reused), phase)
+	emit("mraws_coordinator_attempts_running", float64(p.Running), phase)
+	emit("mraws_coordinator_attempts_started_total", float64(p.Granted-p.Backups), phase, "granted")
+	emit("mraws_coordinator_attempts_started_total", float64(p.Backups), phase, "backup")
+	emit("mraws_coordinator_attempts_started_total", float64(p.Adopted), phase, "adopted")
+	for outcome, n := range map[string]int{
+		"committed": p.Won, "failed": p.Failed, "lost": p.Lost, "handed_back": p.Released, "superseded": p.Superseded, "revoked": p.Revoked,
+	} {
+		emit("mraws_coordinator_attempts_ended_total", float64(n), phase, outcome)
+	}
+	emit("mraws_coordinator_backups_won_total", float64(p.BackupsWon), phase)
+}
