@@ -309,6 +309,38 @@ func TestCoordinatorCutFromS3(t *testing.T) {
 	b.run(0, "verify", "--app", "jobcount")
 }
 
+// TestCoordinatorSwallowed is the same with a store that swallows the
+// coordinator's requests: the workers' slots do not wait for it. They run what
+// there is, and all of it is found when the store answers again.
+func TestCoordinatorSwallowed(t *testing.T) {
+	b := newBench(t)
+	b.run(0, append([]string{"upload-input"}, b.books()...)...)
+	f, proxy := b.through()
+	c, address := f.coordinator("--app", "jobcount", "--app-arg", "stall=200ms", "--nreduce", "2")
+	w := b.start("worker", "--coord", address, "--app", "jobcount", "--slots", "1")
+	b.until("two maps are committed", func() bool { return b.commits() >= 2 })
+	proxy.Play(script(t, "GetObject *_commit/* no-headers", "* * no-headers"))
+	cut := time.Now()
+	b.until("all maps are committed", func() bool { return b.commits() == 8 })
+	t.Logf("all maps were committed %v after the cut", time.Since(cut))
+	b.until("the coordinator has been away for longer than a worker waits for one", func() bool { return time.Since(cut) > 20*time.Second })
+	if len(b.outputs()) > 0 {
+		t.Error("there is output, and the coordinator cannot have seen the last map")
+	}
+	proxy.Play(script(t))
+	healed := time.Now()
+	for _, p := range []*process{c, w} {
+		if code := b.exit(p); code != 0 {
+			t.Errorf("mraws %s: exit code %d", p.name, code)
+		}
+	}
+	t.Logf("the job ended %v after the store was back", time.Since(healed))
+	if s := b.success(); s.Map.Granted != 8 || s.Map.Lost+s.Map.CommittedRerun+s.Reduce.CommittedRerun != 0 {
+		t.Errorf("tasks were run again: %+v %+v", s.Map, s.Reduce)
+	}
+	b.run(0, "verify", "--app", "jobcount")
+}
+
 // TestWorkerCutFromS3 is row 19: the tasks of a worker that talks to the
 // coordinator but not to the store end up with another.
 func TestWorkerCutFromS3(t *testing.T) {

@@ -208,7 +208,9 @@ func (h *handlers) Report(ctx context.Context, q *wire.ReportRequest) (*wire.Rep
 			l.noteRequests(w, q.S3Requests)
 		}
 		prepared = l.core != nil
-		exists = l.exists(task)
+		if exists = l.exists(task); prepared && q.Attempt != nil {
+			l.step(h.c.now(), sched.Reported{Worker: w, Attempt: sched.AttemptID(q.Attempt.Id)})
+		}
 	})
 	switch {
 	case !ok:
@@ -225,11 +227,17 @@ func (h *handlers) Report(ctx context.Context, q *wire.ReportRequest) (*wire.Rep
 		return &wire.ReportReply{}, nil
 	}
 	// Failed attempts too: an error may have followed a commit.
-	if err := h.c.look(ctx, task, q.Attempt.Id); err != nil {
+	reading, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	if err := h.c.look(ctx, reading, task, q.Attempt.Id); err != nil {
 		return &wire.ReportReply{}, h.unproven(ctx, q, err)
 	}
 	return &wire.ReportReply{}, nil
 }
+
+// lookTime bounds the look into the bucket for a report. A worker whose
+// report cannot be judged by then goes on with other work, and says it again.
+const lookTime = 3 * time.Second
 
 // exists says whether the job has such a task.
 func (l *loop) exists(t sched.TaskID) bool {

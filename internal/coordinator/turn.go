@@ -104,7 +104,7 @@ func (c *Coordinator) lookFor(ctx context.Context, attempts []sched.Running) {
 	g.SetLimit(readers)
 	for _, r := range attempts {
 		g.Go(func() error {
-			err := c.look(ctx, r.Task, string(r.Attempt))
+			err := c.look(ctx, ctx, r.Task, string(r.Attempt))
 			var conflict *ConflictError
 			switch {
 			case err == nil, errors.Is(err, fs.ErrNotExist), ctx.Err() != nil:
@@ -120,12 +120,12 @@ func (c *Coordinator) lookFor(ctx context.Context, attempts []sched.Running) {
 }
 
 // look reads from the bucket the commit of a task that attempt was to
-// commit, and tells the loop of it.
-func (c *Coordinator) look(ctx context.Context, task sched.TaskID, attempt string) (err error) {
+// commit, while reading lasts, and tells the loop of it.
+func (c *Coordinator) look(ctx, reading context.Context, task sched.TaskID, attempt string) (err error) {
 	defer func() { c.looks.note(err) }()
 	job := c.loop.job // fixed before there is a core
 	if task.Phase == mr.ReducePhase {
-		rec, err := c.readReduce(ctx, job, task.Index)
+		rec, err := c.readReduce(reading, job, task.Index)
 		if err != nil {
 			return err
 		}
@@ -136,7 +136,7 @@ func (c *Coordinator) look(ctx context.Context, task sched.TaskID, attempt strin
 		})
 		return nil
 	}
-	rec, err := c.readMap(ctx, job, task.Index)
+	rec, err := c.readMap(reading, job, task.Index)
 	if err != nil {
 		return err
 	}

@@ -68,28 +68,25 @@ func (w *worker) ask(ctx context.Context, index int, seq uint64) (*wire.Attempt,
 func (w *worker) attempt(ctx context.Context, a *wire.Attempt, job string) (well bool, err error) {
 	r := &running{attempt: a, job: job, progress: new(Progress), pulse: new(object.Pulse)}
 	runCtx, cancel := context.WithCancelCause(object.WithPulse(ctx, r.pulse))
-	defer cancel(nil)
 	r.cancel = cancel
-	w.mu.Lock()
-	w.running[a.Id] = r
-	w.mu.Unlock()
+	w.track(r)
 
 	start := time.Now()
 	result, err := w.execute(runCtx, r)
 	log := w.o.Log.With().Str("job", job).Str("attempt", a.Id).
 		Str("task", fmt.Sprintf("%s-%d", phase(a.Phase), a.Task)).Dur("dur", time.Since(start)).Logger()
 
-	w.mu.Lock()
-	delete(w.running, a.Id)
-	w.mu.Unlock()
+	w.untrack(r)
 	if err != nil && !r.waits.IsZero() {
 		w.cutSince(r.waits)
 	}
 	switch {
 	case errors.Is(context.Cause(runCtx), errRevoked) && err != nil:
+		cancel(nil)
 		log.Info().Msg("attempt stopped: it was revoked")
 		return false, nil
 	case ctx.Err() != nil && err != nil:
+		cancel(nil)
 		return false, context.Cause(ctx) // Leave hands the attempt back
 	}
 	q := &wire.ReportRequest{Worker: w.o.Name, Attempt: a, S3Requests: w.requests()}
@@ -107,13 +104,7 @@ func (w *worker) attempt(ctx context.Context, a *wire.Attempt, job string) (well
 	} else {
 		log.Debug().Bool("superseded", result.Superseded).Msg("attempt committed")
 	}
-	return err == nil, w.link.call(ctx, func(ctx context.Context, c wire.CoordinatorClient) error {
-		reply, err := c.Report(ctx, q)
-		if err == nil && reply.Unknown {
-			err = errUnknown
-		}
-		return err
-	})
+	return err == nil, w.report(ctx, runCtx, r, q)
 }
 
 // reach waits until the store answers, whatever it says. A slot whose attempt

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
@@ -89,6 +90,9 @@ type worker struct {
 	cut     time.Time           // since when the store does not answer, for all that is known; zero if it does
 
 	probes object.Pulse // of the requests that find that out
+
+	group   *errgroup.Group     // of the slots, and of all that runs beside them
+	unheard *semaphore.Weighted // reports that are being repeated beside the slots
 }
 
 // running is an attempt in a slot.
@@ -127,6 +131,7 @@ func Run(ctx context.Context, o Options) error {
 		return w.farewell(ctx, err)
 	}
 	g, gctx := errgroup.WithContext(ctx)
+	w.group, w.unheard = g, semaphore.NewWeighted(int64(maxUnheard*o.Slots))
 	for i := range o.Slots {
 		g.Go(func() error { return w.slot(gctx, i) })
 	}

@@ -101,6 +101,8 @@ func (k *Checker) stale(ev Event) bool {
 		w, id = ev.Worker, ev.Attempt
 	case Released:
 		w, id = ev.Worker, ev.Attempt
+	case Reported:
+		w, id = ev.Worker, ev.Attempt
 	default:
 		return false
 	}

@@ -98,6 +98,15 @@ type Released struct {
 	Attempt AttemptID
 }
 
+// Reported says that an attempt has ended, and that it is not known yet how,
+// since the bucket is to be asked first. Its lease is extended, and nobody is
+// given a backup of it. The attempt stays live, beside whatever its slot is
+// granted next, until the bucket or the worker tells more.
+type Reported struct {
+	Worker  WorkerID
+	Attempt AttemptID
+}
+
 // Gone forgets a worker. Its live attempts are released if it left politely,
 // and lost if it was declared dead.
 type Gone struct {
@@ -119,6 +128,7 @@ func (Heartbeat) event() {}
 func (Committed) event() {}
 func (Failed) event()    {}
 func (Released) event()  {}
+func (Reported) event()  {}
 func (Gone) event()      {}
 func (Tick) event()      {}
 

@@ -42,7 +42,7 @@ func fuzzEvent(kind, a, b, d byte) Event {
 		letter = "r"
 	}
 	id := AttemptID([]string{"e", "e", "e", "old", ""}[d%5] + "." + letter + strconv.Itoa(task.Index) + "." + strconv.Itoa(int(d)%4))
-	switch kind % 12 {
+	switch kind % 13 {
 	case 0:
 		return Register{w, slot + 1, nil}
 	case 1:
@@ -62,6 +62,8 @@ func fuzzEvent(kind, a, b, d byte) Event {
 		return Released{w, id}
 	case 10:
 		return Gone{w, d&1 == 0}
+	case 11:
+		return Reported{w, id}
 	}
 	return Tick{}
 }

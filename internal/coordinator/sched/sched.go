@@ -143,6 +143,7 @@ type attempt struct {
 	seen     bool          // the worker has shown that the grant reached it
 	stalled  time.Duration // told by the heartbeats that did not extend the lease; 0 after one that did
 	adopted  bool
+	ended    bool // by the word of its worker
 	alive    bool
 	backup   bool          // began beside another
 	start    Time          // of the attempt, or of what is known of it
@@ -242,6 +243,11 @@ func (c *Core) Step(now Time, ev Event) []Effect {
 		c.failed(ev)
 	case Released:
 		c.released(ev)
+	case Reported:
+		if a := c.reported(ev.Worker, ev.Attempt); a != nil {
+			a.ended = true
+			c.extend(a.worker, a.id)
+		}
 	case Gone:
 		c.gone(ev)
 	case Tick:

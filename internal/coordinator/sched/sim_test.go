@@ -107,6 +107,7 @@ type sim struct {
 	coords  []*coord
 	ended   bool
 	jumped  int
+	unheard int // reports that a coordinator could not judge at once
 	stalls  int // workers whose requests stood still, by a coordinator's word
 	failure *JobFailed
 	trace   io.Writer

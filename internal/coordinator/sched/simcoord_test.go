@@ -29,6 +29,9 @@ type coord struct {
 	failed  bool
 	tickAt  Time
 
+	heard map[AttemptID]Time // when the lease of an attempt may have been extended last
+	woke  Time
+
 	cutStore bool
 }
 
@@ -47,6 +50,7 @@ type (
 	waitAnswer    struct{}
 	unknownAnswer struct{}
 	doneAnswer    struct{}
+	laterAnswer   struct{}
 	okAnswer      struct{}
 	beatAnswer    struct {
 		revoked []AttemptID
@@ -83,7 +87,7 @@ func (s *sim) newCoord() *coord {
 	c := &coord{
 		s: s, start: s.now, core: New(cfg), up: true,
 		waiting: map[slotKey]*question{}, revokes: map[WorkerID][]AttemptID{}, seen: map[WorkerID]Time{},
-		found: map[TaskID]bool{},
+		found: map[TaskID]bool{}, heard: map[AttemptID]Time{},
 	}
 	c.checker = NewChecker(c.core)
 	s.mutant.bend(c)
@@ -91,6 +95,7 @@ func (s *sim) newCoord() *coord {
 	s.logf("coordinator %s starts", epoch)
 	c.list()
 	c.after(5*time.Second, c.sweep)
+	c.after(5*time.Second, c.leasesEnd)
 	return c
 }
 
@@ -131,41 +136,6 @@ func (c *coord) deliver(f func()) {
 }
 
 func (c *coord) after(d time.Duration, f func()) { c.s.after(d, func() { c.deliver(f) }) }
-
-func (c *coord) pause(d time.Duration) {
-	if !c.up || c.asleep {
-		return
-	}
-	c.s.logf("coordinator %s sleeps for %v", c.core.cfg.Epoch, d)
-	c.asleep = true
-	c.s.after(d, func() {
-		c.asleep = false
-		work := c.backlog
-		c.backlog = nil
-		for _, f := range work {
-			c.deliver(f)
-		}
-	})
-}
-
-// jump sets the wall clock of the machine, as an administrator or NTP does.
-func (c *coord) jump() {
-	d := c.s.between(time.Second, 3*time.Hour)
-	if c.s.rng.IntN(2) == 0 {
-		d = -d
-	}
-	c.s.logf("the clock of %s jumps by %v", c.core.cfg.Epoch, d)
-	c.wall += Time(d)
-	c.s.jumped++
-}
-
-// time is what the core is told: monotonic time, which does not jump.
-func (c *coord) time() Time {
-	if c.s.mutant == mutantWallClock {
-		return c.s.now - c.start + c.wall
-	}
-	return c.s.now - c.start
-}
 
 // step feeds the core and does what it says.
 func (c *coord) step(ev Event) {
@@ -212,6 +182,7 @@ func (c *coord) do(e Effect) {
 	switch e := e.(type) {
 	case Grant:
 		c.s.grants(e)
+		c.heard[e.Attempt] = c.s.now
 		if c.found[e.Task] {
 			c.s.broken(fmt.Errorf("I5: %v was committed before %s started, and is granted again", e.Task, c.core.cfg.Epoch))
 		}
@@ -328,6 +299,9 @@ func (c *coord) register(w WorkerID, slots int, running []Running, reply func(an
 		c.workers = append(c.workers, w)
 	}
 	c.seen[w] = c.s.now
+	for _, r := range running {
+		c.heard[r.Attempt] = c.s.now
+	}
 	c.step(Register{w, slots, running})
 	reply(okAnswer{})
 }
@@ -359,6 +333,9 @@ func (c *coord) ask(w WorkerID, slot int, seq uint64, reply func(any)) {
 func (c *coord) heartbeat(ev Heartbeat, reply func(any)) {
 	w := ev.Worker
 	c.seen[w] = c.s.now
+	for _, id := range ev.Running {
+		c.heard[id] = c.s.now
+	}
 	c.step(ev)
 	if c.unknown {
 		reply(unknownAnswer{})
@@ -370,12 +347,16 @@ func (c *coord) heartbeat(ev Heartbeat, reply func(any)) {
 
 // report believes the bucket, not the worker.
 func (c *coord) report(w WorkerID, r Running, committed bool, cause string, reply func(any)) {
-	c.seen[w] = c.s.now
+	c.seen[w], c.heard[r.Attempt] = c.s.now, c.s.now
 	switch {
 	case c.s.mutant == mutantTrustDone && committed:
 		c.step(Committed{Task: r.Task, Attempt: r.Attempt})
 	case c.cutStore:
-		return // no answer: the worker says it again
+		c.step(Reported{w, r.Attempt})
+		if !c.unknown {
+			reply(laterAnswer{}) // the worker says it again
+			return
+		}
 	case c.look(r.Task):
 	case committed:
 		c.step(Failed{Worker: w, Attempt: r.Attempt, Cause: "said done, but the bucket has no commit"})

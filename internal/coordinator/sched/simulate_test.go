@@ -69,7 +69,7 @@ func simulate(t *testing.T, mode mode) {
 type sight struct {
 	Jobs, Events, Coordinators, Workers, JobsFailed, JobsNondet   int
 	Granted, Adopted, Failed, Lost, Released, Superseded, Revoked int
-	Backups, BackupsWon, Exclusions, ClockJumps, Stalls           int
+	Backups, BackupsWon, Exclusions, ClockJumps, Stalls, Unheard  int
 	Conflicts                                                     int // partitions that met other bytes
 	Unfinished                                                    int // jobs, in safety mode
 }
@@ -90,6 +90,7 @@ func (g *sight) add(s *sim) {
 	}
 	g.ClockJumps += s.jumped
 	g.Stalls += s.stalls
+	g.Unheard += s.unheard
 	for _, c := range s.coords {
 		st := c.core.Stats()
 		g.Exclusions += st.Exclusions

@@ -39,6 +39,7 @@ type run struct {
 	started Time
 	takes   time.Duration // until it has read its input
 	stopped bool          // revoked, or reported
+	unheard bool          // reported to one who cannot tell: its slot is at another
 	parts   []pairs
 	named   []part // what the commit record will say
 }
@@ -276,7 +277,9 @@ func (r *run) end() {
 	}
 	r.stopped = true
 	r.p.runs = slices.DeleteFunc(r.p.runs, func(o *run) bool { return o == r })
-	r.p.askNew(r.slot)
+	if !r.unheard {
+		r.p.askNew(r.slot)
+	}
 }
 
 // report says how the attempt ended until somebody hears it.
@@ -295,6 +298,14 @@ func (r *run) report(committed bool, cause string) {
 				send()
 			case answer == unknownAnswer{}:
 				r.p.register(send)
+			case answer == laterAnswer{}:
+				tries = 0
+				r.p.after(time.Second, send)
+				if !r.unheard {
+					r.unheard = true
+					r.p.s.unheard++
+					r.p.askNew(r.slot)
+				}
 			default:
 				r.end()
 			}

@@ -130,7 +130,7 @@ func (c *Core) usual(p *phase) time.Duration {
 	times := slices.Clone(p.took.sorted)
 	for nd := c.leases.head; nd != nil; nd = nd.next {
 		a := nd.owner
-		if a.task.Phase != p.kind || a.adopted || a.progress < minProjected || c.silent(a) {
+		if a.task.Phase != p.kind || a.adopted || a.ended || a.progress < minProjected || c.silent(a) {
 			continue
 		}
 		whole := float64(a.told-a.start) / a.progress
@@ -147,6 +147,9 @@ func (c *Core) usual(p *phase) time.Duration {
 // has taken, and has to be a lease old, since its task may just be longer
 // than others. One whose worker has left out two heartbeats probably died.
 func (c *Core) lags(p *phase, a *attempt, usual time.Duration) (left Time, ok bool) {
+	if a.ended {
+		return 0, false
+	}
 	age := c.now - a.start
 	left, known := c.left(a)
 	if c.silent(a) {

@@ -41,8 +41,12 @@ func (c *Core) usableBeside(w *worker) int {
 	return n
 }
 
-// stick notes for how long the requests of w stand still.
+// stick notes for how long the requests of w stand still. When the job is
+// over nobody's questions come back to where they could be answered.
 func (c *Core) stick(w *worker, d time.Duration) {
+	if c.over {
+		return
+	}
 	w.waits = d
 	stuck := c.stalls(w, d)
 	if stuck == w.stuck {
@@ -57,9 +61,6 @@ func (c *Core) stick(w *worker, d time.Duration) {
 	}
 	if !w.excluded {
 		c.countStuck(stuck)
-	}
-	if c.over {
-		return
 	}
 	if stuck {
 		c.emit(Stuck{w.id})

@@ -203,6 +203,7 @@ func parseConfig(t *testing.T, f []string) Config {
 //	committed map-0 attempt [10s]         and how long its record says it ran
 //	failed w1 attempt [fatal] cause...
 //	released w1 attempt
+//	reported w1 attempt                   and nobody knows yet how it ended
 //	left w1
 //	dead w1
 //	tick
@@ -267,6 +268,8 @@ func parseEvent(t *testing.T, f []string) Event {
 		ev := Failed{Worker: w(), Attempt: AttemptID(arg(2)), Fatal: arg(3) == "fatal"}
 		ev.Cause = strings.Join(f[3:], " ")
 		return ev
+	case "reported":
+		return Reported{w(), AttemptID(arg(2))}
 	case "released":
 		return Released{w(), AttemptID(arg(2))}
 	case "left", "dead":

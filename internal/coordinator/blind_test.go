@@ -1,0 +1,61 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/wire"
+)
+
+// mute is a store that takes reads of commit records and never answers them,
+// while it is shut.
+type mute struct {
+	*fake
+	shut atomic.Bool
+}
+
+func (m *mute) Get(ctx context.Context, key string) ([]byte, object.Info, error) {
+	if m.shut.Load() && strings.Contains(key, "/_commit/") {
+		<-ctx.Done()
+		return nil, object.Info{}, fmt.Errorf("get %s: %w", key, ctx.Err())
+	}
+	return m.fake.Get(ctx, key)
+}
+
+// TestReportToTheBlind: a coordinator whose requests to the bucket are
+// swallowed says so before the worker gives the call up. The slot may have
+// other work meanwhile, and what it had is neither believed nor run again.
+func TestReportToTheBlind(t *testing.T) {
+	b := newBench(t, 2)
+	m := &mute{fake: b.store}
+	s := b.start(func(o *Options) { o.Store = m })
+	w := s.join("w", 1)
+	first := w.granted()
+	b.commit(first)
+	m.shut.Store(true)
+	q := &wire.ReportRequest{Worker: w.name, Attempt: first, Outcome: wire.Outcome_OUTCOME_COMMITTED}
+	start := time.Now()
+	_, err := s.conn.Report(t.Context(), q)
+	if took := time.Since(start); !wire.IsLater(err) || took > wire.CallTimeout/2 {
+		t.Fatalf("the report was answered %v after %v", err, took)
+	}
+	if second := w.granted(); second.Task == first.Task {
+		t.Errorf("the slot got %v again", second)
+	} else if st := s.c.Status(t.Context()); st.MapsDone != 0 || st.Running != 2 {
+		t.Errorf("nobody has seen a commit, and both attempts live: %+v", st)
+	} else {
+		m.shut.Store(false)
+		w.report(first, nil)
+		b.commit(second)
+		w.report(second, nil)
+	}
+	w.work(2)
+	if got := s.succeeds(); got.Map.Granted != 2 || got.Map.Lost != 0 {
+		t.Errorf("%+v", got.Map)
+	}
+}
