@@ -3,6 +3,7 @@
 package network
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,23 @@ func TestWorkerCutFromStore(t *testing.T) {
 			w.cut()
 		})
 	}
+}
+
+// TestWorkerCutFromAll: a worker that hears of nobody any more gives up when
+// its patience with an absent coordinator ends, as documented. That the store
+// is silent too must not keep it.
+func TestWorkerCutFromAll(t *testing.T) {
+	w := newWorld(t, 3, slow)
+	boss, workers := w.all()
+	hasty := w.start(w.host("hasty", 40), "worker", "--app", "wc", "--slots", "1", "--coord-timeout", "5s", "-v")
+	w.phase("map")
+	w.until("it has work", func() bool { return strings.Contains(hasty.Stderr(), "attempt committed") })
+	start := time.Now()
+	w.Net.Cut(hasty.Host, nil)
+	w.ends(hasty, start.Add(deadline), 5)
+	t.Logf("it gave up after %s", time.Since(start).Round(time.Millisecond))
+	w.exact(append(workers, boss)...)
+	w.cut()
 }
 
 // TestCoordinatorCutFromStore is row 20.

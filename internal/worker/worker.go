@@ -157,6 +157,8 @@ func (w *worker) farewell(ctx context.Context, err error) error {
 // finished says whether the bucket shows a summary of the worker's job, or
 // of any job where it never got as far as to join one.
 func (w *worker) finished(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	data, _, err := w.o.Store.Get(ctx, w.link.layout().Success())
 	if err != nil {
 		return false
