@@ -89,6 +89,9 @@ func (l *Lab) Has(key string) bool {
 	return err == nil
 }
 
+// Read returns the bytes of an object.
+func (l *Lab) Read(key string) ([]byte, error) { return os.ReadFile(l.object(key)) }
+
 // Commits counts the map tasks that are committed.
 func (l *Lab) Commits() int { return l.Count(layout.Layout{}.CommitDir()) }
 

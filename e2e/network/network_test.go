@@ -145,9 +145,9 @@ func (w *world) coordinate() *lab.Process {
 }
 
 // work starts a worker with two slots.
-func (w *world) work(h *lab.Host) *lab.Process {
+func (w *world) work(h *lab.Host, more ...string) *lab.Process {
 	w.t.Helper()
-	return w.start(h, append([]string{"worker", "--slots", "2", "--coord-timeout", "60s", "-v"}, w.job.Args()...)...)
+	return w.start(h, slices.Concat([]string{"worker", "--slots", "2", "--coord-timeout", "60s", "-v"}, w.job.Args(), more)...)
 }
 
 // all starts the coordinator and all workers.

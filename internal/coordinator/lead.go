@@ -66,7 +66,7 @@ func (c *Coordinator) lead(ctx context.Context, open func()) (over *manifest.Suc
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(l.watch.pause()):
+		case <-time.After(l.watch.pause(time.Now())):
 		}
 	}
 }
@@ -88,7 +88,8 @@ func (l *claim) step(ctx context.Context) (decided bool, err error) {
 	}
 	switch {
 	case v.Epoch == l.epoch: // a write of ours came to be after all
-		return true, l.become(ctx, v)
+		l.become(ctx, v)
+		return true, nil
 	case !l.free(v):
 		return false, l.standBy(ctx, v)
 	case l.stands:
@@ -163,20 +164,20 @@ func (l *claim) take(ctx context.Context, v version) (decided bool, err error) {
 		l.o.Log.Info().Str("from", v.who()).Bool("released", v.Released).Dur("unchanged", l.watch.unchanged).Msg("took over")
 	}
 	v.etag = l.says.etag
-	return true, l.become(ctx, v)
+	l.become(ctx, v)
+	return true, nil
 }
 
 // become ends the claim: this coordinator is announced in v.etag, in the
 // place of the rest of v.
-func (l *claim) become(ctx context.Context, v version) error {
+func (l *claim) become(ctx context.Context, v version) {
 	l.says.etag = v.etag
 	l.own, l.led, l.before = l.says, time.Now(), v.Workers
+	l.leading.Store(true)
+	l.open()
 	if info, err := l.o.Store.Stat(ctx, l.o.Layout.Coordinator()); err == nil {
 		l.came = info.Modified
 	}
-	l.leading.Store(true)
-	l.open()
-	return nil
 }
 
 // standBy waits behind the coordinator of v. A standby whose line does not
@@ -205,27 +206,22 @@ func (l *claim) ended(ctx context.Context, v version) (over bool, err error) {
 	if v.Released && v.Failure != "" {
 		return true, &JobError{Cause: v.Failure}
 	}
-	job, err := l.compare(ctx)
+	var job *manifest.Job
+	_, err = l.o.Store.Stat(ctx, l.o.Layout.Success())
+	if err == nil {
+		job, err = l.compare(ctx)
+	}
+	if err == nil && job != nil {
+		l.over, err = l.readSuccess(ctx, job.ID)
+	}
 	var conflict *ConflictError
 	switch {
 	case errors.As(err, &conflict):
 		return true, err
-	case err != nil:
-		return false, l.wrong(err)
-	case job == nil:
-		return false, nil
+	case err == nil || errors.Is(err, fs.ErrNotExist):
+		return l.over != nil, nil
 	}
-	success, err := l.readSuccess(ctx, job.ID)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
-	case errors.As(err, &conflict):
-		return true, err
-	case err != nil:
-		return false, l.wrong(err)
-	}
-	l.over = success
-	return true, nil
+	return false, l.wrong(err)
 }
 
 // compare reads the job's spec, nil if there is none yet, and refuses one

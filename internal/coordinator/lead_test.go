@@ -32,10 +32,14 @@ const within = testLease / 10
 // door is the store as one contender reaches it.
 type door struct {
 	*fake
-	shut atomic.Bool // every request fails
+	shut  atomic.Bool  // every request fails
+	delay atomic.Int64 // of each request and of each reply, in nanoseconds
 }
 
 func (d *door) Get(ctx context.Context, key string) ([]byte, object.Info, error) {
+	delay := time.Duration(d.delay.Load())
+	time.Sleep(delay)
+	defer time.Sleep(delay)
 	if d.shut.Load() {
 		return nil, object.Info{}, errInjected
 	}
@@ -43,6 +47,9 @@ func (d *door) Get(ctx context.Context, key string) ([]byte, object.Info, error)
 }
 
 func (d *door) Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error) {
+	delay := time.Duration(d.delay.Load())
+	time.Sleep(delay)
+	defer time.Sleep(delay)
 	if d.shut.Load() {
 		return object.Info{}, errInjected
 	}
@@ -190,6 +197,26 @@ func TestStandby(t *testing.T) {
 		if a := readAnnouncement(b); time.Since(a.Renewed) > testLease/3 {
 			t.Errorf("nobody renews: %+v", a)
 		}
+	})
+}
+
+// TestSlowStore: what the store takes for each request is not taken for the
+// time that nobody renewed, nor does it add up.
+func TestSlowStore(t *testing.T) {
+	const delay = 500 * time.Millisecond
+	inBubble(t, func(t *testing.T, b *bench) {
+		first := b.active()
+		first.door.delay.Store(int64(delay))
+		second := b.contend(nil)
+		second.door.delay.Store(int64(delay))
+		defer second.kill()
+		time.Sleep(10*testLease + 123*time.Millisecond)
+		if second.leads() {
+			t.Fatal("it took over from a coordinator that was alive")
+		}
+		first.kill()
+		renewed := readAnnouncement(b).Renewed
+		second.awaitLed(renewed, testLease, testLease+within+5*delay)
 	})
 }
 

@@ -19,7 +19,7 @@ type watch struct {
 	etag      string // of the version that is watched; "" is that there is none
 	lease     time.Duration
 	unchanged time.Duration
-	last      time.Time // when the last look was answered; zero if it was not
+	last      time.Time // up to when it has been seen; zero after a look that was not answered
 	began     bool
 }
 
@@ -30,12 +30,14 @@ func (w *watch) saw(etag string, lease time.Duration, asked, answered time.Time)
 		*w = watch{etag: etag, lease: lease, last: answered, began: true}
 		return
 	}
-	if !w.last.IsZero() {
-		// The first of two looks saw the version before it was answered, the
-		// second after it was asked for.
-		w.unchanged += min(max(asked.Sub(w.last), 0), lease/2)
+	// The first look saw the version before it was answered, each later one
+	// after it was asked for.
+	if w.last.IsZero() {
+		w.last = answered
+		return
 	}
-	w.last = answered
+	w.unchanged += min(max(asked.Sub(w.last), 0), lease/2)
+	w.last = asked
 }
 
 // missed takes note of a look that was not answered.
@@ -44,11 +46,12 @@ func (w *watch) missed() { w.last = time.Time{} }
 // lapsed says whether the version has stayed for its lease.
 func (w *watch) lapsed() bool { return w.began && w.unchanged >= w.lease }
 
-// pause is how long to wait before the next look.
-func (w *watch) pause() time.Duration {
+// pause is how long to wait at now before the next look.
+func (w *watch) pause(now time.Time) time.Duration {
 	p := min(max(w.lease/10, minPoll), maxPoll)
-	if left := w.lease - w.unchanged; w.began && left > 0 {
-		p = min(p, left)
+	if !w.last.IsZero() && !w.lapsed() {
+		left := w.lease - w.unchanged - now.Sub(w.last)
+		p = min(p, max(left, time.Millisecond))
 	}
 	return p
 }

@@ -83,7 +83,7 @@ func TestWatchCountsNoMore(t *testing.T) {
 					t.Fatalf("unchanged for %v, but it is at most %v old", w.unchanged, max)
 				}
 			}
-			if p := w.pause(); p <= 0 || p > maxPoll {
+			if p := w.pause(answered); p <= 0 || p > maxPoll {
 				t.Fatalf("pause of %v", p)
 			}
 			now = answered.Add(time.Duration(short.Draw(t, "pause")))

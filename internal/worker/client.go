@@ -185,7 +185,10 @@ func (l *link) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := l.reach(ctx, found)
+	r, moved, err := l.reach(ctx, found)
+	if moved {
+		return l.connect(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -13,11 +13,12 @@ import (
 
 const (
 	// dialTimeout bounds the try of one address. A lost packet costs a second
-	// of it; more would cost too much where a machine is gone and another has
-	// taken over.
-	dialTimeout = 2 * time.Second
+	// of it.
+	dialTimeout = 3 * time.Second
 	// stagger is how long after one address the next is tried as well.
 	stagger = 100 * time.Millisecond
+	// lookout is how often the announcement is read while addresses are tried.
+	lookout = time.Second / 2
 )
 
 // reached is a connection to the coordinator.
@@ -33,8 +34,19 @@ var errOther = status.Error(codes.Unavailable, "who listens there is not the coo
 // reach connects to the first address at which the announced coordinator is
 // found. Nothing is sent to any other that it could use: the certificate is
 // pinned where there is one, and the epoch tells them apart where there is
-// none.
-func (l *link) reach(ctx context.Context, f *found) (reached, error) {
+// none. It gives up when another coordinator is announced meanwhile, and says
+// so: an address from which nothing comes must not keep the worker from it.
+func (l *link) reach(ctx context.Context, f *found) (r reached, moved bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	replaced := make(chan bool, 1)
+	go func() {
+		is := l.hasJoined() && l.replaced(ctx, f)
+		if is {
+			cancel()
+		}
+		replaced <- is
+	}()
 	probe := func(ctx context.Context, address string) (reached, error) {
 		conn, err := wire.Dial(address, f.security)
 		if err != nil {
@@ -50,7 +62,28 @@ func (l *link) reach(ctx context.Context, f *found) (reached, error) {
 		}
 		return reached{conn, address}, nil
 	}
-	return race(ctx, f.addresses, probe, func(r reached) { _ = r.conn.Close() })
+	drop := func(r reached) { _ = r.conn.Close() }
+	r, err = race(ctx, f.addresses, probe, drop)
+	cancel()
+	if moved = <-replaced; moved && err == nil {
+		drop(r)
+	}
+	return r, moved, err
+}
+
+// replaced waits until another coordinator is announced than f. It says
+// whether that is so, rather than that ctx has ended.
+func (l *link) replaced(ctx context.Context, f *found) bool {
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(lookout):
+		}
+		if a, err := l.read(ctx, l.layout()); err == nil && a.Epoch != f.epoch {
+			return ctx.Err() == nil
+		}
+	}
 }
 
 // race calls try for each address, the next one when the one before failed or
