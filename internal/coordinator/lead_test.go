@@ -216,7 +216,9 @@ func TestSlowStore(t *testing.T) {
 		}
 		first.kill()
 		renewed := readAnnouncement(b).Renewed
-		second.awaitLed(renewed, testLease, testLease+within+5*delay)
+		// A renewal takes one delay, to see it up to a pause and four, to see it
+		// again and to take over two each.
+		second.awaitLed(renewed, testLease, testLease+within+9*delay)
 	})
 }
 
