@@ -21,7 +21,8 @@ import (
 // and no question waits while there is work for it; a task has two attempts
 // only on two workers and with no other task waiting, and the one that loses
 // is revoked and has not failed; an excluded or a stuck worker gets nothing,
-// and the last is not excluded; a heartbeat extends the lease of what it
+// and the last that gets work is not excluded; a worker that drains gets
+// nothing and keeps what it runs; a heartbeat extends the lease of what it
 // lists unless that is stalled and another worker could have it. (I6, that output depends
 // on nothing but the job, is the simulator's to show.) Each Step looks at
 // every task and attempt, so it is for tests.
@@ -63,11 +64,17 @@ func (k *Checker) Step(now Time, ev Event) ([]Effect, error) {
 	}
 	rivals := k.rivals(ev)
 	deadlines := k.deadlines(ev)
+	kept := k.kept(ev)
 	out := k.step(now, ev)
 	if err := k.renewed(deadlines); err != nil {
 		return out, err
 	}
 	after := c.Stats()
+	for id, seen := range kept {
+		if a := c.live[id]; seen != (a != nil && a.alive) {
+			return out, fmt.Errorf("%v: %s is known to run: %t, is live: %t", ev, id, seen, a != nil)
+		}
+	}
 	if stale && after != before {
 		return out, fmt.Errorf("I4: the stale %T %v changed %+v to %+v", ev, ev, before, after)
 	}
@@ -125,11 +132,28 @@ func (k *Checker) rivals(ev Event) (revokes []Revoke) {
 	return revokes
 }
 
+// kept tells of each attempt of a worker that begins to drain whether the
+// worker has mentioned it, and so goes on with it.
+func (k *Checker) kept(ev Event) map[AttemptID]bool {
+	d, ok := ev.(Drain)
+	w := k.core.workers[d.Worker]
+	if !ok || w == nil {
+		return nil
+	}
+	kept := map[AttemptID]bool{}
+	for nd := w.live.head; nd != nil; nd = nd.next {
+		kept[nd.owner.id] = nd.owner.seen
+	}
+	return kept
+}
+
 // newGrant checks a grant that is not the repetition of one.
 func (k *Checker) newGrant(g Grant) error {
 	c := k.core
 	if w := c.workers[g.Worker]; w != nil && w.excluded {
 		return fmt.Errorf("%v was granted to %s, which is excluded", g.Task, g.Worker)
+	} else if w != nil && w.draining {
+		return fmt.Errorf("%v was granted to %s, which drains", g.Task, g.Worker)
 	}
 	if k.stuck[g.Worker] {
 		return fmt.Errorf("%v was granted to %s, which does not reach the store", g.Task, g.Worker)
@@ -305,11 +329,11 @@ func (k *Checker) lists() error {
 		return fmt.Errorf("%d leases, %d live, %d of workers, %d of tasks", n, len(c.live), mine, running)
 	}
 	for nd := c.parked.head; nd != nil; nd = nd.next {
-		if w := nd.owner.worker; c.workers[w.id] != w || w.apart() {
-			return fmt.Errorf("a question of %s waits, which is gone, excluded or runs a suspect", w.id)
+		if w := nd.owner.worker; c.workers[w.id] != w || w.apart() || w.draining {
+			return fmt.Errorf("a question of %s waits, which is gone, excluded, drains or runs a suspect", w.id)
 		}
 	}
-	excluded, stuck := 0, 0
+	excluded, stuck, draining := 0, 0, 0
 	for _, w := range c.workers {
 		if w.excluded {
 			excluded++
@@ -317,15 +341,21 @@ func (k *Checker) lists() error {
 		if w.stuck && !w.excluded {
 			stuck++
 		}
+		if w.draining {
+			draining++
+		}
+		if w.draining && (w.excluded || w.stuck || w.waiting.n > 0) {
+			return fmt.Errorf("%s drains, and is excluded: %t, stuck: %t, asks: %d", w.id, w.excluded, w.stuck, w.waiting.n)
+		}
 		if !w.apart() && w.waiting.n > 0 || w.alone != nil && (!w.alone.alive || w.alone.worker != w) {
 			return fmt.Errorf("%s keeps %d questions back for %+v", w.id, w.waiting.n, w.alone)
 		}
 	}
-	if stuck != c.stuck {
-		return fmt.Errorf("%d workers are stuck, counted %d", stuck, c.stuck)
+	if stuck != c.stuck || draining != c.draining {
+		return fmt.Errorf("%d workers are stuck, counted %d, and %d drain, counted %d", stuck, c.stuck, draining, c.draining)
 	}
-	if excluded != c.exiles.n || excluded > 0 && excluded == len(c.workers) {
-		return fmt.Errorf("%d of %d workers are excluded, %d in the list", excluded, len(c.workers), c.exiles.n)
+	if excluded != c.exiles.n || excluded > 0 && excluded+draining == len(c.workers) {
+		return fmt.Errorf("%d of %d workers are excluded, %d in the list, %d drain", excluded, len(c.workers), c.exiles.n, draining)
 	}
 	return nil
 }

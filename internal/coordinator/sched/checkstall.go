@@ -17,7 +17,7 @@ func (k *Checker) deadlines(ev Event) map[*attempt]func(now Time) Time {
 	}
 	others := 0
 	for _, o := range c.workers {
-		if o != w && !o.excluded && !k.stuck[o.id] && k.waits[o.id] < c.cfg.Stall/2 {
+		if o != w && !o.excluded && !o.draining && !k.stuck[o.id] && k.waits[o.id] < c.cfg.Stall/2 {
 			others++
 		}
 	}

@@ -158,6 +158,9 @@ func (c *Core) gone(ev Gone) {
 	} else if w.stuck {
 		c.countStuck(false)
 	}
+	if w.draining {
+		c.draining--
+	}
 	c.loneliness()
 }
 
@@ -233,7 +236,7 @@ func (c *Core) otherWorker(t *task) bool {
 	others := c.usable()
 	for i, e := range t.history {
 		w := c.workers[e.Worker]
-		if e.Lost || w == nil || w.excluded || w.stuck || failedBefore(t.history[:i], e.Worker) {
+		if e.Lost || w == nil || w.excluded || w.stuck || w.draining || failedBefore(t.history[:i], e.Worker) {
 			continue
 		}
 		others--

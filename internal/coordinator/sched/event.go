@@ -114,6 +114,16 @@ type Gone struct {
 	Polite bool
 }
 
+// Drain says that a worker has been asked to end: it gets no new work, and
+// what it runs may finish until it leaves. It comes behind the [Heartbeat] or
+// [Register] of the same message, so a grant that the worker has not mentioned
+// by then will not be run and is released. There is no way back but [Gone].
+type Drain struct {
+	Worker WorkerID
+	// Left is how long the worker stays at most.
+	Left time.Duration
+}
+
 // Tick ends what is due: leases, holds and exclusions, and looks for
 // attempts that lag. The shell sends it at the time
 // that [Core.Next] says; earlier or more often is harmless. Before it the
@@ -130,6 +140,7 @@ func (Failed) event()    {}
 func (Released) event()  {}
 func (Reported) event()  {}
 func (Gone) event()      {}
+func (Drain) event()     {}
 func (Tick) event()      {}
 
 // Effect is something that the shell has to do.

@@ -20,7 +20,7 @@ const (
 )
 
 // usable is the number of workers that may get work.
-func (c *Core) usable() int { return len(c.workers) - c.exiles.n - c.stuck }
+func (c *Core) usable() int { return len(c.workers) - c.exiles.n - c.stuck - c.draining }
 
 // apart reports whether the worker's questions wait apart from the others'.
 func (w *worker) apart() bool { return w.alone != nil || w.excluded || w.stuck }
@@ -45,7 +45,7 @@ func (c *Core) blame(w *worker, id TaskID) {
 	if !slices.Contains(w.blamed, id) {
 		w.blamed = append(w.blamed, id)
 	}
-	if len(w.blamed) >= blameAfter && !w.excluded && c.usableBeside(w) > 0 {
+	if len(w.blamed) >= blameAfter && !w.excluded && !w.draining && c.usableBeside(w) > 0 {
 		c.exclude(w)
 	}
 }

@@ -65,5 +65,8 @@ func fuzzEvent(kind, a, b, d byte) Event {
 	case 11:
 		return Reported{w, id}
 	}
+	if d == 15 {
+		return Drain{w, time.Duration(b) * time.Second / 8}
+	}
 	return Tick{}
 }

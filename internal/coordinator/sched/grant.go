@@ -86,7 +86,7 @@ func (c *Core) slot(w WorkerID, index int) *slot {
 func (c *Core) ask(ev Ask) {
 	c.asked = true
 	s := c.slot(ev.Worker, ev.Slot)
-	if s == nil || c.over || ev.Seq < s.seq {
+	if s == nil || c.over || s.worker.draining || ev.Seq < s.seq {
 		return
 	}
 	if g := s.grant; g != nil {

@@ -38,6 +38,10 @@ const (
 	mutantStall       mutant = "a heartbeat extends the lease of an attempt that stalls"
 	mutantServeStuck  mutant = "a worker that does not reach the store gets work"
 	mutantAllStuck    mutant = "leases end when nobody reaches the store"
+	mutantAllDrain    mutant = "nobody comes back when the last good worker drains"
+	mutantServeDrain  mutant = "a worker that drains gets work"
+	mutantDrainTakes  mutant = "what a worker that drains runs is given to another"
+	mutantDrainKeeps  mutant = "a grant that a worker that drains never had is left to its lease"
 )
 
 // bend puts the mutant into a coordinator's core.
@@ -83,13 +87,14 @@ func (m mutant) bend(c *coord) {
 
 // TestMutants runs seeds against each mutant until one is caught.
 func TestMutants(t *testing.T) {
-	const most = 2000
+	const most = 5000
 	for _, m := range []mutant{
 		mutantTrustDone, mutantAdoptAny, mutantPlainParts, mutantPlainRecord, mutantPlainOutput,
 		mutantNoRecord, mutantReuseEpoch, mutantForget, mutantEarlyReduce, mutantAnyAttempt,
 		mutantNoTick, mutantDropRetry, mutantRecommit, mutantWallClock, mutantBothWin, mutantSameWorker,
 		mutantEarlyBackup, mutantThird, mutantLoserFailed, mutantNoRevoke, mutantServeBad, mutantAllBad,
 		mutantStall, mutantServeStuck, mutantAllStuck,
+		mutantAllDrain, mutantServeDrain, mutantDrainTakes, mutantDrainKeeps,
 	} {
 		t.Run(strings.ReplaceAll(string(m), " ", "_"), func(t *testing.T) {
 			t.Parallel()

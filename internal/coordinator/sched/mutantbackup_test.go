@@ -51,20 +51,70 @@ func (m mutant) bendBackups(c *coord) {
 		})
 	case mutantAllBad:
 		wrap(func(now Time, ev Event) []Effect {
-			g, ok := ev.(Gone)
-			bad := core.exiles.head
-			if !ok || bad == nil || core.usable() > 1 || core.workers[g.Worker] == nil || core.workers[g.Worker].excluded {
+			g, _ := ev.(Gone)
+			return c.withoutReturn(now, ev, g.Worker)
+		})
+	default:
+		m.bendDrains(c)
+	}
+}
+
+// withoutReturn keeps one worker excluded when ev takes the last that gets
+// work.
+func (c *coord) withoutReturn(now Time, ev Event, last WorkerID) []Effect {
+	core := c.core
+	w, bad := core.workers[last], core.exiles.head
+	if bad == nil || core.usable() > 1 || w == nil || w.excluded || w.draining {
+		return core.Step(now, ev)
+	}
+	out := core.Step(now, ev)
+	for _, s := range bad.owner.slots {
+		core.unpark(s)
+	}
+	bad.owner.excluded = true
+	core.exiles.push(&bad.owner.exile, bad.owner)
+	return out
+}
+
+// bendDrains puts the mutants of workers that drain into a core.
+func (m mutant) bendDrains(c *coord) {
+	core := c.core
+	seen := func(to bool) {
+		c.checker.step = func(now Time, ev Event) []Effect {
+			d, _ := ev.(Drain)
+			if w := core.workers[d.Worker]; w != nil {
+				for nd := w.live.head; nd != nil; nd = nd.next {
+					nd.owner.seen = to
+				}
+			}
+			return core.Step(now, ev)
+		}
+	}
+	switch m {
+	case mutantAllDrain:
+		c.checker.step = func(now Time, ev Event) []Effect {
+			d, _ := ev.(Drain)
+			return c.withoutReturn(now, ev, d.Worker)
+		}
+	case mutantServeDrain:
+		c.checker.step = func(now Time, ev Event) []Effect {
+			a, _ := ev.(Ask)
+			w := core.workers[a.Worker]
+			if w == nil || !w.draining {
 				return core.Step(now, ev)
 			}
-			w := bad.owner
+			w.draining = false
 			out := core.Step(now, ev)
 			for _, s := range w.slots {
 				core.unpark(s)
 			}
-			w.excluded = true
-			core.exiles.push(&w.exile, w)
+			w.draining = true
 			return out
-		})
+		}
+	case mutantDrainTakes:
+		seen(false)
+	case mutantDrainKeeps:
+		seen(true)
 	default:
 		m.bendGrants(c)
 	}

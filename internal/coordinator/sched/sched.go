@@ -79,6 +79,7 @@ type Core struct {
 	readmitAt  Time         // the first of them
 	exclusions int          // in all
 	stuck      int          // workers that are stuck and not excluded
+	draining   int          // workers that drain
 }
 
 // phase is the tasks of one phase.
@@ -172,6 +173,9 @@ type worker struct {
 	waits          time.Duration // for the store, as it told last
 	stuck          bool          // for so long that it gets no work
 
+	draining bool // gets no new work for good
+	leaves   Time // at the latest, while draining
+
 	// alone is the attempt of a suspect that has the worker to itself; its
 	// other slots' questions then wait here and not in Core.parked.
 	alone   *attempt
@@ -250,6 +254,8 @@ func (c *Core) Step(now Time, ev Event) []Effect {
 		}
 	case Gone:
 		c.gone(ev)
+	case Drain:
+		c.drain(ev)
 	case Tick:
 		c.tick()
 		look = true

@@ -109,6 +109,7 @@ type sim struct {
 	jumped  int
 	unheard int // reports that a coordinator could not judge at once
 	stalls  int // workers whose requests stood still, by a coordinator's word
+	drained int
 	failure *JobFailed
 	trace   io.Writer
 	digest  uint64

@@ -294,7 +294,7 @@ func (c *coord) sweep() {
 	}
 }
 
-func (c *coord) register(w WorkerID, slots int, running []Running, reply func(any)) {
+func (c *coord) register(w WorkerID, slots int, running []Running, drain *time.Duration, reply func(any)) {
 	if !slices.Contains(c.workers, w) {
 		c.workers = append(c.workers, w)
 	}
@@ -303,6 +303,7 @@ func (c *coord) register(w WorkerID, slots int, running []Running, reply func(an
 		c.heard[r.Attempt] = c.s.now
 	}
 	c.step(Register{w, slots, running})
+	c.drain(w, drain)
 	reply(okAnswer{})
 }
 
@@ -330,13 +331,23 @@ func (c *coord) ask(w WorkerID, slot int, seq uint64, reply func(any)) {
 	})
 }
 
-func (c *coord) heartbeat(ev Heartbeat, reply func(any)) {
+// drain takes note of a worker that says that it drains.
+func (c *coord) drain(w WorkerID, left *time.Duration) {
+	if left != nil {
+		c.step(Drain{w, *left})
+	}
+}
+
+func (c *coord) heartbeat(ev Heartbeat, drain *time.Duration, reply func(any)) {
 	w := ev.Worker
 	c.seen[w] = c.s.now
 	for _, id := range ev.Running {
 		c.heard[id] = c.s.now
 	}
 	c.step(ev)
+	if !c.unknown {
+		c.drain(w, drain)
+	}
 	if c.unknown {
 		reply(unknownAnswer{})
 		return

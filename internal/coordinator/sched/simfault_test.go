@@ -26,7 +26,7 @@ func (s *sim) net(deliver func()) {
 func (s *sim) incident() {
 	p := s.procs[s.rng.IntN(len(s.procs))]
 	d := s.between(time.Second, 40*time.Second)
-	switch s.rng.IntN(15) {
+	switch s.rng.IntN(16) {
 	case 0, 1:
 		p.crash()
 		s.startProc(d / 4)
@@ -66,6 +66,9 @@ func (s *sim) incident() {
 		p.hung = true
 		s.logf("the store answers %s nothing for %v", p.id, 2*d)
 		s.after(2*d, func() { p.hung = false })
+	case 15:
+		p.drain(d / 4)
+		s.startProc(d / 4)
 	}
 }
 

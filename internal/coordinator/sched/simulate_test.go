@@ -70,6 +70,7 @@ type sight struct {
 	Jobs, Events, Coordinators, Workers, JobsFailed, JobsNondet   int
 	Granted, Adopted, Failed, Lost, Released, Superseded, Revoked int
 	Backups, BackupsWon, Exclusions, ClockJumps, Stalls, Unheard  int
+	Drains                                                        int
 	Conflicts                                                     int // partitions that met other bytes
 	Unfinished                                                    int // jobs, in safety mode
 }
@@ -91,6 +92,7 @@ func (g *sight) add(s *sim) {
 	g.ClockJumps += s.jumped
 	g.Stalls += s.stalls
 	g.Unheard += s.unheard
+	g.Drains += s.drained
 	for _, c := range s.coords {
 		st := c.core.Stats()
 		g.Exclusions += st.Exclusions

@@ -21,6 +21,8 @@ type proc struct {
 	cutStore, cutOut, cutIn bool
 	bad                     bool // all that it runs fails
 	hung                    bool // the store takes its requests and never answers
+	draining                bool // takes nothing new
+	leaves                  Time // at the latest, while draining
 }
 
 type procSlot struct {
@@ -82,6 +84,38 @@ func (p *proc) leave() {
 	}
 	p.rpc(simTimeout, func(c *coord, reply func(any)) { c.leave(p.id); reply(okAnswer{}) }, func(any) {})
 	p.alive = false
+}
+
+// drain takes nothing new from now on, and leaves when all that runs is over,
+// or in d.
+func (p *proc) drain(d time.Duration) {
+	p.do(func() {
+		if p.draining {
+			return
+		}
+		p.s.logf("%s drains for %v", p.id, d)
+		p.s.drained++
+		p.draining, p.leaves = true, p.s.now+Time(d)
+		p.after(d, p.leave)
+		p.tellBeat()
+		p.drained()
+	})
+}
+
+// drained leaves when there is nothing left to do.
+func (p *proc) drained() {
+	if p.draining && p.alive && len(p.runs) == 0 {
+		p.leave()
+	}
+}
+
+// left is how long a process that drains stays, else nil.
+func (p *proc) left() *time.Duration {
+	if !p.draining {
+		return nil
+	}
+	left := time.Duration(max(p.leaves-p.s.now, 0))
+	return &left
 }
 
 func (p *proc) crash() {
@@ -147,7 +181,8 @@ func (p *proc) register(then func()) {
 	for i, r := range p.runs {
 		running[i] = r.Running
 	}
-	p.rpc(simTimeout, func(c *coord, reply func(any)) { c.register(p.id, len(p.slots), running, reply) }, func(answer any) {
+	left := p.left()
+	p.rpc(simTimeout, func(c *coord, reply func(any)) { c.register(p.id, len(p.slots), running, left, reply) }, func(answer any) {
 		if answer == nil {
 			p.after(time.Second, func() { p.register(then) })
 			return
@@ -158,6 +193,13 @@ func (p *proc) register(then func()) {
 
 // beat sends heartbeats for ever.
 func (p *proc) beat() {
+	p.tellBeat()
+	if !p.s.ended {
+		p.after(simBeat, p.beat)
+	}
+}
+
+func (p *proc) tellBeat() {
 	ids := make([]AttemptID, len(p.runs))
 	var progress []float64
 	stalled, stuck := make([]time.Duration, len(p.runs)), time.Duration(0)
@@ -177,7 +219,10 @@ func (p *proc) beat() {
 			progress = append(progress, min(1, float64(p.s.now-r.started)/float64(r.takes)))
 		}
 	}
-	p.rpc(simTimeout, func(c *coord, reply func(any)) { c.heartbeat(Heartbeat{p.id, ids, progress, stalled, stuck}, reply) }, func(answer any) {
+	left := p.left()
+	p.rpc(simTimeout, func(c *coord, reply func(any)) {
+		c.heartbeat(Heartbeat{p.id, ids, progress, stalled, stuck}, left, reply)
+	}, func(answer any) {
 		switch a := answer.(type) {
 		case unknownAnswer:
 			p.register(func() {})
@@ -187,9 +232,6 @@ func (p *proc) beat() {
 			}
 		}
 	})
-	if !p.s.ended {
-		p.after(simBeat, p.beat)
-	}
 }
 
 func (p *proc) revoke(id AttemptID) {
@@ -200,6 +242,9 @@ func (p *proc) revoke(id AttemptID) {
 
 // askNew asks for an attempt, once the store answers.
 func (p *proc) askNew(sl *procSlot) {
+	if p.draining {
+		return
+	}
 	if p.hung {
 		if sl.waits == 0 {
 			sl.waits = p.s.now
@@ -214,6 +259,9 @@ func (p *proc) askNew(sl *procSlot) {
 
 // ask puts one question, the same one up to three times.
 func (p *proc) ask(sl *procSlot, tries int) {
+	if p.draining {
+		return
+	}
 	seq := sl.seq
 	p.rpc(simPoll+simTimeout, func(c *coord, reply func(any)) { c.ask(p.id, sl.index, seq, reply) }, func(answer any) {
 		switch a := answer.(type) {
@@ -230,7 +278,9 @@ func (p *proc) ask(sl *procSlot, tries int) {
 		case doneAnswer:
 			sl.over = true
 		case Grant:
-			p.start(sl, a)
+			if !p.draining { // else the next heartbeat does not list it
+				p.start(sl, a)
+			}
 		}
 	})
 }
@@ -280,6 +330,7 @@ func (r *run) end() {
 	if !r.unheard {
 		r.p.askNew(r.slot)
 	}
+	r.p.drained()
 }
 
 // report says how the attempt ended until somebody hears it.

@@ -145,7 +145,8 @@ func (c *Core) usual(p *phase) time.Duration {
 //
 // An attempt without known progress is expected to take as long again as it
 // has taken, and has to be a lease old, since its task may just be longer
-// than others. One whose worker has left out two heartbeats probably died.
+// than others. One whose worker has left out two heartbeats probably died, and
+// one whose worker will not stay for as long as it needs will be handed back.
 func (c *Core) lags(p *phase, a *attempt, usual time.Duration) (left Time, ok bool) {
 	if a.ended {
 		return 0, false
@@ -154,6 +155,9 @@ func (c *Core) lags(p *phase, a *attempt, usual time.Duration) (left Time, ok bo
 	left, known := c.left(a)
 	if c.silent(a) {
 		return max(left, age, Time(c.cfg.Lease)), true
+	}
+	if w := a.worker; w.draining && known && c.now+left > w.leaves {
+		return left, true
 	}
 	if usual == 0 {
 		return left, false

@@ -25,7 +25,7 @@ func (c *Core) stalls(w *worker, d time.Duration) bool {
 		return false
 	}
 	for _, o := range c.workers {
-		if o != w && !o.excluded && !o.stuck && o.waits < c.cfg.Stall/2 {
+		if o != w && !o.excluded && !o.stuck && !o.draining && o.waits < c.cfg.Stall/2 {
 			return true
 		}
 	}
@@ -35,7 +35,7 @@ func (c *Core) stalls(w *worker, d time.Duration) bool {
 // usableBeside is the number of workers but w that may get work.
 func (c *Core) usableBeside(w *worker) int {
 	n := c.usable()
-	if !w.excluded && !w.stuck {
+	if !w.excluded && !w.stuck && !w.draining {
 		n--
 	}
 	return n
@@ -49,7 +49,7 @@ func (c *Core) stick(w *worker, d time.Duration) {
 	}
 	w.waits = d
 	stuck := c.stalls(w, d)
-	if stuck == w.stuck {
+	if stuck == w.stuck || w.draining { // one that drains gets nothing anyhow
 		return
 	}
 	if stuck {

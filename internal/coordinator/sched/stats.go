@@ -13,6 +13,7 @@ type Stats struct {
 	Parked      int // questions that wait, but for those of workers that run a suspect or are excluded
 	Excluded    int // workers that get no new work now
 	Exclusions  int // how often a worker was excluded
+	Draining    int // workers that get no new work and will leave
 }
 
 // PhaseStats counts the tasks and attempts of one phase under this
@@ -43,7 +44,7 @@ func (c *Core) Stats() Stats {
 	return Stats{
 		Map: c.phases[0].stats, Reduce: c.phases[1].stats,
 		Workers: len(c.workers), Parked: c.parked.n,
-		Excluded: c.exiles.n, Exclusions: c.exclusions,
+		Excluded: c.exiles.n, Exclusions: c.exclusions, Draining: c.draining,
 	}
 }
 

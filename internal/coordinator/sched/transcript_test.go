@@ -106,7 +106,11 @@ func answer(t *testing.T, c *Core, f []string, say func(string)) {
 		for _, p := range []PhaseStats{s.Map, s.Reduce} {
 			say(strings.Trim(fmt.Sprintf("%+v", p), "{}"))
 		}
-		say(fmt.Sprintf("Workers:%d Parked:%d Excluded:%d Exclusions:%d", s.Workers, s.Parked, s.Excluded, s.Exclusions))
+		workers := fmt.Sprintf("Workers:%d Parked:%d Excluded:%d Exclusions:%d", s.Workers, s.Parked, s.Excluded, s.Exclusions)
+		if s.Draining > 0 {
+			workers += fmt.Sprintf(" Draining:%d", s.Draining)
+		}
+		say(workers)
 	case "next":
 		at, ok := c.Next()
 		say(fmt.Sprint(at, " ", ok))
@@ -204,6 +208,7 @@ func parseConfig(t *testing.T, f []string) Config {
 //	failed w1 attempt [fatal] cause...
 //	released w1 attempt
 //	reported w1 attempt                   and nobody knows yet how it ended
+//	drain w1 25s                          and how long it stays at most
 //	left w1
 //	dead w1
 //	tick
@@ -272,6 +277,12 @@ func parseEvent(t *testing.T, f []string) Event {
 		return Reported{w(), AttemptID(arg(2))}
 	case "released":
 		return Released{w(), AttemptID(arg(2))}
+	case "drain":
+		left, err := time.ParseDuration(arg(2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Drain{w(), left}
 	case "left", "dead":
 		return Gone{w(), f[0] == "left"}
 	case "tick":
