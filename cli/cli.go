@@ -19,18 +19,12 @@ import (
 
 // Main runs the command line of the process with apps to choose from and
 // exits with its code. The first SIGINT or SIGTERM asks the command to end
-// (exit 130 or 143), the second ends the process at once.
+// (exit 130 or 143), the second ends the process at once. A worker that gets
+// SIGTERM drains first, and counts from there.
 func Main(apps ...mr.App) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 2)
+	signals := make(chan os.Signal, 3)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go heed(signals, cancel, os.Exit)
+	ctx := cmd.WithSignals(context.Background(), signals, os.Exit)
 	stdio := cmd.IO{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	os.Exit(cmd.Execute(ctx, filepath.Base(os.Args[0]), os.Args[1:], stdio, apps))
-}
-
-// heed cancels at the first signal and exits at the second.
-func heed(signals <-chan os.Signal, cancel context.CancelCauseFunc, exit func(code int)) {
-	cancel(cmd.Signal{Signal: <-signals})
-	exit(cmd.Signal{Signal: <-signals}.Code())
 }

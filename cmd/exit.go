@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/object"
@@ -59,20 +57,6 @@ func (e *Error) Unwrap() error { return e.Cause }
 func usagef(hint, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Code: ExitUsage, What: err.Error(), Hint: hint}
-}
-
-// Signal is the cause of a context that a signal cancelled.
-type Signal struct{ os.Signal }
-
-// Error names the signal.
-func (s Signal) Error() string { return "stopped by signal: " + s.String() }
-
-// Code is 128 plus the signal's number, as shells have it.
-func (s Signal) Code() int {
-	if n, ok := s.Signal.(syscall.Signal); ok {
-		return 128 + int(n)
-	}
-	return ExitInterrupt
 }
 
 // kinds maps what errors wrap to exit codes and hints, first match first.

@@ -19,9 +19,12 @@ func (f *frame) roleError(err error) error {
 	var job *coordinator.JobError
 	var failed *worker.JobFailedError
 	var unreachable *worker.UnreachableError
+	var sig Signal
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &sig):
+		return &Error{Code: sig.Code(), What: sig.Error()}
 	case errors.Is(err, coordinator.ErrNoInput):
 		return &Error{Code: ExitUsage, What: err.Error(),
 			Hint: "`" + f.name + " upload-input PATH…` puts files there; --allow-empty makes it no error"}

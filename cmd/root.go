@@ -4,6 +4,7 @@
 //
 //	root.go     Execute, the root command, rules that hold for every command
 //	exit.go     exit codes, and how errors become codes and messages
+//	signal.go   what SIGINT and SIGTERM do
 //	session.go  what a command gets once flags and configuration are read
 //	logging.go  the logger
 //	store.go    which store is meant, and opening it

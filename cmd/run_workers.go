@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/mraws/mraws/internal/config"
@@ -54,7 +53,7 @@ func (s *session) child(ctx context.Context, over <-chan struct{}, st *store, o 
 	return s.keepUp(ctx, over, index, func() error {
 		c := exec.CommandContext(ctx, self, args...)
 		c.Dir, c.Stdout, c.Stderr = cwd, s.io.Err, s.io.Err
-		c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
+		c.Cancel = func() error { return c.Process.Signal(os.Interrupt) } // SIGTERM would drain it
 		c.WaitDelay = 5 * time.Second
 		return c.Run()
 	})

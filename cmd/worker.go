@@ -24,7 +24,9 @@ func (f *frame) workerCommand() *cobra.Command {
 		Use:   "worker",
 		Short: "Run tasks for a coordinator until the job is done",
 		Long: "Join a job and run its tasks until it is done. Any number of workers may join and leave at\n" +
-			"any time, on any machine that can read the bucket: that right is all that lets them in.",
+			"any time, on any machine that can read the bucket: that right is all that lets them in.\n\n" +
+			"SIGTERM drains a worker: it takes nothing new, finishes what it runs for at most\n" +
+			"--drain-timeout and hands back the rest. SIGINT, or a second SIGTERM, hands back at once.",
 		Example: "  " + f.name + " worker --coord host:1234 --app wc\n" +
 			"  " + f.name + " worker --app wc            # finds the coordinator in the bucket",
 		Args: cobra.NoArgs,
@@ -64,7 +66,7 @@ func (s *session) work(ctx context.Context, o *jobFlags) (err error) {
 	}
 	wo.Requests = st.Store.Requests
 	debug.SetMemoryLimit(memoryLimit(wo.Memory))
-	return s.roleError(worker.Run(ctx, wo))
+	return s.roleError(s.runWorker(ctx, wo))
 }
 
 // memoryLimit is the limit given to Go's collector for a budget of buffers:

@@ -53,6 +53,7 @@ type Config struct {
 	Slots        int           `mapstructure:"slots"`  // 0 = one for each core
 	Scratch      string        `mapstructure:"scratch"`
 	CoordTimeout time.Duration `mapstructure:"coord-timeout"`
+	DrainTimeout time.Duration `mapstructure:"drain-timeout"`
 
 	LogLevel  string `mapstructure:"log-level"`  // trace, debug, info, warn or error
 	LogFormat string `mapstructure:"log-format"` // auto, text or json

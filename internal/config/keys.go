@@ -109,5 +109,7 @@ func Keys() []Key {
 			Help: "folder for spills; empty is the system's temporary folder"},
 		{Name: "coord-timeout", Group: Work, Type: "duration", Default: "10s", check: duration(0),
 			Help: "how long to try for an absent coordinator"},
+		{Name: "drain-timeout", Group: Work, Type: "duration", Default: "25s", check: duration(0),
+			Help: "after SIGTERM, how long a worker may go on with what it runs before it hands it back"},
 	}
 }

@@ -55,6 +55,7 @@ type member struct {
 	job      string          // that running belongs to
 	running  []sched.Running // told at registration
 	lastSeen time.Time
+	drain    *sched.Drain // once it drains
 }
 
 type slot struct {
@@ -111,6 +112,9 @@ func (l *loop) begin(now sched.Time, s *state) {
 	}
 	for w, m := range l.members {
 		l.step(now, sched.Register{Worker: w, Slots: m.slots, Running: l.ours(m)})
+		if m.drain != nil {
+			l.step(now, *m.drain)
+		}
 	}
 	l.step(now, sched.Tick{})
 	for s, q := range maps.Clone(l.parked) {

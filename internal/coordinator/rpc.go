@@ -65,12 +65,16 @@ func (l *loop) register(now sched.Time, q *wire.RegisterRequest) (*wire.Register
 	for _, a := range q.Running {
 		m.running = append(m.running, sched.Running{Task: taskOf(a), Attempt: sched.AttemptID(a.GetId())})
 	}
+	if old := l.members[w]; old != nil { // q may be a late copy: there is no way back from draining
+		m.drain = old.drain
+	}
 	l.members[w] = m
 	l.noteMembers()
 	l.log.Info().Str("worker", q.Worker).Str("host", m.host).Int("slots", m.slots).Int("running", len(m.running)).Msg("worker joined")
 	if l.core != nil {
 		l.step(now, sched.Register{Worker: w, Slots: m.slots, Running: l.ours(m)})
 	}
+	l.drain(now, w, q.Drain)
 	return &wire.RegisterReply{
 		Epoch: l.epoch, Bucket: l.o.Store.Bucket(), Prefix: l.o.Layout.Prefix(),
 		LeaseMs: l.o.Lease.Milliseconds(), App: l.app.wire(), Nreduce: int32(l.o.NReduce),
@@ -123,6 +127,10 @@ func (l *loop) ask(now sched.Time, q *wire.AskRequest, answer chan *wire.AskRepl
 	m.lastSeen = time.Now()
 	if l.final != nil {
 		answer <- l.doneReply(w)
+		return
+	}
+	if m.drain != nil { // a late copy, for which nobody waits
+		answer <- waitReply()
 		return
 	}
 	key := slot{w, int(q.Slot)}
@@ -189,6 +197,7 @@ func (l *loop) heartbeat(now sched.Time, q *wire.HeartbeatRequest) *wire.Heartbe
 			Stalled: stalled, Stuck: time.Duration(q.StalledMs) * time.Millisecond,
 		})
 	}
+	l.drain(now, w, q.Drain)
 	reply := &wire.HeartbeatReply{Revoked: l.revokes[w]}
 	delete(l.revokes, w)
 	return reply

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -197,10 +198,15 @@ func (l *loop) forget(w sched.WorkerID) {
 	delete(l.members, w)
 	delete(l.revokes, w)
 	l.noteMembers()
+	l.unpark(w, unknownReply)
+}
+
+// unpark answers all questions of a worker.
+func (l *loop) unpark(w sched.WorkerID, answer func() *wire.AskReply) {
 	for key, q := range l.parked {
 		if key.worker == w {
 			delete(l.parked, key)
-			q.answer <- unknownReply()
+			q.answer <- answer()
 		}
 	}
 }

@@ -413,7 +413,9 @@ type RegisterRequest struct {
 	// What the worker is still running for an earlier coordinator.
 	Running []*Attempt `protobuf:"bytes,7,rep,name=running,proto3" json:"running,omitempty"`
 	// The job that those attempts belong to.
-	Job           string `protobuf:"bytes,8,opt,name=job,proto3" json:"job,omitempty"`
+	Job string `protobuf:"bytes,8,opt,name=job,proto3" json:"job,omitempty"`
+	// Set by a worker that drains.
+	Drain         *Drain `protobuf:"bytes,9,opt,name=drain,proto3" json:"drain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -502,6 +504,13 @@ func (x *RegisterRequest) GetJob() string {
 		return x.Job
 	}
 	return ""
+}
+
+func (x *RegisterRequest) GetDrain() *Drain {
+	if x != nil {
+		return x.Drain
+	}
+	return nil
 }
 
 type RegisterReply struct {
@@ -976,7 +985,9 @@ type HeartbeatRequest struct {
 	S3Requests map[string]int64 `protobuf:"bytes,3,rep,name=s3_requests,json=s3Requests,proto3" json:"s3_requests,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	// The longest such time of the whole worker, which is also at it while it
 	// finds out whether S3 answers again.
-	StalledMs     int64 `protobuf:"varint,4,opt,name=stalled_ms,json=stalledMs,proto3" json:"stalled_ms,omitempty"`
+	StalledMs int64 `protobuf:"varint,4,opt,name=stalled_ms,json=stalledMs,proto3" json:"stalled_ms,omitempty"`
+	// Set by a worker that drains.
+	Drain         *Drain `protobuf:"bytes,5,opt,name=drain,proto3" json:"drain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1039,6 +1050,60 @@ func (x *HeartbeatRequest) GetStalledMs() int64 {
 	return 0
 }
 
+func (x *HeartbeatRequest) GetDrain() *Drain {
+	if x != nil {
+		return x.Drain
+	}
+	return nil
+}
+
+// Drain says that the worker has been asked to end: it takes no new attempts,
+// not even one that was granted and is not listed beside this, and hands back
+// what still runs when its time is over. There is no way back.
+type Drain struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LeftMs        int64                  `protobuf:"varint,1,opt,name=left_ms,json=leftMs,proto3" json:"left_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Drain) Reset() {
+	*x = Drain{}
+	mi := &file_mraws_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Drain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Drain) ProtoMessage() {}
+
+func (x *Drain) ProtoReflect() protoreflect.Message {
+	mi := &file_mraws_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Drain.ProtoReflect.Descriptor instead.
+func (*Drain) Descriptor() ([]byte, []int) {
+	return file_mraws_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Drain) GetLeftMs() int64 {
+	if x != nil {
+		return x.LeftMs
+	}
+	return 0
+}
+
 type HeartbeatReply struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Unknown bool                   `protobuf:"varint,1,opt,name=unknown,proto3" json:"unknown,omitempty"`
@@ -1054,7 +1119,7 @@ type HeartbeatReply struct {
 
 func (x *HeartbeatReply) Reset() {
 	*x = HeartbeatReply{}
-	mi := &file_mraws_proto_msgTypes[13]
+	mi := &file_mraws_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1066,7 +1131,7 @@ func (x *HeartbeatReply) String() string {
 func (*HeartbeatReply) ProtoMessage() {}
 
 func (x *HeartbeatReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[13]
+	mi := &file_mraws_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1079,7 +1144,7 @@ func (x *HeartbeatReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatReply.ProtoReflect.Descriptor instead.
 func (*HeartbeatReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{13}
+	return file_mraws_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *HeartbeatReply) GetUnknown() bool {
@@ -1128,7 +1193,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_mraws_proto_msgTypes[14]
+	mi := &file_mraws_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1140,7 +1205,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[14]
+	mi := &file_mraws_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1153,7 +1218,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{14}
+	return file_mraws_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ReportRequest) GetWorker() string {
@@ -1214,7 +1279,7 @@ type ReportReply struct {
 
 func (x *ReportReply) Reset() {
 	*x = ReportReply{}
-	mi := &file_mraws_proto_msgTypes[15]
+	mi := &file_mraws_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1291,7 @@ func (x *ReportReply) String() string {
 func (*ReportReply) ProtoMessage() {}
 
 func (x *ReportReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[15]
+	mi := &file_mraws_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1304,7 @@ func (x *ReportReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReply.ProtoReflect.Descriptor instead.
 func (*ReportReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{15}
+	return file_mraws_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReportReply) GetUnknown() bool {
@@ -1259,7 +1324,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_mraws_proto_msgTypes[16]
+	mi := &file_mraws_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1271,7 +1336,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[16]
+	mi := &file_mraws_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1284,7 +1349,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{16}
+	return file_mraws_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LeaveRequest) GetWorker() string {
@@ -1309,7 +1374,7 @@ type LeaveReply struct {
 
 func (x *LeaveReply) Reset() {
 	*x = LeaveReply{}
-	mi := &file_mraws_proto_msgTypes[17]
+	mi := &file_mraws_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1321,7 +1386,7 @@ func (x *LeaveReply) String() string {
 func (*LeaveReply) ProtoMessage() {}
 
 func (x *LeaveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[17]
+	mi := &file_mraws_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1334,7 +1399,7 @@ func (x *LeaveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveReply.ProtoReflect.Descriptor instead.
 func (*LeaveReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{17}
+	return file_mraws_proto_rawDescGZIP(), []int{18}
 }
 
 type StatusRequest struct {
@@ -1345,7 +1410,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_mraws_proto_msgTypes[18]
+	mi := &file_mraws_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1357,7 +1422,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[18]
+	mi := &file_mraws_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1370,7 +1435,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{18}
+	return file_mraws_proto_rawDescGZIP(), []int{19}
 }
 
 type StatusReply struct {
@@ -1403,7 +1468,7 @@ type StatusReply struct {
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_mraws_proto_msgTypes[19]
+	mi := &file_mraws_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1415,7 +1480,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[19]
+	mi := &file_mraws_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1428,7 +1493,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{19}
+	return file_mraws_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *StatusReply) GetJob() string {
@@ -1595,7 +1660,7 @@ type PhaseStatus struct {
 
 func (x *PhaseStatus) Reset() {
 	*x = PhaseStatus{}
-	mi := &file_mraws_proto_msgTypes[20]
+	mi := &file_mraws_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +1672,7 @@ func (x *PhaseStatus) String() string {
 func (*PhaseStatus) ProtoMessage() {}
 
 func (x *PhaseStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[20]
+	mi := &file_mraws_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +1685,7 @@ func (x *PhaseStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhaseStatus.ProtoReflect.Descriptor instead.
 func (*PhaseStatus) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{20}
+	return file_mraws_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PhaseStatus) GetTasks() int32 {
@@ -1751,7 +1816,7 @@ type WorkerStatus struct {
 
 func (x *WorkerStatus) Reset() {
 	*x = WorkerStatus{}
-	mi := &file_mraws_proto_msgTypes[21]
+	mi := &file_mraws_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1763,7 +1828,7 @@ func (x *WorkerStatus) String() string {
 func (*WorkerStatus) ProtoMessage() {}
 
 func (x *WorkerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[21]
+	mi := &file_mraws_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1776,7 +1841,7 @@ func (x *WorkerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerStatus.ProtoReflect.Descriptor instead.
 func (*WorkerStatus) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{21}
+	return file_mraws_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WorkerStatus) GetName() string {
@@ -1840,7 +1905,7 @@ type AttemptStatus struct {
 
 func (x *AttemptStatus) Reset() {
 	*x = AttemptStatus{}
-	mi := &file_mraws_proto_msgTypes[22]
+	mi := &file_mraws_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1852,7 +1917,7 @@ func (x *AttemptStatus) String() string {
 func (*AttemptStatus) ProtoMessage() {}
 
 func (x *AttemptStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[22]
+	mi := &file_mraws_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1865,7 +1930,7 @@ func (x *AttemptStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttemptStatus.ProtoReflect.Descriptor instead.
 func (*AttemptStatus) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{22}
+	return file_mraws_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AttemptStatus) GetAttempt() *Attempt {
@@ -1947,7 +2012,7 @@ const file_mraws_proto_rawDesc = "" +
 	"\aAttempt\x12%\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x0f.mraws.v1.PhaseR\x05phase\x12\x12\n" +
 	"\x04task\x18\x02 \x01(\x05R\x04task\x12\x0e\n" +
-	"\x02id\x18\x03 \x01(\tR\x02id\"\xe9\x01\n" +
+	"\x02id\x18\x03 \x01(\tR\x02id\"\x90\x02\n" +
 	"\x0fRegisterRequest\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\x05R\bprotocol\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x16\n" +
@@ -1956,7 +2021,8 @@ const file_mraws_proto_rawDesc = "" +
 	"\x05slots\x18\x05 \x01(\x05R\x05slots\x12\x1f\n" +
 	"\x03app\x18\x06 \x01(\v2\r.mraws.v1.AppR\x03app\x12+\n" +
 	"\arunning\x18\a \x03(\v2\x11.mraws.v1.AttemptR\arunning\x12\x10\n" +
-	"\x03job\x18\b \x01(\tR\x03job\"\xab\x01\n" +
+	"\x03job\x18\b \x01(\tR\x03job\x12%\n" +
+	"\x05drain\x18\t \x01(\v2\x0f.mraws.v1.DrainR\x05drain\"\xab\x01\n" +
 	"\rRegisterReply\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\tR\x05epoch\x12\x16\n" +
 	"\x06bucket\x18\x02 \x01(\tR\x06bucket\x12\x16\n" +
@@ -1986,17 +2052,20 @@ const file_mraws_proto_rawDesc = "" +
 	"\arecords\x18\x02 \x01(\x03R\arecords\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12\x1d\n" +
 	"\n" +
-	"stalled_ms\x18\x04 \x01(\x03R\tstalledMs\"\x83\x02\n" +
+	"stalled_ms\x18\x04 \x01(\x03R\tstalledMs\"\xaa\x02\n" +
 	"\x10HeartbeatRequest\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12,\n" +
 	"\arunning\x18\x02 \x03(\v2\x12.mraws.v1.ProgressR\arunning\x12K\n" +
 	"\vs3_requests\x18\x03 \x03(\v2*.mraws.v1.HeartbeatRequest.S3RequestsEntryR\n" +
 	"s3Requests\x12\x1d\n" +
 	"\n" +
-	"stalled_ms\x18\x04 \x01(\x03R\tstalledMs\x1a=\n" +
+	"stalled_ms\x18\x04 \x01(\x03R\tstalledMs\x12%\n" +
+	"\x05drain\x18\x05 \x01(\v2\x0f.mraws.v1.DrainR\x05drain\x1a=\n" +
 	"\x0fS3RequestsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x82\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\" \n" +
+	"\x05Drain\x12\x17\n" +
+	"\aleft_ms\x18\x01 \x01(\x03R\x06leftMs\"\x82\x01\n" +
 	"\x0eHeartbeatReply\x12\x18\n" +
 	"\aunknown\x18\x01 \x01(\bR\aunknown\x12\x18\n" +
 	"\arevoked\x18\x02 \x03(\tR\arevoked\x12\"\n" +
@@ -2112,7 +2181,7 @@ func file_mraws_proto_rawDescGZIP() []byte {
 }
 
 var file_mraws_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_mraws_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_mraws_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_mraws_proto_goTypes = []any{
 	(Phase)(0),               // 0: mraws.v1.Phase
 	(Outcome)(0),             // 1: mraws.v1.Outcome
@@ -2129,65 +2198,68 @@ var file_mraws_proto_goTypes = []any{
 	(*Done)(nil),             // 12: mraws.v1.Done
 	(*Progress)(nil),         // 13: mraws.v1.Progress
 	(*HeartbeatRequest)(nil), // 14: mraws.v1.HeartbeatRequest
-	(*HeartbeatReply)(nil),   // 15: mraws.v1.HeartbeatReply
-	(*ReportRequest)(nil),    // 16: mraws.v1.ReportRequest
-	(*ReportReply)(nil),      // 17: mraws.v1.ReportReply
-	(*LeaveRequest)(nil),     // 18: mraws.v1.LeaveRequest
-	(*LeaveReply)(nil),       // 19: mraws.v1.LeaveReply
-	(*StatusRequest)(nil),    // 20: mraws.v1.StatusRequest
-	(*StatusReply)(nil),      // 21: mraws.v1.StatusReply
-	(*PhaseStatus)(nil),      // 22: mraws.v1.PhaseStatus
-	(*WorkerStatus)(nil),     // 23: mraws.v1.WorkerStatus
-	(*AttemptStatus)(nil),    // 24: mraws.v1.AttemptStatus
-	nil,                      // 25: mraws.v1.App.ParamsEntry
-	nil,                      // 26: mraws.v1.App.DefaultsEntry
-	nil,                      // 27: mraws.v1.HeartbeatRequest.S3RequestsEntry
-	nil,                      // 28: mraws.v1.ReportRequest.S3RequestsEntry
-	nil,                      // 29: mraws.v1.LeaveRequest.S3RequestsEntry
+	(*Drain)(nil),            // 15: mraws.v1.Drain
+	(*HeartbeatReply)(nil),   // 16: mraws.v1.HeartbeatReply
+	(*ReportRequest)(nil),    // 17: mraws.v1.ReportRequest
+	(*ReportReply)(nil),      // 18: mraws.v1.ReportReply
+	(*LeaveRequest)(nil),     // 19: mraws.v1.LeaveRequest
+	(*LeaveReply)(nil),       // 20: mraws.v1.LeaveReply
+	(*StatusRequest)(nil),    // 21: mraws.v1.StatusRequest
+	(*StatusReply)(nil),      // 22: mraws.v1.StatusReply
+	(*PhaseStatus)(nil),      // 23: mraws.v1.PhaseStatus
+	(*WorkerStatus)(nil),     // 24: mraws.v1.WorkerStatus
+	(*AttemptStatus)(nil),    // 25: mraws.v1.AttemptStatus
+	nil,                      // 26: mraws.v1.App.ParamsEntry
+	nil,                      // 27: mraws.v1.App.DefaultsEntry
+	nil,                      // 28: mraws.v1.HeartbeatRequest.S3RequestsEntry
+	nil,                      // 29: mraws.v1.ReportRequest.S3RequestsEntry
+	nil,                      // 30: mraws.v1.LeaveRequest.S3RequestsEntry
 }
 var file_mraws_proto_depIdxs = []int32{
-	25, // 0: mraws.v1.App.params:type_name -> mraws.v1.App.ParamsEntry
-	26, // 1: mraws.v1.App.defaults:type_name -> mraws.v1.App.DefaultsEntry
+	26, // 0: mraws.v1.App.params:type_name -> mraws.v1.App.ParamsEntry
+	27, // 1: mraws.v1.App.defaults:type_name -> mraws.v1.App.DefaultsEntry
 	0,  // 2: mraws.v1.Attempt.phase:type_name -> mraws.v1.Phase
 	4,  // 3: mraws.v1.RegisterRequest.app:type_name -> mraws.v1.App
 	5,  // 4: mraws.v1.RegisterRequest.running:type_name -> mraws.v1.Attempt
-	4,  // 5: mraws.v1.RegisterReply.app:type_name -> mraws.v1.App
-	5,  // 6: mraws.v1.AskReply.grant:type_name -> mraws.v1.Attempt
-	10, // 7: mraws.v1.AskReply.wait:type_name -> mraws.v1.Wait
-	12, // 8: mraws.v1.AskReply.done:type_name -> mraws.v1.Done
-	11, // 9: mraws.v1.AskReply.unknown:type_name -> mraws.v1.Unknown
-	5,  // 10: mraws.v1.Progress.attempt:type_name -> mraws.v1.Attempt
-	13, // 11: mraws.v1.HeartbeatRequest.running:type_name -> mraws.v1.Progress
-	27, // 12: mraws.v1.HeartbeatRequest.s3_requests:type_name -> mraws.v1.HeartbeatRequest.S3RequestsEntry
-	12, // 13: mraws.v1.HeartbeatReply.done:type_name -> mraws.v1.Done
-	5,  // 14: mraws.v1.ReportRequest.attempt:type_name -> mraws.v1.Attempt
-	1,  // 15: mraws.v1.ReportRequest.outcome:type_name -> mraws.v1.Outcome
-	28, // 16: mraws.v1.ReportRequest.s3_requests:type_name -> mraws.v1.ReportRequest.S3RequestsEntry
-	29, // 17: mraws.v1.LeaveRequest.s3_requests:type_name -> mraws.v1.LeaveRequest.S3RequestsEntry
-	22, // 18: mraws.v1.StatusReply.map:type_name -> mraws.v1.PhaseStatus
-	22, // 19: mraws.v1.StatusReply.reduce:type_name -> mraws.v1.PhaseStatus
-	23, // 20: mraws.v1.StatusReply.members:type_name -> mraws.v1.WorkerStatus
-	24, // 21: mraws.v1.StatusReply.attempts:type_name -> mraws.v1.AttemptStatus
-	5,  // 22: mraws.v1.AttemptStatus.attempt:type_name -> mraws.v1.Attempt
-	2,  // 23: mraws.v1.Coordinator.Discover:input_type -> mraws.v1.DiscoverRequest
-	6,  // 24: mraws.v1.Coordinator.Register:input_type -> mraws.v1.RegisterRequest
-	8,  // 25: mraws.v1.Coordinator.Ask:input_type -> mraws.v1.AskRequest
-	14, // 26: mraws.v1.Coordinator.Heartbeat:input_type -> mraws.v1.HeartbeatRequest
-	16, // 27: mraws.v1.Coordinator.Report:input_type -> mraws.v1.ReportRequest
-	18, // 28: mraws.v1.Coordinator.Leave:input_type -> mraws.v1.LeaveRequest
-	20, // 29: mraws.v1.Coordinator.Status:input_type -> mraws.v1.StatusRequest
-	3,  // 30: mraws.v1.Coordinator.Discover:output_type -> mraws.v1.DiscoverReply
-	7,  // 31: mraws.v1.Coordinator.Register:output_type -> mraws.v1.RegisterReply
-	9,  // 32: mraws.v1.Coordinator.Ask:output_type -> mraws.v1.AskReply
-	15, // 33: mraws.v1.Coordinator.Heartbeat:output_type -> mraws.v1.HeartbeatReply
-	17, // 34: mraws.v1.Coordinator.Report:output_type -> mraws.v1.ReportReply
-	19, // 35: mraws.v1.Coordinator.Leave:output_type -> mraws.v1.LeaveReply
-	21, // 36: mraws.v1.Coordinator.Status:output_type -> mraws.v1.StatusReply
-	30, // [30:37] is the sub-list for method output_type
-	23, // [23:30] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	15, // 5: mraws.v1.RegisterRequest.drain:type_name -> mraws.v1.Drain
+	4,  // 6: mraws.v1.RegisterReply.app:type_name -> mraws.v1.App
+	5,  // 7: mraws.v1.AskReply.grant:type_name -> mraws.v1.Attempt
+	10, // 8: mraws.v1.AskReply.wait:type_name -> mraws.v1.Wait
+	12, // 9: mraws.v1.AskReply.done:type_name -> mraws.v1.Done
+	11, // 10: mraws.v1.AskReply.unknown:type_name -> mraws.v1.Unknown
+	5,  // 11: mraws.v1.Progress.attempt:type_name -> mraws.v1.Attempt
+	13, // 12: mraws.v1.HeartbeatRequest.running:type_name -> mraws.v1.Progress
+	28, // 13: mraws.v1.HeartbeatRequest.s3_requests:type_name -> mraws.v1.HeartbeatRequest.S3RequestsEntry
+	15, // 14: mraws.v1.HeartbeatRequest.drain:type_name -> mraws.v1.Drain
+	12, // 15: mraws.v1.HeartbeatReply.done:type_name -> mraws.v1.Done
+	5,  // 16: mraws.v1.ReportRequest.attempt:type_name -> mraws.v1.Attempt
+	1,  // 17: mraws.v1.ReportRequest.outcome:type_name -> mraws.v1.Outcome
+	29, // 18: mraws.v1.ReportRequest.s3_requests:type_name -> mraws.v1.ReportRequest.S3RequestsEntry
+	30, // 19: mraws.v1.LeaveRequest.s3_requests:type_name -> mraws.v1.LeaveRequest.S3RequestsEntry
+	23, // 20: mraws.v1.StatusReply.map:type_name -> mraws.v1.PhaseStatus
+	23, // 21: mraws.v1.StatusReply.reduce:type_name -> mraws.v1.PhaseStatus
+	24, // 22: mraws.v1.StatusReply.members:type_name -> mraws.v1.WorkerStatus
+	25, // 23: mraws.v1.StatusReply.attempts:type_name -> mraws.v1.AttemptStatus
+	5,  // 24: mraws.v1.AttemptStatus.attempt:type_name -> mraws.v1.Attempt
+	2,  // 25: mraws.v1.Coordinator.Discover:input_type -> mraws.v1.DiscoverRequest
+	6,  // 26: mraws.v1.Coordinator.Register:input_type -> mraws.v1.RegisterRequest
+	8,  // 27: mraws.v1.Coordinator.Ask:input_type -> mraws.v1.AskRequest
+	14, // 28: mraws.v1.Coordinator.Heartbeat:input_type -> mraws.v1.HeartbeatRequest
+	17, // 29: mraws.v1.Coordinator.Report:input_type -> mraws.v1.ReportRequest
+	19, // 30: mraws.v1.Coordinator.Leave:input_type -> mraws.v1.LeaveRequest
+	21, // 31: mraws.v1.Coordinator.Status:input_type -> mraws.v1.StatusRequest
+	3,  // 32: mraws.v1.Coordinator.Discover:output_type -> mraws.v1.DiscoverReply
+	7,  // 33: mraws.v1.Coordinator.Register:output_type -> mraws.v1.RegisterReply
+	9,  // 34: mraws.v1.Coordinator.Ask:output_type -> mraws.v1.AskReply
+	16, // 35: mraws.v1.Coordinator.Heartbeat:output_type -> mraws.v1.HeartbeatReply
+	18, // 36: mraws.v1.Coordinator.Report:output_type -> mraws.v1.ReportReply
+	20, // 37: mraws.v1.Coordinator.Leave:output_type -> mraws.v1.LeaveReply
+	22, // 38: mraws.v1.Coordinator.Status:output_type -> mraws.v1.StatusReply
+	32, // [32:39] is the sub-list for method output_type
+	25, // [25:32] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_mraws_proto_init() }
@@ -2207,7 +2279,7 @@ func file_mraws_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mraws_proto_rawDesc), len(file_mraws_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,7 +20,7 @@ import (
 // knows the worker.
 type link struct {
 	o        Options
-	inFlight func() ([]*wire.Attempt, string)
+	inFlight func() ([]*wire.Attempt, string, *wire.Drain)
 	finished func(context.Context) bool // does the bucket say that the job is done?
 
 	mu      sync.Mutex // held while connecting, so that one caller does it
@@ -56,7 +56,7 @@ type callError struct {
 func (e *callError) Error() string { return "at " + e.address + ": " + wire.Plain(e.err).Error() }
 func (e *callError) Unwrap() error { return e.err }
 
-func newLink(o Options, inFlight func() ([]*wire.Attempt, string), finished func(context.Context) bool) *link {
+func newLink(o Options, inFlight func() ([]*wire.Attempt, string, *wire.Drain), finished func(context.Context) bool) *link {
 	return &link{o: o, inFlight: inFlight, finished: finished, lay: o.Layout, leaseIs: 10 * time.Second}
 }
 
@@ -206,13 +206,13 @@ const registerTimeout = 3 * time.Second
 // register joins. It owns conn.
 func (l *link) register(ctx context.Context, conn *grpc.ClientConn, address string) (*session, error) {
 	client := wire.NewCoordinatorClient(conn)
-	attempts, job := l.inFlight()
+	attempts, job, drain := l.inFlight()
 	app := wire.DescribeApp(l.o.App, l.o.Params)
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
 	reply, err := client.Register(ctx, &wire.RegisterRequest{
 		Protocol: wire.Protocol, Version: l.o.Version, Worker: l.o.Name, Host: l.o.Host,
-		Slots: int32(l.o.Slots), App: app, Running: attempts, Job: job,
+		Slots: int32(l.o.Slots), App: app, Running: attempts, Job: job, Drain: drain,
 	})
 	if err == nil && reply.Bucket != l.o.Bucket {
 		err = otherBucket(address, reply.Bucket, l.o.Bucket)

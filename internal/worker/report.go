@@ -13,7 +13,7 @@ const maxUnheard = 8
 
 // report tells how an attempt ended. A coordinator believes the bucket only,
 // so one that cannot look into it answers that it cannot tell. The slot then
-// goes on with other work, and the report is repeated beside it; heartbeats go
+// goes on with other work, and the report is repeated beside it. Heartbeats go
 // on to list the attempt meanwhile, so that its lease does not end.
 func (w *worker) report(ctx, run context.Context, r *running, q *wire.ReportRequest) error {
 	later := false
@@ -22,14 +22,14 @@ func (w *worker) report(ctx, run context.Context, r *running, q *wire.ReportRequ
 		return later
 	})
 	if !later {
-		r.cancel(nil)
+		w.end(r)
 		return err
 	}
-	w.track(r)
+	w.busy.Add(1)
 	w.group.Go(func() error {
-		defer r.cancel(nil)
+		defer w.busy.Done()
 		defer w.unheard.Release(1)
-		defer w.untrack(r)
+		defer w.end(r)
 		err := w.say(run, q, func(error) bool { return false })
 		if errors.Is(context.Cause(run), errRevoked) && ctx.Err() == nil {
 			return nil // it is over for the coordinator too
@@ -53,14 +53,22 @@ func (w *worker) say(ctx context.Context, q *wire.ReportRequest, enough func(err
 	})
 }
 
-// track lists an attempt in heartbeats and registrations.
-func (w *worker) track(r *running) {
+// begin lists an attempt in heartbeats and registrations, unless the worker
+// drains by now: then the next of them, which does not list it, hands it back.
+func (w *worker) begin(r *running) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.order != nil {
+		return false
+	}
 	w.running[r.attempt.Id] = r
+	return true
 }
 
-func (w *worker) untrack(r *running) {
+// end forgets an attempt, once the coordinator knows how it ended: up to then
+// its lease is kept, so that it is not taken for one that got lost.
+func (w *worker) end(r *running) {
+	r.cancel(nil)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.running, r.attempt.Id)

@@ -279,7 +279,7 @@ func TestHalfOpenConnection(t *testing.T) {
 func TestSessionDroppedByAnother(t *testing.T) {
 	s, b := newShell(t), newBoss(t).serve(plain)
 	b.announce(s.store, nil)
-	l := newLink(s.o, func() ([]*wire.Attempt, string) { return nil, "" }, func(context.Context) bool { return false })
+	l := newLink(s.o, func() ([]*wire.Attempt, string, *wire.Drain) { return nil, "", nil }, func(context.Context) bool { return false })
 	defer l.close()
 	tries := 0
 	err := l.call(t.Context(), func(ctx context.Context, c wire.CoordinatorClient) error {

@@ -20,16 +20,19 @@ const askFor = 15 * time.Second
 const maxText = 8 << 10
 
 // slot asks for attempts and runs them, one at a time, until the job is over
-// or ctx ends.
-func (w *worker) slot(ctx context.Context, index int) error {
+// or ctx ends. It returns nil once asking is over since the worker drains.
+func (w *worker) slot(ctx, asking context.Context, index int) error {
 	for seq := uint64(1); ; seq++ {
-		grant, job, err := w.ask(ctx, index, seq)
-		if err != nil {
-			return err
+		grant, job, err := w.ask(asking, index, seq)
+		well := true
+		if err == nil {
+			well, err = w.attempt(ctx, grant, job)
 		}
-		well, err := w.attempt(ctx, grant, job)
 		if err == nil && !well {
-			err = w.reach(ctx)
+			err = w.reach(asking)
+		}
+		if errors.Is(err, errNoMore) {
+			return nil
 		}
 		if err != nil {
 			return err
@@ -41,7 +44,7 @@ func (w *worker) slot(ctx context.Context, index int) error {
 // so that a grant whose reply was lost is handed out again.
 func (w *worker) ask(ctx context.Context, index int, seq uint64) (*wire.Attempt, string, error) {
 	q := &wire.AskRequest{Worker: w.o.Name, Slot: int32(index), Seq: seq, MaxWaitMs: askFor.Milliseconds()}
-	for {
+	for ctx.Err() == nil {
 		var reply *wire.AskReply
 		err := w.link.call(ctx, func(ctx context.Context, c wire.CoordinatorClient) (err error) {
 			ctx, cancel := context.WithTimeout(ctx, askFor+wire.CallTimeout)
@@ -61,6 +64,7 @@ func (w *worker) ask(ctx context.Context, index int, seq uint64) (*wire.Attempt,
 			return nil, "", ending(a.Done)
 		}
 	}
+	return nil, "", context.Cause(ctx)
 }
 
 // attempt runs one granted attempt, reports how it ended and says whether it
@@ -69,24 +73,24 @@ func (w *worker) attempt(ctx context.Context, a *wire.Attempt, job string) (well
 	r := &running{attempt: a, job: job, progress: new(Progress), pulse: new(object.Pulse)}
 	runCtx, cancel := context.WithCancelCause(object.WithPulse(ctx, r.pulse))
 	r.cancel = cancel
-	w.track(r)
-
+	if !w.begin(r) {
+		cancel(nil)
+		return true, errNoMore
+	}
 	start := time.Now()
 	result, err := w.execute(runCtx, r)
 	log := w.o.Log.With().Str("job", job).Str("attempt", a.Id).
 		Str("task", fmt.Sprintf("%s-%d", phase(a.Phase), a.Task)).Dur("dur", time.Since(start)).Logger()
-
-	w.untrack(r)
-	if err != nil && !r.waits.IsZero() {
-		w.cutSince(r.waits)
+	if err != nil {
+		w.noteWaits(r)
 	}
 	switch {
 	case errors.Is(context.Cause(runCtx), errRevoked) && err != nil:
-		cancel(nil)
+		w.end(r)
 		log.Info().Msg("attempt stopped: it was revoked")
 		return false, nil
 	case ctx.Err() != nil && err != nil:
-		cancel(nil)
+		w.end(r)
 		return false, context.Cause(ctx) // Leave hands the attempt back
 	}
 	q := &wire.ReportRequest{Worker: w.o.Name, Attempt: a, S3Requests: w.requests()}
@@ -141,6 +145,16 @@ func (w *worker) cutSince(t time.Time) {
 	defer w.mu.Unlock()
 	if t.IsZero() || w.cut.IsZero() || t.Before(w.cut) {
 		w.cut = t
+	}
+}
+
+// noteWaits notes since when the store has not answered an attempt that failed.
+func (w *worker) noteWaits(r *running) {
+	w.mu.Lock()
+	waits := r.waits
+	w.mu.Unlock()
+	if !waits.IsZero() {
+		w.cutSince(waits)
 	}
 }
 

@@ -3,8 +3,8 @@
 // by one conditional PUT (commit.go), and whatever it was doing when it died
 // is done again by another.
 //
-// worker.go, client.go and slot.go talk to the coordinator; the other files
-// are the data path and know nothing of it.
+// worker.go, client.go, slot.go and drain.go talk to the coordinator; the
+// other files are the data path and know nothing of it.
 package worker
 
 import (
@@ -59,6 +59,8 @@ type Options struct {
 	Requests func() map[string]int64
 	// Stats counts what this worker does; nil for nobody.
 	Stats *Stats
+	// Drain brings orders to end; nil: none comes.
+	Drain <-chan Order
 }
 
 // UnreachableError means that there was no coordinator for CoordTimeout.
@@ -85,13 +87,15 @@ type worker struct {
 	link *link
 
 	mu      sync.Mutex
-	running map[string]*running // by attempt id
+	running map[string]*running // by attempt id, until the report is there
 	jobs    map[string]*loaded  // by job id
 	cut     time.Time           // since when the store does not answer, for all that is known; zero if it does
+	order   *Order              // once it drains
 
 	probes object.Pulse // of the requests that find that out
 
 	group   *errgroup.Group     // of the slots, and of all that runs beside them
+	busy    sync.WaitGroup      // slots, and reports beside them
 	unheard *semaphore.Weighted // reports that are being repeated beside the slots
 }
 
@@ -120,23 +124,59 @@ var errDone = errors.New("the job is done")
 var errRevoked = errors.New("the coordinator revoked the attempt")
 
 // Run joins the job and works until it is done. It returns nil then,
-// *JobFailedError, *UnreachableError, a *wire.Refusal, or the cause of ctx,
-// after it has handed back what it was running.
-func Run(ctx context.Context, o Options) error {
+// *JobFailedError, *UnreachableError, a *wire.Refusal, the cause of ctx after
+// it has handed back what it was running, or that of an [Order] that it has
+// carried out.
+func Run(ctx context.Context, o Options) error { return newWorker(o).run(ctx) }
+
+func newWorker(o Options) *worker {
 	w := &worker{o: o, running: map[string]*running{}, jobs: map[string]*loaded{}}
 	w.link = newLink(o, w.inFlight, w.finished)
+	return w
+}
+
+func (w *worker) run(ctx context.Context) error {
 	defer w.link.close()
-	defer o.Stats.join(o.Slots, o.Memory)()
-	if err := w.link.call(ctx, func(context.Context, wire.CoordinatorClient) error { return nil }); err != nil {
-		return w.farewell(ctx, err)
+	defer w.o.Stats.join(w.o.Slots, w.o.Memory)()
+	ctx, cancel := context.WithCancelCause(ctx)
+	leasing, noMore := context.WithCancelCause(ctx)
+	var obeying sync.WaitGroup
+	obeying.Go(func() { w.obey(ctx, noMore, cancel) })
+	err := w.link.call(leasing, func(context.Context, wire.CoordinatorClient) error { return nil })
+	if err == nil {
+		err = w.work(ctx, leasing)
 	}
+	err = w.farewell(ctx, err)
+	cancel(nil)
+	obeying.Wait()
+	return err
+}
+
+// work keeps all slots busy until leasing ends, and ends with ctx or when
+// there is nothing left to finish.
+func (w *worker) work(ctx, leasing context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
-	w.group, w.unheard = g, semaphore.NewWeighted(int64(maxUnheard*o.Slots))
-	for i := range o.Slots {
-		g.Go(func() error { return w.slot(gctx, i) })
+	w.group, w.unheard = g, semaphore.NewWeighted(int64(maxUnheard*w.o.Slots))
+	asking, noMore := context.WithCancelCause(gctx)
+	defer context.AfterFunc(leasing, func() { noMore(context.Cause(leasing)) })()
+	beating, still := context.WithCancel(gctx)
+	defer still()
+	for i := range w.o.Slots {
+		w.busy.Add(1)
+		g.Go(func() error {
+			defer w.busy.Done()
+			return w.slot(gctx, asking, i)
+		})
 	}
-	g.Go(func() error { return w.heartbeats(gctx) })
-	return w.farewell(ctx, g.Wait())
+	g.Go(func() error { w.busy.Wait(); still(); return nil })
+	g.Go(func() error {
+		err := w.heartbeats(beating, leasing)
+		if beating.Err() != nil {
+			return nil // why is the slots' to say
+		}
+		return err
+	})
+	return g.Wait()
 }
 
 // farewell turns why the work ended into Run's result, and says good-bye.
@@ -145,11 +185,14 @@ func (w *worker) farewell(ctx context.Context, err error) error {
 	if !errors.As(err, &gone) {
 		w.link.leave(w.requests())
 	}
+	order := w.draining()
 	switch {
 	case errors.Is(err, errDone):
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case order != nil && (err == nil || gone != nil || errors.Is(err, errNoMore)):
+		return order.Cause
 	}
 	return err
 }
@@ -172,15 +215,17 @@ func (w *worker) finished(ctx context.Context) bool {
 	return len(w.jobs) == 0 && s.App.Name == w.o.App.Name || w.jobs[s.Job] != nil
 }
 
-// inFlight lists the running attempts and their job, for a registration.
-func (w *worker) inFlight() (attempts []*wire.Attempt, job string) {
+// inFlight lists the running attempts and their job, for a registration, and
+// says whether the worker drains.
+func (w *worker) inFlight() (attempts []*wire.Attempt, job string, drain *wire.Drain) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	drain = w.order.word()
 	for _, r := range w.running {
 		attempts = append(attempts, r.attempt)
 		job = r.job
 	}
-	return attempts, job
+	return attempts, job, drain
 }
 
 func (w *worker) requests() map[string]int64 {
@@ -191,8 +236,10 @@ func (w *worker) requests() map[string]int64 {
 }
 
 // heartbeats keeps the leases of the running attempts, and hears of the end
-// and of revoked attempts.
-func (w *worker) heartbeats(ctx context.Context) error {
+// and of revoked attempts. That the worker drains, which is the end of
+// leasing, is told at once.
+func (w *worker) heartbeats(ctx, leasing context.Context) error {
+	drains := leasing.Done()
 	overdue := false
 	for {
 		pause := w.link.lease() / 3
@@ -203,6 +250,8 @@ func (w *worker) heartbeats(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-drains:
+			drains = nil
 		case <-time.After(pause):
 		}
 		q := w.heartbeat()
@@ -239,6 +288,7 @@ func (w *worker) heartbeat() *wire.HeartbeatRequest {
 	q := &wire.HeartbeatRequest{Worker: w.o.Name, S3Requests: w.requests()}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	q.Drain = w.order.word()
 	most := w.probes.Stalled()
 	if !w.cut.IsZero() {
 		most = max(most, time.Since(w.cut))

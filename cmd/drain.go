@@ -1,0 +1,41 @@
+package cmd
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/mraws/mraws/internal/worker"
+)
+
+// runWorker is [worker.Run] of a worker that the first SIGTERM drains.
+func (s *session) runWorker(ctx context.Context, o worker.Options) error {
+	orders := make(chan worker.Order)
+	o.Drain = orders
+	watch, cancel := context.WithCancel(ctx)
+	signals := terminated(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { s.giveOrders(watch, signals, orders) })
+	err := worker.Run(ctx, o)
+	cancel()
+	watching.Wait()
+	return err
+}
+
+// giveOrders turns what asks the worker to end into orders until ctx ends.
+func (s *session) giveOrders(ctx context.Context, signals <-chan Signal, orders chan<- worker.Order) {
+	for {
+		var o worker.Order
+		select {
+		case sig := <-signals:
+			o = worker.Order{Cause: sig, Until: time.Now().Add(s.conf.DrainTimeout)}
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case orders <- o:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

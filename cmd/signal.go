@@ -1,0 +1,76 @@
+package cmd
+
+import (
+	"context"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// Signal is the cause of a context that a signal cancelled.
+type Signal struct{ os.Signal }
+
+// Error names the signal.
+func (s Signal) Error() string { return "stopped by signal: " + s.String() }
+
+// Code is 128 plus the signal's number, as shells have it.
+func (s Signal) Code() int {
+	if n, ok := s.Signal.(syscall.Signal); ok {
+		return 128 + int(n)
+	}
+	return ExitInterrupt
+}
+
+// terminations is where a command that ends in its own time gets the first
+// SIGTERM. It travels in the context, since the process has one and most
+// commands have no use for it.
+type terminations struct {
+	mu sync.Mutex
+	to chan<- Signal // nil where SIGTERM ends the command
+}
+
+type terminationsKey struct{}
+
+// WithSignals returns a context that the first of signals cancels, with a
+// [Signal] as its cause; a further one calls exit with its code. A SIGTERM
+// that the command takes as an order to drain counts as none.
+func WithSignals(ctx context.Context, signals <-chan os.Signal, exit func(code int)) context.Context {
+	t := &terminations{}
+	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, terminationsKey{}, t))
+	go func() {
+		for s := range signals {
+			switch sig := (Signal{s}); {
+			case ctx.Err() != nil:
+				exit(sig.Code())
+			case s == syscall.SIGTERM && t.take(sig):
+			default:
+				cancel(sig)
+			}
+		}
+	}()
+	return ctx
+}
+
+// take hands the first SIGTERM to the command, if there is one that drains.
+func (t *terminations) take(s Signal) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.to == nil {
+		return false
+	}
+	t.to <- s
+	t.to = nil
+	return true
+}
+
+// terminated returns a channel that gets the first SIGTERM from now on, which
+// then does not cancel ctx. It gets nothing where ctx knows no signals.
+func terminated(ctx context.Context) <-chan Signal {
+	c := make(chan Signal, 1)
+	if t, ok := ctx.Value(terminationsKey{}).(*terminations); ok {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.to = c
+	}
+	return c
+}

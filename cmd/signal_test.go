@@ -1,0 +1,86 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"os"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/worker"
+)
+
+// signalled is a context under signals that a test sends.
+func signalled(t *testing.T) (ctx context.Context, signals chan os.Signal, exited chan int) {
+	signals, exited = make(chan os.Signal), make(chan int, 1)
+	t.Cleanup(func() { close(signals) })
+	return WithSignals(t.Context(), signals, func(code int) { exited <- code }), signals, exited
+}
+
+func TestSignals(t *testing.T) {
+	tests := map[string]struct {
+		drains  bool
+		signals []os.Signal
+		drained bool
+		cause   os.Signal // of the end of ctx; nil: it has not ended
+		exit    int       // 0: the process goes on
+	}{
+		"one":                   {signals: []os.Signal{os.Interrupt}, cause: os.Interrupt},
+		"term":                  {signals: []os.Signal{syscall.SIGTERM}, cause: syscall.SIGTERM},
+		"two":                   {signals: []os.Signal{os.Interrupt, syscall.SIGTERM}, cause: os.Interrupt, exit: ExitTerminate},
+		"a worker, interrupted": {drains: true, signals: []os.Signal{os.Interrupt}, cause: os.Interrupt},
+		"a worker drains":       {drains: true, signals: []os.Signal{syscall.SIGTERM}, drained: true},
+		"a worker, term again":  {drains: true, signals: []os.Signal{syscall.SIGTERM, syscall.SIGTERM}, drained: true, cause: syscall.SIGTERM},
+		"a worker, then int":    {drains: true, signals: []os.Signal{syscall.SIGTERM, os.Interrupt}, drained: true, cause: os.Interrupt},
+		"a worker, int, term":   {drains: true, signals: []os.Signal{os.Interrupt, syscall.SIGTERM}, cause: os.Interrupt, exit: ExitTerminate},
+		"a worker, three": {drains: true, signals: []os.Signal{syscall.SIGTERM, syscall.SIGTERM, os.Interrupt}, drained: true,
+			cause: syscall.SIGTERM, exit: ExitInterrupt},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, signals, exited := signalled(t)
+				var drains <-chan Signal
+				if tt.drains {
+					drains = terminated(ctx)
+				}
+				for _, s := range tt.signals {
+					signals <- s
+				}
+				synctest.Wait()
+				var sig Signal
+				if errors.As(context.Cause(ctx), &sig); sig.Signal != tt.cause {
+					t.Errorf("cause %v, want %v", context.Cause(ctx), tt.cause)
+				}
+				if got := len(drains) == 1; got != tt.drained {
+					t.Errorf("drains: %t, want %t", got, tt.drained)
+				}
+				if got := len(exited) == 1; got != (tt.exit != 0) || got && <-exited != tt.exit {
+					t.Errorf("exited: %t, want code %d", got, tt.exit)
+				}
+			})
+		})
+	}
+}
+
+// TestOrders: SIGTERM becomes an order to drain for the configured time.
+func TestOrders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, signals, _ := signalled(t)
+		ctx, cancel := context.WithCancel(ctx)
+		s := &session{conf: &config.Loaded{Config: config.Config{DrainTimeout: 25 * time.Second}}}
+		orders := make(chan worker.Order)
+		terms := terminated(ctx)
+		go s.giveOrders(ctx, terms, orders)
+		signals <- syscall.SIGTERM
+		o := <-orders
+		var sig Signal
+		if !errors.As(o.Cause, &sig) || sig.Code() != ExitTerminate || time.Until(o.Until) != 25*time.Second {
+			t.Errorf("%v in %v", o.Cause, time.Until(o.Until))
+		}
+		cancel()
+	})
+}

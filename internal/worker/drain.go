@@ -1,0 +1,80 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mraws/mraws/internal/wire"
+)
+
+// Order asks a worker to end in its own time: it takes no new attempts,
+// finishes what it runs, and hands back what still runs at Until.
+type Order struct {
+	// Cause is what Run returns then; it is shown to people too.
+	Cause error
+	Until time.Time
+}
+
+// word tells the coordinator of an order; nil is none.
+func (o *Order) word() *wire.Drain {
+	if o == nil {
+		return nil
+	}
+	return &wire.Drain{LeftMs: max(time.Until(o.Until).Milliseconds(), 0)}
+}
+
+// errNoMore ends what asks for new attempts.
+var errNoMore = errors.New("the worker drains")
+
+// draining returns the order that the worker carries out, or nil.
+func (w *worker) draining() *Order {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.order
+}
+
+// obey takes orders until ctx ends. With the first noMore ends all asking for
+// attempts, and at the time of the earliest cancel hands back what runs. Once
+// the first is taken no attempt begins, so a heartbeat or registration that
+// tells of it lists all that will still be finished.
+func (w *worker) obey(ctx context.Context, noMore, cancel context.CancelCauseFunc) {
+	var over <-chan time.Time
+	for {
+		select {
+		case o := <-w.o.Drain:
+			if left, earlier := w.heed(o); earlier {
+				over = time.After(left)
+			}
+			noMore(errNoMore)
+		case <-over:
+			order := w.draining()
+			w.o.Log.Warn().AnErr("cause", order.Cause).Msg("time is over: what still runs is handed back")
+			cancel(order.Cause)
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// heed notes an order, of which the first gives the cause and the earliest the
+// time that is left. It says whether that is this one.
+func (w *worker) heed(o Order) (left time.Duration, earlier bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	left = max(time.Until(o.Until), 0)
+	log := w.o.Log.Info().AnErr("cause", o.Cause).Dur("left", left).Int("running", len(w.running))
+	switch {
+	case w.order == nil:
+		log.Msg("worker drains: it takes nothing new")
+	case o.Until.Before(w.order.Until):
+		o.Cause = w.order.Cause
+		log.Msg("worker has to end earlier")
+	default:
+		log.Msg("worker drains already")
+		return 0, false
+	}
+	w.order = &o
+	return left, true
+}
