@@ -21,6 +21,11 @@ func (f *frame) printJSON(v any) error {
 // printTable writes plain columns to stdout, without lines and colours, so
 // that awk and people read them alike.
 func (f *frame) printTable(header []string, rows [][]string) error {
+	_, err := fmt.Fprintln(f.io.Out, tableText(header, rows))
+	return err
+}
+
+func tableText(header []string, rows [][]string) string {
 	t := table.NewWriter()
 	style := table.StyleDefault
 	style.Options = table.OptionsNoBordersAndSeparators
@@ -41,8 +46,7 @@ func (f *frame) printTable(header []string, rows [][]string) error {
 		t.AppendRow(row(r))
 	}
 	t.SuppressTrailingSpaces()
-	_, err := fmt.Fprintln(f.io.Out, t.Render())
-	return err
+	return t.Render()
 }
 
 // bytesText writes a number of bytes for people, in powers of 1024.

@@ -119,6 +119,7 @@ func (f *frame) commands() []*cobra.Command {
 		f.runCommand(),
 		f.coordinatorCommand(),
 		f.workerCommand(),
+		f.statusCommand(),
 		f.catCommand(),
 		f.verifyCommand(),
 		f.replayCommand(),

@@ -109,7 +109,12 @@ func (b *bench) secrets() []string {
 	if len(a.Token) < 64 {
 		b.t.Fatalf("token %q", a.Token)
 	}
-	secrets := []string{a.Token}
+	return append(b.secretsLeft(), a.Token)
+}
+
+// secretsLeft are those of the store, which remain when a job has ended.
+func (b *bench) secretsLeft() (secrets []string) {
+	b.t.Helper()
 	for _, e := range cliEnv(b.t, b) {
 		if name, value, _ := strings.Cut(e, "="); strings.HasSuffix(name, "KEY") || strings.HasSuffix(name, "_KEY_ID") {
 			secrets = append(secrets, value)

@@ -42,6 +42,7 @@ var allowed = map[string][]string{
 	"internal/upload":            {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/object"},
 	"e2e/lab":                    {"mr", "mr/mrtest", "internal/apps", "internal/layout"},
 	"e2e/chaos":                  {"e2e/lab"},
+	"internal/status":            {"internal/wire", "internal/layout", "internal/manifest", "internal/object"},
 	"internal/reset":             {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/object"},
 }
 

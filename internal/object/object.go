@@ -17,6 +17,9 @@ type Info struct {
 	ETag     string // as S3 sends it, with its quotes; never taken for an MD5
 	Modified time.Time
 	Meta     map[string]string // user metadata, keys in lower case; nil in listings
+	// Served is when the store answered, by its own clock, as Modified is;
+	// zero in listings, after writes, and where the store does not say.
+	Served time.Time
 }
 
 // PutOptions condition and describe a write.

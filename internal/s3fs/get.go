@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/middleware"
 )
 
 // maxGet is the largest object that Get returns, in bytes.
@@ -25,8 +28,14 @@ func (s *Store) Stat(ctx context.Context, key string) (Object, error) {
 	}
 	return Object{
 		Key: key, Size: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag),
-		Modified: aws.ToTime(out.LastModified), Meta: out.Metadata,
+		Modified: aws.ToTime(out.LastModified), Meta: out.Metadata, Served: served(out.ResultMetadata),
 	}, nil
+}
+
+// served returns the store's own time of a reply.
+func served(m middleware.Metadata) time.Time {
+	t, _ := awsmiddleware.GetServerTime(m)
+	return t
 }
 
 // Get returns a whole object of at most 1 GiB. Its length is checked, and
@@ -70,7 +79,7 @@ func (s *Store) getOnce(ctx context.Context, key string) ([]byte, Object, error)
 	}
 	return data, Object{
 		Key: key, Size: n, ETag: aws.ToString(out.ETag),
-		Modified: aws.ToTime(out.LastModified), Meta: out.Metadata,
+		Modified: aws.ToTime(out.LastModified), Meta: out.Metadata, Served: served(out.ResultMetadata),
 	}, nil
 }
 

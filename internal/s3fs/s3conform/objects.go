@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -32,6 +33,9 @@ func (s suite) objects(t *testing.T) {
 		}
 		if put.Size != int64(n) || got.Size != int64(n) || stat.Size != int64(n) || stat.Modified.IsZero() {
 			t.Errorf("%d bytes: put says %+v, get %+v, stat %+v", n, put, got, stat)
+		}
+		if age := stat.Served.Sub(stat.Modified); age < -2*time.Second || age > time.Hour { // the clock may have ticked in between
+			t.Errorf("modified %v, as told at %v", stat.Modified, stat.Served)
 		}
 	}
 	if _, err := s.Stat(ctx, "none"); !errors.Is(err, fs.ErrNotExist) {
@@ -259,7 +263,7 @@ func (s suite) restart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got.Modified = obj.Modified
+		got.Modified, got.Served = obj.Modified, obj.Served
 		if d := cmp.Diff(obj, got); d != "" {
 			t.Errorf("after the restart (-want +got):\n%s", d)
 		}

@@ -1,0 +1,149 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/status"
+)
+
+// statusFlags are those of `status`.
+type statusFlags struct {
+	json, watch bool
+	every       time.Duration
+}
+
+func (f *frame) statusCommand() *cobra.Command {
+	o := &statusFlags{}
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Tell where a job stands",
+		Long: "Tell where a job stands: what its bucket says, for which no coordinator is needed, and, if\n" +
+			"the coordinator can be reached, who works at what. The exit code is 0 whatever the job's\n" +
+			"state, and 2 if there is no job.",
+		Example: "  " + f.name + " status\n  " + f.name + " status --watch --prefix runs/42\n  " + f.name + " status --json | jq .state",
+		Args:    cobra.NoArgs,
+		RunE: f.run(func(ctx context.Context, s *session, _ []string) (err error) {
+			if o.json {
+				f.output = "json"
+			}
+			token, err := s.ownToken()
+			if err != nil {
+				return err
+			}
+			for shown := 0; ; shown++ {
+				began := time.Now()
+				if over, err := s.status(ctx, o, token, shown); over || err != nil {
+					return err
+				}
+				// Listings of large jobs take long, and cost.
+				select {
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				case <-time.After(max(o.every, 4*time.Since(began), 100*time.Millisecond)):
+				}
+				f.quiet = true // which store it is has been said
+			}
+		}),
+	}
+	c.Flags().BoolVar(&o.json, "json", false, "the same as -o json")
+	c.Flags().BoolVar(&o.watch, "watch", false, "look again and again until the job is done or has failed")
+	c.Flags().DurationVar(&o.every, "every", 2*time.Second, "how often to look with --watch")
+	config.AddFlags(c.Flags(), "tls-ca", "tls-cert", "tls-key", "token-file")
+	return c
+}
+
+// askPatience is how long the coordinator may take to answer.
+const askPatience = 3 * time.Second
+
+// status shows the job below the session's prefix, and says whether that is
+// all there is to show. The store is closed in between: if this process serves
+// an embedded one, nobody is to come to depend on that.
+func (s *session) status(ctx context.Context, f *statusFlags, token string, shown int) (over bool, err error) {
+	st, err := s.openStore(ctx, found)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	r, err := status.Read(ctx, status.Options{
+		Store: st, Layout: s.layout, Files: s.tlsFiles(), Token: token, Patience: askPatience,
+	})
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	if err != nil {
+		return false, s.statusError(ctx, st, err)
+	}
+	return !f.watch || r.Over(), s.showStatus(r, f.watch, shown)
+}
+
+// showStatus prints a report: over the one before on a terminal, below it
+// elsewhere, and as JSON on one line each where there may be several.
+func (s *session) showStatus(r *status.Report, watch bool, shown int) error {
+	switch {
+	case s.output == "json" && watch:
+		if err := json.NewEncoder(s.io.Out).Encode(r); err != nil {
+			return fmt.Errorf("write result as JSON: %w", err)
+		}
+		return nil
+	case s.output == "json":
+		return s.printJSON(r)
+	case watch && s.term.out:
+		return s.say("\x1b[H\x1b[2J%s", statusText(r)) // home, clear
+	case shown > 0:
+		return s.say("\n%s", statusText(r))
+	}
+	return s.say("%s", statusText(r))
+}
+
+// statusError explains why there is nothing to tell.
+func (s *session) statusError(ctx context.Context, st *store, err error) error {
+	var none *status.NoJobError
+	var unreadable *status.UnreadableError
+	switch {
+	case errors.As(err, &none):
+		return &Error{Code: ExitUsage, What: err.Error(), Hint: s.otherPrefixes(ctx, st)}
+	case errors.As(err, &unreadable):
+		return &Error{Code: ExitConflict, What: unreadable.Key + " cannot be read", Cause: unreadable.Err,
+			Hint: "it is damaged, or another version of " + s.name + " wrote it: look with that one, or `" + s.name + " reset`"}
+	}
+	return fmt.Errorf("look at s3://%s: %w", s.where(), err)
+}
+
+// mostPrefixes is how many prefixes a hint names.
+const mostPrefixes = 5
+
+// otherPrefixes is a hint on where else a job may be: right below the root of
+// the bucket, where `run` puts each of its jobs into a folder of its own.
+func (s *session) otherPrefixes(ctx context.Context, st *store) string {
+	hint := "name the job's --prefix, as `" + s.name + " run` printed it, or its --bucket"
+	if s.conf.Prefix != "" {
+		return hint
+	}
+	var names []string
+	for dir, err := range st.ListDirs(ctx, "") {
+		if err != nil {
+			return hint // what could not be found is no job
+		}
+		switch dir {
+		case s.layout.InputDir(), s.layout.IntermediateDir(), s.layout.OutputDir():
+		default:
+			names = append(names, fmt.Sprintf("%q", strings.TrimSuffix(dir, "/")))
+		}
+	}
+	if len(names) == 0 {
+		return hint
+	}
+	more := ""
+	if n := len(names) - mostPrefixes; n > 0 {
+		names, more = names[n:], fmt.Sprintf(" and %d before these", n)
+	}
+	return hint + "; the bucket has " + strings.Join(names, ", ") + more
+}

@@ -1,0 +1,174 @@
+package cmd
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mraws/mraws/internal/status"
+)
+
+// shownRows is how many workers and attempts people are shown.
+const shownRows = 20
+
+// statusText is a report for people.
+func statusText(r *status.Report) string {
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-12s%s\n", name, fmt.Sprintf(format, args...))
+	}
+	where := strings.TrimSuffix(r.Bucket+"/"+r.Prefix, "/")
+	job, app := r.Job, "app not known yet"
+	if job == "" {
+		job = "not planned yet"
+	}
+	if r.App != nil {
+		app = "app " + r.App.Name
+	}
+	line("job", "%s, %s, s3://%s", job, app, where)
+	line("state", "%s", stateText(r))
+	if r.Map.Tasks+r.Reduce.Tasks > 0 {
+		line("map", "%s", doneText(r.Map))
+		line("reduce", "%s", doneText(r.Reduce))
+	}
+	switch {
+	case r.Finished != nil:
+		line("output", "%s in %s", bytesText(r.OutputBytes), countText(r.Finished.Lines, "line"))
+	case r.OutputBytes > 0:
+		line("output", "%s so far", bytesText(r.OutputBytes))
+	}
+	if c := r.Coordinator; c != nil && !r.Over() {
+		line("coordinator", "%s", coordinatorText(c))
+	}
+	if r.Live != nil {
+		liveText(&b, r.Live)
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(&b, "note: %s\n", n)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func stateText(r *status.Report) string {
+	text := string(r.State)
+	switch {
+	case r.State == status.Done && r.Finished != nil:
+		text += fmt.Sprintf(" at %s, after %s", r.Finished.At.Local().Format(time.DateTime), secondsText(r.Finished.Seconds))
+		if r.Finished.Skipped > 0 {
+			text += ", " + countText(r.Finished.Skipped, "bad record") + " skipped"
+		}
+	case r.State == status.Failed:
+		text += ": " + strings.ReplaceAll(r.Failure, "\n", "; ")
+	case r.Coordinator == nil || r.Coordinator.State != status.Active:
+		text += ", and stands still: no coordinator is at work"
+	case r.Created != nil:
+		text += ", planned " + r.Created.Local().Format(time.DateTime)
+	}
+	return text
+}
+
+// doneText is "3 of 10 done, 30%".
+func doneText(p status.Phase) string {
+	percent := 100
+	if p.Tasks > 0 {
+		percent = 100 * p.Done / p.Tasks
+	}
+	return fmt.Sprintf("%d of %d done, %d%%", p.Done, p.Tasks, percent)
+}
+
+func coordinatorText(c *status.Coordinator) string {
+	text := strings.Join(c.Addresses, ", ")
+	age := secondsText(c.AgeSeconds)
+	switch c.State {
+	case status.Ended:
+		return text + ", ended " + age + " ago"
+	case status.Silent:
+		text += fmt.Sprintf(", silent for %s, with a lease of %s: probably dead", age, secondsText(c.LeaseSeconds))
+	default:
+		text += ", announced " + age + " ago"
+	}
+	if c.Error != "" {
+		text += "; does not answer: " + c.Error
+	}
+	return text
+}
+
+// liveText adds what the coordinator says.
+func liveText(b *strings.Builder, l *status.Live) {
+	fmt.Fprintf(b, "%-12s%s, up %s, %s\n", "", l.Address, secondsText(l.UptimeSeconds), countText(int64(l.Workers), "worker"))
+	rows := [][]string{}
+	for _, p := range []struct {
+		name string
+		n    status.LivePhase
+	}{{"map", l.Map}, {"reduce", l.Reduce}} {
+		rows = append(rows, numbers(p.name, p.n.Active, p.n.Tasks-p.n.Done-p.n.Active, p.n.Reused, p.n.Granted+p.n.Adopted,
+			p.n.Failed, p.n.Lost, p.n.HandedBack, p.n.Superseded, p.n.Backups, p.n.BackupsWon))
+	}
+	b.WriteString("\n" + tableText([]string{"PHASE", "RUNNING", "WAITING", "REUSED", "ATTEMPTS", "FAILED", "LOST", "HANDED BACK", "SUPERSEDED", "BACKUPS", "WON"}, rows) + "\n")
+	if len(l.Members) > 0 {
+		rows = rows[:0]
+		for _, m := range l.Members[:min(len(l.Members), shownRows)] {
+			state := "idle"
+			switch {
+			case m.Excluded:
+				state = "excluded"
+			case m.Running > 0:
+				state = "busy"
+			}
+			rows = append(rows, append(numbers(m.Name, m.Slots, m.Running), secondsText(m.SilentSeconds)+" ago", state, m.Host))
+		}
+		b.WriteString("\n" + tableText([]string{"WORKER", "SLOTS", "RUNNING", "HEARD", "STATE", "HOST"}, rows) + "\n" + more(l.Workers, len(rows)))
+	}
+	if len(l.Attempts) > 0 {
+		rows = rows[:0]
+		for _, a := range l.Attempts[:min(len(l.Attempts), shownRows)] {
+			rows = append(rows, attemptRow(a))
+		}
+		b.WriteString("\n" + tableText([]string{"TASK", "FOR", "READ", "LEFT", "", "WORKER", "ATTEMPT"}, rows) + "\n" +
+			more(l.Map.Running+l.Reduce.Running, len(rows)))
+	}
+}
+
+func attemptRow(a status.Attempt) []string {
+	read, left := "?", "?"
+	if a.Progress > 0 {
+		read = strconv.Itoa(int(100*a.Progress)) + "%"
+	}
+	if a.LeftSeconds > 0 {
+		left = "about " + secondsText(a.LeftSeconds)
+	}
+	var flags []string
+	if a.Lags {
+		flags = append(flags, "lags")
+	}
+	if a.Backup {
+		flags = append(flags, "backup")
+	}
+	return []string{a.Task, secondsText(a.Seconds), read, left, strings.Join(flags, " "), a.Worker, a.ID}
+}
+
+// more says how many rows are not shown.
+func more(all, shown int) string {
+	if all <= shown {
+		return ""
+	}
+	return fmt.Sprintf("and %d more\n", all-shown)
+}
+
+func numbers(first string, of ...int) []string {
+	row := []string{first}
+	for _, n := range of {
+		row = append(row, strconv.Itoa(n))
+	}
+	return row
+}
+
+// secondsText is "0.4s", "12s" or "3m20s".
+func secondsText(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	if d < 10*time.Second {
+		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + "s"
+	}
+	return d.Round(time.Second).String()
+}

@@ -1,0 +1,97 @@
+package e2e
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mraws/mraws/internal/status"
+)
+
+// status asks where the job stands.
+func (b *bench) status() *status.Report {
+	b.t.Helper()
+	out, _ := b.run(0, "status", "--json")
+	r := new(status.Report)
+	if err := json.Unmarshal([]byte(out), r); err != nil {
+		b.t.Fatalf("%v:\n%s", err, out)
+	}
+	return r
+}
+
+// TestStatus follows a job from its start over the death of its coordinator
+// to its end, and looks for secrets in all that is told of it.
+func TestStatus(t *testing.T) {
+	b := newBench(t)
+	_, errout := b.run(2, "status")
+	wants(t, errout, "there is no job", "_job.json")
+	b.run(0, append([]string{"upload-input"}, b.books()...)...)
+	line := []string{"--app", "jobcount", "--app-arg", "stall=500ms", "--nreduce", "3"}
+	c, address := b.coordinator(line...)
+	b.until("the job is planned", func() bool { return len(b.keys(b.layout.Job())) == 1 })
+	r := b.status()
+	if r.State != status.Map || r.Coordinator.State != status.Active || r.Live == nil || r.Live.Address != address || r.Live.Workers != 0 || r.Map.Tasks != 8 || r.Reduce.Tasks != 3 {
+		t.Errorf("without workers: %+v, coordinator %+v, live %+v", r, r.Coordinator, r.Live)
+	}
+	w1, w2 := b.start("worker", "--app", "jobcount", "--slots", "1"), b.start("worker", "--app", "jobcount", "--slots", "1")
+	b.until("attempts run", func() bool {
+		r = b.status()
+		return r.Live != nil && r.Live.Workers == 2 && r.Live.Map.Committed > 0 && len(r.Live.Attempts) > 0
+	})
+	a := r.Live.Attempts[0]
+	if !strings.HasPrefix(a.Task, "map-") || !slices.ContainsFunc(r.Live.Members, func(m status.Member) bool { return m.Name == a.Worker && m.Slots == 1 }) {
+		t.Errorf("%+v runs on one of %+v", a, r.Live.Members)
+	}
+	text, errText := b.run(0, "status")
+	wants(t, text, "app jobcount", "of 8 done", address, "2 workers", "PHASE", "WORKER", a.Worker)
+	secrets := b.secrets()
+	asJSON, errJSON := b.run(0, "status", "--json", "--log-level", "trace")
+	discreet(t, "the status", text+errText+asJSON+errJSON, secrets)
+
+	b.kill(c)
+	b.until("its announcement is too old", func() bool { r = b.status(); return r.Coordinator.State == status.Silent })
+	if r.Live != nil || r.Coordinator.Error == "" || r.Over() {
+		t.Errorf("after the kill: %+v, %+v", r, r.Coordinator)
+	}
+	text, _ = b.run(0, "status")
+	wants(t, text, "stands still", "probably dead", "does not answer")
+
+	watch := b.start("status", "--watch", "--every", "100ms", "--json")
+	again, _ := b.coordinator(line...)
+	for _, p := range []*process{again, w1, w2, watch} {
+		if code := b.exit(p); code != 0 {
+			t.Errorf("mraws %s: exit code %d", p.name, code)
+		}
+	}
+	lines := strings.Split(strings.TrimSpace(watch.out.String()), "\n")
+	last := new(status.Report)
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), last); err != nil || len(lines) < 2 || last.State != status.Done || last.Map.Done != 8 || last.Finished.Map.Reused == 0 {
+		t.Errorf("%d reports, the last is %+v, %v", len(lines), last, err)
+	}
+	discreet(t, "the watched status", watch.out.String()+watch.errout.String(), secrets)
+	text, _ = b.run(0, "status")
+	wants(t, text, "done at", "8 of 8 done, 100%", "3 of 3 done, 100%")
+}
+
+// TestStatusDenied: who may not join is told what the rest of the bucket
+// says; who may not read the job is told which right is missing.
+func TestStatusDenied(t *testing.T) {
+	b := newBench(t)
+	b.run(0, append([]string{"upload-input"}, b.books()...)...)
+	b.run(0, "run", "--app", "wc", "--nreduce", "2", "--workers", "1")
+	stranger, _ := b.through("GetObject *_coordinator.json 403")
+	out, _ := stranger.run(0, "status")
+	wants(t, out, "done at", "note: no right to read", "_coordinator.json")
+	nobody, _ := b.through("GetObject *_job.json 403")
+	_, errout := nobody.run(6, "status")
+	wants(t, errout, "s3:GetObject", "_job.json")
+	blind, _ := b.through("ListObjectsV2 *_commit/ 403")
+	_, errout = blind.run(6, "status")
+	wants(t, errout, "s3:ListBucket")
+	down, proxy := b.through()
+	proxy.Close()
+	down.env = append(down.env, "MRAWS_ENDPOINT=http://127.0.0.1:1")
+	_, errout = down.run(5, "status")
+	wants(t, errout, "hint:")
+}

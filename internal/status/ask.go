@@ -1,0 +1,126 @@
+package status
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/wire"
+)
+
+// ask asks the announced addresses side by side; the first answer counts, and
+// if there is none the first error.
+func ask(ctx context.Context, o Options, a *manifest.Coordinator) (*Live, error) {
+	security, err := o.security(a)
+	if err != nil {
+		return nil, err
+	}
+	if len(a.Addresses) == 0 {
+		return nil, errors.New("it has announced no address")
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		live *Live
+		err  error
+	}
+	answers := make(chan answer, len(a.Addresses))
+	for _, address := range a.Addresses {
+		go func() {
+			live, err := askOne(ctx, address, security)
+			answers <- answer{live, err}
+		}()
+	}
+	var live *Live
+	for range a.Addresses {
+		got := <-answers
+		switch {
+		case got.err == nil && live == nil:
+			live = got.live
+			cancel()
+		case got.err != nil && err == nil:
+			err = got.err
+		}
+	}
+	if live != nil {
+		return live, nil
+	}
+	return nil, err
+}
+
+// security is what opens the door of the announced coordinator. Unlike a
+// worker, who must not be lured into a job without TLS, whoever only looks
+// does as the announcement says, and shows nobody without TLS a token.
+func (o Options) security(a *manifest.Coordinator) (wire.ClientOptions, error) {
+	switch {
+	case a.Insecure:
+		return wire.ClientOptions{Insecure: true}, nil
+	case a.CertPEM == "" && !o.Files.Set():
+		return wire.ClientOptions{}, errors.New("it has an own CA: tls-ca, tls-cert and tls-key are needed to ask it")
+	case a.CertPEM != "":
+		o.Files = wire.Files{}
+	}
+	c := wire.ClientOptions{CertPEM: a.CertPEM, Files: o.Files, Token: a.Token}
+	if o.Token != "" {
+		c.Token = o.Token
+	}
+	return c, nil
+}
+
+func askOne(ctx context.Context, address string, security wire.ClientOptions) (*Live, error) {
+	conn, err := wire.Dial(address, security)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	s, err := wire.NewCoordinatorClient(conn).Status(ctx, &wire.StatusRequest{})
+	switch {
+	case grpcstatus.Code(err) == codes.DeadlineExceeded:
+		return nil, context.DeadlineExceeded
+	case err != nil:
+		return nil, fmt.Errorf("at %s: %w", address, wire.Plain(err))
+	}
+	return live(address, s), nil
+}
+
+func live(address string, s *wire.StatusReply) *Live {
+	l := &Live{
+		Address: address, Epoch: short(s.GetEpoch()), State: wire.Text(s.GetState(), 8<<10), UptimeSeconds: seconds(s.GetUptimeMs()),
+		Map: livePhase(s.GetMap()), Reduce: livePhase(s.GetReduce()), Workers: int(s.GetWorkers()),
+		Members: []Member{}, Attempts: []Attempt{},
+	}
+	for _, m := range s.GetMembers() {
+		l.Members = append(l.Members, Member{
+			Name: short(m.GetName()), Host: short(m.GetHost()), Slots: int(m.GetSlots()), Running: int(m.GetRunning()),
+			Excluded: m.GetExcluded(), SilentSeconds: seconds(m.GetSilentMs()),
+		})
+	}
+	for _, a := range s.GetAttempts() {
+		phase := "map"
+		if a.GetAttempt().GetPhase() == wire.Phase_PHASE_REDUCE {
+			phase = "reduce"
+		}
+		l.Attempts = append(l.Attempts, Attempt{
+			Task: fmt.Sprintf("%s-%d", phase, a.GetAttempt().GetTask()), ID: short(a.GetAttempt().GetId()), Worker: short(a.GetWorker()),
+			Seconds: seconds(a.GetAgeMs()), Progress: a.GetProgress(), LeftSeconds: seconds(a.GetLeftMs()),
+			Lags: a.GetLags(), Backup: a.GetBackup(),
+		})
+	}
+	return l
+}
+
+func seconds(ms int64) float64 { return (time.Duration(ms) * time.Millisecond).Seconds() }
+
+func livePhase(p *wire.PhaseStatus) LivePhase {
+	return LivePhase{
+		Tasks: int(p.GetTasks()), Done: int(p.GetDone()), Active: int(p.GetActive()), Reused: int(p.GetReused()),
+		Granted: int(p.GetGranted()), Adopted: int(p.GetAdopted()), Running: int(p.GetRunning()), Committed: int(p.GetWon()),
+		Failed: int(p.GetFailed()), Lost: int(p.GetLost()), LeasesEnded: int(p.GetExpired()), HandedBack: int(p.GetReleased()),
+		Superseded: int(p.GetSuperseded()), Revoked: int(p.GetRevoked()), Backups: int(p.GetBackups()), BackupsWon: int(p.GetBackupsWon()),
+	}
+}

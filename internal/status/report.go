@@ -1,0 +1,148 @@
+// Package status tells where a job stands: from what its bucket holds, for
+// which no coordinator is needed, and, if one can be reached, from its word.
+// It writes nothing and joins nothing.
+package status
+
+import (
+	"time"
+
+	"github.com/mraws/mraws/internal/manifest"
+)
+
+// Schema names kind and version of a [Report] in JSON.
+const Schema = "mraws/status/v1"
+
+// State is how far a job is.
+type State string
+
+// The states.
+const (
+	Preparing State = "preparing" // a coordinator is there, the job's spec is not yet
+	Map       State = "map"       // a map task is not committed
+	Reduce    State = "reduce"    // an output is missing
+	Finishing State = "finishing" // all is there but the summary
+	Done      State = "done"
+	Failed    State = "failed" // its coordinator has said so and ended
+)
+
+// Report is all that could be learnt. docs/operations.md explains its fields.
+type Report struct {
+	Schema      string        `json:"schema"`
+	Bucket      string        `json:"bucket"`
+	Prefix      string        `json:"prefix"`
+	State       State         `json:"state"`
+	Job         string        `json:"job,omitempty"`
+	App         *manifest.App `json:"app,omitempty"`
+	Created     *time.Time    `json:"created,omitempty"`
+	Map         Phase         `json:"map"`
+	Reduce      Phase         `json:"reduce"`
+	OutputBytes int64         `json:"output_bytes"`
+	Coordinator *Coordinator  `json:"coordinator,omitempty"`
+	Live        *Live         `json:"live,omitempty"`
+	Finished    *Finished     `json:"finished,omitempty"`
+	Failure     string        `json:"failure,omitempty"`
+	Notes       []string      `json:"notes,omitempty"`
+}
+
+// Over says that nothing more is going to happen by itself.
+func (r *Report) Over() bool { return r.State == Done || r.State == Failed }
+
+// Phase counts tasks of a phase, as the bucket shows them.
+type Phase struct {
+	Tasks int `json:"tasks"` // 0 while it is not known
+	Done  int `json:"done"`  // with a commit record, or an output
+}
+
+// CoordinatorState is what the announcement makes of a coordinator.
+type CoordinatorState string
+
+// The states of a coordinator.
+const (
+	Active CoordinatorState = "active" // its announcement was renewed within its lease
+	Silent CoordinatorState = "silent" // it was not
+	Ended  CoordinatorState = "ended"  // it has said so
+)
+
+// Coordinator is who has announced to coordinate the job, without what opens
+// the door.
+type Coordinator struct {
+	State     CoordinatorState `json:"state"`
+	Addresses []string         `json:"addresses"`
+	Version   string           `json:"version"`
+	Epoch     string           `json:"epoch"`
+	Started   time.Time        `json:"started"` // by its clock
+	// AgeSeconds is how long ago the announcement changed, by the clock of
+	// the store where that tells it.
+	AgeSeconds   float64 `json:"age_seconds"`
+	LeaseSeconds float64 `json:"lease_seconds"`
+	// Error is why the coordinator did not tell more, if it was asked.
+	Error string `json:"error,omitempty"`
+}
+
+// Finished is what the summary says of a job that is done.
+type Finished struct {
+	At      time.Time         `json:"at"`
+	Seconds float64           `json:"seconds"`
+	Map     manifest.Attempts `json:"map"`
+	Reduce  manifest.Attempts `json:"reduce"`
+	Input   manifest.Input    `json:"input"`
+	Skipped int64             `json:"skipped"`
+	Lines   int64             `json:"lines"`
+}
+
+// Live is the word of a coordinator.
+type Live struct {
+	Address       string    `json:"address"`
+	Epoch         string    `json:"epoch"`
+	State         string    `json:"state"`
+	UptimeSeconds float64   `json:"uptime_seconds"`
+	Map           LivePhase `json:"map"`
+	Reduce        LivePhase `json:"reduce"`
+	Workers       int       `json:"workers"`
+	// Members and Attempts are at most 1,000 each.
+	Members  []Member  `json:"members"`
+	Attempts []Attempt `json:"attempts"`
+}
+
+// LivePhase counts tasks and attempts of a phase under this coordinator.
+type LivePhase struct {
+	Tasks       int `json:"tasks"`
+	Done        int `json:"done"`
+	Active      int `json:"active"` // tasks that run
+	Reused      int `json:"reused"` // of done
+	Granted     int `json:"granted"`
+	Adopted     int `json:"adopted"`
+	Running     int `json:"running"`
+	Committed   int `json:"committed"`
+	Failed      int `json:"failed"`
+	Lost        int `json:"lost"`
+	LeasesEnded int `json:"leases_ended"` // of lost
+	HandedBack  int `json:"handed_back"`
+	Superseded  int `json:"superseded"`
+	Revoked     int `json:"revoked"`
+	Backups     int `json:"backups"`     // of granted
+	BackupsWon  int `json:"backups_won"` // of committed
+}
+
+// Member is a worker.
+type Member struct {
+	Name          string  `json:"name"`
+	Host          string  `json:"host"`
+	Slots         int     `json:"slots"`
+	Running       int     `json:"running"`
+	Excluded      bool    `json:"excluded"` // gets no new work
+	SilentSeconds float64 `json:"silent_seconds"`
+}
+
+// Attempt is a running attempt.
+type Attempt struct {
+	Task     string  `json:"task"` // "map-3"
+	ID       string  `json:"id"`
+	Worker   string  `json:"worker"`
+	Seconds  float64 `json:"seconds"`  // since it began
+	Progress float64 `json:"progress"` // 0 to 1; 0 if that is unknown
+	// LeftSeconds is estimated; 0 if that is unknown.
+	LeftSeconds float64 `json:"left_seconds"`
+	Lags        bool    `json:"lags"`   // another attempt would overtake it
+	Backup      bool    `json:"backup"` // began beside another
+}

@@ -1,0 +1,299 @@
+package status
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/wire"
+)
+
+// Store is what is needed of the bucket: reading. Errors wrap
+// fs.ErrNotExist and fs.ErrPermission where these apply.
+type Store interface {
+	// Bucket names the bucket.
+	Bucket() string
+	// Get returns a small object whole.
+	Get(ctx context.Context, key string) ([]byte, object.Info, error)
+	// List yields every object below prefix, or an error: never a part of
+	// the pages only.
+	List(ctx context.Context, prefix string) iter.Seq2[object.Info, error]
+}
+
+// Options say which job, and how its coordinator is asked.
+type Options struct {
+	Store  Store
+	Layout layout.Layout
+	// Files and Token are those of an own authority and an own token file.
+	Files wire.Files
+	Token string
+	// Patience is how long a coordinator may take to answer; 0 asks none.
+	Patience time.Duration
+}
+
+// NoJobError means that there is no trace of a job.
+type NoJobError struct{ Key string }
+
+func (e *NoJobError) Error() string { return "there is no job: " + e.Key + " does not exist" }
+
+// UnreadableError means that an object that says what the job is cannot be
+// understood: it was written by another version, or is damaged.
+type UnreadableError struct {
+	Key string
+	Err error
+}
+
+func (e *UnreadableError) Error() string { return e.Key + " cannot be read: " + e.Err.Error() }
+func (e *UnreadableError) Unwrap() error { return e.Err }
+
+// found is what lies in the bucket; nil where nothing does.
+type found struct {
+	job     *manifest.Job
+	success *manifest.Success
+	says    *manifest.Coordinator
+	age     time.Duration // of the announcement
+	maps    []int
+	reduces []int
+	bytes   int64
+	notes   []string
+}
+
+// Read looks into the bucket and, unless the job is over, asks its
+// coordinator. It returns a *NoJobError, an *UnreadableError, or an error of
+// the store. A coordinator that does not answer is no error but part of the
+// report; so is an announcement that may not be read, since the right to read
+// it is the right to join the job.
+func Read(ctx context.Context, o Options) (*Report, error) {
+	f, err := look(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if f.job == nil && f.success == nil && f.says == nil {
+		return nil, &NoJobError{Key: fmt.Sprintf("s3://%s/%s", o.Store.Bucket(), o.Layout.Job())}
+	}
+	r := f.report(o)
+	if c := r.Coordinator; c != nil && o.Patience > 0 && !r.Over() && c.State != Ended {
+		short, cancel := context.WithTimeout(ctx, o.Patience)
+		defer cancel()
+		live, err := ask(short, o, f.says)
+		switch {
+		case errors.Is(err, context.DeadlineExceeded), err != nil && short.Err() != nil:
+			c.Error = fmt.Sprintf("no answer within %v", o.Patience)
+		case err != nil:
+			c.Error = wire.Text(err.Error(), 1<<10)
+		}
+		r.Live = live
+	}
+	return r, ctx.Err()
+}
+
+// look reads all of it side by side.
+func look(ctx context.Context, o Options) (*found, error) {
+	f := &found{}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		f.success, _, err = get[manifest.Success](ctx, o, o.Layout.Success(), manifest.SuccessSchema)
+		return err
+	})
+	g.Go(func() (err error) {
+		f.job, _, err = get[manifest.Job](ctx, o, o.Layout.Job(), manifest.JobSchema)
+		if err == nil && f.job != nil {
+			if verr := f.job.Validate(); verr != nil {
+				return &UnreadableError{o.key(o.Layout.Job()), verr}
+			}
+		}
+		return err
+	})
+	var says *manifest.Coordinator
+	var info object.Info
+	var note string
+	g.Go(func() (err error) {
+		says, info, err = get[manifest.Coordinator](ctx, o, o.Layout.Coordinator(), manifest.CoordinatorSchema)
+		var bad *UnreadableError
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			note, err = "no right to read "+o.key(o.Layout.Coordinator())+", and so nothing of the coordinator", nil
+		case errors.As(err, &bad):
+			note, err = bad.Error(), nil
+		}
+		return err
+	})
+	g.Go(func() (err error) {
+		f.maps, _, err = o.list(ctx, o.Layout.CommitDir(), o.Layout.ParseMapCommit)
+		return err
+	})
+	g.Go(func() (err error) {
+		f.reduces, f.bytes, err = o.list(ctx, o.Layout.OutputDir(), o.Layout.ParseOutput)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	if note != "" {
+		f.notes = append(f.notes, note)
+	}
+	if f.says = says; says != nil {
+		now := info.Served
+		if now.IsZero() {
+			now = time.Now()
+		}
+		f.age = max(0, now.Sub(info.Modified))
+	}
+	return f, nil
+}
+
+// key names an object for people.
+func (o Options) key(key string) string { return fmt.Sprintf("s3://%s/%s", o.Store.Bucket(), key) }
+
+// get reads a control object; nil without an error if there is none.
+func get[T any](ctx context.Context, o Options, key, schema string) (*T, object.Info, error) {
+	data, info, err := o.Store.Get(ctx, key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, info, nil
+	case errors.Is(err, object.ErrDamaged):
+		return nil, info, &UnreadableError{o.key(key), err}
+	case err != nil:
+		return nil, info, fmt.Errorf("read what the job is: %w", err)
+	}
+	v, err := manifest.Decode[T](data, schema)
+	if err != nil {
+		return nil, info, &UnreadableError{o.key(key), err}
+	}
+	return v, info, nil
+}
+
+// list returns the numbers of the tasks that have an object below dir, and
+// the bytes of those.
+func (o Options) list(ctx context.Context, dir string, parse func(string) (int, bool)) (tasks []int, bytes int64, err error) {
+	for obj, err := range o.Store.List(ctx, dir) {
+		if err != nil {
+			return nil, 0, fmt.Errorf("list what is done: %w", err)
+		}
+		if n, ok := parse(obj.Key); ok {
+			tasks = append(tasks, n)
+			bytes += obj.Size
+		}
+	}
+	return tasks, bytes, nil
+}
+
+// report draws the conclusions.
+func (f *found) report(o Options) *Report {
+	r := &Report{Schema: Schema, Bucket: o.Store.Bucket(), Prefix: o.Layout.Prefix(), State: Preparing, OutputBytes: f.bytes, Notes: f.notes}
+	if f.job != nil {
+		r.Job, r.App, r.Created = f.job.ID, clean(f.job.App), &f.job.Created
+		r.Map.Tasks, r.Reduce.Tasks = len(f.job.Tasks), f.job.NReduce
+		r.Map.Done = r.within(f.maps, r.Map.Tasks, "commit records")
+		r.Reduce.Done = r.within(f.reduces, r.Reduce.Tasks, "outputs")
+		switch {
+		case r.Map.Done < r.Map.Tasks:
+			r.State = Map
+		case r.Reduce.Done < r.Reduce.Tasks:
+			r.State = Reduce
+		default:
+			r.State = Finishing
+		}
+	} else if n := len(f.maps) + len(f.reduces); n > 0 {
+		r.note("there is no %s, but %d commit records and outputs: they belong to no job", o.key(o.Layout.Job()), n)
+	}
+	if f.says != nil {
+		f.coordinator(r)
+	}
+	if f.success != nil {
+		f.finished(r, o)
+	}
+	return r
+}
+
+// within counts tasks that the job has, and notes the others.
+func (r *Report) within(tasks []int, n int, what string) (known int) {
+	for _, t := range tasks {
+		if t < n {
+			known++
+		}
+	}
+	if known < len(tasks) {
+		r.note("%d %s do not belong to this job", len(tasks)-known, what)
+	}
+	return known
+}
+
+func (r *Report) note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
+// slack is by how much the age of an announcement may be wrong: times of S3
+// are whole seconds.
+const slack = 2 * time.Second
+
+// coordinator takes over what is announced, but for token and certificate.
+func (f *found) coordinator(r *Report) {
+	a := f.says
+	c := &Coordinator{
+		State: Active, Version: short(a.Version), Epoch: short(a.Epoch), Started: a.Started,
+		AgeSeconds: f.age.Seconds(), LeaseSeconds: float64(a.LeaseMS) / 1000,
+	}
+	for _, address := range a.Addresses {
+		c.Addresses = append(c.Addresses, short(address))
+	}
+	switch lease := time.Duration(a.LeaseMS) * time.Millisecond; {
+	case a.Released:
+		c.State = Ended
+	case f.age > lease+slack:
+		c.State = Silent
+	}
+	r.Coordinator = c
+	if r.App == nil && a.App != "" {
+		r.App = &manifest.App{Name: short(a.App)}
+	}
+	if a.Released && a.Failure != "" && f.success == nil {
+		r.State, r.Failure = Failed, wire.Text(a.Failure, 8<<10)
+	}
+}
+
+// finished takes over the summary.
+func (f *found) finished(r *Report, o Options) {
+	s := f.success
+	if f.job != nil && f.job.ID != s.Job {
+		r.note("%s is of another job, %s", o.key(o.Layout.Success()), short(s.Job))
+		return
+	}
+	if f.job == nil {
+		r.note("there is no %s any more", o.key(o.Layout.Job()))
+	}
+	r.State, r.Job, r.App, r.Failure = Done, s.Job, clean(s.App), ""
+	r.Finished = &Finished{At: s.Finished, Seconds: s.Seconds, Map: s.Map, Reduce: s.Reduce, Input: s.Input, Skipped: s.Skipped}
+	for _, out := range s.Outputs {
+		r.Finished.Lines += out.Lines
+	}
+	if f.job == nil {
+		r.Map.Tasks, r.Reduce.Tasks = s.Map.Tasks, s.Reduce.Tasks
+		r.Map.Done, r.Reduce.Done = len(f.maps), len(f.reduces)
+	}
+	if r.Map.Done < r.Map.Tasks || r.Reduce.Done < r.Reduce.Tasks {
+		r.note("the job is done, but records or outputs are missing now: `mraws verify` says which")
+	}
+}
+
+// short makes a name from the bucket fit for a terminal.
+func short(s string) string { return wire.Text(s, 255) }
+
+func clean(a manifest.App) *manifest.App {
+	out := &manifest.App{Name: short(a.Name), Version: short(a.Version)}
+	for name, value := range a.Params {
+		if out.Params == nil {
+			out.Params = make(map[string]string)
+		}
+		out.Params[short(name)] = wire.Text(value, 1<<10)
+	}
+	return out
+}
