@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -180,6 +181,10 @@ func OpenRun(src io.ReaderAt, size int64, o ReaderOptions) (*Run, error) {
 	}
 	return run, nil
 }
+
+// IndexMemory is the memory in bytes that the index of a [Run] of n
+// partitions takes.
+func IndexMemory(n int) int64 { return int64(n) * int64(unsafe.Sizeof(segment{})) }
 
 // find returns the segment of partition r, if there is one.
 func (run *Run) find(r int) (segment, bool) {

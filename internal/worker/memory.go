@@ -19,8 +19,8 @@ import (
 //	  pairs and cells       1/2      1/2       -
 //	  fetched input         1/8       -        -
 //	  pairs of one record   1/8       -        -    if bad ones may be skipped
+//	  readers of runs       1/8      1/8       -    while some are merged
 //	  segments, ready        -       1/8      1/8
-//	  readers of runs        -       1/8       -
 //	reduce attempt        fetching  reducing
 //	  segments              3/8      3/8
 //	  bodies on their way   1/8       -

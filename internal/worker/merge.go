@@ -27,7 +27,7 @@ type run struct {
 	*recordio.Run
 	file   *tempFile
 	reader *recordio.Reader
-	memory int64 // of reader, bytes
+	memory int64 // of reader and index, bytes
 }
 
 func (r *run) source(part int) recordio.Source {
@@ -111,7 +111,8 @@ func (t *attempt) writeRun(what string, nparts int, source func(part int) record
 	if err != nil {
 		return nil, fmt.Errorf("read back scratch file in %s: %w", t.Scratch, err)
 	}
-	return &run{Run: r, file: f, memory: recordio.ReaderMemory(o, t.runs.Largest())}, nil
+	memory := recordio.ReaderMemory(o, t.runs.Largest()) + recordio.IndexMemory(nparts)
+	return &run{Run: r, file: f, memory: memory}, nil
 }
 
 // copyRecords writes a source to its end, or until the attempt is stopped.
@@ -145,27 +146,33 @@ func recordError(key []byte, err error) error {
 // take no more memory than limit, as weigh counts it. Only neighbours, since
 // the order of values is the order of ins. It closes what it has merged, and
 // everything after an error.
-func (t *attempt) compact(ins []sorted, nparts int, limit int64, combine mr.Combiner) ([]sorted, error) {
+func (t *attempt) compact(ins []sorted, nparts int, limit int64, combine mr.Combiner) (_ []sorted, err error) {
 	for weigh(ins) > limit {
-		var out []sorted
-		for len(ins) > 0 {
-			if len(out) > 0 && weigh(out, ins...) <= limit {
-				out, ins = append(out, ins...), nil
-				break
-			}
-			group := 1
-			for group < len(ins) && weigh(ins[:group+1]) <= limit {
-				group++
-			}
-			merged, err := t.mergeGroup(ins[:group], nparts, combine)
-			if err != nil {
-				return nil, errors.Join(err, closeAll(out), closeAll(ins))
-			}
-			out, ins = append(out, merged), ins[group:]
+		if ins, err = t.pass(ins, nparts, limit, combine); err != nil {
+			return nil, err
 		}
-		ins = out
 	}
 	return ins, nil
+}
+
+// pass merges neighbours among ins, as many at a time as limit allows, but
+// the first two at least. It leaves what needs no pass.
+func (t *attempt) pass(ins []sorted, nparts int, limit int64, combine mr.Combiner) (out []sorted, err error) {
+	for len(ins) > 0 {
+		if len(out) > 0 && weigh(out, ins...) <= limit {
+			return append(out, ins...), nil
+		}
+		group := 1
+		for group < len(ins) && weigh(ins[:group+1]) <= limit {
+			group++
+		}
+		merged, err := t.mergeGroup(ins[:group], nparts, combine)
+		if err != nil {
+			return nil, errors.Join(err, closeAll(out), closeAll(ins))
+		}
+		out, ins = append(out, merged), ins[group:]
+	}
+	return out, nil
 }
 
 // mergeGroup merges one group into a run, and closes the group unless there

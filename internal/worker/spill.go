@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/mr"
@@ -16,6 +17,8 @@ type collector struct {
 	combine   mr.Combiner
 	buf       buffer
 	runs      []sorted // in the order of time
+	levels    []int    // of runs: how often they were merged
+	width     int      // least number of neighbours of a level that are merged
 }
 
 func (t *attempt) newCollector() *collector {
@@ -23,6 +26,7 @@ func (t *attempt) newCollector() *collector {
 	if c.partition == nil {
 		c.partition = mr.Partition
 	}
+	c.width = spillWidth(t.shares.readers, t.Job.NReduce)
 	if c.combine != nil {
 		c.buf = newTable(t.shares.pairs, t.App.Combine)
 	} else {
@@ -69,9 +73,43 @@ func (c *collector) spill() error {
 	if err != nil {
 		return fmt.Errorf("spill: %w", err)
 	}
-	c.runs = append(c.runs, r)
 	c.buf.reset()
-	return nil
+	return c.keep(r)
+}
+
+// maxWidth bounds the runs of a level, each of which is an open file.
+const maxWidth = 32
+
+// spillWidth is how many runs of nparts partitions are merged at a time while
+// there are more to come: half of those for which there is memory.
+func spillWidth(memory int64, nparts int) int {
+	one := recordio.ReaderMemory(recordio.Options{}, 0) + recordio.IndexMemory(nparts)
+	return int(min(max(memory/one/2, 2), maxWidth))
+}
+
+// keep adds a run. As soon as the last ones are width of the same level, it
+// merges them to one of the next level: however much is spilled, there are
+// few runs, and each record is merged about once for each level.
+func (c *collector) keep(r sorted) error {
+	c.runs, c.levels = append(c.runs, r), append(c.levels, 0)
+	for {
+		first := len(c.runs) - 1
+		for first > 0 && c.levels[first-1] == c.levels[len(c.runs)-1] {
+			first--
+		}
+		if len(c.runs)-first < c.width {
+			return nil
+		}
+		group := slices.Clone(c.runs[first:])
+		c.runs = slices.Delete(c.runs, first, len(c.runs)) // pass closes what it fails to merge
+		for len(group) > 1 {
+			var err error
+			if group, err = c.t.pass(group, c.t.Job.NReduce, c.t.shares.readers, c.combine); err != nil {
+				return fmt.Errorf("merge spilled runs: %w", err)
+			}
+		}
+		c.runs, c.levels = append(c.runs, group[0]), append(c.levels[:first], c.levels[first]+1)
+	}
 }
 
 // spillPair writes a pair that is larger than the buffer as a run of its own,
@@ -91,8 +129,7 @@ func (c *collector) spillPair(part int, key, value []byte) error {
 	if err != nil {
 		return fmt.Errorf("spill: %w", err)
 	}
-	c.runs = append(c.runs, r)
-	return nil
+	return c.keep(r)
 }
 
 // onePair is a recordio source of one pair.
