@@ -55,7 +55,7 @@ type guard struct {
 }
 
 func (s *store) guarded(g guards) *guard {
-	return &guard{s: s, on: g, bodies: make(chan struct{}, maxBodies)}
+	return &guard{s: s, on: g, bodies: make(chan struct{}, s.limits.bodies)}
 }
 
 // errMoved is the answer to every request while the backend would work in

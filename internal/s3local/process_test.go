@@ -14,11 +14,22 @@ import (
 // kill it.
 func startChild(t *testing.T, dir string) (kill func()) {
 	t.Helper()
+	_, said, kill := startLimited(t, dir, "")
+	if said != "started: <nil>\n" {
+		t.Fatalf("child says %q", said)
+	}
+	return kill
+}
+
+// startLimited is startChild with a limit of descriptors, unless that is "".
+// It returns the process as well, and what it said.
+func startLimited(t *testing.T, dir, descriptors string) (p *os.Process, said string, kill func()) {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), exe)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `[ -z "$1" ] || ulimit -n "$1"; exec "$2"`, "sh", descriptors, exe)
 	cmd.Env = append(os.Environ(), serveDir+"="+dir)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -41,10 +52,10 @@ func startChild(t *testing.T, dir string) (kill func()) {
 	}
 	t.Cleanup(kill)
 	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || line != "started: <nil>\n" {
+	if err != nil {
 		t.Fatalf("child says %q, %v", line, err)
 	}
-	return kill
+	return cmd.Process, line, kill
 }
 
 // TestKilledServer kills a server in the midst of an upload.

@@ -20,10 +20,6 @@ const (
 	defaultAddress = "127.0.0.1:0"
 	defaultRegion  = "us-east-1"
 
-	// maxRequests bounds connections and requests in flight; above it the
-	// server answers 503 SlowDown, which S3 clients retry.
-	maxRequests = 4096
-
 	// portTries is how often a free port is chosen anew when somebody else
 	// took the last one between choosing and listening.
 	portTries = 20
@@ -109,7 +105,11 @@ func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.store, err = openStore(filepath.Join(dir, rootDir)); err != nil {
+	l, err := processLimits()
+	if err != nil {
+		return nil, err
+	}
+	if s.store, err = openStore(filepath.Join(dir, rootDir), l); err != nil {
 		return nil, err
 	}
 	s.endpoint = Endpoint{AccessKey: keys.AccessKey, SecretKey: keys.SecretKey, Region: o.Region, PID: os.Getpid()}
@@ -178,7 +178,8 @@ func (s *Server) serve(ctx context.Context, address string, g guards) error {
 	api, err := s3api.New(s.guard, keys, s.endpoint.Region, newIAM(keys, g), nil, nil, nil, nil,
 		s3api.WithQuiet(),
 		s3api.WithKeepAlive(),
-		s3api.WithConcurrencyLimiter(maxRequests, maxRequests),
+		s3api.WithConcurrencyLimiter(s.store.limits.connections, s.store.limits.connections),
+		s3api.WithMiddleware("/", s.store.limits.reclaim),
 		s3api.WithMpMaxParts(10000),
 		s3api.WithHealth(alivePath(keys.Secret)),
 		s3api.WithOnListen(func() { close(ready) }))

@@ -16,18 +16,10 @@ type store struct {
 	*posix.Posix
 	root     os.FileInfo // of the folder that must be the working directory
 	previous string      // working directory before
+	limits   limits
 }
 
 const (
-	// maxBodies bounds the uploads whose bodies are read at a time: each has
-	// a buffer of 1 MiB.
-	maxBodies = 256
-
-	// maxActions bounds the work of the backend. It must be above maxBodies:
-	// uploads wait for the guard's lock with an action in hand, and the
-	// delete that holds the lock needs one of its own to go on.
-	maxActions = 2 * maxBodies
-
 	// maxCopy is the largest object that S3 copies in one request.
 	maxCopy = 5 << 30
 )
@@ -37,7 +29,7 @@ var errNoXattr = errors.New("file system keeps no user extended attributes of 2 
 	"(ext4, xfs, btrfs, zfs and tmpfs of Linux 6.6 do): choose a data folder on another file system")
 
 // openStore opens the folder root, which becomes the working directory.
-func openStore(root string) (*store, error) {
+func openStore(root string, l limits) (*store, error) {
 	if err := checkXattr(root, meta.XattrMeta{}.StoreAttribute); err != nil {
 		return nil, err
 	}
@@ -56,7 +48,7 @@ func openStore(root string) (*store, error) {
 	opts := posix.PosixOpts{
 		CopyObjectThreshold: maxCopy, // zero refuses every copy
 		DataIntegrityEtag:   true,    // checksums as ETags: up to 1.8 times the PUT rate of MD5
-		Concurrency:         maxActions,
+		Concurrency:         l.actions,
 	}
 	opts.SetNewDirPerm(0o700)
 	opts.SetNewFilePerm(0o600)
@@ -64,7 +56,7 @@ func openStore(root string) (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", root, errors.Join(err, backTo(previous)))
 	}
-	return &store{Posix: p, root: info, previous: previous}, nil
+	return &store{Posix: p, root: info, previous: previous, limits: l}, nil
 }
 
 // close closes the backend and goes back to the previous working directory,
