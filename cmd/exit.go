@@ -105,8 +105,12 @@ func classify(err error, code int, hint string) (int, string) {
 	}
 	var problem *config.Problem
 	var file *config.FileError
-	if code == 0 && (errors.As(err, &problem) || errors.As(err, &file)) {
+	var few *s3local.DescriptorError
+	switch {
+	case code == 0 && (errors.As(err, &problem) || errors.As(err, &file)):
 		code = ExitUsage
+	case code == 0 && errors.As(err, &few):
+		code, hint = ExitUsage, "raise it for this process"
 	}
 	for _, k := range kinds {
 		if !errors.Is(err, k.is) {

@@ -72,7 +72,7 @@ func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err e
 	if app.NeedsProcesses && !o.processes {
 		return usagef("add --processes", "app %s may end its process, so its workers need processes of their own", app.Name)
 	}
-	if o.out, err = absolute(o.out); err != nil {
+	if err := o.complete(s); err != nil {
 		return err
 	}
 	var plan *upload.Plan
@@ -117,6 +117,21 @@ func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err e
 	return s.result(ctx, st, o, app, success)
 }
 
+// complete fills in what was left open.
+func (o *runFlags) complete(s *session) (err error) {
+	if o.workers == 0 {
+		o.workers = runtime.GOMAXPROCS(0)
+	}
+	if o.workers < 1 {
+		return usagef("0 is one for each core", "--workers %d is not possible", o.workers)
+	}
+	if !o.processes {
+		s.slots = o.workers
+	}
+	o.out, err = absolute(o.out)
+	return err
+}
+
 // absolute makes a path absolute before the embedded server changes the
 // working directory; "" stays.
 func absolute(path string) (string, error) {
@@ -147,13 +162,6 @@ func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, p
 	c, err := s.newCoordinator(st.Store, s.layout, lis, &app, params, o.jobFlags)
 	if err != nil {
 		return nil, err
-	}
-	if o.workers == 0 {
-		o.workers = runtime.GOMAXPROCS(0)
-	}
-	if o.workers < 1 {
-		_ = lis.Close()
-		return nil, usagef("0 is one for each core", "--workers %d is not possible", o.workers)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -23,6 +23,7 @@ type session struct {
 	log    zerolog.Logger
 	flags  *cobra.Command // the command, for its own flags
 	page   *page          // of metrics; nil for none
+	slots  int            // tasks at a time; 0 of commands that run none
 }
 
 // run makes the RunE of a command that needs the configuration.

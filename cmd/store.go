@@ -112,6 +112,9 @@ func (s *session) openStore(ctx context.Context, otherwise place) (*store, error
 }
 
 func (s *session) openS3(ctx context.Context, why string) (*store, error) {
+	if err := s.fitRequests(false); err != nil {
+		return nil, err
+	}
 	c := s.conf
 	st, err := s3fs.Open(ctx, s3fs.Options{
 		Bucket: c.Bucket, Region: c.Region, Endpoint: c.Endpoint, Profile: c.Profile, Concurrency: c.S3Concurrency,
@@ -145,10 +148,12 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 		return nil, fmt.Errorf("open the embedded store in %s: %w", dir, err)
 	}
 	out := &store{Embedded: true, DataDir: dir, Why: why, server: server}
-	out.Store, err = s3fs.Open(ctx, s3fs.Options{
-		Bucket: s.conf.Bucket, Region: at.Region, Endpoint: at.URL, AccessKey: at.AccessKey, SecretKey: at.SecretKey,
-		Unsigned: true, Concurrency: s.conf.S3Concurrency,
-	})
+	if err = s.fitRequests(server != nil); err == nil {
+		out.Store, err = s3fs.Open(ctx, s3fs.Options{
+			Bucket: s.conf.Bucket, Region: at.Region, Endpoint: at.URL, AccessKey: at.AccessKey, SecretKey: at.SecretKey,
+			Unsigned: true, Concurrency: s.conf.S3Concurrency,
+		})
+	}
 	if err == nil {
 		if err = out.EnsureBucket(ctx); err != nil {
 			out.Store.Close()

@@ -53,6 +53,9 @@ func (s *session) work(ctx context.Context, o *jobFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.page.Close()) }()
+	if s.slots = s.conf.Slots; s.slots == 0 {
+		s.slots = runtime.GOMAXPROCS(0)
+	}
 	st, err := s.openStore(ctx, found)
 	if err != nil {
 		return err
@@ -83,10 +86,6 @@ func (s *session) workerOptions(store *s3fs.Store, app mr.App, params map[string
 	if err != nil {
 		host = "unknown"
 	}
-	slots := s.conf.Slots
-	if slots == 0 {
-		slots = runtime.GOMAXPROCS(0)
-	}
 	memory := int64(s.conf.Memory)
 	if memory == 0 {
 		memory = worker.DefaultMemory()
@@ -100,7 +99,7 @@ func (s *session) workerOptions(store *s3fs.Store, app mr.App, params map[string
 		Store: objects, Bucket: store.Bucket(), Layout: s.layout, Log: s.log, Version: readVersion().Version,
 		App: app, Params: params,
 		Insecure: s.conf.Insecure, Files: s.tlsFiles(), Token: token, CoordTimeout: s.conf.CoordTimeout,
-		Name: workerName(host), Host: host, Slots: slots, Memory: memory, Scratch: scratch, Stats: s.page.workerStats(),
+		Name: workerName(host), Host: host, Slots: s.slots, Memory: memory, Scratch: scratch, Stats: s.page.workerStats(),
 		Dirs: func(ctx context.Context, prefix string) (dirs []string, err error) {
 			for d, err := range objects.ListDirs(ctx, prefix) {
 				if err != nil {

@@ -110,7 +110,18 @@ func (l *lockedBuffer) String() string {
 // start starts mraws with args; it is killed at the end of the test.
 func (b *bench) start(args ...string) *process {
 	b.t.Helper()
-	p := &process{Cmd: exec.Command(b.bin, args...), name: strings.Join(args, " "), done: make(chan struct{})}
+	return b.launch(exec.Command(b.bin, args...), args)
+}
+
+// under is start behind a line of shell, such as one that sets a limit.
+func (b *bench) under(line string, args ...string) *process {
+	b.t.Helper()
+	return b.launch(exec.Command("sh", append([]string{"-c", line + ` && exec "$0" "$@"`, b.bin}, args...)...), args)
+}
+
+func (b *bench) launch(c *exec.Cmd, args []string) *process {
+	b.t.Helper()
+	p := &process{Cmd: c, name: strings.Join(args, " "), done: make(chan struct{})}
 	p.Env, p.Dir, p.Stdout, p.Stderr = b.env, b.dir, &p.out, &p.errout
 	if err := p.Start(); err != nil {
 		b.t.Fatal(err)

@@ -61,23 +61,31 @@ func (b *bench) inputs(texts ...string) {
 // resource usage of a child that has ended is no measure: the memory of the
 // process that forked it counts there.)
 func (b *bench) peakMemory(p *process) func() int64 {
-	var peak atomic.Int64
-	watched := make(chan struct{})
+	return b.most(p, func() int64 { return statusKiB(p.Process.Pid, "VmHWM") << 10 })
+}
+
+// most calls measure every few milliseconds as long as a process runs, and
+// returns the most that it has told so far.
+func (b *bench) most(p *process, measure func() int64) func() int64 {
+	var most atomic.Int64
+	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
-		defer close(watched)
-		tick := time.NewTicker(5 * time.Millisecond)
+		defer close(stopped)
+		tick := time.NewTicker(4 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			peak.Store(max(peak.Load(), statusKiB(p.Process.Pid, "VmHWM")<<10))
+			most.Store(max(most.Load(), measure()))
 			select {
 			case <-p.done:
+				return
+			case <-stop:
 				return
 			case <-tick.C:
 			}
 		}
 	}()
-	b.t.Cleanup(func() { <-p.done; <-watched })
-	return peak.Load
+	b.t.Cleanup(func() { close(stop); <-stopped })
+	return most.Load
 }
 
 // statusKiB returns a field of /proc/PID/status, 0 if the process has ended.

@@ -60,8 +60,8 @@ func TestTable(t *testing.T) {
 	row := regexp.MustCompile(`(?m)^\| (\d+) \|.*\|.*\| (.*) \|$`)
 	named := regexp.MustCompile("`([a-z0-9/]+)` |\\b((?:Test|Fuzz)[A-Za-z0-9]+)")
 	rows := row.FindAllStringSubmatch(document(t), -1)
-	if len(rows) != 49 {
-		t.Errorf("%d rows, want 49", len(rows))
+	if len(rows) < 49 {
+		t.Errorf("%d rows, want 49 and more", len(rows))
 	}
 	for i, r := range rows {
 		if r[1] != strconv.Itoa(i+1) {

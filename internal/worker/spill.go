@@ -78,7 +78,7 @@ func (c *collector) spill() error {
 }
 
 // maxWidth bounds the runs of a level, each of which is an open file.
-const maxWidth = 32
+const maxWidth = 8
 
 // spillWidth is how many runs of nparts partitions are merged at a time while
 // there are more to come: half of those for which there is memory.

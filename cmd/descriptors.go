@@ -1,0 +1,58 @@
+package cmd
+
+import (
+	"fmt"
+	"syscall"
+)
+
+// What a process needs of file descriptors. Go raises the soft limit to the
+// hard one at the start, so what is left is the hard one, which is 4096 or
+// more on most machines.
+const (
+	// ownDescriptors are standard streams, pollers, the listener and the
+	// connections between coordinator and one worker.
+	ownDescriptors = 24
+	// slotDescriptors are what one attempt has open besides connections to
+	// the store: seven spilled runs of each of three levels, and some for
+	// merging and for what is done (internal/worker/spill.go).
+	slotDescriptors = 32
+	// perRequest is the connections to the store for each request that may
+	// be in flight: its own, and an idle one that was not there in time.
+	perRequest = 2
+	// leastRequests is how few requests at a time are still some use.
+	leastRequests = 4
+)
+
+// needDescriptors is how many a process of some slots and requests needs,
+// without those of an embedded server in it.
+func needDescriptors(slots, requests int) int {
+	return ownDescriptors + slots*slotDescriptors + requests*perRequest
+}
+
+// fitRequests lowers s3-concurrency to what the limit of descriptors allows,
+// and says so; serving means that the embedded server in this process takes
+// three quarters of them. If the limit is too low for any work, it is an
+// error that names it.
+func (s *session) fitRequests(serving bool) error {
+	var r syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
+		return fmt.Errorf("read the limit of descriptors: %w", err)
+	}
+	limit, factor := int(min(r.Cur, 1<<20)), 1
+	if serving {
+		factor = 4
+	}
+	slots := max(s.slots, 1)
+	fits := (limit/factor - needDescriptors(slots, 0)) / perRequest
+	switch {
+	case fits >= s.conf.S3Concurrency:
+		return nil
+	case fits < leastRequests:
+		return usagef("raise it for this process, or let it have fewer --slots",
+			"%d tasks at a time need %d file descriptors, the limit (ulimit -n) is %d", slots, factor*needDescriptors(slots, leastRequests), limit)
+	}
+	s.log.Warn().Int("limit", limit).Int("need", factor*needDescriptors(slots, s.conf.S3Concurrency)).Int("s3-concurrency", fits).
+		Msg("few file descriptors (ulimit -n): fewer S3 requests at the same time")
+	s.conf.S3Concurrency = fits
+	return nil
+}
