@@ -106,6 +106,10 @@ type Coordinator struct {
 	led    time.Time     // since when it leads
 	came   time.Time     // the same by the clock of the store; zero if that did not say
 	before int           // workers of the coordinator before it
+	// compared is the id of the job that was found to be the one that this
+	// coordinator was started for, while it stood by; "" for none.
+	compared string
+	memory   memory
 
 	renewed atomic.Int64 // when the announcement was last known to be there, in nanoseconds since led
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -22,6 +23,7 @@ type claim struct {
 	*Coordinator
 	says  *announcement // what this coordinator will have announced
 	open  func()
+	ahead func(*manifest.Job) // begins to read ahead
 	watch watch
 	over  *manifest.Success // how the job ended under another
 
@@ -29,7 +31,6 @@ type claim struct {
 	first  string // the epoch that it found
 	stands bool   // it has met another coordinator and waits
 	behind string // the epoch that it last told of
-	fits   bool   // the job is the one that this coordinator was started for
 	failed int    // requests, since there was last a step without
 }
 
@@ -51,7 +52,11 @@ func (c *Coordinator) ready() error {
 // once it stands by is waited out. Once it is known which, open is called to
 // answer the workers.
 func (c *Coordinator) lead(ctx context.Context, open func()) (over *manifest.Success, err error) {
-	l := &claim{Coordinator: c, open: open, says: c.newAnnouncement(), watch: watch{lease: c.o.Lease}}
+	ctx, cancel := context.WithCancel(ctx)
+	var reading sync.WaitGroup
+	defer func() { cancel(); reading.Wait() }()
+	ahead := func(job *manifest.Job) { reading.Go(func() { c.readAhead(ctx, job) }) }
+	l := &claim{Coordinator: c, open: open, ahead: ahead, says: c.newAnnouncement(), watch: watch{lease: c.o.Lease}}
 	for {
 		before := l.failed
 		decided, err := l.step(ctx)
@@ -183,7 +188,7 @@ func (l *claim) become(ctx context.Context, v version) {
 // standBy waits behind the coordinator of v. A standby whose line does not
 // fit the job would be of no use, so it is refused at once.
 func (l *claim) standBy(ctx context.Context, v version) error {
-	if !l.fits {
+	if l.compared == "" {
 		_, err := l.compare(ctx)
 		var conflict *ConflictError
 		if errors.As(err, &conflict) {
@@ -231,17 +236,17 @@ func (l *claim) compare(ctx context.Context) (*manifest.Job, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil || l.fits {
+	if err != nil || stored.ID == l.compared {
 		return stored, err
 	}
 	objects, err := l.inputs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ours := &manifest.Job{App: l.expected(stored.App), NReduce: l.o.NReduce, MaxBad: l.o.MaxBad, Objects: objects}
-	if err := l.conflict(stored, ours); err != nil {
+	if err := l.conflict(stored, l.outline(l.expected(stored.App), objects)); err != nil {
 		return nil, err
 	}
-	l.fits = true
+	l.compared = stored.ID
+	l.ahead(stored)
 	return stored, nil
 }

@@ -29,11 +29,7 @@ type state struct {
 
 // prepare makes the job's spec or finds it, and lists what is committed.
 func (c *Coordinator) prepare(ctx context.Context, app spec) (*state, error) {
-	job, err := c.plan(ctx, app)
-	if err != nil {
-		return nil, err
-	}
-	stored, created, err := c.fix(ctx, job)
+	stored, created, err := c.settle(ctx, app)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +43,24 @@ func (c *Coordinator) prepare(ctx context.Context, app spec) (*state, error) {
 		log = log.Int("reused_maps", len(s.maps)).Int("reused_reduces", len(s.reduces))
 	}
 	log.Msg("job ready")
+	c.memory.stop()
 	return s, nil
+}
+
+// settle makes the job's spec or finds it. A standby has compared the job
+// with the input already.
+func (c *Coordinator) settle(ctx context.Context, app spec) (stored *manifest.Job, created bool, err error) {
+	if c.compared != "" {
+		stored, err = c.readJob(ctx)
+		if err == nil && stored.ID == c.compared {
+			return stored, false, c.conflict(stored, c.outline(app.App, stored.Objects))
+		}
+	}
+	job, err := c.plan(ctx, app)
+	if err != nil {
+		return nil, false, err
+	}
+	return c.fix(ctx, job)
 }
 
 // gatherTime is how long the workers of the coordinator before are waited
@@ -108,15 +121,20 @@ func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error)
 	if id == "" {
 		id = NewJobID(app.Name)
 	}
-	job := &manifest.Job{
-		ID: id, Created: time.Now().UTC(),
-		App: app.App, NReduce: c.o.NReduce, SplitSize: c.o.SplitSize, MaxBad: c.o.MaxBad, Objects: objects, Tasks: tasks,
-	}
+	job := c.outline(app.App, objects)
+	job.ID, job.Created, job.Tasks = id, time.Now().UTC(), tasks
+	return job, nil
+}
+
+// outline is the job that this coordinator was started for, as far as the
+// output depends on it.
+func (c *Coordinator) outline(app manifest.App, objects []manifest.Object) *manifest.Job {
+	job := &manifest.Job{App: app, NReduce: c.o.NReduce, SplitSize: c.o.SplitSize, MaxBad: c.o.MaxBad, Objects: objects}
 	if job.Compressed() {
 		job.Decompress = c.o.Decompress
 	}
 	job.Schema = manifest.SchemaOf(job)
-	return job, nil
+	return job
 }
 
 // fix writes the spec, or reads the one that is there and compares. The
@@ -192,7 +210,7 @@ func (c *Coordinator) recover(ctx context.Context, s *state) error {
 			return errors.Join(c.foreign(o.Key, "the job has no such map task"), g.Wait())
 		}
 		g.Go(func() error {
-			rec, err := c.readMap(gctx, s.job, m)
+			rec, err := recall(&c.memory, o.Key, o.ETag, func() (*manifest.Map, error) { return c.readMap(gctx, s.job, m) })
 			mu.Lock()
 			defer mu.Unlock()
 			s.maps[m] = rec
@@ -220,7 +238,7 @@ func (c *Coordinator) recover(ctx context.Context, s *state) error {
 			return errors.Join(c.foreign(o.Key, "the job has no such output"), g.Wait())
 		}
 		g.Go(func() error {
-			rec, err := c.readReduce(gctx, s.job, r)
+			rec, err := recall(&c.memory, o.Key, o.ETag, func() (*manifest.Reduce, error) { return c.readReduce(gctx, s.job, r) })
 			mu.Lock()
 			defer mu.Unlock()
 			s.reduces[r] = rec
