@@ -80,7 +80,7 @@ func run(ctx context.Context, o options) (failed int, err error) {
 	for o.seed == 0 {
 		o.seed = rand.Uint64() >> 20 // of a length that one can type
 	}
-	var flags []string
+	flags := []string{"-tags", "failpoint"}
 	if o.race {
 		flags = append(flags, "-race")
 	}

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mraws/mraws/e2e/lab"
+	"github.com/mraws/mraws/internal/failpoint"
 )
 
 // plan is all that a seed decides about a round. The same seed makes the same
@@ -31,6 +33,9 @@ type plan struct {
 
 	Length time.Duration // of the faults; then all is mended
 	Events []event
+	// Armed are processes that kill or stop themselves at a named step, by
+	// name: what MRAWS_FAILPOINTS says to them.
+	Armed map[string]string
 }
 
 // event is one fault: from At for as long as For, or until the end of all.
@@ -60,13 +65,14 @@ const (
 	mute  kind = "mute"  // what the host says is not heard
 	deaf  kind = "deaf"  // the host hears nothing
 	slow  kind = "slow"  // a third of a second each way, and one packet of ten is lost
-	rival kind = "rival" // a second coordinator starts
+	rival kind = "rival" // a second coordinator starts, as standby
+	usurp kind = "usurp" // a second coordinator starts and takes over
 )
 
 // kinds are drawn from with these weights; the second ones need a network
 // that can be troubled.
 var (
-	processKinds = []kind{kill, kill, kill, kill, stop, stop, stop, term, term, rival}
+	processKinds = []kind{kill, kill, kill, kill, stop, stop, stop, term, term, rival, usurp}
 	networkKinds = []kind{cut, cut, cut, mute, mute, deaf, deaf, slow}
 )
 
@@ -97,6 +103,7 @@ func draw(seed uint64, network bool) *plan {
 	for range 2 + rng.IntN(9) {
 		p.Events = append(p.Events, p.drawEvent(rng, kinds))
 	}
+	p.drawArmed(rng)
 	slices.SortStableFunc(p.Events, func(a, b event) int { return cmp.Compare(a.At, b.At) })
 	return p
 }
@@ -178,7 +185,7 @@ func (p *plan) drawEvent(rng *rand.Rand, kinds []kind) event {
 	}
 	e.Host = pick(rng, hosts...)
 	switch e.Kind {
-	case rival:
+	case rival, usurp:
 		e.Host, e.For = other, p.Length-e.At
 	case cut, mute, deaf, slow:
 		e.Peer = pick(rng, append(hosts, "", "")...)
@@ -187,4 +194,23 @@ func (p *plan) drawEvent(rng *rand.Rand, kinds []kind) event {
 		}
 	}
 	return e
+}
+
+// drawArmed lets the first processes of some hosts kill or stop themselves at
+// a step that a clock would hardly hit.
+func (p *plan) drawArmed(rng *rand.Rand) {
+	p.Armed = map[string]string{}
+	points := map[string][]failpoint.Point{}
+	for _, point := range failpoint.Points() {
+		role, _, _ := strings.Cut(string(point), ".")
+		points[role] = append(points[role], point)
+	}
+	for range rng.IntN(4) {
+		role, host := boss, boss
+		if rng.IntN(3) > 0 {
+			role, host = "worker", fmt.Sprintf("worker%d", rng.IntN(len(p.Slots)))
+		}
+		p.Armed[fmt.Sprintf("%s-%d", host, 1+rng.IntN(2))] = fmt.Sprintf("%s=%s@%d",
+			pick(rng, points[role]...), pick(rng, failpoint.Kill, failpoint.Kill, failpoint.Stop), 1+rng.IntN(4))
+	}
 }

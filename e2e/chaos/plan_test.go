@@ -60,14 +60,14 @@ func TestDrawsAll(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"wc", "indexer", "grep", "nocrash", crash, "kill", "term", "stop", "cut", "mute", "deaf", "slow", "rival",
+		"wc", "indexer", "grep", "nocrash", crash, "kill", "term", "stop", "cut", "mute", "deaf", "slow", "rival", "usurp",
 		"503", "500", "502", "504", "drop", "lost-reply", "409", "reset", "short", "flip", "delay", "no-headers", "stall",
 	} {
 		if !seen[want] {
 			t.Errorf("never drawn: %s; drawn are %v", want, slices.Sorted(maps.Keys(seen)))
 		}
 	}
-	if d := cmp.Diff([]string{"kill", "rival", "stop", "term"}, slices.Sorted(maps.Keys(loopback))); d != "" {
+	if d := cmp.Diff([]string{"kill", "rival", "stop", "term", "usurp"}, slices.Sorted(maps.Keys(loopback))); d != "" {
 		t.Error(d)
 	}
 }

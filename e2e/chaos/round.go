@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/mraws/mraws/e2e/lab"
+	"github.com/mraws/mraws/internal/failpoint"
 )
 
 // Bounds of a round. They say what a machine that is busy with other things
@@ -91,14 +92,11 @@ func (r *round) prepare() error {
 	if err != nil {
 		return err
 	}
-	coordinator := func(h *lab.Host) func(string) (*lab.Process, error) {
-		args := slices.Concat([]string{"coordinator", "-v", "--port", fmt.Sprint(lab.Port), "--listen", h.Addr.String(),
-			"--nreduce", fmt.Sprint(r.plan.NReduce)}, r.plan.Job.Args(), r.plan.Flags)
-		return func(name string) (*lab.Process, error) { return r.lab.Start(h, name, args...) }
+	r.add(store, r.lab.S3, func(string, ...string) (*lab.Process, error) { return r.lab.StartS3(r.faults(), r.plan.Seed) })
+	for name, h := range map[string]*lab.Host{boss: a, other: b} {
+		r.add(name, h, r.launch(h, slices.Concat([]string{"coordinator", "-v", "--port", fmt.Sprint(lab.Port), "--listen", h.Addr.String(),
+			"--nreduce", fmt.Sprint(r.plan.NReduce)}, r.plan.Job.Args(), r.plan.Flags)))
 	}
-	r.add(store, r.lab.S3, func(string) (*lab.Process, error) { return r.lab.StartS3(r.faults(), r.plan.Seed) })
-	r.add(boss, a, coordinator(a))
-	r.add(other, b, coordinator(b))
 	for i, slots := range r.plan.Slots {
 		name := fmt.Sprintf("worker%d", i)
 		h, err := r.lab.Net.Host(name, byte(20+i))
@@ -109,7 +107,7 @@ func (r *round) prepare() error {
 		if r.plan.Addresses {
 			args = append(args, "--coord", fmt.Sprintf("%s:%d,%s:%d", a.Addr, lab.Port, b.Addr, lab.Port))
 		}
-		r.add(name, h, func(name string) (*lab.Process, error) { return r.lab.Start(h, name, args...) })
+		r.add(name, h, r.launch(h, args))
 	}
 	s3, err := r.lab.StartS3(nil, 0)
 	if err != nil {
@@ -119,6 +117,17 @@ func (r *round) prepare() error {
 		return err
 	}
 	return s3.Kill()
+}
+
+// launch returns what starts a process of a seat, armed as the plan says.
+func (r *round) launch(h *lab.Host, args []string) starter {
+	return func(name string, more ...string) (*lab.Process, error) {
+		var env []string
+		if what := r.plan.Armed[name]; what != "" && !r.healed {
+			env = []string{failpoint.Variable + "=" + what}
+		}
+		return r.lab.StartWith(h, name, env, slices.Concat(args, more)...)
+	}
 }
 
 func (r *round) hosts() (a, b *lab.Host, err error) {
@@ -137,7 +146,7 @@ func (r *round) faults() []string {
 	return r.plan.Store
 }
 
-func (r *round) add(name string, h *lab.Host, start func(string) (*lab.Process, error)) {
+func (r *round) add(name string, h *lab.Host, start starter) {
 	s := &seat{round: r, name: name, host: h, start: start}
 	r.seats = append(r.seats, s)
 	r.seat[name] = s
@@ -222,12 +231,13 @@ func (r *round) begin(e event) (undo func() error, err error) {
 	if e.Peer != "" {
 		peer = r.seat[e.Peer].host
 	}
+	refill := func() error { return s.fill() }
 	lift := func(f func()) (func() error, error) { return func() error { f(); return nil }, nil }
 	switch e.Kind {
 	case kill:
-		return s.fill, s.signal(syscall.SIGKILL)
+		return refill, s.signal(syscall.SIGKILL)
 	case term:
-		return s.fill, s.signal(syscall.SIGTERM)
+		return refill, s.signal(syscall.SIGTERM)
 	case stop:
 		return func() error { return s.signal(syscall.SIGCONT) }, s.signal(syscall.SIGSTOP)
 	case cut:
@@ -244,6 +254,8 @@ func (r *round) begin(e event) (undo func() error, err error) {
 		return lift(func() { there(); home() })
 	case rival:
 		return func() error { return nil }, s.fill()
+	case usurp:
+		return func() error { return nil }, s.fill("--takeover")
 	}
 	return nil, fmt.Errorf("no event %q", e.Kind)
 }
@@ -255,10 +267,8 @@ func (r *round) mend() error {
 	r.note("all is mended")
 	r.healed = true
 	r.lab.Net.Heal()
-	for _, s := range r.seats {
-		if err := s.signal(syscall.SIGCONT); err != nil {
-			return err
-		}
+	if err := r.wake(); err != nil {
+		return err
 	}
 	s3 := r.seat[store]
 	if s3.running() {
@@ -267,6 +277,16 @@ func (r *round) mend() error {
 		}
 	}
 	return s3.fill()
+}
+
+// wake lets whoever is stopped go on.
+func (r *round) wake() error {
+	for _, s := range r.seats {
+		if err := s.signal(syscall.SIGCONT); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // finish waits until nobody but the store is left, and puts new processes in
@@ -281,6 +301,9 @@ func (r *round) finish(ctx context.Context, deadline time.Time) error {
 		return s.fill()
 	}
 	for ; ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
+		if err := r.wake(); err != nil { // those that were armed may yet stop themselves
+			return err
+		}
 		busy := r.seat[boss].running() || r.seat[other].running()
 		if !busy && !r.lab.Succeeded() {
 			if err := refill(r.seat[boss]); err != nil {

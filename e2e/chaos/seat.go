@@ -16,18 +16,21 @@ type seat struct {
 	round *round
 	name  string // of its host
 	host  *lab.Host
-	start func(name string) (*lab.Process, error)
+	start starter
 
 	process *lab.Process // the last one; nil before the first
 	all     []*lab.Process
 }
 
+// starter starts a process of a name, with more arguments.
+type starter func(name string, more ...string) (*lab.Process, error)
+
 // fill starts a process if none is running.
-func (s *seat) fill() error {
+func (s *seat) fill(more ...string) error {
 	if s.running() {
 		return nil
 	}
-	p, err := s.start(fmt.Sprintf("%s-%d", s.name, len(s.all)+1))
+	p, err := s.start(fmt.Sprintf("%s-%d", s.name, len(s.all)+1), more...)
 	if err != nil {
 		return err
 	}

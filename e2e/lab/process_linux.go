@@ -26,6 +26,11 @@ type Process struct {
 // Start starts mraws with args on a host. Its output goes into files of the
 // lab's folder that bear name, which must be new.
 func (l *Lab) Start(h *Host, name string, args ...string) (*Process, error) {
+	return l.StartWith(h, name, nil, args...)
+}
+
+// StartWith is Start with more environment.
+func (l *Lab) StartWith(h *Host, name string, env []string, args ...string) (*Process, error) {
 	p := &Process{
 		Name: name, Host: h, done: make(chan struct{}),
 		out: filepath.Join(l.Dir, name+".out"), err: filepath.Join(l.Dir, name+".err"),
@@ -46,7 +51,7 @@ func (l *Lab) Start(h *Host, name string, args ...string) (*Process, error) {
 	}
 	p.cmd = exec.Command(l.bin, args...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = l.Dir, out, errout
-	p.cmd.Env = append(l.environment(), "MRAWS_SCRATCH="+p.scratch)
+	p.cmd.Env = append(append(l.environment(), env...), "MRAWS_SCRATCH="+p.scratch)
 	if err := h.start(p.cmd); err != nil {
 		return nil, fmt.Errorf("start mraws %s: %w", name, err)
 	}

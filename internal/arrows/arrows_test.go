@@ -41,8 +41,8 @@ var allowed = map[string][]string{
 	"internal/verify":            {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/object"},
 	"internal/upload":            {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/object"},
 	"e2e/lab":                    {"mr", "mr/mrtest", "internal/apps", "internal/layout"},
-	"e2e/chaos":                  {"e2e/lab"},
 	"internal/status":            {"internal/wire", "internal/layout", "internal/manifest", "internal/object"},
+	"e2e/chaos":                  {"e2e/lab", "internal/failpoint"},
 	"internal/reset":             {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/object"},
 }
 

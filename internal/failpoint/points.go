@@ -13,7 +13,7 @@ func worker() []Point {
 		// finding the coordinator, and being told what to do
 		"worker.list.prefixes",
 		"worker.get.announcement",
-		"worker.get.job",
+		"worker.get.job", "worker.stat.job",
 		"worker.get.success",
 		"worker.call.discover.before", "worker.call.discover.after",
 		"worker.call.register.before", "worker.call.register.after",
@@ -80,6 +80,6 @@ func coordinator() []Point {
 
 		// the end
 		"coordinator.put.success.before", "coordinator.put.success.after",
-		"coordinator.get.success",
+		"coordinator.stat.success", "coordinator.get.success",
 	}
 }
