@@ -5,17 +5,26 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mraws/mraws/internal/spot"
 	"github.com/mraws/mraws/internal/worker"
 )
 
-// runWorker is [worker.Run] of a worker that the first SIGTERM drains.
+// runWorker is [worker.Run] of a worker that the first SIGTERM drains, and
+// EC2's notice that it takes the machine away.
 func (s *session) runWorker(ctx context.Context, o worker.Options) error {
 	orders := make(chan worker.Order)
 	o.Drain = orders
 	watch, cancel := context.WithCancel(ctx)
-	signals := terminated(ctx)
+	signals, notices := terminated(ctx), make(chan *spot.Notice, 1)
 	var watching sync.WaitGroup
-	watching.Go(func() { s.giveOrders(watch, signals, orders) })
+	watching.Go(func() { s.giveOrders(watch, signals, notices, orders) })
+	if s.conf.Spot == "auto" {
+		watching.Go(func() {
+			if n := spot.Watch(watch, s.log); n != nil {
+				notices <- n
+			}
+		})
+	}
 	err := worker.Run(ctx, o)
 	cancel()
 	watching.Wait()
@@ -23,12 +32,14 @@ func (s *session) runWorker(ctx context.Context, o worker.Options) error {
 }
 
 // giveOrders turns what asks the worker to end into orders until ctx ends.
-func (s *session) giveOrders(ctx context.Context, signals <-chan Signal, orders chan<- worker.Order) {
+func (s *session) giveOrders(ctx context.Context, signals <-chan Signal, notices <-chan *spot.Notice, orders chan<- worker.Order) {
 	for {
 		var o worker.Order
 		select {
 		case sig := <-signals:
 			o = worker.Order{Cause: sig, Until: time.Now().Add(s.conf.DrainTimeout)}
+		case n := <-notices:
+			o = worker.Order{Cause: n, Until: n.Leave(time.Now())}
 		case <-ctx.Done():
 			return
 		}

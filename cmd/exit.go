@@ -28,7 +28,7 @@ const (
 	ExitConflict    = 7
 	ExitMismatch    = 8   // verify found a difference
 	ExitInterrupt   = 130 // SIGINT
-	ExitTerminate   = 143 // SIGTERM
+	ExitTerminate   = 143 // SIGTERM, or the notice that the machine goes
 )
 
 // Error is an error as a command tells it to its user. A Code of 0 is

@@ -8,6 +8,7 @@ import (
 	"github.com/mraws/mraws/internal/coordinator"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/spot"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/internal/worker"
 )
@@ -20,11 +21,14 @@ func (f *frame) roleError(err error) error {
 	var failed *worker.JobFailedError
 	var unreachable *worker.UnreachableError
 	var sig Signal
+	var notice *spot.Notice
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &sig):
 		return &Error{Code: sig.Code(), What: sig.Error()}
+	case errors.As(err, &notice):
+		return &Error{Code: ExitTerminate, What: notice.Error()}
 	case errors.Is(err, coordinator.ErrNoInput):
 		return &Error{Code: ExitUsage, What: err.Error(),
 			Hint: "`" + f.name + " upload-input PATH…` puts files there; --allow-empty makes it no error"}

@@ -95,10 +95,10 @@ func (s *session) keepUp(ctx context.Context, over <-chan struct{}, index int, r
 // childArgs is the command line of a worker process: all that was set here,
 // since the child may find other files and variables.
 func (s *session) childArgs(st *store, o *runFlags, app mr.App, address string) []string {
-	args := []string{"worker", "--app", app.Name, "--coord", address, "--slots", "1",
+	args := []string{"worker", "--app", app.Name, "--coord", address, "--slots", "1", "--spot", "off",
 		"--memory", strconv.FormatInt(s.memory()/int64(o.workers)>>10, 10) + "KiB"}
 	args = append(args, "--metrics=") // one page, that of this process, has that address
-	own := []string{"coord", "slots", "memory", "prefix", "metrics"}
+	own := []string{"coord", "slots", "memory", "prefix", "metrics", "spot"}
 	takes := config.Names(config.Common, config.Net, config.Work)
 	for _, e := range s.conf.Entries() {
 		if e.Origin.Level > config.Default && slices.Contains(takes, e.Key) && !slices.Contains(own, e.Key) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/spot"
 	"github.com/mraws/mraws/internal/worker"
 )
 
@@ -66,7 +67,8 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestOrders: SIGTERM becomes an order to drain for the configured time.
+// TestOrders: SIGTERM becomes an order to drain for the configured time, and
+// a spot notice one for the time that is left.
 func TestOrders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, signals, _ := signalled(t)
@@ -74,11 +76,16 @@ func TestOrders(t *testing.T) {
 		s := &session{conf: &config.Loaded{Config: config.Config{DrainTimeout: 25 * time.Second}}}
 		orders := make(chan worker.Order)
 		terms := terminated(ctx)
-		go s.giveOrders(ctx, terms, orders)
+		notices := make(chan *spot.Notice)
+		go s.giveOrders(ctx, terms, notices, orders)
 		signals <- syscall.SIGTERM
 		o := <-orders
 		var sig Signal
 		if !errors.As(o.Cause, &sig) || sig.Code() != ExitTerminate || time.Until(o.Until) != 25*time.Second {
+			t.Errorf("%v in %v", o.Cause, time.Until(o.Until))
+		}
+		notices <- &spot.Notice{Action: "stop", Time: time.Now().Add(time.Minute)}
+		if o := <-orders; s.roleError(o.Cause).(*Error).Code != ExitTerminate || time.Until(o.Until) != 50*time.Second { //nolint:errorlint // the very one
 			t.Errorf("%v in %v", o.Cause, time.Until(o.Until))
 		}
 		cancel()

@@ -1,10 +1,15 @@
 package e2e
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -80,4 +85,59 @@ func TestDrainCutShort(t *testing.T) {
 			})
 		})
 	}
+}
+
+// metadata is an instance metadata service (IMDSv2) whose instance is taken
+// away from the time that going is set to, if any.
+func metadata(t *testing.T, going *atomic.Pointer[time.Time]) string {
+	const token = "a-token"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		at := going.Load()
+		switch {
+		case q.Method == http.MethodPut && q.URL.Path == "/latest/api/token":
+			w.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", q.Header.Get("X-Aws-Ec2-Metadata-Token-Ttl-Seconds"))
+			fmt.Fprint(w, token)
+		case q.Header.Get("X-Aws-Ec2-Metadata-Token") != token:
+			w.WriteHeader(http.StatusUnauthorized)
+		case q.URL.Path == "/latest/meta-data/spot/instance-action" && at != nil:
+			fmt.Fprintf(w, `{"action": "terminate", "time": %q}`, at.UTC().Format(time.RFC3339))
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// TestSpotNotice: a worker on a machine that EC2 is about to take away drains
+// as at SIGTERM.
+func TestSpotNotice(t *testing.T) {
+	b := newBench(t)
+	b.run(0, append([]string{"upload-input"}, b.books()...)...)
+	c, _ := b.coordinator("--app", "jobcount", "--app-arg", "stall=2s", "--nreduce", "2", "--lease", "1h")
+	var going atomic.Pointer[time.Time]
+	plain := b.env
+	b.env = append(plain[:len(plain):len(plain)], "AWS_EC2_METADATA_DISABLED=false", "AWS_EC2_METADATA_SERVICE_ENDPOINT="+metadata(t, &going))
+	w := b.start("worker", "--app", "jobcount", "--slots", "1")
+	b.env = plain
+	b.until("a map has begun", func() bool { return len(b.keys(b.layout.SideDir())) > 0 })
+	at := time.Now().Add(2 * time.Minute)
+	going.Store(&at)
+	if code := b.exit(w); code != 143 {
+		t.Errorf("worker: exit code %d, want 143", code)
+	}
+	wants(t, w.errout.String(), "worker drains", "EC2 takes this machine away: terminate at "+at.UTC().Format(time.RFC3339))
+	if begun, done := len(b.keys(b.layout.SideDir())), b.commits(); begun != done || done == 8 {
+		t.Errorf("%d maps were begun and %d committed, of 8", begun, done)
+	}
+	other := b.start("worker", "--app", "jobcount")
+	for _, p := range []*process{c, other} {
+		if code := b.exit(p); code != 0 {
+			t.Errorf("mraws %s: exit code %d", p.name, code)
+		}
+	}
+	if s := b.success(); s.Map.Granted != 8 || s.Map.Lost+s.Map.Failed != 0 {
+		t.Errorf("%+v", s.Map)
+	}
+	b.run(0, "verify", "--app", "jobcount")
 }

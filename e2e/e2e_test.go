@@ -75,7 +75,7 @@ func newBench(t *testing.T) *bench {
 		}
 	}
 	b.env = append(b.env, "MRAWS_PREFIX="+prefix, "MRAWS_SCRATCH="+b.dir, "HOME="+b.dir,
-		"MRAWS_LEASE=3s", "MRAWS_LISTEN=127.0.0.1", "MRAWS_PORT=0")
+		"MRAWS_LEASE=3s", "MRAWS_LISTEN=127.0.0.1", "MRAWS_PORT=0", "AWS_EC2_METADATA_DISABLED=true")
 	store, env := openStore(t, b)
 	b.store, b.env = store, append(b.env, env...)
 	t.Cleanup(store.Close)

@@ -54,6 +54,7 @@ type Config struct {
 	Scratch      string        `mapstructure:"scratch"`
 	CoordTimeout time.Duration `mapstructure:"coord-timeout"`
 	DrainTimeout time.Duration `mapstructure:"drain-timeout"`
+	Spot         string        `mapstructure:"spot"` // "auto" or "off"
 
 	LogLevel  string `mapstructure:"log-level"`  // trace, debug, info, warn or error
 	LogFormat string `mapstructure:"log-format"` // auto, text or json

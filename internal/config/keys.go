@@ -111,5 +111,7 @@ func Keys() []Key {
 			Help: "how long to try for an absent coordinator"},
 		{Name: "drain-timeout", Group: Work, Type: "duration", Default: "25s", check: duration(0),
 			Help: "after SIGTERM, how long a worker may go on with what it runs before it hands it back"},
+		{Name: "spot", Group: Work, Type: "when", Default: "auto", Help: "drain a worker when EC2 gives notice that it takes the machine away; auto does where there are instance metadata",
+			Choices: []string{"auto", "off"}},
 	}
 }
