@@ -368,3 +368,40 @@ func TestUnpacking(t *testing.T) {
 		t.Errorf("a small slot: %d", got)
 	}
 }
+
+// BenchmarkCompressed maps 64 MiB of text, in one object and in 2,000 packed
+// ones, as it is and compressed. MB/s are of the text.
+func BenchmarkCompressed(b *testing.B) {
+	lines := app("lines", func(mr.Record, mr.Emitter) error { return nil }, reduceWhere, nil)
+	for _, a := range []mr.App{lines, wc} {
+		for _, n := range []int{1, 2000} {
+			for _, ending := range []string{"", ".gz", ".zst"} {
+				b.Run(fmt.Sprintf("%s/%d%s", a.Name, n, ending), func(b *testing.B) {
+					var files []file
+					for i := range n {
+						text := prose(64 << 20 / n)
+						switch ending {
+						case ".gz":
+							text = gz(b, text)
+						case ".zst":
+							text = zst(b, text)
+						}
+						files = append(files, file{fmt.Sprintf("f%05d%s", i, ending), text})
+					}
+					w := newWorld(a, 10, 0, n, files...)
+					w.scratch, w.memory = b.TempDir(), 256<<20
+					b.SetBytes(64 << 20)
+					b.ReportAllocs()
+					for i := 0; b.Loop(); i++ {
+						if _, err := w.env(b).Run(context.Background(), Attempt{mr.MapPhase, 0, fmt.Sprint(i)}); err != nil {
+							b.Fatal(err)
+						}
+						b.StopTimer()
+						w.forget()
+						b.StartTimer()
+					}
+				})
+			}
+		}
+	}
+}

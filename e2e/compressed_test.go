@@ -1,0 +1,124 @@
+package e2e
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
+)
+
+// gzipped is each text as a member of one gzip file.
+func gzipped(t *testing.T, texts ...string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	for _, text := range texts {
+		w := gzip.NewWriter(&b)
+		_, err := io.WriteString(w, text)
+		if err = errors.Join(err, w.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.Bytes()
+}
+
+// zstandard is text as a zstd frame.
+func zstandard(t *testing.T, text string) []byte {
+	t.Helper()
+	w, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := w.EncodeAll([]byte(text), nil)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// upload writes files and uploads them.
+func (b *bench) upload(files map[string][]byte) {
+	b.t.Helper()
+	args := []string{"upload-input"}
+	for name, data := range files {
+		path := filepath.Join(b.dir, name)
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			b.t.Fatal(err)
+		}
+		args = append(args, path)
+	}
+	b.run(0, args...)
+}
+
+// TestCompressed: a job over the same text gives the same bytes, however much
+// of it is compressed and how, and the verifier agrees.
+func TestCompressed(t *testing.T) {
+	b := newBench(t)
+	files := map[string][]byte{"pg-book0.txt": []byte(book(0))}
+	for i := 1; i < 4; i++ {
+		files[fmt.Sprintf("pg-book%d.txt.gz", i)] = gzipped(t, book(i)[:9999], "", book(i)[9999:])
+		if i := i + 2; i < 6 {
+			files[fmt.Sprintf("pg-book%d.txt.zst", i)] = zstandard(t, book(i))
+		}
+	}
+	delete(files, "pg-book3.txt.gz")
+	// Between books 6 and 7 no words must grow together.
+	files["pg-book6.txt.GZ"] = gzipped(t, book(6), "\n", book(7))
+	b.upload(files)
+	b.run(0, "run", "--app", "wc", "--nreduce", "4", "--split-size", "4KiB", "--verify")
+	want := map[int]string{}
+	for r, text := range reference(t, "wc", 4) {
+		want[r] = text
+	}
+	if d := cmp.Diff(want, b.outputs()); d != "" {
+		t.Errorf("not the output of the plain text:\n%s", d)
+	}
+	s := b.success()
+	if want := len(files) - 1 + (len(book(0))+4<<10-1)/(4<<10); s.Map.Tasks != want { // one book is cut
+		t.Errorf("%d map tasks, want %d", s.Map.Tasks, want)
+	}
+	out, _ := b.run(0, "replay", "map-6")
+	wants(t, out, `"Ishmael"`)
+	_, stderr := b.run(7, "run", "--app", "wc", "--nreduce", "4", "--decompress", "off")
+	wants(t, stderr, "input read otherwise (decompress):", `"pg-book1.txt.gz"`, "hint:")
+	b.run(0, "reset", "--yes")
+	b.run(0, "run", "--app", "wc", "--nreduce", "4", "--decompress", "off", "--verify")
+	if cmp.Equal(want, b.outputs()) {
+		t.Error("--decompress off decompresses")
+	}
+}
+
+// TestDamagedGzip: the first attempt that meets damage ends the job, and the
+// error names the object and both places.
+func TestDamagedGzip(t *testing.T) {
+	good := gzipped(t, book(1))
+	n := len(good)
+	for name, tc := range map[string]struct {
+		data []byte
+		says []string
+	}{
+		"cut":      {good[:n/2], []string{fmt.Sprintf("(gzip) at byte %d of %d, ", n/2, n/2), " decompressed: it ends in the middle", "upload it again"}},
+		"checksum": {append(append([]byte{}, good[:n-8]...), "CRC?size"...), []string{fmt.Sprintf("at byte %d of %d, %d decompressed: damaged", n, n, len(book(1)))}},
+		"text":     {[]byte(book(1)), []string{"read bad.gz at byte 0:", "it does not begin as its name says", "decompress: off"}},
+		"trailing": {append(append([]byte{}, good...), "more"...), []string{"something else follows"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.upload(map[string][]byte{"good.gz": good, "bad.gz": tc.data})
+			_, stderr := b.run(4, "run", "--app", "wc", "--nreduce", "2", "--workers", "1", "--max-bad-records", "50%")
+			wants(t, stderr, append(tc.says, "decompress bad.gz")...)
+			if n := strings.Count(stderr, `"attempt failed"`); n > 1 {
+				t.Errorf("%d attempts failed:\n%s", n, stderr)
+			}
+			_, stderr = b.run(4, "replay", "map-0")
+			wants(t, stderr, "the task cannot succeed", "decompress bad.gz")
+		})
+	}
+}
