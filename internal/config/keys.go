@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Group says which commands have a key's flag; every command has those of
 // Common.
@@ -33,6 +36,10 @@ func (k Key) Env() string {
 
 // Keys returns the table of all keys.
 func Keys() []Key {
+	return slices.Concat(commonKeys(), netKeys(), jobKeys(), workKeys())
+}
+
+func commonKeys() []Key {
 	return []Key{
 		{Name: "bucket", Group: Common, Type: "name", Default: "mapreducedata", check: bucket,
 			Help: "S3 bucket"},
@@ -58,7 +65,11 @@ func Keys() []Key {
 			Choices: []string{"auto", "always", "never"}},
 		{Name: "progress", Group: Common, Type: "form", Default: "auto", Help: "form of progress on stderr; auto is bars on a terminal, else plain lines",
 			Choices: []string{"auto", "plain", "json", "none"}},
+	}
+}
 
+func netKeys() []Key {
+	return []Key{
 		{Name: "coord", Group: Net, Type: "host:port", check: hostPorts,
 			Help: "the coordinator's address, or several, separated by commas; empty finds it in the bucket"},
 		{Name: "port", Group: Net, Type: "n", Default: "1234", check: number(0, 65535),
@@ -79,7 +90,11 @@ func Keys() []Key {
 			Help: "neither TLS nor token: anyone who reaches the port may join the job"},
 		{Name: "metrics", Group: Net, Type: "[host:]port", check: listenOn,
 			Help: "serve metrics for Prometheus here; a port alone is on loopback, 0 is a free one, empty is none"},
+	}
+}
 
+func jobKeys() []Key {
+	return []Key{
 		{Name: "nreduce", Group: Job, Type: "n", Default: "10", check: number(1, 100000),
 			Help: "number of reduce tasks and of output files"},
 		{Name: "split-size", Group: Job, Type: "size", Default: "64MiB", check: size(1),
@@ -100,7 +115,11 @@ func Keys() []Key {
 			Choices: []string{"auto", "off"}},
 		{Name: "lease", Group: Job, Type: "duration", Default: "10s", check: duration(minLease),
 			Help: "silence after which a worker counts as lost, and a coordinator as gone for its standby"},
+	}
+}
 
+func workKeys() []Key {
+	return []Key{
 		{Name: "memory", Group: Work, Type: "size", Default: "auto", check: memory,
 			Help: "memory for buffers; auto is a share of the machine or cgroup"},
 		{Name: "slots", Group: Work, Type: "n", Default: "0", check: number(0, 1024),

@@ -29,7 +29,7 @@ func (m *members) Read(p []byte) (int, error) {
 			}
 		}
 		n, err := m.gz.Read(p)
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			return n, err
 		}
 		m.open, m.some = false, true
@@ -83,7 +83,7 @@ func (m *members) padding() error {
 
 // noEOF returns io.ErrUnexpectedEOF for io.EOF.
 func noEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

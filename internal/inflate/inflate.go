@@ -216,7 +216,7 @@ func (s *source) step(p []byte) (n int, err error) {
 		s.out = s.most
 		return n, s.fail(ErrTooLarge)
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = s.fail(err)
 	}
 	return n, err

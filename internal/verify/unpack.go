@@ -66,7 +66,7 @@ func (u *unpacked) Read(p []byte) (int, error) {
 	case u.left < 0:
 		err = fmt.Errorf("%w: %w", errPacked, errMost)
 		n = 0
-	case err == nil || err == io.EOF:
+	case err == nil, errors.Is(err, io.EOF):
 	case u.body != nil:
 		err = u.body
 	default:

@@ -83,7 +83,7 @@ func (t *attempt) suspect(ctx context.Context, err error) error {
 		// Checksums come last: perhaps the application failed over rubbish.
 		again := t.check(ctx, task.Object)
 		if errors.As(again, &damage) {
-			return &FatalError{fmt.Errorf("%w (before this was known the app failed: %v)", advise(again, damage), err)}
+			return &FatalError{fmt.Errorf("%w (before this was known the app failed: %s)", advise(again, damage), err.Error())}
 		}
 	}
 	return err
@@ -102,7 +102,7 @@ func (t *attempt) confirm(ctx context.Context, damage *inflate.Error, err error)
 	case again == nil:
 		return fmt.Errorf("%w; read once more it was whole, so the store or the way to it damages data", err)
 	}
-	return fmt.Errorf("%w; read once more: %v", err, again)
+	return fmt.Errorf("%w; read once more: %w", err, again)
 }
 
 // advise adds to an error what can be done about it.
