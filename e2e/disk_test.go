@@ -1,0 +1,87 @@
+//go:build !interop
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// onSmallDisk starts mraws with a scratch folder that is a disk of 4 MiB: a
+// tmpfs in a mount namespace of its own, for which an ordinary user needs a
+// user namespace as well. It returns the folder as that process sees it.
+func (b *bench) onSmallDisk(args ...string) (p *process, scratch string) {
+	b.t.Helper()
+	dir, err := os.MkdirTemp(b.dir, "small-")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	flags := "-m"
+	if os.Getuid() != 0 {
+		flags = "-Urm"
+	}
+	if out, err := exec.Command("unshare", flags, "mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", dir).CombinedOutput(); err != nil {
+		b.t.Skipf("NOT TESTED: a full disk. This user may not mount a small one: unshare %s: %v\n%s", flags, err, out)
+	}
+	line := `mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@"`
+	c := exec.Command("unshare", append([]string{flags, "sh", "-c", line, dir, b.bin}, append(args, "--scratch", dir)...)...)
+	p = b.launch(c, args)
+	return p, filepath.Join("/proc", strconv.Itoa(p.Process.Pid), "root", dir)
+}
+
+// TestDiskFull is row 10: attempts on a worker whose disk is full fail and
+// say so, of their files nothing stays, and another worker does the job: in
+// map, where attempts spill, and in reduce, where they fetch.
+func TestDiskFull(t *testing.T) {
+	for _, phase := range []string{"map", "reduce"} {
+		t.Run(phase, func(t *testing.T) {
+			b := newHeavyBench(t)
+			b.env = append(b.env, "MRAWS_LEASE=10s") // nobody is gone while stopped
+			var texts []string
+			for i := range 8 {
+				texts = append(texts, fmt.Sprintf("%d00000 %d80000\n", 2*i, 2*i+1)) // 18 MB of pairs
+			}
+			b.inputs(texts...)
+			c, address := b.coordinator("--app", "hot", "--app-arg", "keys=1000", "--nreduce", "8")
+			line := []string{"worker", "--coord", address, "--app", "hot", "--slots", "1", "--memory", "32MiB"}
+			good := b.start(line...)
+			b.until("the good worker has begun", func() bool { return b.commits() == 8 || phase == "map" && b.commits() > 0 })
+			b.signal(good, syscall.SIGSTOP) // it shall leave something for the other
+			full, scratch := b.onSmallDisk(line...)
+			b.until("three tasks have failed", func() bool {
+				return strings.Contains(c.errout.String(), "one task after the other failed on this worker")
+			})
+			b.until("its files are gone", func() bool {
+				left, err := os.ReadDir(scratch)
+				open := slices.ContainsFunc(openFiles(full.Process.Pid), func(n string) bool { return strings.Contains(n, "/small-") })
+				return err != nil || len(left) == 0 && !open // it may have ended
+			})
+			b.signal(good, syscall.SIGCONT)
+			for _, p := range []*process{c, good, full} {
+				if code := b.exit(p); code != 0 {
+					t.Errorf("mraws %s: exit code %d", p.name, code)
+				}
+			}
+			s := b.success()
+			if s.Map.Failed+s.Reduce.Failed != 3 {
+				t.Errorf("map %+v, reduce %+v", s.Map, s.Reduce)
+			}
+			wants(t, c.errout.String(), "write scratch file in", "no space left on device", phase+" task")
+			b.run(0, "verify")
+		})
+	}
+}
+
+func (b *bench) signal(p *process, s syscall.Signal) {
+	b.t.Helper()
+	if err := p.Process.Signal(s); err != nil {
+		b.t.Fatal(err)
+	}
+}
