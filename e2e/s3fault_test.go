@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -103,7 +104,8 @@ func TestThrottledStore(t *testing.T) {
 	b.until("the faulty server runs", func() bool { return strings.Contains(server.out.String(), "endpoint") })
 	b.env = append(b.env, "MRAWS_DATA_DIR="+data)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
-	for end := time.Now().Add(*storm); ; {
+	jobs := 0
+	for end := time.Now().Add(*storm); ; jobs++ {
 		b.job("3")
 		b.run(0, "verify", "--app", "wc")
 		if time.Now().After(end) {
@@ -118,6 +120,27 @@ func TestThrottledStore(t *testing.T) {
 		t.Errorf("server: exit code %d", code)
 	}
 	wants(t, server.errout.String(), "--fault-seed 29", `"rule":"* * p=0.3 503"`, `"seen":`, `"played":`)
+	t.Logf("%d jobs, %s", jobs+1, regexp.MustCompile(`"seen":.*"played":\d+`).FindString(server.errout.String()))
+}
+
+// TestThrottledMetrics: what a storm does to a process can be seen on its
+// page: what was throttled and tried again, and with how many requests at
+// once it goes on.
+func TestThrottledMetrics(t *testing.T) {
+	b := newBench(t)
+	b.run(0, append([]string{"upload-input"}, b.books()...)...)
+	f, _ := b.through("* * p=0.3 503")
+	c, _ := f.coordinator("--app", "wc", "--metrics", "0")
+	at := f.page(c)
+	var page string
+	b.until("the page shows the storm", func() bool {
+		page = b.scrape(at)
+		return regexp.MustCompile(`mraws_s3_requests_total\{operation="\w+",outcome="throttled"\} [1-9]`).MatchString(page) &&
+			regexp.MustCompile(`mraws_s3_retries_total\{operation="\w+"\} [1-9]`).MatchString(page) &&
+			regexp.MustCompile(`(?m)^mraws_s3_concurrency_halvings_total [1-9]`).MatchString(page) &&
+			regexp.MustCompile(`(?m)^mraws_s3_concurrency_limit [1-5]?[0-9]$`).MatchString(page)
+	})
+	wants(t, page, "mraws_s3_retry_budget_max 512")
 }
 
 // TestMixedFaults is rows 30, 31 and 33: everything at once, at 5% each.
