@@ -125,7 +125,7 @@ func emitCoordinator(emit metrics.Emit, s *coordinator.Snapshot) {
 	emit("mraws_coordinator_looks_total", float64(s.Looks.Found), "found")
 	emit("mraws_coordinator_looks_total", float64(s.Looks.Absent), "absent")
 	emit("mraws_coordinator_looks_total", float64(s.Looks.Failed), "error")
-	states, slots := map[string]int{"busy": 0, "idle": 0, "excluded": 0, "silent": 0}, 0
+	states, slots := map[string]int{"busy": 0, "idle": 0, "excluded": 0, "draining": 0, "silent": 0}, 0
 	for _, m := range s.Members {
 		states[memberState(m, s.Lease)]++
 		slots += m.Slots
@@ -144,6 +144,8 @@ func memberState(m coordinator.Member, lease time.Duration) string {
 	switch {
 	case m.Silent > lease:
 		return "silent"
+	case m.Draining:
+		return "draining"
 	case m.Excluded:
 		return "excluded"
 	case m.Running > 0:

@@ -111,6 +111,8 @@ func liveText(b *strings.Builder, l *status.Live) {
 		for _, m := range l.Members[:min(len(l.Members), shownRows)] {
 			state := "idle"
 			switch {
+			case m.Draining:
+				state = "draining"
 			case m.Excluded:
 				state = "excluded"
 			case m.Running > 0:

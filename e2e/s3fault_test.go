@@ -123,26 +123,6 @@ func TestThrottledStore(t *testing.T) {
 	t.Logf("%d jobs, %s", jobs+1, regexp.MustCompile(`"seen":.*"played":\d+`).FindString(server.errout.String()))
 }
 
-// TestThrottledMetrics: what a storm does to a process can be seen on its
-// page: what was throttled and tried again, and with how many requests at
-// once it goes on.
-func TestThrottledMetrics(t *testing.T) {
-	b := newBench(t)
-	b.run(0, append([]string{"upload-input"}, b.books()...)...)
-	f, _ := b.through("* * p=0.3 503")
-	c, _ := f.coordinator("--app", "wc", "--metrics", "0")
-	at := f.page(c)
-	var page string
-	b.until("the page shows the storm", func() bool {
-		page = b.scrape(at)
-		return regexp.MustCompile(`mraws_s3_requests_total\{operation="\w+",outcome="throttled"\} [1-9]`).MatchString(page) &&
-			regexp.MustCompile(`mraws_s3_retries_total\{operation="\w+"\} [1-9]`).MatchString(page) &&
-			regexp.MustCompile(`(?m)^mraws_s3_concurrency_halvings_total [1-9]`).MatchString(page) &&
-			regexp.MustCompile(`(?m)^mraws_s3_concurrency_limit [1-5]?[0-9]$`).MatchString(page)
-	})
-	wants(t, page, "mraws_s3_retry_budget_max 512")
-}
-
 // TestMixedFaults is rows 30, 31 and 33: everything at once, at 5% each.
 func TestMixedFaults(t *testing.T) {
 	b := newBench(t)

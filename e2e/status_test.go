@@ -73,25 +73,3 @@ func TestStatus(t *testing.T) {
 	text, _ = b.run(0, "status")
 	wants(t, text, "done at", "8 of 8 done, 100%", "3 of 3 done, 100%")
 }
-
-// TestStatusDenied: who may not join is told what the rest of the bucket
-// says; who may not read the job is told which right is missing.
-func TestStatusDenied(t *testing.T) {
-	b := newBench(t)
-	b.run(0, append([]string{"upload-input"}, b.books()...)...)
-	b.run(0, "run", "--app", "wc", "--nreduce", "2", "--workers", "1")
-	stranger, _ := b.through("GetObject *_coordinator.json 403")
-	out, _ := stranger.run(0, "status")
-	wants(t, out, "done at", "note: no right to read", "_coordinator.json")
-	nobody, _ := b.through("GetObject *_job.json 403")
-	_, errout := nobody.run(6, "status")
-	wants(t, errout, "s3:GetObject", "_job.json")
-	blind, _ := b.through("ListObjectsV2 *_commit/ 403")
-	_, errout = blind.run(6, "status")
-	wants(t, errout, "s3:ListBucket")
-	down, proxy := b.through()
-	proxy.Close()
-	down.env = append(down.env, "MRAWS_ENDPOINT=http://127.0.0.1:1")
-	_, errout = down.run(5, "status")
-	wants(t, errout, "hint:")
-}

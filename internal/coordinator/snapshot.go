@@ -30,6 +30,7 @@ type Member struct {
 	Name, Host     string
 	Slots, Running int
 	Excluded       bool          // gets no new work
+	Draining       bool          // the same, and leaves
 	Silent         time.Duration // since its last call
 }
 
@@ -66,7 +67,7 @@ func (c *Coordinator) Snapshot(ctx context.Context) *Snapshot {
 func (l *loop) snapshot() *Snapshot {
 	s := &Snapshot{Lease: l.o.Lease}
 	for w, m := range l.members {
-		v := Member{Name: string(w), Host: m.host, Slots: m.slots, Silent: time.Since(m.lastSeen)}
+		v := Member{Name: string(w), Host: m.host, Slots: m.slots, Silent: time.Since(m.lastSeen), Draining: m.drain != nil}
 		if l.core != nil {
 			v.Running, v.Excluded = l.core.Load(w)
 		}
@@ -95,7 +96,7 @@ func (c *Coordinator) detail(s *wire.StatusReply) {
 	for _, m := range snap.Members[:min(len(snap.Members), mostListed)] {
 		s.Members = append(s.Members, &wire.WorkerStatus{
 			Name: m.Name, Host: m.Host, Slots: int32(m.Slots), Running: int32(m.Running),
-			Excluded: m.Excluded, SilentMs: m.Silent.Milliseconds(),
+			Excluded: m.Excluded, Draining: m.Draining, SilentMs: m.Silent.Milliseconds(),
 		})
 	}
 	if l.core == nil {

@@ -26,6 +26,9 @@ func TestSnapshot(t *testing.T) {
 	a := w.granted()
 	v.report(v.granted(), func(q *wire.ReportRequest) { q.Outcome = wire.Outcome_OUTCOME_FAILED; q.Error = "oops" })
 	w.heartbeat(a)
+	if _, err := s.conn.Heartbeat(t.Context(), &wire.HeartbeatRequest{Worker: "w1", Drain: &wire.Drain{LeftMs: 60_000}}); err != nil {
+		t.Fatal(err)
+	}
 	got := s.c.Snapshot(t.Context())
 	if !got.Leading || got.Stats.Map.Done != 1 || got.Stats.Map.Failed != 1 || got.Active != [2]int{1, 0} || got.Stats.Map.Running != 1 {
 		t.Errorf("%+v", got)
@@ -33,7 +36,7 @@ func TestSnapshot(t *testing.T) {
 	if got.Looks.Found != 1 || got.Looks.Absent != 1 || got.Looks.Failed != 0 {
 		t.Errorf("%+v", got.Looks)
 	}
-	if len(got.Members) != 2 || got.Members[0].Name != "w1" || got.Members[1].Running != 1 || got.Members[1].Slots != 2 {
+	if len(got.Members) != 2 || got.Members[0].Name != "w1" || !got.Members[0].Draining || got.Members[1].Draining || got.Members[1].Running != 1 || got.Members[1].Slots != 2 {
 		t.Errorf("%+v", got.Members)
 	}
 	r, err := s.conn.Status(t.Context(), &wire.StatusRequest{})

@@ -97,7 +97,7 @@ func live(address string, s *wire.StatusReply) *Live {
 	for _, m := range s.GetMembers() {
 		l.Members = append(l.Members, Member{
 			Name: short(m.GetName()), Host: short(m.GetHost()), Slots: int(m.GetSlots()), Running: int(m.GetRunning()),
-			Excluded: m.GetExcluded(), SilentSeconds: seconds(m.GetSilentMs()),
+			Excluded: m.GetExcluded(), Draining: m.GetDraining(), SilentSeconds: seconds(m.GetSilentMs()),
 		})
 	}
 	for _, a := range s.GetAttempts() {

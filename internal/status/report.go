@@ -131,6 +131,7 @@ type Member struct {
 	Slots         int     `json:"slots"`
 	Running       int     `json:"running"`
 	Excluded      bool    `json:"excluded"` // gets no new work
+	Draining      bool    `json:"draining"` // the same, and leaves
 	SilentSeconds float64 `json:"silent_seconds"`
 }
 

@@ -1809,7 +1809,9 @@ type WorkerStatus struct {
 	// Gets no new work: one task after the other failed there.
 	Excluded bool `protobuf:"varint,5,opt,name=excluded,proto3" json:"excluded,omitempty"`
 	// Since its last call.
-	SilentMs      int64 `protobuf:"varint,6,opt,name=silent_ms,json=silentMs,proto3" json:"silent_ms,omitempty"`
+	SilentMs int64 `protobuf:"varint,6,opt,name=silent_ms,json=silentMs,proto3" json:"silent_ms,omitempty"`
+	// Gets no new work, and leaves.
+	Draining      bool `protobuf:"varint,7,opt,name=draining,proto3" json:"draining,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1884,6 +1886,13 @@ func (x *WorkerStatus) GetSilentMs() int64 {
 		return x.SilentMs
 	}
 	return 0
+}
+
+func (x *WorkerStatus) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
 }
 
 type AttemptStatus struct {
@@ -2136,14 +2145,15 @@ const file_mraws_proto_rawDesc = "" +
 	"\arevoked\x18\x0e \x01(\x05R\arevoked\x12\x18\n" +
 	"\abackups\x18\x0f \x01(\x05R\abackups\x12\x1f\n" +
 	"\vbackups_won\x18\x10 \x01(\x05R\n" +
-	"backupsWon\"\x9f\x01\n" +
+	"backupsWon\"\xbb\x01\n" +
 	"\fWorkerStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x14\n" +
 	"\x05slots\x18\x03 \x01(\x05R\x05slots\x12\x18\n" +
 	"\arunning\x18\x04 \x01(\x05R\arunning\x12\x1a\n" +
 	"\bexcluded\x18\x05 \x01(\bR\bexcluded\x12\x1b\n" +
-	"\tsilent_ms\x18\x06 \x01(\x03R\bsilentMs\"\xcc\x01\n" +
+	"\tsilent_ms\x18\x06 \x01(\x03R\bsilentMs\x12\x1a\n" +
+	"\bdraining\x18\a \x01(\bR\bdraining\"\xcc\x01\n" +
 	"\rAttemptStatus\x12+\n" +
 	"\aattempt\x18\x01 \x01(\v2\x11.mraws.v1.AttemptR\aattempt\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\tR\x06worker\x12\x15\n" +
