@@ -277,3 +277,20 @@ func TestTakenOverByAnotherVersion(t *testing.T) {
 		t.Errorf("Run: %v", s.err)
 	}
 }
+
+// TestOwnTrouble: a coordinator that ends because of its store does not end
+// the job: workers are told nothing, and go on with the next one.
+func TestOwnTrouble(t *testing.T) {
+	b := newBench(t, 1)
+	b.store.inject("put", b.lay.Success(), 1, notDone)
+	s := b.start(nil)
+	w := s.join("w", 1)
+	w.work(3)
+	if _, err := s.conn.Ask(t.Context(), w.next()); !wire.IsUnreachable(err) {
+		t.Errorf("its worker heard %v", err)
+	}
+	s.ends()
+	if !errors.Is(s.err, errInjected) {
+		t.Errorf("Run: %v", s.err)
+	}
+}

@@ -153,6 +153,9 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 	g.Go(func() error { defer close(loopDone); c.run(ctx); return nil })
 
 	success, err := c.life(ctx, cancel, g, func() error { return server.Serve(c.o.Listener) })
+	if err != nil && !ofJob(err) {
+		cancel(err)
+	}
 	if err != nil && ctx.Err() == nil {
 		c.call(ctx, func() { c.loop.end(err) })
 	}
@@ -168,6 +171,16 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 		c.release(outer, c.own, err)
 	}
 	return success, err
+}
+
+// ofJob says whether an error is the job's, which ends it for all workers.
+// Any other, such as a store that is out of reach, is this coordinator's own:
+// the workers look for the one that goes on.
+func ofJob(err error) bool {
+	var job *JobError
+	var conflict *ConflictError
+	_, refused := wire.AsRefusal(err)
+	return refused || errors.As(err, &job) || errors.As(err, &conflict) || errors.Is(err, ErrNoInput)
 }
 
 // life is the job from start to _SUCCESS.
