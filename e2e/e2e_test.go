@@ -63,11 +63,17 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	t.Parallel()
-	bin, err := binary()
+	return benchOf(t, binary)
+}
+
+// benchOf is newBench for another program.
+func benchOf(t *testing.T, program func() (string, error)) *bench {
+	t.Helper()
+	bin, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
-	prefix := strings.ToLower(rand.Text()[:10])
+	prefix := newPrefix()
 	b := &bench{t: t, bin: bin, layout: layout.New(prefix), dir: t.TempDir()}
 	for _, e := range os.Environ() {
 		if !strings.HasPrefix(e, "MRAWS_") && !strings.HasPrefix(e, "AWS_") {
@@ -81,6 +87,9 @@ func newBench(t *testing.T) *bench {
 	t.Cleanup(store.Close)
 	return b
 }
+
+// newPrefix is one that nobody else uses.
+func newPrefix() string { return strings.ToLower(rand.Text()[:10]) }
 
 // process is a running mraws.
 type process struct {

@@ -1,0 +1,339 @@
+//go:build !interop
+
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/failpoint"
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/s3fs"
+	"github.com/mraws/mraws/internal/s3local"
+)
+
+// The crash matrix: every point of internal/failpoint, times every action,
+// each in a job of real processes whose output is compared.
+
+var crashSide = flag.Int("crash.parallel", 12, "cases of the crash matrix side by side")
+
+// crashLease is the lease of all jobs of the matrix: long enough for a busy
+// machine to send heartbeats in, short enough to wait for 600 times.
+const crashLease = time.Second
+
+// armable is the program with failpoints, built once. It is not built with
+// the race detector, which would triple the time of each process; all other
+// tests of this package are.
+var armable = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "mraws-crash-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "mraws")
+	out, err := exec.Command("go", "build", "-tags", "failpoint", "-o", path, "github.com/mraws/mraws/e2e/program").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// TestCrashMatrix takes the process at every point and kills it, stops it
+// until its lease has ended, or lets the step fail. One case alone:
+//
+//	go test ./e2e -run 'TestCrashMatrix/worker.put.map-record.after/kill'
+func TestCrashMatrix(t *testing.T) {
+	t.Parallel()
+	b := benchOf(t, armable)
+	t.Cleanup(func() { os.RemoveAll(filepath.Dir(b.bin)) })
+	at, err := s3local.Find(t.Context(), filepath.Join(b.dir, "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	calm := &calm{b: b, at: at}
+	var g errgroup.Group
+	g.SetLimit(*crashSide)
+	for _, p := range failpoint.Points() {
+		for _, s := range scenes(p) {
+			for _, action := range []failpoint.Action{failpoint.Kill, failpoint.Stop, failpoint.Fail} {
+				name := string(s.point)
+				if s.name != "" {
+					name += "," + s.name
+				}
+				g.Go(func() error {
+					t.Run(name+"/"+string(action), func(t *testing.T) {
+						newCrash(t, calm, s, action).run()
+					})
+					return nil
+				})
+			}
+		}
+	}
+	_ = g.Wait() // each case tells
+}
+
+// crash is one case: a bench with a prefix of its own on the server of all.
+type crash struct {
+	*bench
+	scene
+	action   failpoint.Action
+	calm     *calm
+	bucket   string
+	before   map[string]string // ETags of what was committed when it was looked at
+	coords   []*process        // all coordinators
+	joined   []*process        // all workers but an armed one
+	armed    *process
+	scratch  string
+	lease    time.Duration
+	exitCode int // of a coordinator that has finished the job
+	stops    int // exit code of an armed worker that is asked to end
+}
+
+func newCrash(t *testing.T, calm *calm, s scene, action failpoint.Action) *crash {
+	t.Helper()
+	if s.app == "" {
+		s.app = "wc"
+	}
+	if s.input == "" {
+		s.input = "books"
+	}
+	if s.r == 0 {
+		s.r = 2
+	}
+	c := &crash{scene: s, action: action, calm: calm, lease: crashLease, bucket: "mapreducedata", before: map[string]string{}}
+	if strings.Contains(s.input, "bad") {
+		c.exitCode = 3 // records were skipped
+	}
+	c.bench = calm.place(t)
+	c.scratch = filepath.Join(c.dir, "scratch")
+	c.set("MRAWS_SCRATCH", c.scratch)
+	c.set("MRAWS_LEASE", c.lease.String())
+	c.set("MRAWS_COORD_TIMEOUT", "20s")
+	c.set("MRAWS_LOG_LEVEL", "debug")
+	if err := os.Mkdir(c.scratch, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// run plays the scene, then looks at all that it left.
+func (c *crash) run() {
+	c.fill(c.input)
+	play := c.play
+	switch {
+	case play != nil:
+	case strings.HasPrefix(string(c.point), "worker."):
+		play = (*crash).crashWorker
+	default:
+		play = (*crash).crashCoordinator
+	}
+	play(c)
+	c.check()
+}
+
+// set changes a variable of the processes to come.
+func (b *bench) set(name, value string) {
+	b.env = slices.DeleteFunc(slices.Clone(b.env), func(e string) bool { return strings.HasPrefix(e, name+"=") })
+	b.env = append(b.env, name+"="+value)
+}
+
+// with starts a process that has points armed.
+func (c *crash) with(points string, args ...string) *process {
+	c.t.Helper()
+	b := *c.bench
+	b.set(failpoint.Variable, points)
+	return b.start(args...)
+}
+
+// points is the value of the variable for the case.
+func (c *crash) points() string {
+	return strings.Trim(fmt.Sprintf("%s,%s=%s@%d", c.also, c.point, c.action, max(c.hit, 1)), ",")
+}
+
+func (c *crash) coordinatorLine() []string {
+	return append([]string{"coordinator", "--app", c.app, "--nreduce", fmt.Sprint(c.r)}, c.args...)
+}
+
+func (c *crash) workerLine(flags ...string) []string {
+	return append([]string{"worker", "--app", c.app, "--slots", "1"}, flags...)
+}
+
+// coordinate starts a coordinator without points.
+func (c *crash) coordinate() *process {
+	p := c.start(c.coordinatorLine()...)
+	c.coords = append(c.coords, p)
+	return p
+}
+
+// join starts a worker without points.
+func (c *crash) join(flags ...string) {
+	c.joined = append(c.joined, c.start(c.workerLine(flags...)...))
+}
+
+// reached waits until the armed process says that it is at the point.
+func (c *crash) reached() {
+	c.t.Helper()
+	line := fmt.Sprintf("failpoint %s: %s\n", c.point, c.action)
+	over := func(p *process) bool {
+		select {
+		case <-p.done:
+			return true
+		default:
+			return false
+		}
+	}
+	c.until("the process comes by "+string(c.point), func() bool {
+		ended := over(c.armed)
+		if n := len(c.coords); n > 0 && !slices.Contains(c.coords, c.armed) {
+			ended = ended || over(c.coords[n-1])
+		}
+		if strings.Contains(c.armed.errout.String(), line) {
+			return true
+		}
+		if ended {
+			c.t.Fatalf("it never came by %s, and it or the job has ended", c.point)
+		}
+		return false
+	})
+	c.look()
+}
+
+// crashWorker lets a worker run alone until it comes by the point, so that
+// no other takes the task. Then a second one goes on with the job.
+func (c *crash) crashWorker() {
+	c.coordinate()
+	c.armed = c.with(c.points(), c.workerLine(c.flags...)...)
+	c.rest()
+}
+
+// rest is the job from where the worker is armed.
+func (c *crash) rest() {
+	c.reached()
+	began := time.Now()
+	if c.action != failpoint.Stop {
+		<-c.armed.done
+	}
+	switch {
+	case c.action == failpoint.Fail && c.exit(c.armed) == 0: // it got over that and has done all of the job
+	case c.action == failpoint.Stop && c.early: // it would find the job done when it wakes up
+	default:
+		c.join()
+	}
+	if c.action == failpoint.Stop {
+		c.until("the lease has ended", func() bool { return time.Since(began) > c.lease*13/10 })
+		c.look()
+		c.resume()
+	}
+	c.finish()
+}
+
+// resume sends SIGCONT.
+func (c *crash) resume() {
+	c.t.Helper()
+	if err := c.armed.Process.Signal(syscall.SIGCONT); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// crashCoordinator lets a worker wait for the coordinator that is armed.
+// When it comes by the point another one takes its place; one that was
+// stopped wakes up after that.
+func (c *crash) crashCoordinator() {
+	c.armed = c.with(c.points(), c.coordinatorLine()...)
+	c.coords = append(c.coords, c.armed)
+	if c.workers != "" {
+		first := c.with(c.workers, c.workerLine()...)
+		c.joined = append(c.joined, first)
+		c.until("the first worker fails", func() bool { return strings.Contains(first.errout.String(), "attempt failed") })
+	}
+	c.join("--slots", "2")
+	c.replace()
+}
+
+// replace is the job from where the coordinator is armed.
+func (c *crash) replace() {
+	c.reached()
+	switch c.action {
+	case failpoint.Kill:
+		<-c.armed.done
+		c.coordinate()
+	case failpoint.Stop:
+		began, first := time.Now(), c.announced()
+		next := c.coordinate()
+		c.until("the lease has ended and another one has taken over", func() bool {
+			select {
+			case <-next.done: // has done all of it
+				return true
+			default:
+			}
+			return time.Since(began) > c.lease*13/10 && c.announced() != first
+		})
+		c.look()
+		c.resume()
+	case failpoint.Fail:
+		// It may get over it, or end and be started again.
+		if code := c.exit(c.armed); code != c.exitCode {
+			c.coordinate()
+		}
+	}
+	c.finish()
+}
+
+// place is a bench on the server of all, with a prefix of its own.
+func (m *calm) place(t *testing.T) *bench {
+	t.Helper()
+	b := *m.b
+	b.t, b.dir = t, t.TempDir()
+	b.layout = layout.New(newPrefix())
+	b.set("MRAWS_PREFIX", b.layout.Prefix())
+	b.set("HOME", b.dir)
+	b.store = m.open(t, "mapreducedata")
+	return &b
+}
+
+// open returns a client of the server of all.
+func (m *calm) open(t *testing.T, bucket string) *s3fs.Store {
+	t.Helper()
+	s, err := s3fs.Open(t.Context(), s3fs.Options{
+		Bucket: bucket, Region: m.at.Region, Endpoint: m.at.URL, AccessKey: m.at.AccessKey, SecretKey: m.at.SecretKey,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	if err := s.EnsureBucket(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestNoFailpoints: an ordinary program has nothing of it, whatever the
+// environment says.
+func TestNoFailpoints(t *testing.T) {
+	b := newBench(t)
+	out, err := exec.Command("go", "tool", "nm", b.bin).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		// The linker keeps the table of methods for an interface.
+		if strings.Contains(line, "internal/failpoint.") && !strings.Contains(line, "go:itab.") && !strings.Contains(line, "type:") {
+			t.Errorf("the program has %s", line)
+		}
+	}
+	b.set(failpoint.Variable, "worker.get.job=kill,coordinator.put.job.after=kill,nonsense")
+	b.fill("words")
+	if _, stderr := b.run(0, "run", "--app", "wc"); strings.Contains(stderr, "failpoint") {
+		t.Error(stderr)
+	}
+}

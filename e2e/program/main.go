@@ -1,0 +1,10 @@
+// Command program is mraws with one application more, for tests that need
+// input to do something special to a task.
+package main
+
+import (
+	"github.com/mraws/mraws/cli"
+	"github.com/mraws/mraws/internal/apps"
+)
+
+func main() { cli.Main(append(apps.Table(), fickle())...) }
