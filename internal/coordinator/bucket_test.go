@@ -179,6 +179,29 @@ func TestPromotion(t *testing.T) {
 	}
 }
 
+// TestPromotionOfRestored: what was lost below _attempts/ and is there again
+// is another version. It is promoted; what merely lies in its place is not,
+// and neither fails a job whose outputs are there.
+func TestPromotionOfRestored(t *testing.T) {
+	for hash, good := range map[string]bool{partHash: true, "another": false} {
+		b := newBench(t, 1)
+		s := b.start(nil)
+		w := s.join("w", 1)
+		a := w.granted()
+		b.commitMap(0, a.Id, true)
+		b.store.remove(b.lay.MapAttempt(0, a.Id, 1))
+		b.store.set(b.lay.MapAttempt(0, a.Id, 1), []byte("part"), map[string]string{
+			manifest.MetaJob: b.job(), manifest.MetaHash: hash, manifest.MetaRestored: "late",
+		})
+		w.report(a, nil)
+		w.work(2)
+		s.succeeds()
+		if data, _ := b.store.data(b.lay.Partition(0, 1)); (data == "part") != good {
+			t.Errorf("hash %s: the plain name shows %q", hash, data)
+		}
+	}
+}
+
 func readAnnouncement(b *bench) *manifest.Coordinator {
 	data, ok := b.store.data(b.lay.Coordinator())
 	if !ok {

@@ -25,20 +25,33 @@ import (
 func (c *Coordinator) promote(ctx context.Context, rec *manifest.Map) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
-	onto := func(plain, key, etag string) {
+	onto := func(plain, key, etag, hash string) {
 		if key == plain {
 			return
 		}
 		g.Go(func() error {
 			_, err := c.o.Store.Copy(ctx, key, etag, plain, object.PutOptions{})
+			if errors.Is(err, object.ErrPrecondition) {
+				// It was lost and is there again, under another version.
+				info, serr := c.o.Store.Stat(ctx, key)
+				if serr == nil && info.Meta[manifest.MetaRestored] != "" && info.Meta[manifest.MetaHash] == hash {
+					_, err = c.o.Store.Copy(ctx, key, info.ETag, plain, object.PutOptions{})
+				}
+			}
+			if errors.Is(err, object.ErrPrecondition) || errors.Is(err, fs.ErrNotExist) {
+				// Whoever has to read it restores it. If nobody has to any
+				// more, the job does not fail over its looks.
+				c.o.Log.Warn().Err(err).Str("key", key).Msg("what was committed is lost, and was not copied onto its plain name")
+				return nil
+			}
 			return err
 		})
 	}
 	for r, p := range rec.Parts {
-		onto(c.o.Layout.Partition(rec.Task, r), p.Key, p.ETag)
+		onto(c.o.Layout.Partition(rec.Task, r), p.Key, p.ETag, p.Hash)
 	}
 	if rec.Bad != nil {
-		onto(c.o.Layout.Bad(rec.Task), rec.Bad.Key, rec.Bad.ETag)
+		onto(c.o.Layout.Bad(rec.Task), rec.Bad.Key, rec.Bad.ETag, rec.Bad.Hash)
 	}
 	return g.Wait()
 }

@@ -238,10 +238,15 @@ func (h *handlers) Report(ctx context.Context, q *wire.ReportRequest) (*wire.Rep
 	// Failed attempts too: an error may have followed a commit.
 	reading, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	if err := h.c.look(ctx, reading, task, q.Attempt.Id); err != nil {
-		return &wire.ReportReply{}, h.unproven(ctx, q, err)
+	err := h.c.look(ctx, reading, task, q.Attempt.Id)
+	if err != nil {
+		err = h.unproven(ctx, q, err)
 	}
-	return &wire.ReportReply{}, nil
+	if q.Restored > 0 && err == nil {
+		h.c.o.Log.Warn().Str("worker", q.Worker).Str("attempt", q.Attempt.Id).Int32("objects", q.Restored).
+			Msg("committed intermediate objects were lost or damaged; the attempt has put them back")
+	}
+	return &wire.ReportReply{}, err
 }
 
 // lookTime bounds the look into the bucket for a report. A worker whose

@@ -26,6 +26,9 @@ const (
 	MetaJob     = "mraws-job"
 	MetaAttempt = "mraws-attempt"
 	MetaHash    = "mraws-hash"
+	// MetaRestored is on what a map task committed, was lost, and was made
+	// again: the attempt that did so.
+	MetaRestored = "mraws-restored"
 )
 
 // App names an application and all that its output depends on but the input.

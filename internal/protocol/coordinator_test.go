@@ -75,13 +75,17 @@ func (m *model) unpromoted(s *state, c, task int, f func(r int, p part)) {
 // state before the copy or after it.
 func (m *model) promote(s *state, c, task int, st step, yield func(step, *state)) {
 	m.unpromoted(s, c, task, func(r int, p part) {
-		if !m.holds(s, task, r, p) {
+		o, ok := m.lies(s, task, r, p)
+		if !ok && s.losses == 0 {
 			return
 		}
 		t := *s
-		t.maps[task].plain[r] = p.object() | copied
 		t.coords[c].promoted[task] |= 1 << r
-		st.part, st.verb = int8(r), "copies what was committed onto the plain name"
+		st.part, st.verb = int8(r), "does without a copy of what is lost"
+		if ok {
+			t.maps[task].plain[r] = o | copied
+			st.verb = "copies what was committed onto the plain name"
+		}
 		yield(st, &t)
 	})
 }
@@ -165,7 +169,7 @@ func (m *model) finish(s *state, c int, st step, yield func(step, *state)) {
 	}
 	t := *s
 	if !m.sumsAgree(s, c) {
-		t.failed = 1
+		t.failed = sumsDisagree
 		st.verb = "finds that the sums of maps and reduces disagree"
 	} else {
 		t.success = success{there: 1, maps: co.maps, reduces: co.reduces}

@@ -10,7 +10,7 @@ type drains struct {
 
 type drainKey struct {
 	state   state
-	repeats bool
+	repeats int
 }
 
 func newDrains(m *model) *drains { return &drains{m: m, seen: map[drainKey]struct{}{}} }
@@ -19,7 +19,11 @@ func newDrains(m *model) *drains { return &drains{m: m, seen: map[drainKey]struc
 func (d *drains) stuck(s *state) (string, []step) {
 	for c := range d.m.coords + 1 {
 		start := d.m.alone(s, c)
-		for _, repeats := range []bool{false, true} {
+		most := 1
+		if d.m.losses > 0 { // whose output can be made again
+			most = d.m.attempts
+		}
+		for repeats := range most + 1 {
 			k := drainKey{start, repeats}
 			if _, ok := d.seen[k]; ok {
 				continue
@@ -73,7 +77,7 @@ func isStuck(bad string) bool { return bad == stuck || bad == endless }
 func (m *model) drain(s state) (string, []step) {
 	var steps []step
 	for range 100 {
-		if s.success.there != 0 {
+		if s.success.there != 0 || s.failed == notAgain {
 			return m.check(&s), steps
 		}
 		var next state

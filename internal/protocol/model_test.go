@@ -11,6 +11,7 @@ type config struct {
 	reduces  int // 1: one task that reads every partition; R: task r reads partition r; 0: none
 	tries    int // attempts of each reduce task
 	coords   int
+	losses   int  // committed objects that somebody deletes
 	alike    bool // of three executions two emit the same
 	named    bool // do not take states for equal that are so up to names: traces need it, and mutants that mix names up
 	harm     bool // do not mind that a commit is gone or replaced: look for what comes of it
@@ -23,7 +24,7 @@ type model struct {
 	contents []contents                   // all the ways in which executions may differ
 	exchange [][maxMaps][maxAttempts]bool // see swaps
 	draining bool                         // see drain
-	repeats  bool                         // the drain's attempts emit what attempt A did, not something new
+	repeats  int                          // the drain's attempts emit what this attempt did, from 1, or something new
 }
 
 // contents tells which executions emit the same: contents[m][a][r] is the
@@ -88,8 +89,8 @@ func (m *model) twoAlike(c contents) bool {
 func (m *model) stream(s *state, task, attempt, r int) int {
 	switch {
 	case attempt < m.attempts:
-	case m.repeats:
-		attempt = 0
+	case m.repeats > 0:
+		attempt = m.repeats - 1
 	default:
 		return newStream
 	}
@@ -207,5 +208,8 @@ func (m *model) next(s *state, yield func(step, *state)) {
 	}
 	if m.mutant == userDeletes {
 		m.userSteps(s, yield)
+	}
+	if int(s.losses) < m.losses {
+		m.lossSteps(s, yield)
 	}
 }

@@ -29,6 +29,10 @@ const (
 	successEarly       mutant = "_SUCCESS does not wait for the promotion"
 	userDeletes        mutant = "somebody deletes a commit record while the job runs"
 
+	restoreBlindly mutant = "what is lost is made again and read without comparing hashes"
+	restorePinned  mutant = "what was restored is not read, since it is another version"
+	restoreAbsent  mutant = "what lies in the place of what is lost is left there"
+
 	giveUp mutant = "an attempt that finds its partition's name taken gives up"
 
 	// Not mistakes: here the protocol does more than it has to.

@@ -20,6 +20,8 @@ var small = []config{
 	{name: "a whole job", maps: 1, parts: 2, attempts: 2, reduces: 1, tries: 2, coords: 2},
 	{name: "two maps", maps: 2, parts: 1, attempts: 2, reduces: 1, tries: 1, coords: 1},
 	{name: "two outputs", maps: 1, parts: 2, attempts: 1, reduces: 2, tries: 2, coords: 2},
+	{name: "a loss", maps: 1, parts: 2, attempts: 2, reduces: 1, tries: 1, coords: 1, losses: 1},
+	{name: "two losses, two who restore", maps: 1, parts: 1, attempts: 2, reduces: 1, tries: 2, coords: 1, losses: 2},
 }
 
 // large are explored with -model.full.
@@ -27,6 +29,7 @@ var large = []config{
 	{name: "promotion among any three executions", maps: 1, parts: 2, attempts: 3, coords: 2},
 	{name: "three attempts in a whole job", maps: 1, parts: 2, attempts: 3, reduces: 1, tries: 2, coords: 1},
 	{name: "two maps, two coordinators", maps: 2, parts: 1, attempts: 2, reduces: 1, tries: 2, coords: 2},
+	{name: "losses, and two who restore", maps: 1, parts: 2, attempts: 2, reduces: 1, tries: 2, coords: 1, losses: 2},
 	{name: "two outputs of two attempts", maps: 1, parts: 2, attempts: 2, reduces: 2, tries: 1, coords: 2},
 }
 
@@ -92,6 +95,12 @@ var every = []string{
 	"grants an attempt of the reduce",
 	"reads the commit record of a map task",
 	"reads what the record names",
+	"deletes what the record names",
+	"misses what the record names, and runs the map again",
+	"misses what the record names, and gets something else",
+	"puts back what was lost",
+	"puts back what was lost: something else is there",
+	"does without a copy of what is lost",
 	"writes its record below _attempts/",
 	"creates the output",
 	"creates the output, and the reply is lost",
@@ -110,6 +119,7 @@ var mutants = []mutant{
 	pageLostAtResume, pageLostAtEnd, twoSweep, cleanRecords, deleteOutput, readPlain, reduceEarly,
 	promoteEarly, errorIsNo, loserCleans, recordFirst, reduceRecordLast, sharedReduceRecord, reuseID,
 	successEarly, userDeletes, giveUp,
+	restoreBlindly, restorePinned, restoreAbsent,
 }
 
 // TestMutants explores broken protocols: each must be caught, or the model is
@@ -150,6 +160,8 @@ func broken(mut mutant) config {
 	switch mut {
 	case pageLostAtEnd:
 		c.attempts, c.reduces = 1, 2
+	case restoreBlindly, restorePinned, restoreAbsent:
+		c.losses = 1
 	case trustDone, leaseDeletes, pageLostAtResume, twoSweep:
 		c.coords = 2
 	}

@@ -51,10 +51,16 @@ func (m *model) readSteps(s *state, q, b, done int, st step, yield func(step, *s
 		case m.mutant == unpinned && !p.isDisplaced():
 			*p = part(s.maps[task].plain[r])
 		case *p == 0 && m.mutant == reduceEarly:
-		case !m.holds(s, task, r, *p):
-			m.reduceEnd(&t, q, b)
-			yield(st, &t)
+		case at.saw != 0:
+			m.restoreSteps(s, q, b, task, r, st, yield)
 			return
+		default:
+			o, ok := m.lies(s, task, r, *p)
+			if !ok {
+				m.missing(s, q, b, task, r, st, yield)
+				return
+			}
+			*p = part(o) | *p&displaced
 		}
 	}
 	if at.at++; done+1 == m.maps+m.maps*(to-from) {

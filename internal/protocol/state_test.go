@@ -16,10 +16,15 @@ const (
 // not have the ETag of its source.
 type object uint8
 
-const copied object = 1 << 3
+const (
+	copied   object = 1 << 3
+	restored object = 1 << 5 // lost, and made again by who read it
+	nothing  object = 1 << 6 // seen in the place of something that is lost
+	maker    object = 1<<3 - 1
+)
 
 func made(attempt int) object { return object(attempt + 1) }
-func (o object) attempt() int { return int(o&^copied) - 1 }
+func (o object) attempt() int { return int(o&maker) - 1 }
 func (o object) exists() bool { return o != 0 }
 
 // part is one line of a commit record: an object, pinned by its ETag, and
@@ -36,12 +41,18 @@ func (p part) isDisplaced() bool { return p&displaced != 0 }
 // that states with the same future are equal.
 type state struct {
 	contents uint8 // index into model.contents: what the executions emit
-	failed   uint8 // a coordinator gave up: the sums disagree
+	failed   uint8 // a coordinator gave up: sumsDisagree or notAgain
+	losses   uint8 // committed objects that somebody deleted
 	maps     [maxMaps]mapTask
 	reduces  [maxReduces]reduceTask
 	success  success
 	coords   [maxCoords]coord
 }
+
+const (
+	sumsDisagree uint8 = 1
+	notAgain     uint8 = 2 // what is lost cannot be made again
+)
 
 // mapTask is what the bucket holds of a map task, and its attempts.
 type mapTask struct {
@@ -92,7 +103,8 @@ type reduceTask struct {
 // reduceAttempt is one attempt of a reduce task. It reads the records of all
 // map tasks, then the partitions that they name, then writes.
 type reduceAttempt struct {
-	at    uint8 // reduceIdle, reduceGranted + reads done ...
+	at    uint8  // reduceIdle, reduceGranted + reads done ...
+	saw   object // while it restores: what lies in the place of what it is to read, or nothing
 	parts [maxMaps][maxParts]part
 }
 

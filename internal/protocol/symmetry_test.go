@@ -184,6 +184,14 @@ func (m *model) swapMap(s *state, task, a, b int) {
 			}
 		}
 	}
+	for q := range m.reduces {
+		for i := range m.tries {
+			if from, to := m.reads(q); m.restoring(s, q, i, from, to) == task {
+				at := &s.reduces[q].attempts[i]
+				at.saw = at.saw.swap(a, b)
+			}
+		}
+	}
 	for _, n := range []*uint8{&t.record, &t.first, &s.success.maps[task], &s.coords[0].maps[task], &s.coords[1].maps[task]} {
 		*n = swap(*n, a, b)
 	}
@@ -201,7 +209,7 @@ func swap(n uint8, a, b int) uint8 {
 }
 
 func (o object) swap(a, b int) object {
-	return object(swap(uint8(o&^copied), a, b)) | o&copied
+	return object(swap(uint8(o&maker), a, b)) | o&^maker
 }
 
 func (p part) swap(a, b int) part { return part(p.object().swap(a, b)) | p&displaced }
@@ -211,7 +219,7 @@ func (m *model) sortReduce(s *state, q int) {
 	t := &s.reduces[q]
 	order := func(b int) uint64 {
 		// Those not granted stay behind, for the next grant is theirs.
-		k := bit(t.attempts[b].at == reduceIdle)<<8 | uint64(t.attempts[b].at)
+		k := bit(t.attempts[b].at == reduceIdle)<<16 | uint64(t.attempts[b].at)<<8 | uint64(t.attempts[b].saw)
 		for task := range m.maps {
 			for r := range m.parts {
 				k = k<<8 | uint64(t.attempts[b].parts[task][r])

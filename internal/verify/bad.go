@@ -13,6 +13,7 @@ import (
 
 	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -49,6 +50,11 @@ func (a *audit) readBad(ctx context.Context, m int, find *finder) (err error) {
 	}
 	q := facts.bad
 	body, err := a.store.OpenRange(ctx, q.Key, q.ETag, 0, -1)
+	if errors.Is(err, object.ErrPrecondition) {
+		if etag, rerr := a.restored(ctx, q.Key, q.Hash); rerr == nil && etag != "" {
+			body, err = a.store.OpenRange(ctx, q.Key, etag, 0, -1)
+		}
+	}
 	if err == nil {
 		defer func() { err = errors.Join(err, body.Close()) }()
 		err = a.readList(m, body, find)

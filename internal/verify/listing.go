@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"encoding/hex"
 	"maps"
 	"reflect"
 	"slices"
@@ -29,7 +30,9 @@ func (a *audit) listIntermediate(ctx context.Context) error {
 		if m, r, ok := a.lay.ParsePartition(obj.Key); ok && m < len(a.job.Tasks) && r < a.job.NReduce {
 			switch s := a.seg(m, r); {
 			case s.known && s.key == "":
-				s.seen(obj, &find)
+				if err := a.seen(ctx, s, obj, &find); err != nil {
+					return err
+				}
 			case s.known:
 				s.plain = true
 				if obj.Size != s.size {
@@ -39,7 +42,9 @@ func (a *audit) listIntermediate(ctx context.Context) error {
 			continue
 		}
 		if s := elsewhere[obj.Key]; s != nil {
-			s.seen(obj, &find)
+			if err := a.seen(ctx, s, obj, &find); err != nil {
+				return err
+			}
 		} else if !a.ours(obj.Key) {
 			find.add(Foreign, obj.Key, "no task of this job writes it")
 		}
@@ -68,15 +73,39 @@ func (a *audit) listIntermediate(ctx context.Context) error {
 	return nil
 }
 
-// seen compares the listing of a segment with its record. What follows works
-// on the object as it is.
-func (s *segment) seen(obj object.Info, find *finder) {
-	if s.size != obj.Size {
-		find.add(Replaced, obj.Key, "it has %d bytes, its commit record says %d", obj.Size, s.size)
-	} else if s.etag != obj.ETag {
-		find.add(Replaced, obj.Key, "it has the ETag %s, its commit record says %s", obj.ETag, s.etag)
+// seen compares the listing of a segment with its record. One that was lost
+// and restored is another version and says in its metadata that it has the
+// hash of the record, which the proof holds it to. What follows works on the
+// object as it is.
+func (a *audit) seen(ctx context.Context, s *segment, obj object.Info, find *finder) error {
+	if s.size != obj.Size || s.etag != obj.ETag {
+		etag, err := a.restored(ctx, obj.Key, hex.EncodeToString(s.hash[:]))
+		if err != nil {
+			return err
+		}
+		switch {
+		case etag == obj.ETag:
+		case s.size != obj.Size:
+			find.add(Replaced, obj.Key, "it has %d bytes, its commit record says %d", obj.Size, s.size)
+		default:
+			find.add(Replaced, obj.Key, "it has the ETag %s, its commit record says %s", obj.ETag, s.etag)
+		}
 	}
 	s.size, s.etag, s.found = obj.Size, obj.ETag, true
+	return nil
+}
+
+// restored returns the version of an object that says that it was lost and
+// has the hash that its record names; "" for any other.
+func (a *audit) restored(ctx context.Context, key, hash string) (etag string, err error) {
+	info, err := a.store.Stat(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	if m := info.Meta; m[manifest.MetaRestored] == "" || m[manifest.MetaJob] != a.job.ID || m[manifest.MetaHash] != hash {
+		return "", nil
+	}
+	return info.ETag, nil
 }
 
 // ours tells whether a task or a coordinator of this job may have written a

@@ -1186,7 +1186,9 @@ type ReportRequest struct {
 	// Fatal conflict with what is in the bucket.
 	Conflict bool `protobuf:"varint,6,opt,name=conflict,proto3" json:"conflict,omitempty"`
 	// S3 requests since the worker started, by operation.
-	S3Requests    map[string]int64 `protobuf:"bytes,7,rep,name=s3_requests,json=s3Requests,proto3" json:"s3_requests,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	S3Requests map[string]int64 `protobuf:"bytes,7,rep,name=s3_requests,json=s3Requests,proto3" json:"s3_requests,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Objects of map tasks that were lost and that the attempt has put back.
+	Restored      int32 `protobuf:"varint,8,opt,name=restored,proto3" json:"restored,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1268,6 +1270,13 @@ func (x *ReportRequest) GetS3Requests() map[string]int64 {
 		return x.S3Requests
 	}
 	return nil
+}
+
+func (x *ReportRequest) GetRestored() int32 {
+	if x != nil {
+		return x.Restored
+	}
+	return 0
 }
 
 type ReportReply struct {
@@ -2079,7 +2088,7 @@ const file_mraws_proto_rawDesc = "" +
 	"\aunknown\x18\x01 \x01(\bR\aunknown\x12\x18\n" +
 	"\arevoked\x18\x02 \x03(\tR\arevoked\x12\"\n" +
 	"\x04done\x18\x03 \x01(\v2\x0e.mraws.v1.DoneR\x04done\x12\x18\n" +
-	"\aoverdue\x18\x04 \x01(\bR\aoverdue\"\xd2\x02\n" +
+	"\aoverdue\x18\x04 \x01(\bR\aoverdue\"\xee\x02\n" +
 	"\rReportRequest\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12+\n" +
 	"\aattempt\x18\x02 \x01(\v2\x11.mraws.v1.AttemptR\aattempt\x12+\n" +
@@ -2088,7 +2097,8 @@ const file_mraws_proto_rawDesc = "" +
 	"\x05fatal\x18\x05 \x01(\bR\x05fatal\x12\x1a\n" +
 	"\bconflict\x18\x06 \x01(\bR\bconflict\x12H\n" +
 	"\vs3_requests\x18\a \x03(\v2'.mraws.v1.ReportRequest.S3RequestsEntryR\n" +
-	"s3Requests\x1a=\n" +
+	"s3Requests\x12\x1a\n" +
+	"\brestored\x18\b \x01(\x05R\brestored\x1a=\n" +
 	"\x0fS3RequestsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"'\n" +

@@ -76,6 +76,7 @@ type Result struct {
 	Skipped    int64 // bad records
 	Adopted    int   // objects found in the bucket, equal to ours
 	Displaced  int   // objects that met other bytes and went below _attempts/
+	Restored   int   // objects of map tasks that were lost and are there again
 }
 
 // attempt is one running attempt.

@@ -4,16 +4,18 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
 )
 
 // Commits caches the commit records of one job's map tasks for the reduce
 // attempts of all slots of a worker. Records never change (I3), so what was
-// read once stays true. Its zero value is ready for use. It takes about 160
+// read once stays true; but for the version of a segment that was restored. Its zero value is ready for use. It takes about 160
 // bytes for each partition of each map task, outside the slots' budgets.
 type Commits struct {
 	mu   sync.Mutex
@@ -59,6 +61,17 @@ func (c *Commits) partition(ctx context.Context, e *Env, r int) ([]part, error) 
 		})
 	}
 	return all, g.Wait()
+}
+
+// note says under which version a segment lies that was restored since the
+// record was written.
+func (c *Commits) note(m, r int, info object.Info) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.maps[m]; k != nil && k.parts != nil && k.parts[r].etag != info.ETag {
+		k.parts = slices.Clone(k.parts) // others are reading it
+		k.parts[r].etag, k.parts[r].size = info.ETag, info.Size
+	}
 }
 
 func (c *Commits) peek(m int) ([]part, bool) {

@@ -99,15 +99,20 @@ func (f *fake) write(what fault, op, key string, data []byte, o object.PutOption
 	if exists && o.IfAbsent {
 		return object.Info{}, fmt.Errorf("%s %s: %w", op, key, fs.ErrExist)
 	}
-	if exists && !strings.Contains(key, "/_side/") && !bytes.Equal(old.data, data) {
+	if o.IfMatch != "" && o.IfMatch != old.info.ETag {
+		return object.Info{}, fmt.Errorf("%s %s: %w", op, key, object.ErrPrecondition)
+	}
+	if exists && o.IfMatch == "" && !strings.Contains(key, "/_side/") && !bytes.Equal(old.data, data) {
 		f.violations = append(f.violations, "replaced "+key)
 	}
 	f.version++
 	info := object.Info{Key: key, Size: int64(len(data)), ETag: fmt.Sprintf("%q", fmt.Sprint(f.version)), Meta: maps.Clone(o.Meta)}
 	f.objects[key] = fakeObject{bytes.Clone(data), info}
 	switch {
-	case what == doneFailed, what == doneExists && !o.IfAbsent:
+	case what == doneFailed, what == doneExists && !o.IfAbsent && o.IfMatch == "":
 		return object.Info{}, fmt.Errorf("%s %s: %w", op, key, errInjected)
+	case what == doneExists && o.IfMatch != "":
+		return object.Info{}, fmt.Errorf("%s %s: %w", op, key, object.ErrPrecondition)
 	case what == doneExists:
 		return object.Info{}, fmt.Errorf("%s %s: %w", op, key, fs.ErrExist)
 	}

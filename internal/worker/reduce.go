@@ -18,14 +18,20 @@ import (
 
 // runReduce runs a reduce attempt.
 func (t *attempt) runReduce(ctx context.Context) (err error) {
-	w, rec, err := t.reduceTo(ctx, func() (object.Writer, error) {
+	create := func() (object.Writer, error) {
 		return t.Store.Create(ctx, t.Layout.Output(t.Index),
 			object.PutOptions{IfAbsent: true, Meta: t.meta(""), ContentType: "text/plain; charset=utf-8"})
-	})
-	if err != nil {
-		return err
 	}
-	return t.commitReduce(ctx, w, rec)
+	for round := 0; ; round++ {
+		w, rec, err := t.reduceTo(ctx, create)
+		if err == nil {
+			return t.commitReduce(ctx, w, rec)
+		}
+		again, err := t.mend(ctx, err, round)
+		if !again {
+			return err
+		}
+	}
 }
 
 // reduceTo is a reduce attempt without its commit: it writes to what create

@@ -59,11 +59,14 @@ func (c *checked) Next() bool {
 	case err != nil:
 		c.err = c.from.failed(err)
 	case sum.Hash != p.hash || sum.Sum != p.sum:
-		c.err = c.from.failed(fmt.Errorf("%d records with SHA-256 %s are not the %d with %s that were committed",
-			sum.Sum.Records, hex.EncodeToString(sum.Hash[:]), p.sum.Records, hex.EncodeToString(p.hash[:])))
+		c.err = c.from.failed(fmt.Errorf("%w: %d records with SHA-256 %s are not the %d with %s that were committed",
+			errOtherRecords, sum.Sum.Records, hex.EncodeToString(sum.Hash[:]), p.sum.Records, hex.EncodeToString(p.hash[:])))
 	}
 	return false
 }
+
+// errOtherRecords says that a segment is whole and not what was committed.
+var errOtherRecords = errors.New("other records")
 
 // Err returns what ended the segment early, naming its key.
 func (c *checked) Err() error { return c.err }

@@ -93,7 +93,7 @@ func (w *worker) attempt(ctx context.Context, a *wire.Attempt, job string) (well
 		w.end(r)
 		return false, context.Cause(ctx) // Leave hands the attempt back
 	}
-	q := &wire.ReportRequest{Worker: w.o.Name, Attempt: a, S3Requests: w.requests()}
+	q := &wire.ReportRequest{Worker: w.o.Name, Attempt: a, S3Requests: w.requests(), Restored: int32(result.Restored)}
 	if err != nil {
 		var fatal *FatalError
 		var conflict *ConflictError

@@ -103,13 +103,13 @@ func TestStoreThatIsMute(t *testing.T) {
 	s.check(t)
 }
 
-// gone is a store that cannot be reached, for as many calls.
-type gone struct {
+// absent is a store that cannot be reached, for as many calls.
+type absent struct {
 	Store
 	left atomic.Int32
 }
 
-func (g *gone) Stat(ctx context.Context, key string) (object.Info, error) {
+func (g *absent) Stat(ctx context.Context, key string) (object.Info, error) {
 	if g.left.Add(-1) >= 0 {
 		return object.Info{}, fmt.Errorf("stat %s: %w", key, object.ErrUnreachable)
 	}
@@ -119,7 +119,7 @@ func (g *gone) Stat(ctx context.Context, key string) (object.Info, error) {
 // TestStoreThatIsGone: one that refuses connections is waited for too.
 func TestStoreThatIsGone(t *testing.T) {
 	s := newShell(t)
-	g := &gone{Store: s.store}
+	g := &absent{Store: s.store}
 	s.o.Store = g
 	w := &worker{o: s.o, running: map[string]*running{}, jobs: map[string]*loaded{}}
 	w.link = newLink(s.o, w.inFlight, w.finished)

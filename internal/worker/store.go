@@ -24,7 +24,8 @@ type Store interface {
 	// Read, when the object is at another version. A body that ends early is
 	// an error. It holds at most n bytes in memory.
 	OpenRange(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error)
-	// Put writes an object atomically. With IfAbsent at most one of any
+	// Put writes an object atomically. With IfMatch it replaces that version
+	// only, or returns object.ErrPrecondition or fs.ErrNotExist. With IfAbsent at most one of any
 	// number of concurrent calls for a key creates the object; all others
 	// return fs.ErrExist, and so may a call that created it but lost the
 	// reply: the metadata tells.

@@ -1,0 +1,294 @@
+package worker
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/mr"
+)
+
+// What was committed and is lost: somebody deleted a segment, or it was
+// replaced or damaged. The reduce attempt that misses it runs the map task
+// once more and puts back what is missing, if that has the very hash that the
+// commit record names. The record itself stays as it is, and so do segments
+// that are there: to restore is no commit, and to do it twice is to do it
+// once. If the application gives other output for the same input, nobody can
+// bring back what the record speaks of, and the job ends.
+
+// maxRestores is how often one attempt looks for lost segments and puts them
+// back, before it fails.
+const maxRestores = 3
+
+// mend is called when the attempt at a reduce task has failed, and says
+// whether it may begin anew: segments were missing, and no more are. Where
+// one is damaged the application has been called already, so that another
+// attempt has to read what mend put back. It returns what the attempt fails
+// with.
+func (t *attempt) mend(ctx context.Context, err error, round int) (again bool, _ error) {
+	var seg *SegmentError
+	if !errors.As(err, &seg) || ctx.Err() != nil {
+		return false, err
+	}
+	var corrupt *recordio.CorruptError
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, object.ErrPrecondition):
+		if round >= maxRestores {
+			return false, err
+		}
+		lost, lerr := t.lostSegments(ctx)
+		if lerr != nil {
+			return false, errors.Join(err, lerr)
+		}
+		// In an order of its own: others miss the same, and whatever one of
+		// them puts back is there for all.
+		rand.Shuffle(len(lost), func(i, j int) { lost[i], lost[j] = lost[j], lost[i] })
+		for _, m := range lost {
+			if rerr := t.restore(ctx, m, -1); rerr != nil {
+				return false, rerr
+			}
+		}
+		return true, nil
+	case errors.As(err, &corrupt), errors.Is(err, errOtherRecords):
+		if rerr := t.restore(ctx, seg.Map, t.Index); rerr != nil {
+			return false, rerr
+		}
+	}
+	return false, err
+}
+
+// lostSegments looks at all that the attempt has to read, and returns the map
+// tasks of which something is missing. What was restored before, and lies
+// under another version now, it notes for whoever reads it.
+func (t *attempt) lostSegments(ctx context.Context) (lost []int, err error) {
+	parts, err := t.Commits.partition(ctx, t.Env, t.Index)
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(requests)
+	for m, p := range parts {
+		if p.sum.Records == 0 {
+			continue
+		}
+		g.Go(func() error {
+			info, there, err := t.committedObject(gctx, p.key, p.etag, hex.EncodeToString(p.hash[:]))
+			if err == nil && !there && info.ETag != "" {
+				there, err = t.sound(gctx, info, p.hash, p.sum)
+			}
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if there {
+				t.Commits.note(m, t.Index, info)
+			} else {
+				lost = append(lost, m)
+			}
+			return nil
+		})
+	}
+	return lost, g.Wait()
+}
+
+// committedObject looks for what a commit record names: the very version, or
+// an object that was restored and says that it has the same hash. If neither
+// is there, info is what lies in its place; it has no ETag if nothing does.
+func (t *attempt) committedObject(ctx context.Context, key, etag, hash string) (info object.Info, there bool, err error) {
+	info, err = t.Store.Stat(ctx, key)
+	switch job := info.Meta[manifest.MetaJob]; {
+	case errors.Is(err, fs.ErrNotExist):
+		return object.Info{}, false, nil
+	case err != nil:
+		return info, false, err
+	case job != "" && job != t.Job.ID:
+		return info, false, &ConflictError{Key: key, Job: t.Job.ID, Got: job}
+	}
+	return info, info.ETag == etag || info.Meta[manifest.MetaHash] == hash, nil
+}
+
+// lostPiece is an object that a commit record names and that is to be made
+// again.
+type lostPiece struct {
+	piece        // plain is the key that the record names
+	named string // the ETag that the record names
+	etag  string // of what lies in its place, "" if nothing does
+	part  int    // partition, or -1 for the list of what was skipped
+}
+
+// restore puts back what is missing of map task m. Of partition suspect,
+// which somebody could not read as it was committed, it reads what is there
+// rather than believe it; -1 is none.
+func (t *attempt) restore(ctx context.Context, m, suspect int) error {
+	rec, err := t.mapRecord(ctx, m)
+	if err != nil {
+		return err
+	}
+	lost, err := t.lostOf(ctx, rec, suspect)
+	if err != nil || len(lost) == 0 {
+		return err
+	}
+	t.Log.Warn().Int("map", m).Str("key", lost[0].plain).Int("objects", len(lost)).
+		Msg("what a map task committed is lost or damaged; the task is run again to put it back")
+	env := *t.Env
+	env.Progress = nil // that of the reduce task tells of the reduce task
+	id := fmt.Sprintf("%s.m%d", t.ID, m)
+	err = env.runAttempt(ctx, Attempt{Phase: mr.MapPhase, Index: m, ID: id}, func(ctx context.Context, u *attempt) (err error) {
+		segs := &segments{spool: spool{t: u, what: "segments", limit: u.shares.spool}}
+		defer func() { err = errors.Join(err, segs.Close()) }()
+		if err := u.mapTo(ctx, segs); err != nil {
+			return err
+		}
+		if err := segs.fill(lost, rec); err != nil {
+			return err
+		}
+		g, gctx := errgroup.WithContext(ctx)
+		g.SetLimit(requests)
+		for i := range lost {
+			g.Go(func() error { return u.putBack(gctx, &lost[i]) })
+		}
+		return g.Wait()
+	})
+	if err != nil {
+		return fmt.Errorf("restore %s, committed by map task %d: %w", lost[0].plain, m, err)
+	}
+	t.res.Restored += len(lost)
+	return nil
+}
+
+// lostOf lists what is missing of what a commit record names.
+func (t *attempt) lostOf(ctx context.Context, rec *manifest.Map, suspect int) ([]lostPiece, error) {
+	all := make([]lostPiece, 0, len(rec.Parts)+1)
+	for r, p := range rec.Parts {
+		all = append(all, lostPiece{piece: piece{plain: p.Key, hash: p.Hash}, named: p.ETag, part: r})
+	}
+	if q := rec.Bad; q != nil {
+		all = append(all, lostPiece{piece: piece{plain: q.Key, hash: q.Hash, contentType: "application/x-ndjson"}, named: q.ETag, part: -1})
+	}
+	gone := make([]bool, len(all))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(requests)
+	for i := range all {
+		g.Go(func() error {
+			p := &all[i]
+			info, there, err := t.committedObject(gctx, p.plain, p.named, p.hash)
+			if err == nil && info.ETag != "" && p.part >= 0 && there == (p.part == suspect) { // not to be believed
+				there, err = t.soundPart(gctx, info, rec.Parts[p.part])
+			}
+			p.etag, gone[i] = info.ETag, !there
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(p lostPiece) bool {
+		i := p.part
+		if i < 0 {
+			i = len(rec.Parts)
+		}
+		return !gone[i]
+	}), nil
+}
+
+func (t *attempt) soundPart(ctx context.Context, info object.Info, p manifest.Part) (bool, error) {
+	var hash [32]byte
+	if n, err := hex.Decode(hash[:], []byte(p.Hash)); err != nil || n != len(hash) {
+		return false, fmt.Errorf("the commit record names %s with hash %q", p.Key, p.Hash)
+	}
+	return t.sound(ctx, info, hash, p.Sum)
+}
+
+// sound reads a segment to its end and says whether it is what was committed.
+func (t *attempt) sound(ctx context.Context, info object.Info, hash [32]byte, want manifest.Sum) (bool, error) {
+	if info.Size == 0 {
+		return false, nil // a segment without records has a footer
+	}
+	body, err := t.Store.OpenRange(ctx, info.Key, info.ETag, 0, info.Size)
+	if err != nil {
+		return false, fmt.Errorf("look whether %s is damaged: %w", info.Key, err)
+	}
+	failing := &keepError{r: body}
+	r := recordio.NewReader(failing, recordio.ReaderOptions{})
+	for r.Next() {
+	}
+	sum, err := r.Summary()
+	if cerr := errors.Join(failing.err, body.Close()); cerr != nil {
+		return false, fmt.Errorf("look whether %s is damaged: %w", info.Key, cerr)
+	}
+	return err == nil && sum.Hash == hash && sum.Sum == want, nil
+}
+
+// keepError tells an error of the store from what its reader makes of it.
+type keepError struct {
+	r   io.Reader
+	err error
+}
+
+// Read implements io.Reader.
+func (k *keepError) Read(p []byte) (int, error) {
+	n, err := k.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		k.err = err
+	}
+	return n, err
+}
+
+// fill finds what is lost in what the map task has made now, or returns a
+// *FatalError if that is something else than was committed.
+func (s *segments) fill(lost []lostPiece, rec *manifest.Map) error {
+	for i := range lost {
+		p := &lost[i]
+		hash := ""
+		switch q := s.bad; {
+		case p.part >= 0:
+			hash = hex.EncodeToString(s.parts[p.part].Hash[:])
+			p.body, p.size = s.reader(p.part), s.parts[p.part].Bytes
+		case q != nil && q.n > 0:
+			hash = hex.EncodeToString(q.sha.Sum(nil))
+			p.body, p.size = &q.list, q.list.size
+		}
+		if hash != p.hash {
+			return &FatalError{fmt.Errorf("the app gives other output for the same input: %s", strings.Join(s.differFrom(rec), "; "))}
+		}
+	}
+	return nil
+}
+
+// putBack creates one object again, or replaces what lies in its place. What
+// it puts there is what the commit record names, so it does not matter who
+// else does the same.
+func (t *attempt) putBack(ctx context.Context, p *lostPiece) (err error) {
+	for range maxRestores {
+		o := object.PutOptions{IfAbsent: p.etag == "", IfMatch: p.etag, Meta: t.meta(p.hash), ContentType: p.contentType}
+		o.Meta[manifest.MetaRestored] = t.ID
+		if _, err = t.Store.PutFile(ctx, p.plain, p.body, p.size, o); err == nil {
+			return nil
+		}
+		info, there, serr := t.committedObject(ctx, p.plain, p.named, p.hash)
+		switch {
+		case serr != nil:
+			return errors.Join(err, serr)
+		case there && info.ETag != p.etag:
+			return nil // another's, or ours, and the reply was lost
+		case info.ETag == p.etag:
+			return err // it did not take place, or will later: another attempt
+		}
+		p.etag = info.ETag // somebody else has put something there, or taken it away
+	}
+	return err
+}

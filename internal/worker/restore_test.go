@@ -1,0 +1,310 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/mr"
+)
+
+// lostWorld is a job of three maps and three reduces whose maps are committed.
+func lostWorld(t *testing.T, app mr.App) *world {
+	t.Helper()
+	const words = "the quick brown fox jumps over the lazy dog\n" // some for each reduce
+	w := newWorld(app, 3, 0, 1, file{"a", words + "bad\n"}, file{"b", words + "a cat\r\n" + words}, file{"c", words})
+	w.scratch = t.TempDir()
+	return w
+}
+
+func (w *world) maps(t *testing.T) {
+	t.Helper()
+	e := w.env(t)
+	for m := range w.job.Tasks {
+		if _, err := e.Run(t.Context(), Attempt{mr.MapPhase, m, fmt.Sprintf("m%d", m)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// harm is what somebody does to a committed object.
+type harm func(w *world, key string)
+
+func gone(w *world, key string) { delete(w.store.objects, key) }
+
+// zombie puts there what another execution made, as a late attempt does
+// after a deletion.
+func zombie(w *world, key string) {
+	meta := map[string]string{manifest.MetaJob: w.job.ID, manifest.MetaAttempt: "late", manifest.MetaHash: strings.Repeat("0", 64)}
+	delete(w.store.objects, key)
+	_, _ = w.store.write(fine, "put", key, []byte("other bytes"), object.PutOptions{IfAbsent: true, Meta: meta})
+}
+
+// foreign puts there what says nothing of itself.
+func foreign(w *world, key string) {
+	delete(w.store.objects, key)
+	_, _ = w.store.write(fine, "put", key, []byte("no segment"), putOptions)
+}
+
+// copied takes it away and brings it back by a tool that drops metadata.
+func copied(w *world, key string) {
+	o := w.store.objects[key]
+	delete(w.store.objects, key)
+	_, _ = w.store.write(fine, "put", key, o.data, putOptions)
+}
+
+// rotten damages it at rest: the version and all that it says stay.
+func rotten(w *world, key string) {
+	o := w.store.objects[key]
+	o.data = bytes.Clone(o.data)
+	o.data[len(o.data)/2] ^= 0x10
+	w.store.objects[key] = o
+}
+
+// TestRestore: whatever becomes of committed segments, the outputs are right,
+// what was lost is there again, and the records are those that were.
+func TestRestore(t *testing.T) {
+	clean := lostWorld(t, where)
+	want := clean.run(t)
+	part := layout.Layout{}.Partition
+	all := []string{}
+	for m := range 3 {
+		for r := range 3 {
+			all = append(all, part(m, r))
+		}
+	}
+	for name, tt := range map[string]struct {
+		harm  harm
+		keys  []string
+		fails int // attempts that have to
+		least int // objects that are put back
+	}{
+		"one is gone":      {gone, []string{part(1, 2)}, 0, 1},
+		"one map is gone":  {gone, []string{part(0, 0), part(0, 1), part(0, 2)}, 0, 3},
+		"all are gone":     {gone, all, 0, 9},
+		"a zombie came":    {zombie, []string{part(1, 2), part(2, 0)}, 0, 1},
+		"foreign":          {foreign, []string{part(0, 1)}, 0, 1},
+		"copied by hand":   {copied, all, 0, 0},
+		"one is rotten":    {rotten, []string{part(0, 2)}, 1, 1},
+		"three are rotten": {rotten, []string{part(0, 0), part(0, 1), part(0, 2)}, 3, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := lostWorld(t, where)
+			w.maps(t)
+			before := maps.Clone(w.store.objects)
+			for _, key := range tt.keys {
+				tt.harm(w, key)
+			}
+			failed, restored := 0, 0
+			for r := range w.job.NReduce {
+				for try := 0; ; try++ {
+					e := w.env(t)
+					res, err := e.Run(t.Context(), Attempt{mr.ReducePhase, r, fmt.Sprintf("r%d.%d", r, try)})
+					restored += res.Restored
+					if err == nil {
+						break
+					}
+					var seg *SegmentError
+					if failed++; failed > tt.fails || !errors.As(err, &seg) || !slices.Contains(tt.keys, seg.Key) {
+						t.Fatalf("%d failures: %v", failed, err)
+					}
+				}
+			}
+			if d := cmp.Diff(want, w.outputs(t)); d != "" {
+				t.Errorf("outputs (-want +got):\n%s", d)
+			}
+			if failed != tt.fails || restored < tt.least || tt.least == 0 && restored > 0 {
+				t.Errorf("%d attempts failed, want %d; %d objects were restored, want %d", failed, tt.fails, restored, tt.least)
+			}
+			for key, was := range before {
+				now := w.store.objects[key]
+				if !bytes.Equal(was.data, now.data) {
+					t.Errorf("%s has other bytes than were committed", key)
+				}
+				if strings.Contains(key, "/_commit/") && was.info.ETag != now.info.ETag {
+					t.Errorf("%s was written again", key)
+				}
+			}
+			w.check(t)
+		})
+	}
+}
+
+// TestRestoreDisplaced: what a record names below _attempts/ is put back
+// there, and so is the list of what was skipped.
+func TestRestoreDisplaced(t *testing.T) {
+	w := lostWorld(t, brittle(where))
+	w.job.MaxBad = manifest.Budget{Records: 2}
+	want := func() []string {
+		c := lostWorld(t, brittle(where))
+		c.job.MaxBad = w.job.MaxBad
+		return c.run(t)
+	}()
+	for r := range 3 { // an attempt that made something else was there first
+		zombie(w, layout.Layout{}.Partition(0, r))
+	}
+	w.maps(t)
+	rec, err := w.env(t).mapRecord(t.Context(), 0)
+	if err != nil || rec.Bad == nil || !strings.Contains(rec.Parts[1].Key, "_attempts") {
+		t.Fatalf("record %+v, %v", rec, err)
+	}
+	gone(w, rec.Bad.Key)
+	for _, p := range rec.Parts {
+		gone(w, p.Key)
+	}
+	for r := range 3 {
+		if _, err := w.env(t).Run(t.Context(), Attempt{mr.ReducePhase, r, fmt.Sprintf("r%d", r)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := cmp.Diff(want, w.outputs(t)); d != "" {
+		t.Errorf("outputs (-want +got):\n%s", d)
+	}
+	if o, err := w.store.get(rec.Bad.Key); err != nil || o.info.Meta[manifest.MetaHash] != rec.Bad.Hash {
+		t.Errorf("the list of what was skipped: %+v, %v", o.info, err)
+	}
+	w.check(t)
+}
+
+// TestRestoreFickle: what only a run that is over could make cannot be
+// brought back. Nothing is put in its place.
+func TestRestoreFickle(t *testing.T) {
+	for name, harm := range map[string]harm{"gone": gone, "rotten": rotten} {
+		t.Run(name, func(t *testing.T) {
+			var attempts []string
+			w := newWorld(fickle(&attempts), 2, 0, 1, file{"a", "1\n2\n3\n4\n"})
+			w.scratch = t.TempDir()
+			w.maps(t)
+			key := layout.Layout{}.Partition(0, 1)
+			harm(w, key)
+			before := maps.Clone(w.store.objects)
+			_, err := w.env(t).Run(t.Context(), Attempt{mr.ReducePhase, 1, "r1"})
+			var fatal *FatalError
+			if !errors.As(err, &fatal) {
+				t.Fatalf("%v", err)
+			}
+			for _, part := range []string{key, "map task 0", "the app gives other output for the same input", "partition 1"} {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("no %q in: %v", part, err)
+				}
+			}
+			if len(before) != len(w.store.objects) || !bytes.Equal(before[key].data, w.store.objects[key].data) {
+				t.Error("something was written")
+			}
+			w.check(t)
+		})
+	}
+}
+
+// TestRestoreTogether: many who miss the same at the same time.
+func TestRestoreTogether(t *testing.T) {
+	clean := lostWorld(t, where)
+	want := clean.run(t)
+	for range 20 {
+		w := lostWorld(t, where)
+		w.maps(t)
+		for m := range 3 {
+			for r := range 3 {
+				gone(w, layout.Layout{}.Partition(m, r))
+			}
+		}
+		var wg sync.WaitGroup
+		for i := range 6 {
+			e := w.env(t)
+			wg.Go(func() {
+				if _, err := e.Run(context.Background(), Attempt{mr.ReducePhase, i % 3, fmt.Sprintf("r%d", i)}); err != nil {
+					t.Errorf("%v", err)
+				}
+			})
+		}
+		wg.Wait()
+		if d := cmp.Diff(want, w.outputs(t)); d != "" {
+			t.Errorf("outputs (-want +got):\n%s", d)
+		}
+		w.check(t)
+	}
+}
+
+// TestRestoreFaults lets every call of the store fail in every way while an
+// attempt restores: another attempt then comes to the right output.
+func TestRestoreFaults(t *testing.T) {
+	clean := lostWorld(t, where)
+	want := clean.run(t)
+	for _, h := range []harm{gone, zombie} {
+		calls := 0
+		for _, what := range []fault{fine, notDone, doneFailed, doneExists, later, torn} {
+			for at := range max(calls, 1) {
+				w := lostWorld(t, where)
+				w.maps(t)
+				h(w, layout.Layout{}.Partition(1, 0))
+				h(w, layout.Layout{}.Partition(2, 1))
+				call := -1
+				w.store.fault = func(int, string, string) fault {
+					if call++; call == at {
+						return what
+					}
+					return fine
+				}
+				for r := range 3 {
+					_, err := w.env(t).Run(t.Context(), Attempt{mr.ReducePhase, r, fmt.Sprintf("r%d.1", r)})
+					w.store.arrive()
+					if err != nil {
+						if what == fine {
+							t.Fatal(err)
+						}
+						_, err = w.env(t).Run(t.Context(), Attempt{mr.ReducePhase, r, fmt.Sprintf("r%d.2", r)})
+					}
+					if err != nil {
+						t.Fatalf("call %d, fault %d: %v", at, what, err)
+					}
+				}
+				calls = max(calls, call+1)
+				if d := cmp.Diff(want, w.outputs(t)); d != "" {
+					t.Fatalf("call %d, fault %d: outputs (-want +got):\n%s", at, what, d)
+				}
+				w.check(t)
+			}
+		}
+	}
+}
+
+// thief takes a segment away each time that it was put back.
+type thief struct {
+	*fake
+	key string
+}
+
+func (f *thief) OpenRange(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error) {
+	if key == f.key {
+		f.mu.Lock()
+		delete(f.objects, key)
+		f.mu.Unlock()
+	}
+	return f.fake.OpenRange(ctx, key, etag, off, n)
+}
+
+// TestRestoreEnds: an attempt does not do it for ever.
+func TestRestoreEnds(t *testing.T) {
+	w := lostWorld(t, where)
+	w.maps(t)
+	e := w.env(t)
+	e.Store = &thief{w.store, layout.Layout{}.Partition(1, 1)}
+	res, err := e.Run(t.Context(), Attempt{mr.ReducePhase, 1, "r1"})
+	var seg *SegmentError
+	if !errors.As(err, &seg) || seg.Map != 1 || res.Restored != maxRestores {
+		t.Errorf("restored %d objects, then %v", res.Restored, err)
+	}
+	w.check(t)
+}
