@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"slices"
 	"sort"
 )
 
@@ -15,9 +14,9 @@ type buffer interface {
 	add(part int, key, value []byte) bool
 	// len counts the pairs.
 	len() int
-	// sort orders the pairs by partition, then key, then time of add.
-	// After it only len, at, span and reset may be called.
-	sort()
+	// sort orders the pairs by partition (of 0..parts-1), then key, then
+	// time of add. After it only len, at, span and reset may be called.
+	sort(parts int)
 	// at returns pair i of the order.
 	at(i int) (key, value []byte)
 	// span tells which pairs [lo, hi) of the order are of partition part.
@@ -67,10 +66,8 @@ func prefix(key []byte) uint64 {
 // pair is an entry of a list: at off lie the key, the length of the value as
 // a uvarint, and the value.
 type pair struct {
-	prefix uint64
-	off    uint64 // grows with time, so it also keeps equal keys in order
-	part   uint32
-	klen   uint32
+	rank
+	off uint64 // grows with time, so it also keeps equal keys in order
 }
 
 // list is the buffer of an application without a combiner.
@@ -92,20 +89,16 @@ func (l *list) add(part int, key, value []byte) bool {
 	b := append(l.mem[l.used:l.used], key...)
 	b = binary.AppendUvarint(b, uint64(len(value)))
 	b = append(b, value...)
-	l.push(pair{prefix(key), uint64(l.used), uint32(part), uint32(len(key))})
+	l.push(pair{rank{prefix(key), uint32(part), uint32(len(key))}, uint64(l.used)})
 	l.used += len(b)
 	return true
 }
 
-func (l *list) sort() {
-	slices.SortFunc(l.entries(), func(a, b pair) int {
+func (l *list) sort(parts int) {
+	sortEntries(l.entries(), parts, func(a, b *pair) int {
 		switch {
-		case a.part != b.part:
-			return cmp.Compare(a.part, b.part)
-		case a.prefix != b.prefix:
-			return cmp.Compare(a.prefix, b.prefix)
 		case a.klen > 8 || b.klen > 8:
-			if c := bytes.Compare(l.key(&a), l.key(&b)); c != 0 {
+			if c := bytes.Compare(l.key(a), l.key(b)); c != 0 {
 				return c
 			}
 		case a.klen != b.klen: // the shorter one is a prefix of the other

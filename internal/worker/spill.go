@@ -68,7 +68,7 @@ func (c *collector) Emit(key, value []byte) {
 
 // spill writes the buffer as a run and empties it.
 func (c *collector) spill() error {
-	c.buf.sort()
+	c.buf.sort(c.t.Job.NReduce)
 	r, err := c.t.writeRun("spill", c.t.Job.NReduce, resident{c.buf}.source)
 	if err != nil {
 		return fmt.Errorf("spill: %w", err)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"hash/maphash"
-	"slices"
 	"sort"
 	"unsafe"
 
@@ -13,13 +12,11 @@ import (
 
 // group is an entry of a table: a key with the combined value of its pairs.
 type group struct {
-	prefix uint64
-	key    uint64 // offset in the slab
-	value  uint64 // offset in the slab
-	part   uint32
-	klen   uint32
-	vlen   uint32
-	vcap   uint32 // bytes that are ours at value
+	rank
+	key   uint64 // offset in the slab
+	value uint64 // offset in the slab
+	vlen  uint32
+	vcap  uint32 // bytes that are ours at value
 }
 
 // cell is a place of the hash table: entry index-1 of the slab, or free.
@@ -101,7 +98,7 @@ func (t *table) add(part int, key, value []byte) bool {
 	copy(dst, key)
 	v, dst := t.alloc(vcap)
 	copy(dst, value)
-	e := t.push(group{prefix(key), uint64(k), uint64(v), uint32(part), uint32(len(key)), uint32(len(value)), uint32(vcap)})
+	e := t.push(group{rank{prefix(key), uint32(part), uint32(len(key))}, uint64(k), uint64(v), uint32(len(value)), uint32(vcap)})
 	t.cells[i] = cell{hash, uint32(e) + 1}
 	return true
 }
@@ -154,18 +151,13 @@ func (t *table) fold(e int, value []byte) {
 
 func (t *table) keyOf(g *group) []byte { return t.mem[g.key : g.key+uint64(g.klen)] }
 
-func (t *table) sort() {
+func (t *table) sort(parts int) {
 	if t.overOf >= 0 { // entries are about to lose their numbers
 		t.entry(t.overOf).vcap = 0
 	}
-	slices.SortFunc(t.entries(), func(a, b group) int {
-		switch {
-		case a.part != b.part:
-			return cmp.Compare(a.part, b.part)
-		case a.prefix != b.prefix:
-			return cmp.Compare(a.prefix, b.prefix)
-		case a.klen > 8 || b.klen > 8:
-			return bytes.Compare(t.keyOf(&a), t.keyOf(&b))
+	sortEntries(t.entries(), parts, func(a, b *group) int {
+		if a.klen > 8 || b.klen > 8 {
+			return bytes.Compare(t.keyOf(a), t.keyOf(b))
 		}
 		return cmp.Compare(a.klen, b.klen)
 	})
