@@ -25,6 +25,15 @@ func (a App) Validate() error {
 	if a.Input < Lines || a.Input > WholeObjects {
 		bad("Input is %d, which is none of Lines, NumberedLines and WholeObjects", a.Input)
 	}
+	switch {
+	case !a.Ordered:
+	case a.Partition != nil:
+		bad("Ordered takes the place of Partition")
+	case a.Input != Lines:
+		bad("Ordered needs Lines as Input")
+	case a.SideEffects:
+		bad("Ordered maps some of the input twice, which SideEffects forbids")
+	}
 	seen := map[string]bool{}
 	for _, p := range a.Params {
 		switch {

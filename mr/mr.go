@@ -41,6 +41,13 @@ type App struct {
 	Combine Combiner
 	// Partition maps a key to 0..n-1; nil means [Partition].
 	Partition func(key []byte, n int) int
+	// Ordered asks for a total order: every key of partition r is less than
+	// those of partition r+1, so that the outputs one after the other are
+	// sorted. In place of Partition the engine cuts the keys into ranges of
+	// about equal size, which it learns by mapping a sample of the input
+	// with a [Mapper] of its own, not flushed. It needs [Lines], and an app
+	// without SideEffects.
+	Ordered bool
 
 	// Check, where set, replaces the comparison with the sequential
 	// reference in `mraws verify`: for apps whose output depends on time or
@@ -129,6 +136,10 @@ type Output interface {
 	// in the key or the value fails the attempt: a reader could not tell
 	// where the line ends.
 	Write(value []byte)
+	// WriteLine appends the line "line\n", which begins with the key, for
+	// apps that are [App.Ordered]. Any other line, and one with a line break
+	// in it, fails the attempt.
+	WriteLine(line []byte)
 }
 
 // Combiner merges next into acc, two values of one key that followed each

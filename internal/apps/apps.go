@@ -17,6 +17,7 @@ func Table() []mr.App {
 		wc(),
 		indexer(),
 		grep(),
+		sortLines(),
 		jobcount(),
 		mtiming(),
 		rtiming(),

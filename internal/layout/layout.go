@@ -4,6 +4,7 @@
 //	input/<name>                              the user's files
 //	intermediate/mr-<m>-<r>                   partition r of map task m
 //	intermediate/_job.json                    the job's spec
+//	intermediate/_ranges.json                 the key range of each partition, of apps with ordered output
 //	intermediate/_commit/map-<m>              THE COMMIT POINT of map task m
 //	intermediate/_attempts/map-<m>/<id>/<r>   partitions of an attempt that met other bytes
 //	intermediate/_attempts/map-<m>/<id>/bad   its list of bad records, if it met another one
@@ -75,6 +76,9 @@ func (l Layout) ParsePartition(key string) (m, r int, ok bool) {
 
 // Job returns the key of the job spec.
 func (l Layout) Job() string { return l.IntermediateDir() + "_job.json" }
+
+// Ranges returns the key of the key ranges of a job with ordered output.
+func (l Layout) Ranges() string { return l.IntermediateDir() + "_ranges.json" }
 
 // Coordinator returns the key of the coordinator's announcement.
 func (l Layout) Coordinator() string { return l.IntermediateDir() + CoordinatorName }

@@ -26,6 +26,7 @@ func allKeys(l Layout) string {
 		"IntermediateDir " + l.IntermediateDir(),
 		"Partition       " + l.Partition(12, 3),
 		"Job             " + l.Job(),
+		"Ranges          " + l.Ranges(),
 		"Coordinator     " + l.Coordinator(),
 		"CommitDir       " + l.CommitDir(),
 		"MapCommit       " + l.MapCommit(12),

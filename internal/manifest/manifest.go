@@ -18,6 +18,7 @@ const (
 	ReduceSchema        = "mraws/reduce/v1"
 	SuccessSchema       = "mraws/success/v1"
 	CoordinatorSchema   = "mraws/coordinator/v1"
+	RangesSchema        = "mraws/ranges/v1"
 )
 
 // Keys of S3 user metadata on partitions and outputs (sent by S3 as

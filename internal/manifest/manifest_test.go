@@ -54,6 +54,7 @@ func samples() map[string]any {
 			Shuffled: sum, Read: sum, Keys: 2, Outputs: []Output{out},
 			Counters: map[string]int64{"matches": 12}, Requests: map[string]int64{"PutObject": 9},
 		},
+		"ranges": &Ranges{Schema: RangesSchema, Job: "sort-01kjm5", Bounds: [][]byte{[]byte("apple"), {0xff, 0}}},
 		"coordinator": &Coordinator{
 			Schema: CoordinatorSchema, Version: "0.1.0", Epoch: "01kjm5", Addresses: []string{"10.0.0.7:1234"},
 			CertPEM: "-----BEGIN CERTIFICATE-----\n", Token: "secret", App: "grep",
@@ -87,6 +88,8 @@ func decode(data []byte, like any) (any, error) {
 		return Decode[Reduce](data, ReduceSchema)
 	case *Success:
 		return Decode[Success](data, SuccessSchema)
+	case *Ranges:
+		return Decode[Ranges](data, RangesSchema)
 	}
 	return Decode[Coordinator](data, CoordinatorSchema)
 }

@@ -197,6 +197,11 @@ type lineWriter struct {
 	n   int64
 }
 
+func (w *lineWriter) WriteLine(line []byte) {
+	fmt.Fprintf(&w.buf, "%s\n", line)
+	w.n++
+}
+
 func (w *lineWriter) Write(value []byte) {
 	fmt.Fprintf(&w.buf, "%s %s\n", w.key, value)
 	w.n++
@@ -250,7 +255,7 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 		Counters: map[string]int64{"tasks": 1}}
 	parts := make([][]pair, j.reduces)
 	var bad []manifest.BadRecord
-	part := partitioner(&j.app, j.reduces)
+	part := partitioner(&j.app, j.app.Partition, j.reduces)
 	mapper, err := j.app.NewMapper(&mr.Task{Context: t.Context(), Params: j.params, Counters: noCounters{}})
 	if err != nil {
 		t.Fatal(err)

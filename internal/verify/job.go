@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -95,10 +96,50 @@ func (a *audit) chooseApp() error {
 	return nil
 }
 
-// partitioner returns an application's partitioner. A result outside
-// 0..n-1, which the engine refuses as well, becomes an error.
-func partitioner(app *mr.App, n int) func(key []byte) (int, error) {
+// loadRanges reads the key ranges of a job whose output is ordered, once
+// its commit records are known. Ranges that cannot be used are a finding and
+// end the verification: ok is false.
+func (a *audit) loadRanges(ctx context.Context) (ok bool, err error) {
+	if a.app == nil || !a.app.Ordered || a.job.NReduce == 1 {
+		return true, nil
+	}
+	key := a.lay.Ranges()
+	r, state, err := load[manifest.Ranges](ctx, a.store, key, manifest.RangesSchema)
+	if err != nil {
+		return false, err
+	}
+	if state == notThere && !slices.ContainsFunc(a.maps, func(m *mapFacts) bool { return m != nil }) {
+		return true, nil // nothing has been put into a partition yet
+	}
+	if state == "" {
+		if err := r.Validate(a.job.ID, a.job.NReduce); err != nil {
+			state = loaded(err.Error())
+		}
+	}
+	if state != "" {
+		a.rep.add(BadJob, key, "%s: nobody can tell which partition a key belongs to", state)
+		a.rep.Reference.Why = "the key ranges cannot be used"
+		return false, nil
+	}
+	a.ranges = r.Partitioner()
+	return true, nil
+}
+
+// partitioner returns the partitioner of the job's application, or of its
+// reference.
+func (a *audit) partitioner(app *mr.App) func(key []byte) (int, error) {
 	f := app.Partition
+	if app.Ordered {
+		if f = a.ranges; f == nil { // one partition, or none committed
+			f = func([]byte, int) int { return 0 }
+		}
+	}
+	return partitioner(app, f, a.job.NReduce)
+}
+
+// partitioner returns f, nil for the usual partitioner, made safe: a result
+// outside 0..n-1, which the engine refuses as well, becomes an error.
+func partitioner(app *mr.App, f func(key []byte, n int) int, n int) func(key []byte) (int, error) {
 	if f == nil {
 		f = mr.Partition
 	}

@@ -116,7 +116,7 @@ func (a *audit) ours(key string) bool {
 	}
 	name := strings.TrimPrefix(key, a.lay.IntermediateDir())
 	switch {
-	case key == a.lay.Job(), key == a.lay.Coordinator(), strings.HasSuffix(key, "/"):
+	case key == a.lay.Job(), key == a.lay.Coordinator(), key == a.lay.Ranges(), strings.HasSuffix(key, "/"):
 		return true // a key that ends in "/" is a folder's placeholder
 	case strings.HasPrefix(key, a.lay.SideDir()), strings.HasPrefix(key, a.lay.PreflightDir()):
 		return true

@@ -124,7 +124,7 @@ func (p *prover) run(ctx context.Context) error {
 func (p *prover) sources(ctx context.Context, sp *spool) ([]*segmentSource, error) {
 	var part func([]byte) (int, error)
 	if p.a.app != nil {
-		part = partitioner(p.a.app, p.a.job.NReduce)
+		part = p.a.partitioner(p.a.app)
 	}
 	var segs []*segmentSource
 	for m := range p.a.maps {
@@ -258,8 +258,9 @@ func (p *prover) placeAll(ctx context.Context, lines *lineReader) error {
 // key of the line before loses nothing: the keys of any other way of reading
 // the output in order are, line by line, at least as large.
 func (p *prover) place(ctx context.Context, line []byte, n int64) error {
-	for p.has && bytes.Compare(p.key, line) < 0 {
-		if len(line) > len(p.key) && line[len(p.key)] == ' ' && bytes.HasPrefix(line, p.key) {
+	lines := p.a.app == nil || p.a.app.Ordered // mr.Output.WriteLine may have been used
+	for p.has && bytes.Compare(p.key, line) <= 0 {
+		if bytes.HasPrefix(line, p.key) && (lines || len(line) > len(p.key) && line[len(p.key)] == ' ') {
 			p.last = append(p.last[:0], p.key...)
 			return nil
 		}

@@ -123,7 +123,7 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 		a.rep.Reference.App = app.Name
 	}
 	run := &sequential{a: a, app: app, params: params, side: &sideFiles{}, skips: skips{a: a}}
-	s := newSorter(a.dir, a.job.NReduce, a.opt.Memory/2, partitioner(app, a.job.NReduce))
+	s := newSorter(a.dir, a.job.NReduce, a.opt.Memory/2, a.partitioner(app))
 	defer s.close()
 	if err := run.mapAll(ctx, s); err != nil {
 		return fmt.Errorf("run the reference: %w", err)

@@ -140,6 +140,8 @@ type audit struct {
 
 	job *manifest.Job
 	app *mr.App // the job's code, nil if unknown
+	// ranges is the partitioner of a job with ordered output, nil for none.
+	ranges func(key []byte, n int) int
 
 	segs    []segment          // [m*R+r]
 	maps    []*mapFacts        // [m], nil without a valid record
@@ -179,12 +181,16 @@ func (a *audit) steps(ctx context.Context) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // leaves rubbish at worst
 	a.dir = dir
-	for _, step := range []func(context.Context) error{a.structure, a.proof, a.reference} {
-		if err := step(ctx); err != nil {
-			return err
-		}
+	if err := a.structure(ctx); err != nil {
+		return err
 	}
-	return nil
+	if ok, err := a.loadRanges(ctx); err != nil || !ok {
+		return err
+	}
+	if err := a.proof(ctx); err != nil {
+		return err
+	}
+	return a.reference(ctx)
 }
 
 // workers is how many partitions are worked on at once.

@@ -35,7 +35,7 @@ type Attempt struct {
 }
 
 // Env is what the attempts of one slot run in. It runs one attempt at a
-// time; the slots of a worker share Store, Job, App and Commits.
+// time; the slots of a worker share Store, Job, App, Commits and Ranges.
 type Env struct {
 	Store  Store
 	Layout layout.Layout
@@ -49,6 +49,7 @@ type Env struct {
 	// Memory is the budget of this slot in bytes, see [SlotMemory].
 	Memory   int64
 	Commits  *Commits
+	Ranges   *Ranges // nil keeps none
 	Log      zerolog.Logger
 	Progress *Progress // reset by the caller; nil for none
 

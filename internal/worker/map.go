@@ -24,7 +24,11 @@ func (t *attempt) runMap(ctx context.Context) (err error) {
 
 // mapTo is a map attempt without its commit.
 func (t *attempt) mapTo(ctx context.Context, segs *segments) (err error) {
-	c := t.newCollector()
+	partition, err := t.partitioner(ctx)
+	if err != nil {
+		return err
+	}
+	c := t.newCollector(partition)
 	defer func() { err = errors.Join(err, c.Close()) }() // its memory is needed no more
 	segs.bad = t.newQuarantine(c)
 	if err := errors.Join(t.mapInput(ctx, c, segs.bad), segs.bad.mapped()); err != nil {
@@ -110,7 +114,7 @@ func (t *attempt) note(records, bytes int64) {
 }
 
 // mapRecords maps records until the end, or until one is too long.
-func (t *attempt) mapRecords(mapper mr.Mapper, r input.Reader, c *collector) error {
+func (t *attempt) mapRecords(mapper mr.Mapper, r input.Reader, out mr.Emitter) error {
 	var records, bytes int64
 	flush := func() {
 		t.note(records, bytes)
@@ -123,7 +127,7 @@ func (t *attempt) mapRecords(mapper mr.Mapper, r input.Reader, c *collector) err
 		}
 		rec := r.Record()
 		t.object, t.offset = rec.Object, rec.Offset
-		if err := t.appError(mapper.Map(rec, c)); err != nil {
+		if err := t.appError(mapper.Map(rec, out)); err != nil {
 			return err
 		}
 		records++

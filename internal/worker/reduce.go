@@ -224,6 +224,24 @@ func (o *lines) Write(value []byte) {
 	o.lines++
 }
 
+// WriteLine appends the line "line\n".
+func (o *lines) WriteLine(line []byte) {
+	if o.t.failed != nil {
+		panic(errAbort)
+	}
+	switch {
+	case !o.t.App.Ordered:
+		o.t.fail(&FatalError{fmt.Errorf("write key %s: WriteLine of an app that is not Ordered", shortKey(o.key))})
+	case !bytes.HasPrefix(line, o.key):
+		o.t.fail(&FatalError{fmt.Errorf("write key %s: line %s does not begin with it", shortKey(o.key), shortKey(line))})
+	case bytes.IndexByte(line, '\n') >= 0:
+		o.t.fail(&FatalError{fmt.Errorf("write key %s: line break in the line %s", shortKey(o.key), shortKey(line))})
+	}
+	o.add(line)
+	o.buf = append(o.buf, '\n')
+	o.lines++
+}
+
 // add appends to the output. What is large is not copied.
 func (o *lines) add(p []byte) {
 	if len(o.buf)+len(p) < lineBlock {

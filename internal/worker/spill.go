@@ -21,11 +21,8 @@ type collector struct {
 	width     int      // least number of neighbours of a level that are merged
 }
 
-func (t *attempt) newCollector() *collector {
-	c := &collector{t: t, partition: t.App.Partition, combine: detached(t.App.Combine)}
-	if c.partition == nil {
-		c.partition = mr.Partition
-	}
+func (t *attempt) newCollector(partition func(key []byte, n int) int) *collector {
+	c := &collector{t: t, partition: partition, combine: detached(t.App.Combine)}
 	c.width = spillWidth(t.shares.readers, t.Job.NReduce)
 	if c.combine != nil {
 		c.buf = newTable(t.shares.pairs, t.App.Combine)

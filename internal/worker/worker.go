@@ -114,6 +114,7 @@ type loaded struct {
 	once    sync.Once
 	job     *manifest.Job
 	commits *Commits
+	ranges  *Ranges
 	err     error
 }
 
@@ -330,7 +331,7 @@ func (w *worker) load(ctx context.Context, id string) (*loaded, error) {
 		l.once.Do(func() {
 			mine = true
 			l.job, l.err = w.readJob(ctx, id)
-			l.commits = new(Commits)
+			l.commits, l.ranges = new(Commits), new(Ranges)
 		})
 		if l.err == nil {
 			return l, nil

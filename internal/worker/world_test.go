@@ -169,7 +169,7 @@ func oracle(t fataler, app mr.App, nreduce int, files ...file) []string {
 			values = append(values, []byte(all[j].value))
 		}
 		key := all[i].key
-		w := outFunc(func(v []byte) { out[part([]byte(key), nreduce)] += key + " " + string(v) + "\n" })
+		w := &outLines{key: key, to: &out[part([]byte(key), nreduce)]}
 		if err := red.Reduce([]byte(key), slices.Values(values), w); err != nil {
 			t.Fatalf("%v", err)
 		}
@@ -205,9 +205,14 @@ type emitFunc func(k, v []byte)
 
 func (f emitFunc) Emit(k, v []byte) { f(k, v) }
 
-type outFunc func(v []byte)
+// outLines appends lines of output to a text.
+type outLines struct {
+	key string
+	to  *string
+}
 
-func (f outFunc) Write(v []byte) { f(v) }
+func (o *outLines) Write(v []byte)        { *o.to += o.key + " " + string(v) + "\n" }
+func (o *outLines) WriteLine(line []byte) { *o.to += string(line) + "\n" }
 
 // app makes an App of two functions.
 func app(name string, m mr.MapperFunc, r mr.ReducerFunc, combine mr.Combiner) mr.App {

@@ -175,7 +175,14 @@ type group struct {
 func (r *run) shuffle(pairs []pair) [][]group {
 	slices.SortStableFunc(pairs, func(a, b pair) int { return cmp.Compare(a.key, b.key) })
 	parts := make([][]group, r.NReduce)
-	for _, p := range pairs {
+	for i, p := range pairs {
+		if r.App.Ordered {
+			p.partition = i * r.NReduce / len(pairs)
+			if i > 0 && pairs[i-1].key == p.key {
+				p.partition = pairs[i-1].partition
+			}
+			pairs[i] = p
+		}
 		part := parts[p.partition]
 		if len(part) == 0 || part[len(part)-1].key != p.key {
 			part = append(part, group{key: p.key})

@@ -60,7 +60,10 @@ type emitter struct {
 }
 
 func (e *emitter) Emit(key, value []byte) {
-	p := pair{e.run.App.Partition(key, e.run.NReduce), string(key), string(value)}
+	p := pair{0, string(key), string(value)}
+	if !e.run.App.Ordered {
+		p.partition = e.run.App.Partition(key, e.run.NReduce)
+	}
 	if p.partition < 0 || p.partition >= e.run.NReduce {
 		e.err = cmp.Or(e.err, fmt.Errorf("key %q: partition %d is outside 0..%d", key, p.partition, e.run.NReduce-1))
 		return
@@ -105,7 +108,7 @@ func (r *run) reduce(t *mr.Task, groups []group) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out := &output{}
+	out := &output{ordered: r.App.Ordered}
 	for _, g := range groups {
 		out.key = g.key
 		key := []byte(g.key)
@@ -120,9 +123,10 @@ func (r *run) reduce(t *mr.Task, groups []group) (string, error) {
 }
 
 type output struct {
-	key  string
-	text strings.Builder
-	err  error
+	ordered bool
+	key     string
+	text    strings.Builder
+	err     error
 }
 
 func (o *output) Write(value []byte) {
@@ -131,6 +135,18 @@ func (o *output) Write(value []byte) {
 		return
 	}
 	o.text.WriteString(o.key + " " + string(value) + "\n")
+}
+
+func (o *output) WriteLine(line []byte) {
+	switch {
+	case !o.ordered:
+		o.err = errors.Join(o.err, fmt.Errorf("key %q: WriteLine of an app that is not Ordered", o.key))
+		return
+	case !strings.HasPrefix(string(line), o.key), strings.Contains(string(line), "\n"):
+		o.err = errors.Join(o.err, fmt.Errorf("a line that does not begin with its key %q, or has a line break: %q", o.key, line))
+		return
+	}
+	o.text.WriteString(string(line) + "\n")
 }
 
 // combine merges the values of a key from the left and by halves, which must
