@@ -1,6 +1,6 @@
 # Short names for the commands of CONTRIBUTING.md. Everything works without
 # make too.
-.PHONY: run test test-interop test-net chaos sim lint generate fmt
+.PHONY: run test test-interop test-net chaos bench sim lint generate fmt
 
 run: ## count the words of Go's own source and documents
 	go run . run --app wc --verify "$$(go env GOROOT)/src" "$$(go env GOROOT)/doc"
@@ -16,6 +16,9 @@ test-net: ## jobs over a network that is cut; as root, or: unshare -Ur make test
 
 chaos: ## real processes under random faults: make chaos ROUNDS=200; SEED=7 plays the plan of a failure again
 	go run ./e2e/chaos -rounds $(or $(ROUNDS),20) -seed $(or $(SEED),0) $(if $(CHAOS_RACE),-race)
+
+bench: ## mraws against what one would use instead: make bench ONLY='^wc$$' (docs/benchmarks.md)
+	go run ./bench -only '$(ONLY)'
 
 sim: ## the simulator, both modes: make sim SEEDS=1000000 before a release
 	go test -timeout 0 ./internal/coordinator/sched -run TestSimulate -v -sim.seeds $(or $(SEEDS),20000)

@@ -48,7 +48,7 @@ var allowed = map[string][]string{
 }
 
 // wiring may import everything of ours.
-var wiring = []string{"", "cmd", "cli", "e2e", "e2e/", "examples/", "internal/s3fs/s3conform", "internal/arrows"}
+var wiring = []string{"", "cmd", "cli", "bench", "bench/", "e2e", "e2e/", "examples/", "internal/s3fs/s3conform", "internal/arrows"}
 
 type pkg struct {
 	ImportPath string

@@ -1,0 +1,39 @@
+package main
+
+// countWords is wc in awk. A word is a run of letters.
+const countWords = `{ gsub(/[^A-Za-z]+/, " "); n = split($0, w, " "); for (i = 1; i <= n; i++) c[w[i]]++ } END { for (x in c) print x, c[x] }`
+
+// wordCounts are the ways to count words, us first.
+func wordCounts(us contestant) []contestant {
+	return []contestant{
+		us,
+		{name: "memory only", command: `"$BENCH" -words "$INPUT"`, inner: true},
+		{name: "mawk", needs: "mawk", command: `mawk '` + countWords + `' "$INPUT" >"$OUT/result"`, form: words},
+		{name: "tr|sort|uniq", needs: "sort", command: `tr -cs A-Za-z '\n' <"$INPUT" | sort --parallel="$CORES" -T "$OUT" | uniq -c >"$OUT/result"`, form: countsFirst},
+		{name: "DuckDB", needs: "python:duckdb", command: `"$PYTHON" "$PEERS/duck.py" wc "$INPUT" "$OUT/result"`, form: words},
+		{name: "Spark", needs: "python:pyspark", command: `"$PYTHON" "$PEERS/spark.py" wc "$INPUT" "$OUT/result"`, form: words},
+		{name: "Hadoop streaming", needs: "hadoop", command: `"$PEERS/hadoop.sh" "$INPUT" "$OUT/result"`, form: words},
+	}
+}
+
+// sorts are the ways to sort lines, us first.
+func sorts(us contestant) []contestant {
+	return []contestant{
+		us,
+		{name: "sort", needs: "sort", command: `sort --parallel="$CORES" -T "$OUT" -o "$OUT/result" "$INPUT"`, form: sorted},
+		{name: "DuckDB", needs: "python:duckdb", command: `"$PYTHON" "$PEERS/duck.py" sort "$INPUT" "$OUT/result"`, form: sorted},
+		{name: "Spark", needs: "python:pyspark", command: `"$PYTHON" "$PEERS/spark.py" sort "$INPUT" "$OUT/result"`, form: sorted},
+	}
+}
+
+// indexes are the ways to list the files of each word, us first.
+func indexes(us contestant) []contestant {
+	const index = `FNR == 1 { n = split(FILENAME, p, "/"); f = p[n] } ` +
+		`{ gsub(/[^A-Za-z]+/, " "); k = split($0, w, " "); for (i = 1; i <= k; i++) if (!((w[i], f) in s)) { s[w[i], f]; c[w[i]]++; l[w[i]] = l[w[i]] (c[w[i]] > 1 ? "," : "") f } } ` +
+		`END { for (x in c) print x, c[x], l[x] }`
+	return []contestant{
+		us,
+		{name: "mawk", needs: "mawk", command: `find "$INPUT" -type f \( -name '*.go' -o -name '*.txt' \) | sort >"$OUT/list" && (cd "$INPUT" && sed "s:^$INPUT/::" "$OUT/list" | xargs -s 1900000 mawk '` + index + `' >"$OUT/result")`, form: postings},
+		{name: "DuckDB", needs: "python:duckdb", command: `"$PYTHON" "$PEERS/duck.py" index "$INPUT" "$OUT/result"`, form: postings},
+	}
+}

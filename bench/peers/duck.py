@@ -1,0 +1,37 @@
+"""DuckDB's side of the benchmark: duck.py wc|sort|index INPUT RESULT.
+
+Every line of input is one value, read as CSV with a delimiter that does not
+occur; the result is written as text. DuckDB takes all cores by default.
+"""
+
+import os
+import sys
+
+import duckdb
+
+work, source, result = sys.argv[1:]
+db = duckdb.connect()
+db.execute(f"SET temp_directory = '{os.path.dirname(result)}'")
+LINES = (
+    f"read_csv('{source}', columns={{'line': 'VARCHAR'}}, header=false, auto_detect=false,"
+    " delim='\x01', quote='', escape='', strict_mode=false)"
+)
+PLAIN = "(FORMAT csv, HEADER false, DELIMITER ' ', QUOTE '', ESCAPE '')"
+
+if work == "wc":
+    query = f"""SELECT w, count(*) FROM
+        (SELECT unnest(string_split_regex(line, '[^A-Za-z]+')) AS w FROM {LINES})
+        WHERE w <> '' GROUP BY w ORDER BY w"""
+elif work == "sort":
+    query = f"SELECT line FROM {LINES} ORDER BY line"
+    PLAIN = "(FORMAT csv, HEADER false, DELIMITER '\x01', QUOTE '', ESCAPE '')"
+elif work == "index":
+    texts = f"(SELECT * FROM read_text('{source}/**/*.go') UNION ALL SELECT * FROM read_text('{source}/**/*.txt'))"
+    if not any(name.endswith(".go") for _, _, names in os.walk(source) for name in names):
+        texts = f"read_text('{source}/**/*.txt')"
+    query = f"""SELECT w, count(DISTINCT f), string_agg(DISTINCT f, ',' ORDER BY f) FROM
+        (SELECT parse_filename(filename) AS f, unnest(string_split_regex(content, '[^A-Za-z]+')) AS w FROM {texts})
+        WHERE w <> '' GROUP BY w ORDER BY w"""
+else:
+    sys.exit(f"unknown work {work}")
+db.execute(f"COPY ({query}) TO '{result}' {PLAIN}")
