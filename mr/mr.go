@@ -120,6 +120,19 @@ type Mapper interface {
 	Map(rec Record, out Emitter) error
 }
 
+// BlockMapper is a [Mapper] of an app with [Lines] that can take many lines
+// at a time, which saves a call for each. The engine decides which method it
+// calls for which lines; both must emit the same pairs in the same order.
+type BlockMapper interface {
+	Mapper
+	// MapBlock maps all lines of block.Data, which start at block.Offset.
+	// Each ends with "\n", and has a "\r" before that if it came with one;
+	// the last line of an object and a line that is a block alone may have
+	// no end. A failure is blamed on the block as a whole, so this is for
+	// mappers that do not fail.
+	MapBlock(block Record, out Emitter) error
+}
+
 // Reducer turns a key with all its values into output lines. One Reducer
 // sees all keys of one partition in byte order, from one goroutine.
 type Reducer interface {

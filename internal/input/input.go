@@ -31,6 +31,13 @@ type Reader interface {
 	Skip() (rec mr.Record, length int64, err error)
 }
 
+// BlockReader is a [Reader] that can return many lines as one record, see
+// [LineReader.NextBlock].
+type BlockReader interface {
+	Reader
+	NextBlock() bool
+}
+
 // errNothingToSkip is what Skip returns when Err is no *TooLongError.
 var errNothingToSkip = errors.New("skip record: none is too long")
 
@@ -101,6 +108,12 @@ func Read(in mr.Input, p Piece, maxRecord int) (*PieceReader, error) {
 		Numbered: in == mr.NumberedLines, MaxRecord: maxRecord, Expect: p.Size - from,
 	})
 	return &PieceReader{Reader: lines, body: body}, nil
+}
+
+// Blocks returns the reader of lines below, if that is what it is.
+func (r *PieceReader) Blocks() (BlockReader, bool) {
+	b, ok := r.Reader.(BlockReader)
+	return b, ok
 }
 
 // Close closes what is open of the object.

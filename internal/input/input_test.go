@@ -96,16 +96,58 @@ func pieces(t fatalf, text string, cuts []int, small bool) []mr.Record {
 		if err != nil {
 			t.Fatalf("Read: %v", err)
 		}
-		recs = append(recs, collect(t, r)...)
+		lines := collect(t, r)
+		recs = append(recs, lines...)
 		if err := r.Close(); err != nil {
 			t.Fatalf("close: %v", err)
 		}
+		sameInBlocks(t, p, lines)
 		from = to
 	}
 	if o.open != 0 {
 		t.Fatalf("%d bodies left open", o.open)
 	}
 	return recs
+}
+
+// sameInBlocks reads a piece by blocks and compares the lines.
+func sameInBlocks(t fatalf, p Piece, want []mr.Record) {
+	r, err := Read(mr.Lines, p, 0)
+	if err != nil {
+		t.Fatalf("Read: %v", err)
+	}
+	b, ok := r.Blocks()
+	if !ok {
+		t.Fatalf("lines do not come in blocks")
+	}
+	var got []mr.Record
+	for b.NextBlock() {
+		rec := b.Record()
+		if len(rec.Data) == 0 && len(got) >= len(want) {
+			t.Fatalf("an empty block at %d", rec.Offset)
+		}
+		off := rec.Offset
+		for _, line := range bytes.SplitAfter(rec.Data, []byte("\n")) {
+			if len(line) == 0 && len(rec.Data) > 0 {
+				continue // behind the last line end
+			}
+			data, ended := bytes.CutSuffix(line, []byte("\n"))
+			if ended {
+				data = bytes.TrimSuffix(data, []byte("\r"))
+			}
+			got = append(got, mr.Record{Object: rec.Object, Offset: off, Data: bytes.Clone(data)})
+			off += int64(len(line))
+		}
+	}
+	if err := errors.Join(b.Err(), r.Close()); err != nil {
+		t.Fatalf("read blocks: %v", err)
+	}
+	same := func(a, b mr.Record) bool {
+		return a.Object == b.Object && a.Offset == b.Offset && bytes.Equal(a.Data, b.Data)
+	}
+	if !slices.EqualFunc(want, got, same) {
+		t.Fatalf("blocks of %+v have %d lines, want %d", p, len(got), len(want))
+	}
 }
 
 func TestLines(t *testing.T) {

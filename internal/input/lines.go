@@ -107,6 +107,51 @@ func (l *LineReader) Next() bool {
 	}
 }
 
+// NextBlock moves to the next lines, as many as are at hand, at least one.
+// Record then has all of them, with their line ends, as Data. A line that
+// does not fit beside others comes without its line end, as from Next. It is
+// not for numbered lines.
+func (l *LineReader) NextBlock() bool {
+	if l.skip && !l.skipLine() {
+		return false
+	}
+	if l.max < lineBuffer {
+		return l.Next() // lines in a block could be too long
+	}
+	for {
+		left := l.stop - l.base - int64(l.pos)
+		if left <= 0 || l.err != nil {
+			return false
+		}
+		window := l.buf[l.pos:l.end]
+		n := bytes.LastIndexByte(window[:min(int64(len(window)), left)], '\n') + 1
+		if int64(len(window)) >= left && int64(n) < left { // the last line that is ours goes on behind the piece
+			if i := bytes.IndexByte(window[left:], '\n'); i >= 0 {
+				n = int(left) + i + 1
+			} else if l.eof {
+				n = len(window)
+			}
+		} else if l.eof {
+			n = len(window)
+		}
+		switch {
+		case n > l.max:
+			return l.Next() // which tells whether it is too long
+		case n > 0:
+			l.rec.Data = window[:n:n]
+			l.rec.Offset = l.base + int64(l.pos)
+			l.pos += n
+			return true
+		case l.eof:
+			return false
+		case len(window) > l.max:
+			return l.Next()
+		case !l.fill():
+			return false
+		}
+	}
+}
+
 // take makes the next n bytes the record and skips them with the sep bytes
 // behind them.
 func (l *LineReader) take(n, sep int) bool {

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -88,6 +89,11 @@ func (t *attempt) mapPiece(piece input.Piece, mapper mr.Mapper, c *collector, q 
 		return &FatalError{err}
 	}
 	defer func() { err = errors.Join(err, r.Close()) }() // also when the application panics
+	if blocks, ok := r.Blocks(); ok && q == nil && t.App.Input == mr.Lines {
+		if m, ok := mapper.(mr.BlockMapper); ok {
+			return t.mapBlocks(m, blocks, c)
+		}
+	}
 	for {
 		err := t.mapRecords(mapper, r, c)
 		var long *input.TooLongError
@@ -135,6 +141,34 @@ func (t *attempt) mapRecords(mapper mr.Mapper, r input.Reader, out mr.Emitter) e
 		if records >= 256 || bytes >= 64<<10 {
 			flush()
 		}
+	}
+	return r.Err()
+}
+
+// mapBlocks is mapRecords for a mapper that takes many lines at a time.
+func (t *attempt) mapBlocks(mapper mr.BlockMapper, r input.BlockReader, out mr.Emitter) error {
+	for r.NextBlock() {
+		if t.stopped.Load() {
+			return errStopped
+		}
+		block := r.Record()
+		t.object, t.offset = block.Object, block.Offset
+		lines := int64(bytes.Count(block.Data, []byte{'\n'}))
+		ends := lines // bytes that are no part of a record
+		if n := len(block.Data); n == 0 || block.Data[n-1] != '\n' {
+			lines++
+		}
+		if bytes.IndexByte(block.Data, '\r') >= 0 {
+			ends += int64(bytes.Count(block.Data, []byte("\r\n")))
+		}
+		bytes := int64(len(block.Data)) - ends
+		if err := t.appError(mapper.MapBlock(block, out)); err != nil {
+			return err
+		}
+		t.note(lines, bytes)
+	}
+	if long := (*input.TooLongError)(nil); errors.As(r.Err(), &long) {
+		return &FatalError{r.Err()}
 	}
 	return r.Err()
 }

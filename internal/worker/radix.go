@@ -13,7 +13,7 @@ type rank struct {
 }
 
 // A ranked is an entry whose memory starts with a rank.
-type ranked interface{ group | pair }
+type ranked interface{ group | pair | countRef }
 
 func rankOf[T ranked](e *T) *rank { return (*rank)(unsafe.Pointer(e)) }
 

@@ -16,6 +16,7 @@ type collector struct {
 	partition func(key []byte, n int) int
 	combine   mr.Combiner
 	buf       buffer
+	tally     *tally   // is buf, for an application that adds up numbers; else nil
 	runs      []sorted // in the order of time
 	levels    []int    // of runs: how often they were merged
 	width     int      // least number of neighbours of a level that are merged
@@ -24,7 +25,10 @@ type collector struct {
 func (t *attempt) newCollector(partition func(key []byte, n int) int) *collector {
 	c := &collector{t: t, partition: partition, combine: detached(t.App.Combine)}
 	c.width = spillWidth(t.shares.readers, t.Job.NReduce)
-	if c.combine != nil {
+	if sums(t.App.Combine) {
+		c.tally = newTally(t.shares.pairs)
+		c.buf = c.tally
+	} else if c.combine != nil {
 		c.buf = newTable(t.shares.pairs, t.App.Combine)
 	} else {
 		c.buf = newList(t.shares.pairs)
@@ -38,8 +42,11 @@ func (c *collector) Emit(key, value []byte) {
 	if t.failed != nil {
 		panic(errAbort) // the mapper recovered from the first one
 	}
-	t.key = key // for errors: partitioner and combiner are called below
 	t.res.Emitted++
+	if c.tally != nil && c.tally.bump(key, value) {
+		return
+	}
+	t.key = key // for errors: partitioner and combiner are called below
 	n := t.Job.NReduce
 	part := c.partition(key, n)
 	if uint(part) >= uint(n) {

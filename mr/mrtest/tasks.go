@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mraws/mraws/mr"
@@ -28,7 +29,52 @@ func (r *run) mapTask(t *mr.Task, object string) ([]pair, error) {
 			return nil, fmt.Errorf("flush: %w", err)
 		}
 	}
-	return out.pairs, out.err
+	if out.err != nil {
+		return nil, out.err
+	}
+	return out.pairs, r.sameInBlocks(t, object, out.pairs)
+}
+
+// sameInBlocks maps an object again in blocks of lines, if the mapper takes
+// them, and compares the pairs.
+func (r *run) sameInBlocks(t *mr.Task, object string, want []pair) error {
+	again := *t
+	again.Counters = discard{}
+	m, err := r.App.NewMapper(&again)
+	if err != nil {
+		return err
+	}
+	b, ok := m.(mr.BlockMapper)
+	if !ok || r.App.Input != mr.Lines {
+		return nil
+	}
+	out := &emitter{run: r}
+	var off int64
+	for i, rest := 0, r.Inputs[object]; rest != ""; i++ {
+		n := 0
+		for range 1 + i%3 { // one, two or three lines
+			if end := strings.IndexByte(rest[n:], '\n'); end >= 0 {
+				n += end + 1
+			} else {
+				n = len(rest)
+			}
+		}
+		data := []byte(rest[:n])
+		if err := b.MapBlock(mr.Record{Object: object, Offset: off, Data: data}, out); err != nil {
+			return fmt.Errorf("block at byte %d of %s: %w", off, object, err)
+		}
+		spoil(data)
+		off, rest = off+int64(n), rest[n:]
+	}
+	if f, ok := m.(interface{ Flush(mr.Emitter) error }); ok {
+		if err := f.Flush(out); err != nil {
+			return fmt.Errorf("flush: %w", err)
+		}
+	}
+	if !slices.Equal(want, out.pairs) {
+		return fmt.Errorf("%s: MapBlock emits other pairs than Map: %v, want %v", object, out.pairs, want)
+	}
+	return out.err
 }
 
 // records cuts an object into records.
