@@ -1,6 +1,7 @@
 package apps
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"unicode"
@@ -36,6 +37,20 @@ func edges(at []uint32, text []byte) []uint32 {
 		at = append(at, uint32(len(text)))
 	}
 	return at
+}
+
+// stepBytes is how much of a block is looked at in one go: little enough that
+// what is noted of it stays in the fast caches.
+const stepBytes = 16 << 10
+
+// step returns the start of text, whole lines of it if it is long.
+func step(text []byte) []byte {
+	if len(text) > stepBytes {
+		if i := bytes.LastIndexByte(text[:stepBytes], '\n'); i >= 0 {
+			return text[:i+1]
+		}
+	}
+	return text
 }
 
 const (

@@ -35,7 +35,7 @@ const seenBytes = 8 << 20
 // word costs one pair for each object and not one for each occurrence; what
 // it forgets only costs pairs, which the combiner merges.
 type indexMapper struct {
-	classes *classes
+	edges   []uint32
 	object  string
 	name    []byte // the value: a set of one
 	current uint32 // number of the object, from 1
@@ -48,10 +48,14 @@ type indexMapper struct {
 }
 
 func newIndexMapper(*mr.Task) (mr.Mapper, error) {
-	return &indexMapper{classes: newClasses(), index: map[string]int{}}, nil
+	return &indexMapper{index: map[string]int{}}, nil
 }
 
-func (m *indexMapper) Map(rec mr.Record, out mr.Emitter) error {
+// Map emits the words of a line that are new in its object.
+func (m *indexMapper) Map(rec mr.Record, out mr.Emitter) error { return m.MapBlock(rec, out) }
+
+// MapBlock does what Map does, for many lines at a time.
+func (m *indexMapper) MapBlock(rec mr.Record, out mr.Emitter) error {
 	if rec.Object != m.object || m.current == 0 {
 		m.object = rec.Object
 		m.current++
@@ -60,9 +64,14 @@ func (m *indexMapper) Map(rec mr.Record, out mr.Emitter) error {
 			return fmt.Errorf("object name %q holds a zero byte", rec.Object)
 		}
 	}
-	for start, end := m.classes.next(rec.Data, 0); start < end; start, end = m.classes.next(rec.Data, end) {
-		if word := rec.Data[start:end]; m.first(word) {
-			out.Emit(word, m.name)
+	for rest := rec.Data; len(rest) > 0; {
+		text := step(rest)
+		rest = rest[len(text):]
+		m.edges = edges(m.edges[:0], text)
+		for at := m.edges; len(at) >= 2; at = at[2:] {
+			if word := text[at[0]:at[1]]; m.first(word) {
+				out.Emit(word, m.name)
+			}
 		}
 	}
 	return nil

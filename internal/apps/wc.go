@@ -1,10 +1,6 @@
 package apps
 
-import (
-	"bytes"
-
-	"github.com/mraws/mraws/mr"
-)
+import "github.com/mraws/mraws/mr"
 
 // wc counts words: maximal runs of Unicode letters, as in the lab.
 func wc() mr.App {
@@ -26,19 +22,10 @@ type wcMapper struct {
 	edges   []uint32
 }
 
-// blockStep is how much of a block is looked at in one go, bytes: little
-// enough that what is noted of it stays in the fast caches.
-const blockStep = 16 << 10
-
 // MapBlock does what Map does, for many lines at a time.
 func (m *wcMapper) MapBlock(block mr.Record, out mr.Emitter) error {
 	for rest := block.Data; len(rest) > 0; {
-		text := rest
-		if len(rest) > blockStep {
-			if i := bytes.LastIndexByte(rest[:blockStep], '\n'); i >= 0 {
-				text = rest[:i+1]
-			}
-		}
+		text := step(rest)
 		rest = rest[len(text):]
 		m.edges = edges(m.edges[:0], text)
 		for at := m.edges; len(at) >= 2; at = at[2:] {
