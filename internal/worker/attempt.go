@@ -50,6 +50,7 @@ type Env struct {
 	Memory   int64
 	Commits  *Commits
 	Ranges   *Ranges // nil keeps none
+	Spare    *Spare  // nil keeps none
 	Log      zerolog.Logger
 	Progress *Progress // reset by the caller; nil for none
 
@@ -121,6 +122,7 @@ func (e *Env) Run(ctx context.Context, a Attempt) (res Result, err error) {
 
 // runAttempt calls run with a new attempt. When ctx ended it returns why.
 func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Context, *attempt) error) error {
+	e.Spare.enter(a.Phase)
 	t := &attempt{Env: e, Attempt: a, started: time.Now()}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

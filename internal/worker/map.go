@@ -173,6 +173,14 @@ func (t *attempt) mapBlocks(mapper mr.BlockMapper, r input.BlockReader, out mr.E
 	return r.Err()
 }
 
+// inputBytes is the size of the task's pieces.
+func (t *attempt) inputBytes() (n int64) {
+	for _, p := range t.Job.Tasks[t.Index] {
+		n += p.Length
+	}
+	return n
+}
+
 // segments are the finished partitions of a map attempt, one after the other
 // in a spool, and the list of what it skipped.
 type segments struct {

@@ -78,10 +78,15 @@ func (f *fetched) failed(err error) error { return &SegmentError{Map: f.m, Key: 
 type shuffle struct {
 	segments []*fetched
 	file     *tempFile
+	spare    *Spare
+	block    []byte
 }
 
-// Close frees the file, if any.
+// Close frees the file, if any, and leaves the block to the next attempt.
 func (s *shuffle) Close() error {
+	if s.spare != nil {
+		s.spare.block, s.block = s.block, nil
+	}
 	if s.file == nil {
 		return nil
 	}
@@ -108,7 +113,8 @@ func (t *attempt) fetchShuffle(ctx context.Context) (s *shuffle, err error) {
 		io.WriterAt
 	}
 	if total <= t.shares.segments {
-		body = &block{data: make([]byte, total)}
+		s.spare, s.block = t.Spare, t.Spare.bytes(total)
+		body = &block{data: s.block}
 	} else if s.file, err = t.newTemp("shuffle"); err != nil {
 		return nil, err
 	} else {

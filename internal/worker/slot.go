@@ -166,9 +166,11 @@ func (w *worker) execute(ctx context.Context, r *running) (res Result, err error
 	if err != nil {
 		return Result{}, err
 	}
+	spare := w.spares.take()
+	defer w.spares.put(spare)
 	env := &Env{
 		Store: w.o.Store, Layout: w.link.layout(), Job: l.job, App: w.o.App, Worker: w.o.Name,
-		Scratch: w.o.Scratch, Memory: SlotMemory(w.o.Memory, w.o.Slots), Commits: l.commits, Ranges: l.ranges,
+		Scratch: w.o.Scratch, Memory: SlotMemory(w.o.Memory, w.o.Slots), Commits: l.commits, Ranges: l.ranges, Spare: spare,
 		Log: w.o.Log, Progress: r.progress,
 	}
 	return env.Run(ctx, Attempt{Phase: phase(r.attempt.Phase), Index: int(r.attempt.Task), ID: r.attempt.Id})

@@ -31,7 +31,7 @@ func (t *attempt) newCollector(partition func(key []byte, n int) int) *collector
 	} else if c.combine != nil {
 		c.buf = newTable(t.shares.pairs, t.App.Combine)
 	} else {
-		c.buf = newList(t.shares.pairs)
+		c.buf = t.Spare.list(t.shares.pairs, t.inputBytes())
 	}
 	return c
 }
@@ -154,6 +154,7 @@ func (p *onePair) Err() error    { return nil }
 // Close frees the buffer and the runs.
 func (c *collector) Close() error {
 	err := closeAll(c.runs)
+	c.t.Spare.keep(c.buf)
 	c.buf, c.runs = nil, nil
 	if err != nil {
 		return errors.Join(errors.New("free spilled runs"), err)

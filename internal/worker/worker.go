@@ -97,6 +97,8 @@ type worker struct {
 	group   *errgroup.Group     // of the slots, and of all that runs beside them
 	busy    sync.WaitGroup      // slots, and reports beside them
 	unheard *semaphore.Weighted // reports that are being repeated beside the slots
+
+	spares spares
 }
 
 // running is an attempt in a slot.

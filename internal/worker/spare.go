@@ -1,0 +1,87 @@
+package worker
+
+import (
+	"sync"
+
+	"github.com/mraws/mraws/mr"
+)
+
+// Spare is memory that attempts of a slot leave to the next, which then need
+// not have it cleared and mapped again: at most the share of one attempt.
+// Its zero value is empty.
+type Spare struct {
+	pairs slab[pair] // of a map attempt without a combiner
+	block []byte     // of a reduce attempt
+}
+
+// enter frees what an attempt of a phase has no use for, before it takes the
+// budget for itself.
+func (s *Spare) enter(phase mr.Phase) {
+	switch {
+	case s == nil:
+	case phase == mr.MapPhase:
+		s.block = nil
+	default:
+		s.pairs = slab[pair]{}
+	}
+}
+
+// list takes the buffer of a map attempt. input is about how many bytes the
+// attempt reads: where the pairs of a sort would fit, they do without growing.
+func (s *Spare) list(limit, input int64) *list {
+	l := newList(limit)
+	if s == nil {
+		return l
+	}
+	l.slab, s.pairs = s.pairs, slab[pair]{}
+	if want := min(limit, input+input/2); int64(len(l.mem)) < want || int64(len(l.mem)) > limit {
+		l.slab = slab[pair]{} // first, so that both are never held
+		l.slab = newSlab[pair](int(want))
+	}
+	l.used, l.n = 0, 0
+	return l
+}
+
+// keep leaves the memory of a buffer to the next attempt.
+func (s *Spare) keep(b buffer) {
+	if l, ok := b.(*list); ok && s != nil {
+		s.pairs, l.slab = l.slab, slab[pair]{}
+	}
+}
+
+// bytes takes n bytes for a reduce attempt.
+func (s *Spare) bytes(n int64) []byte {
+	if s == nil {
+		return make([]byte, n)
+	}
+	b := s.block
+	s.block = nil
+	if int64(cap(b)) < n {
+		b = make([]byte, n)
+	}
+	return b[:n]
+}
+
+// spares are those of all slots.
+type spares struct {
+	mu   sync.Mutex
+	free []*Spare
+}
+
+func (s *spares) take() *Spare {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.free)
+	if n == 0 {
+		return new(Spare)
+	}
+	last := s.free[n-1]
+	s.free = s.free[:n-1]
+	return last
+}
+
+func (s *spares) put(one *Spare) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free = append(s.free, one)
+}

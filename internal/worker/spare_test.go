@@ -1,0 +1,57 @@
+package worker
+
+import (
+	"testing"
+
+	"github.com/mraws/mraws/mr"
+)
+
+// TestSpare: memory goes from attempt to attempt of a phase, and never beside
+// what an attempt of the other phase takes.
+func TestSpare(t *testing.T) {
+	s := new(Spare)
+	s.enter(mr.MapPhase)
+	l := s.list(1<<20, 1<<10)
+	if n := len(l.mem); n > 2<<10 {
+		t.Errorf("%d bytes for an input of a kilobyte", n)
+	}
+	for range 2000 { // grows
+		if !l.add(0, []byte("some key"), []byte("some value")) {
+			t.Fatal("the buffer is full")
+		}
+	}
+	grown := len(l.mem)
+	s.keep(l)
+	again := s.list(1<<20, 1<<10)
+	if len(again.mem) != grown || again.len() != 0 || again.used != 0 {
+		t.Errorf("got %d bytes with %d pairs, want the %d of before, empty", len(again.mem), again.len(), grown)
+	}
+	if large := s.list(1<<20, 1<<30); len(large.mem) > 1<<20 {
+		t.Errorf("%d bytes are more than the limit", len(large.mem))
+	}
+	s.keep(again)
+	if less := s.list(int64(grown)/2, 1<<30); len(less.mem) > grown/2 {
+		t.Errorf("%d bytes are more than the limit of another budget", len(less.mem))
+	}
+	s.keep(again)
+	s.enter(mr.ReducePhase)
+	if s.pairs.all != nil {
+		t.Error("a reduce attempt runs beside the buffer of a map attempt")
+	}
+	b := s.bytes(100)
+	s.block = b
+	if c := s.bytes(60); len(c) != 60 || &c[0] != &b[0] {
+		t.Error("the block was not handed on")
+	}
+	s.block = b
+	s.enter(mr.MapPhase)
+	if s.block != nil {
+		t.Error("a map attempt runs beside the block of a reduce attempt")
+	}
+	var none *Spare
+	none.enter(mr.MapPhase)
+	none.keep(none.list(100, 100))
+	if len(none.bytes(5)) != 5 {
+		t.Error("without a spare there is no block")
+	}
+}
