@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"testing"
 
 	"github.com/mraws/mraws/internal/s3fs"
@@ -76,4 +77,10 @@ func TestFewDescriptors(t *testing.T) {
 		t.Errorf("map %+v, reduce %+v, %d keys", s.Map, s.Reduce, s.Keys)
 	}
 	b.run(0, "verify")
+}
+
+// under is start behind a line of shell, such as one that sets a limit.
+func (b *bench) under(line string, args ...string) *process {
+	b.t.Helper()
+	return b.launch(exec.Command("sh", append([]string{"-c", line + ` && exec "$0" "$@"`, b.bin}, args...)...), args)
 }

@@ -122,12 +122,6 @@ func (b *bench) start(args ...string) *process {
 	return b.launch(exec.Command(b.bin, args...), args)
 }
 
-// under is start behind a line of shell, such as one that sets a limit.
-func (b *bench) under(line string, args ...string) *process {
-	b.t.Helper()
-	return b.launch(exec.Command("sh", append([]string{"-c", line + ` && exec "$0" "$@"`, b.bin}, args...)...), args)
-}
-
 func (b *bench) launch(c *exec.Cmd, args []string) *process {
 	b.t.Helper()
 	p := &process{Cmd: c, name: strings.Join(args, " "), done: make(chan struct{})}

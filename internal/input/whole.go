@@ -72,7 +72,7 @@ func (w *WholeReader) readAll() bool {
 	case err == nil:
 		w.read = n
 		return w.tooLong()
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		w.err = fmt.Errorf("read %s at byte %d: %w", w.rec.Object, n, err)
 		return false
 	}

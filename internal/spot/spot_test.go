@@ -97,7 +97,7 @@ func serve(t *testing.T, h http.Handler) {
 }
 
 // watch is Watch with little patience, and what it logged.
-func watch(t *testing.T, ctx context.Context) (*Notice, string) {
+func watch(ctx context.Context, t *testing.T) (*Notice, string) {
 	t.Helper()
 	var log bytes.Buffer
 	w := &watcher{log: zerolog.New(&log), every: time.Millisecond}
@@ -150,7 +150,7 @@ func TestWatch(t *testing.T) {
 				s.ttl = "300"
 			}
 			serve(t, s)
-			n, log := watch(t, t.Context())
+			n, log := watch(t.Context(), t)
 			if (n != nil) != tt.notice {
 				t.Errorf("notice: %v", n)
 			}
@@ -182,7 +182,7 @@ func TestUnauthorized(t *testing.T) {
 		asked++
 		w.WriteHeader(http.StatusUnauthorized)
 	}))
-	if n, _ := watch(t, t.Context()); n != nil || asked < tries {
+	if n, _ := watch(t.Context(), t); n != nil || asked < tries {
 		t.Errorf("after %d questions: %v", asked, n)
 	}
 }
@@ -199,7 +199,7 @@ func TestComesBack(t *testing.T) {
 		return going
 	}
 	serve(t, s)
-	n, log := watch(t, t.Context())
+	n, log := watch(t.Context(), t)
 	if n == nil || strings.Count(log, "may be missed") != 1 {
 		t.Errorf("%v; logged: %s", n, log)
 	}
@@ -220,10 +220,10 @@ func TestHang(t *testing.T) {
 	t.Cleanup(func() { close(release) })
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-asked; cancel() }()
-	if n, log := watch(t, ctx); n != nil || log != "" { // ctx ends the wait at once
+	if n, log := watch(ctx, t); n != nil || log != "" { // ctx ends the wait at once
 		t.Errorf("%v, %s", n, log)
 	}
-	if n, log := watch(t, t.Context()); n != nil || !strings.Contains(log, "no instance metadata") {
+	if n, log := watch(t.Context(), t); n != nil || !strings.Contains(log, "no instance metadata") {
 		t.Errorf("%v, %s", n, log)
 	}
 }
@@ -233,12 +233,12 @@ func TestNobodyThere(t *testing.T) {
 	s := &service{said: map[string]int{}}
 	serve(t, s)
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	if n, _ := watch(t, t.Context()); n != nil || len(s.said) > 0 {
+	if n, _ := watch(t.Context(), t); n != nil || len(s.said) > 0 {
 		t.Errorf("%v; asked: %v", n, s.said)
 	}
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "")
 	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
-	if n, _ := watch(t, t.Context()); n != nil {
+	if n, _ := watch(t.Context(), t); n != nil {
 		t.Errorf("%v", n)
 	}
 	t.Setenv("AWS_PROFILE", "none")

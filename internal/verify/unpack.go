@@ -95,7 +95,7 @@ func (u *unpacked) read(p []byte) (n int, err error) {
 		}
 	}
 	for {
-		if n, err = u.gz.Read(p); err != io.EOF {
+		if n, err = u.gz.Read(p); !errors.Is(err, io.EOF) {
 			return n, err
 		}
 		switch more, err := u.another(); {
