@@ -27,7 +27,7 @@ func TestStatus(t *testing.T) {
 	_, errout := b.run(2, "status")
 	wants(t, errout, "there is no job", "_job.json")
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
-	line := []string{"--app", "jobcount", "--app-arg", "stall=500ms", "--nreduce", "3"}
+	line := []string{"--app", "jobcount", "--app-arg", "stall=2s", "--nreduce", "3"}
 	c, address := b.coordinator(line...)
 	b.until("the job is planned", func() bool { return len(b.keys(b.layout.Job())) == 1 })
 	r := b.status()

@@ -32,15 +32,17 @@ const (
 func (s *Store) Preflight(ctx context.Context, dir string) error {
 	dir += strings.ToLower(rand.Text()[:12]) + "-"
 	var keys []string
-	g, gctx := errgroup.WithContext(ctx)
+	// Nobody is called off when another fails: a write that is called off may
+	// still arrive, behind the removal of what was written.
+	var g errgroup.Group
 	for i := range raceKeys {
 		key := fmt.Sprintf("%sput-%d", dir, i)
 		keys = append(keys, key)
-		g.Go(func() error { return s.race(gctx, key, racers, s.putOnce) })
+		g.Go(func() error { return s.race(ctx, key, racers, s.putOnce) })
 	}
 	key := dir + "multipart"
 	keys = append(keys, key)
-	g.Go(func() error { return s.race(gctx, key, partRacers, s.completeOnce) })
+	g.Go(func() error { return s.race(ctx, key, partRacers, s.completeOnce) })
 	err := g.Wait()
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -51,10 +53,10 @@ func (s *Store) Preflight(ctx context.Context, dir string) error {
 // race lets n contenders create key and wants one winner.
 func (s *Store) race(ctx context.Context, key string, n int, create func(context.Context, string, int) error) error {
 	var won, lost atomic.Int32
-	g, gctx := errgroup.WithContext(ctx)
+	var g errgroup.Group
 	for i := range n {
 		g.Go(func() error {
-			err := create(gctx, key, i)
+			err := create(ctx, key, i)
 			switch {
 			case err == nil:
 				won.Add(1)
