@@ -327,13 +327,15 @@ func TestCompressedProgress(t *testing.T) {
 // TestCompressedStops: however an attempt ends in the middle of an object,
 // nothing is left behind.
 func TestCompressedStops(t *testing.T) {
-	ctx, cancel := context.WithCancelCause(context.Background())
 	halt := errors.New("halt")
-	for name, end := range map[string]func(){"panic": func() { panic("at the tenth") }, "cancelled": func() { cancel(halt) }} {
+	for name, end := range map[string]func(context.CancelCauseFunc){
+		"panic": func(context.CancelCauseFunc) { panic("at the tenth") }, "cancelled": func(cancel context.CancelCauseFunc) { cancel(halt) },
+	} {
+		ctx, cancel := context.WithCancelCause(context.Background())
 		n := 0
 		a := app(name, func(mr.Record, mr.Emitter) error {
 			if n++; n == 10 {
-				end()
+				end(cancel)
 			}
 			return nil
 		}, reduceWhere, nil)
@@ -344,6 +346,7 @@ func TestCompressedStops(t *testing.T) {
 		if name == "panic" && (!errors.As(err, &te) || te.Stack == "") || name == "cancelled" && !errors.Is(err, halt) {
 			t.Errorf("%s: %v", name, err)
 		}
+		cancel(nil)
 		w.check(t)
 	}
 }
