@@ -113,7 +113,8 @@ func (e *environment) list(out io.Writer) error {
 			return err
 		}
 	}
-	return nil
+	_, err := fmt.Fprintf(out, "%-12s %s\n", schedulerName, strings.TrimPrefix(schedulerTitle, schedulerName+": "))
+	return err
 }
 
 // makeInput makes a workload's input unless it is there, and tells where.

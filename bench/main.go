@@ -113,5 +113,11 @@ func bench(ctx context.Context, o *options) error {
 		report.Workloads = append(report.Workloads, result)
 		result.print(os.Stdout)
 	}
+	if o.only.MatchString(schedulerName) {
+		if report.Scheduler, err = measureScheduler(ctx); err != nil {
+			return fmt.Errorf("%s: %w", schedulerName, err)
+		}
+		report.Scheduler.print(os.Stdout)
+	}
 	return report.write(o)
 }

@@ -19,6 +19,8 @@ type Report struct {
 	Scale     float64   `json:"scale"`
 	Missing   []string  `json:"missing,omitempty"`
 	Workloads []*Result `json:"workloads"`
+	// Scheduler is nil if it was not picked.
+	Scheduler *Scheduler `json:"scheduler,omitempty"`
 }
 
 // write writes the files that were asked for.
@@ -52,6 +54,13 @@ func (r *Report) write(o *options) error {
 		if len(w.Targets) > 0 {
 			b.WriteByte('\n')
 		}
+	}
+	if s := r.Scheduler; s != nil {
+		fmt.Fprintf(&b, "\n### %s\n\n%s\n", schedulerTitle, s.rows().RenderMarkdown())
+		for _, v := range s.Targets {
+			fmt.Fprintf(&b, "\n- %s", v)
+		}
+		b.WriteByte('\n')
 	}
 	if err := os.WriteFile(o.md, []byte(b.String()), 0o644); err != nil {
 		return fmt.Errorf("write the results: %w", err)

@@ -333,8 +333,11 @@ func (k *Checker) lists() error {
 			return fmt.Errorf("a question of %s waits, which is gone, excluded, drains or runs a suspect", w.id)
 		}
 	}
-	excluded, stuck, draining := 0, 0, 0
+	excluded, stuck, draining, moving := 0, 0, 0, 0
 	for _, w := range c.workers {
+		if !w.excluded && !w.stuck && !w.draining && w.waits < c.cfg.Stall/2 {
+			moving++
+		}
 		if w.excluded {
 			excluded++
 		}
@@ -350,6 +353,9 @@ func (k *Checker) lists() error {
 		if !w.apart() && w.waiting.n > 0 || w.alone != nil && (!w.alone.alive || w.alone.worker != w) {
 			return fmt.Errorf("%s keeps %d questions back for %+v", w.id, w.waiting.n, w.alone)
 		}
+	}
+	if moving != c.moving {
+		return fmt.Errorf("%d workers get work and reach the store, counted %d", moving, c.moving)
 	}
 	if stuck != c.stuck || draining != c.draining {
 		return fmt.Errorf("%d workers are stuck, counted %d, and %d drain, counted %d", stuck, c.stuck, draining, c.draining)

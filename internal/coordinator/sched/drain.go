@@ -26,6 +26,7 @@ func (c *Core) drain(ev Drain) {
 		c.countStuck(false)
 	}
 	w.excluded, w.stuck = false, false
+	c.noteMoving(w)
 	for nd := w.live.head; nd != nil; {
 		a := nd.owner
 		if nd = nd.next; !a.seen {

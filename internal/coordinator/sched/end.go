@@ -143,6 +143,7 @@ func (c *Core) gone(ev Gone) {
 		return
 	}
 	delete(c.workers, w.id)
+	c.noteMoving(w)
 	for _, s := range w.slots {
 		c.unpark(s)
 	}

@@ -62,6 +62,7 @@ func (c *Core) exclude(w *worker) {
 		c.countStuck(false)
 	}
 	w.excluded, w.blamed = true, nil
+	c.noteMoving(w)
 	w.until = c.now + Time(c.cfg.Lease*exileLeases)<<min(w.excludedBefore, maxExiles)
 	w.excludedBefore++
 	c.exiles.push(&w.exile, w)
@@ -76,6 +77,7 @@ func (c *Core) exclude(w *worker) {
 func (c *Core) readmit(w *worker) {
 	c.exiles.remove(&w.exile)
 	w.excluded = false
+	c.noteMoving(w)
 	if w.stuck {
 		c.countStuck(true)
 	}

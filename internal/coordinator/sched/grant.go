@@ -12,6 +12,7 @@ func (c *Core) register(ev Register) {
 	if w == nil {
 		w = &worker{id: ev.Worker}
 		c.workers[ev.Worker] = w
+		c.noteMoving(w)
 	}
 	for len(w.slots) < min(ev.Slots, MaxSlots) {
 		w.slots = append(w.slots, &slot{worker: w, index: len(w.slots)})

@@ -80,6 +80,7 @@ type Core struct {
 	exclusions int          // in all
 	stuck      int          // workers that are stuck and not excluded
 	draining   int          // workers that drain
+	moving     int          // workers that get work and do not wait for the store
 }
 
 // phase is the tasks of one phase.
@@ -172,6 +173,7 @@ type worker struct {
 	exile          node[worker]
 	waits          time.Duration // for the store, as it told last
 	stuck          bool          // for so long that it gets no work
+	moves          bool          // counted in Core.moving
 
 	draining bool // gets no new work for good
 	leaves   Time // at the latest, while draining

@@ -24,12 +24,28 @@ func (c *Core) stalls(w *worker, d time.Duration) bool {
 	if d < c.cfg.Stall {
 		return false
 	}
-	for _, o := range c.workers {
-		if o != w && !o.excluded && !o.stuck && !o.draining && o.waits < c.cfg.Stall/2 {
-			return true
-		}
+	others := c.moving
+	if w.moves {
+		others--
 	}
-	return false
+	return others > 0
+}
+
+// noteMoving counts a worker in or out of those that get work and whose
+// requests to the store move. It is called wherever one of these may have
+// changed: to count them when it matters would take all workers' time in the
+// hour when the store is away and each of them asks.
+func (c *Core) noteMoving(w *worker) {
+	moves := c.workers[w.id] == w && !w.excluded && !w.stuck && !w.draining && w.waits < c.cfg.Stall/2
+	if moves == w.moves {
+		return
+	}
+	w.moves = moves
+	if moves {
+		c.moving++
+	} else {
+		c.moving--
+	}
 }
 
 // usableBeside is the number of workers but w that may get work.
@@ -50,6 +66,7 @@ func (c *Core) stick(w *worker, d time.Duration) {
 	w.waits = d
 	stuck := c.stalls(w, d)
 	if stuck == w.stuck || w.draining { // one that drains gets nothing anyhow
+		c.noteMoving(w)
 		return
 	}
 	if stuck {
@@ -59,6 +76,7 @@ func (c *Core) stick(w *worker, d time.Duration) {
 		w.stuck = false
 		c.rejoin(w)
 	}
+	c.noteMoving(w)
 	if !w.excluded {
 		c.countStuck(stuck)
 	}
