@@ -21,35 +21,41 @@ type buffer interface {
 	at(i int) (key, value []byte)
 	// span tells which pairs [lo, hi) of the order are of partition part.
 	span(part int) (lo, hi int)
-	// touch has the memory of pair i, if there is one, brought into the
-	// caches: pairs in order lie anywhere.
-	touch(i int)
+	// touch has the memory of pairs [lo, hi) brought into the caches: pairs
+	// in order lie anywhere.
+	touch(lo, hi int)
 	// reset empties the buffer.
 	reset()
 }
 
-// touchAhead is how many pairs early their memory is touched.
-const touchAhead = 12
+// touchAhead is how many pairs are touched together. A core waits for many
+// lines of memory at a time, but only if it comes across them in so few
+// instructions that it looks ahead over all of them.
+const touchAhead = 16
 
 // pairs is a recordio source over the pairs [i+1, hi) of a sorted buffer.
 type pairs struct {
 	buf        buffer
 	i, hi      int
+	touched    int
 	key, value []byte
 }
 
 // partition returns the pairs of one partition of a sorted buffer.
 func partition(buf buffer, part int) *pairs {
 	lo, hi := buf.span(part)
-	return &pairs{buf: buf, i: lo, hi: hi}
+	return &pairs{buf: buf, i: lo, hi: hi, touched: lo}
 }
 
 func (p *pairs) Next() bool {
 	if p.i >= p.hi {
 		return false
 	}
+	if p.i == p.touched {
+		p.touched = min(p.i+touchAhead, p.hi)
+		p.buf.touch(p.i, p.touched)
+	}
 	p.key, p.value = p.buf.at(p.i)
-	p.buf.touch(p.i + touchAhead)
 	p.i++
 	return true
 }
@@ -103,10 +109,10 @@ func (l *list) add(part int, key, value []byte) bool {
 }
 
 func (l *list) sort(parts int) {
-	sortEntries(l.entries(), parts, func(a, b *pair) int {
+	sortEntries(l.entries(), parts, func(a, b pair) int {
 		switch {
 		case a.klen > 8 || b.klen > 8:
-			if c := bytes.Compare(l.key(a), l.key(b)); c != 0 {
+			if c := bytes.Compare(l.key(&a), l.key(&b)); c != 0 {
 				return c
 			}
 		case a.klen != b.klen: // the shorter one is a prefix of the other
@@ -125,10 +131,17 @@ func (l *list) at(i int) (key, value []byte) {
 	return l.key(p), l.mem[off : off+n : off+n]
 }
 
-func (l *list) touch(i int) {
-	if e := l.entries(); i < len(e) {
-		l.touched += l.mem[e[i].off]
+func (l *list) touch(lo, hi int) {
+	const line = 64 // bytes that come together
+	var sum byte
+	for _, p := range l.entries()[lo:hi] {
+		end := p.off + uint64(p.klen) // of a long key the rest follows by itself
+		for off := p.off; off < min(end, p.off+4*line); off += line {
+			sum += l.mem[off]
+		}
+		sum += l.mem[end]
 	}
+	l.touched += sum
 }
 
 func (l *list) span(part int) (lo, hi int) {

@@ -17,15 +17,15 @@ type ranked interface{ group | pair | countRef }
 
 func rankOf[T ranked](e *T) *rank { return (*rank)(unsafe.Pointer(e)) }
 
-// fewEntries is the size of a bucket that comparing sorts faster.
-const fewEntries = 48
+// fewEntries is the size of a bucket that insertion sorts faster.
+const fewEntries = 24
 
 // sortEntries sorts by partition, then prefix, then by compare, which orders
 // entries of the same rank. It is a radix sort from the highest byte on, in
 // place (McIlroy, Bostic and McIlroy, "Engineering Radix Sort", Computing
 // Systems 6(1), 1993, "American flag sort"): it touches each entry a few
 // times, where comparing does so for every doubling of their number.
-func sortEntries[T ranked](e []T, parts int, compare func(a, b *T) int) {
+func sortEntries[T ranked](e []T, parts int, compare func(a, b T) int) {
 	whole := func(a, b T) int {
 		x, y := rankOf(&a), rankOf(&b)
 		switch {
@@ -36,7 +36,7 @@ func sortEntries[T ranked](e []T, parts int, compare func(a, b *T) int) {
 		case x.prefix > y.prefix:
 			return 1
 		}
-		return compare(&a, &b)
+		return compare(a, b)
 	}
 	if len(e) <= fewEntries {
 		slices.SortFunc(e, whole)
@@ -67,16 +67,20 @@ func sortEntries[T ranked](e []T, parts int, compare func(a, b *T) int) {
 		}
 	}
 	for p, start := 0, 0; p < parts; p++ {
-		sortBytes(e[start:ends[p]], 56, whole)
+		sortBytes(e[start:ends[p]], 56, compare)
 		start = ends[p]
 	}
 }
 
 // sortBytes sorts entries of one partition whose prefixes are the same above
 // the byte at shift.
-func sortBytes[T ranked](e []T, shift int, whole func(a, b T) int) {
-	if len(e) <= fewEntries || shift < 0 {
-		slices.SortFunc(e, whole)
+func sortBytes[T ranked](e []T, shift int, compare func(a, b T) int) {
+	switch {
+	case len(e) <= fewEntries:
+		insert(e, compare)
+		return
+	case shift < 0:
+		slices.SortFunc(e, compare)
 		return
 	}
 	var ends [256]int
@@ -84,7 +88,7 @@ func sortBytes[T ranked](e []T, shift int, whole func(a, b T) int) {
 		ends[byte(rankOf(&e[i]).prefix>>shift)]++
 	}
 	if first := byte(rankOf(&e[0]).prefix >> shift); ends[first] == len(e) {
-		sortBytes(e, shift-8, whole)
+		sortBytes(e, shift-8, compare)
 		return
 	}
 	var next [256]int
@@ -109,8 +113,25 @@ func sortBytes[T ranked](e []T, shift int, whole func(a, b T) int) {
 	}
 	for b, start := 0, 0; b < 256; b++ {
 		if n := ends[b] - start; n > 1 {
-			sortBytes(e[start:ends[b]], shift-8, whole)
+			sortBytes(e[start:ends[b]], shift-8, compare)
 		}
 		start = ends[b]
+	}
+}
+
+// insert sorts a few entries of one partition.
+func insert[T ranked](e []T, compare func(a, b T) int) {
+	for i := 1; i < len(e); i++ {
+		x := e[i]
+		p := rankOf(&x).prefix
+		j := i
+		for ; j > 0; j-- {
+			q := rankOf(&e[j-1]).prefix
+			if q < p || q == p && compare(e[j-1], x) <= 0 {
+				break
+			}
+			e[j] = e[j-1]
+		}
+		e[j] = x
 	}
 }

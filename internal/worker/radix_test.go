@@ -22,7 +22,7 @@ func TestEntrySizes(t *testing.T) {
 }
 
 func TestSortEntries(t *testing.T) {
-	byOff := func(a, b *pair) int { return cmp.Compare(a.off, b.off) }
+	byOff := func(a, b pair) int { return cmp.Compare(a.off, b.off) }
 	check := func(t interface{ Fatalf(string, ...any) }, e []pair, parts int) {
 		want := slices.Clone(e)
 		slices.SortFunc(want, func(a, b pair) int {

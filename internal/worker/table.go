@@ -155,9 +155,9 @@ func (t *table) sort(parts int) {
 	if t.overOf >= 0 { // entries are about to lose their numbers
 		t.entry(t.overOf).vcap = 0
 	}
-	sortEntries(t.entries(), parts, func(a, b *group) int {
+	sortEntries(t.entries(), parts, func(a, b group) int {
 		if a.klen > 8 || b.klen > 8 {
-			return bytes.Compare(t.keyOf(a), t.keyOf(b))
+			return bytes.Compare(t.keyOf(&a), t.keyOf(&b))
 		}
 		return cmp.Compare(a.klen, b.klen)
 	})
@@ -171,7 +171,7 @@ func (t *table) at(i int) (key, value []byte) {
 	return t.keyOf(g), t.mem[g.value : g.value+uint64(g.vlen) : g.value+uint64(g.vlen)]
 }
 
-func (t *table) touch(int) {}
+func (t *table) touch(int, int) {}
 
 func (t *table) span(part int) (lo, hi int) {
 	e := t.entries()

@@ -199,7 +199,7 @@ func (t *tally) sort(parts int) {
 			t.order = append(t.order, countRef{rank{prefix(t.keyOf(c)), c.part - 1, c.klen}, uint64(i)})
 		}
 	}
-	sortEntries(t.order, parts, func(a, b *countRef) int {
+	sortEntries(t.order, parts, func(a, b countRef) int {
 		if a.klen > 8 || b.klen > 8 {
 			return bytes.Compare(t.keyOf(&t.cells[a.cell]), t.keyOf(&t.cells[b.cell]))
 		}
@@ -213,10 +213,12 @@ func (t *tally) at(i int) (key, value []byte) {
 	return t.keyOf(c), t.value[:]
 }
 
-func (t *tally) touch(i int) {
-	if i < len(t.order) {
-		t.touched += t.cells[t.order[i].cell].key[0]
+func (t *tally) touch(lo, hi int) {
+	var sum byte
+	for _, r := range t.order[lo:hi] {
+		sum += t.cells[r.cell].key[0]
 	}
+	t.touched += sum
 }
 
 func (t *tally) span(part int) (lo, hi int) {
