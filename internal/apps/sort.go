@@ -1,8 +1,10 @@
 package apps
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
+	"math"
 	"strconv"
 
 	"github.com/mraws/mraws/mr"
@@ -30,19 +32,48 @@ func sortLines() mr.App {
 	}
 }
 
+// sortMapper emits each line, cut into what is compared and the rest.
+type sortMapper struct{ keyBytes int }
+
 func newSortMapper(t *mr.Task) (mr.Mapper, error) {
 	n, err := strconv.Atoi(t.Params["key-bytes"])
 	if err != nil {
 		return nil, fmt.Errorf("parameter key-bytes: %w", err)
 	}
-	return mr.MapperFunc(func(rec mr.Record, out mr.Emitter) error {
-		if n == 0 || n > len(rec.Data) {
-			out.Emit(rec.Data, nil)
-		} else {
-			out.Emit(rec.Data[:n], rec.Data[n:])
+	if n == 0 {
+		n = math.MaxInt
+	}
+	return &sortMapper{keyBytes: n}, nil
+}
+
+// Map emits a line.
+func (m *sortMapper) Map(rec mr.Record, out mr.Emitter) error {
+	n := min(m.keyBytes, len(rec.Data))
+	out.Emit(rec.Data[:n], rec.Data[n:])
+	return nil
+}
+
+// MapBlock emits all lines of a block.
+func (m *sortMapper) MapBlock(block mr.Record, out mr.Emitter) error {
+	for data, more := block.Data, true; more; more = len(data) > 0 { // an empty block is an empty line
+		var line []byte
+		var ended bool
+		if line, data, ended = bytes.Cut(data, lineEnd); ended {
+			line = bytes.TrimSuffix(line, []byte{'\r'})
 		}
-		return nil
-	}), nil
+		n := min(m.keyBytes, len(line))
+		out.Emit(line[:n], line[n:])
+	}
+	return nil
+}
+
+// sortReducer writes lines as they come.
+type sortReducer struct {
+	unique bool
+	key    []byte
+	out    mr.Output
+	line   []byte
+	write  func(value []byte) bool // a method value, made once and not for every key
 }
 
 func newSortReducer(t *mr.Task) (mr.Reducer, error) {
@@ -50,19 +81,25 @@ func newSortReducer(t *mr.Task) (mr.Reducer, error) {
 	if err != nil {
 		return nil, err
 	}
-	var line []byte
-	return mr.ReducerFunc(func(key []byte, values iter.Seq[[]byte], out mr.Output) error {
-		for v := range values {
-			if len(v) == 0 {
-				out.WriteLine(key)
-			} else {
-				line = append(append(line[:0], key...), v...)
-				out.WriteLine(line)
-			}
-			if unique {
-				break
-			}
-		}
-		return nil
-	}), nil
+	r := &sortReducer{unique: unique}
+	r.write = r.writeLine
+	return r, nil
+}
+
+// Reduce writes the lines of a key.
+func (r *sortReducer) Reduce(key []byte, values iter.Seq[[]byte], out mr.Output) error {
+	r.key, r.out = key, out
+	values(r.write)
+	return nil
+}
+
+// writeLine writes the line of a value and tells whether more are wanted.
+func (r *sortReducer) writeLine(value []byte) bool {
+	if len(value) == 0 {
+		r.out.WriteLine(r.key)
+	} else {
+		r.line = append(append(r.line[:0], r.key...), value...)
+		r.out.WriteLine(r.line)
+	}
+	return !r.unique
 }
