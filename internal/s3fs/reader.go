@@ -2,6 +2,7 @@ package s3fs
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"golang.org/x/sync/errgroup"
@@ -174,6 +175,28 @@ func (r *rangeReader) Read(p []byte) (int, error) {
 	r.rest = r.rest[n:]
 	r.left -= int64(n)
 	return n, nil
+}
+
+// WriteTo implements io.WriterTo, so that io.Copy needs no buffer.
+func (r *rangeReader) WriteTo(w io.Writer) (n int64, err error) {
+	for {
+		for len(r.rest) == 0 && r.err == nil {
+			r.next()
+		}
+		if errors.Is(r.err, io.EOF) {
+			return n, nil
+		}
+		if r.err != nil {
+			return n, r.err
+		}
+		k, err := w.Write(r.rest)
+		r.rest = r.rest[k:]
+		r.left -= int64(k)
+		n += int64(k)
+		if err != nil {
+			return n, err
+		}
+	}
 }
 
 // Close ends the fetches and waits for them.

@@ -28,7 +28,6 @@ type ahead struct {
 	room   *semaphore.Weighted // bytes of the window
 	queue  chan *chunk         // in order
 	done   sync.WaitGroup      // the dispatcher, who waits for its fetches
-	free   chan []byte         // buffers of full chunks
 	cur    *chunk              // what the reader has not used up
 }
 
@@ -38,8 +37,8 @@ type chunk struct {
 	off, n int64
 	weight int64
 	ready  chan struct{}
-	data   []byte // what has not been read
-	buf    []byte
+	body   io.ReadCloser // where the store holds it
+	left   int64         // bytes of it that have not been read
 	err    error
 }
 
@@ -47,7 +46,7 @@ type chunk struct {
 func (t *attempt) fetchAhead(ctx context.Context, pieces []manifest.Piece) *ahead {
 	a := &ahead{
 		t: t, pieces: pieces, room: semaphore.NewWeighted(t.shares.window),
-		queue: make(chan *chunk, 4*requests), free: make(chan []byte, t.shares.window/t.shares.chunk),
+		queue: make(chan *chunk, 4*requests),
 	}
 	a.ctx, a.cancel = context.WithCancel(ctx)
 	a.done.Go(a.dispatch)
@@ -84,25 +83,11 @@ func (a *ahead) dispatch() {
 	}
 }
 
-// fetch fills one chunk.
+// fetch opens one chunk: the store then has it, or the first part of it.
 func (a *ahead) fetch(c *chunk) {
 	defer close(c.ready)
-	if c.n == a.t.shares.chunk {
-		select {
-		case c.buf = <-a.free:
-		default:
-		}
-	}
-	if c.buf == nil {
-		c.buf = make([]byte, c.n)
-	}
-	c.data = c.buf
-	body, err := a.open(c.piece, c.off, c.n)
-	if err == nil {
-		_, err = io.ReadFull(body, c.data)
-		err = errors.Join(a.t.inputError(err), body.Close())
-	}
-	c.err = err
+	c.body, c.err = a.open(c.piece, c.off, c.n)
+	c.left = c.n
 }
 
 // open opens a range of the object of a piece.
@@ -141,8 +126,10 @@ func (a *ahead) opener(i int) input.Opener {
 // take makes the next chunk of the piece the current one, dropping what is
 // left of the pieces before.
 func (a *ahead) take(piece int) error {
-	for a.cur == nil || len(a.cur.data) == 0 || a.cur.piece < piece {
-		a.drop()
+	for a.cur == nil || a.cur.left == 0 || a.cur.piece < piece {
+		if err := a.drop(); err != nil {
+			return err
+		}
 		c, ok := <-a.queue
 		if !ok {
 			return context.Cause(a.ctx)
@@ -157,24 +144,28 @@ func (a *ahead) take(piece int) error {
 }
 
 // drop gives the current chunk back.
-func (a *ahead) drop() {
+func (a *ahead) drop() (err error) {
 	if a.cur == nil {
-		return
+		return nil
 	}
-	if len(a.cur.buf) == int(a.t.shares.chunk) {
-		select {
-		case a.free <- a.cur.buf:
-		default:
-		}
+	if a.cur.body != nil {
+		err = a.cur.body.Close()
 	}
 	a.room.Release(a.cur.weight)
 	a.cur = nil
+	return err
 }
 
 // Close stops fetching and waits until nothing is on its way.
 func (a *ahead) Close() {
 	a.cancel()
 	a.done.Wait()
+	_ = a.drop() // what was not read to its end is wanted no more
+	for c := range a.queue {
+		if c.body != nil {
+			_ = c.body.Close()
+		}
+	}
 }
 
 // aheadReader reads the planned range of one piece.
@@ -191,13 +182,17 @@ func (r *aheadReader) Read(p []byte) (int, error) {
 	if err := r.a.take(r.piece); err != nil {
 		return 0, err
 	}
-	n := copy(p, r.a.cur.data)
-	r.a.cur.data = r.a.cur.data[n:]
+	c := r.a.cur
+	n, err := c.body.Read(p[:min(int64(len(p)), c.left)])
+	c.left -= int64(n)
 	r.left -= int64(n)
-	if len(r.a.cur.data) == 0 {
-		r.a.drop() // at once, to let the next one start
+	switch {
+	case c.left == 0:
+		return n, r.a.drop() // at once, to let the next one start
+	case errors.Is(err, io.EOF):
+		err = io.ErrUnexpectedEOF
 	}
-	return n, nil
+	return n, r.a.t.inputError(err)
 }
 
 func (r *aheadReader) Close() error { return nil }
