@@ -20,7 +20,7 @@ type limits struct {
 	// bodies: uploads wait for the guard's lock with an action in hand, and
 	// the delete that holds the lock needs one of its own to go on.
 	actions int
-	// bodies of uploads may be read; each has a buffer of 1 MiB.
+	// bodies of uploads may be read; each has a buffer of ioBuffer bytes.
 	bodies int
 }
 

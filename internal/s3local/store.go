@@ -22,6 +22,9 @@ type store struct {
 const (
 	// maxCopy is the largest object that S3 copies in one request.
 	maxCopy = 5 << 30
+	// ioBuffer is what a body is copied through, and what a ranged read
+	// allocates for itself, in bytes. It fits into the cache of a core.
+	ioBuffer = 256 << 10
 )
 
 // errNoXattr explains a data folder that cannot keep metadata.
@@ -49,6 +52,7 @@ func openStore(root string, l limits) (*store, error) {
 		CopyObjectThreshold: maxCopy, // zero refuses every copy
 		DataIntegrityEtag:   true,    // checksums as ETags: up to 1.8 times the PUT rate of MD5
 		Concurrency:         l.actions,
+		IOBufferSize:        ioBuffer,
 	}
 	opts.SetNewDirPerm(0o700)
 	opts.SetNewFilePerm(0o600)
