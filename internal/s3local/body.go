@@ -20,7 +20,7 @@ type body struct {
 	r     io.Reader
 	left  int64 // bytes still to come
 	exact bool  // whether an end at another length is an error
-	atEnd func()
+	atEnd func() error
 	ended bool // all came, and atEnd was called
 }
 
@@ -50,7 +50,9 @@ func (b *body) Read(p []byte) (int, error) {
 	if !b.ended {
 		b.ended = true
 		if b.atEnd != nil {
-			b.atEnd()
+			if err := b.atEnd(); err != nil {
+				return n, err
+			}
 		}
 	}
 	return n, io.EOF

@@ -2,14 +2,18 @@ package s3local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/versity/versitygw/backend"
+	"github.com/versity/versitygw/s3err"
 	"github.com/versity/versitygw/s3response"
 	"golang.org/x/sync/errgroup"
 )
@@ -85,21 +89,66 @@ func (c churner) abort(ctx context.Context, key, id string) error {
 	return c.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &c.bucket, Key: &key, UploadId: &id})
 }
 
+func (c churner) part(ctx context.Context, key, id string, number int32, body io.Reader) (etag *string, err error) {
+	size := int64(1)
+	out, err := c.UploadPart(ctx, &s3.UploadPartInput{Bucket: &c.bucket, Key: &key, UploadId: &id,
+		PartNumber: &number, ContentLength: &size, Body: body})
+	if err != nil {
+		return nil, err
+	}
+	return out.ETag, nil
+}
+
+// complete makes an object of part 1.
+func (c churner) complete(ctx context.Context, key, id string, etag *string) error {
+	number := int32(1)
+	_, _, err := c.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: &c.bucket, Key: &key, UploadId: &id,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{PartNumber: &number, ETag: etag}}}})
+	return err
+}
+
 // upload makes an object by a multipart upload.
 func (c churner) upload(ctx context.Context, key string) error {
 	id, err := c.create(ctx, key)
 	if err != nil {
 		return err
 	}
-	number, size := int32(1), int64(1)
-	part, err := c.UploadPart(ctx, &s3.UploadPartInput{Bucket: &c.bucket, Key: &key, UploadId: &id,
-		PartNumber: &number, ContentLength: &size, Body: strings.NewReader("x")})
+	etag, err := c.part(ctx, key, id, 1, strings.NewReader("x"))
 	if err != nil {
 		return err
 	}
-	_, _, err = c.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: &c.bucket, Key: &key, UploadId: &id,
-		MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{PartNumber: &number, ETag: part.ETag}}}})
-	return err
+	return c.complete(ctx, key, id, etag)
+}
+
+// callOff aborts an upload while a part of it comes in. What is left of the
+// upload is an error.
+func (c churner) callOff(ctx context.Context, key string) error {
+	id, err := c.create(ctx, key)
+	if err != nil {
+		return err
+	}
+	var g errgroup.Group
+	g.Go(func() error {
+		_, err := c.part(ctx, key, id, 1, strings.NewReader("x"))
+		if noUpload(err) {
+			return nil
+		}
+		return err
+	})
+	g.Go(func() error { return c.abort(ctx, key, id) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if _, err := os.Stat(uploadFolder(c.bucket, key, id)); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the upload is there again: %w", err)
+	}
+	return nil
+}
+
+// noUpload tells whether err is the answer for an upload that is not there.
+func noUpload(err error) bool {
+	var none s3err.NoSuchUploadError
+	return errors.As(err, &none)
 }
 
 // churn runs rounds in eight workers, until one fails.
@@ -163,6 +212,7 @@ func TestWritesAndDeletesOfOneFolder(t *testing.T) {
 			}
 			return c.abort(ctx, "same", id)
 		}},
+		{"call off", 200, true, func(ctx context.Context, c churner, key string) error { return c.callOff(ctx, key) }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -22,14 +22,14 @@ import (
 // guards says which faults are mended; a test leaves one out to show that it
 // is there.
 type guards struct {
-	bodies      bool // a body that ends early makes no object and no part
-	keys        bool // a key that is not a clean path is refused, not cleaned
-	parents     bool // deletes do not pull folders away from under writes
-	accounts    bool // an unknown access key is 403, see iam.go
-	completions bool // an upload is completed once, see guard_complete.go
+	bodies   bool // a body that ends early makes no object and no part
+	keys     bool // a key that is not a clean path is refused, not cleaned
+	parents  bool // deletes do not pull folders away from under writes
+	accounts bool // an unknown access key is 403, see iam.go
+	uploads  bool // an upload ends once, see guard_upload.go
 }
 
-var allGuards = guards{bodies: true, keys: true, parents: true, accounts: true, completions: true}
+var allGuards = guards{bodies: true, keys: true, parents: true, accounts: true, uploads: true}
 
 // guard stands between the S3 front end and the posix backend. It lets through
 // what the engine and the usual S3 tools need, buckets, objects and multipart
@@ -50,8 +50,8 @@ type guard struct {
 	// with 409 or 500 when its folder goes away between the two steps.
 	parents sync.RWMutex
 
-	// completions are those of uploads, by folder.
-	completions turns
+	// uploads are locked by their folders.
+	uploads turns
 }
 
 func (s *store) guarded(g guards) *guard {
@@ -165,7 +165,7 @@ func (g *guard) PutObject(ctx context.Context, in s3response.PutObjectInput) (ou
 	b := g.body(in.Body, in.ContentLength)
 	in.Body = b
 	if g.on.parents {
-		b.atEnd = g.parents.RLock
+		b.atEnd = func() error { g.parents.RLock(); return nil }
 	}
 	out, err = g.s.PutObject(ctx, in)
 	if b.ended && b.atEnd != nil {
@@ -178,7 +178,8 @@ func (g *guard) PutObject(ctx context.Context, in s3response.PutObjectInput) (ou
 }
 
 // UploadPart stores a part. Parts lie in a folder of their upload, which
-// deletes leave alone.
+// deletes leave alone. The upload is locked when the whole body has come in, so
+// that a slow client holds up nobody.
 func (g *guard) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.UploadPartOutput, error) {
 	if err := g.admit(in.Key); err != nil {
 		return nil, err
@@ -189,11 +190,26 @@ func (g *guard) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.Upl
 	}
 	defer leave()
 	b := g.body(in.Body, in.ContentLength)
+	unlock := func() {}
+	defer func() { unlock() }()
+	lock := func() error {
+		leave, err := g.upload(ctx, in.Bucket, in.Key, in.UploadId, shared)
+		if err == nil {
+			unlock = leave
+		}
+		return err
+	}
+	b.atEnd = lock
 	guarded := *in
 	guarded.Body = b
 	out, err := g.s.UploadPart(ctx, &guarded)
-	if err != nil {
+	if err != nil && !b.ended {
 		b.drain()
+		if errors.Is(err, fs.ErrNotExist) { // the upload has ended meanwhile
+			if gone := lock(); gone != nil {
+				err = gone
+			}
+		}
 	}
 	return out, err
 }
@@ -226,11 +242,11 @@ func (g *guard) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMult
 		return out, "", err
 	}
 	defer leave()
-	done, err := g.completing(ctx, in)
+	unlock, err := g.upload(ctx, in.Bucket, in.Key, in.UploadId, alone)
 	if err != nil {
 		return out, "", err
 	}
-	defer done()
+	defer unlock()
 	if !g.on.parents || in.MultipartUpload == nil {
 		return g.s.CompleteMultipartUpload(ctx, in)
 	}
@@ -256,6 +272,11 @@ func (g *guard) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartU
 	if err := g.admit(in.Key); err != nil {
 		return err
 	}
+	unlock, err := g.upload(ctx, in.Bucket, in.Key, in.UploadId, alone)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return g.s.AbortMultipartUpload(ctx, in)
 }
 
@@ -289,6 +310,11 @@ func (g *guard) UploadPartCopy(ctx context.Context, in *s3.UploadPartCopyInput) 
 		return out, err
 	}
 	defer leave()
+	unlock, err := g.upload(ctx, in.Bucket, in.Key, in.UploadId, shared)
+	if err != nil {
+		return out, err
+	}
+	defer unlock()
 	return g.s.UploadPartCopy(ctx, in)
 }
 

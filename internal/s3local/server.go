@@ -116,7 +116,7 @@ func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
 	if s.endpoint.Region == "" {
 		s.endpoint.Region = defaultRegion
 	}
-	if g.completions {
+	if g.uploads {
 		if err := unmark(); err != nil {
 			return nil, err
 		}

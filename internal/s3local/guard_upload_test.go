@@ -1,13 +1,18 @@
 package s3local
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+
+	"github.com/versity/versitygw/backend/posix"
 )
 
 // beginUpload makes an upload of one part, and returns its id, the part's
@@ -20,11 +25,11 @@ func beginUpload(c *client, path, body string) (id, etag string, complete func()
 	return id, etag, func() reply { return c.do("POST", path+"?uploadId="+id, done, "If-None-Match", "*") }
 }
 
-// both runs a test with all guards and without the one of completions.
+// both runs a test with all guards and without the one of uploads.
 func both(t *testing.T, test func(t *testing.T, on guards)) {
 	t.Run("unguarded", func(t *testing.T) {
 		on := allGuards
-		on.completions = false
+		on.uploads = false
 		test(t, on)
 	})
 	t.Run("guarded", func(t *testing.T) { test(t, allGuards) })
@@ -46,7 +51,7 @@ func TestCompletionOfNoUpload(t *testing.T) {
 		}
 		c.want(204, "DELETE", "/bucket/once?uploadId="+id, "")
 		want := 200 // which is wrong
-		if on.completions {
+		if on.uploads {
 			want = 404
 		}
 		if r := second(); r.status != want {
@@ -103,11 +108,65 @@ func TestCompletionAfterCrash(t *testing.T) {
 		done := "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + etag + "</ETag></Part></CompleteMultipartUpload>"
 		c.want(200, "POST", "/bucket/multi?uploadId="+id, done, "If-None-Match", "*")
 		want := 404 // which is wrong: the completion is answered, and there is nothing
-		if on.completions {
+		if on.uploads {
 			want = 200
 		}
 		if r := c.do("GET", "/bucket/multi", ""); r.status != want || want == 200 && r.body != "content" {
 			t.Errorf("the object: %d %q, want %d", r.status, r.body, want)
+		}
+	})
+}
+
+// meanwhile is a body in front of whose bytes something happens.
+type meanwhile struct {
+	happens func()
+	io.Reader
+}
+
+// Read implements io.Reader.
+func (m *meanwhile) Read(p []byte) (int, error) {
+	if m.happens != nil {
+		m.happens()
+		m.happens = nil
+	}
+	return m.Reader.Read(p)
+}
+
+// TestPartBehindTheEnd: a part that was on its way when its upload ended does
+// not bring it back.
+func TestPartBehindTheEnd(t *testing.T) {
+	ends := map[string]func(ctx context.Context, c churner, key, id string, etag *string) error{
+		"abort": func(ctx context.Context, c churner, key, id string, _ *string) error { return c.abort(ctx, key, id) },
+		"complete": func(ctx context.Context, c churner, key, id string, etag *string) error {
+			return c.complete(ctx, key, id, etag)
+		},
+	}
+	both(t, func(t *testing.T, on guards) {
+		c, ctx := newChurner(t, on), t.Context()
+		for key, end := range ends {
+			id, err := c.create(ctx, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			etag, err := c.part(ctx, key, id, 1, strings.NewReader("x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = c.part(ctx, key, id, 2, &meanwhile{func() {
+				if err := end(ctx, c, key, id, etag); err != nil {
+					t.Errorf("%s: %v", key, err)
+				}
+			}, strings.NewReader("y")})
+			if !on.uploads && err != nil || on.uploads && !noUpload(err) {
+				t.Errorf("%s, part behind it: %v", key, err)
+			}
+			left, err := filepath.Glob(filepath.Join(c.bucket, posix.MetaTmpMultipartDir, "*"))
+			if (len(left) > 0) == on.uploads {
+				t.Errorf("%s left %v, %v", key, left, err)
+			}
+			if err := os.RemoveAll(filepath.Join(c.bucket, posix.MetaTmpMultipartDir)); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }
