@@ -10,7 +10,8 @@ import (
 func Operations() []string {
 	return []string{
 		"PutObject", "GetObject", "HeadObject", "CopyObject", "DeleteObject", "DeleteObjects", "ListObjectsV2",
-		"CreateMultipartUpload", "UploadPart", "UploadPartCopy", "CompleteMultipartUpload", "AbortMultipartUpload", "ListMultipartUploads",
+		"CreateMultipartUpload", "UploadPart", "UploadPartCopy", "CompleteMultipartUpload", "AbortMultipartUpload",
+		"ListParts", "ListMultipartUploads",
 		"HeadBucket", "CreateBucket",
 	}
 }
@@ -56,6 +57,8 @@ func objectOperation(method string, uploads, upload, copied bool) string {
 	switch {
 	case method == http.MethodGet && !upload:
 		return "GetObject"
+	case method == http.MethodGet:
+		return "ListParts"
 	case method == http.MethodHead:
 		return "HeadObject"
 	case method == http.MethodPut && upload && copied:

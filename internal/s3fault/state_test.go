@@ -145,7 +145,7 @@ func TestCallOf(t *testing.T) {
 		{"GET /~0123", call{}},
 		{"GET /b", call{}},
 		{"GET /b/k?tagging", call{"", ""}},
-		{"GET /b/k?uploadId=u", call{"", "k"}},
+		{"GET /b/k?uploadId=u", call{"ListParts", "k"}},
 	} {
 		words := strings.Fields(tt.request)
 		r := httptest.NewRequest(words[0], words[1], nil)

@@ -22,6 +22,8 @@ const (
 	partWindow = 4
 	// abortTimeout bounds the removal of an upload that came to nothing.
 	abortTimeout = 15 * time.Second
+	// abortTries bounds how often an upload is aborted that stays.
+	abortTries = 5
 )
 
 // upload is a multipart upload in progress.
@@ -205,14 +207,37 @@ func nextMarker(out *s3.ListMultipartUploadsOutput, key, id *string) (*string, e
 	return nextToken(out.IsTruncated, next, key)
 }
 
-// AbortUpload removes an unfinished upload; one that is gone is no error.
+// AbortUpload removes an unfinished upload; one that is gone is no error. A
+// part that is on its way may outlive an abort, so AbortUpload looks whether
+// the upload is gone and if not aborts it again, up to abortTries times. Who
+// may not look (s3:ListMultipartUploadParts) has to trust the first answer.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
 func (s *Store) AbortUpload(ctx context.Context, u Upload) error {
-	ctx, b := s.begin(ctx)
-	_, err := s.api.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-		Bucket: s.bucket(), Key: &u.Key, UploadId: &u.ID,
-	})
-	if err == nil || codeOf(err) == "NoSuchUpload" {
-		return nil
+	for try := 1; ; try++ {
+		call, b := s.begin(ctx)
+		_, err := s.api.AbortMultipartUpload(call, &s3.AbortMultipartUploadInput{
+			Bucket: s.bucket(), Key: &u.Key, UploadId: &u.ID,
+		})
+		if err != nil && codeOf(err) != "NoSuchUpload" {
+			return s.fail(opAbort, u.Key, b, ErrPrecondition, err)
+		}
+		call, b = s.begin(ctx)
+		_, err = s.api.ListParts(call, &s3.ListPartsInput{
+			Bucket: s.bucket(), Key: &u.Key, UploadId: &u.ID, MaxParts: aws.Int32(1),
+		})
+		if err != nil {
+			err = s.fail(opParts, u.Key, b, ErrPrecondition, err)
+		}
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+			return nil
+		case err != nil:
+			return err
+		case try == abortTries:
+			return s.errorf(opAbort.verb, u.Key, nil, "the upload is there after %d aborts", try)
+		}
+		if err := s.pause(ctx, opAbort, b, nil); err != nil {
+			return s.fail(opAbort, u.Key, b, ErrPrecondition, err)
+		}
 	}
-	return s.fail(opAbort, u.Key, b, ErrPrecondition, err)
 }

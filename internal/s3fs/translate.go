@@ -22,6 +22,7 @@ var (
 	opPart     = op{"put", "UploadPart"}
 	opComplete = op{"put", "CompleteMultipartUpload"}
 	opAbort    = op{"abort upload of", "AbortMultipartUpload"}
+	opParts    = op{"list parts of", "ListParts"}
 	opUploads  = op{"list uploads of", "ListMultipartUploads"}
 	opCopy     = op{"copy to", "CopyObject"}
 	opList     = op{"list", "ListObjectsV2"}
@@ -41,6 +42,8 @@ func (o op) action() string {
 		return "s3:GetObject and s3:PutObject"
 	case "AbortMultipartUpload":
 		return "s3:AbortMultipartUpload"
+	case "ListParts":
+		return "s3:ListMultipartUploadParts"
 	case "ListMultipartUploads":
 		return "s3:ListBucketMultipartUploads"
 	case "ListObjectsV2", "HeadBucket":

@@ -182,6 +182,36 @@ func TestFailedPartAborts(t *testing.T) {
 	}
 }
 
+// TestAbortAgain: an abort is over when the upload is gone.
+func TestAbortAgain(t *testing.T) {
+	there := ok(`<ListPartsResult><IsTruncated>false</IsTruncated></ListPartsResult>`)
+	gone := apiError(404, "NoSuchUpload")
+	for _, tt := range []struct {
+		name   string
+		looks  []http.HandlerFunc
+		aborts int64
+		want   string // of the error
+	}{
+		{"gone", []http.HandlerFunc{gone}, 1, ""},
+		{"a part came behind it", []http.HandlerFunc{there, gone}, 2, ""},
+		{"stays", []http.HandlerFunc{there}, 5, "abort upload of s3://b/dir/k: the upload is there after 5 aborts"},
+		{"may not look", []http.HandlerFunc{apiError(403, "AccessDenied")}, 1, ""},
+		{"no answer", []http.HandlerFunc{hangUp}, 1, "list parts of s3://b/dir/k: "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			looks := &script{steps: tt.looks}
+			s := uploadServer(t, map[string]http.HandlerFunc{"GET": looks.ServeHTTP})
+			err := s.AbortUpload(t.Context(), s3fs.Upload{Key: key, ID: "id"})
+			if err == nil && tt.want != "" || err != nil && (tt.want == "" || !strings.HasPrefix(err.Error(), tt.want)) {
+				t.Errorf("error %v, want %q", err, tt.want)
+			}
+			if n := s.Requests()["AbortMultipartUpload"]; n != tt.aborts {
+				t.Errorf("%d aborts, want %d", n, tt.aborts)
+			}
+		})
+	}
+}
+
 // TestLargeCopy: an object of more than 5 GiB is copied in parts of the
 // version that was looked at.
 func TestLargeCopy(t *testing.T) {
