@@ -7,4 +7,4 @@ import (
 	"github.com/mraws/mraws/internal/apps"
 )
 
-func main() { cli.Main(append(apps.Table(), hot(), hotSum(), blob())...) }
+func main() { cli.Main(append(apps.Table(), hot(), hotSum(), blob(), shaky())...) }
