@@ -119,7 +119,11 @@ func (c *crash) adopted() (n int) {
 		if err != nil {
 			c.t.Fatal(err)
 		}
-		for _, p := range rec.Parts {
+		objects := rec.Parts
+		if rec.Packed != nil {
+			objects = []manifest.Part{{Key: rec.Packed.Key}}
+		}
+		for _, p := range objects {
 			info, err := c.store.Stat(c.t.Context(), p.Key)
 			if err != nil {
 				c.t.Fatal(err)

@@ -66,11 +66,13 @@ func scenes(p failpoint.Point) []scene {
 	return []scene{{point: p}}
 }
 
+// again makes the second attempt at a task meet other bytes.
+func again() string { return "worker.put.partition.after=error,worker.stat.partition=error" }
+
 // special lists the scenes of points that three books and wc do not come by,
 // and more scenes for those where it matters how often, or in which job.
 func special() []scene {
-	// The second attempt at a task meets other bytes.
-	again := "worker.put.partition.after=error,worker.stat.partition=error"
+	again := again()
 	budget, long := []string{"--max-bad-records", "2000"}, []string{"--app-arg", "stall=1500ms"}
 	all := []scene{
 		{point: "worker.list.prefixes", early: true, play: (*crash).anyPrefix},
@@ -156,6 +158,14 @@ func families() (all []scene) {
 				workers: "worker.put.bad.after=error,worker.stat.bad=error"},
 		)
 	}
+	packed := []string{"--shuffle", "packed"}
+	all = append(all,
+		scene{point: "worker.put.partition.before", name: "packed", hit: 2, args: packed},
+		scene{point: "worker.put.partition.after", name: "packed", hit: 1, args: packed, adopts: 1},
+		scene{point: "worker.put.displaced.after", name: "packed", app: "fickle", input: "words", args: packed, also: again()},
+		scene{point: "worker.read.partition", name: "packed", hit: 2, args: packed},
+		scene{point: "coordinator.copy.partition.before", name: "packed", app: "fickle", input: "words", args: packed, workers: again()},
+		scene{point: "coordinator.get.map-record", name: "packed", args: packed})
 	for _, op := range []failpoint.Point{".create", ".write", ".read", ".close"} {
 		for _, what := range []string{"spill", "merge", "segments"} {
 			all = append(all, scene{point: failpoint.Point("worker."+what) + op, app: "fickle", input: what, r: 1, flags: tight()})

@@ -16,8 +16,8 @@ import (
 )
 
 // TestOutputDependsOnInputAppAndReducesAlone runs the same input with every
-// number of reduces and of workers, and wants the bytes of the sequential
-// reference each time (I6).
+// number of reduces and of workers and every shuffle, and wants the bytes of
+// the sequential reference each time (I6).
 func TestOutputDependsOnInputAppAndReducesAlone(t *testing.T) {
 	for _, name := range []string{"wc", "indexer", "nocrash"} {
 		for _, r := range []int{1, 3, 10, 50} {
@@ -25,9 +25,10 @@ func TestOutputDependsOnInputAppAndReducesAlone(t *testing.T) {
 				b := newBench(t)
 				b.run(0, append([]string{"upload-input"}, b.books()...)...)
 				want := reference(t, name, r)
-				for _, workers := range []int{1, 2, 5} {
+				for i, workers := range []int{1, 2, 5} {
+					shuffle := []string{"plain", "packed", "auto"}[i]
 					out := filepath.Join(b.dir, strconv.Itoa(workers))
-					b.run(0, "run", "--app", name, "--nreduce", strconv.Itoa(r), "--workers", strconv.Itoa(workers), "--verify", "--out", out)
+					b.run(0, "run", "--app", name, "--nreduce", strconv.Itoa(r), "--workers", strconv.Itoa(workers), "--shuffle", shuffle, "--verify", "--out", out)
 					for i := range r {
 						got, err := os.ReadFile(filepath.Join(out, fmt.Sprintf("mr-out-%d", i)))
 						if err != nil {
@@ -70,6 +71,53 @@ func app(t *testing.T, name string) mr.App {
 	}
 	t.Fatalf("no app %s", name)
 	return mr.App{}
+}
+
+// TestPackedShuffle: a job that packs writes an object for each map task and
+// no more, and goes on packing when it is taken up again without a word of it.
+// What is deleted or damaged is made again.
+func TestPackedShuffle(t *testing.T) {
+	b := newBench(t)
+	b.run(0, append([]string{"upload-input"}, b.books()...)...)
+	line := []string{"run", "--app", "wc", "--nreduce", "10", "--workers", "2"}
+	b.run(0, append(line, "--shuffle", "packed", "--verify")...)
+	want := []string{}
+	for m := range 8 {
+		want = append(want, b.layout.Packed(m))
+	}
+	parts := func() (keys []string) {
+		for _, key := range b.keys(b.layout.IntermediateDir()) {
+			if strings.Contains(key, "intermediate/mr-") {
+				keys = append(keys, key)
+			}
+		}
+		return keys
+	}
+	if d := cmp.Diff(want, parts()); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(reference(t, "wc", 10), outputList(b.outputs())); d != "" {
+		t.Error(d)
+	}
+
+	before := b.outputs()
+	if err := b.store.Delete(t.Context(), b.layout.Success(), b.layout.Output(3), b.layout.Output(4), b.layout.MapCommit(1), b.layout.Packed(1), b.layout.Packed(6)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.store.Put(t.Context(), b.layout.Packed(5), []byte("something else"), putOptions); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := b.run(8, "verify", "--app", "wc")
+	wants(t, out, b.layout.Packed(5)+": it has 14 bytes", b.layout.Packed(6)+": the 10 partitions of map task 6")
+	_, log := b.run(0, append(line, "--shuffle", "plain")...)
+	wants(t, log, "run again to put it back")
+	if d := cmp.Diff(before, b.outputs()); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(want, parts()); d != "" {
+		t.Error(d)
+	}
+	b.run(0, "verify", "--app", "wc")
 }
 
 // TestFourLines is the specification: upload, coordinator, workers, verify,

@@ -41,7 +41,8 @@ type Config struct {
 
 	NReduce      int           `mapstructure:"nreduce"`
 	SplitSize    Size          `mapstructure:"split-size"`
-	Pack         string        `mapstructure:"pack"` // "auto" or "never"
+	Pack         string        `mapstructure:"pack"`    // "auto" or "never"
+	Shuffle      string        `mapstructure:"shuffle"` // "auto", "plain" or "packed"
 	MaxAttempts  int           `mapstructure:"max-attempts"`
 	MaxBad       string        `mapstructure:"max-bad-records"` // "25" or "0.1%"
 	Decompress   string        `mapstructure:"decompress"`      // "auto" or "off"

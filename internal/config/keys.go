@@ -101,6 +101,8 @@ func jobKeys() []Key {
 			Help: "most input of one map task"},
 		{Name: "pack", Group: Job, Type: "when", Default: "auto", Help: "pack small objects into one map task; auto does from 257 objects on",
 			Choices: []string{"auto", "never"}},
+		{Name: "shuffle", Group: Job, Type: "form", Default: "auto", Help: "intermediate objects: plain is one for each map and reduce task, packed one for each map task; auto packs above 10,000 of them",
+			Choices: []string{"auto", "plain", "packed"}},
 		{Name: "max-attempts", Group: Job, Type: "n", Default: "4", check: number(1, 1000),
 			Help: "failures of one task that fail the job"},
 		{Name: "max-bad-records", Group: Job, Type: "n|n%", Default: "0", check: share,

@@ -53,7 +53,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{
-		Bucket: "mapreducedata", Port: 1234, NReduce: 10, SplitSize: 64 << 20, Pack: "auto",
+		Bucket: "mapreducedata", Port: 1234, NReduce: 10, SplitSize: 64 << 20, Pack: "auto", Shuffle: "auto",
 		Lease: 10 * time.Second, CoordTimeout: 10 * time.Second, DrainTimeout: 25 * time.Second, Spot: "auto", MaxAttempts: 4, MaxBad: "0", Decompress: "auto", MaxRatio: 200, MaxInflated: 1 << 40, Speculation: "auto", S3Concurrency: 64,
 		LogLevel: "info", LogFormat: "auto", Color: "auto", Progress: "auto",
 	}
@@ -73,7 +73,7 @@ var sample = map[string]string{
 	"profile": "dev", "local": "true", "data-dir": "/data", "s3-concurrency": "7", "coord": "10.0.0.1:99",
 	"port": "4321", "listen": "127.0.0.1", "advertise": "host.example:80", "tls-ca": "/ca.pem",
 	"tls-cert": "/cert.pem", "tls-key": "/key.pem", "token-file": "/token", "insecure": "false", "metrics": "10.0.0.1:9101",
-	"nreduce": "3", "split-size": "1KiB", "pack": "never", "max-attempts": "2", "max-bad-records": "0.1%", "decompress": "off", "decompress-ratio": "1000", "decompress-limit": "5GiB", "speculation": "off", "lease": "3s",
+	"nreduce": "3", "split-size": "1KiB", "pack": "never", "shuffle": "packed", "max-attempts": "2", "max-bad-records": "0.1%", "decompress": "off", "decompress-ratio": "1000", "decompress-limit": "5GiB", "speculation": "off", "lease": "3s",
 	"memory": "256MiB", "slots": "5", "scratch": "/scratch", "coord-timeout": "1m0s", "drain-timeout": "2m0s", "spot": "off",
 	"log-level": "debug", "log-format": "json", "color": "never", "progress": "plain",
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -288,6 +289,10 @@ func (b *bench) commitMap(m int, id string, displaced bool) {
 	if _, there := b.store.data(b.lay.MapCommit(m)); there {
 		return // as for a worker, whose creation of the record fails
 	}
+	if b.packs() {
+		b.commitPacked(m, id, displaced)
+		return
+	}
 	rec := manifest.Map{Schema: manifest.MapSchema, Job: b.job(), Task: m, Attempt: id, Worker: "w", Emitted: 2, Counters: map[string]int64{"n": 1}}
 	for r := range 2 {
 		key := b.lay.Partition(m, r)
@@ -298,6 +303,28 @@ func (b *bench) commitMap(m int, id string, displaced bool) {
 		info := b.store.set(key, []byte("part"), nil)
 		rec.Parts = append(rec.Parts, manifest.Part{Key: key, ETag: info.ETag, Size: info.Size, Hash: partHash, Sum: manifest.Sum{Records: 1, Hash: 1, Bytes: 2}})
 	}
+	b.put(b.lay.MapCommit(m), rec, nil)
+}
+
+// packs tells whether the job packs partitions.
+func (b *bench) packs() bool {
+	data, _ := b.store.data(b.lay.Job())
+	return strings.Contains(data, `"shuffle": "packed"`)
+}
+
+// commitPacked is commitMap of a job that packs.
+func (b *bench) commitPacked(m int, id string, displaced bool) {
+	rec := manifest.Map{Schema: manifest.MapSchemaPacked, Job: b.job(), Task: m, Attempt: id, Worker: "w", Emitted: 2, Counters: map[string]int64{"n": 1}}
+	for r := range 2 {
+		rec.Parts = append(rec.Parts, manifest.Part{Offset: int64(2 * r), Size: 2, Hash: partHash, Sum: manifest.Sum{Records: 1, Hash: 1, Bytes: 2}})
+	}
+	key := b.lay.Packed(m)
+	if displaced {
+		b.store.set(key, []byte("other"), nil)
+		key = b.lay.MapAttemptPacked(m, id)
+	}
+	info := b.store.set(key, []byte("part"), nil)
+	rec.Packed = &manifest.Packed{Key: key, ETag: info.ETag, Size: info.Size, Hash: manifest.PackedHash(rec.Parts)}
 	b.put(b.lay.MapCommit(m), rec, nil)
 }
 

@@ -179,6 +179,46 @@ func TestPromotion(t *testing.T) {
 	}
 }
 
+// TestPromotionOfPacked: of packed partitions the one object is promoted.
+func TestPromotionOfPacked(t *testing.T) {
+	b := newBench(t, 1)
+	s := b.start(func(o *Options) { o.Shuffle = ShufflePacked })
+	w := s.join("w", 1)
+	a := w.granted()
+	b.commitMap(0, a.Id, true)
+	w.report(a, nil)
+	w.work(2)
+	if got := s.succeeds(); got.Shuffled.Records != 2 {
+		t.Errorf("%+v", got)
+	}
+	if data, _ := b.store.data(b.lay.Packed(0)); data != "part" {
+		t.Errorf("the plain name shows %q", data)
+	}
+}
+
+// TestShuffleStays: a job keeps the shuffle that it began with, and a record
+// that does not fit it is not taken for its own.
+func TestShuffleStays(t *testing.T) {
+	b := newBench(t, 2)
+	s := b.start(func(o *Options) { o.Shuffle = ShufflePacked })
+	a := s.join("w", 1).granted()
+	b.commitMap(int(a.Task), a.Id, false)
+	s.kill()
+	s = b.start(func(o *Options) { o.Shuffle = ShufflePlain })
+	w := s.join("w2", 1)
+	b.commit(w.granted())
+	s.kill()
+	key := b.lay.MapCommit(int(a.Task))
+	data, _ := b.store.data(key)
+	b.store.set(key, []byte(strings.Replace(data, `"offset": 2`, `"offset": 1`, 1)), nil)
+	s = b.start(nil)
+	s.ends()
+	var conflict *ConflictError
+	if !errors.As(s.err, &conflict) || !strings.Contains(conflict.What, key) {
+		t.Errorf("Run: %v", s.err)
+	}
+}
+
 // TestPromotionOfRestored: what was lost below _attempts/ and is there again
 // is another version. It is promoted; what merely lies in its place is not,
 // and neither fails a job whose outputs are there.

@@ -43,7 +43,8 @@ type Options struct {
 	NReduce    int
 	SplitSize  int64 // bytes
 	Pack       Pack
-	AllowEmpty bool // no input is no error
+	Shuffle    Shuffle // "" is ShufflePlain
+	AllowEmpty bool    // no input is no error
 	// MaxBad is how many bad input records may be skipped.
 	MaxBad manifest.Budget
 	// Decompress bounds what becomes of input objects whose names say that

@@ -18,9 +18,9 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// promote copies partitions, and the list of what was skipped, that a
-// committed attempt had to put under _attempts/ onto their plain names, so that the layout shows what was
-// committed. Readers go by the record, so nothing depends on it, and it may
+// promote copies partitions, packed or not, and the list of what was skipped,
+// that a committed attempt had to put under _attempts/ onto their plain names,
+// so that the layout shows what was committed. Readers go by the record, so nothing depends on it, and it may
 // be repeated.
 func (c *Coordinator) promote(ctx context.Context, rec *manifest.Map) error {
 	g, ctx := errgroup.WithContext(ctx)
@@ -47,8 +47,12 @@ func (c *Coordinator) promote(ctx context.Context, rec *manifest.Map) error {
 			return err
 		})
 	}
-	for r, p := range rec.Parts {
-		onto(c.o.Layout.Partition(rec.Task, r), p.Key, p.ETag, p.Hash)
+	if p := rec.Packed; p != nil {
+		onto(c.o.Layout.Packed(rec.Task), p.Key, p.ETag, p.Hash)
+	} else {
+		for r, p := range rec.Parts {
+			onto(c.o.Layout.Partition(rec.Task, r), p.Key, p.ETag, p.Hash)
+		}
 	}
 	if rec.Bad != nil {
 		onto(c.o.Layout.Bad(rec.Task), rec.Bad.Key, rec.Bad.ETag, rec.Bad.Hash)

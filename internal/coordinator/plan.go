@@ -18,6 +18,31 @@ const (
 	PackNever Pack = "never"
 )
 
+// Shuffle says whether a map task stores its partitions in one object.
+type Shuffle string
+
+const (
+	// ShuffleAuto packs partitions when there are more than
+	// ShufflePackedAbove of all map tasks together.
+	ShuffleAuto Shuffle = "auto"
+	// ShufflePlain gives every partition of a map task an object.
+	ShufflePlain Shuffle = "plain"
+	// ShufflePacked gives a map task one object.
+	ShufflePacked Shuffle = "packed"
+)
+
+// ShufflePackedAbove is the number of map tasks times reduce tasks up to which
+// each partition is an object of its own, as in the lab.
+const ShufflePackedAbove = 10_000
+
+// of is how a job of so many tasks stores its partitions.
+func (s Shuffle) of(maps, reduces int) manifest.Shuffle {
+	if s == ShufflePacked || s == ShuffleAuto && int64(maps)*int64(reduces) > ShufflePackedAbove {
+		return manifest.ShufflePacked
+	}
+	return ""
+}
+
 // PackAbove is the number of objects up to which each is a task of its own,
 // as in the lab.
 const PackAbove = 256

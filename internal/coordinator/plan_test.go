@@ -83,6 +83,26 @@ func TestPlanPacksManySmallObjects(t *testing.T) {
 	}
 }
 
+func TestShuffle(t *testing.T) {
+	for _, tt := range []struct {
+		s             Shuffle
+		maps, reduces int
+		want          manifest.Shuffle
+	}{
+		{"", 1 << 20, 1 << 20, ""},
+		{ShufflePlain, 1 << 20, 1 << 20, ""},
+		{ShufflePacked, 1, 1, manifest.ShufflePacked},
+		{ShuffleAuto, 100, 100, ""},
+		{ShuffleAuto, 10_001, 1, manifest.ShufflePacked},
+		{ShuffleAuto, 200, 60, manifest.ShufflePacked},
+		{ShuffleAuto, 0, 100_000, ""},
+	} {
+		if got := tt.s.of(tt.maps, tt.reduces); got != tt.want {
+			t.Errorf("%q of %d maps and %d reduces is %q, want %q", tt.s, tt.maps, tt.reduces, got, tt.want)
+		}
+	}
+}
+
 // TestPlanCoversInputInOrder: whatever the objects, the job that comes out
 // is valid, which includes that its pieces are the whole input in order.
 func TestPlanCoversInputInOrder(t *testing.T) {

@@ -123,6 +123,8 @@ func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error)
 	}
 	job := c.outline(app.App, objects)
 	job.ID, job.Created, job.Tasks = id, time.Now().UTC(), tasks
+	job.Shuffle = c.o.Shuffle.of(len(tasks), job.NReduce)
+	job.Schema = manifest.SchemaOf(job)
 	return job, nil
 }
 
@@ -261,6 +263,9 @@ func (c *Coordinator) readMap(ctx context.Context, job *manifest.Job, m int) (*m
 	}
 	if rec.Job != job.ID || rec.Task != m || len(rec.Parts) != job.NReduce {
 		return nil, c.foreign(key, fmt.Sprintf("it is of map task %d of job %s, with %d partitions", rec.Task, rec.Job, len(rec.Parts)))
+	}
+	if err := rec.CheckPacked(job); err != nil {
+		return nil, c.foreign(key, err.Error())
 	}
 	return rec, nil
 }

@@ -3,10 +3,12 @@
 //
 //	input/<name>                              the user's files
 //	intermediate/mr-<m>-<r>                   partition r of map task m
+//	intermediate/mr-<m>                       all partitions of map task m, of jobs that pack them
 //	intermediate/_job.json                    the job's spec
 //	intermediate/_ranges.json                 the key range of each partition, of apps with ordered output
 //	intermediate/_commit/map-<m>              THE COMMIT POINT of map task m
 //	intermediate/_attempts/map-<m>/<id>/<r>   partitions of an attempt that met other bytes
+//	intermediate/_attempts/map-<m>/<id>/packed  the same, packed
 //	intermediate/_attempts/map-<m>/<id>/bad   its list of bad records, if it met another one
 //	intermediate/_attempts/reduce-<r>/<id>    what a reduce attempt is about to commit
 //	intermediate/_coordinator.json            who coordinates, and the key to its door
@@ -74,6 +76,14 @@ func (l Layout) ParsePartition(key string) (m, r int, ok bool) {
 	return m, r, okM && okR
 }
 
+// Packed returns the key of all partitions of map task m in one object.
+func (l Layout) Packed(m int) string { return l.IntermediateDir() + "mr-" + strconv.Itoa(m) }
+
+// ParsePacked is the inverse of Packed.
+func (l Layout) ParsePacked(key string) (m int, ok bool) {
+	return parseIndex(key, l.IntermediateDir()+"mr-")
+}
+
 // Job returns the key of the job spec.
 func (l Layout) Job() string { return l.IntermediateDir() + "_job.json" }
 
@@ -101,6 +111,12 @@ func (l Layout) ParseMapCommit(key string) (m int, ok bool) {
 // whose bytes differ from those already under the plain name.
 func (l Layout) MapAttempt(m int, attempt string, r int) string {
 	return l.IntermediateDir() + "_attempts/map-" + strconv.Itoa(m) + "/" + attempt + "/" + strconv.Itoa(r)
+}
+
+// MapAttemptPacked returns the key of all partitions of an attempt of map
+// task m whose bytes differ from those already under the plain name.
+func (l Layout) MapAttemptPacked(m int, attempt string) string {
+	return l.IntermediateDir() + "_attempts/map-" + strconv.Itoa(m) + "/" + attempt + "/packed"
 }
 
 // MapAttemptBad returns the key of the list of bad records of an attempt of

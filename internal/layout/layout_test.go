@@ -25,12 +25,14 @@ func allKeys(l Layout) string {
 		"Input           " + l.Input("books/pg-grimm.txt"),
 		"IntermediateDir " + l.IntermediateDir(),
 		"Partition       " + l.Partition(12, 3),
+		"Packed          " + l.Packed(12),
 		"Job             " + l.Job(),
 		"Ranges          " + l.Ranges(),
 		"Coordinator     " + l.Coordinator(),
 		"CommitDir       " + l.CommitDir(),
 		"MapCommit       " + l.MapCommit(12),
 		"MapAttempt      " + l.MapAttempt(12, "map-12.1", 3),
+		"MapAttemptPacked " + l.MapAttemptPacked(12, "map-12.1"),
 		"MapAttemptBad   " + l.MapAttemptBad(12, "map-12.1"),
 		"ReduceAttempt   " + l.ReduceAttempt(3, "reduce-3.1"),
 		"PreflightDir    " + l.PreflightDir(),
@@ -88,7 +90,7 @@ func TestParse(t *testing.T) {
 	index := func(f func(string) (int, bool)) func(string) (any, bool) {
 		return func(key string) (any, bool) { return f(key) }
 	}
-	commit, output, bad := index(l.ParseMapCommit), index(l.ParseOutput), index(l.ParseBad)
+	commit, output, bad, packed := index(l.ParseMapCommit), index(l.ParseOutput), index(l.ParseBad), index(l.ParsePacked)
 	part := func(key string) (any, bool) {
 		m, r, ok := l.ParsePartition(key)
 		return [2]int{m, r}, ok
@@ -122,6 +124,12 @@ func TestParse(t *testing.T) {
 		{part, "p/intermediate/mr-out-3", nil},
 		{part, "intermediate/mr-1-3", nil},
 		{part, "", nil},
+		{packed, "p/intermediate/mr-12", 12},
+		{packed, "p/intermediate/mr-12-3", nil},
+		{packed, "p/intermediate/mr-12-", nil},
+		{packed, "p/intermediate/mr--12", nil},
+		{packed, "p/intermediate/mr-", nil},
+		{packed, "intermediate/mr-12", nil},
 		{bad, "p/output/_bad/map-7", 7},
 		{bad, "p/output/_bad/map-7-x", nil},
 		{bad, "p/output/_bad/map-", nil},
@@ -172,6 +180,11 @@ func TestDistinct(t *testing.T) {
 			switch what {
 			case "partition":
 				return l.Partition(m, r), []any{what, m, r}
+			case "packed":
+				return l.Packed(m), []any{what, m}
+			case "attempt's packed":
+				a := id.Draw(t, "attempt")
+				return l.MapAttemptPacked(m, a), []any{what, m, a}
 			case "commit":
 				return l.MapCommit(m), []any{what, m}
 			case "map attempt":
@@ -188,7 +201,7 @@ func TestDistinct(t *testing.T) {
 			}
 			return l.Output(r), []any{what, r}
 		}
-		kind := rapid.SampledFrom([]string{"partition", "commit", "map attempt", "bad", "attempt's bad", "reduce attempt", "output"})
+		kind := rapid.SampledFrom([]string{"partition", "packed", "attempt's packed", "commit", "map attempt", "bad", "attempt's bad", "reduce attempt", "output"})
 		k1, what1 := build(kind.Draw(t, "kind"))
 		k2, what2 := build(kind.Draw(t, "kind"))
 		if (k1 == k2) != cmp.Equal(what1, what2) {
@@ -211,6 +224,9 @@ func FuzzRoundTrip(f *testing.F) {
 			if m, r, ok := l.ParsePartition(l.Partition(n, n/2)); !ok || m != n || r != n/2 {
 				t.Errorf("ParsePartition(Partition(%d, %d)) = %d, %d, %v", n, n/2, m, r, ok)
 			}
+			if m, ok := l.ParsePacked(l.Packed(n)); !ok || m != n {
+				t.Errorf("ParsePacked(Packed(%d)) = %d, %v", n, m, ok)
+			}
 			if m, ok := l.ParseBad(l.Bad(n)); !ok || m != n {
 				t.Errorf("ParseBad(Bad(%d)) = %d, %v", n, m, ok)
 			}
@@ -232,6 +248,9 @@ func FuzzRoundTrip(f *testing.F) {
 		}
 		if m, r, ok := l.ParsePartition(name); ok && l.Partition(m, r) != name {
 			t.Errorf("ParsePartition(%q) = %d, %d", name, m, r)
+		}
+		if got, ok := l.ParsePacked(name); ok && l.Packed(got) != name {
+			t.Errorf("ParsePacked(%q) = %d", name, got)
 		}
 		if got, ok := l.ParseOutput(name); ok && l.Output(got) != name {
 			t.Errorf("ParseOutput(%q) = %d", name, got)

@@ -78,9 +78,12 @@ func (j *Job) Compressed() bool {
 
 // SchemaOf is the schema of a job: only a reader that knows of compressed
 // objects may read one that has any, since another would take their bytes
-// for text.
+// for text, and only one that knows of packed partitions may write some.
 func SchemaOf(j *Job) string {
-	if j.Compressed() {
+	switch {
+	case j.Shuffle == ShufflePacked:
+		return JobSchemaPacked
+	case j.Compressed():
 		return JobSchemaCompressed
 	}
 	return JobSchema

@@ -14,11 +14,16 @@ const (
 	JobSchema = "mraws/job/v1"
 	// JobSchemaCompressed is that of a [Job] with compressed objects.
 	JobSchemaCompressed = "mraws/job/v2"
-	MapSchema           = "mraws/map/v1"
-	ReduceSchema        = "mraws/reduce/v1"
-	SuccessSchema       = "mraws/success/v1"
-	CoordinatorSchema   = "mraws/coordinator/v1"
-	RangesSchema        = "mraws/ranges/v1"
+	// JobSchemaPacked is that of a [Job] whose map tasks pack their
+	// partitions, and whose objects may be compressed.
+	JobSchemaPacked = "mraws/job/v3"
+	MapSchema       = "mraws/map/v1"
+	// MapSchemaPacked is that of a [Map] with packed partitions.
+	MapSchemaPacked   = "mraws/map/v2"
+	ReduceSchema      = "mraws/reduce/v1"
+	SuccessSchema     = "mraws/success/v1"
+	CoordinatorSchema = "mraws/coordinator/v1"
+	RangesSchema      = "mraws/ranges/v1"
 )
 
 // Keys of S3 user metadata on partitions and outputs (sent by S3 as
@@ -87,6 +92,7 @@ type Job struct {
 	MaxBad    Budget    `json:"max_bad_records,omitzero"`
 	// Decompress bounds compressed objects; zero if there are none.
 	Decompress Decompress `json:"decompress,omitzero"`
+	Shuffle    Shuffle    `json:"shuffle,omitempty"`
 	Objects    []Object   `json:"objects"` // in byte order of name
 	// Tasks lists the pieces of each map task. Read in order, tasks and
 	// pieces give the whole input in input order (object, then offset).
@@ -127,11 +133,15 @@ func (h *Hex64) UnmarshalText(b []byte) error {
 
 // Part is one partition in the commit record of a map task.
 type Part struct {
-	Key  string `json:"key"` // the whole S3 key, prefix included
-	ETag string `json:"etag"`
-	Size int64  `json:"size"` // bytes of the object
-	Hash string `json:"hash"` // hex SHA-256 of the logical record stream
-	Sum  Sum    `json:"sum"`
+	// Key (whole, prefix included) and ETag are those of its object; "" if
+	// it is packed.
+	Key  string `json:"key,omitempty"`
+	ETag string `json:"etag,omitempty"`
+	// Offset is where it begins in the packed object, else 0.
+	Offset int64  `json:"offset,omitempty"`
+	Size   int64  `json:"size"` // bytes of the partition as it is stored
+	Hash   string `json:"hash"` // hex SHA-256 of the logical record stream
+	Sum    Sum    `json:"sum"`
 	// Largest is the size in bytes, key and value, of the largest record, if
 	// it is too large for a block with others: a reader needs memory for it.
 	Largest int64 `json:"largest,omitempty"`
@@ -147,7 +157,8 @@ type Map struct {
 	Started  time.Time        `json:"started"`
 	Seconds  float64          `json:"seconds"`
 	Input    Input            `json:"input"`
-	Emitted  int64            `json:"emitted"` // pairs before combining
+	Emitted  int64            `json:"emitted"`          // pairs before combining
+	Packed   *Packed          `json:"packed,omitempty"` // what holds all of Parts, if anything does
 	Parts    []Part           `json:"parts"`
 	Bad      *Quarantine      `json:"bad,omitempty"` // what was skipped, if anything
 	Counters map[string]int64 `json:"counters,omitempty"`

@@ -33,6 +33,8 @@ func samples() map[string]any {
 			Tasks:   [][]Piece{{{0, 0, 100}, {1, 0, 64 << 20}}, {{1, 64 << 20, 26 << 20}}},
 		},
 		"job-compressed": compressedJob(),
+		"job-packed":     packedJob(),
+		"map-packed":     packedMap(),
 		"map": &Map{
 			Schema: MapSchema, Job: "grep-01kjm5", Task: 1, Attempt: "map-1.2", Worker: "w3", Started: started,
 			Seconds: 1.25, Input: Input{Records: 10, Bytes: 1000}, Emitted: 12,
@@ -75,6 +77,30 @@ func compressedJob() *Job {
 		},
 		Tasks: [][]Piece{{{0, 0, 10}}, {{1, 0, 90 << 20}}, {{2, 0, 30}}},
 	}
+}
+
+// packedJob is a job whose map tasks write one object each.
+func packedJob() *Job {
+	return &Job{
+		Schema: JobSchemaPacked, ID: "wc-01kjm7", Created: started, App: App{Name: "wc", Version: "1"}, NReduce: 2, SplitSize: 64 << 20,
+		Shuffle: ShufflePacked,
+		Objects: []Object{{Name: "a.log", ETag: `"e1"`, Size: 10}},
+		Tasks:   [][]Piece{{{0, 0, 10}}},
+	}
+}
+
+// packedMap is the commit record of its task.
+func packedMap() *Map {
+	m := &Map{
+		Schema: MapSchemaPacked, Job: "wc-01kjm7", Task: 0, Attempt: "map-0.1", Worker: "w3", Started: started,
+		Seconds: 1.25, Input: Input{Records: 10, Bytes: 1000}, Emitted: 12,
+		Parts: []Part{
+			{Size: 100, Hash: zeroHash},
+			{Offset: 100, Size: 333, Hash: zeroHash, Sum: Sum{Records: 3, Hash: 0x00ab54a98ceb1f0a, Bytes: 21}},
+		},
+	}
+	m.Packed = &Packed{Key: "p/intermediate/mr-0", ETag: `"x"`, Size: 433, Hash: PackedHash(m.Parts)}
+	return m
 }
 
 // decode reads data as a fresh value of the type of like.
@@ -136,7 +162,8 @@ func TestDecodeSchema(t *testing.T) {
 		{"none", `{}`, `no schema, want "mraws/job/v1"`, true},
 		{"other kind", `{"schema":"mraws/map/v1"}`, `schema "mraws/map/v1", want "mraws/job/v1"`, true},
 		{"with compressed objects", `{"schema":"mraws/job/v2","id":"x"}`, "", false},
-		{"other version", `{"schema":"mraws/job/v3"}`, `schema "mraws/job/v3" is of another version of mraws, this one reads "mraws/job/v1"`, true},
+		{"with packed partitions", `{"schema":"mraws/job/v3","id":"x"}`, "", false},
+		{"other version", `{"schema":"mraws/job/v4"}`, `schema "mraws/job/v4" is of another version of mraws, this one reads "mraws/job/v1"`, true},
 		{"newer with other types", `{"schema":"mraws/job/v10","id":7}`, "another version", true},
 		{"foreign", `{"schema":"x"}`, `schema "x", want`, true},
 		{"cut short", `{"schema":"mraws/job/v1"`, "decode mraws/job/v1: unexpected end", false},

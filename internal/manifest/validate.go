@@ -20,6 +20,8 @@ func (j *Job) Validate() error {
 		return errors.New("job without an app")
 	case j.NReduce < 1:
 		return fmt.Errorf("nreduce is %d, want at least 1", j.NReduce)
+	case j.Shuffle != "" && j.Shuffle != ShufflePacked:
+		return fmt.Errorf("unknown shuffle %q", j.Shuffle)
 	case j.SplitSize < 0:
 		return fmt.Errorf("split size is %d", j.SplitSize)
 	case j.MaxBad.Records < 0 || j.MaxBad.PPM < 0 || j.MaxBad.PPM > 1_000_000:

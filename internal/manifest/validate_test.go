@@ -34,6 +34,10 @@ func TestValidate(t *testing.T) {
 			j.Tasks[1][0].Length--
 			j.Tasks = [][]Piece{j.Tasks[0], j.Tasks[1], {{1, 90<<20 - 1, 1}}, j.Tasks[2]}
 		}, `"b.log.gz", which is compressed and cannot be cut`},
+		{"packed", func(j *Job) { *j = *packedJob() }, ""},
+		{"packed and compressed", func(j *Job) { *j = *compressedJob(); j.Shuffle, j.Schema = ShufflePacked, JobSchemaPacked }, ""},
+		{"packed in version 1", func(j *Job) { j.Shuffle = ShufflePacked }, "another version"},
+		{"unknown shuffle", func(j *Job) { j.Shuffle = "by-hand" }, `unknown shuffle "by-hand"`},
 		{"no ratio", func(j *Job) { *j = *compressedJob(); j.Decompress.Ratio = 0 }, "decompress is"},
 		{"no limit", func(j *Job) { *j = *compressedJob(); j.Decompress.Limit = -1 }, "decompress is"},
 		{"no input, no task", func(j *Job) { j.Objects, j.Tasks = nil, nil }, ""},

@@ -181,6 +181,7 @@ type testJob struct {
 	params  map[string]string
 	// displaced is a map task whose partitions lie under _attempts/.
 	displaced int
+	packed    bool
 	maxBad    manifest.Budget
 	maxRecord int
 }
@@ -226,6 +227,9 @@ func (j testJob) build(t testing.TB) (*fakeStore, layout.Layout) {
 		for off := int64(0); off == 0 || off < o.Size; off += max(step, 1) {
 			job.Tasks = append(job.Tasks, []manifest.Piece{{Object: i, Offset: off, Length: min(step, o.Size-off)}})
 		}
+	}
+	if j.packed {
+		job.Shuffle = manifest.ShufflePacked
 	}
 	if job.Schema = manifest.SchemaOf(job); job.Compressed() {
 		job.Decompress = manifest.Decompress{Ratio: 200, Limit: 1 << 40}
@@ -322,25 +326,43 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 		rec.Bad = putList(t, s, key, bad)
 		success.Skipped += rec.Bad.Records
 	}
+	var all []byte // of all partitions
 	for r, pairs := range parts {
 		pairs = j.combine(pairs)
 		shuffled[r] = append(shuffled[r], pairs...)
-		key := lay.Partition(m, r)
 		data, sum := segmentOf(t, pairs)
-		if m == j.displaced-1 {
-			s.put(key, data, nil) // the copy that the coordinator makes
-			key = lay.MapAttempt(m, rec.Attempt, r)
+		p := manifest.Part{Size: int64(len(data)), Hash: hex.EncodeToString(sum.Hash[:]), Sum: sum.Sum}
+		if j.packed {
+			p.Offset, all = int64(len(all)), append(all, data...)
+		} else {
+			o := j.putSegment(s, lay.Partition(m, r), lay.MapAttempt(m, rec.Attempt, r), m, data, job, p.Hash)
+			p.Key, p.ETag = o.Key, o.ETag
 		}
-		hash := hex.EncodeToString(sum.Hash[:])
-		o := s.put(key, data, map[string]string{manifest.MetaJob: job.ID, manifest.MetaHash: hash})
-		rec.Parts = append(rec.Parts, manifest.Part{Key: key, ETag: o.ETag, Size: o.Size, Hash: hash, Sum: sum.Sum})
+		rec.Parts = append(rec.Parts, p)
 		success.Shuffled.Add(sum.Sum)
+	}
+	if j.packed {
+		hash := manifest.PackedHash(rec.Parts)
+		o := j.putSegment(s, lay.Packed(m), lay.MapAttemptPacked(m, rec.Attempt), m, all, job, hash)
+		rec.Schema = manifest.MapSchemaPacked
+		rec.Packed = &manifest.Packed{Key: o.Key, ETag: o.ETag, Size: o.Size, Hash: hash}
 	}
 	success.Input.Records += rec.Input.Records
 	success.Input.Bytes += rec.Input.Bytes
 	success.Emitted += rec.Emitted
 	success.Counters["tasks"]++
 	putControl(t, s, lay.MapCommit(m), rec)
+}
+
+// putSegment puts an object of map task m under its plain name or, for the
+// displaced one, under the name of its attempt.
+func (j testJob) putSegment(s *fakeStore, plain, own string, m int, data []byte, job *manifest.Job, hash string) object.Info {
+	key := plain
+	if m == j.displaced-1 {
+		s.put(plain, slices.Clone(data), nil) // the copy that the coordinator makes
+		key = own
+	}
+	return s.put(key, data, map[string]string{manifest.MetaJob: job.ID, manifest.MetaHash: hash})
 }
 
 func listOf(t testing.TB, bad []manifest.BadRecord) (data []byte) {

@@ -17,52 +17,40 @@ import (
 // commit records name.
 func (a *audit) listIntermediate(ctx context.Context) error {
 	var find finder
-	elsewhere := make(map[string]*segment) // segments under _attempts/
-	for i := range a.segs {
-		if s := &a.segs[i]; s.known && s.key != "" {
-			elsewhere[s.key] = s
+	elsewhere := make(map[string]*stored) // objects under _attempts/
+	for i := range a.objs {
+		if o := &a.objs[i]; o.known && o.key != "" {
+			elsewhere[o.key] = o
 		}
 	}
 	for obj, err := range a.store.List(ctx, a.lay.IntermediateDir()) {
 		if err != nil {
 			return err
 		}
-		if m, r, ok := a.lay.ParsePartition(obj.Key); ok && m < len(a.job.Tasks) && r < a.job.NReduce {
-			switch s := a.seg(m, r); {
-			case s.known && s.key == "":
-				if err := a.seen(ctx, s, obj, &find); err != nil {
+		if o := a.plainly(obj.Key); o != nil {
+			switch {
+			case o.known && o.key == "":
+				if err := a.seen(ctx, o, obj, &find); err != nil {
 					return err
 				}
-			case s.known:
-				s.plain = true
-				if obj.Size != s.size {
-					find.add(Replaced, obj.Key, "it is not a copy of %s, which was committed", s.key)
+			case o.known:
+				o.plain, o.copied = true, obj.Size == o.size
+				if !o.copied {
+					find.add(Replaced, obj.Key, "it is not a copy of %s, which was committed", o.key)
 				}
 			}
 			continue
 		}
-		if s := elsewhere[obj.Key]; s != nil {
-			if err := a.seen(ctx, s, obj, &find); err != nil {
+		if o := elsewhere[obj.Key]; o != nil {
+			if err := a.seen(ctx, o, obj, &find); err != nil {
 				return err
 			}
 		} else if !a.ours(obj.Key) {
 			find.add(Foreign, obj.Key, "no task of this job writes it")
 		}
 	}
+	a.countObjects(&find)
 	st := &a.rep.Structure
-	for i := range a.segs {
-		s := &a.segs[i]
-		switch m, r := i/a.job.NReduce, i%a.job.NReduce; {
-		case s.found:
-			st.Partitions++
-			st.PartBytes += s.size
-			if s.key != "" && !s.plain {
-				find.add(Missing, a.lay.Partition(m, r), "it was to be a copy of %s, which was committed", s.key)
-			}
-		case s.known:
-			find.add(Missing, a.segKey(m, r), "partition %d of map task %d, which has committed", r, m)
-		}
-	}
 	for _, m := range a.maps {
 		if m != nil {
 			st.Commits++
@@ -73,25 +61,64 @@ func (a *audit) listIntermediate(ctx context.Context) error {
 	return nil
 }
 
-// seen compares the listing of a segment with its record. One that was lost
+// plainly returns the object whose plain name key is, nil if it is of none.
+func (a *audit) plainly(key string) *stored {
+	m, r, ok := 0, 0, false
+	if a.packed() {
+		m, ok = a.lay.ParsePacked(key)
+	} else {
+		m, r, ok = a.lay.ParsePartition(key)
+	}
+	if !ok || m >= len(a.job.Tasks) || r >= a.job.NReduce {
+		return nil
+	}
+	return a.obj(m, r)
+}
+
+// countObjects counts what the listing had, and finds what it had not.
+func (a *audit) countObjects(find *finder) {
+	each := len(a.segs) / max(len(a.objs), 1) // segments in an object
+	for i := range a.objs {
+		o := &a.objs[i]
+		m, r := i*each/a.job.NReduce, i*each%a.job.NReduce
+		switch {
+		case o.found:
+			a.rep.Structure.Partitions += each
+			a.rep.Structure.PartBytes += o.size
+			if o.key != "" && !o.plain {
+				find.add(Missing, a.plainKey(m, r), "it was to be a copy of %s, which was committed", o.key)
+			}
+		case o.known && a.packed():
+			find.add(Missing, a.segKey(m, r), "the %d partitions of map task %d, which has committed", each, m)
+		case o.known:
+			find.add(Missing, a.segKey(m, r), "partition %d of map task %d, which has committed", r, m)
+		}
+	}
+}
+
+// seen compares the listing of an object with its record. One that was lost
 // and restored is another version and says in its metadata that it has the
 // hash of the record, which the proof holds it to. What follows works on the
 // object as it is.
-func (a *audit) seen(ctx context.Context, s *segment, obj object.Info, find *finder) error {
-	if s.size != obj.Size || s.etag != obj.ETag {
-		etag, err := a.restored(ctx, obj.Key, hex.EncodeToString(s.hash[:]))
+func (a *audit) seen(ctx context.Context, o *stored, obj object.Info, find *finder) error {
+	if o.size != obj.Size || o.etag != obj.ETag {
+		etag, err := a.restored(ctx, obj.Key, hex.EncodeToString(o.hash[:]))
 		if err != nil {
 			return err
 		}
 		switch {
+		case a.packed() && o.size != obj.Size: // nobody knows where in it the partitions are
+			find.add(Replaced, obj.Key, "it has %d bytes, its commit record says %d", obj.Size, o.size)
+			o.known = false
+			return nil
 		case etag == obj.ETag:
-		case s.size != obj.Size:
-			find.add(Replaced, obj.Key, "it has %d bytes, its commit record says %d", obj.Size, s.size)
+		case o.size != obj.Size:
+			find.add(Replaced, obj.Key, "it has %d bytes, its commit record says %d", obj.Size, o.size)
 		default:
-			find.add(Replaced, obj.Key, "it has the ETag %s, its commit record says %s", obj.ETag, s.etag)
+			find.add(Replaced, obj.Key, "it has the ETag %s, its commit record says %s", obj.ETag, o.etag)
 		}
 	}
-	s.size, s.etag, s.found = obj.Size, obj.ETag, true
+	o.size, o.etag, o.found = obj.Size, obj.ETag, true
 	return nil
 }
 

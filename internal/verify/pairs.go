@@ -82,12 +82,12 @@ func (s *segmentSource) Err() error { return s.err }
 // finish compares what was read with the commit record.
 func (s *segmentSource) finish() {
 	s.done = true
-	key, rec := s.a.segKey(s.m, s.r), s.a.seg(s.m, s.r)
+	key, rec, which := s.a.segKey(s.m, s.r), s.a.seg(s.m, s.r), s.a.which(s.m, s.r)
 	sum, err := s.rd.Summary()
 	s.rd = nil
 	if corrupt := (*recordio.CorruptError)(nil); errors.As(err, &corrupt) {
 		s.bad = true
-		s.find.add(Corrupt, key, "%v", err)
+		s.find.add(Corrupt, key, "%s%v", which, err)
 		return
 	}
 	if err != nil { // of the spool
@@ -97,16 +97,16 @@ func (s *segmentSource) finish() {
 	s.sum = sum.Sum
 	switch {
 	case sum.Sum != rec.sum:
-		s.find.add(BadSum, key, "it has %s, its commit record says %s", showSum(sum.Sum), showSum(rec.sum))
+		s.find.add(BadSum, key, "%sit has %s, its commit record says %s", which, showSum(sum.Sum), showSum(rec.sum))
 	case sum.Hash != rec.hash:
-		s.find.add(BadSum, key, "its records have the SHA-256 %x, its commit record says %x", sum.Hash, rec.hash)
+		s.find.add(BadSum, key, "%sits records have the SHA-256 %x, its commit record says %x", which, sum.Hash, rec.hash)
 	}
 	if s.mess != "" {
 		s.bad = true
-		s.find.add(Unsorted, key, "%s", s.mess)
+		s.find.add(Unsorted, key, "%s%s", which, s.mess)
 	}
 	if s.strays > 0 {
-		s.find.add(WrongPartition, key, "%s%s", s.stray, more(s.strays-1, "key", "does"))
+		s.find.add(WrongPartition, key, "%s%s%s", which, s.stray, more(s.strays-1, "key", "does"))
 	}
 }
 

@@ -87,8 +87,8 @@ func (p *prover) run(ctx context.Context) error {
 	a := p.a
 	sizes := make([]int64, len(a.maps))
 	for m := range sizes {
-		if s := a.seg(m, p.r); s.found {
-			sizes[m] = s.size
+		if a.readable(m, p.r) {
+			sizes[m] = a.length(m, p.r)
 		}
 	}
 	sp, err := newSpool(a.dir, sizes, a.opt.Memory/4/int64(workers()))
@@ -128,15 +128,14 @@ func (p *prover) sources(ctx context.Context, sp *spool) ([]*segmentSource, erro
 	}
 	var segs []*segmentSource
 	for m := range p.a.maps {
-		s := p.a.seg(m, p.r)
-		if !s.found {
+		if !p.a.readable(m, p.r) {
 			continue
 		}
 		segs = append(segs, &segmentSource{
 			a: p.a, m: m, r: p.r, find: p.find, part: part, open: func() io.Reader { return sp.open(m) },
 		})
-		if s.plain {
-			if err := p.checkCopy(ctx, m, s); err != nil {
+		if p.a.obj(m, p.r).copied {
+			if err := p.checkCopy(ctx, m); err != nil {
 				return nil, err
 			}
 		}
@@ -146,11 +145,9 @@ func (p *prover) sources(ctx context.Context, sp *spool) ([]*segmentSource, erro
 
 // checkCopy reads the plain name of a segment that was committed under
 // another.
-func (p *prover) checkCopy(ctx context.Context, m int, s *segment) error {
-	key := p.a.lay.Partition(m, p.r)
-	copied := *s
-	copied.etag = ""
-	err := p.a.fetchOne(ctx, key, &copied, func(body io.Reader) error {
+func (p *prover) checkCopy(ctx context.Context, m int) error {
+	key, was := p.a.plainKey(m, p.r), p.a.segKey(m, p.r)
+	err := p.a.fetchOne(ctx, key, "", m, p.r, func(body io.Reader) error {
 		rd := recordio.NewReader(body, recordio.ReaderOptions{})
 		for rd.Next() {
 		}
@@ -158,13 +155,13 @@ func (p *prover) checkCopy(ctx context.Context, m int, s *segment) error {
 		if corrupt := (*recordio.CorruptError)(nil); err != nil && !errors.As(err, &corrupt) {
 			return err
 		}
-		if err != nil || sum.Hash != s.hash {
-			p.find.add(Replaced, key, "it is not a copy of %s, which was committed", s.key)
+		if err != nil || sum.Hash != p.a.seg(m, p.r).hash {
+			p.find.add(Replaced, key, "%sit is not a copy of %s, which was committed", p.a.which(m, p.r), was)
 		}
 		return nil
 	})
 	if kind := faultOf(err); kind != "" {
-		p.find.add(kind, key, "%v", err)
+		p.find.add(kind, key, "%s%v", p.a.which(m, p.r), err)
 		err = nil
 	}
 	return err

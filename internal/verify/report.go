@@ -76,7 +76,7 @@ const (
 type Structure struct {
 	State        State `json:"state"`
 	Commits      int   `json:"commits"`    // valid commit records
-	Partitions   int   `json:"partitions"` // intermediate objects found as recorded
+	Partitions   int   `json:"partitions"` // of map tasks, in objects found as recorded
 	PartBytes    int64 `json:"partition_bytes"`
 	Outputs      int   `json:"outputs"` // with a valid reduce record
 	OutputBytes  int64 `json:"output_bytes"`
@@ -89,7 +89,7 @@ type Structure struct {
 // Proof is what the second step counted.
 type Proof struct {
 	State    State `json:"state"`
-	Segments int   `json:"segments"` // intermediate objects read
+	Segments int   `json:"segments"` // partitions of map tasks read
 	Emitted  int64 `json:"emitted"`  // pairs before combining, as recorded
 	Records  int64 `json:"records"`  // pairs after combining, counted
 	Bytes    int64 `json:"bytes"`    // of their keys and values

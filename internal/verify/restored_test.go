@@ -12,20 +12,28 @@ import (
 // maybe of another size, and no finding. What it says of itself is not
 // believed: its records are those of the commit record, or it is found.
 func TestRestored(t *testing.T) {
-	for _, displaced := range []int{0, 2} {
+	for _, variant := range []struct {
+		displaced int
+		packed    bool
+	}{{0, false}, {2, false}, {0, true}, {2, true}} {
 		j := wcJob()
-		j.displaced = displaced
+		j.displaced, j.packed = variant.displaced, variant.packed
 		for name, same := range map[string]bool{"restored": true, "another's": false} {
 			t.Run(name, func(t *testing.T) {
 				s, lay := j.build(t)
-				other := s.objs[lay.Partition(0, 1)].data
+				first := lay.Partition(0, 1)
+				if j.packed {
+					first = lay.Packed(0)
+				}
+				other := s.objs[first].data
 				n := 0
 				for _, key := range slices.Sorted(maps.Keys(s.objs)) {
 					o := s.objs[key]
-					if o.meta[manifest.MetaHash] == "" || o.meta[manifest.MetaJob] == "" || key == lay.Partition(0, 1) {
+					if o.meta[manifest.MetaHash] == "" || o.meta[manifest.MetaJob] == "" || key == first {
 						continue
 					}
-					if _, _, ok := lay.ParsePartition(key); !ok {
+					_, _, plain := lay.ParsePartition(key)
+					if _, packed := lay.ParsePacked(key); !plain && !packed {
 						continue
 					}
 					n++

@@ -107,12 +107,11 @@ func (a *audit) fetch(ctx context.Context, r int, sp *spool, find *finder) error
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(1, a.opt.Concurrency/workers()))
 	for m := range a.maps {
-		s := a.seg(m, r)
-		if !s.found || gctx.Err() != nil {
+		if !a.readable(m, r) || gctx.Err() != nil {
 			continue
 		}
 		g.Go(func() error {
-			err := a.fetchOne(gctx, a.segKey(m, r), s, func(body io.Reader) error { return sp.put(m, body) })
+			err := a.fetchOne(gctx, a.segKey(m, r), a.obj(m, r).etag, m, r, func(body io.Reader) error { return sp.put(m, body) })
 			if faultOf(err) != "" {
 				gone[m], err = err, nil
 			}
@@ -124,21 +123,35 @@ func (a *audit) fetch(ctx context.Context, r int, sp *spool, find *finder) error
 	}
 	for m, err := range gone {
 		if err != nil {
-			a.seg(m, r).found = false
-			find.add(faultOf(err), a.segKey(m, r), "%v", err)
+			a.seg(m, r).gone = true
+			find.add(faultOf(err), a.segKey(m, r), "%s%v", a.which(m, r), err)
 		}
 	}
 	return context.Cause(ctx)
 }
 
-// fetchOne streams one segment to f, within the memory account.
-func (a *audit) fetchOne(ctx context.Context, key string, s *segment, f func(io.Reader) error) (err error) {
-	weight := min(s.size, window, a.opt.Memory/2)
+// length is how many bytes a segment that is readable has: those of its
+// object, unless it is packed.
+func (a *audit) length(m, r int) int64 {
+	if a.packed() {
+		return a.seg(m, r).size
+	}
+	return a.obj(m, r).size
+}
+
+// fetchOne streams one segment to f, from the version etag of the object key,
+// within the memory account.
+func (a *audit) fetchOne(ctx context.Context, key, etag string, m, r int, f func(io.Reader) error) (err error) {
+	weight := min(a.length(m, r), window, a.opt.Memory/2)
 	if err := a.streams.Acquire(ctx, weight); err != nil {
 		return err
 	}
 	defer a.streams.Release(weight)
-	body, err := a.store.OpenRange(ctx, key, s.etag, 0, -1)
+	off, n := a.seg(m, r).off, int64(-1) // of a whole object the store may know a checksum
+	if a.packed() {
+		n = a.length(m, r)
+	}
+	body, err := a.store.OpenRange(ctx, key, etag, off, n)
 	if err != nil {
 		return err
 	}

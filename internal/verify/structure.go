@@ -4,22 +4,35 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 )
 
+// stored is an object of intermediate data, as a commit record has it: one
+// partition of a map task, or all of them where the job packs them.
+type stored struct {
+	key  string // as recorded; "" is the plain name
+	etag string // as recorded; once found, as listed
+	size int64  // bytes; as recorded; once found, as listed
+	// hash is what its metadata are to say, of a restored one: that of the
+	// segment, or of all segments and their sizes.
+	hash   [32]byte
+	known  bool // a valid record names it
+	found  bool // the listing has it, and it can be read as recorded
+	plain  bool // key is not the plain name, and the listing has that too
+	copied bool // what it has there may be a copy
+}
+
 // segment is partition r of map task m, as its commit record has it.
 type segment struct {
-	key   string // as recorded; "" is the plain name
-	etag  string // as recorded; once found, as listed
-	size  int64  // bytes; as recorded; once found, as listed
-	hash  [32]byte
-	sum   manifest.Sum
-	known bool // a valid record names it
-	found bool // the listing has it
-	plain bool // key is not the plain name, and the listing has that too
+	off  int64 // in its object
+	size int64 // bytes; as recorded
+	hash [32]byte
+	sum  manifest.Sum
+	gone bool // it could not be read
 }
 
 // mapFacts is what is kept of a commit record besides its segments.
@@ -33,19 +46,53 @@ type mapFacts struct {
 
 func (a *audit) seg(m, r int) *segment { return &a.segs[m*a.job.NReduce+r] }
 
-// segKey returns the whole key of a segment.
-func (a *audit) segKey(m, r int) string {
-	if k := a.seg(m, r).key; k != "" {
-		return k
+// packed tells whether a map task has one object.
+func (a *audit) packed() bool { return a.job.Shuffle == manifest.ShufflePacked }
+
+// obj returns the object that a segment is in.
+func (a *audit) obj(m, r int) *stored {
+	if a.packed() {
+		return &a.objs[m]
+	}
+	return &a.objs[m*a.job.NReduce+r]
+}
+
+// plainKey is the plain name of the object that a segment is in.
+func (a *audit) plainKey(m, r int) string {
+	if a.packed() {
+		return a.lay.Packed(m)
 	}
 	return a.lay.Partition(m, r)
 }
+
+// segKey returns the whole key of the object that a segment is in.
+func (a *audit) segKey(m, r int) string {
+	if k := a.obj(m, r).key; k != "" {
+		return k
+	}
+	return a.plainKey(m, r)
+}
+
+// which says which segment is meant, where the key does not, for the
+// beginning of a finding.
+func (a *audit) which(m, r int) string {
+	if !a.packed() {
+		return ""
+	}
+	return fmt.Sprintf("partition %d of map task %d: ", r, m)
+}
+
+// readable tells whether a segment can be asked for.
+func (a *audit) readable(m, r int) bool { return a.obj(m, r).found && !a.seg(m, r).gone }
 
 // structure is the first step: what must be there is there and says what the
 // rest says.
 func (a *audit) structure(ctx context.Context) error {
 	m, r := len(a.job.Tasks), a.job.NReduce
-	a.segs = make([]segment, m*r)
+	a.segs, a.objs = make([]segment, m*r), make([]stored, m*r)
+	if a.packed() {
+		a.objs = a.objs[:m]
+	}
 	a.maps = make([]*mapFacts, m)
 	a.reduces = make([]*manifest.Reduce, r)
 	a.outputs = make([]object.Info, r)
@@ -95,20 +142,33 @@ func (a *audit) readCommit(ctx context.Context, m int, find *finder) error {
 // keepCommit takes over a commit record that is this task's.
 func (a *audit) keepCommit(m int, key string, rec *manifest.Map, find *finder) {
 	before := find.found
+	if err := rec.CheckPacked(a.job); err != nil {
+		find.add(BadRecord, key, "%v", err)
+		return
+	}
+	valid := true
 	for r, p := range rec.Parts {
-		s := a.seg(m, r)
-		*s = segment{etag: p.ETag, size: p.Size, sum: p.Sum, known: true}
-		switch p.Key {
-		case a.lay.Partition(m, r):
-		case a.lay.MapAttempt(m, rec.Attempt, r):
-			s.key = p.Key
-		default:
-			find.add(BadRecord, key, "partition %d has the key %q", r, p.Key)
-			s.known = false
-		}
-		if n, err := hex.Decode(s.hash[:], []byte(p.Hash)); err != nil || n != len(s.hash) || len(p.Hash) != 2*n {
+		seg := a.seg(m, r)
+		*seg = segment{off: p.Offset, size: p.Size, sum: p.Sum}
+		hashed := decodeHash(&seg.hash, p.Hash)
+		if !hashed {
 			find.add(BadRecord, key, "partition %d has the hash %q", r, p.Hash)
-			s.known = false
+		}
+		if valid = valid && hashed; rec.Packed != nil {
+			continue
+		}
+		o := a.obj(m, r)
+		*o = stored{etag: p.ETag, size: p.Size, hash: seg.hash, known: hashed}
+		if !o.named(p.Key, a.lay.Partition(m, r), a.lay.MapAttempt(m, rec.Attempt, r)) {
+			find.add(BadRecord, key, "partition %d has the key %q", r, p.Key)
+		}
+	}
+	if p := rec.Packed; p != nil {
+		o := a.obj(m, 0)
+		*o = stored{etag: p.ETag, size: p.Size, known: valid}
+		_ = decodeHash(&o.hash, p.Hash) // CheckPacked has looked at it
+		if !o.named(p.Key, a.lay.Packed(m), a.lay.MapAttemptPacked(m, rec.Attempt)) {
+			find.add(BadRecord, key, "the packed partitions have the key %q", p.Key)
 		}
 	}
 	if rec.Attempt == "" || rec.Emitted < 0 || rec.Input.Records < 0 {
@@ -119,6 +179,26 @@ func (a *audit) keepCommit(m int, key string, rec *manifest.Map, find *finder) {
 		return
 	}
 	a.maps[m] = &mapFacts{input: rec.Input, emitted: rec.Emitted, counters: rec.Counters, bad: rec.Bad}
+}
+
+// named takes over the key of an object, which is its plain name or the one
+// that the attempt may choose; ok is false for another.
+func (o *stored) named(key, plain, own string) (ok bool) {
+	switch key {
+	case plain:
+	case own:
+		o.key = key
+	default:
+		o.known = false
+		return false
+	}
+	return true
+}
+
+// decodeHash reads 64 hex digits.
+func decodeHash(hash *[32]byte, text string) (ok bool) {
+	n, err := hex.Decode(hash[:min(len(hash), len(text)/2)], []byte(text)[:min(len(text), 64)])
+	return err == nil && n == len(hash) && len(text) == 2*n
 }
 
 // readOutput looks at the output of reduce task r and at the record of the

@@ -17,7 +17,7 @@
 // that the check itself could not be done.
 //
 // Memory is bounded by Options.Memory and by the largest record, apart from
-// about 150 bytes for each of the M*R partitions and 24 for each record that
+// about 180 bytes for each of the M*R partitions and 24 for each record that
 // was skipped. Disk is needed for one partition's intermediate data at a time
 // and, with the reference, for all pairs that the mappers emit, since an
 // oracle does not combine.
@@ -144,6 +144,7 @@ type audit struct {
 	ranges func(key []byte, n int) int
 
 	segs    []segment          // [m*R+r]
+	objs    []stored           // [m*R+r], or [m] of a job that packs
 	maps    []*mapFacts        // [m], nil without a valid record
 	reduces []*manifest.Reduce // [r], nil without a valid record
 	outputs []object.Info      // [r], zero without an output

@@ -136,9 +136,12 @@ func run(t testing.TB, s *fakeStore, lay layout.Layout, app mr.App, opt Options)
 func TestIntact(t *testing.T) {
 	displaced := wcJob()
 	displaced.displaced = 2
+	packed, packedDisplaced := wcJob(), displaced
+	packed.packed, packedDisplaced.packed = true, true
 	noInput := testJob{app: wordCount(), reduces: 2}
 	for name, job := range map[string]testJob{
 		"wc": wcJob(), "places": placesJob(), "displaced": displaced, "no input": noInput,
+		"packed": packed, "packed and displaced": packedDisplaced, "packed, no input": {app: wordCount(), reduces: 2, packed: true},
 		"whole objects": {app: sizes(), reduces: 2, inputs: words},
 	} {
 		for opts, opt := range map[string]Options{
@@ -213,7 +216,7 @@ func TestDamage(t *testing.T) {
 	key := func(k string) func(layout.Layout) string {
 		return func(l layout.Layout) string { return l.Prefix() + "/" + k }
 	}
-	part := key("intermediate/mr-1-2")
+	part, pack := key("intermediate/mr-1-2"), key("intermediate/mr-1")
 	out := key("output/mr-out-1")
 	record := key("intermediate/_attempts/reduce-1/r1.1")
 	tests := map[string]struct {
@@ -262,6 +265,25 @@ func TestDamage(t *testing.T) {
 			rewritePart(func(p []pair) []pair { return insertStray(p, 2) }), WrongPartition, part},
 		"partition: a record more, record adapted": {
 			rewritePart(func(p []pair) []pair { return append(p[:1:1], p...) }), BadSum, key("intermediate/_attempts/reduce-2/r2.1")},
+
+		"packed: dropped":              {drop(pack), Missing, pack},
+		"packed: rewritten":            {put(pack), Replaced, pack},
+		"packed: bit flip":             {rot(pack, flip), Corrupt, pack},
+		"packed: empty":                {rot(pack, func(b []byte) []byte { return nil }), Replaced, pack},
+		"packed: foreign map":          {put(key("intermediate/mr-77")), Foreign, key("intermediate/mr-77")},
+		"packed: a plain name":         {put(part), Foreign, part},
+		"partition: a packed name":     {put(pack), Foreign, pack},
+		"packed: of another":           {exchange(pack, key("intermediate/mr-2")), Replaced, pack},
+		"packed: commit, other bounds": {commit(func(m *manifest.Map) { m.Parts[1].Offset++ }), BadRecord, key("intermediate/_commit/map-1")},
+		"packed: commit, other key":    {commit(func(m *manifest.Map) { m.Packed.Key = "x" }), BadRecord, key("intermediate/_commit/map-1")},
+		"packed: commit, other etag":   {commit(func(m *manifest.Map) { m.Packed.ETag = `"x"` }), Replaced, pack},
+		"packed: commit, bad hash": {commit(func(m *manifest.Map) { m.Parts[0].Hash = "x"; m.Packed.Hash = manifest.PackedHash(m.Parts) }),
+			BadRecord, key("intermediate/_commit/map-1")},
+		"packed: commit, other hash": {commit(func(m *manifest.Map) {
+			m.Parts[0].Hash = m.Parts[1].Hash
+			m.Packed.Hash = manifest.PackedHash(m.Parts)
+		}), BadSum, pack},
+		"packed: commit of plain ones": {commit(func(m *manifest.Map) { m.Packed, m.Schema = nil, manifest.MapSchema }), BadRecord, key("intermediate/_commit/map-1")},
 
 		"output: dropped":      {drop(out), Missing, out},
 		"output: bit flip":     {rot(out, flip), BadOutput, out},
@@ -317,6 +339,7 @@ func TestDamage(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			j := wcJob()
+			j.packed = strings.HasPrefix(name, "packed: ")
 			s, lay := j.build(t)
 			tt.damage(t, s, lay)
 			rep := run(t, s, lay, j.app, Options{Scratch: t.TempDir()})
@@ -355,6 +378,30 @@ func rewritePart(f func([]pair) []pair) func(*testing.T, *fakeStore, layout.Layo
 	}
 }
 
+// TestPackedFinding: what is wrong in a packed object names the map task and
+// the partition, and only those that are damaged.
+func TestPackedFinding(t *testing.T) {
+	j := wcJob()
+	j.packed = true
+	s, lay := j.build(t)
+	rec, err := manifest.Decode[manifest.Map](s.objs[lay.MapCommit(2)].data, manifest.MapSchema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := rec.Parts[1]
+	s.rot(lay.Packed(2), func(b []byte) []byte { b[p.Offset+p.Size/2] ^= 4; return b })
+	rep := run(t, s, lay, j.app, Options{Scratch: t.TempDir()})
+	var found []Finding
+	for _, f := range rep.Findings {
+		if f.Key == lay.Packed(2) {
+			found = append(found, f)
+		}
+	}
+	if len(found) != 1 || found[0].Kind != Corrupt || !strings.HasPrefix(found[0].Detail, "partition 1 of map task 2: ") {
+		t.Errorf("found\n%s", show(rep))
+	}
+}
+
 // insertStray adds a key that does not belong into partition r of 3.
 func insertStray(pairs []pair, r int) []pair {
 	for i := 0; ; i++ {
@@ -376,7 +423,9 @@ func editLines(f func([]string) []string) func([]byte) []byte {
 // bucket: no object may hide it. Inputs are pinned by their ETags, so there
 // the damage is a rewrite.
 func TestFlip(t *testing.T) {
-	for _, j := range []testJob{wcJob(), placesJob()} {
+	packed := wcJob()
+	packed.packed, packed.displaced = true, 2
+	for _, j := range []testJob{wcJob(), placesJob(), packed} {
 		whole, lay := j.build(t)
 		dir := t.TempDir()
 		rapid.Check(t, func(rt *rapid.T) {

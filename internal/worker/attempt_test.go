@@ -223,13 +223,17 @@ func TestChangedInput(t *testing.T) {
 // with its key, and nothing is committed. (One that is gone or replaced is
 // made again: TestRestore.)
 func TestBadSegment(t *testing.T) {
+	eachShuffle(t, testBadSegment)
+}
+
+func testBadSegment(t *testing.T, how manifest.Shuffle) {
 	var l layout.Layout
 	for name, spoil := range map[string]func(o *fakeObject){
 		"corrupt":   func(o *fakeObject) { o.data[len(o.data)/2] ^= 1 },
 		"cut short": func(o *fakeObject) { o.data = o.data[:len(o.data)-1] },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(where, 1, 0, 1, file{"a", "x y\n"}, file{"b", "x z\n"})
+			w := newWorld(where, 1, 0, 1, file{"a", "x y\n"}, file{"b", "x z\n"}).shuffled(how)
 			w.scratch = t.TempDir()
 			e := w.env(t)
 			for m := range 2 {
@@ -237,12 +241,13 @@ func TestBadSegment(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			o := w.store.objects[l.Partition(1, 0)]
+			key := w.segment(1, 0)
+			o := w.store.objects[key]
 			spoil(&o)
-			w.store.objects[l.Partition(1, 0)] = o
+			w.store.objects[key] = o
 			_, err := e.Run(context.Background(), Attempt{mr.ReducePhase, 0, "r"})
 			var seg *SegmentError
-			if !errors.As(err, &seg) || seg.Map != 1 || seg.Key != l.Partition(1, 0) {
+			if !errors.As(err, &seg) || seg.Map != 1 || seg.Key != key {
 				t.Errorf("got %v", err)
 			}
 			if _, err := w.store.get(l.Output(0)); err == nil {

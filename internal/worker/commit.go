@@ -43,29 +43,30 @@ type piece struct {
 	contentType string
 }
 
-// commitMap uploads the partitions and the list of what was skipped, each
-// under its plain name unless other bytes are there, and then creates the commit record, which is THE COMMIT
-// POINT: at most one attempt creates it (I1), and all that it names is
-// durable and immutable by then (I2, I3).
+// commitMap uploads the partitions, packed or each by itself, and the list of
+// what was skipped, each under its plain name unless other bytes are there,
+// and then creates the commit record, which is THE COMMIT POINT: at most one
+// attempt creates it (I1), and all that it names is durable and immutable by
+// then (I2, I3).
 func (t *attempt) commitMap(ctx context.Context, segs *segments) error {
-	parts := make([]manifest.Part, len(segs.parts))
+	rec := &manifest.Map{Parts: segs.describe()}
 	g, gctx := errgroup.WithContext(ctx)
 	c := &mapCommit{t: t, settled: sync.OnceValue(func() error { return t.settled(gctx, nil) })}
 	g.SetLimit(requests)
-	for r := range parts {
-		if gctx.Err() != nil {
-			break
+	if t.Job.Shuffle == manifest.ShufflePacked {
+		g.Go(func() error { return c.putPacked(gctx, segs, rec) })
+	} else {
+		for r := range rec.Parts {
+			if gctx.Err() != nil {
+				break
+			}
+			g.Go(func() error { return c.putPart(gctx, segs, r, &rec.Parts[r]) })
 		}
-		g.Go(func() (err error) {
-			parts[r], err = c.putPart(gctx, segs, r)
-			return err
-		})
 	}
-	var bad *manifest.Quarantine
 	if q := segs.bad; q != nil && q.n > 0 {
 		t.res.Skipped = q.n
 		g.Go(func() (err error) {
-			bad, err = q.commit(gctx, c)
+			rec.Bad, err = q.commit(gctx, c)
 			return err
 		})
 	}
@@ -77,7 +78,7 @@ func (t *attempt) commitMap(ctx context.Context, segs *segments) error {
 	if err != nil {
 		return err
 	}
-	return t.putRecord(ctx, parts, bad)
+	return t.putRecord(ctx, rec)
 }
 
 // meta is the metadata of what this attempt writes; hash may be empty.
@@ -89,16 +90,42 @@ func (t *attempt) meta(hash string) map[string]string {
 	return m
 }
 
+// describe is what a commit record says of the partitions, wherever they
+// are.
+func (s *segments) describe() []manifest.Part {
+	parts := make([]manifest.Part, len(s.parts))
+	for r := range s.parts {
+		seg := &s.parts[r]
+		parts[r] = manifest.Part{Size: seg.Bytes, Hash: hex.EncodeToString(seg.Hash[:]), Sum: seg.Sum, Largest: seg.largest}
+	}
+	return parts
+}
+
 // putPart makes partition r durable. The size is that of the object, which
-// need not be ours: equal records may be packed otherwise.
-func (c *mapCommit) putPart(ctx context.Context, segs *segments, r int) (manifest.Part, error) {
-	t, seg := c.t, &segs.parts[r]
-	hash := hex.EncodeToString(seg.Hash[:])
+// need not be ours: equal records may be compressed otherwise.
+func (c *mapCommit) putPart(ctx context.Context, segs *segments, r int, p *manifest.Part) error {
 	key, info, err := c.put(ctx, piece{
-		plain: t.Layout.Partition(t.Index, r), own: t.Layout.MapAttempt(t.Index, t.ID, r),
-		hash: hash, body: segs.reader(r), size: seg.Bytes,
+		plain: c.t.Layout.Partition(c.t.Index, r), own: c.t.Layout.MapAttempt(c.t.Index, c.t.ID, r),
+		hash: p.Hash, body: segs.reader(r), size: p.Size,
 	})
-	return manifest.Part{Key: key, ETag: info.ETag, Size: info.Size, Hash: hash, Sum: seg.Sum, Largest: seg.largest}, err
+	p.Key, p.ETag, p.Size = key, info.ETag, info.Size
+	return err
+}
+
+// putPacked makes all partitions durable in one object: the spool as it is.
+// One with equal records that are compressed otherwise is no equal object,
+// since the record says where in it each partition begins.
+func (c *mapCommit) putPacked(ctx context.Context, segs *segments, rec *manifest.Map) error {
+	p := piece{
+		plain: c.t.Layout.Packed(c.t.Index), own: c.t.Layout.MapAttemptPacked(c.t.Index, c.t.ID),
+		hash: manifest.PackedHash(rec.Parts), body: &segs.spool, size: segs.spool.size,
+	}
+	for r := range rec.Parts {
+		rec.Parts[r].Offset = segs.parts[r].off
+	}
+	key, info, err := c.put(ctx, p)
+	rec.Packed = &manifest.Packed{Key: key, ETag: info.ETag, Size: p.size, Hash: p.hash}
+	return err
 }
 
 // put makes p durable and returns where: it creates it, or adopts what
@@ -179,19 +206,14 @@ func (t *attempt) settled(ctx context.Context, werr error) error {
 	return errSettled
 }
 
-// putRecord creates the commit record.
-func (t *attempt) putRecord(ctx context.Context, parts []manifest.Part, bad *manifest.Quarantine) error {
-	var in manifest.Input
-	in.Records = t.Progress.Records.Load()
-	for _, p := range t.Job.Tasks[t.Index] {
-		in.Bytes += p.Length
-	}
+// putRecord creates the commit record; rec has what was uploaded.
+func (t *attempt) putRecord(ctx context.Context, rec *manifest.Map) error {
+	rec.Schema, rec.Job, rec.Task, rec.Attempt, rec.Worker = manifest.MapSchemaOf(rec), t.Job.ID, t.Index, t.ID, t.Worker
+	rec.Started, rec.Seconds = t.started, time.Since(t.started).Seconds()
+	rec.Input = manifest.Input{Records: t.Progress.Records.Load(), Bytes: t.inputBytes()}
+	rec.Emitted, rec.Counters = t.res.Emitted, t.counters.all()
 	key := t.Layout.MapCommit(t.Index)
-	data, err := manifest.Encode(&manifest.Map{
-		Schema: manifest.MapSchema, Job: t.Job.ID, Task: t.Index, Attempt: t.ID, Worker: t.Worker,
-		Started: t.started, Seconds: time.Since(t.started).Seconds(),
-		Input: in, Emitted: t.res.Emitted, Parts: parts, Bad: bad, Counters: t.counters.all(),
-	})
+	data, err := manifest.Encode(rec)
 	if err != nil {
 		return err
 	}

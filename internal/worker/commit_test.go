@@ -32,6 +32,9 @@ var smallTasks = []Attempt{{mr.MapPhase, 0, ""}, {mr.ReducePhase, 0, ""}, {mr.Re
 func TestFaults(t *testing.T) {
 	t.Run("all good", func(t *testing.T) { testFaults(t, smallWorld) })
 	t.Run("some bad", func(t *testing.T) { testFaults(t, badWorld) })
+	t.Run("packed", func(t *testing.T) {
+		testFaults(t, func(t *testing.T) *world { return smallWorld(t).shuffled(manifest.ShufflePacked) })
+	})
 }
 
 func testFaults(t *testing.T, smallWorld func(t *testing.T) *world) {
@@ -121,9 +124,15 @@ func (w *world) committer(t *testing.T, task Attempt) string {
 
 // TestCrashedAfter: an attempt that ended after any number of its partitions
 // leaves work that the next one adopts.
-func TestCrashedAfter(t *testing.T) {
-	for k := range 3 {
-		w := smallWorld(t)
+func TestCrashedAfter(t *testing.T) { eachShuffle(t, testCrashedAfter) }
+
+func testCrashedAfter(t *testing.T, how manifest.Shuffle) {
+	objects := 2
+	if how == manifest.ShufflePacked {
+		objects = 1
+	}
+	for k := range objects + 1 {
+		w := smallWorld(t).shuffled(how)
 		puts := 0
 		w.store.fault = func(_ int, op, key string) fault {
 			if op == "put" {
@@ -139,7 +148,7 @@ func TestCrashedAfter(t *testing.T) {
 		}
 		w.store.fault = nil
 		res, err := e.Run(context.Background(), Attempt{mr.MapPhase, 0, "second"})
-		if err != nil || res.Adopted != min(k, 2) || res.Displaced != 0 || res.Superseded {
+		if err != nil || res.Adopted != k || res.Displaced != 0 || res.Superseded {
 			t.Errorf("after %d puts: %+v, %v", k, res, err)
 		}
 		w.check(t)
@@ -161,9 +170,11 @@ func fickle(attempts *[]string) mr.App {
 
 // TestFickleMap: with a map that gives other bytes each time, the record
 // names one execution only, and reduce reads through it.
-func TestFickleMap(t *testing.T) {
+func TestFickleMap(t *testing.T) { eachShuffle(t, testFickleMap) }
+
+func testFickleMap(t *testing.T, how manifest.Shuffle) {
 	var attempts []string
-	w := newWorld(fickle(&attempts), 2, 0, 1, file{"a", "1\n2\n3\n4\n"})
+	w := newWorld(fickle(&attempts), 2, 0, 1, file{"a", "1\n2\n3\n4\n"}).shuffled(how)
 	w.scratch = t.TempDir()
 	var l layout.Layout
 	w.store.fault = func(_ int, op, key string) fault {
@@ -178,7 +189,7 @@ func TestFickleMap(t *testing.T) {
 	}
 	w.store.fault = nil
 	res, err := e.Run(context.Background(), Attempt{mr.MapPhase, 0, "second"})
-	if err != nil || res.Displaced != 2 || res.Adopted != 0 {
+	if packed := how == manifest.ShufflePacked; err != nil || !packed && res.Displaced != 2 || packed && res.Displaced != 1 || res.Adopted != 0 {
 		t.Fatalf("%+v, %v", res, err)
 	}
 	rec, err := e.mapRecord(context.Background(), 0)
@@ -186,9 +197,12 @@ func TestFickleMap(t *testing.T) {
 		t.Fatal(err)
 	}
 	for r, p := range rec.Parts {
-		if p.Key != l.MapAttempt(0, "second", r) {
+		if rec.Packed == nil && p.Key != l.MapAttempt(0, "second", r) {
 			t.Errorf("part %d: %+v", r, p)
 		}
+	}
+	if p := rec.Packed; p != nil && p.Key != l.MapAttemptPacked(0, "second") {
+		t.Errorf("packed: %+v", p)
 	}
 	// A third comes too late and touches nothing.
 	before := len(w.store.objects)
@@ -208,8 +222,10 @@ func TestFickleMap(t *testing.T) {
 }
 
 // TestRace runs many attempts at the same tasks at once.
-func TestRace(t *testing.T) {
-	w := smallWorld(t)
+func TestRace(t *testing.T) { eachShuffle(t, testRace) }
+
+func testRace(t *testing.T, how manifest.Shuffle) {
+	w := smallWorld(t).shuffled(how)
 	want := oracle(t, where, 2, file{"a", "the cat\nthe dog\n"}, file{"b", "a cat\r\n"}, file{"c", "end"})
 	commits := new(Commits)
 	for _, task := range smallTasks {
@@ -257,12 +273,16 @@ func TestConflict(t *testing.T) {
 	}{
 		{"partition of another job", l.Partition(0, 1), map[string]string{manifest.MetaJob: "job-0"}, "x", Attempt{mr.MapPhase, 0, "a"}, "job-0"},
 		{"partition of nobody", l.Partition(0, 0), nil, "x", Attempt{mr.MapPhase, 0, "a"}, ""},
+		{"packed, of another job", l.Packed(0), map[string]string{manifest.MetaJob: "job-0"}, "x", Attempt{mr.MapPhase, 0, "a"}, "job-0"},
 		{"record of another job", l.MapCommit(0), nil, `{"schema":"mraws/map/v1","job":"job-0"}`, Attempt{mr.MapPhase, 0, "a"}, "job-0"},
 		{"output of another job", l.Output(1), map[string]string{manifest.MetaJob: "job-0", manifest.MetaAttempt: "a"}, "x", Attempt{mr.ReducePhase, 1, "a"}, "job-0"},
 		{"output of nobody", l.Output(1), nil, "x", Attempt{mr.ReducePhase, 1, "a"}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := smallWorld(t)
+			if tc.key == l.Packed(0) {
+				w.shuffled(manifest.ShufflePacked)
+			}
 			e := w.env(t)
 			if tc.task.Phase == mr.ReducePhase {
 				if _, err := e.Run(context.Background(), Attempt{mr.MapPhase, 0, "m"}); err != nil {
@@ -289,17 +309,22 @@ func TestConflict(t *testing.T) {
 // TestRequests: an undisturbed map attempt asks for its input, puts its
 // partitions and its record, and no more; a reduce attempt reads each record
 // once for all its worker's tasks and no empty partition.
-func TestRequests(t *testing.T) {
-	w := newWorld(where, 3, 0, 1, file{"a", "x\n"})
+func TestRequests(t *testing.T) { eachShuffle(t, testRequests) }
+
+func testRequests(t *testing.T, how manifest.Shuffle) {
+	w := newWorld(where, 3, 0, 1, file{"a", "x\n"}).shuffled(how)
 	w.scratch = t.TempDir()
 	w.run(t)
-	slices.Sort(w.store.calls[1:4]) // concurrent
 	filled := mr.Partition([]byte("x"), 3)
-	want := []string{"open input/a", "put intermediate/mr-0-0", "put intermediate/mr-0-1", "put intermediate/mr-0-2", "put intermediate/_commit/map-0",
-		"get intermediate/_commit/map-0"}
+	want := []string{"open input/a", "put intermediate/mr-0"}
+	if how != manifest.ShufflePacked {
+		slices.Sort(w.store.calls[1:4]) // concurrent
+		want = []string{"open input/a", "put intermediate/mr-0-0", "put intermediate/mr-0-1", "put intermediate/mr-0-2"}
+	}
+	want = append(want, "put intermediate/_commit/map-0", "get intermediate/_commit/map-0")
 	for r := range 3 {
 		if r == filled {
-			want = append(want, fmt.Sprintf("open intermediate/mr-0-%d", r))
+			want = append(want, "open "+w.segment(0, r))
 		}
 		out := fmt.Sprintf("output/mr-out-%d", r)
 		want = append(want, "create "+out)

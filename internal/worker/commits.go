@@ -15,8 +15,9 @@ import (
 
 // Commits caches the commit records of one job's map tasks for the reduce
 // attempts of all slots of a worker. Records never change (I3), so what was
-// read once stays true; but for the version of a segment that was restored. Its zero value is ready for use. It takes about 160
-// bytes for each partition of each map task, outside the slots' budgets.
+// read once stays true; but for the version of a segment that was restored. Its
+// zero value is ready for use. It takes about 180 bytes for each partition of
+// each map task, outside the slots' budgets.
 type Commits struct {
 	mu   sync.Mutex
 	maps map[int]*commit
@@ -31,14 +32,25 @@ type commit struct {
 
 // part is a manifest.Part without what can be computed.
 type part struct {
-	key  string
+	key  string // of the object that it is in
 	etag string
+	off  int64 // in the object
 	size int64
-	hash [32]byte
-	sum  manifest.Sum
+	// packed is the object, if it holds all partitions of the map task.
+	packed *manifest.Packed
+	hash   [32]byte
+	sum    manifest.Sum
 	// largest is the size of the largest record, 0 if none has a block to
 	// itself.
 	largest int64
+}
+
+// objectHash is what the metadata of its object say in mraws-hash.
+func (p *part) objectHash() string {
+	if p.packed != nil {
+		return p.packed.Hash
+	}
+	return hex.EncodeToString(p.hash[:])
 }
 
 // partition returns partition r of every map task, in the order of the
@@ -63,14 +75,17 @@ func (c *Commits) partition(ctx context.Context, e *Env, r int) ([]part, error) 
 	return all, g.Wait()
 }
 
-// note says under which version a segment lies that was restored since the
-// record was written.
+// note says under which version the object of a segment lies that was
+// restored since the record was written.
 func (c *Commits) note(m, r int, info object.Info) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if k := c.maps[m]; k != nil && k.parts != nil && k.parts[r].etag != info.ETag {
 		k.parts = slices.Clone(k.parts) // others are reading it
-		k.parts[r].etag, k.parts[r].size = info.ETag, info.Size
+		p := &k.parts[r]
+		if p.etag = info.ETag; p.packed == nil {
+			p.size = info.Size
+		}
 	}
 }
 
@@ -125,13 +140,21 @@ func (e *Env) readCommit(ctx context.Context, m int) ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
+	return e.partsOf(rec)
+}
+
+// partsOf returns the partitions that a commit record names.
+func (e *Env) partsOf(rec *manifest.Map) ([]part, error) {
 	parts := make([]part, len(rec.Parts))
 	for r, p := range rec.Parts {
-		parts[r] = part{key: p.Key, etag: p.ETag, size: p.Size, sum: p.Sum, largest: p.Largest}
+		parts[r] = part{key: p.Key, etag: p.ETag, off: p.Offset, size: p.Size, packed: rec.Packed, sum: p.Sum, largest: p.Largest}
+		if rec.Packed != nil {
+			parts[r].key, parts[r].etag = rec.Packed.Key, rec.Packed.ETag
+		}
 		n, err := hex.Decode(parts[r].hash[:], []byte(p.Hash))
 		if err != nil || n != len(parts[r].hash) || p.Size < 0 || p.Largest < 0 || p.Largest > p.Sum.Bytes {
 			return nil, fmt.Errorf("read %s: partition %d has hash %q, size %d and largest record %d",
-				e.Layout.MapCommit(m), r, p.Hash, p.Size, p.Largest)
+				e.Layout.MapCommit(rec.Task), r, p.Hash, p.Size, p.Largest)
 		}
 	}
 	return parts, nil
@@ -154,6 +177,9 @@ func (e *Env) mapRecord(ctx context.Context, m int) (*manifest.Map, error) {
 	case rec.Task != m || len(rec.Parts) != e.Job.NReduce:
 		return nil, fmt.Errorf("read %s: record of map task %d with %d partitions, want task %d with %d",
 			key, rec.Task, len(rec.Parts), m, e.Job.NReduce)
+	}
+	if err := rec.CheckPacked(e.Job); err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
 	}
 	return rec, nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/mr"
 )
@@ -52,6 +52,7 @@ func TestOracle(t *testing.T) {
 			files = append(files, file{fmt.Sprintf("f%d", i), b.String()})
 		}
 		w := newWorld(app, nreduce, rapid.IntRange(1, 300).Draw(t, "split"), rapid.IntRange(1, 4).Draw(t, "pack"), files...)
+		w.shuffled(rapid.SampledFrom([]manifest.Shuffle{"", manifest.ShufflePacked}).Draw(t, "shuffle"))
 		w.scratch = scratch
 		w.memory = int64(rapid.SampledFrom([]int{1, 300, 1000, 4000, 1 << 20}).Draw(t, "memory"))
 		if diff := cmp.Diff(oracle(t, app, nreduce, files...), w.run(t)); diff != "" {
@@ -68,8 +69,11 @@ func TestBudgets(t *testing.T) {
 		t.Run(app.Name, func(t *testing.T) {
 			want := oracle(t, app, 3, files...)
 			var hashes []string
-			for _, memory := range []int64{20_000, 200_000, 1 << 20, 64 << 20} {
+			for i, memory := range []int64{20_000, 200_000, 1 << 20, 64 << 20, 20_000, 64 << 20} {
 				w := newWorld(app, 3, 150_000, 2, files...)
+				if i > 3 {
+					w.shuffled(manifest.ShufflePacked)
+				}
 				w.scratch, w.memory = t.TempDir(), memory
 				if diff := cmp.Diff(want, w.run(t)); diff != "" {
 					t.Fatalf("budget %d: outputs differ", memory)
@@ -96,8 +100,12 @@ func (w *world) hashes(t fataler) (all []string) {
 			t.Fatalf("%v", err)
 		}
 		for r, p := range rec.Parts {
-			if p.Key != (layout.Layout{}).Partition(m, r) {
-				t.Fatalf("record of map %d names %s", m, p.Key)
+			key := p.Key
+			if rec.Packed != nil {
+				key = rec.Packed.Key
+			}
+			if key != w.segment(m, r) {
+				t.Fatalf("record of map %d names %s", m, key)
 			}
 			all = append(all, p.Hash)
 		}

@@ -75,10 +75,19 @@ func rotten(w *world, key string) {
 
 // TestRestore: whatever becomes of committed segments, the outputs are right,
 // what was lost is there again, and the records are those that were.
-func TestRestore(t *testing.T) {
-	clean := lostWorld(t, where)
+func TestRestore(t *testing.T) { eachShuffle(t, testRestore) }
+
+func testRestore(t *testing.T, how manifest.Shuffle) {
+	clean := lostWorld(t, where).shuffled(how)
 	want := clean.run(t)
-	part := layout.Layout{}.Partition
+	part := clean.segment
+	// Of packed segments one object is put back for all.
+	objects := func(plain, packed int) int {
+		if how == manifest.ShufflePacked {
+			return packed
+		}
+		return plain
+	}
 	all := []string{}
 	for m := range 3 {
 		for r := range 3 {
@@ -92,19 +101,19 @@ func TestRestore(t *testing.T) {
 		least int // objects that are put back
 	}{
 		"one is gone":      {gone, []string{part(1, 2)}, 0, 1},
-		"one map is gone":  {gone, []string{part(0, 0), part(0, 1), part(0, 2)}, 0, 3},
-		"all are gone":     {gone, all, 0, 9},
+		"one map is gone":  {gone, []string{part(0, 0), part(0, 1), part(0, 2)}, 0, objects(3, 1)},
+		"all are gone":     {gone, all, 0, objects(9, 3)},
 		"a zombie came":    {zombie, []string{part(1, 2), part(2, 0)}, 0, 1},
 		"foreign":          {foreign, []string{part(0, 1)}, 0, 1},
 		"copied by hand":   {copied, all, 0, 0},
 		"one is rotten":    {rotten, []string{part(0, 2)}, 1, 1},
-		"three are rotten": {rotten, []string{part(0, 0), part(0, 1), part(0, 2)}, 3, 3},
+		"three are rotten": {rotten, slices.Compact([]string{part(0, 0), part(0, 1), part(0, 2)}), objects(3, 1), objects(3, 1)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := lostWorld(t, where)
+			w := lostWorld(t, where).shuffled(how)
 			w.maps(t)
 			before := maps.Clone(w.store.objects)
-			for _, key := range tt.keys {
+			for _, key := range slices.Compact(slices.Clone(tt.keys)) {
 				tt.harm(w, key)
 			}
 			failed, restored := 0, 0
@@ -144,8 +153,10 @@ func TestRestore(t *testing.T) {
 
 // TestRestoreDisplaced: what a record names below _attempts/ is put back
 // there, and so is the list of what was skipped.
-func TestRestoreDisplaced(t *testing.T) {
-	w := lostWorld(t, brittle(where))
+func TestRestoreDisplaced(t *testing.T) { eachShuffle(t, testRestoreDisplaced) }
+
+func testRestoreDisplaced(t *testing.T, how manifest.Shuffle) {
+	w := lostWorld(t, brittle(where)).shuffled(how)
 	w.job.MaxBad = manifest.Budget{Records: 2}
 	want := func() []string {
 		c := lostWorld(t, brittle(where))
@@ -153,16 +164,18 @@ func TestRestoreDisplaced(t *testing.T) {
 		return c.run(t)
 	}()
 	for r := range 3 { // an attempt that made something else was there first
-		zombie(w, layout.Layout{}.Partition(0, r))
+		zombie(w, w.segment(0, r))
 	}
 	w.maps(t)
 	rec, err := w.env(t).mapRecord(t.Context(), 0)
-	if err != nil || rec.Bad == nil || !strings.Contains(rec.Parts[1].Key, "_attempts") {
+	if err != nil || rec.Bad == nil {
 		t.Fatalf("record %+v, %v", rec, err)
 	}
-	gone(w, rec.Bad.Key)
-	for _, p := range rec.Parts {
-		gone(w, p.Key)
+	for _, p := range committedObjects(rec) {
+		if p.plain != rec.Bad.Key && !strings.Contains(p.plain, "_attempts") {
+			t.Errorf("the record names %s", p.plain)
+		}
+		gone(w, p.plain)
 	}
 	for r := range 3 {
 		if _, err := w.env(t).Run(t.Context(), Attempt{mr.ReducePhase, r, fmt.Sprintf("r%d", r)}); err != nil {
@@ -180,14 +193,16 @@ func TestRestoreDisplaced(t *testing.T) {
 
 // TestRestoreFickle: what only a run that is over could make cannot be
 // brought back. Nothing is put in its place.
-func TestRestoreFickle(t *testing.T) {
+func TestRestoreFickle(t *testing.T) { eachShuffle(t, testRestoreFickle) }
+
+func testRestoreFickle(t *testing.T, how manifest.Shuffle) {
 	for name, harm := range map[string]harm{"gone": gone, "rotten": rotten} {
 		t.Run(name, func(t *testing.T) {
 			var attempts []string
-			w := newWorld(fickle(&attempts), 2, 0, 1, file{"a", "1\n2\n3\n4\n"})
+			w := newWorld(fickle(&attempts), 2, 0, 1, file{"a", "1\n2\n3\n4\n"}).shuffled(how)
 			w.scratch = t.TempDir()
 			w.maps(t)
-			key := layout.Layout{}.Partition(0, 1)
+			key := w.segment(0, 1)
 			harm(w, key)
 			before := maps.Clone(w.store.objects)
 			_, err := w.env(t).Run(t.Context(), Attempt{mr.ReducePhase, 1, "r1"})
@@ -209,15 +224,17 @@ func TestRestoreFickle(t *testing.T) {
 }
 
 // TestRestoreTogether: many who miss the same at the same time.
-func TestRestoreTogether(t *testing.T) {
+func TestRestoreTogether(t *testing.T) { eachShuffle(t, testRestoreTogether) }
+
+func testRestoreTogether(t *testing.T, how manifest.Shuffle) {
 	clean := lostWorld(t, where)
 	want := clean.run(t)
 	for range 20 {
-		w := lostWorld(t, where)
+		w := lostWorld(t, where).shuffled(how)
 		w.maps(t)
 		for m := range 3 {
 			for r := range 3 {
-				gone(w, layout.Layout{}.Partition(m, r))
+				gone(w, w.segment(m, r))
 			}
 		}
 		var wg sync.WaitGroup
@@ -239,17 +256,19 @@ func TestRestoreTogether(t *testing.T) {
 
 // TestRestoreFaults lets every call of the store fail in every way while an
 // attempt restores: another attempt then comes to the right output.
-func TestRestoreFaults(t *testing.T) {
+func TestRestoreFaults(t *testing.T) { eachShuffle(t, testRestoreFaults) }
+
+func testRestoreFaults(t *testing.T, how manifest.Shuffle) {
 	clean := lostWorld(t, where)
 	want := clean.run(t)
 	for _, h := range []harm{gone, zombie} {
 		calls := 0
 		for _, what := range []fault{fine, notDone, doneFailed, doneExists, later, torn} {
 			for at := range max(calls, 1) {
-				w := lostWorld(t, where)
+				w := lostWorld(t, where).shuffled(how)
 				w.maps(t)
-				h(w, layout.Layout{}.Partition(1, 0))
-				h(w, layout.Layout{}.Partition(2, 1))
+				h(w, w.segment(1, 0))
+				h(w, w.segment(2, 1))
 				call := -1
 				w.store.fault = func(int, string, string) fault {
 					if call++; call == at {
@@ -296,15 +315,49 @@ func (f *thief) OpenRange(ctx context.Context, key, etag string, off, n int64) (
 }
 
 // TestRestoreEnds: an attempt does not do it for ever.
-func TestRestoreEnds(t *testing.T) {
-	w := lostWorld(t, where)
+func TestRestoreEnds(t *testing.T) { eachShuffle(t, testRestoreEnds) }
+
+func testRestoreEnds(t *testing.T, how manifest.Shuffle) {
+	w := lostWorld(t, where).shuffled(how)
 	w.maps(t)
 	e := w.env(t)
-	e.Store = &thief{w.store, layout.Layout{}.Partition(1, 1)}
+	e.Store = &thief{w.store, w.segment(1, 1)}
 	res, err := e.Run(t.Context(), Attempt{mr.ReducePhase, 1, "r1"})
 	var seg *SegmentError
 	if !errors.As(err, &seg) || seg.Map != 1 || res.Restored != maxRestores {
 		t.Errorf("restored %d objects, then %v", res.Restored, err)
+	}
+	w.check(t)
+}
+
+// TestRestoreRepacked: a machine whose compressor comes to other bytes cannot
+// put packed segments back to where the record has them. Another may.
+func TestRestoreRepacked(t *testing.T) {
+	w := lostWorld(t, where).shuffled(manifest.ShufflePacked)
+	w.maps(t)
+	key := layout.Layout{}.MapCommit(1)
+	rec, err := w.env(t).mapRecord(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r := range rec.Parts { // as if each had a byte more
+		rec.Parts[r].Offset += int64(r)
+		rec.Parts[r].Size++
+	}
+	rec.Packed.Size += int64(len(rec.Parts))
+	rec.Packed.Hash = manifest.PackedHash(rec.Parts)
+	data, err := manifest.Encode(rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := w.store.objects[key]
+	o.data = data
+	w.store.objects[key] = o
+	gone(w, w.segment(1, 0))
+	_, err = w.env(t).Run(t.Context(), Attempt{mr.ReducePhase, 0, "r"})
+	var fatal *FatalError
+	if err == nil || errors.As(err, &fatal) || !strings.Contains(err.Error(), "compressed to") {
+		t.Errorf("%v", err)
 	}
 	w.check(t)
 }

@@ -153,7 +153,7 @@ func (t *attempt) fetchAll(ctx context.Context, segs []*fetched, body interface 
 
 // fetchChunk fetches the bytes [off, off+n) of a segment.
 func (t *attempt) fetchChunk(ctx context.Context, s *fetched, off, n int64, to io.WriterAt) error {
-	r, err := t.Store.OpenRange(ctx, s.part.key, s.part.etag, off, n)
+	r, err := t.Store.OpenRange(ctx, s.part.key, s.part.etag, s.part.off+off, n)
 	if err != nil {
 		return s.failed(err)
 	}

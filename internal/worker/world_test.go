@@ -66,6 +66,28 @@ func newWorld(app mr.App, nreduce int, split, pack int, files ...file) *world {
 	return w
 }
 
+// eachShuffle runs a test of jobs that store partitions in each way.
+func eachShuffle(t *testing.T, f func(t *testing.T, how manifest.Shuffle)) {
+	for name, how := range map[string]manifest.Shuffle{"plain": "", "packed": manifest.ShufflePacked} {
+		t.Run(name, func(t *testing.T) { f(t, how) })
+	}
+}
+
+// shuffled makes the job one that stores partitions in this way.
+func (w *world) shuffled(how manifest.Shuffle) *world {
+	w.job.Shuffle = how
+	w.job.Schema = manifest.SchemaOf(w.job)
+	return w
+}
+
+// segment is the key of the object that partition r of map task m is in.
+func (w *world) segment(m, r int) string {
+	if w.job.Shuffle == manifest.ShufflePacked {
+		return layout.Layout{}.Packed(m)
+	}
+	return layout.Layout{}.Partition(m, r)
+}
+
 // env is the environment of a worker.
 func (w *world) env(t fataler) *Env {
 	t.Helper()

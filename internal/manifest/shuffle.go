@@ -1,0 +1,80 @@
+package manifest
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+// Shuffle says how a map task stores its partitions; "" is an object for
+// each.
+type Shuffle string
+
+// ShufflePacked is one object for each map task, with all its partitions one
+// after the other.
+const ShufflePacked Shuffle = "packed"
+
+// Packed is the object that holds the partitions of a map task in the order
+// of their numbers, and nothing else.
+type Packed struct {
+	Key  string `json:"key"` // the whole S3 key, prefix included
+	ETag string `json:"etag"`
+	Size int64  `json:"size"` // bytes of the object
+	Hash string `json:"hash"` // PackedHash of its partitions
+}
+
+// PackedHash is the hex SHA-256 of the hash (32 bytes) and the size (64 bits,
+// little-endian) of each partition in order: equal for objects that hold the
+// same records in the same places. A hash that is none counts as zeros.
+func PackedHash(parts []Part) string {
+	sum := sha256.New()
+	var b [40]byte
+	for _, p := range parts {
+		clear(b[:])
+		if len(p.Hash) == 64 {
+			_, _ = hex.Decode(b[:32], []byte(p.Hash)) // [Map.CheckPacked] tells
+		}
+		binary.LittleEndian.PutUint64(b[32:], uint64(p.Size))
+		sum.Write(b[:])
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// MapSchemaOf is the schema of a commit record: a reader that does not know of
+// packed partitions would look for objects that are not there.
+func MapSchemaOf(m *Map) string {
+	if m.Packed != nil {
+		return MapSchemaPacked
+	}
+	return MapSchema
+}
+
+// CheckPacked returns an error unless the partitions of m lie one after the
+// other in their packed object, or each in an object of its own, as the job
+// has it.
+func (m *Map) CheckPacked(job *Job) error {
+	switch want := MapSchemaOf(m); {
+	case m.Schema != want:
+		return &SchemaError{Got: m.Schema, Want: want}
+	case m.Packed == nil && job.Shuffle == ShufflePacked:
+		return errors.New("its partitions are not packed, as the job wants them")
+	case m.Packed == nil:
+		return nil
+	case job.Shuffle != ShufflePacked:
+		return errors.New("its partitions are packed, and the job wants an object for each")
+	}
+	var end int64
+	for r, p := range m.Parts {
+		if p.Key != "" || p.ETag != "" || p.Offset != end || p.Size < 0 {
+			return fmt.Errorf("partition %d is said to have %d bytes from %d on, behind one that ends at %d", r, p.Size, p.Offset, end)
+		}
+		end += p.Size
+	}
+	if p := m.Packed; p.Size != end || p.Hash != PackedHash(m.Parts) {
+		return fmt.Errorf("its partitions have %d bytes and the hash %s, the object is said to have %d and %s",
+			end, PackedHash(m.Parts), p.Size, p.Hash)
+	}
+	return nil
+}
