@@ -270,6 +270,9 @@ func TestDeniedInAJob(t *testing.T) {
 		t.Errorf("worker: exit code %d", code)
 	}
 	wants(t, c.errout.String(), "s3:GetObject is not allowed", b.layout.Input("pg-book2.txt"))
+	if n := strings.Count(c.errout.String(), "attempt failed"); n != 1 {
+		t.Errorf("%d attempts failed, want 1: there is no other worker to ask", n)
+	}
 }
 
 // TestCoordinatorCutFromS3 is row 20: a coordinator that does not reach the

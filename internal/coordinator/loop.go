@@ -31,7 +31,10 @@ type loop struct {
 	reduces []*manifest.Reduce
 	weights weights
 	bad     badRecords
-	reran   [2]int // by phase: attempts granted although a commit was there (Coordinator.rerun)
+	// conflicts has what attempts said that failed over an object which does
+	// not belong to the job.
+	conflicts map[sched.AttemptID]string
+	reran     [2]int // by phase: attempts granted although a commit was there (Coordinator.rerun)
 
 	failure error // why the job cannot be finished
 	final   *wire.Done
@@ -74,7 +77,7 @@ func newLoop(o Options, epoch string) loop {
 	return loop{
 		log: o.Log, o: o, epoch: epoch,
 		members: map[sched.WorkerID]*member{}, parked: map[slot]question{},
-		revokes: map[sched.WorkerID][]string{}, told: map[sched.WorkerID]bool{},
+		conflicts: map[sched.AttemptID]string{}, revokes: map[sched.WorkerID][]string{}, told: map[sched.WorkerID]bool{},
 		asked: map[sched.WorkerID]map[string]int64{}, swept: time.Now(),
 		appKnown: make(chan struct{}), ended: make(chan struct{}), allTold: make(chan struct{}), allBack: make(chan struct{}), changed: make(chan struct{}, 1),
 	}
@@ -178,9 +181,17 @@ func (l *loop) step(now sched.Time, ev sched.Event) {
 		case sched.JobDone:
 			l.finishWith(nil)
 		case sched.JobFailed:
-			l.finishWith(&JobError{Cause: name(e.Task) + ": " + e.Cause})
+			l.finishWith(l.failed(e))
 		}
 	}
+}
+
+// failed is the error of a job that the scheduler has given up.
+func (l *loop) failed(e sched.JobFailed) error {
+	if what, ok := l.conflicts[e.Attempt]; ok {
+		return &ConflictError{What: what, Hint: hintForeign}
+	}
+	return &JobError{Cause: name(e.Task) + ": " + e.Cause}
 }
 
 // grant answers a parked question. A grant for a question that has been

@@ -304,6 +304,9 @@ func (c *Coordinator) foreign(key, why string) error {
 	return &ConflictError{
 		What: fmt.Sprintf("s3://%s/%s does not belong to this job", c.o.Store.Bucket(), key),
 		Diff: []string{why},
-		Hint: "run `mraws reset` to empty intermediate/ and output/, or choose another --prefix",
+		Hint: hintForeign,
 	}
 }
+
+// hintForeign says what to do about objects of another job, or of none.
+const hintForeign = "run `mraws reset` to empty intermediate/ and output/, or choose another --prefix"

@@ -232,7 +232,7 @@ func (h *handlers) Report(ctx context.Context, q *wire.ReportRequest) (*wire.Rep
 		return &wire.ReportReply{}, nil
 	}
 	if q.Outcome == wire.Outcome_OUTCOME_RELEASED {
-		h.c.call(ctx, func() { l.attemptEnded(h.c.now(), q) })
+		h.c.call(ctx, func() { l.attemptEnded(h.c.now(), q, false) })
 		return &wire.ReportReply{}, nil
 	}
 	// Failed attempts too: an error may have followed a commit.
@@ -240,7 +240,7 @@ func (h *handlers) Report(ctx context.Context, q *wire.ReportRequest) (*wire.Rep
 	defer cancel()
 	err := h.c.look(ctx, reading, task, q.Attempt.Id)
 	if err != nil {
-		err = h.unproven(ctx, q, err)
+		err = h.unproven(ctx, reading, q, err)
 	}
 	if q.Restored > 0 && err == nil {
 		h.c.o.Log.Warn().Str("worker", q.Worker).Str("attempt", q.Attempt.Id).Int32("objects", q.Restored).
@@ -265,8 +265,9 @@ func (l *loop) exists(t sched.TaskID) bool {
 // maxText bounds the texts that workers are told and tell, in bytes.
 const maxText = 8 << 10
 
-// attemptEnded takes note of an attempt that did not commit.
-func (l *loop) attemptEnded(now sched.Time, q *wire.ReportRequest) {
+// attemptEnded takes note of an attempt that did not commit. proven is what
+// the bucket said about it.
+func (l *loop) attemptEnded(now sched.Time, q *wire.ReportRequest, proven bool) {
 	w, a := sched.WorkerID(q.Worker), sched.AttemptID(q.Attempt.Id)
 	if q.Outcome == wire.Outcome_OUTCOME_RELEASED {
 		l.step(now, sched.Released{Worker: w, Attempt: a})
@@ -278,16 +279,18 @@ func (l *loop) attemptEnded(now sched.Time, q *wire.ReportRequest) {
 		return
 	}
 	text := wire.Text(q.Error, maxText)
-	l.log.Warn().Str("worker", q.Worker).Str("attempt", q.Attempt.Id).Bool("fatal", q.Fatal).Str("err", text).Msg("attempt failed")
+	l.log.Warn().Str("worker", q.Worker).Str("attempt", q.Attempt.Id).Bool("fatal", q.Fatal).Bool("proven", proven).Str("err", text).Msg("attempt failed")
 	if q.Conflict {
-		l.finishWith(&ConflictError{What: text, Hint: "run `mraws reset` to empty intermediate/ and output/, or choose another --prefix"})
-		return
+		l.conflicts[a] = text
 	}
-	l.step(now, sched.Failed{Worker: w, Attempt: a, Fatal: q.Fatal, Cause: fmt.Sprintf("on worker %s: %s", q.Worker, text)})
+	l.step(now, sched.Failed{
+		Worker: w, Attempt: a, Fatal: q.Fatal || q.Conflict, Proven: proven,
+		Cause: fmt.Sprintf("on worker %s: %s", q.Worker, text),
+	})
 }
 
 // unproven handles a report whose commit the bucket does not show.
-func (h *handlers) unproven(ctx context.Context, q *wire.ReportRequest, err error) error {
+func (h *handlers) unproven(ctx, reading context.Context, q *wire.ReportRequest, err error) error {
 	var conflict *ConflictError
 	switch {
 	case errors.As(err, &conflict):
@@ -296,12 +299,11 @@ func (h *handlers) unproven(ctx context.Context, q *wire.ReportRequest, err erro
 	case !errors.Is(err, fs.ErrNotExist): // also for a failure: its task may be committed
 		return wire.Later("look for the commit of %s: %v", q.Attempt.Id, err)
 	}
-	h.c.call(ctx, func() {
-		if q.Outcome == wire.Outcome_OUTCOME_COMMITTED {
-			q.Error = "reported a commit that is not in the bucket"
-		}
-		h.c.loop.attemptEnded(h.c.now(), q)
-	})
+	if q.Outcome == wire.Outcome_OUTCOME_COMMITTED {
+		q.Error, q.Fatal, q.Conflict = "reported a commit that is not in the bucket", false, false
+	}
+	proven := h.c.proven(reading, taskOf(q.Attempt), q)
+	h.c.call(ctx, func() { h.c.loop.attemptEnded(h.c.now(), q, proven) })
 	return nil
 }
 

@@ -105,12 +105,13 @@ func TestWorkersHearOfFailure(t *testing.T) {
 	go func() { told <- waiting.told() }()
 	s.until("the question is parked", func(l *loop) bool { return len(l.parked) == 1 })
 	late := s.join("late", 1)
+	b.store.set(b.lay.Input("in-0"), []byte("y"), nil)
 	bad.report(a, func(q *wire.ReportRequest) {
-		failed("line 3 is not JSON\x1b[31m")(q)
-		q.Fatal = true
+		failed("in-0 changed\x1b[31m")(q)
+		q.Fatal, q.Object = true, b.lay.Input("in-0")
 	})
 	s.until("it is over", func(l *loop) bool { return l.final != nil })
-	want := "map task 0: on worker bad: line 3 is not JSON\uFFFD[31m"
+	want := "map task 0: on worker bad: in-0 changed\uFFFD[31m"
 	for who, d := range map[string]*wire.Done{
 		"waiting": <-told, "late": late.told(), "busy": busy.heartbeat(running).Done, "bad": bad.heartbeat().Done,
 	} {

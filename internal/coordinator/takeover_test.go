@@ -73,6 +73,7 @@ func TestEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		second.hands = append(second.hands, w)
+		second.until("the job is prepared", func(l *loop) bool { return l.core != nil })
 		w.commit(a)
 		w.report(a, nil)
 		w.work(2)

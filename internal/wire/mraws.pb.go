@@ -1181,14 +1181,18 @@ type ReportRequest struct {
 	Attempt *Attempt               `protobuf:"bytes,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	Outcome Outcome                `protobuf:"varint,3,opt,name=outcome,proto3,enum=mraws.v1.Outcome" json:"outcome,omitempty"`
 	Error   string                 `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
-	// The failure will be the same wherever the task runs.
+	// By the worker's word the failure will be the same wherever the task runs.
+	// That is a claim, which the bucket or another worker has to support.
 	Fatal bool `protobuf:"varint,5,opt,name=fatal,proto3" json:"fatal,omitempty"`
-	// Fatal conflict with what is in the bucket.
+	// What lies in the bucket does not belong to the job; fatal too.
 	Conflict bool `protobuf:"varint,6,opt,name=conflict,proto3" json:"conflict,omitempty"`
 	// S3 requests since the worker started, by operation.
 	S3Requests map[string]int64 `protobuf:"bytes,7,rep,name=s3_requests,json=s3Requests,proto3" json:"s3_requests,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	// Objects of map tasks that were lost and that the attempt has put back.
-	Restored      int32 `protobuf:"varint,8,opt,name=restored,proto3" json:"restored,omitempty"`
+	Restored int32 `protobuf:"varint,8,opt,name=restored,proto3" json:"restored,omitempty"`
+	// The whole key of the object that a fatal failure is about, if there is
+	// one: the coordinator looks at it too.
+	Object        string `protobuf:"bytes,9,opt,name=object,proto3" json:"object,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1277,6 +1281,13 @@ func (x *ReportRequest) GetRestored() int32 {
 		return x.Restored
 	}
 	return 0
+}
+
+func (x *ReportRequest) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
 }
 
 type ReportReply struct {
@@ -2088,7 +2099,7 @@ const file_mraws_proto_rawDesc = "" +
 	"\aunknown\x18\x01 \x01(\bR\aunknown\x12\x18\n" +
 	"\arevoked\x18\x02 \x03(\tR\arevoked\x12\"\n" +
 	"\x04done\x18\x03 \x01(\v2\x0e.mraws.v1.DoneR\x04done\x12\x18\n" +
-	"\aoverdue\x18\x04 \x01(\bR\aoverdue\"\xee\x02\n" +
+	"\aoverdue\x18\x04 \x01(\bR\aoverdue\"\x86\x03\n" +
 	"\rReportRequest\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12+\n" +
 	"\aattempt\x18\x02 \x01(\v2\x11.mraws.v1.AttemptR\aattempt\x12+\n" +
@@ -2098,7 +2109,8 @@ const file_mraws_proto_rawDesc = "" +
 	"\bconflict\x18\x06 \x01(\bR\bconflict\x12H\n" +
 	"\vs3_requests\x18\a \x03(\v2'.mraws.v1.ReportRequest.S3RequestsEntryR\n" +
 	"s3Requests\x12\x1a\n" +
-	"\brestored\x18\b \x01(\x05R\brestored\x1a=\n" +
+	"\brestored\x18\b \x01(\x05R\brestored\x12\x16\n" +
+	"\x06object\x18\t \x01(\tR\x06object\x1a=\n" +
 	"\x0fS3RequestsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"'\n" +

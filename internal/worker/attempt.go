@@ -138,7 +138,7 @@ func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Contex
 		Counters: &t.counters,
 	}
 	if !t.exists() {
-		return &FatalError{fmt.Errorf("job %s has no %s task %d", t.Job.ID, t.Phase, t.Index)}
+		return &FatalError{Err: fmt.Errorf("job %s has no %s task %d", t.Job.ID, t.Phase, t.Index)}
 	}
 	t.shares = shareOut(a.Phase, e.Memory-t.unpacking())
 	err := run(ctx, t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -215,7 +217,34 @@ func TestChangedInput(t *testing.T) {
 		if !errors.As(err, &fatal) || !strings.Contains(err.Error(), "input/b") {
 			t.Errorf("gone %v: got %v", gone, err)
 		}
+		if fatal.Key != l.Input("b") {
+			t.Errorf("gone %v: it is about %q", gone, fatal.Key)
+		}
 		w.check(t)
+	}
+}
+
+// TestDeniedInput: what a worker may not read no other try of its own mends.
+// An error of the scratch folder is another matter.
+func TestDeniedInput(t *testing.T) {
+	var l layout.Layout
+	w := smallWorld(t)
+	w.store.fault = func(_ int, _, key string) fault {
+		if key == l.Input("b") {
+			return denied
+		}
+		return fine
+	}
+	_, err := w.env(t).Run(context.Background(), Attempt{mr.MapPhase, 0, "x"})
+	q := new(wire.ReportRequest)
+	claim(q, err)
+	if !q.Fatal || q.Conflict || q.Object != l.Input("b") || !strings.Contains(err.Error(), "read input: open "+l.Input("b")) {
+		t.Errorf("%v is reported as %v", err, q)
+	}
+	w.check(t)
+	q = new(wire.ReportRequest)
+	if claim(q, &fs.PathError{Op: "open", Path: "scratch", Err: fs.ErrPermission}); q.Fatal {
+		t.Errorf("a folder that cannot be written is reported as %v", q)
 	}
 }
 

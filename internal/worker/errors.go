@@ -9,9 +9,10 @@ import (
 )
 
 // The errors of an attempt are of three kinds. A [*FatalError] or a
-// [*ConflictError] would come back wherever the task ran next, so the job
-// ends with it. Every other error, a [*TaskError] included, may be tried
-// again.
+// [*ConflictError] would, as far as the worker can tell, come back wherever
+// the task ran next: the job ends with it if the coordinator or a second
+// worker finds the same. Every other error, a [*TaskError] included, may be
+// tried again.
 
 // TaskError is a failure of the application's code: an error that it
 // returned, a panic, or a partition out of range.
@@ -47,7 +48,10 @@ func (e *TaskError) Unwrap() error { return e.Err }
 
 // FatalError wraps what would fail in the same way wherever the task ran:
 // changed input, a line that is too long, output that is not one line.
-type FatalError struct{ Err error }
+type FatalError struct {
+	Err error
+	Key string // whole S3 key of the input object that it is about, or ""
+}
 
 // Error returns the text of the wrapped error.
 func (e *FatalError) Error() string { return e.Err.Error() }

@@ -29,6 +29,7 @@ const (
 	doneFailed       // the write takes place and returns an error
 	doneExists       // the write takes place and its retry finds it: fs.ErrExist
 	later            // an error now; the write arrives when the next attempt starts
+	denied           // the call does nothing and returns fs.ErrPermission
 	torn             // a body breaks in the middle
 )
 
@@ -73,8 +74,11 @@ func (f *fake) begin(ctx context.Context, op, key string) (fault, error) {
 	if f.fault != nil {
 		what = f.fault(len(f.calls)-1, op, key)
 	}
-	if what == notDone {
+	switch what {
+	case notDone:
 		return what, fmt.Errorf("%s %s: %w", op, key, errInjected)
+	case denied:
+		return what, fmt.Errorf("%s %s: %w", op, key, fs.ErrPermission)
 	}
 	return what, nil
 }

@@ -93,15 +93,25 @@ func (a *ahead) fetch(c *chunk) {
 // open opens a range of the object of a piece.
 func (a *ahead) open(piece int, off, n int64) (io.ReadCloser, error) {
 	o := a.t.Job.Objects[a.pieces[piece].Object]
-	body, err := a.t.Store.OpenRange(a.ctx, a.t.Layout.Input(o.Name), o.ETag, off, n)
-	return body, a.t.inputError(err)
+	key := a.key(piece)
+	body, err := a.t.Store.OpenRange(a.ctx, key, o.ETag, off, n)
+	return body, inputError(key, err)
 }
 
-// inputError makes errors of changed input fatal: the job was planned on
-// other bytes, and no worker will find them.
-func (t *attempt) inputError(err error) error {
-	if errors.Is(err, object.ErrPrecondition) || errors.Is(err, fs.ErrNotExist) {
-		return &FatalError{fmt.Errorf("input changed since the job was planned: %w", err)}
+// key returns the whole key of the object of a piece.
+func (a *ahead) key(piece int) string {
+	return a.t.Layout.Input(a.t.Job.Objects[a.pieces[piece].Object].Name)
+}
+
+// inputError makes errors of input fatal that no other try mends: the job was
+// planned on bytes that are not there any more, or the worker may not read
+// them. The store's error names the key, and the action that is not allowed.
+func inputError(key string, err error) error {
+	switch {
+	case errors.Is(err, object.ErrPrecondition), errors.Is(err, fs.ErrNotExist):
+		return &FatalError{Err: fmt.Errorf("input changed since the job was planned: %w", err), Key: key}
+	case errors.Is(err, fs.ErrPermission):
+		return &FatalError{Err: fmt.Errorf("read input: %w", err), Key: key}
 	}
 	return err
 }
@@ -119,7 +129,7 @@ func (a *ahead) opener(i int) input.Opener {
 		if err != nil {
 			return nil, err
 		}
-		return &inputBody{body, a.t}, nil
+		return &inputBody{body, a.key(i)}, nil
 	}
 }
 
@@ -192,18 +202,18 @@ func (r *aheadReader) Read(p []byte) (int, error) {
 	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF
 	}
-	return n, r.a.t.inputError(err)
+	return n, inputError(r.a.key(r.piece), err)
 }
 
 func (r *aheadReader) Close() error { return nil }
 
-// inputBody marks changed input on the way.
+// inputBody marks on the way the errors that are fatal.
 type inputBody struct {
 	io.ReadCloser
-	t *attempt
+	key string
 }
 
 func (b *inputBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	return n, b.t.inputError(err)
+	return n, inputError(b.key, err)
 }

@@ -86,7 +86,7 @@ func (t *attempt) mapPieces(ctx context.Context, c *collector, q *quarantine) er
 func (t *attempt) mapPiece(piece input.Piece, mapper mr.Mapper, c *collector, q *quarantine) (err error) {
 	r, err := input.Read(t.App.Input, piece, t.maxRecord)
 	if err != nil {
-		return &FatalError{err}
+		return &FatalError{Err: err}
 	}
 	defer func() { err = errors.Join(err, r.Close()) }() // also when the application panics
 	if blocks, ok := r.Blocks(); ok && q == nil && t.App.Input == mr.Lines {
@@ -101,7 +101,7 @@ func (t *attempt) mapPiece(piece input.Piece, mapper mr.Mapper, c *collector, q 
 		case !errors.As(err, &long):
 			return err
 		case q == nil:
-			return &FatalError{err}
+			return &FatalError{Err: err}
 		}
 		t.object, t.offset = long.Object, long.Offset
 		length, err := q.skip(r, long)
@@ -168,7 +168,7 @@ func (t *attempt) mapBlocks(mapper mr.BlockMapper, r input.BlockReader, out mr.E
 		t.note(lines, bytes)
 	}
 	if long := (*input.TooLongError)(nil); errors.As(r.Err(), &long) {
-		return &FatalError{r.Err()}
+		return &FatalError{Err: r.Err()}
 	}
 	return r.Err()
 }

@@ -137,7 +137,7 @@ var errStopped = errors.New("attempt was stopped")
 func recordError(key []byte, err error) error {
 	var large *recordio.TooLargeError
 	if errors.As(err, &large) {
-		return &FatalError{fmt.Errorf("write key %s: %w", shortKey(key), err)}
+		return &FatalError{Err: fmt.Errorf("write key %s: %w", shortKey(key), err)}
 	}
 	return err
 }

@@ -83,7 +83,7 @@ func (t *attempt) suspect(ctx context.Context, err error) error {
 		// Checksums come last: perhaps the application failed over rubbish.
 		again := t.check(ctx, task.Object)
 		if errors.As(again, &damage) {
-			return &FatalError{fmt.Errorf("%w (before this was known the app failed: %s)", advise(again, damage), err.Error())}
+			return &FatalError{Err: fmt.Errorf("%w (before this was known the app failed: %s)", advise(again, damage), err.Error())}
 		}
 	}
 	return err
@@ -92,13 +92,13 @@ func (t *attempt) suspect(ctx context.Context, err error) error {
 // confirm reads a damaged object again. Damage that comes back is fatal.
 func (t *attempt) confirm(ctx context.Context, damage *inflate.Error, err error) error {
 	if errors.Is(damage, inflate.ErrTooLarge) { // which no accident brings about
-		return &FatalError{advise(err, damage)}
+		return &FatalError{Err: advise(err, damage)}
 	}
 	var second *inflate.Error
 	again := t.check(ctx, damage.Object)
 	switch {
 	case errors.As(again, &second) && damage.Same(second):
-		return &FatalError{advise(err, damage)}
+		return &FatalError{Err: advise(err, damage)}
 	case again == nil:
 		return fmt.Errorf("%w; read once more it was whole, so the store or the way to it damages data", err)
 	}
@@ -128,14 +128,14 @@ func (t *attempt) check(ctx context.Context, name string) error {
 
 // readAgain hands the decompressed bytes of an object to read.
 func (t *attempt) readAgain(ctx context.Context, o manifest.Object, read func(io.Reader) error) (err error) {
-	body := io.NopCloser(strings.NewReader(""))
+	body, key := io.NopCloser(strings.NewReader("")), t.Layout.Input(o.Name)
 	if o.Size > 0 {
-		if body, err = t.Store.OpenRange(ctx, t.Layout.Input(o.Name), o.ETag, 0, o.Size); err != nil {
-			return t.inputError(err)
+		if body, err = t.Store.OpenRange(ctx, key, o.ETag, 0, o.Size); err != nil {
+			return inputError(key, err)
 		}
 	}
 	var d inflate.Decoder
 	defer d.Close()
 	s := d.Open(o, t.Job.Decompress.Most(o.Size), body)
-	return errors.Join(t.inputError(read(s)), s.Close(), body.Close())
+	return errors.Join(inputError(key, read(s)), s.Close(), body.Close())
 }

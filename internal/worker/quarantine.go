@@ -123,7 +123,7 @@ func (q *quarantine) add(rec mr.Record, length int64, cause error) error {
 	}
 	q.n++
 	if q.n > q.most {
-		return &FatalError{fmt.Errorf("%d bad records, max-bad-records is %s: %s", q.n, q.t.Job.MaxBad, manifest.ListBad(q.first))}
+		return &FatalError{Err: fmt.Errorf("%d bad records, max-bad-records is %s: %s", q.n, q.t.Job.MaxBad, manifest.ListBad(q.first))}
 	}
 	var err error
 	if q.line, err = manifest.EncodeLine(q.line[:0], bad); err != nil {

@@ -83,7 +83,7 @@ func (t *attempt) readRanges(ctx context.Context) (*manifest.Ranges, error) {
 		err = r.Validate(t.Job.ID, t.Job.NReduce)
 	}
 	if err != nil {
-		return nil, &FatalError{fmt.Errorf("read %s: %w", key, err)}
+		return nil, &FatalError{Err: fmt.Errorf("read %s: %w", key, err)}
 	}
 	return r, nil
 }
@@ -220,7 +220,7 @@ func (t *attempt) sampleCompressed(ctx context.Context, piece input.Piece, p man
 func (t *attempt) samplePiece(piece input.Piece, mapper mr.Mapper, keys *keySample, limit int64) (err error) {
 	r, err := input.Read(t.App.Input, piece, t.maxRecord)
 	if err != nil {
-		return &FatalError{err}
+		return &FatalError{Err: err}
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	strict := t.Job.MaxBad.IsZero()
@@ -242,7 +242,7 @@ func (t *attempt) samplePiece(piece input.Piece, mapper mr.Mapper, keys *keySamp
 	}
 	if long := (*input.TooLongError)(nil); errors.As(r.Err(), &long) {
 		if strict {
-			return &FatalError{r.Err()}
+			return &FatalError{Err: r.Err()}
 		}
 		return nil
 	}

@@ -211,11 +211,11 @@ func (o *lines) Write(value []byte) {
 		panic(errAbort)
 	}
 	if !o.checked && bytes.IndexByte(o.key, '\n') >= 0 {
-		o.t.fail(&FatalError{fmt.Errorf("write key %s: line break in the key", shortKey(o.key))})
+		o.t.fail(&FatalError{Err: fmt.Errorf("write key %s: line break in the key", shortKey(o.key))})
 	}
 	o.checked = true
 	if bytes.IndexByte(value, '\n') >= 0 {
-		o.t.fail(&FatalError{fmt.Errorf("write key %s: line break in the value %s", shortKey(o.key), shortKey(value))})
+		o.t.fail(&FatalError{Err: fmt.Errorf("write key %s: line break in the value %s", shortKey(o.key), shortKey(value))})
 	}
 	o.add(o.key)
 	o.buf = append(o.buf, ' ')
@@ -231,11 +231,11 @@ func (o *lines) WriteLine(line []byte) {
 	}
 	switch {
 	case !o.t.App.Ordered:
-		o.t.fail(&FatalError{fmt.Errorf("write key %s: WriteLine of an app that is not Ordered", shortKey(o.key))})
+		o.t.fail(&FatalError{Err: fmt.Errorf("write key %s: WriteLine of an app that is not Ordered", shortKey(o.key))})
 	case !bytes.HasPrefix(line, o.key):
-		o.t.fail(&FatalError{fmt.Errorf("write key %s: line %s does not begin with it", shortKey(o.key), shortKey(line))})
+		o.t.fail(&FatalError{Err: fmt.Errorf("write key %s: line %s does not begin with it", shortKey(o.key), shortKey(line))})
 	case bytes.IndexByte(line, '\n') >= 0:
-		o.t.fail(&FatalError{fmt.Errorf("write key %s: line break in the line %s", shortKey(o.key), shortKey(line))})
+		o.t.fail(&FatalError{Err: fmt.Errorf("write key %s: line break in the line %s", shortKey(o.key), shortKey(line))})
 	}
 	o.add(line)
 	o.buf = append(o.buf, '\n')

@@ -304,7 +304,7 @@ func (s *segments) fill(lost []lostPiece, rec *manifest.Map) error {
 			continue
 		}
 		if d := s.differFrom(rec); len(d) > 0 {
-			return &FatalError{fmt.Errorf("the app gives other output for the same input: %s", strings.Join(d, "; "))}
+			return &FatalError{Err: fmt.Errorf("the app gives other output for the same input: %s", strings.Join(d, "; "))}
 		}
 		// Of packed segments the places count too. A machine whose compressor
 		// finds them may have the next attempt.

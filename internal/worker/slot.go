@@ -95,11 +95,8 @@ func (w *worker) attempt(ctx context.Context, a *wire.Attempt, job string) (well
 	}
 	q := &wire.ReportRequest{Worker: w.o.Name, Attempt: a, S3Requests: w.requests(), Restored: int32(result.Restored)}
 	if err != nil {
-		var fatal *FatalError
-		var conflict *ConflictError
 		q.Outcome, q.Error = wire.Outcome_OUTCOME_FAILED, wire.Text(err.Error(), maxText)
-		q.Conflict = errors.As(err, &conflict)
-		q.Fatal = errors.As(err, &fatal) || q.Conflict
+		claim(q, err)
 		var panicked *TaskError
 		if errors.As(err, &panicked) && panicked.Stack != "" {
 			log.Error().Err(err).Str("stack", panicked.Stack).Msg("the application panicked")
@@ -109,6 +106,18 @@ func (w *worker) attempt(ctx context.Context, a *wire.Attempt, job string) (well
 		log.Debug().Bool("superseded", result.Superseded).Msg("attempt committed")
 	}
 	return err == nil, w.report(ctx, runCtx, r, q)
+}
+
+// claim fills in what an attempt's error says of other attempts.
+func claim(q *wire.ReportRequest, err error) {
+	var fatal *FatalError
+	var conflict *ConflictError
+	switch {
+	case errors.As(err, &conflict):
+		q.Fatal, q.Conflict, q.Object = true, true, conflict.Key
+	case errors.As(err, &fatal):
+		q.Fatal, q.Object = true, fatal.Key
+	}
 }
 
 // reach waits until the store answers, whatever it says. A slot whose attempt

@@ -23,7 +23,8 @@ import (
 // is revoked and has not failed; an excluded or a stuck worker gets nothing,
 // and the last that gets work is not excluded; a worker that drains gets
 // nothing and keeps what it runs; a heartbeat extends the lease of what it
-// lists unless that is stalled and another worker could have it. (I6, that output depends
+// lists unless that is stalled and another worker could have it; one worker's
+// word does not end the job while there is another to ask. (I6, that output depends
 // on nothing but the job, is the simulator's to show.) Each Step looks at
 // every task and attempt, so it is for tests.
 type Checker struct {
@@ -65,6 +66,7 @@ func (k *Checker) Step(now Time, ev Event) ([]Effect, error) {
 	rivals := k.rivals(ev)
 	deadlines := k.deadlines(ev)
 	kept := k.kept(ev)
+	hasty := k.hasty(ev)
 	out := k.step(now, ev)
 	if err := k.renewed(deadlines); err != nil {
 		return out, err
@@ -89,6 +91,9 @@ func (k *Checker) Step(now Time, ev Event) ([]Effect, error) {
 	for _, e := range out {
 		if err := k.effect(e); err != nil {
 			return out, err
+		}
+		if e, ok := e.(JobFailed); ok && hasty {
+			return out, fmt.Errorf("the job failed by the word of %s alone: %+v", e.Worker, e)
 		}
 	}
 	for i := range c.phases {
@@ -115,6 +120,33 @@ func (k *Checker) stale(ev Event) bool {
 	}
 	_, on, ok := k.core.Attempt(id)
 	return !ok || on != w
+}
+
+// hasty reports whether it would be too early to end the job with ev: a
+// failure that nothing proves, of a task that has failed on no other worker,
+// while another gets work that could try it. Only what a worker says very
+// often counts all the same.
+func (k *Checker) hasty(ev Event) bool {
+	f, ok := ev.(Failed)
+	a := k.core.live[f.Attempt]
+	if !ok || f.Proven || a == nil {
+		return false
+	}
+	said := 0
+	for _, e := range k.core.History(a.task) {
+		if !e.Lost && e.Worker != f.Worker {
+			return false
+		}
+		if !e.Lost {
+			said++
+		}
+	}
+	for _, w := range k.core.workers {
+		if w.id != f.Worker && !w.excluded && !w.stuck && !w.draining {
+			return said < k.core.cfg.MaxLost
+		}
+	}
+	return false
 }
 
 // rivals returns what has to be revoked if ev commits a task.

@@ -1,6 +1,9 @@
 package sched
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // drop takes a live attempt out of every list. The task's state is the
 // caller's business.
@@ -97,10 +100,17 @@ func (c *Core) failed(ev Failed) {
 	t := &p.tasks[a.task.Index]
 	c.drop(a)
 	p.stats.Failed++
-	t.failures++
+	again := t.failedOn(a.worker.id)
 	t.history = append(t.history, End{Attempt: a.id, Worker: a.worker.id, At: c.now, Cause: ev.Cause, Fatal: ev.Fatal})
-	if ev.Fatal || int(t.failures) >= c.cfg.MaxFailures {
-		c.fail(JobFailed{Task: a.task, Worker: a.worker.id, Attempt: a.id, Cause: ev.Cause, Fatal: ev.Fatal})
+	sole := !c.otherWorker(t) // there is nobody else to ask
+	if again && !sole {
+		t.repeats++
+	} else {
+		t.failures++
+	}
+	fatal := ev.Proven || ev.Fatal && (sole || t.fatalBeside(a.worker.id))
+	if fatal || int(t.failures) >= c.cfg.MaxFailures || int(t.repeats) >= c.cfg.MaxLost {
+		c.fail(JobFailed{Task: a.task, Worker: a.worker.id, Attempt: a.id, Cause: ev.Cause, Fatal: fatal})
 		return
 	}
 	c.blame(a.worker, a.task)
@@ -247,6 +257,11 @@ func (c *Core) otherWorker(t *task) bool {
 
 func (t *task) failedOn(w WorkerID) bool {
 	return t.failures > 0 && failedBefore(t.history, w)
+}
+
+// fatalBeside reports whether another worker than w called the task hopeless.
+func (t *task) fatalBeside(w WorkerID) bool {
+	return slices.ContainsFunc(t.history, func(e End) bool { return e.Fatal && e.Worker != w })
 }
 
 func failedBefore(ends []End, w WorkerID) bool {

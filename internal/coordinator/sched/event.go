@@ -83,13 +83,21 @@ type Committed struct {
 }
 
 // Failed says that an attempt ended with an error. The shell looks into the
-// bucket first: an attempt may fail after its commit. Fatal means that the
-// error will be the same wherever the task runs.
+// bucket first: an attempt may fail after its commit.
+//
+// One worker's word does not end the job: it may be broken, or lie. While
+// there is another that gets work and has not failed the task, that one is to
+// try too, and what the first says about the task again does not count.
 type Failed struct {
 	Worker  WorkerID
 	Attempt AttemptID
-	Fatal   bool
-	Cause   string
+	// Fatal says that by the worker's word the error will be the same
+	// wherever the task runs. The second worker that says so of a task ends
+	// the job, and the first if there is no other to ask.
+	Fatal bool
+	// Proven says that the bucket shows the same: the job ends.
+	Proven bool
+	Cause  string
 }
 
 // Released gives an attempt back unfinished, at no fault of the task.
@@ -201,7 +209,7 @@ type JobFailed struct {
 	Worker  WorkerID  // of the last attempt
 	Attempt AttemptID // the last attempt
 	Cause   string    // of the last attempt
-	Fatal   bool      // by one fatal failure
+	Fatal   bool      // by a fatal failure that was proven or agreed on
 	Lost    bool      // by lost attempts, not by reported failures
 }
 

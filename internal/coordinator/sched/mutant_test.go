@@ -41,6 +41,7 @@ const (
 	mutantAllDrain    mutant = "nobody comes back when the last good worker drains"
 	mutantServeDrain  mutant = "a worker that drains gets work"
 	mutantDrainTakes  mutant = "what a worker that drains runs is given to another"
+	mutantBelieve     mutant = "one worker's word ends the job"
 	mutantDrainKeeps  mutant = "a grant that a worker that drains never had is left to its lease"
 )
 
@@ -58,6 +59,14 @@ func (m mutant) bend(c *coord) {
 					f.Attempt, f.Worker = a.id, a.worker.id
 					ev = f
 				}
+			}
+			return core.Step(now, ev)
+		}
+	case mutantBelieve:
+		c.checker.step = func(now Time, ev Event) []Effect {
+			if f, ok := ev.(Failed); ok && f.Fatal {
+				f.Proven = true
+				ev = f
 			}
 			return core.Step(now, ev)
 		}
@@ -95,6 +104,7 @@ func TestMutants(t *testing.T) {
 		mutantEarlyBackup, mutantThird, mutantLoserFailed, mutantNoRevoke, mutantServeBad, mutantAllBad,
 		mutantStall, mutantServeStuck, mutantAllStuck,
 		mutantAllDrain, mutantServeDrain, mutantDrainTakes, mutantDrainKeeps,
+		mutantBelieve,
 	} {
 		t.Run(strings.ReplaceAll(string(m), " ", "_"), func(t *testing.T) {
 			t.Parallel()

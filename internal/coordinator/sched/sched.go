@@ -35,10 +35,12 @@ type Config struct {
 	// Lease is how long an attempt lives without a heartbeat; 0 means 10 s.
 	Lease time.Duration
 	// MaxFailures is the number of reported failures of one task that fail
-	// the job; 0 means 4.
+	// the job; 0 means 4. A worker on which the task failed before counts
+	// again only if there is no other that has not tried (see [Failed]).
 	MaxFailures int
 	// MaxLost is the number of lost attempts of one task that fail the job,
-	// since a task that kills its workers never reports; 0 means 16.
+	// since a task that kills its workers never reports; 0 means 16. So does
+	// that number of failures which MaxFailures does not count.
 	MaxLost int
 	// Stall is for how long nothing may move in a request of an attempt to
 	// the store before its lease is no longer extended; 0 means Lease.
@@ -124,7 +126,8 @@ type task struct {
 	history   []End
 	hold      *hold
 	attempts  int32 // ids given out
-	failures  int16
+	failures  int16 // that count to MaxFailures
+	repeats   int16 // other failures
 	lost      int16
 	state     state
 }

@@ -202,7 +202,7 @@ func (c *coord) do(e Effect) {
 		c.finish()
 	case JobFailed:
 		c.done, c.failed = true, true
-		if n := len(c.core.History(e.Task)); c.s.poison >= 0 && n < 4 {
+		if n := len(c.core.History(e.Task)); c.s.poison >= 0 && n < 4 && !e.Fatal {
 			c.s.broken(fmt.Errorf("%v failed the job after %d attempts", e.Task, n))
 		}
 		if c.s.failure == nil {
@@ -374,7 +374,10 @@ func (c *coord) report(w WorkerID, r Running, committed bool, cause string, repl
 	case cause == "":
 		c.step(Released{w, r.Attempt})
 	default:
-		c.step(Failed{Worker: w, Attempt: r.Attempt, Cause: cause})
+		c.step(Failed{Worker: w, Attempt: r.Attempt, Cause: cause, Fatal: cause == hopeless})
+		if cause == hopeless && !c.failed {
+			c.s.claims++
+		}
 	}
 	if c.unknown {
 		reply(unknownAnswer{})

@@ -26,7 +26,7 @@ func (s *sim) net(deliver func()) {
 func (s *sim) incident() {
 	p := s.procs[s.rng.IntN(len(s.procs))]
 	d := s.between(time.Second, 40*time.Second)
-	switch s.rng.IntN(16) {
+	switch s.rng.IntN(17) {
 	case 0, 1:
 		p.crash()
 		s.startProc(d / 4)
@@ -69,6 +69,11 @@ func (s *sim) incident() {
 	case 15:
 		p.drain(d / 4)
 		s.startProc(d / 4)
+	case 16:
+		p.liar = true
+		s.liars++
+		s.logf("%s lies", p.id)
+		s.after(2*d, func() { p.liar = false })
 	}
 }
 
@@ -77,7 +82,7 @@ func (s *sim) heal() {
 	s.logf("faults end")
 	for _, p := range s.procs {
 		p.cutStore, p.cutOut, p.cutIn, p.slow = false, false, false, 1
-		p.bad, p.hung = false, false
+		p.bad, p.hung, p.liar = false, false, false
 		p.wake()
 	}
 	s.coord.cutStore = false

@@ -70,7 +70,7 @@ type sight struct {
 	Jobs, Events, Coordinators, Workers, JobsFailed, JobsNondet   int
 	Granted, Adopted, Failed, Lost, Released, Superseded, Revoked int
 	Backups, BackupsWon, Exclusions, ClockJumps, Stalls, Unheard  int
-	Drains                                                        int
+	Drains, Claims, Liars                                         int
 	Conflicts                                                     int // partitions that met other bytes
 	Unfinished                                                    int // jobs, in safety mode
 }
@@ -93,6 +93,8 @@ func (g *sight) add(s *sim) {
 	g.Stalls += s.stalls
 	g.Unheard += s.unheard
 	g.Drains += s.drained
+	g.Liars += s.liars
+	g.Claims += s.claims
 	for _, c := range s.coords {
 		st := c.core.Stats()
 		g.Exclusions += st.Exclusions

@@ -20,6 +20,7 @@ type proc struct {
 	slow                    float64
 	cutStore, cutOut, cutIn bool
 	bad                     bool // all that it runs fails
+	liar                    bool // it says of all that it runs that nobody can do it
 	hung                    bool // the store takes its requests and never answers
 	draining                bool // takes nothing new
 	leaves                  Time // at the latest, while draining
@@ -294,6 +295,8 @@ func (p *proc) start(sl *procSlot, g Grant) {
 	switch {
 	case p.bad && s.faulty():
 		r.after(d/4, func() { r.report(false, "no space left") })
+	case p.liar && s.faulty():
+		r.after(d/4, func() { r.report(false, hopeless) })
 	case g.Task == mapTask(s.poison) && p.s.killer:
 		p.after(d, func() {
 			p.crash()
@@ -332,6 +335,9 @@ func (r *run) end() {
 	}
 	r.p.drained()
 }
+
+// hopeless is the cause of a failure that is said to be fatal.
+const hopeless = "the input is not what it was"
 
 // report says how the attempt ended until somebody hears it.
 func (r *run) report(committed bool, cause string) {

@@ -270,7 +270,7 @@ func parseEvent(t *testing.T, f []string) Event {
 		}
 		return ev
 	case "failed":
-		ev := Failed{Worker: w(), Attempt: AttemptID(arg(2)), Fatal: arg(3) == "fatal"}
+		ev := Failed{Worker: w(), Attempt: AttemptID(arg(2)), Fatal: arg(3) == "fatal", Proven: arg(3) == "proven"}
 		ev.Cause = strings.Join(f[3:], " ")
 		return ev
 	case "reported":

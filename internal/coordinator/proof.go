@@ -1,0 +1,59 @@
+package coordinator
+
+import (
+	"context"
+	"slices"
+
+	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/wire"
+)
+
+// A fatal failure is a worker's claim that its task cannot succeed anywhere,
+// and one worker may be broken, or lie. So the job ends with it only if the
+// bucket shows the same, or if a second worker comes to the same end. The
+// first is here, the second in sched ([sched.Failed]).
+
+// proven reports whether the bucket shows what a failed attempt gives as its
+// cause: input that is gone or is not the version that the job was planned
+// on, or a partition that this job did not write. (Records and outputs that
+// are another's were found by the look for the commit.) Anything else proves
+// nothing: neither does a store that does not answer, and whether
+// another may read what is denied to one the coordinator cannot know.
+func (c *Coordinator) proven(ctx context.Context, task sched.TaskID, q *wire.ReportRequest) bool {
+	if !q.Fatal || q.Object == "" {
+		return false
+	}
+	if etag, ok := c.planned(q.Object); ok {
+		return c.replaced(ctx, q.Object, etag)
+	}
+	m, _, ok := c.o.Layout.ParsePartition(q.Object)
+	if !ok {
+		m, ok = c.o.Layout.ParsePacked(q.Object)
+	}
+	if !ok || task != mapTask(m) {
+		return false
+	}
+	info, err := c.o.Store.Stat(ctx, q.Object)
+	return err == nil && info.Meta[manifest.MetaJob] != c.loop.job.ID
+}
+
+// replaced reports whether the bucket holds no such version of an object. It
+// lists, as it did for the plan, since it need not be allowed to read input.
+func (c *Coordinator) replaced(ctx context.Context, key, etag string) bool {
+	for o, err := range c.o.Store.List(ctx, key) { // key itself comes first
+		return err == nil && (o.Key != key || o.ETag != etag)
+	}
+	return true
+}
+
+// planned returns the version of an input object that the job was planned
+// on. Any task may read it: for a sample, or to restore what was lost.
+func (c *Coordinator) planned(key string) (etag string, ok bool) {
+	objects := c.loop.job.Objects // fixed before there is a core
+	i := slices.IndexFunc(objects, func(o manifest.Object) bool { return c.o.Layout.Input(o.Name) == key })
+	if i < 0 {
+		return "", false
+	}
+	return objects[i].ETag, true
+}
