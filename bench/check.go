@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -16,7 +18,7 @@ type form string
 const (
 	words       form = "words"       // "word n", in any order
 	countsFirst form = "countsfirst" // " n word", in any order
-	postings    form = "postings"    // "word n file,file", in any order
+	postings    form = "postings"    // "word n file,file", lines and files in any order
 	matches     form = "matches"     // "n:line" or "file n:line", in any order
 	sorted      form = "sorted"      // lines in the order of their bytes
 )
@@ -51,6 +53,12 @@ func (f form) read(name string) (d digest, err error) {
 				continue // tr's empty first line
 			}
 			line = fmt.Appendf(nil, "%s %s", word, n)
+		case postings:
+			if i := bytes.LastIndexByte(line, ' '); i >= 0 {
+				files := strings.Split(string(line[i+1:]), ",")
+				slices.Sort(files)
+				line = append(line[:i+1], strings.Join(files, ",")...)
+			}
 		case matches:
 			if line[0] < '0' || line[0] > '9' {
 				_, line, _ = bytes.Cut(line, []byte(" "))

@@ -42,8 +42,8 @@ type Verdict struct {
 	Met     bool    `json:"met"`
 }
 
-// measure runs a workload: every contestant once, to warm up and to compare
-// results, and then all in turn.
+// measure runs a workload: every contestant once, to warm up, and then all in
+// turn. Each result is checked; whose is wrong once is out, without a time.
 func (e *environment) measure(ctx context.Context, w workload) (*Result, error) {
 	in, err := e.makeInput(ctx, w.input)
 	if err != nil {
@@ -67,17 +67,17 @@ func (e *environment) measure(ctx context.Context, w workload) (*Result, error) 
 	want := map[form]digest{}
 	for round := range e.o.runs + 1 {
 		for _, entry := range r.Contestants {
-			if len(entry.Runs) < round-1 || entry.Note != "" && len(entry.Runs) == 0 {
+			if entry.Note != "" {
 				continue // missing, or it failed
 			}
-			run, err := e.one(ctx, entry, in, store, round == 0, want)
+			run, err := e.one(ctx, entry, in, store, want)
 			switch {
 			case ctx.Err() != nil:
 				return nil, context.Cause(ctx)
 			case err != nil && entry.contestant.ours:
 				return nil, err
 			case err != nil:
-				entry.Note = err.Error()
+				entry.Note, entry.Runs = err.Error(), nil
 			case round > 0:
 				entry.Runs = append(entry.Runs, run)
 			}
@@ -87,9 +87,9 @@ func (e *environment) measure(ctx context.Context, w workload) (*Result, error) 
 	return r, nil
 }
 
-// one runs a contestant once. If first is set it compares the result with
-// that of the first contestant, mraws.
-func (e *environment) one(ctx context.Context, entry *Entry, in, store string, first bool, want map[form]digest) (run Run, err error) {
+// one runs a contestant once and compares its result with the one in want of
+// its form, which the first to have that form leaves there.
+func (e *environment) one(ctx context.Context, entry *Entry, in, store string, want map[form]digest) (run Run, err error) {
 	c := entry.contestant
 	out, err := os.MkdirTemp(e.o.dir, "out-")
 	if err != nil {
@@ -110,10 +110,7 @@ func (e *environment) one(ctx context.Context, entry *Entry, in, store string, f
 			return run, err
 		}
 	}
-	if !first || c.form == "" {
-		return run, nil
-	}
-	if err := shell(ctx, env, c.result); err != nil {
+	if err := shell(ctx, env, c.result); err != nil || c.form == "" {
 		return run, err
 	}
 	got, err := c.form.read(filepath.Join(out, "result"))
@@ -127,7 +124,7 @@ func (e *environment) one(ctx context.Context, entry *Entry, in, store string, f
 	if w, ok := want[f]; !ok {
 		want[f] = got
 	} else if w != got {
-		return run, fmt.Errorf("another result than mraws: %d lines, not %d", got.lines, w.lines)
+		return run, fmt.Errorf("another result than the others: %d lines, not %d", got.lines, w.lines)
 	}
 	return run, nil
 }

@@ -148,7 +148,7 @@ func (e *environment) store(ctx context.Context, path string) (string, error) {
 	fmt.Fprintln(os.Stderr, "uploading", path)
 	args := []string{"upload-input", "--quiet", "--local", "--data-dir", dir, path}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		args = append(args, "--include", "**/*.go", "--include", "**/*.txt")
+		args = append(args, "--include", "**/"+e.glob(path))
 	}
 	if _, err := command(ctx, e.mraws, args...); err != nil {
 		return "", fmt.Errorf("upload: %w", err)
@@ -156,9 +156,18 @@ func (e *environment) store(ctx context.Context, path string) (string, error) {
 	return dir, os.WriteFile(whole, nil, 0o644)
 }
 
+// glob says which files of a folder are the input: all of one that we made,
+// and of Go's source tree the Go files.
+func (e *environment) glob(path string) string {
+	if strings.HasPrefix(path, e.o.dir) {
+		return "*"
+	}
+	return "*.go"
+}
+
 // environ is what a contestant's commands find in their environment.
 func (e *environment) environ(c contestant, in, store, out string) []string {
-	env := append(os.Environ(), "LC_ALL=C", "INPUT="+in, "OUT="+out, "MRAWS="+e.mraws, "BENCH="+e.self, "PEERS="+e.peers,
+	env := append(os.Environ(), "LC_ALL=C", "INPUT="+in, "GLOB="+e.glob(in), "OUT="+out, "MRAWS="+e.mraws, "BENCH="+e.self, "PEERS="+e.peers,
 		"CORES="+strconv.Itoa(runtime.NumCPU()))
 	if m, ok := strings.CutPrefix(c.needs, "python:"); ok {
 		env = append(env, "PYTHON="+e.python[m])

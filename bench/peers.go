@@ -33,7 +33,7 @@ func indexes(us contestant) []contestant {
 		`END { for (x in c) print x, c[x], l[x] }`
 	return []contestant{
 		us,
-		{name: "mawk", needs: "mawk", command: `find "$INPUT" -type f \( -name '*.go' -o -name '*.txt' \) | sort >"$OUT/list" && (cd "$INPUT" && sed "s:^$INPUT/::" "$OUT/list" | xargs -s 1900000 mawk '` + index + `' >"$OUT/result")`, form: postings},
-		{name: "DuckDB", needs: "python:duckdb", command: `"$PYTHON" "$PEERS/duck.py" index "$INPUT" "$OUT/result"`, form: postings},
+		{name: "mawk", needs: "mawk", command: `find "$INPUT" -type f -name "$GLOB" | sort >"$OUT/list" && (cd "$INPUT" && sed "s:^$INPUT/::" "$OUT/list" | xargs -s 1900000 mawk '` + index + `' >"$OUT/result")`, form: postings},
+		{name: "DuckDB", needs: "python:duckdb", command: `"$PYTHON" "$PEERS/duck.py" index "$INPUT/**/$GLOB" "$OUT/result"`, form: postings},
 	}
 }
