@@ -27,6 +27,29 @@ func (m *mute) Get(ctx context.Context, key string) ([]byte, object.Info, error)
 	return m.fake.Get(ctx, key)
 }
 
+// TestLeaseEndsBlind: a coordinator whose requests to the bucket are swallowed
+// gives the tasks of a worker that is gone to another all the same, though
+// later: what it cannot see it does not wait for.
+func TestLeaseEndsBlind(t *testing.T) {
+	b := newBench(t, 1)
+	m := &mute{fake: b.store}
+	s := b.start(func(o *Options) { o.Store, o.Lease = m, 2400*time.Millisecond })
+	first := s.join("dead", 1).granted()
+	b.commit(first)
+	m.shut.Store(true)
+	w := s.join("w", 1)
+	next := w.granted() // waits for the lease's end, and for the look to be given up
+	if next.Phase != wire.Phase_PHASE_MAP || next.Id == first.Id {
+		t.Errorf("granted %v", next)
+	}
+	m.shut.Store(false)
+	w.report(next, nil) // that found the commit
+	w.work(2)
+	if got := s.succeeds(); got.Map.Lost != 1 || got.Map.Granted != 2 || got.Map.CommittedRerun != 0 {
+		t.Errorf("%+v", got.Map)
+	}
+}
+
 // TestReportToTheBlind: a coordinator whose requests to the bucket are
 // swallowed says so before the worker gives the call up. The slot may have
 // other work meanwhile, and what it had is neither believed nor run again.

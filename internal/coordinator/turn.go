@@ -100,7 +100,13 @@ func (c *Coordinator) expire(ctx context.Context, lookups *sync.WaitGroup, looke
 }
 
 // lookFor looks for the commits of attempts that are about to be given up.
+// While it does, no lease ends, so a store that does not answer gets some time
+// and no more: a task whose commit was not seen by then is run again, and that
+// attempt finds it. It is less than half a lease, from which on the scheduler
+// thinks that the coordinator has slept.
 func (c *Coordinator) lookFor(ctx context.Context, attempts []sched.Running) {
+	ctx, cancel := context.WithTimeout(ctx, max(c.o.Lease/3, time.Second))
+	defer cancel()
 	var g errgroup.Group
 	g.SetLimit(readers)
 	for _, r := range attempts {
@@ -108,9 +114,9 @@ func (c *Coordinator) lookFor(ctx context.Context, attempts []sched.Running) {
 			err := c.look(ctx, ctx, r.Task, string(r.Attempt))
 			var conflict *ConflictError
 			switch {
-			case err == nil, errors.Is(err, fs.ErrNotExist), ctx.Err() != nil:
+			case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(ctx.Err(), context.Canceled):
 			case errors.As(err, &conflict):
-				c.call(ctx, func() { c.loop.finishWith(conflict) })
+				c.call(context.WithoutCancel(ctx), func() { c.loop.finishWith(conflict) })
 			default:
 				c.o.Log.Warn().Err(err).Str("attempt", string(r.Attempt)).Msg("commit not looked for")
 			}
@@ -121,7 +127,8 @@ func (c *Coordinator) lookFor(ctx context.Context, attempts []sched.Running) {
 }
 
 // look reads from the bucket the commit of a task that attempt was to
-// commit, while reading lasts, and tells the loop of it.
+// commit, while reading lasts, and tells the loop of what it has found even
+// if ctx has ended by then.
 func (c *Coordinator) look(ctx, reading context.Context, task sched.TaskID, attempt string) (err error) {
 	defer func() { c.looks.note(err) }()
 	job := c.loop.job // fixed before there is a core
@@ -131,7 +138,7 @@ func (c *Coordinator) look(ctx, reading context.Context, task sched.TaskID, atte
 			return err
 		}
 		rerun := c.rerun(ctx, c.o.Layout.Output(task.Index), rec.Attempt, attempt)
-		c.call(ctx, func() {
+		c.call(context.WithoutCancel(ctx), func() {
 			c.loop.committedReduce(c.now(), task.Index, rec)
 			c.loop.reran[task.Phase] += rerun
 		})
@@ -142,11 +149,11 @@ func (c *Coordinator) look(ctx, reading context.Context, task sched.TaskID, atte
 		return err
 	}
 	rerun := c.rerun(ctx, c.o.Layout.MapCommit(task.Index), rec.Attempt, attempt)
-	c.call(ctx, func() {
+	c.call(context.WithoutCancel(ctx), func() {
 		c.loop.committedMap(c.now(), task.Index, rec)
 		c.loop.reran[task.Phase] += rerun
 	})
-	if err := c.promote(ctx, rec); err != nil && ctx.Err() == nil {
+	if err := c.promote(ctx, rec); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		// It is committed all the same; finish tries again.
 		c.o.Log.Warn().Err(err).Int("task", task.Index).Msg("partitions not copied")
 	}
