@@ -49,7 +49,7 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 	c.meter.start(name)
 	op := budgetOf(req.Context())
 	ctx, cancel := context.WithCancelCause(req.Context())
-	wait := c.headerTimeout(name, op.attempts())
+	wait := c.headerTimeout(name, op)
 	timer := time.AfterFunc(wait, func() { cancel(errHeaderTimeout) })
 	op.wait.Begin(max(0, wait-c.header)) // what takes long by nature is no stall
 	end := func(v verdict) {
@@ -79,6 +79,10 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 	b.done = sync.OnceFunc(func() { end(b.verdict) })
 	b.timer = time.AfterFunc(c.idle, func() { cancel(errIdleTimeout) })
 	b.timer.Stop()
+	if name != opGet.name { // whose reply is as long as it is
+		whole := time.AfterFunc(longest*c.header, func() { cancel(errReplyTimeout) })
+		b.done = sync.OnceFunc(func() { whole.Stop(); end(b.verdict) })
+	}
 	resp.Body = b
 	return resp, nil
 }
@@ -86,18 +90,31 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 // headerTimeout is shorter for the first tries of a read, since one that
 // hangs does so as a rule with its connection or with the one server that it
 // met, and costs little to repeat; later tries leave time to a store that is
-// slow. It is longer where the server moves whole objects before it answers.
-// The advice to repeat slow requests is that of
+// slow. The advice to repeat slow requests is that of
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html.
-func (c *client) headerTimeout(name string, try int) time.Duration {
+//
+// It is longer where the server moves objects before it answers, by the time
+// that a slow one takes to move them. S3 and MinIO need no such patience to
+// complete an upload: they send headers at once, and white space while they
+// assemble the object, which may take minutes
+// (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html).
+// Others answer when they are done.
+func (c *client) headerTimeout(name string, op *budget) time.Duration {
 	switch name {
-	case "GetObject", "HeadObject":
-		return c.header >> max(0, 3-max(1, try))
-	case "CompleteMultipartUpload", "CopyObject", "UploadPartCopy":
-		return 15 * c.header
+	case opGet.name, opStat.name:
+		return c.header >> max(0, 3-max(1, op.attempts()))
 	}
-	return c.header
+	return min(c.header+time.Duration(op.moves/slowest)*time.Second, longest*c.header)
 }
+
+const (
+	// slowest is how many bytes a store that works copies in a second.
+	slowest = 16 << 20
+	// longest, times the time-out of headers, bounds them for the largest
+	// objects, and every reply but that of a read: one that trickles, such
+	// as the white space of an assembly that never ends, is given up.
+	longest = 15
+)
 
 // timeoutError is the end of a try that made no progress.
 type timeoutError string
@@ -113,6 +130,7 @@ func (timeoutError) Temporary() bool { return true }
 const (
 	errHeaderTimeout = timeoutError("no reply headers within the time-out")
 	errIdleTimeout   = timeoutError("reply body stalled")
+	errReplyTimeout  = timeoutError("reply not complete within the time-out")
 )
 
 // causeOf replaces the error of a try that one of our timers cancelled.

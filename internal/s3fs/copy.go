@@ -53,6 +53,7 @@ func (s *Store) Copy(ctx context.Context, src, srcETag, dst string, o PutOptions
 		return s.copyParts(ctx, from, dst, o)
 	}
 	ctx, b := s.begin(ctx)
+	b.moves = from.Size
 	in := &s3.CopyObjectInput{
 		Bucket: s.bucket(), Key: &dst, CopySource: s.source(src), CopySourceIfMatch: &from.ETag,
 		MetadataDirective: types.MetadataDirectiveReplace, Metadata: o.Meta, ContentType: nonEmpty(o.ContentType),
@@ -102,6 +103,7 @@ func (s *Store) copyParts(ctx context.Context, from Object, dst string, o PutOpt
 		end := min(off+part, from.Size)
 		g.Go(func() error {
 			ctx, b := s.begin(gctx)
+			b.moves = end - off
 			out, err := s.api.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
 				Bucket: s.bucket(), Key: &dst, UploadId: &u.id, PartNumber: &n,
 				CopySource: s.source(from.Key), CopySourceIfMatch: &from.ETag,

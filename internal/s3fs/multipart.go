@@ -87,6 +87,7 @@ func (u *upload) complete(ctx context.Context) (Object, error) {
 		in.IfNoneMatch = aws.String("*")
 	}
 	call, b := u.s.begin(ctx)
+	b.moves = u.size
 	out, err := u.s.api.CompleteMultipartUpload(call, in)
 	if err == nil {
 		return Object{Key: u.key, Size: u.size, ETag: aws.ToString(out.ETag), Meta: u.o.Meta}, nil

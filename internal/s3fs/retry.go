@@ -30,6 +30,7 @@ type budget struct {
 	refreshed bool
 	forgiven  int          // throttled tries that were given back
 	wait      *object.Wait // what the caller is told of its waiting; may be nil
+	moves     int64        // bytes that the store copies before it answers
 	sent      int64        // most bytes of a request's body that any try has sent
 }
 

@@ -71,8 +71,9 @@ type Options struct {
 	MultipartAbove int64
 	// HeaderTimeout bounds the time without progress until the headers of
 	// a reply arrive; default 20 s. The first two tries of a GET or HEAD
-	// get a quarter and half of it, requests that make the server copy an
-	// object fifteen times as long.
+	// get a quarter and half of it, a request that makes the server copy an
+	// object a second more for each 16 MiB, up to fifteen times as long. So
+	// long may a whole reply take, but for that of a GET.
 	HeaderTimeout time.Duration
 	// IdleTimeout bounds the time without progress in a reply's body;
 	// default 20 s.
