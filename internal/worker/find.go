@@ -124,21 +124,31 @@ const readTimeout = 5 * time.Second
 
 // read returns the announcement below a layout.
 func (l *link) read(ctx context.Context, lay layout.Layout) (*manifest.Coordinator, error) {
+	a, _, err := l.readAge(ctx, lay)
+	return a, err
+}
+
+// readAge tells besides for how long the announcement has not been renewed, by
+// the store's own clock, which goes by whole seconds; 0 if that does not say.
+func (l *link) readAge(ctx context.Context, lay layout.Layout) (a *manifest.Coordinator, age time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	key := lay.Coordinator()
-	data, _, err := l.o.Store.Get(ctx, key)
+	data, info, err := l.o.Store.Get(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &absentError{fmt.Sprintf("no announcement in s3://%s/%s", l.o.Bucket, key)}
+		return nil, 0, &absentError{fmt.Sprintf("no announcement in s3://%s/%s", l.o.Bucket, key)}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the coordinator's announcement: %w", err)
+		return nil, 0, fmt.Errorf("read the coordinator's announcement: %w", err)
 	}
-	a, err := manifest.Decode[manifest.Coordinator](data, manifest.CoordinatorSchema)
+	a, err = manifest.Decode[manifest.Coordinator](data, manifest.CoordinatorSchema)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
+		return nil, 0, fmt.Errorf("read %s: %w", key, err)
 	}
-	return a, nil
+	if !info.Served.IsZero() {
+		age = info.Served.Sub(info.Modified)
+	}
+	return a, age, nil
 }
 
 // security is what the announcement and the own settings make of the door.
@@ -165,7 +175,8 @@ func (l *link) security(a *manifest.Coordinator) (wire.ClientOptions, error) {
 }
 
 // search finds an announcement without an address: below the configured
-// prefix, or else below any, if exactly one coordinator is alive there.
+// prefix, or else below any, if exactly one coordinator is alive there. No
+// clocks of two machines are compared for that.
 func (l *link) search(ctx context.Context) (*manifest.Coordinator, error) {
 	a, err := l.read(ctx, l.layout())
 	var absent *absentError
@@ -174,8 +185,8 @@ func (l *link) search(ctx context.Context) (*manifest.Coordinator, error) {
 	}
 	prefixes, alive := []string(nil), []*manifest.Coordinator(nil)
 	budget := maxDirs
-	err = l.walk(ctx, "", 0, &budget, func(prefix string, a *manifest.Coordinator) {
-		if !a.Released && time.Since(a.Renewed) < 3*time.Duration(a.LeaseMS)*time.Millisecond {
+	err = l.walk(ctx, "", 0, &budget, func(prefix string, a *manifest.Coordinator, age time.Duration) {
+		if !a.Released && age < 3*time.Duration(a.LeaseMS)*time.Millisecond+2*time.Second {
 			prefixes, alive = append(prefixes, prefix), append(alive, a)
 		}
 	})
@@ -202,7 +213,7 @@ const (
 )
 
 // walk visits the announcements below prefix.
-func (l *link) walk(ctx context.Context, prefix string, depth int, budget *int, visit func(string, *manifest.Coordinator)) error {
+func (l *link) walk(ctx context.Context, prefix string, depth int, budget *int, visit func(string, *manifest.Coordinator, time.Duration)) error {
 	if *budget--; *budget < 0 || depth > maxDepth {
 		return nil
 	}
@@ -211,10 +222,10 @@ func (l *link) walk(ctx context.Context, prefix string, depth int, budget *int, 
 		return fmt.Errorf("search for a coordinator: %w", err)
 	}
 	if slices.Contains(dirs, prefix+"intermediate/") {
-		a, err := l.read(ctx, layout.New(prefix))
+		a, age, err := l.readAge(ctx, layout.New(prefix))
 		var absent *absentError
 		if err == nil {
-			visit(strings.TrimSuffix(prefix, "/"), a)
+			visit(strings.TrimSuffix(prefix, "/"), a, age)
 		} else if !errors.As(err, &absent) {
 			return err
 		}

@@ -167,11 +167,13 @@ func TestSecurity(t *testing.T) {
 }
 
 // TestSearch: without a prefix and an address, the one coordinator that is
-// alive anywhere in the bucket is found.
+// alive anywhere in the bucket is found. Only the store's clock counts: that
+// of the coordinator that lives is a day behind, and the other way round.
 func TestSearch(t *testing.T) {
-	live := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Insecure: true, Renewed: time.Now(), LeaseMS: 10_000}
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC) // says the store
+	live := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Insecure: true, Renewed: time.Now().Add(-24 * time.Hour), LeaseMS: 10_000}
 	dead := live
-	dead.Renewed = time.Now().Add(-time.Hour)
+	dead.Renewed = time.Now().Add(time.Hour)
 	ended := live
 	ended.Released = true
 	tests := []struct {
@@ -191,7 +193,14 @@ func TestSearch(t *testing.T) {
 			f := newFake()
 			for prefix, a := range tt.there {
 				a.Addresses = []string{prefix}
-				putJSON(t, f, layout.New(prefix).Coordinator(), a)
+				key := layout.New(prefix).Coordinator()
+				putJSON(t, f, key, a)
+				o := f.objects[key]
+				o.info.Served, o.info.Modified = now, now.Add(-31*time.Second)
+				if a.Renewed.After(time.Now()) {
+					o.info.Modified = now.Add(-33 * time.Second)
+				}
+				f.objects[key] = o
 			}
 			dirs := func(_ context.Context, prefix string) (out []string, err error) {
 				for o := range f.List(t.Context(), prefix) {
