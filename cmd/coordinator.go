@@ -173,7 +173,7 @@ func (s *session) newCoordinator(store *s3fs.Store, lay layout.Layout, lis net.L
 		MaxBad: bad, Decompress: s.decompress(),
 		Lease: s.conf.Lease, MaxFailures: s.conf.MaxAttempts, MaxLost: 4 * s.conf.MaxAttempts,
 		Speculate: s.conf.Speculation == "auto",
-		Listener:  lis, Addresses: addresses, Security: security, PublishToken: publish,
+		Listener:  lis, Connections: s.connections, Addresses: addresses, Security: security, PublishToken: publish,
 		UnsafeSingleCoordinator: o.unsafe, TakeOver: o.takeOver,
 	})
 	s.page.coordinator(c)

@@ -21,6 +21,8 @@ const (
 	perRequest = 2
 	// leastRequests is how few requests at a time are still some use.
 	leastRequests = 4
+	// leastConnections is how many a coordinator takes at least.
+	leastConnections = 16
 )
 
 // needDescriptors is how many a process of some slots and requests needs,
@@ -29,8 +31,9 @@ func needDescriptors(slots, requests int) int {
 	return ownDescriptors + slots*slotDescriptors + requests*perRequest
 }
 
-// fitRequests lowers s3-concurrency to what the limit of descriptors allows,
-// and says so; serving means that the embedded server in this process takes
+// fitRequests leaves what the limit of descriptors allows besides to the
+// connections of a coordinator. It lowers s3-concurrency where there is not
+// enough for it, and says so; serving means that the embedded server in this process takes
 // three quarters of them. If the limit is too low for any work, it is an
 // error that names it.
 func (s *session) fitRequests(serving bool) error {
@@ -44,6 +47,7 @@ func (s *session) fitRequests(serving bool) error {
 	}
 	slots := max(s.slots, 1)
 	fits := (limit/factor - needDescriptors(slots, 0)) / perRequest
+	s.connections = max(limit/factor-needDescriptors(slots, s.conf.S3Concurrency), leastConnections)
 	switch {
 	case fits >= s.conf.S3Concurrency:
 		return nil

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
@@ -57,6 +58,9 @@ type Options struct {
 	Speculate   bool          // let tasks that lag have a backup attempt
 
 	Listener  net.Listener // owned by Run
+	// Connections bounds those that Listener takes; 0, or what is above
+	// that, is [MaxConnections].
+	Connections int
 	Addresses []string     // what workers dial, best first
 	Security  wire.ServerOptions
 	// PublishToken puts the token into the announcement; an own token file
@@ -153,7 +157,7 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 	loopDone := make(chan struct{})
 	g.Go(func() error { defer close(loopDone); c.run(ctx); return nil })
 
-	success, err := c.life(ctx, cancel, g, func() error { return server.Serve(c.o.Listener) })
+	success, err := c.life(ctx, cancel, g, func() error { return server.Serve(netutil.LimitListener(c.o.Listener, c.o.connections())) })
 	if err != nil && !ofJob(err) {
 		cancel(err)
 	}

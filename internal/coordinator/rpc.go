@@ -61,6 +61,9 @@ func (l *loop) register(now sched.Time, q *wire.RegisterRequest) (*wire.Register
 		return nil, err
 	}
 	w := sched.WorkerID(q.Worker)
+	if err := l.full(w); err != nil {
+		return nil, err
+	}
 	m := &member{host: wire.Text(q.Host, 255), slots: int(q.Slots), job: q.Job, lastSeen: time.Now()}
 	for _, a := range q.Running {
 		m.running = append(m.running, sched.Running{Task: taskOf(a), Attempt: sched.AttemptID(a.GetId())})

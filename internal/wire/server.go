@@ -35,7 +35,10 @@ type ServerOptions struct {
 
 // NewServer returns a gRPC server for impl. Messages are capped at 4 MiB (a
 // request of ours is a few kilobytes), handshakes at 5 s, streams of one
-// connection at 4096.
+// connection at 4096. A connection over which nobody has asked anything for
+// 5 minutes is closed; a worker that has a reason to be silent for so long
+// makes another without noticing. How many there may be is the listener's to
+// say.
 func NewServer(impl CoordinatorServer, o ServerOptions) (*grpc.Server, error) {
 	creds, err := o.credentials()
 	if err != nil {
@@ -49,7 +52,9 @@ func NewServer(impl CoordinatorServer, o ServerOptions) (*grpc.Server, error) {
 		// A worker pings every 10 s, also during a long poll; the default
 		// policy would cut it off after three pings.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 2 * time.Second, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: 10 * time.Second, Timeout: 5 * time.Second, MaxConnectionIdle: 5 * time.Minute,
+		}),
 		grpc.ChainUnaryInterceptor(o.observe, o.authorize),
 	}
 	if failpoint.Enabled {

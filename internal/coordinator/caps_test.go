@@ -1,0 +1,75 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/wire"
+)
+
+// TestManyWorkers: a coordinator that has as many workers as it takes turns
+// others away until one leaves, and keeps those it has.
+func TestManyWorkers(t *testing.T) {
+	b := newBench(t, 1)
+	s := b.start(nil)
+	w := s.join("w", 1)
+	s.c.call(t.Context(), func() {
+		for i := 1; i < maxWorkers; i++ {
+			s.c.loop.members[sched.WorkerID(fmt.Sprint("other-", i))] = &member{slots: 1}
+		}
+	})
+	late := &hand{service: s, name: "late"}
+	_, err := late.register(wc(), 1, "")
+	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "takes no more") || !wire.IsUnreachable(err) {
+		t.Errorf("one more is answered %v", err)
+	}
+	if _, err := w.register(wc(), 1, ""); err != nil {
+		t.Errorf("one that is there already is answered %v", err)
+	}
+	s.c.call(t.Context(), func() { s.c.loop.forget("other-1") })
+	if _, err := late.register(wc(), 1, ""); err != nil {
+		t.Errorf("when one has left: %v", err)
+	}
+	s.hands = append(s.hands, late)
+	w.work(3)
+	s.succeeds()
+}
+
+// TestManyConnections: those who connect and say nothing keep others waiting
+// until they are cut off, and no longer.
+func TestManyConnections(t *testing.T) {
+	b := newBench(t, 1)
+	s := b.start(func(o *Options) { o.Connections = 2 })
+	s.until("it leads", func(*loop) bool { return s.c.leading.Load() })
+	for range 2 { // they are accepted first, since they come first
+		c, err := net.Dial("tcp", s.c.o.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := s.conn.Discover(short, &wire.DiscoverRequest{}); err == nil {
+		t.Error("a third connection is served")
+	}
+	for deadline := time.Now().Add(patience); ; { // for the time-out of handshakes
+		_, err := s.conn.Discover(t.Context(), &wire.DiscoverRequest{})
+		if err == nil {
+			break
+		}
+		if !wire.IsUnreachable(err) || time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	s.join("w", 1).work(3)
+	s.succeeds()
+}
