@@ -86,6 +86,22 @@ func (s *session) skipped(success *manifest.Success, st *store) error {
 		Hint: where + " lists them, with object, place and error; `" + s.name + " replay map-N` runs a task again under a debugger"}
 }
 
+// attemptsText says what went on besides one attempt for each task; "" if
+// nothing did.
+func attemptsText(a manifest.Attempts) string {
+	text := ""
+	if a.Failed+a.Lost > 0 {
+		text += fmt.Sprintf(", %d attempts failed, %d lost", a.Failed, a.Lost)
+	}
+	if a.HandedBack > 0 {
+		text += fmt.Sprintf(", %d handed back", a.HandedBack)
+	}
+	if a.Backups > 0 {
+		text += fmt.Sprintf(", %s (%d won)", countText(int64(a.Backups), "backup"), a.BackupsWon)
+	}
+	return text
+}
+
 // successText says in a few lines what a job did.
 func successText(s *manifest.Success, bucket string, lay layout.Layout) string {
 	var b strings.Builder
@@ -98,10 +114,7 @@ func successText(s *manifest.Success, bucket string, lay layout.Layout) string {
 		if p.a.Reused > 0 {
 			fmt.Fprintf(&b, ", reused %d", p.a.Reused)
 		}
-		if bad := p.a.Failed + p.a.Lost; bad > 0 {
-			fmt.Fprintf(&b, ", %d attempts failed, %d lost", p.a.Failed, p.a.Lost)
-		}
-		b.WriteByte('\n')
+		b.WriteString(attemptsText(p.a) + "\n")
 	}
 	var wrote, lines int64
 	for _, o := range s.Outputs {

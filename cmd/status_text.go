@@ -29,8 +29,12 @@ func statusText(r *status.Report) string {
 	line("job", "%s, %s, s3://%s", job, app, where)
 	line("state", "%s", stateText(r))
 	if r.Map.Tasks+r.Reduce.Tasks > 0 {
-		line("map", "%s", doneText(r.Map))
-		line("reduce", "%s", doneText(r.Reduce))
+		f := r.Finished
+		if f == nil {
+			f = new(status.Finished)
+		}
+		line("map", "%s%s", doneText(r.Map), attemptsText(f.Map))
+		line("reduce", "%s%s", doneText(r.Reduce), attemptsText(f.Reduce))
 	}
 	switch {
 	case r.Finished != nil:

@@ -201,7 +201,10 @@ type Attempts struct {
 	Granted    int `json:"granted"`
 	Failed     int `json:"failed"`     // reported an error
 	Lost       int `json:"lost"`       // lease ended, worker gone
-	Superseded int `json:"superseded"` // finished, but another attempt had committed
+	HandedBack int `json:"handed_back"` // unfinished, by a worker that ended, or never taken
+	Superseded int `json:"superseded"`  // ended, or would have, when another attempt had committed
+	Backups    int `json:"backups"`     // of Granted: beside another attempt of a task that lagged
+	BackupsWon int `json:"backups_won"` // of Backups: were the first to commit
 	// CommittedRerun counts attempts granted although a commit record
 	// existed at that time; 0 unless something is wrong.
 	CommittedRerun int `json:"committed_rerun"`

@@ -51,7 +51,7 @@ func samples() map[string]any {
 		},
 		"success": &Success{
 			Schema: SuccessSchema, Job: "grep-01kjm5", App: countApp, NReduce: 2, Finished: started, Seconds: 12,
-			Map:    Attempts{Tasks: 2, Reused: 1, Granted: 3, Failed: 1, Lost: 1, Superseded: 1},
+			Map:    Attempts{Tasks: 2, Reused: 1, Granted: 4, Failed: 1, Lost: 1, HandedBack: 1, Superseded: 1, Backups: 1, BackupsWon: 1},
 			Reduce: Attempts{Tasks: 2, Granted: 2}, Input: Input{Records: 10, Bytes: 1000}, Emitted: 12, Skipped: 1,
 			Shuffled: sum, Read: sum, Keys: 2, Outputs: []Output{out},
 			Counters: map[string]int64{"matches": 12}, Requests: map[string]int64{"PutObject": 9},
