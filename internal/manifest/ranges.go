@@ -39,10 +39,10 @@ func (r *Ranges) Validate(job string, n int) error {
 func (r *Ranges) Partitioner() func(key []byte, n int) int {
 	words := make([]uint64, len(r.Bounds)) // most comparisons are of these
 	for i, b := range r.Bounds {
-		words[i] = word(b)
+		words[i] = Prefix(b)
 	}
 	return func(key []byte, _ int) int {
-		w := word(key)
+		w := Prefix(key)
 		lo := sort.Search(len(words), func(i int) bool { return words[i] >= w })
 		for lo < len(words) && words[lo] == w && bytes.Compare(r.Bounds[lo], key) <= 0 {
 			lo++
@@ -51,9 +51,10 @@ func (r *Ranges) Partitioner() func(key []byte, n int) int {
 	}
 }
 
-// word is the first eight bytes of a key as a number that orders like them;
-// a shorter key is filled up with zeros.
-func word(key []byte) uint64 {
+// Prefix returns the first eight bytes of a key as a number that orders like
+// them; a shorter key is filled up with zeros. Who sorts and who looks up
+// ranges compare these first.
+func Prefix(key []byte) uint64 {
 	if len(key) >= 8 {
 		return binary.BigEndian.Uint64(key)
 	}

@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"encoding/binary"
 	"sort"
+
+	"github.com/mraws/mraws/internal/manifest"
 )
 
 // buffer holds the pairs of a map attempt that were not spilled yet.
@@ -63,19 +65,6 @@ func (p *pairs) Key() []byte   { return p.key }
 func (p *pairs) Value() []byte { return p.value }
 func (p *pairs) Err() error    { return nil }
 
-// prefix returns the first 8 bytes of key so that their order as a number is
-// that of the bytes; a shorter key is filled up with zeros.
-func prefix(key []byte) uint64 {
-	if len(key) >= 8 {
-		return binary.BigEndian.Uint64(key)
-	}
-	var p uint64
-	for i, c := range key {
-		p |= uint64(c) << (56 - 8*i)
-	}
-	return p
-}
-
 // pair is an entry of a list: at off lie the key, the length of the value as
 // a uvarint, and the value.
 type pair struct {
@@ -103,7 +92,7 @@ func (l *list) add(part int, key, value []byte) bool {
 	b := append(l.mem[l.used:l.used], key...)
 	b = binary.AppendUvarint(b, uint64(len(value)))
 	b = append(b, value...)
-	l.push(pair{rank{prefix(key), uint32(part), uint32(len(key))}, uint64(l.used)})
+	l.push(pair{rank{manifest.Prefix(key), uint32(part), uint32(len(key))}, uint64(l.used)})
 	l.used += len(b)
 	return true
 }
