@@ -100,6 +100,7 @@ func TestWorkerAlone(t *testing.T) {
 // TestDenied: a token that is not the coordinator's is told apart from a
 // coordinator that is not there.
 func TestDenied(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	id, err := wire.NewIdentity()
 	if err != nil {

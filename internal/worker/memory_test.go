@@ -89,7 +89,7 @@ func TestShares(t *testing.T) {
 }
 
 var (
-	memoryText   = flag.Int64("memory.text", 24, "MB of text for TestMemory")
+	memoryText   = flag.Int64("memory.text", 16, "MB of text for TestMemory")
 	memoryBudget = flag.Int64("memory.budget", 8, "MiB of budget for TestMemory")
 )
 
@@ -200,7 +200,7 @@ func TestMemory(t *testing.T) {
 			w.scratch, w.memory = t.TempDir(), budget
 			w.job.Objects[0].Size = size
 			w.job.Tasks = w.job.Tasks[:0]
-			const maps = 3
+			const maps = 2
 			for m := range int64(maps) {
 				from, to := size*m/maps, size*(m+1)/maps
 				w.job.Tasks = append(w.job.Tasks, onePiece(from, to-from))
@@ -211,7 +211,7 @@ func TestMemory(t *testing.T) {
 			runtime.GC()
 			runtime.ReadMemStats(&before)
 			defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(before.HeapInuse) + budget))
-			for _, a := range []Attempt{{mr.MapPhase, 0, "m"}, {mr.MapPhase, 1, "m"}, {mr.MapPhase, 2, "m"}, {mr.ReducePhase, 1, "r"}} {
+			for _, a := range []Attempt{{mr.MapPhase, 0, "m"}, {mr.MapPhase, 1, "m"}, {mr.ReducePhase, 1, "r"}} {
 				var res Result
 				var err error
 				most := peak(func() { res, err = e.Run(context.Background(), a) })

@@ -64,13 +64,13 @@ func TestOracle(t *testing.T) {
 // TestBudgets runs more data, with every part of the machinery in use, and
 // compares the segments too.
 func TestBudgets(t *testing.T) {
-	files := []file{{"a", text(1, 300_000)}, {"b", ""}, {"c", text(2, 200_000)}, {"d", "x"}}
+	files := []file{{"a", text(1, 200_000)}, {"b", ""}, {"c", text(2, 150_000)}, {"d", "x"}}
 	for _, app := range []mr.App{wc, where, whereCombined} {
 		t.Run(app.Name, func(t *testing.T) {
 			want := oracle(t, app, 3, files...)
 			var hashes []string
 			for i, memory := range []int64{20_000, 200_000, 1 << 20, 64 << 20, 20_000, 64 << 20} {
-				w := newWorld(app, 3, 150_000, 2, files...)
+				w := newWorld(app, 3, 100_000, 2, files...)
 				if i > 3 {
 					w.shuffled(manifest.ShufflePacked)
 				}

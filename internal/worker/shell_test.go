@@ -71,8 +71,10 @@ func TestWorkerHearsOfFailure(t *testing.T) {
 // TestCoordinatorGoesAway in the middle of the job: the worker's own job
 // must be done, no other will do.
 func TestCoordinatorGoesAway(t *testing.T) {
+	t.Parallel()
 	for job, done := range map[string]bool{"job-1": true, "job-2": false, "": false} {
 		t.Run(job, func(t *testing.T) {
+			t.Parallel()
 			s, b := newShell(t), newBoss(t).serve(plain)
 			b.announce(s.store, nil)
 			s.start()

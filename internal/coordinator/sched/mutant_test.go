@@ -94,6 +94,11 @@ func (m mutant) bend(c *coord) {
 	}
 }
 
+// rare is where the search begins for mutants that few histories give away:
+// a seed that did when it was written down. Where it no longer does the search
+// only takes longer.
+var rare = map[mutant]uint64{mutantAllDrain: 2127, mutantServeDrain: 537, mutantAllBad: 177}
+
 // TestMutants runs seeds against each mutant until one is caught.
 func TestMutants(t *testing.T) {
 	const most = 5000
@@ -108,10 +113,11 @@ func TestMutants(t *testing.T) {
 	} {
 		t.Run(strings.ReplaceAll(string(m), " ", "_"), func(t *testing.T) {
 			t.Parallel()
-			for seed := range uint64(most) {
+			for n := range uint64(most) {
+				seed := (rare[m] + n) % most
 				for _, mode := range []mode{liveness, safety} {
 					if err := newSim(mode, seed, m, nil).run(); err != nil {
-						t.Logf("caught after %d seeds: %v", seed+1, err)
+						t.Logf("caught after %d seeds: %v", n+1, err)
 						return
 					}
 				}

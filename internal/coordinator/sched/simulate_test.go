@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	simSeeds = flag.Uint64("sim.seeds", 2000, "how many seeds to simulate")
+	simSeeds = flag.Uint64("sim.seeds", 1000, "how many seeds to simulate")
 	simFirst = flag.Uint64("sim.first", 0, "the first of them")
 	simSeed  = flag.Int64("sim.seed", -1, "simulate this one and tell its history")
 )
