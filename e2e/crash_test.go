@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -32,30 +31,16 @@ var crashSide = flag.Int("crash.parallel", 12, "cases of the crash matrix side b
 // machine to send heartbeats in, short enough to wait for 600 times.
 const crashLease = time.Second
 
-// armable is the program with failpoints, built once. It is not built with
-// the race detector, which would triple the time of each process; all other
-// tests of this package are.
-var armable = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "mraws-crash-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "mraws")
-	out, err := exec.Command("go", "build", "-tags", "failpoint", "-o", path, "github.com/mraws/mraws/e2e/program").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return path, nil
-})
+// armable is the program with failpoints. It is not built with the race
+// detector, which would triple the time of each process.
+var armable = program("armable", "/e2e/program", func() []string { return []string{"-tags", "failpoint"} })
 
 // TestCrashMatrix takes the process at every point and kills it, stops it
 // until its lease has ended, or lets the step fail. One case alone:
 //
 //	go test ./e2e -run 'TestCrashMatrix/worker.put.map-record.after/kill'
 func TestCrashMatrix(t *testing.T) {
-	t.Parallel()
 	b := benchOf(t, armable)
-	t.Cleanup(func() { os.RemoveAll(filepath.Dir(b.bin)) })
 	at, err := s3local.Find(t.Context(), filepath.Join(b.dir, "data"))
 	if err != nil {
 		t.Fatal(err)
@@ -320,7 +305,7 @@ func (m *calm) open(t *testing.T, bucket string) *s3fs.Store {
 // TestNoFailpoints: an ordinary program has nothing of it, whatever the
 // environment says.
 func TestNoFailpoints(t *testing.T) {
-	b := newBench(t)
+	b := newPlainBench(t)
 	out, err := exec.Command("go", "tool", "nm", b.bin).Output()
 	if err != nil {
 		t.Fatal(err)

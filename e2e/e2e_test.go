@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,25 +27,49 @@ import (
 // busy with other things may take, not how long things should take.
 const patience = 2 * time.Minute
 
-// binary is the program under test, built once.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "mraws-e2e-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "mraws")
-	args := append([]string{"build", "-o", path}, raceFlag...)
-	out, err := exec.Command("go", append(args, "github.com/mraws/mraws")...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return path, nil
-})
+// raced has the program under test built with the race detector, which makes
+// its processes three to five times as dear. It is about them, so that it does
+// not matter whether the tests themselves are built with it.
+var raced = flag.Bool("e2e.race", false, "build the program with the race detector, for the tests that are not about size or numbers")
+
+// programs is where what is built is, until all tests have ended.
+var programs = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "mraws-e2e-") })
+
+// program returns the path of a program that is built once, when it is
+// first called, as mraws in a folder of this name: errors begin with it.
+func program(name, pkg string, flags func() []string) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		dir, err := programs()
+		if err != nil {
+			return "", err
+		}
+		path := filepath.Join(dir, name, "mraws")
+		args := append([]string{"build", "-o", path}, flags()...)
+		out, err := exec.Command("go", append(args, "github.com/mraws/mraws"+pkg)...).CombinedOutput()
+		if err != nil {
+			return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
+		}
+		return path, nil
+	})
+}
+
+var (
+	// binary is the program under test, with the race detector if that is
+	// asked for.
+	binary = program("any", "", func() []string {
+		if *raced {
+			return []string{"-race"}
+		}
+		return nil
+	})
+	// plainBinary is the program as users have it.
+	plainBinary = program("plain", "", func() []string { return nil })
+)
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := binary(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if dir, err := programs(); err == nil {
+		os.RemoveAll(dir)
 	}
 	os.Exit(code)
 }
@@ -62,13 +87,20 @@ type bench struct {
 // newBench provides a running store and a prefix that nobody else uses.
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	t.Parallel()
 	return benchOf(t, binary)
+}
+
+// newPlainBench is newBench without the race detector: for what is about
+// time, size or numbers, or is played with it elsewhere.
+func newPlainBench(t *testing.T) *bench {
+	t.Helper()
+	return benchOf(t, plainBinary)
 }
 
 // benchOf is newBench for another program.
 func benchOf(t *testing.T, program func() (string, error)) *bench {
 	t.Helper()
+	t.Parallel()
 	bin, err := program()
 	if err != nil {
 		t.Fatal(err)
@@ -133,6 +165,9 @@ func (b *bench) launch(c *exec.Cmd, args []string) *process {
 	b.t.Cleanup(func() {
 		p.Process.Kill()
 		<-p.done
+		if strings.Contains(p.errout.String(), "WARNING: DATA RACE") { // one that was killed has no exit code of its own
+			b.t.Error("a data race")
+		}
 		if b.t.Failed() {
 			b.t.Logf("mraws %s: %v\nstdout:\n%s\nstderr:\n%s", p.name, p.ProcessState, p.out.String(), p.errout.String())
 		}

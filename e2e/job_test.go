@@ -22,7 +22,11 @@ func TestOutputDependsOnInputAppAndReducesAlone(t *testing.T) {
 	for _, name := range []string{"wc", "indexer", "nocrash"} {
 		for _, r := range []int{1, 3, 10, 50} {
 			t.Run(fmt.Sprintf("%s-%d", name, r), func(t *testing.T) {
-				b := newBench(t)
+				place := newPlainBench
+				if r == 3 { // of the same code one number shows all races
+					place = newBench
+				}
+				b := place(t)
 				b.run(0, append([]string{"upload-input"}, b.books()...)...)
 				want := reference(t, name, r)
 				for i, workers := range []int{1, 2, 5} {

@@ -5,41 +5,22 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// heavyBinary is e2e/heavy, built once, always without the race detector:
-// what a process takes with it says nothing.
-var heavyBinary = sync.OnceValues(func() (string, error) {
-	dir, err := binary()
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(filepath.Dir(dir), "heavy")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/mraws/mraws/e2e/heavy").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build heavy: %w\n%s", err, out)
-	}
-	return path, nil
-})
+// heavyBinary is e2e/heavy, never with the race detector: what a process
+// takes with it says nothing.
+var heavyBinary = program("heavy", "/e2e/heavy", func() []string { return nil })
 
 // newHeavyBench is newBench with the program that has the heavy applications.
 func newHeavyBench(t *testing.T) *bench {
 	t.Helper()
-	b := newBench(t)
-	bin, err := heavyBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.bin = bin
-	return b
+	return benchOf(t, heavyBinary)
 }
 
 // inputs uploads objects with these lines, one object for each text.

@@ -6,16 +6,21 @@
 # is a C compiler.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/beside.sh
 race=-race
 if [ "$(go env CGO_ENABLED)" != 1 ] || ! command -v "$(go env CC)" >/dev/null; then
 	echo "no C compiler: the race detector stays off" >&2
 	race=
 fi
-step() { echo "=== $*" >&2; "$@"; }
 step go build ./...
-step go vet -tags interop,awscli,netns ./...
+# The linter vets as well: all but what is behind a tag that is not its own.
 step go vet -tags failpoint ./...
 step scripts/lint.sh
-step go test $race -timeout 20m ./...
-step go test -timeout 20m ./internal/coordinator/sched -run TestSimulate -sim.seeds 20000
+# End to end tests wait as much as they work, so the others run beside them.
+# Their processes are under the race detector and not the tests themselves,
+# and a result from the cache says nothing of a program that they build.
+beside end-to-end go test -vet=off -timeout 20m -count=1 -parallel 4 ./e2e ${race:+-e2e.race}
+# shellcheck disable=SC2046 # a word for each package
+step go test $race -vet=off -timeout 20m $(go list ./... | grep -vx github.com/mraws/mraws/e2e)
+step go test -vet=off -timeout 20m ./internal/coordinator/sched -run TestSimulate -sim.seeds 20000
 step scripts/test-mr-on-aws.sh

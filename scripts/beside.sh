@@ -1,0 +1,33 @@
+# Sourced by the test scripts: steps, one after the other or side by side.
+
+# step COMMAND... says what it runs.
+step() { echo "=== $*" >&2; "$@"; }
+
+besides=() # name and process of each that runs beside
+besideLogs=$(mktemp -d)
+trap together EXIT
+
+# beside NAME COMMAND... runs a command while the script goes on. The script
+# ends when it has, and fails if it did.
+beside() {
+	local name=$1
+	shift
+	echo "=== beside what follows: $*" >&2
+	"$@" >"$besideLogs/$name" 2>&1 &
+	besides+=("$name" $!)
+}
+
+# together shows what each has printed, as a whole and after all others.
+together() {
+	local status=$? failed=
+	set -- "${besides[@]}"
+	while [ $# -gt 0 ]; do
+		echo "=== $1" >&2
+		wait "$2" || { status=1; failed="$failed $1"; }
+		cat "$besideLogs/$1"
+		shift 2
+	done
+	rm -rf "$besideLogs"
+	[ -z "$failed" ] || echo "failed:$failed" >&2
+	exit "$status"
+}
