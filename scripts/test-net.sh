@@ -12,7 +12,7 @@ if [ ! -e /dev/net/tun ] && [ "$(id -u)" = 0 ]; then
 fi
 # The cases mostly wait for time-outs, so more of them run at a time than
 # there are cores. The race detector stays off: what they are about is time.
-go test -tags netns -timeout 10m -parallel 8 ./e2e/network "$@"
+go test -tags netns -vet=off -count=1 -timeout 10m -parallel 8 ./e2e/network "$@"
 # Each run plays the same plans: what is red here should be so because of the
 # change that is tested, as far as real processes allow. To look for what nobody
 # has met yet is what `make chaos` is for, which takes a new seed each time.
