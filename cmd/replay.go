@@ -90,12 +90,15 @@ func (s *session) replay(ctx context.Context, st *store, phase mr.Phase, index i
 		return &Error{Code: ExitConflict, What: fmt.Sprintf("job %s ran version %q of app %s, this is %q", job.ID, job.App.Version, app.Name, app.Version),
 			Hint: "replay with the build of " + s.name + " that ran the job"}
 	}
+	if err := s.setMemory(); err != nil {
+		return err
+	}
 	scratch := s.conf.Scratch
 	if scratch == "" {
 		scratch = os.TempDir()
 	}
 	env := &worker.Env{
-		Store: st, Layout: s.layout, Job: job, App: app, Worker: "replay", Scratch: scratch, Memory: s.memory(),
+		Store: st, Layout: s.layout, Job: job, App: app, Worker: "replay", Scratch: scratch, Memory: s.memory,
 		Commits: new(worker.Commits), Log: s.log,
 	}
 	create, err := s.replayFiles(dir)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -119,8 +118,14 @@ func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err e
 
 // complete fills in what was left open.
 func (o *runFlags) complete(s *session) (err error) {
+	if err := s.setMemory(); err != nil {
+		return err
+	}
 	if o.workers == 0 {
-		o.workers = runtime.GOMAXPROCS(0)
+		o.workers = s.cores()
+		if o.processes {
+			o.workers = max(1, min(o.workers, int(s.memory/config.MinMemory)))
+		}
 	}
 	if o.workers < 1 {
 		return usagef("0 is one for each core", "--workers %d is not possible", o.workers)
@@ -198,7 +203,7 @@ func (s *session) startWorkers(ctx context.Context, cancel context.CancelCauseFu
 		})
 	}
 	if !o.processes {
-		debug.SetMemoryLimit(memoryLimit(s.memory()))
+		debug.SetMemoryLimit(memoryLimit(s.memory))
 	}
 	all.Go(func() error {
 		err := live.Wait()

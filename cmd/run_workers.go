@@ -16,21 +16,13 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// memory is the configured budget of one process, in bytes.
-func (s *session) memory() int64 {
-	if m := int64(s.conf.Memory); m > 0 {
-		return m
-	}
-	return worker.DefaultMemory()
-}
-
 // inProcess runs one worker in this process, on the coordinator's store.
 func (s *session) inProcess(ctx context.Context, st *store, o *runFlags, app mr.App, address string) error {
 	wo, err := s.workerOptions(st.Store, app, nil)
 	if err != nil {
 		return err
 	}
-	wo.Addresses, wo.Slots, wo.Memory = []string{address}, 1, s.memory()/int64(o.workers)
+	wo.Addresses, wo.Slots, wo.Memory = []string{address}, 1, s.memory/int64(o.workers)
 	return s.roleError(worker.Run(ctx, wo))
 }
 
@@ -96,7 +88,7 @@ func (s *session) keepUp(ctx context.Context, over <-chan struct{}, index int, r
 // since the child may find other files and variables.
 func (s *session) childArgs(st *store, o *runFlags, app mr.App, address string) []string {
 	args := []string{"worker", "--app", app.Name, "--coord", address, "--slots", "1", "--spot", "off",
-		"--memory", strconv.FormatInt(s.memory()/int64(o.workers)>>10, 10) + "KiB"}
+		"--memory", strconv.FormatInt(s.memory/int64(o.workers)>>10, 10) + "KiB"}
 	args = append(args, "--metrics=") // one page, that of this process, has that address
 	own := []string{"coord", "slots", "memory", "prefix", "metrics", "spot"}
 	takes := config.Names(config.Common, config.Net, config.Work)

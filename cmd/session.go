@@ -24,6 +24,7 @@ type session struct {
 	flags  *cobra.Command // the command, for its own flags
 	page   *page          // of metrics; nil for none
 	slots  int            // tasks at a time; 0 of commands that run none
+	memory int64          // bytes for the buffers of them all
 
 	connections int // that a coordinator may take, known once the store is open
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -53,8 +52,11 @@ func (s *session) work(ctx context.Context, o *jobFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.page.Close()) }()
+	if err := s.setMemory(); err != nil {
+		return err
+	}
 	if s.slots = s.conf.Slots; s.slots == 0 {
-		s.slots = runtime.GOMAXPROCS(0)
+		s.slots = s.cores()
 	}
 	st, err := s.openStore(ctx, found)
 	if err != nil {
@@ -72,10 +74,6 @@ func (s *session) work(ctx context.Context, o *jobFlags) (err error) {
 	return s.roleError(s.runWorker(ctx, wo))
 }
 
-// memoryLimit is the limit given to Go's collector for a budget of buffers:
-// a quarter more, and 32 MiB for what is no buffer.
-func memoryLimit(budget int64) int64 { return budget + budget/4 + 32<<20 }
-
 // workerOptions wires a worker with all of the configured slots and memory.
 func (s *session) workerOptions(store *s3fs.Store, app mr.App, params map[string]string) (worker.Options, error) {
 	token, err := s.ownToken()
@@ -86,10 +84,6 @@ func (s *session) workerOptions(store *s3fs.Store, app mr.App, params map[string
 	if err != nil {
 		host = "unknown"
 	}
-	memory := int64(s.conf.Memory)
-	if memory == 0 {
-		memory = worker.DefaultMemory()
-	}
 	scratch := s.conf.Scratch
 	if scratch == "" {
 		scratch = os.TempDir()
@@ -99,7 +93,7 @@ func (s *session) workerOptions(store *s3fs.Store, app mr.App, params map[string
 		Store: objects, Bucket: store.Bucket(), Layout: s.layout, Log: s.log, Version: readVersion().Version,
 		App: app, Params: params,
 		Insecure: s.conf.Insecure, Files: s.tlsFiles(), Token: token, CoordTimeout: s.conf.CoordTimeout,
-		Name: workerName(host), Host: host, Slots: s.slots, Memory: memory, Scratch: scratch, Stats: s.page.workerStats(),
+		Name: workerName(host), Host: host, Slots: s.slots, Memory: s.memory, Scratch: scratch, Stats: s.page.workerStats(),
 		Dirs: func(ctx context.Context, prefix string) (dirs []string, err error) {
 			for d, err := range objects.ListDirs(ctx, prefix) {
 				if err != nil {

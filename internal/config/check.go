@@ -162,12 +162,16 @@ func size(low Size) func(string) (string, error) {
 	}
 }
 
-// memory is refused below what buffers of one map and one reduce need.
+// MinMemory is the least budget of a process for its buffers, in bytes: what
+// those of one map and one reduce need.
+const MinMemory = 32 << 20
+
+// memory is refused below MinMemory.
 func memory(s string) (string, error) {
 	if s == "auto" {
 		return s, nil
 	}
-	s, err := size(32 << 20)(s)
+	s, err := size(MinMemory)(s)
 	if err != nil {
 		return "", fmt.Errorf("%w, or auto", err)
 	}

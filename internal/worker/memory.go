@@ -99,19 +99,37 @@ func SlotMemory(total int64, slots int) int64 {
 	return max((total-min(total/4, 64<<20))/int64(max(slots, 1)), MinSlotMemory)
 }
 
-// DefaultMemory is half of what the process may use, in bytes: the least of
-// the limits of its cgroup (v2 or v1) and its parents, and of the machine's
-// memory. Where none can be read it is 1 GiB.
-func DefaultMemory() int64 { return defaultMemory(os.DirFS("/")) }
+// MostSlots is how many slots a process has memory for.
+func MostSlots(total int64) int {
+	return max(1, int(SlotMemory(total, 1)/MinSlotMemory))
+}
 
-func defaultMemory(root fs.FS) int64 {
-	limit := int64(0)
-	note := func(n int64) {
+// overhead is what a process takes at most beside five quarters of its budget,
+// in bytes: the program, what it shares, and garbage. TestMemoryBudget and
+// TestMemoryLimit of package e2e measure it.
+const overhead = 64 << 20
+
+// DefaultMemory is the budget of a process that may use limit bytes: half of
+// it, and so little that the process does not exceed it. Negative or too small
+// numbers mean that there is not enough for any work.
+func DefaultMemory(limit int64) int64 { return min(limit/2, (limit-overhead)/5*4) }
+
+// LimitFor is the least limit of a process that has that budget by
+// DefaultMemory.
+func LimitFor(budget int64) int64 { return max(2*budget, budget/4*5+overhead) }
+
+// MemoryLimit returns how many bytes the process may use, and the file that
+// says so: the least of the limits of its cgroup (v2 or v1) and its parents,
+// and of the machine's memory. Where none can be read it is 2 GiB, of "".
+func MemoryLimit() (bytes int64, file string) { return memoryLimit(os.DirFS("/")) }
+
+func memoryLimit(root fs.FS) (limit int64, file string) {
+	note := func(n int64, from string) {
 		if n > 0 && (limit == 0 || n < limit) {
-			limit = n
+			limit, file = n, "/"+from
 		}
 	}
-	note(memTotal(root))
+	note(memTotal(root), meminfo)
 	for _, line := range linesOf(root, "proc/self/cgroup") {
 		// "0::/user.slice" (v2) or "4:memory:/docker/1234" (v1), see
 		// cgroups(7).
@@ -119,19 +137,20 @@ func defaultMemory(root fs.FS) int64 {
 		if len(f) != 3 {
 			continue
 		}
-		dir, file := "sys/fs/cgroup", "memory.max"
+		dir, name := "sys/fs/cgroup", "memory.max"
 		if f[0] != "0" || f[1] != "" {
 			if !strings.Contains(","+f[1]+",", ",memory,") {
 				continue
 			}
-			dir, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+			dir, name = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
 		}
 		// In a container the path may be that of the host, of which only
 		// the last directory is mounted: the walk up ends there too.
 		for sub := path.Clean("/" + f[2]); ; sub = path.Dir(sub) {
-			for _, line := range linesOf(root, path.Join(dir, sub, file)) {
+			from := path.Join(dir, sub, name)
+			for _, line := range linesOf(root, from) {
 				if n, err := strconv.ParseInt(line, 10, 64); err == nil {
-					note(n)
+					note(n, from)
 				}
 			}
 			if sub == "/" {
@@ -140,14 +159,16 @@ func defaultMemory(root fs.FS) int64 {
 		}
 	}
 	if limit == 0 {
-		return 1 << 30
+		return 2 << 30, ""
 	}
-	return limit / 2
+	return limit, file
 }
+
+const meminfo = "proc/meminfo"
 
 // memTotal reads the machine's memory from proc/meminfo, 0 if unknown.
 func memTotal(root fs.FS) int64 {
-	for _, line := range linesOf(root, "proc/meminfo") {
+	for _, line := range linesOf(root, meminfo) {
 		if f := strings.Fields(line); len(f) == 3 && f[0] == "MemTotal:" {
 			kib, _ := strconv.ParseInt(f[1], 10, 64)
 			return kib << 10
