@@ -140,7 +140,7 @@ type Part struct {
 	// Offset is where it begins in the packed object, else 0.
 	Offset int64  `json:"offset,omitempty"`
 	Size   int64  `json:"size"` // bytes of the partition as it is stored
-	Hash   string `json:"hash"` // hex SHA-256 of the logical record stream
+	Hash   string `json:"hash"` // hex SHA-256 of the hashes of the records
 	Sum    Sum    `json:"sum"`
 	// Largest is the size in bytes, key and value, of the largest record, if
 	// it is too large for a block with others: a reader needs memory for it.

@@ -85,7 +85,7 @@ func (r *Reader) read(n, limit int) (bool, error) {
 // there may be half as much again for a moment.)
 func ReaderMemory(o Options, largest int64) int64 {
 	o = o.withDefaults()
-	const fixed = 1 << 10 // the Reader itself and its SHA-256
+	const fixed = 2 << 10 // the Reader itself and its SHA-256
 	block := max(o.BlockSize, int(largest)+frameMax)
 	n := fixed + int64(roundUp(block+2*headerLen+checksumLen))
 	if o.Codec != None && block <= MaxBlockSize {

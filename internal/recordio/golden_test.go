@@ -12,8 +12,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// goldens are files of the format. Those of version 1 must be readable for
-// ever. Blocks that are not compressed must be written the same for ever;
+// goldens are files of the format. Those of a version must be readable as
+// long as it is. Blocks that are not compressed must be written the same for ever;
 // compressed ones may differ with the version of the library.
 func goldens(t *testing.T) map[string][]byte {
 	plain, _ := write(t, Options{Codec: None, BlockSize: 64}, sampleRecs())

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
@@ -79,8 +80,7 @@ func summarize(recs []rec) Summary {
 	for _, r := range recs {
 		b := binary.AppendUvarint(nil, uint64(len(r.K)))
 		b = binary.AppendUvarint(b, uint64(len(r.V)))
-		h.Write(b)
-		h.Write([]byte(r.K + r.V))
+		h.Write(binary.LittleEndian.AppendUint64(nil, xxhash.Sum64(append(b, r.K+r.V...))))
 		AddRecord(&s.Sum, []byte(r.K), []byte(r.V))
 	}
 	h.Sum(s.Hash[:0])

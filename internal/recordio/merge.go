@@ -202,5 +202,14 @@ func (m *Merger) Key() []byte { return m.key }
 // Value returns the value of the current record. It is valid until Next.
 func (m *Merger) Value() []byte { return m.value }
 
+// Hash returns what [HashRecord] says of the current record, if its source
+// knows and it was not combined.
+func (m *Merger) Hash() (uint64, bool) {
+	if m.combine != nil {
+		return 0, false
+	}
+	return hashOf(m.srcs[m.tree[0]])
+}
+
 // Err returns the error of the source that ended the merge, or nil.
 func (m *Merger) Err() error { return m.err }

@@ -2,11 +2,9 @@ package recordio
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 
 	"github.com/cespare/xxhash/v2"
@@ -48,7 +46,8 @@ type Reader struct {
 	codec  decompressor
 	flags  byte
 	proof  bool // not flagLocal
-	sha    hash.Hash
+	digest *digest
+	hash   uint64 // of the current record, if proof is set
 	total  totals
 	done   bool
 	err    error
@@ -65,7 +64,7 @@ func NewReader(r io.Reader, o ReaderOptions) *Reader {
 
 // Reset starts reading another stream with the same options and buffers.
 func (r *Reader) Reset(src io.Reader) {
-	*r = Reader{src: src, maxRaw: r.maxRaw, buf: r.buf, dec: r.dec, codec: r.codec, sha: r.sha}
+	*r = Reader{src: src, maxRaw: r.maxRaw, buf: r.buf, dec: r.dec, codec: r.codec, digest: r.digest}
 }
 
 // Next advances to the next record. It returns false at the end of the
@@ -87,7 +86,9 @@ func (r *Reader) Next() bool {
 	}
 	r.key, r.value = p[n:n+k:n+k], p[n+k:end:end]
 	if r.proof {
-		r.total.sum += xxhash.Sum64(p[:end])
+		r.hash = xxhash.Sum64(p[:end])
+		r.total.sum += r.hash
+		r.digest.add(r.hash)
 	}
 	r.total.bytes += uint64(k + v)
 	r.pos += end
@@ -114,6 +115,10 @@ func (r *Reader) Key() []byte { return r.key }
 
 // Value returns the value of the current record. It is valid until Next.
 func (r *Reader) Value() []byte { return r.value }
+
+// Hash returns what [HashRecord] says of the current record, if the stream
+// is one for which it was computed.
+func (r *Reader) Hash() (uint64, bool) { return r.hash, r.proof }
 
 // Err returns the error that ended the stream, nil at its proper end: a
 // [*CorruptError], or a wrapped error of the source.
@@ -201,10 +206,10 @@ func (r *Reader) fileHeader() bool {
 		r.flags, r.proof = flags, flags&flagLocal == 0
 	}
 	if r.proof {
-		if r.sha == nil {
-			r.sha = sha256.New()
+		if r.digest == nil {
+			r.digest = newDigest()
 		}
-		r.sha.Reset()
+		r.digest.reset()
 	}
 	r.header, r.used = true, fileLen
 	return true
@@ -224,9 +229,6 @@ func (r *Reader) open(h header, payload []byte) bool {
 			return r.corrupt("decode %s block: %v", h.codec, err)
 		}
 	}
-	if r.proof {
-		r.sha.Write(r.raw)
-	}
 	r.pos, r.left = 0, h.records
 	r.total.blocks++
 	r.total.records += uint64(h.records)
@@ -238,7 +240,7 @@ func (r *Reader) open(h header, payload []byte) bool {
 func (r *Reader) finish(payload []byte) bool {
 	r.raw, r.pos = nil, 0
 	if r.proof {
-		r.sha.Sum(r.total.sha256[:0])
+		r.digest.sum(&r.total.sha256)
 	}
 	if want := parseTotals(payload, r.flags); want != r.total {
 		return r.corrupt("footer does not match the records: it says %d records in %d blocks, read %d in %d",

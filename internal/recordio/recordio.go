@@ -12,7 +12,8 @@
 // The logical stream of a file is its records one after the other, each
 // framed as uvarint(len key) uvarint(len value) key value. It depends on the
 // records alone, not on how they were cut into blocks or compressed, and so
-// does its SHA-256, which tells whether two attempts of a task made the same.
+// does the SHA-256 of its records' hashes, which tells whether two attempts of
+// a task made the same.
 package recordio
 
 import (
@@ -108,7 +109,8 @@ type Summary struct {
 	// Sum is the count, size and order-independent checksum of the
 	// records. Its Hash is 0 in a Local stream.
 	Sum manifest.Sum
-	// Hash is the SHA-256 of the logical stream; zero in a Local stream.
+	// Hash is the SHA-256 over the hash of each record, eight bytes
+	// little-endian; zero in a Local stream.
 	Hash [32]byte
 	// Bytes is the size of the file.
 	Bytes int64
@@ -133,9 +135,31 @@ func HashRecord(key, value []byte) uint64 {
 
 // AddRecord adds one record to s.
 func AddRecord(s *manifest.Sum, key, value []byte) {
+	addHashed(s, HashRecord(key, value), key, value)
+}
+
+// AddCurrent adds the current record of src to s. It computes no hash if the
+// stream below has it from checking the record.
+func AddCurrent(s *manifest.Sum, src Source) {
+	h, ok := hashOf(src)
+	if !ok {
+		h = HashRecord(src.Key(), src.Value())
+	}
+	addHashed(s, h, src.Key(), src.Value())
+}
+
+func addHashed(s *manifest.Sum, hash uint64, key, value []byte) {
 	s.Records++
-	s.Hash += manifest.Hex64(HashRecord(key, value))
+	s.Hash += manifest.Hex64(hash)
 	s.Bytes += int64(len(key)) + int64(len(value))
+}
+
+// hashOf returns the hash of the current record of src, if src has it.
+func hashOf(src Source) (uint64, bool) {
+	if s, ok := src.(interface{ Hash() (uint64, bool) }); ok {
+		return s.Hash()
+	}
+	return 0, false
 }
 
 // appendFrame appends the two lengths that stand before a record.

@@ -1,11 +1,9 @@
 package recordio
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 
 	"github.com/cespare/xxhash/v2"
@@ -34,7 +32,7 @@ type Writer struct {
 	enc     []byte // lead, then their encoding
 	records uint32 // in the current block
 	codec   compressor
-	sha     hash.Hash
+	digest  *digest
 
 	total   totals
 	largest int64
@@ -45,7 +43,7 @@ type Writer struct {
 // NewWriter returns a Writer on w.
 func NewWriter(w io.Writer, o Options) *Writer {
 	o = o.withDefaults()
-	wr := &Writer{o: o, sha: sha256.New()}
+	wr := &Writer{o: o, digest: newDigest()}
 	if o.Local {
 		wr.flags = flagLocal
 	}
@@ -58,7 +56,7 @@ func (w *Writer) Reset(dst io.Writer) {
 	w.w = dst
 	w.buf = w.buf[:min(lead, cap(w.buf))]
 	w.records = 0
-	w.sha.Reset()
+	w.digest.reset()
 	w.total, w.largest, w.written, w.err = totals{}, 0, 0, nil
 }
 
@@ -98,11 +96,17 @@ func (w *Writer) Write(key, value []byte) error {
 	start := len(w.buf)
 	w.buf = append(append(appendFrame(w.buf, key, value), key...), value...)
 	if w.flags&flagLocal == 0 {
-		w.total.sum += xxhash.Sum64(w.buf[start:])
+		w.prove(xxhash.Sum64(w.buf[start:]))
 	}
 	w.total.bytes += uint64(size)
 	w.records++
 	return nil
+}
+
+// prove takes the hash of a record into account.
+func (w *Writer) prove(h uint64) {
+	w.total.sum += h
+	w.digest.add(h)
 }
 
 // flush writes the current block, if it has any records.
@@ -111,9 +115,6 @@ func (w *Writer) flush() {
 		return
 	}
 	raw := w.buf[lead:]
-	if w.flags&flagLocal == 0 {
-		w.sha.Write(raw)
-	}
 	block, codec := w.buf, None
 	if w.o.Codec != None {
 		if need := lead + maxCompressed(len(raw)) + checksumLen; cap(w.enc) < need {
@@ -171,15 +172,11 @@ func (w *Writer) writeHuge(key, value []byte) error {
 	_, _ = check.Write(b[fileLen:])
 	w.put(b[w.lead(b):])
 	if w.flags&flagLocal == 0 {
-		w.total.sum += HashRecord(key, value)
-		w.sha.Write(b[lead:])
+		w.prove(HashRecord(key, value))
 	}
 	for _, part := range [][]byte{key, value} {
 		_, _ = check.Write(part)
 		w.put(part)
-		if w.flags&flagLocal == 0 {
-			w.sha.Write(part)
-		}
 	}
 	w.put(binary.LittleEndian.AppendUint64(room[:0], check.Sum64()))
 	w.total.bytes += uint64(len(key) + len(value))
@@ -211,7 +208,7 @@ func (w *Writer) Close() (Summary, error) {
 		return Summary{}, w.err
 	}
 	if w.flags&flagLocal == 0 {
-		w.sha.Sum(w.total.sha256[:0])
+		w.digest.sum(&w.total.sha256)
 	}
 	var room [lead + 64 + checksumLen]byte
 	w.emit(w.total.append(room[:lead], w.flags), header{kind: kindFooter, codec: None, raw: uint32(footerLen(w.flags))})

@@ -129,7 +129,7 @@ func (g *groups) step() bool {
 	if g.t.stopped.Load() {
 		g.err = errStopped
 	} else if g.src.Next() {
-		recordio.AddRecord(&g.read, g.src.Key(), g.src.Value())
+		recordio.AddCurrent(&g.read, g.src)
 		if g.read.Records-g.noted.Records >= 256 {
 			g.flush()
 		}
