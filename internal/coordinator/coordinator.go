@@ -57,12 +57,12 @@ type Options struct {
 	MaxLost     int           // lost attempts of one task that end the job
 	Speculate   bool          // let tasks that lag have a backup attempt
 
-	Listener  net.Listener // owned by Run
+	Listener net.Listener // owned by Run
 	// Connections bounds those that Listener takes; 0, or what is above
 	// that, is [MaxConnections].
 	Connections int
-	Addresses []string     // what workers dial, best first
-	Security  wire.ServerOptions
+	Addresses   []string // what workers dial, best first
+	Security    wire.ServerOptions
 	// PublishToken puts the token into the announcement; an own token file
 	// stays where it is.
 	PublishToken bool

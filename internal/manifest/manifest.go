@@ -199,8 +199,8 @@ type Attempts struct {
 	Tasks      int `json:"tasks"`
 	Reused     int `json:"reused"` // committed before this coordinator started
 	Granted    int `json:"granted"`
-	Failed     int `json:"failed"`     // reported an error
-	Lost       int `json:"lost"`       // lease ended, worker gone
+	Failed     int `json:"failed"`      // reported an error
+	Lost       int `json:"lost"`        // lease ended, worker gone
 	HandedBack int `json:"handed_back"` // unfinished, by a worker that ended, or never taken
 	Superseded int `json:"superseded"`  // ended, or would have, when another attempt had committed
 	Backups    int `json:"backups"`     // of Granted: beside another attempt of a task that lagged

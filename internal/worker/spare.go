@@ -26,17 +26,19 @@ func (s *Spare) enter(phase mr.Phase) {
 	}
 }
 
-// list takes the buffer of a map attempt. input is about how many bytes the
-// attempt reads: where the pairs of a sort would fit, they do without growing.
-func (s *Spare) list(limit, input int64) *list {
+// list takes the buffer of a map attempt. Where expect bytes of pairs fit into
+// limit, they do without growing.
+func (s *Spare) list(limit, expect int64) *list {
 	l := newList(limit)
 	if s == nil {
 		return l
 	}
 	l.slab, s.pairs = s.pairs, slab[pair]{}
-	if want := min(limit, input+input/2); int64(len(l.mem)) < want || int64(len(l.mem)) > limit {
+	if want := min(limit, expect); int64(len(l.mem)) < want || int64(len(l.mem)) > limit {
 		l.slab = slab[pair]{} // first, so that both are never held
-		l.slab = newSlab[pair](int(want))
+		if want > 0 {
+			l.slab = newSlab[pair](int(want))
+		}
 	}
 	l.used, l.n = 0, 0
 	return l

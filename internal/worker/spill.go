@@ -31,7 +31,11 @@ func (t *attempt) newCollector(partition func(key []byte, n int) int) *collector
 	} else if c.combine != nil {
 		c.buf = newTable(t.shares.pairs, t.App.Combine)
 	} else {
-		c.buf = t.Spare.list(t.shares.pairs, t.inputBytes())
+		expect := int64(0) // bytes of pairs: unknown
+		if t.App.Ordered {
+			expect = t.inputBytes() * 3 / 2 // as they sort most of what they read
+		}
+		c.buf = t.Spare.list(t.shares.pairs, expect)
 	}
 	return c
 }
