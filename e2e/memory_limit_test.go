@@ -66,7 +66,9 @@ func TestMemoryLimit(t *testing.T) {
 	// of them not in memory.
 	for name, line := range map[string]func(b *bench) (limit, memory string){
 		"control group": func(b *bench) (string, string) { return grouped(b, least), "auto" },
-		"data segments": func(*bench) (string, string) { return fmt.Sprintf("ulimit -s 512 && ulimit -d %d", 192*mib>>10), "32MiB" },
+		"data segments": func(*bench) (string, string) {
+			return fmt.Sprintf("ulimit -s 512 && ulimit -d %d", 192*mib>>10), "32MiB"
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newHeavyBench(t)
