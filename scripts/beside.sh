@@ -1,4 +1,12 @@
-# Sourced by the test scripts: steps, one after the other or side by side.
+# Sourced by the test scripts: steps, one after the other or side by side, and
+# whether there is a race detector.
+
+# race is the flag for the race detector, which needs a C compiler.
+race=-race
+if [ "$(go env CGO_ENABLED)" != 1 ] || ! command -v "$(go env CC)" >/dev/null; then
+	echo "no C compiler: the race detector stays off" >&2
+	race=
+fi
 
 # step COMMAND... says what it runs.
 step() { echo "=== $*" >&2; "$@"; }

@@ -6,14 +6,17 @@
 # It fails where it may not make namespaces: nothing is passed over in silence.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/beside.sh
 if [ ! -e /dev/net/tun ] && [ "$(id -u)" = 0 ]; then
 	mkdir -p /dev/net
 	mknod /dev/net/tun c 10 200 || echo "there is no /dev/net/tun, and it cannot be made" >&2
 fi
-# The cases mostly wait for time-outs, so more of them run at a time than
-# there are cores. The race detector stays off: what they are about is time.
-go test -tags netns -vet=off -count=1 -timeout 10m -parallel 8 ./e2e/network "$@"
+# Both mostly wait for time-outs, so they run side by side, and more at a time
+# than there are cores. The rounds of chaos are played under the race detector,
+# the networks are not: what these are about is time.
+#
 # Each run plays the same plans: what is red here should be so because of the
 # change that is tested, as far as real processes allow. To look for what nobody
 # has met yet is what `make chaos` is for, which takes a new seed each time.
-go run ./e2e/chaos -rounds 0 -for "${CHAOS_FOR:-2m}" -seed 1
+beside chaos go run ./e2e/chaos -rounds 0 -for "${CHAOS_FOR:-2m}" -seed 1 -parallel 3 $race
+step go test -tags netns -vet=off -count=1 -timeout 10m -parallel 8 ./e2e/network "$@"

@@ -7,11 +7,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/beside.sh
-race=-race
-if [ "$(go env CGO_ENABLED)" != 1 ] || ! command -v "$(go env CC)" >/dev/null; then
-	echo "no C compiler: the race detector stays off" >&2
-	race=
-fi
 step go build ./...
 # The linter vets as well: all but what is behind a tag that is not its own.
 step go vet -tags failpoint ./...
