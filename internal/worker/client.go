@@ -99,7 +99,9 @@ func (l *link) patience() time.Duration {
 // answer yet. It returns errDone when the bucket says that the job is
 // done, a *wire.Refusal, *UnreachableError, or the cause of ctx.
 func (l *link) call(ctx context.Context, f func(context.Context, wire.CoordinatorClient) error) error {
-	pause := &backoff.ExponentialBackOff{InitialInterval: 50 * time.Millisecond, RandomizationFactor: 0.9, Multiplier: 1.7, MaxInterval: time.Second / 2}
+	// The first pauses are short: a coordinator that starts together with its
+	// workers is there some milliseconds after them.
+	pause := &backoff.ExponentialBackOff{InitialInterval: 5 * time.Millisecond, RandomizationFactor: 0.9, Multiplier: 1.7, MaxInterval: time.Second / 2}
 	var since time.Time
 	for {
 		s, err := l.connected(ctx)
