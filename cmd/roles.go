@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/mraws/mraws/internal/bill"
 	"github.com/mraws/mraws/internal/coordinator"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
@@ -102,6 +103,14 @@ func attemptsText(a manifest.Attempts) string {
 	return text
 }
 
+// dollarsText is a price, of small ones two digits.
+func dollarsText(d float64) string {
+	if d < 1 {
+		return fmt.Sprintf("$%.2g", d)
+	}
+	return fmt.Sprintf("$%.2f", d)
+}
+
 // successText says in a few lines what a job did.
 func successText(s *manifest.Success, bucket string, lay layout.Layout) string {
 	var b strings.Builder
@@ -129,8 +138,8 @@ func successText(s *manifest.Success, bucket string, lay layout.Layout) string {
 	if s.Skipped > 0 {
 		skipped = ", skipped " + countText(s.Skipped, "record")
 	}
-	fmt.Fprintf(&b, "  read %s in %s%s, shuffled %s, wrote %s in %s, %s\n", bytesText(s.Input.Bytes), countText(s.Input.Records, "record"), skipped,
-		countText(s.Shuffled.Records, "pair"), bytesText(wrote), countText(lines, "line"), countText(requests, "S3 request"))
+	fmt.Fprintf(&b, "  read %s in %s%s, shuffled %s, wrote %s in %s, %s (%s on S3)\n", bytesText(s.Input.Bytes), countText(s.Input.Records, "record"), skipped,
+		countText(s.Shuffled.Records, "pair"), bytesText(wrote), countText(lines, "line"), countText(requests, "S3 request"), dollarsText(bill.Dollars(s.Requests)))
 	fmt.Fprintf(&b, "  output  s3://%s/%s (%s)", bucket, lay.OutputDir(), countText(int64(len(s.Outputs)), "part"))
 	return b.String()
 }

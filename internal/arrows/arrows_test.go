@@ -36,6 +36,7 @@ var allowed = map[string][]string{
 	"internal/config":            {},
 	"internal/metrics":           {}, // and nobody else imports Prometheus: see checkSDK
 	"internal/protocol":          {"std"},
+	"internal/bill":              {"std"},
 	"internal/apps":              {"mr"},
 	"internal/coordinator":       {"mr", "internal/coordinator/sched", "internal/wire", "internal/layout", "internal/manifest", "internal/object"},
 	"internal/worker":            {"mr", "internal/wire", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/inflate", "internal/object", "internal/failpoint"},

@@ -104,6 +104,12 @@ func MostSlots(total int64) int {
 	return max(1, int(SlotMemory(total, 1)/MinSlotMemory))
 }
 
+// Chunk is how many bytes one ranged read of a process asks for at most, that
+// has total bytes for slots slots. For compressed input it may be less.
+func Chunk(total int64, slots int) int64 {
+	return shareOut(mr.MapPhase, SlotMemory(total, slots)).chunk
+}
+
 // overhead is what a process takes at most beside five quarters of its budget,
 // in bytes: the program, what it shares, and garbage. TestMemoryBudget and
 // TestMemoryLimit of package e2e measure it.

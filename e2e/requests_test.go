@@ -1,0 +1,285 @@
+//go:build !interop
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/bill"
+	"github.com/mraws/mraws/internal/coordinator"
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/s3fs"
+	"github.com/mraws/mraws/internal/s3local"
+	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/internal/worker"
+)
+
+// counted is a job in this process whose requests are counted by the clients
+// that make them.
+type counted struct {
+	*bench
+	at       s3local.Endpoint
+	stores   []*s3fs.Store
+	announce *s3fs.Store // for the announcement alone
+}
+
+// open returns a client that is counted.
+func (c *counted) open() *s3fs.Store {
+	c.t.Helper()
+	s, err := s3fs.Open(c.t.Context(), s3fs.Options{
+		Bucket: "mapreducedata", Region: c.at.Region, Endpoint: c.at.URL, AccessKey: c.at.AccessKey, SecretKey: c.at.SecretKey,
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(s.Close)
+	c.stores = append(c.stores, s)
+	return s
+}
+
+// coordinatorStore has a client of its own for the announcement, since how
+// often that is written and read is a matter of time.
+type coordinatorStore struct {
+	*s3fs.Store
+	key      string
+	announce *s3fs.Store
+}
+
+// Put implements coordinator.Store.
+func (s coordinatorStore) Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error) {
+	if key == s.key {
+		return s.announce.Put(ctx, key, data, o)
+	}
+	return s.Store.Put(ctx, key, data, o)
+}
+
+// countedJob is what a job is made of.
+type countedJob struct {
+	inputs  map[string]string
+	app     string // "" is wc
+	reduces int
+	split   int64 // 0 is 64 MiB
+	shuffle coordinator.Shuffle
+	workers int
+	slots   int  // of each; 0 is 1
+	packed  bool // what comes of the shuffle
+}
+
+// withDefaults fills in what is not said.
+func (j countedJob) withDefaults() countedJob {
+	if j.app == "" {
+		j.app = "wc"
+	}
+	if j.split == 0 {
+		j.split = 64 << 20
+	}
+	j.slots = max(j.slots, 1)
+	return j
+}
+
+// memory is the budget of each worker.
+const memory = 64 << 20
+
+// play runs the job to its end.
+func (c *counted) play(j countedJob) {
+	t := c.t
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := app(t, j.app)
+	c.announce = c.open()
+	boss := coordinator.New(coordinator.Options{
+		Store: coordinatorStore{c.open(), c.layout.Coordinator(), c.announce}, Layout: c.layout, Log: zerolog.Nop(), Version: "v",
+		App: &app, NReduce: j.reduces, SplitSize: j.split, Pack: coordinator.PackAuto, Shuffle: j.shuffle,
+		Lease: time.Minute, MaxFailures: 1, MaxLost: 1,
+		Listener: lis, Addresses: []string{lis.Addr().String()}, Security: wire.ServerOptions{Insecure: true},
+	})
+	g, ctx := errgroup.WithContext(t.Context())
+	g.Go(func() error { _, err := boss.Run(ctx); return err })
+	for i := range j.workers {
+		store := c.open()
+		g.Go(func() error {
+			return worker.Run(ctx, worker.Options{
+				Store: store, Bucket: "mapreducedata", Layout: c.layout, Log: zerolog.Nop(), Version: "v", App: app,
+				Addresses: []string{lis.Addr().String()}, Insecure: true, CoordTimeout: time.Minute,
+				Name: fmt.Sprintf("w%d", i), Slots: j.slots, Memory: memory, Scratch: c.dir,
+			})
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// requests adds up what the clients have counted.
+func (c *counted) requests() map[string]int64 {
+	all := map[string]int64{}
+	for _, s := range c.stores {
+		for name, n := range s.Requests() {
+			all[name] += n
+		}
+	}
+	return all
+}
+
+// Get implements coordinator.Store.
+func (s coordinatorStore) Get(ctx context.Context, key string) ([]byte, object.Info, error) {
+	if key == s.key {
+		return s.announce.Get(ctx, key)
+	}
+	return s.Store.Get(ctx, key)
+}
+
+// record reads a control object.
+func record[T any](c *counted, key, schema string) *T {
+	c.t.Helper()
+	data, _, err := c.store.Get(c.t.Context(), key)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	v, err := manifest.Decode[T](data, schema)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return v
+}
+
+// bill is what the formula says of the job, from what its records say.
+func (c *counted) bill(j countedJob) bill.Job {
+	job := record[manifest.Job](c, c.layout.Job(), manifest.JobSchema)
+	chunk := worker.Chunk(memory, j.slots)
+	b := bill.Job{
+		Listed: int64(len(j.inputs)), Maps: int64(len(job.Tasks)), Reduces: int64(job.NReduce), Workers: int64(j.workers),
+		Renewals: c.announce.Requests()["PutObject"] - 2, Looks: c.announce.Requests()["GetObject"] - 1,
+	}
+	busy, reducers := map[string]bool{}, map[string]bool{}
+	for m, pieces := range job.Tasks {
+		for _, p := range pieces {
+			o, length := job.Objects[p.Object], p.Length
+			if p.Offset > 0 {
+				length++
+			}
+			b.InputReads += bill.Reads(length, chunk)
+			if end := p.Offset + p.Length; end < o.Size && j.inputs[o.Name][end-1] != '\n' {
+				b.InputReads++
+			}
+		}
+		rec := record[manifest.Map](c, c.layout.MapCommit(m), manifest.MapSchema)
+		busy[rec.Worker] = true
+		for _, p := range rec.Parts {
+			if p.Sum.Records > 0 {
+				b.SegmentReads += bill.Reads(p.Size, chunk)
+			}
+			if rec.Packed == nil {
+				b.Segments.Add(bill.File(p.Size))
+			}
+		}
+		if rec.Packed != nil {
+			b.Segments.Add(bill.File(rec.Packed.Size))
+		}
+	}
+	for r, o := range c.success().Outputs {
+		b.Outputs.Add(bill.Stream(o.Size))
+		info, err := c.store.Stat(c.t.Context(), o.Key)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		rec := record[manifest.Reduce](c, c.layout.ReduceAttempt(r, info.Meta[manifest.MetaAttempt]), manifest.ReduceSchema)
+		busy[rec.Worker], reducers[rec.Worker] = true, true
+	}
+	b.Busy, b.Reducers = int64(len(busy)), int64(len(reducers))
+	return b
+}
+
+// words returns about n bytes of random words, which hardly compress.
+func words(seed uint64, n int) string {
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	var b strings.Builder
+	for b.Len() < n {
+		for range 4 + rnd.IntN(8) {
+			b.WriteByte(byte('a' + rnd.IntN(26)))
+		}
+		b.WriteByte(" \n"[rnd.IntN(8)/7])
+	}
+	return b.String()
+}
+
+// TestRequests: whole jobs make the requests that the formula says, each of
+// them, and no other.
+func TestRequests(t *testing.T) {
+	b := newBench(t)
+	at, err := s3local.Find(t.Context(), filepath.Join(b.dir, "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	books, few, many, ten := map[string]string{}, map[string]string{}, map[string]string{}, map[string]string{}
+	for i := range 8 {
+		books[fmt.Sprintf("pg-book%d.txt", i)] = book(i)
+	}
+	for i := range 101 {
+		few[fmt.Sprint(i)] = words(uint64(i), 200)
+	}
+	for i := range 1001 {
+		many[fmt.Sprint(i)] = "word\n"
+	}
+	for i := range 10 {
+		ten[fmt.Sprint(i)] = words(uint64(i), 20_000)
+	}
+	large := map[string]string{"empty": "", "large": words(1, 12<<20), "small": "no end of line"}
+	const plain, packed, auto = coordinator.ShufflePlain, coordinator.ShufflePacked, coordinator.ShuffleAuto
+	for name, j := range map[string]countedJob{
+		"nothing":               {inputs: map[string]string{"empty": ""}, reduces: 1, shuffle: plain, workers: 1},
+		"one file":              {inputs: map[string]string{"a": "a b\n"}, reduces: 1, shuffle: plain, workers: 1},
+		"books":                 {inputs: books, reduces: 10, shuffle: plain, workers: 1},
+		"books, packed":         {inputs: books, reduces: 10, shuffle: packed, workers: 1, packed: true},
+		"books, three":          {inputs: books, reduces: 10, shuffle: plain, workers: 3},
+		"books, three, packed":  {inputs: books, reduces: 10, shuffle: packed, workers: 3, packed: true},
+		"books, two slots each": {inputs: books, reduces: 10, shuffle: auto, workers: 2, slots: 2},
+		"books, indexed":        {inputs: books, app: "indexer", reduces: 3, shuffle: auto, workers: 1},
+		"pieces":                {inputs: books, reduces: 3, split: 4000, shuffle: auto, workers: 3},
+		"ten by sixty":          {inputs: ten, reduces: 60, shuffle: auto, workers: 3},
+		"above ten thousand":    {inputs: few, reduces: 100, shuffle: auto, workers: 3, packed: true},
+		"pages of a listing":    {inputs: many, reduces: 2, shuffle: auto, workers: 3},
+		"parts":                 {inputs: large, reduces: 1, shuffle: plain, workers: 1},
+		"parts, packed":         {inputs: large, reduces: 1, split: 5 << 20, shuffle: packed, workers: 3, packed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			here := *b
+			here.t, here.layout, here.dir = t, layout.New(newPrefix()), t.TempDir()
+			c := &counted{bench: &here, at: at}
+			j := j.withDefaults()
+			for name, text := range j.inputs {
+				if _, err := b.store.Put(t.Context(), c.layout.Input(name), []byte(text), putOptions); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.play(j)
+			got, formula := c.requests(), c.bill(j)
+			if formula.Renewals < 0 || formula.Looks < 0 {
+				t.Errorf("the announcement was written and read by %v", c.announce.Requests())
+			}
+			if d := cmp.Diff(formula.Requests(), got); d != "" {
+				t.Errorf("-formula +counted:\n%s%+v", d, formula)
+			}
+			if is := slices.Contains(c.keys(c.layout.Packed(0)), c.layout.Packed(0)); is != j.packed {
+				t.Errorf("packed: %v, want %v", is, j.packed)
+			}
+			t.Logf("%d maps, %d reduces, %d renewals, %d looks: %v, $%.6f", formula.Maps, formula.Reduces, formula.Renewals, formula.Looks, got, bill.Dollars(got))
+		})
+	}
+}

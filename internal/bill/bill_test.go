@@ -1,0 +1,38 @@
+package bill
+
+import (
+	"math"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestWrites(t *testing.T) {
+	for _, tt := range []struct {
+		size         int64
+		file, stream Writes
+	}{
+		{0, Writes{Put: 1}, Writes{Put: 1}},
+		{8 << 20, Writes{Put: 1}, Writes{Put: 1}},
+		{8<<20 + 1, Writes{Put: 1}, Writes{Create: 1, Part: 2, Complete: 1}},
+		{64 << 20, Writes{Put: 1}, Writes{Create: 1, Part: 8, Complete: 1}},
+		{64<<20 + 1, Writes{Create: 1, Part: 9, Complete: 1}, Writes{Create: 1, Part: 9, Complete: 1}},
+		{8000 << 20, Writes{Create: 1, Part: 1000, Complete: 1}, Writes{Create: 1, Part: 1000, Complete: 1}},
+		{8016 << 20, Writes{Create: 1, Part: 1002, Complete: 1}, Writes{Create: 1, Part: 1001, Complete: 1}},
+		{160_000 << 20, Writes{Create: 1, Part: 10_000, Complete: 1}, Writes{Create: 1, Part: 5834, Complete: 1}},
+	} {
+		if d := cmp.Diff(tt.file, File(tt.size)); d != "" {
+			t.Errorf("a file of %d bytes (-want +got):\n%s", tt.size, d)
+		}
+		if d := cmp.Diff(tt.stream, Stream(tt.size)); d != "" {
+			t.Errorf("a stream of %d bytes (-want +got):\n%s", tt.size, d)
+		}
+	}
+}
+
+func TestDollars(t *testing.T) {
+	got := Dollars(map[string]int64{"PutObject": 900, "ListObjectsV2": 100, "GetObject": 500, "HeadObject": 500, "DeleteObjects": 10, "AbortMultipartUpload": 10})
+	if math.Abs(got-0.0054) > 1e-9 {
+		t.Errorf("$%v", got)
+	}
+}
