@@ -275,6 +275,24 @@ func TestDeniedInAJob(t *testing.T) {
 	}
 }
 
+// TestDeniedToOne: what one worker may not read another may, so the word of
+// the first does not end the job.
+func TestDeniedToOne(t *testing.T) {
+	b := newBench(t)
+	b.run(0, append([]string{"upload-input"}, b.books()...)...)
+	f, _ := b.through("GetObject *input/* 403")
+	c, address := b.coordinator("--app", "jobcount", "--app-arg", "stall=200ms")
+	line := []string{"worker", "--coord", address, "--app", "jobcount", "--slots", "1"}
+	w := b.start(line...)
+	b.until("the first worker is there", func() bool { return strings.Contains(c.errout.String(), "worker joined") })
+	denied := f.start(line...)
+	b.exits(c, w, denied)
+	if s := b.success(); s.Map.Failed == 0 || s.Map.Lost > 0 {
+		t.Errorf("%+v", s.Map)
+	}
+	wants(t, c.errout.String(), "s3:GetObject is not allowed")
+}
+
 // TestCoordinatorCutFromS3 is row 20: a coordinator that does not reach the
 // store says nothing is done that it has not seen there, and goes on when it
 // can see again.

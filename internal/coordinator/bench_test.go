@@ -170,12 +170,21 @@ type hand struct {
 	seq  uint64
 }
 
-// join registers a worker with slots slots.
+// join registers a worker with slots slots. It tries again, as a worker does:
+// on a machine that stands still connections end, and a coordinator that had
+// no time to say that it ends leaves the next one to wait for its lease.
 func (s *service) join(name string, slots int32, running ...*wire.Attempt) *hand {
 	s.t.Helper()
 	h := &hand{service: s, name: name}
-	if _, err := h.register(wc(), slots, "", running...); err != nil {
-		s.t.Fatal(err)
+	deadline := time.Now().Add(2 * patience)
+	for {
+		_, err := h.register(wc(), slots, "", running...)
+		if err == nil {
+			break
+		}
+		if !wire.IsUnreachable(err) || time.Now().After(deadline) {
+			s.t.Fatal(err)
+		}
 	}
 	s.hands = append(s.hands, h)
 	return h
