@@ -275,13 +275,13 @@ func TestDeniedInAJob(t *testing.T) {
 	}
 }
 
-// TestDeniedToOne: what one worker may not read another may, so the word of
-// the first does not end the job.
+// TestDeniedToOne is row 15: what one worker may not read another may, so the
+// word of the first does not end the job. After a few tasks it gets no more.
 func TestDeniedToOne(t *testing.T) {
 	b := newBench(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	f, _ := b.through("GetObject *input/* 403")
-	c, address := b.coordinator("--app", "jobcount", "--app-arg", "stall=200ms")
+	c, address := b.coordinator("--app", "jobcount", "--app-arg", "stall=500ms")
 	line := []string{"worker", "--coord", address, "--app", "jobcount", "--slots", "1"}
 	w := b.start(line...)
 	b.until("the first worker is there", func() bool { return strings.Contains(c.errout.String(), "worker joined") })
@@ -290,7 +290,25 @@ func TestDeniedToOne(t *testing.T) {
 	if s := b.success(); s.Map.Failed == 0 || s.Map.Lost > 0 {
 		t.Errorf("%+v", s.Map)
 	}
-	wants(t, c.errout.String(), "s3:GetObject is not allowed")
+	wants(t, c.errout.String(), "s3:GetObject is not allowed", "it gets no new work for a while")
+}
+
+// TestStraggler is row 7: a worker whose input comes slowly, though it comes,
+// has the last task of the phase when all others are done. Another runs it
+// too and is done first; nothing failed and nothing is lost.
+func TestStraggler(t *testing.T) {
+	b := newBench(t)
+	b.run(0, append([]string{"upload-input"}, b.books()...)...)
+	f, proxy := b.through("GetObject *input/* delay 4s") // less than what counts as a stall
+	c, address := b.coordinator("--app", "wc", "--nreduce", "2", "--lease", "1s")
+	line := []string{"worker", "--coord", address, "--app", "wc", "--slots", "1"}
+	slow := f.start(line...)
+	b.until("the slow worker is at a task", func() bool { return proxy.Counts()[0].Played > 0 })
+	b.exits(c, b.start(line...), slow)
+	if s := b.success(); s.Map.BackupsWon != 1 || s.Map.Backups != 1 || s.Map.Failed+s.Map.Lost > 0 {
+		t.Errorf("%+v", s.Map)
+	}
+	b.run(0, "verify", "--app", "wc")
 }
 
 // TestCoordinatorCutFromS3 is row 20: a coordinator that does not reach the
