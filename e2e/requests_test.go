@@ -194,12 +194,12 @@ func (c *counted) bill(j countedJob) bill.Job {
 		}
 	}
 	for r, o := range c.success().Outputs {
-		b.Outputs.Add(bill.Stream(o.Size))
 		info, err := c.store.Stat(c.t.Context(), o.Key)
 		if err != nil {
 			c.t.Fatal(err)
 		}
 		rec := record[manifest.Reduce](c, c.layout.ReduceAttempt(r, info.Meta[manifest.MetaAttempt]), manifest.ReduceSchema)
+		b.Outputs.Add(bill.Stream(o.Size, worker.OutputPart(memory, j.slots, rec.Read.Bytes)))
 		busy[rec.Worker], reducers[rec.Worker] = true, true
 	}
 	b.Busy, b.Reducers = int64(len(busy)), int64(len(reducers))

@@ -5,10 +5,12 @@ package bill
 
 // Sizes at which the store cuts what it writes, in bytes.
 const (
-	part       = 8 << 20  // of a multipart upload
+	part       = 8 << 20  // of a multipart upload, at least
+	mostPart   = 64 << 20 // of that of a file, unless it would have too many
+	fileParts  = 64       // parts of a file before they grow
 	onePut     = 64 << 20 // most of a file that goes in one request
 	mostParts  = 10_000
-	sameLength = 1000 // parts of a stream, before they grow by another 8 MiB
+	sameLength = 1000 // parts of a stream, before they grow by the first one's size
 )
 
 // Job is what the number of its requests depends on. A job that is taken up
@@ -62,17 +64,18 @@ func File(size int64) Writes {
 	if size <= onePut {
 		return Writes{Put: 1}
 	}
-	return Writes{Create: 1, Part: Reads(size, max(part, Reads(size, mostParts))), Complete: 1}
+	return Writes{Create: 1, Part: Reads(size, max(part, min(size/fileParts, mostPart), Reads(size, mostParts))), Complete: 1}
 }
 
 // Stream is how an object of size bytes is written that comes piece by piece:
-// an output.
-func Stream(size int64) Writes {
-	if size <= part {
+// an output. wanted is what its writer asks of a part ([worker.OutputPart]).
+func Stream(size, wanted int64) Writes {
+	first := max(part, wanted)
+	if size <= first {
 		return Writes{Put: 1}
 	}
 	w := Writes{Create: 1, Complete: 1}
-	for length := int64(part); size > 0; length += part {
+	for length := first; size > 0; length += first {
 		n := min(Reads(size, length), sameLength)
 		w.Part += n
 		size -= n * length

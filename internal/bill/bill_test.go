@@ -17,15 +17,28 @@ func TestWrites(t *testing.T) {
 		{8<<20 + 1, Writes{Put: 1}, Writes{Create: 1, Part: 2, Complete: 1}},
 		{64 << 20, Writes{Put: 1}, Writes{Create: 1, Part: 8, Complete: 1}},
 		{64<<20 + 1, Writes{Create: 1, Part: 9, Complete: 1}, Writes{Create: 1, Part: 9, Complete: 1}},
-		{8000 << 20, Writes{Create: 1, Part: 1000, Complete: 1}, Writes{Create: 1, Part: 1000, Complete: 1}},
-		{8016 << 20, Writes{Create: 1, Part: 1002, Complete: 1}, Writes{Create: 1, Part: 1001, Complete: 1}},
-		{160_000 << 20, Writes{Create: 1, Part: 10_000, Complete: 1}, Writes{Create: 1, Part: 5834, Complete: 1}},
+		{512 << 20, Writes{Create: 1, Part: 64, Complete: 1}, Writes{Create: 1, Part: 64, Complete: 1}},
+		{1024 << 20, Writes{Create: 1, Part: 64, Complete: 1}, Writes{Create: 1, Part: 128, Complete: 1}},
+		{8000 << 20, Writes{Create: 1, Part: 125, Complete: 1}, Writes{Create: 1, Part: 1000, Complete: 1}},
+		{8016 << 20, Writes{Create: 1, Part: 126, Complete: 1}, Writes{Create: 1, Part: 1001, Complete: 1}},
+		{160_000 << 20, Writes{Create: 1, Part: 2500, Complete: 1}, Writes{Create: 1, Part: 5834, Complete: 1}},
 	} {
 		if d := cmp.Diff(tt.file, File(tt.size)); d != "" {
 			t.Errorf("a file of %d bytes (-want +got):\n%s", tt.size, d)
 		}
-		if d := cmp.Diff(tt.stream, Stream(tt.size)); d != "" {
+		if d := cmp.Diff(tt.stream, Stream(tt.size, 0)); d != "" {
 			t.Errorf("a stream of %d bytes (-want +got):\n%s", tt.size, d)
+		}
+	}
+}
+
+// TestLargeParts: a stream whose writer asks for larger parts.
+func TestLargeParts(t *testing.T) {
+	for wanted, want := range map[int64]Writes{
+		1 << 20: {Create: 1, Part: 8, Complete: 1}, 16 << 20: {Create: 1, Part: 4, Complete: 1}, 64 << 20: {Put: 1},
+	} {
+		if d := cmp.Diff(want, Stream(64<<20, wanted)); d != "" {
+			t.Errorf("parts of %d bytes (-want +got):\n%s", wanted, d)
 		}
 	}
 }

@@ -32,6 +32,10 @@ type PutOptions struct {
 	Meta map[string]string
 	// ContentType is application/octet-stream when empty.
 	ContentType string
+	// PartSize is what a part of a large object is to have in bytes, if that
+	// is more than the store's own: each is paid for as a PUT of its own. A
+	// writer holds up to five in memory.
+	PartSize int64
 }
 
 // Upload is an unfinished multipart upload.

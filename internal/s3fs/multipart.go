@@ -131,13 +131,26 @@ func (u *upload) abort(ctx context.Context) error {
 	return u.s.AbortUpload(ctx, Upload{Key: u.key, ID: u.id})
 }
 
+// How the parts of files grow, in parts and in the store's part size: each is
+// paid for as a PUT, and counts as one where S3 slows down. They are read from
+// the file, so they take no memory.
+const (
+	fileParts = 64
+	mostGrown = 8
+)
+
+// partOfFile returns the size of the parts of a file of size bytes.
+func (s *Store) partOfFile(size int64) int64 {
+	return max(s.o.PartSize, min(size/fileParts, mostGrown*s.o.PartSize), (size+maxParts-1)/maxParts)
+}
+
 // putParts is PutFile above MultipartAbove.
 func (s *Store) putParts(ctx context.Context, key string, r io.ReaderAt, size int64, o PutOptions) (Object, error) {
 	u, err := s.beginUpload(ctx, key, o)
 	if err != nil {
 		return Object{}, err
 	}
-	part := max(s.o.PartSize, (size+maxParts-1)/maxParts)
+	part := max(s.o.PartSize, o.PartSize, s.partOfFile(size))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(partWindow)
 	for n, off := int32(1), int64(0); off < size && gctx.Err() == nil; n, off = n+1, off+part {

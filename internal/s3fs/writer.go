@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Create returns a writer of one object. It holds at most PartSize bytes for
+// Create returns a writer of one object. With PartSize that of o if it is
+// larger than the store's, it holds at most PartSize bytes for
 // itself and up to four parts that are on their way. An object of at most
 // PartSize bytes is written by one PutObject in Commit; of a larger one the
 // parts are sent while it is being written. Exactly one of Commit and Abort
@@ -17,7 +18,7 @@ func (s *Store) Create(ctx context.Context, key string, o PutOptions) (Writer, e
 	if err := s.checkPut(opPut.verb, key, o); err != nil {
 		return nil, err
 	}
-	w := &writer{s: s, key: key, o: o, ctx: ctx}
+	w := &writer{s: s, key: key, o: o, ctx: ctx, part: max(s.o.PartSize, o.PartSize)}
 	w.gctx, w.cancel = context.WithCancel(ctx)
 	w.g, w.gctx = errgroup.WithContext(w.gctx)
 	w.g.SetLimit(partWindow)
@@ -30,6 +31,8 @@ type writer struct {
 	s   *Store
 	key string
 	o   PutOptions
+
+	part int64 // size of the first parts
 
 	ctx    context.Context
 	gctx   context.Context // of the parts in flight
@@ -49,7 +52,7 @@ var errWriterDone = errors.New("write after Commit or Abort")
 const partsPerStep = 1000
 
 // limit returns the size of the part being written.
-func (w *writer) limit() int { return int(w.s.o.PartSize) * (1 + int(w.n)/partsPerStep) }
+func (w *writer) limit() int { return int(w.part) * (1 + int(w.n)/partsPerStep) }
 
 // Write implements io.Writer.
 func (w *writer) Write(p []byte) (int, error) {

@@ -25,7 +25,7 @@ import (
 //	  segments              3/8      3/8
 //	  bodies on their way   1/8       -
 //	  readers of segments    -       1/4
-//	  output parts           -       1/4, by the store's own part size
+//	  output parts           -       1/4, see outputPart
 //
 // Of a map task with compressed objects, what decompressing takes
 // (inflate.Memory: 640 KiB for gzip, up to 9.6 MiB for zstd) is off the budget
@@ -46,6 +46,7 @@ const (
 	runsShare     = 8
 	segmentsShare = 8 // 3*B/8
 	readersShare  = 4
+	partsShare    = 32 // five at a time
 )
 
 const (
@@ -53,6 +54,10 @@ const (
 	MinSlotMemory = 8 << 20
 	// maxChunk is the most bytes of one ranged read.
 	maxChunk = 8 << 20
+	// maxPart is the most bytes of a part of an output, and outputParts the
+	// number of parts from which on they are larger than the store's.
+	maxPart     = 64 << 20
+	outputParts = 64
 	// minChunk keeps small budgets from making a request for every few
 	// bytes.
 	minChunk = 64 << 10
@@ -73,6 +78,7 @@ type shares struct {
 	readers  int64 // of the sources of one merge
 	segments int64 // fetched segments held in memory
 	block    int   // of spill files
+	part     int64 // the most that a part of the output may have
 }
 
 func shareOut(phase mr.Phase, budget int64) shares {
@@ -84,6 +90,7 @@ func shareOut(phase mr.Phase, budget int64) shares {
 		readers:  budget / runsShare,
 		segments: 3 * budget / segmentsShare,
 		block:    recordio.DefaultBlockSize,
+		part:     min(budget/partsShare, maxPart),
 	}
 	if phase == mr.ReducePhase {
 		s.readers = budget / readersShare
@@ -91,6 +98,11 @@ func shareOut(phase mr.Phase, budget int64) shares {
 	s.chunk = min(max(s.window/4, minChunk), maxChunk)
 	return s
 }
+
+// outputPart returns what a part of an output of about size bytes is to have,
+// so that a large one has some dozens in place of thousands: each is paid for
+// and counts as a PUT. What is less than the store's own size does not matter.
+func (s shares) outputPart(size int64) int64 { return min(size/outputParts, s.part) }
 
 // SlotMemory is the budget of one of slots slots of a process that is to
 // stay within total bytes: a quarter, at most 64 MiB, is left to the runtime
@@ -108,6 +120,13 @@ func MostSlots(total int64) int {
 // has total bytes for slots slots. For compressed input it may be less.
 func Chunk(total int64, slots int) int64 {
 	return shareOut(mr.MapPhase, SlotMemory(total, slots)).chunk
+}
+
+// OutputPart is how many bytes a part of an output is to have, if that is more
+// than the store's own part size. The output is made of pairs of so many
+// bytes; total and slots are as for [Chunk].
+func OutputPart(total int64, slots int, pairs int64) int64 {
+	return shareOut(mr.ReducePhase, SlotMemory(total, slots)).outputPart(pairs)
 }
 
 // overhead is what a process takes at most beside five quarters of its budget,

@@ -112,6 +112,7 @@ func TestShares(t *testing.T) {
 			"merging":  m.pairs + m.spool + m.readers,
 			"fetching": r.segments + r.window,
 			"reducing": r.segments + r.readers,
+			"writing":  r.segments + 5*r.outputPart(1<<40),
 		} {
 			if sum > budget/4*3 {
 				t.Errorf("budget %d: %d bytes when %s", budget, sum, name)

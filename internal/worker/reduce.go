@@ -18,9 +18,10 @@ import (
 
 // runReduce runs a reduce attempt.
 func (t *attempt) runReduce(ctx context.Context) (err error) {
-	create := func() (object.Writer, error) {
-		return t.Store.Create(ctx, t.Layout.Output(t.Index),
-			object.PutOptions{IfAbsent: true, Meta: t.meta(""), ContentType: "text/plain; charset=utf-8"})
+	create := func(size int64) (object.Writer, error) {
+		return t.Store.Create(ctx, t.Layout.Output(t.Index), object.PutOptions{
+			IfAbsent: true, Meta: t.meta(""), ContentType: "text/plain; charset=utf-8", PartSize: t.shares.outputPart(size),
+		})
 	}
 	for round := 0; ; round++ {
 		w, rec, err := t.reduceTo(ctx, create)
@@ -35,8 +36,9 @@ func (t *attempt) runReduce(ctx context.Context) (err error) {
 }
 
 // reduceTo is a reduce attempt without its commit: it writes to what create
-// returns, once all input is here.
-func (t *attempt) reduceTo(ctx context.Context, create func() (object.Writer, error)) (w object.Writer, rec *manifest.Reduce, err error) {
+// returns, once all input is here. size is that of the pairs that it will
+// read, in bytes: a guess at that of the output.
+func (t *attempt) reduceTo(ctx context.Context, create func(size int64) (object.Writer, error)) (w object.Writer, rec *manifest.Reduce, err error) {
 	defer func() {
 		if err != nil && w != nil {
 			err = errors.Join(err, w.Abort())
@@ -59,7 +61,7 @@ func (t *attempt) reduceTo(ctx context.Context, create func() (object.Writer, er
 	}
 	defer func() { err = errors.Join(err, closeAll(ins)) }()
 
-	created, err := create()
+	created, err := create(s.raw)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -121,7 +121,7 @@ func (s *segments) differFrom(rec *manifest.Map) (lines []string) {
 }
 
 func (t *attempt) replayReduce(ctx context.Context, r *Replayed, out func(string) (io.WriteCloser, error)) error {
-	w, rec, err := t.reduceTo(ctx, func() (object.Writer, error) {
+	w, rec, err := t.reduceTo(ctx, func(int64) (object.Writer, error) {
 		f, err := out(fmt.Sprintf("mr-out-%d", t.Index))
 		return replayWriter{f}, err
 	})

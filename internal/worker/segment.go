@@ -77,6 +77,7 @@ func (f *fetched) failed(err error) error { return &SegmentError{Map: f.m, Key: 
 // in the order of the map tasks, in one block of memory or one file.
 type shuffle struct {
 	segments []*fetched
+	raw      int64 // of their keys and values, bytes
 	file     *tempFile
 	spare    *Spare
 	block    []byte
@@ -106,6 +107,7 @@ func (t *attempt) fetchShuffle(ctx context.Context) (s *shuffle, err error) {
 		if p.sum.Records > 0 {
 			s.segments = append(s.segments, &fetched{m: m, part: p, off: total})
 			total += p.size
+			s.raw += p.sum.Bytes
 		}
 	}
 	var body interface {
