@@ -1,6 +1,6 @@
 # Short names for the commands of CONTRIBUTING.md. Everything works without
 # make too.
-.PHONY: run test test-interop test-net chaos bench sim lint generate fmt
+.PHONY: run test test-interop test-net chaos bench scale sim lint generate fmt
 
 run: ## count the words of Go's own source and documents
 	go run . run --app wc --verify "$$(go env GOROOT)/src" "$$(go env GOROOT)/doc"
@@ -19,6 +19,9 @@ chaos: ## real processes under random faults: make chaos ROUNDS=200; SEED=7 play
 
 bench: ## mraws against what one would use instead: make bench ONLY='^wc$$' (docs/benchmarks.md)
 	go run ./bench -only '$(ONLY)'
+
+scale: ## 1 TB and 100 TB on 10 to 1,000 machines, in simulation (docs/scale.md)
+	go run ./bench/scale
 
 sim: ## the simulator, both modes: make sim SEEDS=1000000 before a release
 	go test -timeout 0 ./internal/coordinator/sched -run TestSimulate -v -sim.seeds $(or $(SEEDS),20000)
