@@ -2,6 +2,9 @@ package manifest
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -46,5 +49,22 @@ func TestRangesValidate(t *testing.T) {
 		if err := r.Validate("j", n); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: want an error with %q", err, want)
 		}
+	}
+}
+
+func BenchmarkPartitioner(b *testing.B) {
+	for _, n := range []int{10, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			rnd := rand.New(rand.NewPCG(1, 2))
+			keys := make([][]byte, 1<<12)
+			for i := range keys {
+				keys[i] = binary.BigEndian.AppendUint64([]byte(nil), rnd.Uint64())
+			}
+			r := &Ranges{Bounds: slices.SortedFunc(slices.Values(keys[:n-1]), bytes.Compare)}
+			part := r.Partitioner()
+			for i := 0; b.Loop(); i++ {
+				part(keys[i%len(keys)], n)
+			}
+		})
 	}
 }
