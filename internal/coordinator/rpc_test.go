@@ -253,6 +253,7 @@ func TestStaleConflict(t *testing.T) {
 	b := newBench(t, 1)
 	s := b.start(nil)
 	w := s.join("w", 1)
+	s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
 	w.report(&wire.Attempt{Task: 0, Id: "earlier.m0.1"}, func(q *wire.ReportRequest) {
 		failed("p/intermediate/mr-0-0 belongs to another job")(q)
 		q.Fatal, q.Conflict = true, true
