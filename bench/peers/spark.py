@@ -29,9 +29,14 @@ else:
     sys.exit(f"unknown work {work}")
 parts = result + ".parts"
 out.write.mode("overwrite").text(parts)
-spark.stop()
 with open(result, "wb") as whole:
     for name in sorted(glob.glob(parts + "/part-*")):
         with open(name, "rb") as part:
             shutil.copyfileobj(part, whole)
 shutil.rmtree(parts)
+# Python leaves its JVM behind, and nobody would count the time of that.
+gateway = spark.sparkContext._gateway
+spark.stop()
+gateway.shutdown()
+gateway.proc.stdin.close()
+gateway.proc.wait()
