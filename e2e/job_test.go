@@ -217,6 +217,7 @@ func TestRefusals(t *testing.T) {
 	c, address := b.coordinator("--app", "early_exit", "--nreduce", "3")
 	_, stderr = b.run(7, "worker", "--coord", address, "--app", "wc")
 	wants(t, stderr, "early_exit", "wc")
+	b.until("the job is in the bucket", func() bool { return len(b.keys(b.layout.Job())) == 1 })
 	b.kill(c)
 
 	for _, line := range [][]string{
