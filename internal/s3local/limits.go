@@ -3,8 +3,6 @@ package s3local
 import (
 	"fmt"
 	"syscall"
-
-	"github.com/gofiber/fiber/v3"
 )
 
 // limits bounds what a server does at a time, so that its descriptors
@@ -73,15 +71,4 @@ func limitsFor(n int) (l limits, ok bool) {
 	l.bodies = l.actions / 2
 	l.connections = min((n-reserve-l.actions*perAction)/perConnection, maxConnections)
 	return l, n >= minDescriptors
-}
-
-// reclaim closes connections after their reply while more than half of those
-// that there may be are open. Else idle ones of some clients could keep all
-// others out.
-func (l limits) reclaim(c fiber.Ctx) error {
-	err := c.Next()
-	if int(c.App().Server().GetOpenConnectionsCount()) > l.connections/2 {
-		c.RequestCtx().SetConnectionClose()
-	}
-	return err
 }

@@ -27,6 +27,10 @@ const (
 	// How long Close waits for the front end, and then for uploads.
 	stopGrace    = 2 * time.Second
 	stopPatience = 8 * time.Second
+
+	// stopLook is how often it looks whether the last connection is closed.
+	// The front end does so every 100 ms, as long as a small job takes.
+	stopLook = time.Millisecond
 )
 
 // Options of a server. The zero value of every field but DataDir is usable.
@@ -54,6 +58,7 @@ type Server struct {
 	lock     *os.File
 	store    *store
 	guard    *guard
+	clients  *connections
 	api      *s3api.S3ApiServer
 	served   chan error // one value: why serving ended
 
@@ -175,11 +180,12 @@ func (s *Server) serve(ctx context.Context, address string, g guards) error {
 	ready := make(chan struct{})
 	keys := middlewares.RootUserConfig{Access: s.endpoint.AccessKey, Secret: s.endpoint.SecretKey}
 	s.guard = s.store.guarded(g)
+	s.clients = &connections{most: s.store.limits.connections}
 	api, err := s3api.New(s.guard, keys, s.endpoint.Region, newIAM(keys, g), nil, nil, nil, nil,
 		s3api.WithQuiet(),
 		s3api.WithKeepAlive(),
 		s3api.WithConcurrencyLimiter(s.store.limits.connections, s.store.limits.connections),
-		s3api.WithMiddleware("/", s.store.limits.reclaim),
+		s3api.WithMiddleware("/", s.clients.reclaim),
 		s3api.WithMpMaxParts(10000),
 		s3api.WithHealth(alivePath(keys.Secret)),
 		s3api.WithOnListen(func() { close(ready) }))
@@ -229,23 +235,39 @@ func (s *Server) Close() error {
 
 // stop ends serving.
 func (s *Server) stop() error {
-	down := make(chan error, 1)
-	go func() { down <- s.api.ShutDown() }()
-	select {
-	case err := <-down:
-		if err != nil {
-			return fmt.Errorf("stop serving: %w", err)
-		}
-	case <-time.After(s.grace):
-		// The front end waits also for connections that never carried a
-		// request. What counts is whether somebody still writes.
-		if err := s.guard.close(s.patience); err != nil {
-			return err
-		}
+	if err := s.hangUp(); err != nil {
+		return err
 	}
 	//nolint:errcheck // it says that the listener was closed, which is our doing
 	<-s.served
 	return nil
+}
+
+// hangUp closes the listener and waits for the connections. Once there is
+// none, or after the grace, nobody may write any more.
+func (s *Server) hangUp() error {
+	down := make(chan error, 1)
+	go func() { down <- s.api.ShutDown() }()
+	look := time.NewTicker(stopLook)
+	defer look.Stop()
+	grace := time.After(s.grace)
+	for {
+		select {
+		case err := <-down:
+			if err != nil {
+				return fmt.Errorf("stop serving: %w", err)
+			}
+			return nil
+		case <-look.C:
+			if s.clients.gone() {
+				return s.guard.close(s.patience)
+			}
+		case <-grace:
+			// The front end waits also for connections that never carried a
+			// request. What counts is whether somebody still writes.
+			return s.guard.close(s.patience)
+		}
+	}
 }
 
 // release frees the folder and the working directory.
