@@ -58,17 +58,13 @@ func (e *environment) measure(ctx context.Context, w workload) (*Result, error) 
 		return nil, err
 	}
 	for _, c := range w.contestants {
-		entry := &Entry{Name: c.name, contestant: c}
-		if !e.has(c) {
-			entry.Note = "missing: " + c.needs
-		}
-		r.Contestants = append(r.Contestants, entry)
+		r.Contestants = append(r.Contestants, &Entry{Name: c.name, Note: e.absent(c), contestant: c})
 	}
 	want := map[form]digest{}
 	for round := range e.o.runs + 1 {
 		for _, entry := range r.Contestants {
 			if entry.Note != "" {
-				continue // missing, or it failed
+				continue // absent, or it failed
 			}
 			run, err := e.one(ctx, entry, in, store, want)
 			switch {

@@ -76,23 +76,30 @@ func command(ctx context.Context, name string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// has tells whether what a contestant needs is here.
-func (e *environment) has(c contestant) bool {
+// absent says why a contestant cannot take part, or "".
+func (e *environment) absent(c contestant) string {
+	here := true
 	if m, ok := strings.CutPrefix(c.needs, "python:"); ok {
-		return e.python[m] != ""
+		here = e.python[m] != ""
+	} else if c.needs != "" {
+		_, err := exec.LookPath(c.needs)
+		here = err == nil
 	}
-	if c.needs == "" {
-		return true
+	switch {
+	case !here:
+		return "missing: " + c.needs
+	case e.o.absent != nil && !c.ours && e.o.absent.MatchString(c.name):
+		return "left out"
 	}
-	_, err := exec.LookPath(c.needs)
-	return err == nil
+	return ""
 }
 
 // missing names the contestants that cannot take part.
 func (e *environment) missing() (names []string) {
 	for _, w := range workloads(1) {
 		for _, c := range w.contestants {
-			if n := fmt.Sprintf("%s (%s)", c.name, c.needs); !e.has(c) && !slices.Contains(names, n) {
+			why := e.absent(c)
+			if n := fmt.Sprintf("%s (%s)", c.name, why); why != "" && !slices.Contains(names, n) {
 				names = append(names, n)
 			}
 		}
@@ -105,8 +112,10 @@ func (e *environment) list(out io.Writer) error {
 	for _, w := range workloads(e.o.scale) {
 		var names []string
 		for _, c := range w.contestants {
-			if names = append(names, c.name); !e.has(c) {
-				names[len(names)-1] += " (missing: " + c.needs + ")"
+			if why := e.absent(c); why != "" {
+				names = append(names, fmt.Sprintf("%s (%s)", c.name, why))
+			} else {
+				names = append(names, c.name)
 			}
 		}
 		if _, err := fmt.Fprintf(out, "%-12s %s\n%12s %s\n", w.name, w.what, "", strings.Join(names, ", ")); err != nil {

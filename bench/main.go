@@ -25,6 +25,7 @@ type options struct {
 	runs   int     // counted runs of each contestant
 	scale  float64 // of the sizes
 	only   *regexp.Regexp
+	absent *regexp.Regexp // peers not to run; nil is none
 	json   string
 	md     string
 	mraws  string // binary; "" builds one
@@ -69,6 +70,7 @@ func flags(args []string) (*options, error) {
 	f.IntVar(&o.runs, "runs", 5, "counted runs of each contestant, after one that is not")
 	f.Float64Var(&o.scale, "scale", 1, "factor on the size of every input")
 	only := f.String("only", "", "workloads that match this regular expression")
+	without := f.String("without", "", "leave out the peers that match this regular expression")
 	f.StringVar(&o.json, "json", "", "write the results to this file as JSON")
 	f.StringVar(&o.md, "markdown", "", "write the results to this file as Markdown")
 	f.StringVar(&o.mraws, "mraws", "", "binary to measure instead of building one")
@@ -82,6 +84,11 @@ func flags(args []string) (*options, error) {
 	}
 	if o.only, err = regexp.Compile(*only); err != nil {
 		return nil, fmt.Errorf("-only: %w", err)
+	}
+	if *without != "" {
+		if o.absent, err = regexp.Compile(*without); err != nil {
+			return nil, fmt.Errorf("-without: %w", err)
+		}
 	}
 	if o.runs < 1 || o.scale <= 0 {
 		return nil, errors.New("-runs and -scale must be above zero")
