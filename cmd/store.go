@@ -138,6 +138,11 @@ func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 	return &store{Store: st, Why: why}, nil
 }
 
+// embeddedWhole is the most bytes of an output that the embedded server is
+// sent in one request, if there is memory for it: it then checks it by the
+// checksum that comes with it, and has no parts to join.
+const embeddedWhole = 256 << 20
+
 func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) {
 	dir := s.conf.DataDir
 	if dir == "" { // no home folder to have a default in
@@ -151,7 +156,7 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 	if err = s.fitRequests(server != nil); err == nil {
 		out.Store, err = s3fs.Open(ctx, s3fs.Options{
 			Bucket: s.conf.Bucket, Region: at.Region, Endpoint: at.URL, AccessKey: at.AccessKey, SecretKey: at.SecretKey,
-			Unsigned: true, Concurrency: s.conf.S3Concurrency,
+			Unsigned: true, Concurrency: s.conf.S3Concurrency, Whole: embeddedWhole,
 		})
 	}
 	if err == nil {

@@ -37,11 +37,13 @@ type counted struct {
 	announce *s3fs.Store // for the announcement alone
 }
 
-// open returns a client that is counted.
-func (c *counted) open() *s3fs.Store {
+// open returns a client that is counted and sends up to whole bytes of an
+// output in one request.
+func (c *counted) open(whole int64) *s3fs.Store {
 	c.t.Helper()
 	s, err := s3fs.Open(c.t.Context(), s3fs.Options{
 		Bucket: "mapreducedata", Region: c.at.Region, Endpoint: c.at.URL, AccessKey: c.at.AccessKey, SecretKey: c.at.SecretKey,
+		Whole: whole,
 	})
 	if err != nil {
 		c.t.Fatal(err)
@@ -75,7 +77,8 @@ type countedJob struct {
 	split   int64 // 0 is 64 MiB
 	shuffle coordinator.Shuffle
 	workers int
-	slots   int  // of each; 0 is 1
+	slots   int // of each; 0 is 1
+	whole   int64
 	packed  bool // what comes of the shuffle
 }
 
@@ -102,9 +105,9 @@ func (c *counted) play(j countedJob) {
 		t.Fatal(err)
 	}
 	app := app(t, j.app)
-	c.announce = c.open()
+	c.announce = c.open(0)
 	boss := coordinator.New(coordinator.Options{
-		Store: coordinatorStore{c.open(), c.layout.Coordinator(), c.announce}, Layout: c.layout, Log: zerolog.Nop(), Version: "v",
+		Store: coordinatorStore{c.open(0), c.layout.Coordinator(), c.announce}, Layout: c.layout, Log: zerolog.Nop(), Version: "v",
 		App: &app, NReduce: j.reduces, SplitSize: j.split, Pack: coordinator.PackAuto, Shuffle: j.shuffle,
 		Lease: time.Minute, MaxFailures: 1, MaxLost: 1,
 		Listener: lis, Addresses: []string{lis.Addr().String()}, Security: wire.ServerOptions{Insecure: true},
@@ -112,7 +115,7 @@ func (c *counted) play(j countedJob) {
 	g, ctx := errgroup.WithContext(t.Context())
 	g.Go(func() error { _, err := boss.Run(ctx); return err })
 	for i := range j.workers {
-		store := c.open()
+		store := c.open(j.whole)
 		g.Go(func() error {
 			return worker.Run(ctx, worker.Options{
 				Store: store, Bucket: "mapreducedata", Layout: c.layout, Log: zerolog.Nop(), Version: "v", App: app,
@@ -199,7 +202,8 @@ func (c *counted) bill(j countedJob) bill.Job {
 			c.t.Fatal(err)
 		}
 		rec := record[manifest.Reduce](c, c.layout.ReduceAttempt(r, info.Meta[manifest.MetaAttempt]), manifest.ReduceSchema)
-		b.Outputs.Add(bill.Stream(o.Size, worker.OutputPart(memory, j.slots, rec.Read.Bytes)))
+		b.Outputs.Add(bill.Stream(o.Size, worker.OutputPart(memory, j.slots, rec.Read.Bytes),
+			worker.OutputWhole(memory, j.slots, rec.Read.Bytes, j.whole)))
 		busy[rec.Worker], reducers[rec.Worker] = true, true
 	}
 	b.Busy, b.Reducers = int64(len(busy)), int64(len(reducers))
@@ -255,6 +259,8 @@ func TestRequests(t *testing.T) {
 		"ten by sixty":          {inputs: ten, reduces: 60, shuffle: auto, workers: 3},
 		"above ten thousand":    {inputs: few, reduces: 100, shuffle: auto, workers: 3, packed: true},
 		"pages of a listing":    {inputs: many, reduces: 2, shuffle: auto, workers: 3},
+		"one request":           {inputs: map[string]string{"a": words(1, 9<<20)}, reduces: 1, shuffle: plain, workers: 1, whole: 256 << 20},
+		"more than it may be":   {inputs: map[string]string{"a": words(1, 9<<20)}, reduces: 1, shuffle: plain, workers: 1, whole: 10 << 20},
 		"parts":                 {inputs: large, reduces: 1, shuffle: plain, workers: 1},
 		"parts, packed":         {inputs: large, reduces: 1, split: 5 << 20, shuffle: packed, workers: 3, packed: true},
 	} {

@@ -68,10 +68,11 @@ func File(size int64) Writes {
 }
 
 // Stream is how an object of size bytes is written that comes piece by piece:
-// an output. wanted is what its writer asks of a part ([worker.OutputPart]).
-func Stream(size, wanted int64) Writes {
+// an output. wanted is what its writer asks of a part ([worker.OutputPart]),
+// whole how much it gathers for one request ([worker.OutputWhole]).
+func Stream(size, wanted, whole int64) Writes {
 	first := max(part, wanted)
-	if size <= first {
+	if size <= max(first, whole) {
 		return Writes{Put: 1}
 	}
 	w := Writes{Create: 1, Complete: 1}

@@ -36,6 +36,11 @@ type PutOptions struct {
 	// is more than the store's own: each is paid for as a PUT of its own. A
 	// writer holds up to five in memory.
 	PartSize int64
+	// Size is a guess at the bytes of what a writer is to be given, 0 if
+	// there is none, and Hold how many it may gather in memory in place of
+	// the parts, so that an object that fits is written in one request where
+	// the store has a use for that.
+	Size, Hold int64
 }
 
 // Upload is an unfinished multipart upload.

@@ -40,7 +40,7 @@ func open(ctx context.Context, o Options, rt http.RoundTripper) (*Store, error) 
 		return nil, &Error{Op: "open", Bucket: o.Bucket, Kind: ErrCredentials, Err: err,
 			Hint: "check the shared AWS configuration (~/.aws/config), --profile and AWS_PROFILE"}
 	}
-	s := &Store{o: o, pool: newBufferPool(o.PartSize)}
+	s := &Store{o: o, pool: bufferPool{size: o.PartSize}}
 	if rt == nil {
 		rt = newTransport(cfg, o)
 	}

@@ -58,14 +58,73 @@ func TestPartSizes(t *testing.T) {
 	}
 }
 
-// written writes n bytes by a writer.
+// TestWhole: what is expected to fit into one request, and does, is one; else
+// it is sent in parts of the usual size.
+func TestWhole(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		n     int
+		o     s3fs.PutOptions
+		parts []int // none: one request
+	}{
+		{"it fits", 3500, s3fs.PutOptions{Size: 3600, Hold: 4000}, nil},
+		{"to the byte", 4000, s3fs.PutOptions{Size: 4000, Hold: 4000}, nil},
+		{"of full parts", 3000, s3fs.PutOptions{Size: 10, Hold: 4000}, nil},
+		{"as much as the store takes", 5000, s3fs.PutOptions{Hold: 10_000}, nil},
+		{"more than was thought", 4001, s3fs.PutOptions{Size: 3600, Hold: 4000}, []int{1000, 1000, 1000, 1000, 1}},
+		{"within the last part", 3700, s3fs.PutOptions{Size: 3600, Hold: 3600}, []int{1000, 1000, 1000, 700}},
+		{"far more than was thought", 6000, s3fs.PutOptions{Hold: 4000}, slices.Repeat([]int{1000}, 6)},
+		{"no room for it", 3500, s3fs.PutOptions{Size: 3500, Hold: 3400}, []int{1000, 1000, 1000, 500}},
+		{"more than the store takes", 5001, s3fs.PutOptions{Size: 5001, Hold: 10_000}, []int{1000, 1000, 1000, 1000, 1000, 1}},
+		{"large parts", 3500, s3fs.PutOptions{PartSize: 2000, Size: 3500, Hold: 4000}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var mu sync.Mutex
+			var parts []int
+			var whole []byte
+			o := quick()
+			o.Whole = 5000
+			s, _ := fake(t, o, func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				switch q := r.URL.Query(); {
+				case q.Has("uploads"):
+					ok(`<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>`)(w, r)
+				case q.Has("partNumber"):
+					mu.Lock()
+					parts = append(parts, len(body))
+					mu.Unlock()
+					ok("")(w, r)
+				case r.Method == http.MethodPost:
+					ok(`<CompleteMultipartUploadResult><ETag>"v1"</ETag></CompleteMultipartUploadResult>`)(w, r)
+				default:
+					whole = body
+					ok("")(w, r)
+				}
+			})
+			if err := written(t, s, tt.n, tt.o); err != nil {
+				t.Fatal(err)
+			}
+			slices.SortFunc(parts, func(a, b int) int { return b - a })
+			if diff := cmp.Diff(tt.parts, parts); diff != "" {
+				t.Errorf("sizes of parts (-want +got):\n%s", diff)
+			}
+			if want := bytesOf(tt.n); tt.parts == nil && !bytes.Equal(whole, want) {
+				t.Errorf("one request of %d bytes that are not the %d written", len(whole), len(want))
+			}
+		})
+	}
+}
+
+// written writes n bytes by a writer, in pieces.
 func written(t *testing.T, s *s3fs.Store, n int, o s3fs.PutOptions) error {
 	w, err := s.Create(t.Context(), key, o)
 	if err != nil {
 		return err
 	}
-	if _, err := w.Write(bytesOf(n)); err != nil {
-		return err
+	for piece := range slices.Chunk(bytesOf(n), 700) {
+		if _, err := w.Write(piece); err != nil {
+			return err
+		}
 	}
 	_, err = w.Commit(t.Context())
 	return err

@@ -69,6 +69,12 @@ type Options struct {
 	// MultipartAbove is the size in bytes above which an object is sent in
 	// parts; default 64 MiB.
 	MultipartAbove int64
+	// Whole is up to how many bytes a [Writer] gathers in memory, if it may
+	// and they are expected, to send the object in one request; default 0,
+	// for what PartSize holds. A distant store does better with parts, which
+	// are on their way while the rest is being made; a server on the same
+	// machine has to copy them once more.
+	Whole int64
 	// HeaderTimeout bounds the time without progress until the headers of
 	// a reply arrive; default 20 s. The first two tries of a GET or HEAD
 	// get a quarter and half of it, a request that makes the server copy an

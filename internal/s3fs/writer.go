@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -12,13 +13,19 @@ import (
 // larger than the store's, it holds at most PartSize bytes for
 // itself and up to four parts that are on their way. An object of at most
 // PartSize bytes is written by one PutObject in Commit; of a larger one the
-// parts are sent while it is being written. Exactly one of Commit and Abort
-// must be called; ctx must live until then.
+// parts are sent while it is being written. If o.Size is within o.Hold and
+// Whole of the store's options, so many bytes count in place of PartSize, and
+// the writer holds them, and a part more. Exactly one of Commit and Abort must
+// be called; ctx must live until then.
 func (s *Store) Create(ctx context.Context, key string, o PutOptions) (Writer, error) {
 	if err := s.checkPut(opPut.verb, key, o); err != nil {
 		return nil, err
 	}
 	w := &writer{s: s, key: key, o: o, ctx: ctx, part: max(s.o.PartSize, o.PartSize)}
+	w.whole = w.part
+	if hold := min(o.Hold, s.o.Whole); o.Size <= hold {
+		w.whole = max(w.part, hold)
+	}
 	w.gctx, w.cancel = context.WithCancel(ctx)
 	w.g, w.gctx = errgroup.WithContext(w.gctx)
 	w.g.SetLimit(partWindow)
@@ -32,14 +39,16 @@ type writer struct {
 	key string
 	o   PutOptions
 
-	part int64 // size of the first parts
+	part  int64 // size of the first parts
+	whole int64 // most bytes of an object that goes in one request
 
 	ctx    context.Context
 	gctx   context.Context // of the parts in flight
 	cancel func()
 	g      *errgroup.Group
 
-	buf  []byte // of the part being written
+	held [][]byte // full parts that may become one request
+	buf  []byte   // of the part being written
 	u    *upload
 	n    int32 // parts sent so far
 	done bool
@@ -62,18 +71,46 @@ func (w *writer) Write(p []byte) (int, error) {
 	written := 0
 	for len(p) > 0 {
 		if len(w.buf) == w.limit() {
-			if err := w.flush(); err != nil {
+			if err := w.next(); err != nil {
 				return written, err
 			}
 		}
 		k := min(len(p), w.limit()-len(w.buf))
-		if w.buf == nil && (w.u != nil || k == w.limit()) {
+		if w.buf == nil && (w.u != nil || w.held != nil || k == w.limit() || w.o.Size >= w.part) {
 			w.buf = w.s.pool.get(int64(w.limit()))[:0]
 		}
 		w.buf = append(w.buf, p[:k]...)
 		p, written = p[k:], written+k
 	}
 	return written, nil
+}
+
+// gathered is how many bytes wait to become one request.
+func (w *writer) gathered() int64 { return int64(len(w.held))*w.part + int64(len(w.buf)) }
+
+// next makes room for more behind a full part.
+func (w *writer) next() error {
+	if w.u == nil && w.gathered() < w.whole {
+		w.held, w.buf = append(w.held, w.buf), nil
+		return nil
+	}
+	return w.flushAll()
+}
+
+// flushAll sends all that was gathered as parts.
+func (w *writer) flushAll() error {
+	last := w.buf
+	for len(w.held) > 0 {
+		w.buf, w.held = w.held[0], w.held[1:]
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	w.buf = last
+	if len(w.buf) == 0 {
+		return nil
+	}
+	return w.flush()
 }
 
 // flush sends the buffer as a part in the background.
@@ -111,15 +148,13 @@ func (w *writer) Commit(ctx context.Context) (Object, error) {
 	if w.done {
 		return Object{}, w.s.errorf(opPut.verb, w.key, nil, "%w", errWriterDone)
 	}
-	if w.u == nil {
+	if size := w.gathered(); w.u == nil && size <= w.whole {
 		w.done = true
 		w.cancel()
-		return w.s.putOne(ctx, w.key, bytes.NewReader(w.buf), int64(len(w.buf)), w.o)
+		defer w.release()
+		return w.s.putOne(ctx, w.key, io.NewSectionReader(w, 0, size), size, w.o)
 	}
-	var err error
-	if len(w.buf) > 0 {
-		err = w.flush()
-	}
+	err := w.flushAll()
 	if err == nil {
 		err = w.wait()
 	}
@@ -134,6 +169,30 @@ func (w *writer) Commit(ctx context.Context) (Object, error) {
 	return w.u.complete(ctx)
 }
 
+// ReadAt reads what was gathered.
+func (w *writer) ReadAt(p []byte, off int64) (n int, err error) {
+	for n < len(p) {
+		if off >= w.gathered() {
+			return n, io.EOF
+		}
+		from := w.buf
+		if i := off / w.part; i < int64(len(w.held)) {
+			from = w.held[i]
+		}
+		k := copy(p[n:], from[off%w.part:])
+		n, off = n+k, off+int64(k)
+	}
+	return n, nil
+}
+
+// release leaves what was gathered to other writers.
+func (w *writer) release() {
+	for _, b := range append(w.held, w.buf) {
+		w.s.pool.put(b)
+	}
+	w.held, w.buf = nil, nil
+}
+
 // Abort implements Writer. After Commit it does nothing.
 func (w *writer) Abort() error {
 	if w.done {
@@ -141,6 +200,7 @@ func (w *writer) Abort() error {
 	}
 	w.done = true
 	w.cancel()
+	w.release()
 	_ = w.g.Wait() // whatever the parts say, they go
 	if w.u == nil {
 		return nil

@@ -25,7 +25,7 @@ import (
 //	  segments              3/8      3/8
 //	  bodies on their way   1/8       -
 //	  readers of segments    -       1/4
-//	  output parts           -       1/4, see outputPart
+//	  output parts, or all   -       1/4, see outputPart
 //
 // Of a map task with compressed objects, what decompressing takes
 // (inflate.Memory: 640 KiB for gzip, up to 9.6 MiB for zstd) is off the budget
@@ -47,6 +47,7 @@ const (
 	segmentsShare = 8 // 3*B/8
 	readersShare  = 4
 	partsShare    = 32 // five at a time
+	holdShare     = 4  // in place of them, all of an output
 )
 
 const (
@@ -79,6 +80,7 @@ type shares struct {
 	segments int64 // fetched segments held in memory
 	block    int   // of spill files
 	part     int64 // the most that a part of the output may have
+	hold     int64 // an output that is not sent in parts
 }
 
 func shareOut(phase mr.Phase, budget int64) shares {
@@ -91,6 +93,7 @@ func shareOut(phase mr.Phase, budget int64) shares {
 		segments: 3 * budget / segmentsShare,
 		block:    recordio.DefaultBlockSize,
 		part:     min(budget/partsShare, maxPart),
+		hold:     budget / holdShare,
 	}
 	if phase == mr.ReducePhase {
 		s.readers = budget / readersShare
@@ -127,6 +130,16 @@ func Chunk(total int64, slots int) int64 {
 // bytes; total and slots are as for [Chunk].
 func OutputPart(total int64, slots int, pairs int64) int64 {
 	return shareOut(mr.ReducePhase, SlotMemory(total, slots)).outputPart(pairs)
+}
+
+// OutputWhole is up to how many bytes an output goes in one request, made of
+// pairs of so many bytes, where the store takes those of most. It is 0 if
+// pairs are more.
+func OutputWhole(total int64, slots int, pairs, most int64) int64 {
+	if most = min(most, shareOut(mr.ReducePhase, SlotMemory(total, slots)).hold); pairs > most {
+		return 0
+	}
+	return most
 }
 
 // overhead is what a process takes at most beside five quarters of its budget,

@@ -20,7 +20,8 @@ import (
 func (t *attempt) runReduce(ctx context.Context) (err error) {
 	create := func(size int64) (object.Writer, error) {
 		return t.Store.Create(ctx, t.Layout.Output(t.Index), object.PutOptions{
-			IfAbsent: true, Meta: t.meta(""), ContentType: "text/plain; charset=utf-8", PartSize: t.shares.outputPart(size),
+			IfAbsent: true, Meta: t.meta(""), ContentType: "text/plain; charset=utf-8",
+			PartSize: t.shares.outputPart(size), Size: size, Hold: t.shares.hold,
 		})
 	}
 	for round := 0; ; round++ {
