@@ -165,13 +165,21 @@ func record[T any](c *counted, key, schema string) *T {
 // bill is what the formula says of the job, from what its records say.
 func (c *counted) bill(j countedJob) bill.Job {
 	job := record[manifest.Job](c, c.layout.Job(), manifest.JobSchema)
-	chunk := worker.Chunk(memory, j.slots)
 	b := bill.Job{
 		Listed: int64(len(j.inputs)), Maps: int64(len(job.Tasks)), Reduces: int64(job.NReduce), Workers: int64(j.workers),
 		Renewals: c.announce.Requests()["PutObject"] - 2, Looks: c.announce.Requests()["GetObject"] - 1,
 	}
 	busy, reducers := map[string]bool{}, map[string]bool{}
+	shuffled := make([][]int64, job.NReduce) // sizes of what each reduce task reads
 	for m, pieces := range job.Tasks {
+		total := int64(0)
+		for _, p := range pieces {
+			total += p.Length
+			if p.Offset > 0 {
+				total++
+			}
+		}
+		chunk := worker.Chunk(memory, j.slots, total)
 		for _, p := range pieces {
 			o, length := job.Objects[p.Object], p.Length
 			if p.Offset > 0 {
@@ -184,9 +192,9 @@ func (c *counted) bill(j countedJob) bill.Job {
 		}
 		rec := record[manifest.Map](c, c.layout.MapCommit(m), manifest.MapSchema)
 		busy[rec.Worker] = true
-		for _, p := range rec.Parts {
+		for r, p := range rec.Parts {
 			if p.Sum.Records > 0 {
-				b.SegmentReads += bill.Reads(p.Size, chunk)
+				shuffled[r] = append(shuffled[r], p.Size)
 			}
 			if rec.Packed == nil {
 				b.Segments.Add(bill.File(p.Size))
@@ -194,6 +202,15 @@ func (c *counted) bill(j countedJob) bill.Job {
 		}
 		if rec.Packed != nil {
 			b.Segments.Add(bill.File(rec.Packed.Size))
+		}
+	}
+	for _, sizes := range shuffled {
+		total := int64(0)
+		for _, n := range sizes {
+			total += n
+		}
+		for _, n := range sizes {
+			b.SegmentReads += bill.Reads(n, worker.Chunk(memory, j.slots, total))
 		}
 	}
 	for r, o := range c.success().Outputs {

@@ -91,6 +91,13 @@ func parts(size, most, whole float64) float64 {
 	return math.Ceil(size/min(most, max(least, size/64))) + 2
 }
 
+// reads is how many ranged reads pieces of size bytes take of an attempt that
+// reads so many bytes in all, and has b bytes of memory. Reads of much are large,
+// up to most, if eight of them fit into an eighth of the memory.
+func reads(pieces, size, total, most, b float64) float64 {
+	return pieces * math.Ceil(size/min(most, max(least, min(math.Ceil(total/64/mib)*mib, b/64))))
+}
+
 // mapStages are those of a map attempt: what is read while it is parsed,
 // partitioned, sorted and spilled; then the upload and the commit.
 func (s *Sim) mapStages() []stage {
@@ -98,7 +105,7 @@ func (s *Sim) mapStages() []stage {
 	size := j.Bytes / float64(j.Maps)
 	out := size * c.Ratio
 	read := stage{cpu: size * (c.Map + c.TLS), in: size}
-	read.get[inputs] = math.Ceil(size / j.Read)
+	read.get[inputs] = reads(1, size, size, j.Read, b)
 	runs := math.Ceil(size / (b / 2))
 	if runs > 1 {
 		p := float64(passes(runs, math.Inf(1), b/8))
@@ -139,12 +146,12 @@ func (s *Sim) reduceStages(first bool) []stage {
 		all = append(all, rec)
 	} else if j.Direct {
 		rec := stage{cpu: float64(j.Maps) * c.Decode / 9, in: each / 3}
-		rec.get[records] = math.Ceil(each / 3 / j.Read)
+		rec.get[records] = reads(1, each/3, each/3, j.Read, b)
 		s.connections(&rec, rec.get[records], requests)
 		all = append(all, rec)
 	}
 	fetch := stage{cpu: in * c.TLS, in: in}
-	fetch.get[intermediate] = segments * math.Ceil(segment/j.Read)
+	fetch.get[intermediate] = reads(segments, segment, in, j.Read, b)
 	if in > 3*b/8 {
 		fetch.disk = in
 	}

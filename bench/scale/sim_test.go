@@ -36,10 +36,11 @@ func TestClosedForm(t *testing.T) {
 		// every byte comes in and goes out twice, in turn
 		{"network", func(s *Sim) { s.Machine.Net = 1e9 }, 4 * 1e12 / 10e9},
 		{"shuffle that shrinks", func(s *Sim) { s.Machine.Net = 1e9; s.Costs.Ratio = 0.25 }, 2.5 * 1e12 / 10e9},
-		// requests ÷ rate: maps × reduces GETs of one prefix
-		{"gets", func(s *Sim) { s.S3.GetRate = 1e4; s.Job.Read, s.Job.Part = 1e9, 1e9 }, 1600 * (1600 + 1) / 1e4},
+		// requests ÷ rate: maps × reduces GETs of one prefix, and 60 of 10 MiB
+		// for the input of a map
+		{"gets", func(s *Sim) { s.S3.GetRate = 1e4; s.Job.Read, s.Job.Part = 1e9, 1e9 }, 1600 * (1600 + 60) / 1e4},
 		// four prefixes take the ranged reads of partitions, and one the input
-		{"gets of shards", func(s *Sim) { s.S3.GetRate = 1e4; s.Job.Read, s.Job.Part = 1e9, 1e9; s.Job.Shards = 4 }, 1600/1e4 + 1600*1600/4e4},
+		{"gets of shards", func(s *Sim) { s.S3.GetRate = 1e4; s.Job.Read, s.Job.Part = 1e9, 1e9; s.Job.Shards = 4 }, 1600*60/1e4 + 1600*1600/4e4},
 		{"puts", func(s *Sim) {
 			s.S3.PutRate, s.Job.Shuffle, s.Job.Reduces, s.Job.Part = 1e4, Plain, 160, 1e9
 		}, (1600*160 + 160*(64+2)) / 1e4}, // and outputs of 6 GB in 64 parts

@@ -43,8 +43,9 @@ type Job struct {
 	Renewals, Looks int64
 }
 
-// Reads is how many requests read size bytes in chunks: those of the
-// worker's memory ([worker.Chunk]), at most 8 MiB. Of nothing it is none.
+// Reads is how many requests read size bytes in chunks. Those of an attempt
+// depend on its memory and on all that it reads ([worker.Chunk]). Of nothing it
+// is none.
 func Reads(size, chunk int64) int64 { return (size + chunk - 1) / chunk }
 
 // Writes counts the requests of writing objects.

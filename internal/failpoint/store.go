@@ -15,7 +15,7 @@ type Objects interface {
 	Bucket() string
 	Stat(ctx context.Context, key string) (object.Info, error)
 	Get(ctx context.Context, key string) ([]byte, object.Info, error)
-	OpenRange(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error)
+	OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error)
 	Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error)
 	PutFile(ctx context.Context, key string, r io.ReaderAt, size int64, o object.PutOptions) (object.Info, error)
 	Create(ctx context.Context, key string, o object.PutOptions) (object.Writer, error)
@@ -117,11 +117,11 @@ func (s *store) Preflight(ctx context.Context, dir string) error {
 	return err
 }
 
-func (s *store) OpenRange(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error) {
+func (s *store) OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error) {
 	if err := s.at("open", key, ""); err != nil {
 		return nil, err
 	}
-	r, err := s.Objects.OpenRange(ctx, key, etag, off, n)
+	r, err := s.Objects.OpenChunks(ctx, key, etag, off, n, chunk, window)
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ func (l *log) Stat(context.Context, string) (object.Info, error) {
 func (l *log) Get(context.Context, string) ([]byte, object.Info, error) {
 	return nil, object.Info{}, l.note("GET")
 }
-func (l *log) OpenRange(context.Context, string, string, int64, int64) (io.ReadCloser, error) {
+func (l *log) OpenChunks(context.Context, string, string, int64, int64, int64, int) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader([]byte("123456"))), l.note("OPEN")
 }
 func (l *log) Put(context.Context, string, []byte, object.PutOptions) (object.Info, error) {
@@ -92,7 +92,7 @@ func TestStore(t *testing.T) {
 		{func(s Objects) error { return first(s.List(ctx, lay.InputDir())) }, []string{"r.list.input", "LIST"}},
 		{func(s Objects) error { return first(s.ListDirs(ctx, "")) }, []string{"r.list.prefixes", "DIRS"}},
 		{func(s Objects) error {
-			b, err := s.OpenRange(ctx, lay.Input("f"), "e", 0, 6)
+			b, err := s.OpenChunks(ctx, lay.Input("f"), "e", 0, 6, 6, 1)
 			if err == nil {
 				_, err = io.ReadAll(b)
 			}

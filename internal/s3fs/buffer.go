@@ -2,21 +2,30 @@ package s3fs
 
 import "sync"
 
-// bufferPool keeps the buffers of chunks and parts, which are all of one
+// bufferPool keeps the buffers of chunks and parts, most of which are of one
 // size and too large to be left to the collector: it would have the system
 // map and clear the same memory anew after every cycle. It holds no more than
-// were in use at one time, which the callers' budgets bound.
+// were in use at one time, which the callers' budgets bound. Larger ones, of
+// those who read and write in larger pieces, it keeps only until the collector
+// has not seen them used for a while.
 type bufferPool struct {
 	size int64
 
-	mu   sync.Mutex
-	free [][]byte
+	mu    sync.Mutex
+	free  [][]byte
+	large sync.Pool // of *[]byte
 }
 
-// get returns a buffer of n bytes, with capacity for exactly n unless n is
-// close to the pool's size: a small object must not hold a large buffer.
+// get returns a buffer of n bytes. Its capacity is n, or less than twice that:
+// a small object must not hold a large buffer.
 func (p *bufferPool) get(n int64) []byte {
-	if n > p.size || n <= p.size/2 {
+	switch {
+	case n > p.size:
+		if b, ok := p.large.Get().(*[]byte); ok && int64(cap(*b)) >= n && int64(cap(*b)) < 2*n {
+			return (*b)[:n]
+		}
+		return make([]byte, n)
+	case n <= p.size/2:
 		return make([]byte, n)
 	}
 	p.mu.Lock()
@@ -32,10 +41,15 @@ func (p *bufferPool) get(n int64) []byte {
 
 // put takes back what get returned.
 func (p *bufferPool) put(b []byte) {
-	if int64(cap(b)) != p.size {
+	b = b[:cap(b)]
+	switch n := int64(len(b)); {
+	case n < p.size:
+		return
+	case n > p.size:
+		p.large.Put(&b)
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.free = append(p.free, b[:cap(b)])
+	p.free = append(p.free, b)
 }

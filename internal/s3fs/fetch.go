@@ -32,7 +32,9 @@ type sink func(body io.Reader, at, n int64) (int64, error)
 
 // fetch reads a span through one budget. A body that breaks is resumed where
 // it broke, pinned to the version of the first reply. On return sp.n bytes
-// have gone into the sink, or the error says why not.
+// have gone into the sink, or the error says why not. A try that brought
+// PartSize bytes costs nothing, so that a long span does not fail over breaks
+// that several short ones would have survived.
 func (s *Store) fetch(ctx context.Context, sp *span, into sink) error {
 	ctx, b := s.begin(ctx)
 	for got := int64(0); ; {
@@ -40,6 +42,9 @@ func (s *Store) fetch(ctx context.Context, sp *span, into sink) error {
 		got += k
 		if err == nil {
 			return nil
+		}
+		if k >= s.o.PartSize {
+			b.giveBack()
 		}
 		if !s.again(ctx, b, err) {
 			return s.fail(opGet, sp.key, b, ErrPrecondition, err)

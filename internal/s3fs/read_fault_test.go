@@ -96,6 +96,25 @@ func TestResumeAsksForTheRest(t *testing.T) {
 	}
 }
 
+// TestLongSpan: a request for many bytes whose body breaks again and again
+// goes on as long as each of them brings as much as a small one would.
+func TestLongSpan(t *testing.T) {
+	data := bytesOf(10_500)
+	s, sc := fake(t, quick(), broken(data, 1000, finish))
+	r, err := s.OpenChunks(t.Context(), key, etag, 0, int64(len(data)), int64(len(data)), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, data) || len(sc.requests()) != 11 {
+		t.Errorf("read %d bytes in %d requests, %v", len(got), len(sc.requests()), err)
+	}
+	s, sc = fake(t, quick(), broken(data, 999, finish))
+	if _, err := s.OpenChunks(t.Context(), key, etag, 0, int64(len(data)), int64(len(data)), 1); err == nil || len(sc.requests()) != 4 {
+		t.Errorf("%v after %d requests", err, len(sc.requests()))
+	}
+}
+
 // TestReadGivesUp: a body that never comes is an error after MaxAttempts
 // requests in all.
 func TestReadGivesUp(t *testing.T) {

@@ -58,6 +58,13 @@ func (b *budget) forgive(most int) {
 	}
 }
 
+// giveBack returns a try that got somewhere.
+func (b *budget) giveBack() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left++
+}
+
 // more reports whether another try may begin.
 func (b *budget) more() bool {
 	b.mu.Lock()

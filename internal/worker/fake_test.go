@@ -149,7 +149,7 @@ func (f *fake) Get(ctx context.Context, key string) ([]byte, object.Info, error)
 	return bytes.Clone(o.data), o.info, err
 }
 
-func (f *fake) OpenRange(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error) {
+func (f *fake) OpenChunks(ctx context.Context, key, etag string, off, n, _ int64, _ int) (io.ReadCloser, error) {
 	what, err := f.begin(ctx, "open", key)
 	if err != nil {
 		return nil, err

@@ -25,6 +25,7 @@ type ahead struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	pieces []manifest.Piece
+	chunk  int64               // bytes of a request, at most
 	room   *semaphore.Weighted // bytes of the window
 	queue  chan *chunk         // in order
 	done   sync.WaitGroup      // the dispatcher, who waits for its fetches
@@ -48,6 +49,12 @@ func (t *attempt) fetchAhead(ctx context.Context, pieces []manifest.Piece) *ahea
 		t: t, pieces: pieces, room: semaphore.NewWeighted(t.shares.window),
 		queue: make(chan *chunk, 4*requests),
 	}
+	total := int64(0)
+	for _, p := range pieces {
+		_, n := planned(p)
+		total += n
+	}
+	a.chunk = t.shares.chunkOf(total)
 	a.ctx, a.cancel = context.WithCancel(ctx)
 	a.done.Go(a.dispatch)
 	return a
@@ -67,8 +74,8 @@ func (a *ahead) dispatch() {
 	defer close(a.queue)
 	for i, p := range a.pieces {
 		off, left := planned(p)
-		for ; left > 0; off, left = off+a.t.shares.chunk, left-a.t.shares.chunk {
-			c := &chunk{piece: i, off: off, n: min(left, a.t.shares.chunk), ready: make(chan struct{})}
+		for ; left > 0; off, left = off+a.chunk, left-a.chunk {
+			c := &chunk{piece: i, off: off, n: min(left, a.chunk), ready: make(chan struct{})}
 			c.weight = min(max(c.n, perObject), a.t.shares.window)
 			if a.room.Acquire(a.ctx, c.weight) != nil {
 				return
@@ -90,11 +97,11 @@ func (a *ahead) fetch(c *chunk) {
 	c.left = c.n
 }
 
-// open opens a range of the object of a piece.
+// open opens a range of the object of a piece, by one request.
 func (a *ahead) open(piece int, off, n int64) (io.ReadCloser, error) {
 	o := a.t.Job.Objects[a.pieces[piece].Object]
 	key := a.key(piece)
-	body, err := a.t.Store.OpenRange(a.ctx, key, o.ETag, off, n)
+	body, err := a.t.Store.OpenChunks(a.ctx, key, o.ETag, off, n, n, 1)
 	return body, inputError(key, err)
 }
 

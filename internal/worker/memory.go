@@ -53,12 +53,19 @@ const (
 const (
 	// MinSlotMemory is the least budget of a slot in bytes.
 	MinSlotMemory = 8 << 20
-	// maxChunk is the most bytes of one ranged read.
-	maxChunk = 8 << 20
+	// maxChunk is the most bytes of a ranged read of an attempt that makes up
+	// to manyReads of them. One that reads more makes them larger, up to
+	// maxWide, if the window has room for eight of those: each is paid for and
+	// counts as a GET, but the first record waits for all of the first one.
+	maxChunk  = 8 << 20
+	maxWide   = 64 << 20
+	manyReads = 64
 	// maxPart is the most bytes of a part of an output, and outputParts the
 	// number of parts from which on they are larger than the store's.
 	maxPart     = 64 << 20
 	outputParts = 64
+	// windowChunks is how many chunks the window has room for, at least.
+	windowChunks = 4
 	// minChunk keeps small budgets from making a request for every few
 	// bytes.
 	minChunk = 64 << 10
@@ -74,6 +81,7 @@ type shares struct {
 	pairs    int64 // buffer of a map attempt
 	window   int64 // bodies on their way
 	chunk    int64 // of them, one request
+	wide     int64 // the same of an attempt that makes many, at most
 	held     int64 // pairs of one record; a quarter of it for the list of bad ones
 	spool    int64 // finished segments held in memory
 	readers  int64 // of the sources of one merge
@@ -98,8 +106,17 @@ func shareOut(phase mr.Phase, budget int64) shares {
 	if phase == mr.ReducePhase {
 		s.readers = budget / readersShare
 	}
-	s.chunk = min(max(s.window/4, minChunk), maxChunk)
+	s.chunk = min(max(s.window/windowChunks, minChunk), maxChunk)
+	s.wide = min(s.window/8, maxWide)
 	return s
+}
+
+// chunkOf returns how many bytes one request of an attempt asks for that reads
+// total bytes. Large ones are whole mebibytes, or nearly all would have a last
+// one of a few bytes.
+func (s shares) chunkOf(total int64) int64 {
+	const mib = 1 << 20
+	return max(s.chunk, min((total/manyReads+mib-1)/mib*mib, s.wide))
 }
 
 // outputPart returns what a part of an output of about size bytes is to have,
@@ -119,10 +136,11 @@ func MostSlots(total int64) int {
 	return max(1, int(SlotMemory(total, 1)/MinSlotMemory))
 }
 
-// Chunk is how many bytes one ranged read of a process asks for at most, that
-// has total bytes for slots slots. For compressed input it may be less.
-func Chunk(total int64, slots int) int64 {
-	return shareOut(mr.MapPhase, SlotMemory(total, slots)).chunk
+// Chunk is how many bytes a ranged read of an attempt asks for that reads so
+// many bytes in all, in a process that has total bytes for slots slots. For
+// compressed input it may be less.
+func Chunk(total int64, slots int, bytes int64) int64 {
+	return shareOut(mr.MapPhase, SlotMemory(total, slots)).chunkOf(bytes)
 }
 
 // OutputPart is how many bytes a part of an output is to have, if that is more

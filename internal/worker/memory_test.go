@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -13,6 +14,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -121,8 +123,90 @@ func TestShares(t *testing.T) {
 		if m.chunk > m.window || m.chunk < minChunk || m.chunk > maxChunk {
 			t.Errorf("budget %d: chunk %d in window %d", budget, m.chunk, m.window)
 		}
+		for total := int64(1); total <= 1<<40; total *= 2 {
+			switch n := m.chunkOf(total); {
+			case n == m.chunk:
+			case n < m.chunk || n > maxWide || 8*n > m.window || manyReads*(n-1<<20) >= total:
+				t.Errorf("budget %d: requests of %d bytes for %d, chunks of %d in a window of %d", budget, n, total, m.chunk, m.window)
+			}
+		}
 	}
 }
+
+// TestChunkOf: what reads much makes large requests, if it has the memory.
+func TestChunkOf(t *testing.T) {
+	const mib = 1 << 20
+	for _, tc := range []struct{ budget, total, want int64 }{
+		{8 * mib, 1, 256 << 10}, {8 * mib, 1 << 40, 256 << 10}, // little memory
+		{256 * mib, 1 << 40, 8 * mib}, {512 * mib, 1 << 40, 8 * mib}, {1 << 30, 1 << 40, 16 * mib}, {4 << 30, 1 << 40, 64 * mib},
+		{16 << 30, 1 << 40, 64 * mib},
+		{4 << 30, 1, 8 * mib}, {4 << 30, 64 * mib, 8 * mib}, {4 << 30, 512 * mib, 8 * mib}, // little to read
+		{4 << 30, 1 << 30, 16 * mib}, {4 << 30, 2<<30 + 64, 33 * mib}, {4 << 30, 16 << 30, 64 * mib},
+	} {
+		for _, phase := range []mr.Phase{mr.MapPhase, mr.ReducePhase} {
+			if got := shareOut(phase, tc.budget).chunkOf(tc.total); got != tc.want {
+				t.Errorf("a budget of %d bytes reads %d by %d, want %d", tc.budget, tc.total, got, tc.want)
+			}
+		}
+	}
+}
+
+// asked is a store that makes up what is read, and remembers the requests.
+type asked struct {
+	Store
+	mu    sync.Mutex
+	reads []int64 // bytes of each
+}
+
+func (a *asked) OpenChunks(_ context.Context, _, _ string, off, n, chunk int64, window int) (io.ReadCloser, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for left := n; left > 0; left -= chunk {
+		a.reads = append(a.reads, min(left, chunk))
+	}
+	return io.NopCloser(&repeated{text: strings.Repeat("x", 1<<20), off: off, left: n}), nil
+}
+
+// TestLargeRequests: map and reduce attempts of much input make the requests
+// that Chunk says.
+func TestLargeRequests(t *testing.T) {
+	const budget, size = 4 << 30, 1<<30 + 64
+	want := []int64{shareOut(mr.MapPhase, budget).chunkOf(size)}
+	for want[0]*int64(len(want)+1) <= size {
+		want = append(want, want[0])
+	}
+	want = append(want, size-want[0]*int64(len(want)))
+	job := &manifest.Job{NReduce: 1, Objects: []manifest.Object{{Name: "a", Size: size}}}
+	for name, read := range map[string]func(t *attempt) error{
+		"input": func(t *attempt) error {
+			a := t.fetchAhead(context.Background(), []manifest.Piece{{Length: size}})
+			defer a.Close()
+			body, err := a.opener(0)(0, size)
+			if err == nil {
+				_, err = io.Copy(io.Discard, body)
+			}
+			return err
+		},
+		"shuffle": func(t *attempt) error {
+			return t.fetchAll(context.Background(), []*fetched{{part: part{size: size}}}, nowhere{})
+		},
+	} {
+		store := new(asked)
+		a := &attempt{Env: &Env{Store: store, Job: job}, shares: shareOut(mr.MapPhase, budget)}
+		if err := read(a); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		slices.SortFunc(store.reads, func(a, b int64) int { return cmp.Compare(b, a) })
+		if !slices.Equal(store.reads, want) {
+			t.Errorf("%s: requests of %d bytes, want %d", name, store.reads, want)
+		}
+	}
+}
+
+// nowhere is a file that keeps nothing.
+type nowhere struct{ io.ReaderAt }
+
+func (nowhere) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 
 var (
 	memoryText   = flag.Int64("memory.text", 16, "MB of text for TestMemory")
@@ -142,7 +226,7 @@ func (d *diskStore) path(key string) string {
 	return filepath.Join(d.dir, strings.ReplaceAll(key, "/", "+"))
 }
 
-func (d *diskStore) OpenRange(_ context.Context, key, _ string, off, n int64) (io.ReadCloser, error) {
+func (d *diskStore) OpenChunks(_ context.Context, key, _ string, off, n, _ int64, _ int) (io.ReadCloser, error) {
 	if strings.HasPrefix(key, "input/") {
 		return io.NopCloser(&repeated{text: d.block, off: off, left: n}), nil
 	}

@@ -130,7 +130,7 @@ func (t *attempt) check(ctx context.Context, name string) error {
 func (t *attempt) readAgain(ctx context.Context, o manifest.Object, read func(io.Reader) error) (err error) {
 	body, key := io.NopCloser(strings.NewReader("")), t.Layout.Input(o.Name)
 	if o.Size > 0 {
-		if body, err = t.Store.OpenRange(ctx, key, o.ETag, 0, o.Size); err != nil {
+		if body, err = t.open(ctx, key, o.ETag, 0, o.Size); err != nil {
 			return inputError(key, err)
 		}
 	}

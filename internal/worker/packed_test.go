@@ -182,8 +182,8 @@ type flipper struct {
 	left int
 }
 
-func (f *flipper) OpenRange(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error) {
-	body, err := f.fake.OpenRange(ctx, key, etag, off, n)
+func (f *flipper) OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error) {
+	body, err := f.fake.OpenChunks(ctx, key, etag, off, n, chunk, window)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err != nil || f.at < off || f.at >= off+n || f.left == 0 {

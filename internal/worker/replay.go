@@ -215,7 +215,7 @@ func (t *attempt) lineOf(ctx context.Context, name string, offset int64) int64 {
 		}
 		return int64(n) + 1
 	}
-	body, err := t.Store.OpenRange(ctx, t.Layout.Input(name), o.ETag, 0, offset)
+	body, err := t.open(ctx, t.Layout.Input(name), o.ETag, 0, offset)
 	if err != nil {
 		return 0
 	}

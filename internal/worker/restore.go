@@ -252,7 +252,7 @@ func (t *attempt) sound(ctx context.Context, info object.Info, p part) (bool, er
 	if size == 0 {
 		return false, nil // a segment without records has a footer
 	}
-	body, err := t.Store.OpenRange(ctx, info.Key, info.ETag, p.off, size)
+	body, err := t.open(ctx, info.Key, info.ETag, p.off, size)
 	if err != nil {
 		return false, fmt.Errorf("look whether %s is damaged: %w", info.Key, err)
 	}

@@ -305,13 +305,13 @@ type thief struct {
 	key string
 }
 
-func (f *thief) OpenRange(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error) {
+func (f *thief) OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error) {
 	if key == f.key {
 		f.mu.Lock()
 		delete(f.objects, key)
 		f.mu.Unlock()
 	}
-	return f.fake.OpenRange(ctx, key, etag, off, n)
+	return f.fake.OpenChunks(ctx, key, etag, off, n, chunk, window)
 }
 
 // TestRestoreEnds: an attempt does not do it for ever.

@@ -134,13 +134,18 @@ func (t *attempt) fetchAll(ctx context.Context, segs []*fetched, body interface 
 	io.ReaderAt
 	io.WriterAt
 }) error {
+	total := int64(0)
+	for _, s := range segs {
+		total += s.part.size
+	}
+	chunk := t.shares.chunkOf(total)
 	room := semaphore.NewWeighted(t.shares.window)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(requests)
 	for _, s := range segs {
 		s.body = body
-		for off := int64(0); off < s.part.size; off += t.shares.chunk {
-			n := min(t.shares.chunk, s.part.size-off)
+		for off := int64(0); off < s.part.size; off += chunk {
+			n := min(chunk, s.part.size-off)
 			if err := room.Acquire(ctx, n); err != nil {
 				return errors.Join(g.Wait(), err)
 			}
@@ -153,9 +158,9 @@ func (t *attempt) fetchAll(ctx context.Context, segs []*fetched, body interface 
 	return g.Wait()
 }
 
-// fetchChunk fetches the bytes [off, off+n) of a segment.
+// fetchChunk fetches the bytes [off, off+n) of a segment by one request.
 func (t *attempt) fetchChunk(ctx context.Context, s *fetched, off, n int64, to io.WriterAt) error {
-	r, err := t.Store.OpenRange(ctx, s.part.key, s.part.etag, s.part.off+off, n)
+	r, err := t.Store.OpenChunks(ctx, s.part.key, s.part.etag, s.part.off+off, n, n, 1)
 	if err != nil {
 		return s.failed(err)
 	}

@@ -32,11 +32,11 @@ func (m *mute) wait(ctx context.Context, key string) error {
 	}
 }
 
-func (m *mute) OpenRange(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error) {
+func (m *mute) OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error) {
 	if err := m.wait(ctx, key); err != nil {
 		return nil, err
 	}
-	return m.Store.OpenRange(ctx, key, etag, off, n)
+	return m.Store.OpenChunks(ctx, key, etag, off, n, chunk, window)
 }
 
 func (m *mute) Stat(ctx context.Context, key string) (object.Info, error) {

@@ -19,11 +19,12 @@ type Store interface {
 	Stat(ctx context.Context, key string) (object.Info, error)
 	// Get returns a small object whole; its length has been checked.
 	Get(ctx context.Context, key string) ([]byte, object.Info, error)
-	// OpenRange streams the bytes [off, off+n) of the version etag of an
+	// OpenChunks streams the bytes [off, off+n) of the version etag of an
 	// object, or returns object.ErrPrecondition, from the call or from
 	// Read, when the object is at another version. A body that ends early is
-	// an error. It holds at most n bytes in memory.
-	OpenRange(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error)
+	// an error. Each request asks for chunk bytes, the last one for what is
+	// left; at most window of them, and n bytes, are held in memory.
+	OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error)
 	// Put writes an object atomically. With IfMatch it replaces that version
 	// only, or returns object.ErrPrecondition or fs.ErrNotExist. With IfAbsent at most one of any
 	// number of concurrent calls for a key creates the object; all others
