@@ -46,7 +46,8 @@ func (p *bufferPool) put(b []byte) {
 	case n < p.size:
 		return
 	case n > p.size:
-		p.large.Put(&b)
+		large := b // only this one costs an allocation
+		p.large.Put(&large)
 		return
 	}
 	p.mu.Lock()
