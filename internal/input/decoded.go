@@ -23,7 +23,7 @@ func readDecoded(in mr.Input, p Piece, maxRecord int) (*PieceReader, error) {
 	}
 	lines := Lines(body, LinesOptions{
 		Object: p.Object, First: true, Limit: -1,
-		Numbered: in == mr.NumberedLines, MaxRecord: maxRecord, Expect: usualRatio * min(p.Size, lineBuffer),
+		Numbered: in == mr.NumberedLines, MaxRecord: maxRecord, Expect: usualRatio * min(p.Size, maxBlock),
 	})
 	return &PieceReader{Reader: lines, body: body}, nil
 }

@@ -126,29 +126,39 @@ const (
 )
 
 // span reads the bytes [off, end) of an object by one call of open, and on
-// to size by further, growing ones.
+// to size by further, growing ones. It is a [Source].
 type span struct {
 	open           Opener
 	off, end, size int64
 	step           int64
 	body           io.ReadCloser
+	src            Source // body, once it was peeked at
+}
+
+// ready opens the next bytes unless some are open.
+func (s *span) ready() error {
+	if s.off >= s.size {
+		return io.EOF
+	}
+	if s.body != nil {
+		return nil
+	}
+	if s.off >= s.end {
+		s.step = min(max(2*s.step, firstStep), lastStep)
+		s.end = min(s.off+s.step, s.size)
+	}
+	body, err := s.open(s.off, s.end-s.off)
+	if err != nil {
+		return err
+	}
+	s.body = body
+	return nil
 }
 
 // Read fills p with the next bytes. A body that ends early is an error.
 func (s *span) Read(p []byte) (int, error) {
-	if s.off >= s.size {
-		return 0, io.EOF
-	}
-	if s.body == nil {
-		if s.off >= s.end {
-			s.step = min(max(2*s.step, firstStep), lastStep)
-			s.end = min(s.off+s.step, s.size)
-		}
-		body, err := s.open(s.off, s.end-s.off)
-		if err != nil {
-			return 0, err
-		}
-		s.body = body
+	if err := s.ready(); err != nil {
+		return 0, err
 	}
 	n, err := s.body.Read(p[:min(int64(len(p)), s.end-s.off)])
 	s.off += int64(n)
@@ -161,12 +171,36 @@ func (s *span) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Peek implements [Source]. A body that ends early is an error.
+func (s *span) Peek() ([]byte, error) {
+	if err := s.ready(); err != nil {
+		return nil, err
+	}
+	if s.src == nil {
+		s.src = AsSource(s.body, s.end-s.off)
+	}
+	b, err := s.src.Peek()
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return b[:min(int64(len(b)), s.end-s.off)], err
+}
+
+// Discard implements [Source].
+func (s *span) Discard(n int) error {
+	err := s.src.Discard(n)
+	if s.off += int64(n); s.off >= s.end {
+		err = errors.Join(err, s.Close())
+	}
+	return err
+}
+
 // Close closes the body that is open, if any.
 func (s *span) Close() error {
 	if s.body == nil {
 		return nil
 	}
 	err := s.body.Close()
-	s.body = nil
+	s.body, s.src = nil, nil
 	return err
 }

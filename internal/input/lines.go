@@ -32,9 +32,10 @@ type LinesOptions struct {
 	Expect int64
 }
 
-// lineBuffer is the size at which the buffer starts; it grows only for lines
-// that do not fit.
-const lineBuffer = 256 << 10
+// maxBlock is the most bytes of a block of several lines, few enough that who
+// looks at them more than once finds them in the processor's cache. A reader
+// that is no [Source] is read through a buffer of so many.
+const maxBlock = 256 << 10
 
 // LineReader is a [Reader] of lines. A line ends with "\n", and one "\r"
 // before that is taken off as well; what follows the last "\n" is a line too
@@ -44,13 +45,17 @@ const lineBuffer = 256 << 10
 // LineRecordReader: to read the piece [off, off+n) with off > 0 start one
 // byte early (Offset: off-1, Limit: n+1) and let the reader go on behind the
 // end of the piece. Then any way of splitting an object gives each line once.
+//
+// Lines lie where the source has them. Only one that goes on behind what the
+// source has at hand is copied, to be in one piece.
 type LineReader struct {
-	r    io.Reader
-	buf  []byte
-	pos  int   // of the next line in buf
-	end  int   // of what was read into buf
-	base int64 // offset in the object of buf[0]
-	stop int64 // lines starting here or later are not ours
+	src  Source
+	buf  []byte // what is at hand, of the source or line
+	lent int    // bytes of buf that are of the source: all or none
+	line []byte // a line in one piece
+	pos  int    // of the next line in buf
+	base int64  // offset in the object of buf[0]
+	stop int64  // lines starting here or later are not ours
 	max  int
 	rec  mr.Record
 	skip bool
@@ -61,7 +66,7 @@ type LineReader struct {
 
 // Lines returns a reader of the lines that o picks from r.
 func Lines(r io.Reader, o LinesOptions) *LineReader {
-	l := &LineReader{r: r, base: o.Offset, stop: math.MaxInt64, max: o.MaxRecord, skip: !o.First, num: o.Numbered}
+	l := &LineReader{src: AsSource(r, o.Expect), base: o.Offset, stop: math.MaxInt64, max: o.MaxRecord, skip: !o.First, num: o.Numbered}
 	if l.max <= 0 {
 		l.max = DefaultMaxLine
 	}
@@ -69,9 +74,6 @@ func Lines(r io.Reader, o LinesOptions) *LineReader {
 		l.stop = o.Offset + o.Limit
 	}
 	l.rec.Object = o.Object
-	if o.Expect > 0 && o.Expect < lineBuffer {
-		l.buf = make([]byte, o.Expect+1) // one more, to see the end without growing
-	}
 	return l
 }
 
@@ -91,10 +93,10 @@ func (l *LineReader) Next() bool {
 	}
 	scanned := 0
 	for {
-		if i := bytes.IndexByte(l.buf[l.pos+scanned:l.end], '\n'); i >= 0 {
+		if i := bytes.IndexByte(l.buf[l.pos+scanned:], '\n'); i >= 0 {
 			return l.take(scanned+i, 1)
 		}
-		scanned = l.end - l.pos
+		scanned = len(l.buf) - l.pos
 		if l.eof {
 			return scanned > 0 && l.take(scanned, 0)
 		}
@@ -107,15 +109,15 @@ func (l *LineReader) Next() bool {
 	}
 }
 
-// NextBlock moves to the next lines, as many as are at hand, at least one.
-// Record then has all of them, with their line ends, as Data. A line that
-// does not fit beside others comes without its line end, as from Next. It is
-// not for numbered lines.
+// NextBlock moves to the next lines, as many as are at hand in 256 KiB, at
+// least one. Record then has all of them, with their line ends, as Data. A
+// line that does not fit beside others comes without its line end, as from
+// Next. It is not for numbered lines.
 func (l *LineReader) NextBlock() bool {
 	if l.skip && !l.skipLine() {
 		return false
 	}
-	if l.max < lineBuffer {
+	if l.max < maxBlock {
 		return l.Next() // lines in a block could be too long
 	}
 	for {
@@ -123,30 +125,18 @@ func (l *LineReader) NextBlock() bool {
 		if left <= 0 || l.err != nil {
 			return false
 		}
-		window := l.buf[l.pos:l.end]
-		n := bytes.LastIndexByte(window[:min(int64(len(window)), left)], '\n') + 1
-		if int64(len(window)) >= left && int64(n) < left { // the last line that is ours goes on behind the piece
-			if i := bytes.IndexByte(window[left:], '\n'); i >= 0 {
-				n = int(left) + i + 1
-			} else if l.eof {
-				n = len(window)
-			}
-		} else if l.eof {
-			n = len(window)
-		}
-		switch {
-		case n > l.max:
-			return l.Next() // which tells whether it is too long
-		case n > 0:
+		window := l.buf[l.pos:]
+		size := int(min(int64(len(window)), left, maxBlock))
+		if n := bytes.LastIndexByte(window[:size], '\n') + 1; n > 0 {
 			l.rec.Data = window[:n:n]
 			l.rec.Offset = l.base + int64(l.pos)
 			l.pos += n
 			return true
-		case l.eof:
-			return false
-		case len(window) > l.max:
-			return l.Next()
-		case !l.fill():
+		}
+		if l.eof || size < len(window) || size == maxBlock {
+			return l.Next() // the last one that is ours, or a long one
+		}
+		if !l.fill() {
 			return false
 		}
 	}
@@ -189,7 +179,7 @@ func (l *LineReader) Skip() (rec mr.Record, length int64, err error) {
 	l.rec.Offset, l.rec.Data = long.Offset, nil
 	cr := int64(0) // 1 if the last byte was "\r"
 	for {
-		window := l.buf[l.pos:l.end]
+		window := l.buf[l.pos:]
 		i := bytes.IndexByte(window, '\n')
 		data := window
 		if i >= 0 {
@@ -220,7 +210,7 @@ func (l *LineReader) Skip() (rec mr.Record, length int64, err error) {
 // it skips.
 func (l *LineReader) skipLine() bool {
 	for l.err == nil {
-		window := l.buf[l.pos:l.end]
+		window := l.buf[l.pos:]
 		if left := l.stop - 1 - l.base - int64(l.pos); left <= 0 {
 			break
 		} else if int64(len(window)) > left {
@@ -232,7 +222,7 @@ func (l *LineReader) skipLine() bool {
 			return true
 		}
 		l.pos += len(window)
-		if l.eof || (l.pos == l.end && !l.fill()) {
+		if l.eof || (l.pos == len(l.buf) && !l.fill()) {
 			break
 		}
 	}
@@ -240,38 +230,59 @@ func (l *LineReader) skipLine() bool {
 	return false
 }
 
-// fill reads more behind buf[end], after making room. At the end of the
+// fill puts more of the source behind what is left in buf. At the end of the
 // input it sets eof; on an error it returns false.
 func (l *LineReader) fill() bool {
-	if l.pos > 0 {
+	if l.pos > 0 || l.lent > 0 {
+		l.line = l.line[:0]
+		l.hold(l.buf[l.pos:])
 		l.base += int64(l.pos)
-		l.end = copy(l.buf, l.buf[l.pos:l.end])
 		l.pos = 0
 	}
-	if l.end == len(l.buf) {
+	l.buf = l.line
+	if l.lent > 0 {
+		if err := l.src.Discard(l.lent); err != nil {
+			return l.fail(err)
+		}
+		l.lent = 0
+	}
+	view, err := l.src.Peek()
+	switch {
+	case errors.Is(err, io.EOF):
+		l.eof = true
+		return true
+	case err != nil:
+		return l.fail(err)
+	case len(l.line) == 0:
+		l.buf, l.lent = view, len(view)
+		return true
+	}
+	// The rest of the line, or so much that it is known to be too long.
+	view = view[:min(len(view), l.max+3-len(l.line))]
+	if i := bytes.IndexByte(view, '\n'); i >= 0 {
+		view = view[:i+1]
+	}
+	l.hold(view)
+	l.buf = l.line
+	if err := l.src.Discard(len(view)); err != nil {
+		return l.fail(err)
+	}
+	return true
+}
+
+// hold appends to line.
+func (l *LineReader) hold(more []byte) {
+	if need := len(l.line) + len(more); need > cap(l.line) {
 		// No line that counts is longer than max, with its end and the byte
 		// behind which it is known to be longer.
-		grown := make([]byte, max(min(2*len(l.buf), l.max+3), lineBuffer))
-		copy(grown, l.buf[:l.end])
-		l.buf = grown
+		grown := make([]byte, len(l.line), max(need, min(max(2*cap(l.line), 1<<10), l.max+3)))
+		copy(grown, l.line)
+		l.line = grown
 	}
-	for range 100 {
-		n, err := l.r.Read(l.buf[l.end:])
-		l.end += n
-		switch {
-		case errors.Is(err, io.EOF):
-			l.eof = true
-			return true
-		case err != nil:
-			return l.fail(err)
-		case n > 0:
-			return true
-		}
-	}
-	return l.fail(io.ErrNoProgress)
+	l.line = append(l.line, more...)
 }
 
 func (l *LineReader) fail(err error) bool {
-	l.err = fmt.Errorf("read %s at byte %d: %w", l.rec.Object, l.base+int64(l.end), err)
+	l.err = fmt.Errorf("read %s at byte %d: %w", l.rec.Object, l.base+int64(len(l.buf)), err)
 	return false
 }

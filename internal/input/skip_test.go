@@ -93,18 +93,18 @@ func TestSkip(t *testing.T) {
 
 // TestSkipBounded: a line that is skipped is not held.
 func TestSkipBounded(t *testing.T) {
-	text := strings.Repeat("x", 9*lineBuffer) + "\r\nabc\n"
+	text := strings.Repeat("x", 9*maxBlock) + "\r\nabc\n"
 	r := Lines(strings.NewReader(text), LinesOptions{Object: "o", First: true, Limit: -1, MaxRecord: 10})
 	recs, lengths := skipping(t, r)
-	if len(recs) != 2 || lengths[0] != 9*lineBuffer || len(r.buf) > lineBuffer {
-		t.Errorf("records of %d bytes, with a buffer of %d", lengths, len(r.buf))
+	if len(recs) != 2 || lengths[0] != 9*maxBlock || cap(r.line) > maxBlock {
+		t.Errorf("records of %d bytes, with a buffer of %d", lengths, cap(r.line))
 	}
 }
 
 // TestSkipError: an error within a line that is skipped is not lost.
 func TestSkipError(t *testing.T) {
 	broken := errors.New("broken")
-	text := strings.Repeat("x", lineBuffer)
+	text := strings.Repeat("x", maxBlock)
 	r := Lines(io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken)), LinesOptions{Object: "o", First: true, Limit: -1, MaxRecord: 10})
 	if r.Next() {
 		t.Fatal("a line that is too long")

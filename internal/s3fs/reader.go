@@ -160,40 +160,51 @@ func (r *rangeReader) next() {
 	}
 }
 
+// Peek returns what is left of the current chunk, where it lies: valid until
+// all of it was discarded or read, or Close.
+func (r *rangeReader) Peek() ([]byte, error) {
+	for len(r.rest) == 0 && r.err == nil {
+		r.next()
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	return r.rest, nil
+}
+
+// Discard moves past n bytes of what Peek has returned.
+func (r *rangeReader) Discard(n int) error {
+	r.rest = r.rest[n:]
+	r.left -= int64(n)
+	return nil
+}
+
 // Read implements io.Reader.
 func (r *rangeReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	for len(r.rest) == 0 && r.err == nil {
-		r.next()
+	b, err := r.Peek()
+	if err != nil {
+		return 0, err
 	}
-	if r.err != nil {
-		return 0, r.err
-	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	r.left -= int64(n)
-	return n, nil
+	n := copy(p, b)
+	return n, r.Discard(n)
 }
 
 // WriteTo implements io.WriterTo, so that io.Copy needs no buffer.
 func (r *rangeReader) WriteTo(w io.Writer) (n int64, err error) {
 	for {
-		for len(r.rest) == 0 && r.err == nil {
-			r.next()
-		}
-		if errors.Is(r.err, io.EOF) {
+		b, err := r.Peek()
+		if errors.Is(err, io.EOF) {
 			return n, nil
 		}
-		if r.err != nil {
-			return n, r.err
-		}
-		k, err := w.Write(r.rest)
-		r.rest = r.rest[k:]
-		r.left -= int64(k)
-		n += int64(k)
 		if err != nil {
+			return n, err
+		}
+		k, err := w.Write(b)
+		n += int64(k)
+		if err = errors.Join(err, r.Discard(k)); err != nil {
 			return n, err
 		}
 	}

@@ -39,6 +39,7 @@ type chunk struct {
 	weight int64
 	ready  chan struct{}
 	body   io.ReadCloser // where the store holds it
+	src    input.Source  // body
 	left   int64         // bytes of it that have not been read
 	err    error
 }
@@ -93,7 +94,9 @@ func (a *ahead) dispatch() {
 // fetch opens one chunk: the store then has it, or the first part of it.
 func (a *ahead) fetch(c *chunk) {
 	defer close(c.ready)
-	c.body, c.err = a.open(c.piece, c.off, c.n)
+	if c.body, c.err = a.open(c.piece, c.off, c.n); c.err == nil {
+		c.src = input.AsSource(c.body, c.n)
+	}
 	c.left = c.n
 }
 
@@ -136,7 +139,7 @@ func (a *ahead) opener(i int) input.Opener {
 		if err != nil {
 			return nil, err
 		}
-		return &inputBody{body, a.key(i)}, nil
+		return &inputBody{body, input.AsSource(body, n), a.key(i)}, nil
 	}
 }
 
@@ -185,31 +188,48 @@ func (a *ahead) Close() {
 	}
 }
 
-// aheadReader reads the planned range of one piece.
+// aheadReader reads the planned range of one piece. It is an [input.Source].
 type aheadReader struct {
 	a     *ahead
 	piece int
 	left  int64
 }
 
-func (r *aheadReader) Read(p []byte) (int, error) {
+// Peek shows what the store holds of the current chunk.
+func (r *aheadReader) Peek() ([]byte, error) {
 	if r.left == 0 {
-		return 0, io.EOF
+		return nil, io.EOF
 	}
 	if err := r.a.take(r.piece); err != nil {
-		return 0, err
+		return nil, err
 	}
 	c := r.a.cur
-	n, err := c.body.Read(p[:min(int64(len(p)), c.left)])
-	c.left -= int64(n)
-	r.left -= int64(n)
-	switch {
-	case c.left == 0:
-		return n, r.a.drop() // at once, to let the next one start
-	case errors.Is(err, io.EOF):
+	b, err := c.src.Peek()
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	return n, inputError(r.a.key(r.piece), err)
+	return b[:min(int64(len(b)), c.left)], inputError(r.a.key(r.piece), err)
+}
+
+// Discard gives the chunk back once all of it was read, to let the next one
+// start.
+func (r *aheadReader) Discard(n int) error {
+	c := r.a.cur
+	c.left -= int64(n)
+	r.left -= int64(n)
+	if c.left == 0 {
+		return r.a.drop()
+	}
+	return c.src.Discard(n)
+}
+
+func (r *aheadReader) Read(p []byte) (int, error) {
+	b, err := r.Peek()
+	if err != nil {
+		return 0, err
+	}
+	n := copy(p, b)
+	return n, r.Discard(n)
 }
 
 func (r *aheadReader) Close() error { return nil }
@@ -217,10 +237,17 @@ func (r *aheadReader) Close() error { return nil }
 // inputBody marks on the way the errors that are fatal.
 type inputBody struct {
 	io.ReadCloser
+	input.Source
 	key string
 }
 
 func (b *inputBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	return n, inputError(b.key, err)
+}
+
+// Peek is Read without a copy.
+func (b *inputBody) Peek() ([]byte, error) {
+	view, err := b.Source.Peek()
+	return view, inputError(b.key, err)
 }
