@@ -112,6 +112,27 @@ type Emitter interface {
 	Emit(key, value []byte)
 }
 
+// SpanEmitter is an [Emitter] that takes many pairs at a time: the keys
+// text[spans[0]:spans[1]], text[spans[2]:spans[3]] and so on, in that order,
+// each with the same value. An engine's emitter may be one; [EmitSpans] looks.
+type SpanEmitter interface {
+	Emitter
+	EmitSpans(text []byte, spans []uint32, value []byte)
+}
+
+// EmitSpans emits the keys that lie between pairs of offsets in text, as
+// [SpanEmitter] says, one by one if out takes no more. An emitter that sees
+// many keys can wait for all their places in memory at once.
+func EmitSpans(out Emitter, text []byte, spans []uint32, value []byte) {
+	if all, ok := out.(SpanEmitter); ok {
+		all.EmitSpans(text, spans, value)
+		return
+	}
+	for ; len(spans) >= 2; spans = spans[2:] {
+		out.Emit(text[spans[0]:spans[1]], value)
+	}
+}
+
 // Mapper turns records into pairs. One Mapper sees all records of one map
 // attempt, in input order, from one goroutine. A Mapper that also has a
 // method Flush(Emitter) error is flushed after its last record.

@@ -28,9 +28,7 @@ func (m *wcMapper) MapBlock(block mr.Record, out mr.Emitter) error {
 		text := step(rest)
 		rest = rest[len(text):]
 		m.edges = edges(m.edges[:0], text)
-		for at := m.edges; len(at) >= 2; at = at[2:] {
-			out.Emit(text[at[0]:at[1]], m.one)
-		}
+		mr.EmitSpans(out, text, m.edges, m.one)
 	}
 	return nil
 }

@@ -74,6 +74,29 @@ func (c *collector) Emit(key, value []byte) {
 	t.key = nil
 }
 
+// EmitSpans takes many pairs of one value, see mr.SpanEmitter. Where numbers
+// are added up it looks for the cells of some keys together.
+func (c *collector) EmitSpans(text []byte, spans []uint32, value []byte) {
+	if c.tally == nil || len(value) != 8 || c.t.failed != nil {
+		for ; len(spans) >= 2; spans = spans[2:] {
+			c.Emit(text[spans[0]:spans[1]], value)
+		}
+		return
+	}
+	add := uint64(mr.ParseInt64(value))
+	for len(spans) >= 2 {
+		n := c.tally.look(text, spans)
+		for i := 0; i < n; i++ {
+			known := c.tally.bumpSeen(i, n, add)
+			c.t.res.Emitted += int64(known)
+			if i += known; i < n {
+				c.Emit(text[spans[2*i]:spans[2*i+1]], value)
+			}
+		}
+		spans = spans[2*n:]
+	}
+}
+
 // spill writes the buffer as a run and empties it.
 func (c *collector) spill() error {
 	c.buf.sort(c.t.Job.NReduce)

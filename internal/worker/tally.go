@@ -26,6 +26,7 @@ type tally struct {
 	seed  [2]uint64
 	hash  maphash.Seed // of long keys
 
+	seen    [sights]sight
 	order   []countRef // after sort
 	value   [8]byte    // what at returned
 	touched byte       // of no use, but the compiler must not know
@@ -39,6 +40,17 @@ type count struct {
 	n    uint64
 	klen uint32
 	part uint32 // partition plus one; 0 is a free cell
+}
+
+// sights is how many keys are looked for together: more than there are lines
+// of memory on the way at a time, as many of the keys are in a cache.
+const sights = 64
+
+// sight is a key that was looked for: what load makes of it and the number
+// that slot does. A length of 0 stands for a key that has no place in a cell.
+type sight struct {
+	lo, hi, at uint64
+	klen       uint32
 }
 
 // countRef is an entry of the sorted order.
@@ -113,6 +125,52 @@ func (t *tally) bump(key, value []byte) bool {
 	}
 	c.n += binary.BigEndian.Uint64(value)
 	return true
+}
+
+// look gets ready to bump the first keys between pairs of offsets in text, as
+// many as it returns. Their cells are touched in a loop of their own, short
+// enough that a core has as many lines of memory on the way as it can.
+func (t *tally) look(text []byte, spans []uint32) int {
+	n := min(len(spans)/2, len(t.seen))
+	seen := t.seen[:n]
+	for i := range seen {
+		key := text[spans[2*i]:spans[2*i+1]]
+		s := &seen[i]
+		if s.klen = 0; len(key) <= inlineKey {
+			s.lo, s.hi = load(key)
+			s.at, s.klen = t.slot(s.lo, s.hi, len(key)), uint32(len(key))
+		}
+	}
+	var sum byte
+	cells := t.cells
+	for i := range seen {
+		sum += cells[seen[i].at&uint64(len(cells)-1)].key[0]
+	}
+	t.touched += sum
+	return n
+}
+
+// bumpSeen adds a number to the keys of look from i to n, up to the first one
+// that is not known. It returns how many there were.
+func (t *tally) bumpSeen(i, n int, add uint64) int {
+	mask := uint64(len(t.cells) - 1)
+next:
+	for k, s := range t.seen[i:n] {
+		if s.klen == 0 {
+			return k
+		}
+		for at := s.at & mask; ; at = (at + 1) & mask {
+			c := &t.cells[at]
+			if c.part == 0 {
+				return k
+			}
+			if c.klen == s.klen && binary.LittleEndian.Uint64(c.key[:]) == s.lo && binary.LittleEndian.Uint64(c.key[8:]) == s.hi {
+				c.n += add
+				continue next
+			}
+		}
+	}
+	return n - i
 }
 
 // find returns the cell of a key, or the free one where it belongs.
