@@ -75,7 +75,11 @@ type pair struct {
 // list is the buffer of an application without a combiner.
 type list struct {
 	slab[pair]
-	limit   int  // bytes
+	limit int // bytes
+	// bounds of the partitions, as of [manifest.Ranges], where those are
+	// ranges of keys: pairs in order are then in that of partitions, so they
+	// are all added to partition 0. Else nil.
+	bounds  [][]byte
 	touched byte // of no use, but the compiler must not know
 }
 
@@ -98,6 +102,9 @@ func (l *list) add(part int, key, value []byte) bool {
 }
 
 func (l *list) sort(parts int) {
+	if l.bounds != nil {
+		parts = 1
+	}
 	sortEntries(l.entries(), parts, func(a, b pair) int {
 		switch {
 		case a.klen > 8 || b.klen > 8:
@@ -134,8 +141,30 @@ func (l *list) touch(lo, hi int) {
 }
 
 func (l *list) span(part int) (lo, hi int) {
+	if l.bounds != nil {
+		return l.before(part), l.before(part + 1)
+	}
 	e := l.entries()
 	lo = sort.Search(len(e), func(i int) bool { return int(e[i].part) >= part })
 	hi = lo + sort.Search(len(e)-lo, func(i int) bool { return int(e[lo+i].part) > part })
 	return lo, hi
+}
+
+// before counts the pairs in partitions before part, of sorted pairs with
+// bounds.
+func (l *list) before(part int) int {
+	switch {
+	case part == 0:
+		return 0
+	case part > len(l.bounds):
+		return l.n
+	}
+	bound, e := l.bounds[part-1], l.entries()
+	prefix := manifest.Prefix(bound)
+	return sort.Search(len(e), func(i int) bool {
+		if e[i].prefix != prefix {
+			return e[i].prefix > prefix
+		}
+		return bytes.Compare(l.key(&e[i]), bound) >= 0
+	})
 }

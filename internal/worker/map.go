@@ -25,11 +25,11 @@ func (t *attempt) runMap(ctx context.Context) (err error) {
 
 // mapTo is a map attempt without its commit.
 func (t *attempt) mapTo(ctx context.Context, segs *segments) (err error) {
-	partition, err := t.partitioner(ctx)
+	cuts, err := t.partitioner(ctx)
 	if err != nil {
 		return err
 	}
-	c := t.newCollector(partition)
+	c := t.newCollector(cuts)
 	defer func() { err = errors.Join(err, c.Close()) }() // its memory is needed no more
 	segs.bad = t.newQuarantine(c)
 	if err := errors.Join(t.mapInput(ctx, c, segs.bad), segs.bad.mapped()); err != nil {

@@ -42,6 +42,10 @@ func sortEntries[T ranked](e []T, parts int, compare func(a, b T) int) {
 		slices.SortFunc(e, whole)
 		return
 	}
+	if parts == 1 {
+		sortBytes(e, 56, compare)
+		return
+	}
 	ends := make([]int, parts)
 	for i := range e {
 		ends[rankOf(&e[i]).part]++

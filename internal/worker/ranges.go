@@ -19,8 +19,16 @@ import (
 // Ranges caches the partitioner of a job with ordered output for the slots
 // of a worker. Its zero value is ready for use.
 type Ranges struct {
-	mu        sync.Mutex
+	mu   sync.Mutex
+	cuts *cuts
+}
+
+// cuts say which pairs go to which partition.
+type cuts struct {
 	partition func(key []byte, n int) int
+	// bounds are those of key ranges, as of [manifest.Ranges]; nil if
+	// partition is all that is known.
+	bounds [][]byte
 }
 
 // How the input is sampled: chunks of a fixed size at equal distances, so
@@ -37,29 +45,29 @@ const (
 )
 
 // partitioner returns what puts the attempt's pairs into partitions.
-func (t *attempt) partitioner(ctx context.Context) (func(key []byte, n int) int, error) {
+func (t *attempt) partitioner(ctx context.Context) (*cuts, error) {
 	switch {
 	case t.App.Ordered && t.Job.NReduce > 1:
 		return t.ordered(ctx)
 	case t.App.Ordered:
-		return func([]byte, int) int { return 0 }, nil
+		return &cuts{func([]byte, int) int { return 0 }, [][]byte{}}, nil
 	case t.App.Partition != nil:
-		return t.App.Partition, nil
+		return &cuts{partition: t.App.Partition}, nil
 	}
-	return mr.Partition, nil
+	return &cuts{partition: mr.Partition}, nil
 }
 
-// ordered returns the range partitioner of the job. Whoever finds no ranges
+// ordered returns the key ranges of the job. Whoever finds none
 // in the bucket takes a sample; the first to create the object decides.
-func (t *attempt) ordered(ctx context.Context) (func(key []byte, n int) int, error) {
+func (t *attempt) ordered(ctx context.Context) (*cuts, error) {
 	cache := t.Ranges
 	if cache == nil {
 		cache = new(Ranges)
 	}
 	cache.mu.Lock()
 	defer cache.mu.Unlock()
-	if cache.partition != nil {
-		return cache.partition, nil
+	if cache.cuts != nil {
+		return cache.cuts, nil
 	}
 	r, err := t.readRanges(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -68,8 +76,8 @@ func (t *attempt) ordered(ctx context.Context) (func(key []byte, n int) int, err
 	if err != nil {
 		return nil, err
 	}
-	cache.partition = r.Partitioner()
-	return cache.partition, nil
+	cache.cuts = &cuts{r.Partitioner(), r.Bounds}
+	return cache.cuts, nil
 }
 
 func (t *attempt) readRanges(ctx context.Context) (*manifest.Ranges, error) {

@@ -14,6 +14,7 @@ import (
 type collector struct {
 	t         *attempt
 	partition func(key []byte, n int) int
+	inOrder   bool // of partitions are keys, so that buf finds them when it has sorted
 	combine   mr.Combiner
 	buf       buffer
 	tally     *tally   // is buf, for an application that adds up numbers; else nil
@@ -22,8 +23,8 @@ type collector struct {
 	width     int      // least number of neighbours of a level that are merged
 }
 
-func (t *attempt) newCollector(partition func(key []byte, n int) int) *collector {
-	c := &collector{t: t, partition: partition, combine: detached(t.App.Combine)}
+func (t *attempt) newCollector(cuts *cuts) *collector {
+	c := &collector{t: t, partition: cuts.partition, combine: detached(t.App.Combine)}
 	c.width = spillWidth(t.shares.readers, t.Job.NReduce)
 	if sums(t.App.Combine) {
 		c.tally = newTally(t.shares.pairs)
@@ -35,7 +36,9 @@ func (t *attempt) newCollector(partition func(key []byte, n int) int) *collector
 		if t.App.Ordered {
 			expect = t.inputBytes() * 3 / 2 // as they sort most of what they read
 		}
-		c.buf = t.Spare.list(t.shares.pairs, expect)
+		l := t.Spare.list(t.shares.pairs, expect)
+		l.bounds, c.inOrder = cuts.bounds, cuts.bounds != nil
+		c.buf = l
 	}
 	return c
 }
@@ -51,16 +54,19 @@ func (c *collector) Emit(key, value []byte) {
 		return
 	}
 	t.key = key // for errors: partitioner and combiner are called below
-	n := t.Job.NReduce
-	part := c.partition(key, n)
-	if uint(part) >= uint(n) {
-		t.fail(t.taskError(fmt.Errorf("partitioner returned %d, want 0 to %d", part, n-1)))
+	size := len(key) + len(value)
+	part := 0
+	if !c.inOrder || int64(size) > t.shares.pairs {
+		n := t.Job.NReduce
+		if part = c.partition(key, n); uint(part) >= uint(n) {
+			t.fail(t.taskError(fmt.Errorf("partitioner returned %d, want 0 to %d", part, n-1)))
+		}
 	}
-	if size := len(key) + len(value); size > recordio.DefaultMaxRecord {
+	if size > recordio.DefaultMaxRecord {
 		err := &recordio.TooLargeError{Size: int64(size), Max: recordio.DefaultMaxRecord}
 		t.fail(recordError(key, err))
 	}
-	if int64(len(key)+len(value)) > t.shares.pairs {
+	if int64(size) > t.shares.pairs {
 		if err := c.spillPair(part, key, value); err != nil {
 			t.fail(err)
 		}
