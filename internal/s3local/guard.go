@@ -27,9 +27,10 @@ type guards struct {
 	parents  bool // deletes do not pull folders away from under writes
 	accounts bool // an unknown access key is 403, see iam.go
 	uploads  bool // an upload ends once, see guard_upload.go
+	sections bool // ranges of objects are not copied in user space, see section.go
 }
 
-var allGuards = guards{bodies: true, keys: true, parents: true, accounts: true, uploads: true}
+var allGuards = guards{bodies: true, keys: true, parents: true, accounts: true, uploads: true, sections: true}
 
 // guard stands between the S3 front end and the posix backend. It lets through
 // what the engine and the usual S3 tools need, buckets, objects and multipart

@@ -76,7 +76,10 @@ func (g *guard) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.GetOb
 	if err := g.admit(in.Key); err != nil {
 		return nil, err
 	}
-	return g.s.GetObject(ctx, in)
+	if !g.on.sections || in.Range == nil || *in.Range == "" || in.PartNumber != nil {
+		return g.s.GetObject(ctx, in)
+	}
+	return g.section(ctx, in)
 }
 
 // HeadObject returns what is known about an object.
