@@ -11,6 +11,7 @@ import (
 // Its zero value is empty.
 type Spare struct {
 	pairs slab[pair] // of a map attempt without a combiner
+	tally *tally     // of one that adds up numbers
 	block []byte     // of a reduce attempt
 }
 
@@ -22,8 +23,19 @@ func (s *Spare) enter(phase mr.Phase) {
 	case phase == mr.MapPhase:
 		s.block = nil
 	default:
-		s.pairs = slab[pair]{}
+		s.pairs, s.tally = slab[pair]{}, nil
 	}
+}
+
+// sums takes the buffer of a map attempt that adds up numbers.
+func (s *Spare) sums(limit int64) *tally {
+	if s == nil || s.tally == nil || s.tally.share != limit {
+		return newTally(limit)
+	}
+	t := s.tally
+	s.tally = nil
+	t.reset()
+	return t
 }
 
 // list takes the buffer of a map attempt. Where expect bytes of pairs fit into
@@ -46,8 +58,14 @@ func (s *Spare) list(limit, expect int64) *list {
 
 // keep leaves the memory of a buffer to the next attempt.
 func (s *Spare) keep(b buffer) {
-	if l, ok := b.(*list); ok && s != nil {
-		s.pairs, l.slab = l.slab, slab[pair]{}
+	if s == nil {
+		return
+	}
+	switch b := b.(type) {
+	case *list:
+		s.pairs, b.slab = b.slab, slab[pair]{}
+	case *tally:
+		s.tally = b
 	}
 }
 

@@ -22,7 +22,8 @@ type tally struct {
 	n     int
 	most  int // number of cells
 	long  []byte
-	limit int // bytes of long
+	share int64 // what newTally was given
+	limit int   // bytes of long
 	seed  [2]uint64
 	hash  maphash.Seed // of long keys
 
@@ -71,7 +72,7 @@ func sums(combine mr.Combiner) bool {
 // much again while they grow and as long as they are sorted, an eighth for
 // long keys, whose block may have grown to twice that.
 func newTally(limit int64) *tally {
-	t := &tally{limit: int(limit / 8), hash: maphash.MakeSeed(), most: firstCells}
+	t := &tally{share: limit, limit: int(limit / 8), hash: maphash.MakeSeed(), most: firstCells}
 	for i := range t.seed {
 		t.seed[i] = maphash.Comparable(t.hash, i)
 	}
@@ -240,6 +241,7 @@ func (t *tally) grow() bool {
 	}
 	old := t.cells
 	t.cells = make([]count, 2*len(old))
+	clear(t.cells) // a page that is read first is mapped twice
 	for i := range old {
 		if c := &old[i]; c.part != 0 {
 			*t.find(t.keyOf(c)) = *c
