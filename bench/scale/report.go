@@ -55,8 +55,11 @@ func (r *row) cells() table.Row {
 		walls = "DOES NOT FIT: " + walls
 	}
 	if r.result == nil {
-		days := r.sim.estimate() / 86400
-		return table.Row{r.cell, r.design, size, fmt.Sprintf("%.0f days", days), "", "", "", "", "", "", "", "", walls}
+		least := "over " + clock(r.sim.estimate())
+		if days := r.sim.estimate() / 86400; days >= 2 {
+			least = fmt.Sprintf("over %.0f days", days)
+		}
+		return table.Row{r.cell, r.design, size, least, "", "", "", "", "", "", "", "", walls}
 	}
 	x := r.result
 	tbs := j.Bytes / tb

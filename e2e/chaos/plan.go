@@ -159,7 +159,7 @@ func (p *plan) drawStore(rng *rand.Rand) {
 		func() string { return "GetObject * " + rare() + " " + pick(rng, "reset", "short") },
 		func() string { return "GetObject *intermediate/* " + rare() + " flip" },
 		func() string {
-			return "GetObject *intermediate/mr-* " + pick(rng, "p=0.1", "nth=3", "every=7") + " flip"
+			return "GetObject *intermediate/*mr-* " + pick(rng, "p=0.1", "nth=3", "every=7") + " flip"
 		},
 		func() string { return "GetObject *output/* " + rare() + " flip" },
 		func() string { return "PutObject * " + rare() + " flip" },

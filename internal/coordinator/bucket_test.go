@@ -79,6 +79,10 @@ func TestConflicts(t *testing.T) {
 		{"more input", nil, func(b *bench) { b.store.set(lay.Input("z"), []byte("x"), nil) }, []string{`input added: "z"`}},
 		{"changed input", nil, func(b *bench) { b.store.set(lay.Input("in-0"), []byte("y"), nil) }, []string{`input changed: "in-0"`}},
 		{"no spec", nil, func(b *bench) { b.store.set(lay.Job(), []byte("{}"), nil) }, []string{lay.Job(), "schema"}},
+		{"spec of packed objects with other names", nil, func(b *bench) {
+			data, _ := b.store.data(lay.Job())
+			b.store.set(lay.Job(), []byte(strings.Replace(data, manifest.JobSchemaCompressed, "mraws/job/v3", 1)), nil)
+		}, []string{lay.Job(), `schema "mraws/job/v3" is of another version of mraws`}},
 		{"torn spec", nil, func(b *bench) { b.store.set(lay.Job(), []byte(`{"schema`), nil) }, []string{lay.Job(), "JSON"}},
 		{"record of no task", nil, func(b *bench) { b.store.set(lay.MapCommit(7), []byte("{}"), nil) }, []string{lay.MapCommit(7)}},
 		{"foreign record", nil, func(b *bench) {

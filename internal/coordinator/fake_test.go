@@ -188,7 +188,7 @@ func (f *fake) Copy(ctx context.Context, src, srcETag, dst string, _ object.PutO
 		return object.Info{}, fmt.Errorf("copy %s: %w", src, fs.ErrNotExist)
 	case o.info.ETag != srcETag:
 		return object.Info{}, fmt.Errorf("copy %s: %w", src, object.ErrPrecondition)
-	case !strings.Contains(dst, "intermediate/mr-") && !strings.Contains(dst, "output/_bad/map-"):
+	case !strings.Contains(dst, "/mr-") && !strings.Contains(dst, "output/_bad/map-"):
 		f.violations = append(f.violations, "copied over "+dst)
 	}
 	info := f.store(dst, o.data, o.info.Meta)

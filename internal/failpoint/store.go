@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"path"
 	"strings"
 
 	"github.com/mraws/mraws/internal/object"
@@ -225,6 +226,9 @@ func thing(key string) string {
 			if strings.HasPrefix(key[at:], t[0]) {
 				return t[1]
 			}
+		}
+		if ok, _ := path.Match("intermediate/??/mr-*", key[at:]); ok {
+			return "partition"
 		}
 	}
 	return "unknown(" + key + ")"

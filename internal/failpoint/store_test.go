@@ -87,6 +87,11 @@ func TestStore(t *testing.T) {
 			return err
 		},
 			[]string{"r.copy.partition.before", "COPY", "r.copy.partition.after"}},
+		{func(s Objects) error {
+			_, err := s.PutFile(ctx, lay.Packed(1), nil, 0, object.PutOptions{})
+			return err
+		},
+			[]string{"r.put.partition.before", "PUT", "r.put.partition.after"}},
 		{func(s Objects) error { return s.Preflight(ctx, lay.PreflightDir()) },
 			[]string{"r.try.preflight.before", "TRY", "r.try.preflight.after"}},
 		{func(s Objects) error { return first(s.List(ctx, lay.InputDir())) }, []string{"r.list.input", "LIST"}},

@@ -3,7 +3,7 @@
 //
 //	input/<name>                              the user's files
 //	intermediate/mr-<m>-<r>                   partition r of map task m
-//	intermediate/mr-<m>                       all partitions of map task m, of jobs that pack them
+//	intermediate/<xx>/mr-<m>                  all partitions of map task m, of jobs that pack them
 //	intermediate/_job.json                    the job's spec
 //	intermediate/_ranges.json                 the key range of each partition, of apps with ordered output
 //	intermediate/_commit/map-<m>              THE COMMIT POINT of map task m
@@ -20,6 +20,7 @@
 package layout
 
 import (
+	"encoding/hex"
 	"path"
 	"strconv"
 	"strings"
@@ -76,12 +77,25 @@ func (l Layout) ParsePartition(key string) (m, r int, ok bool) {
 	return m, r, okM && okR
 }
 
-// Packed returns the key of all partitions of map task m in one object.
-func (l Layout) Packed(m int) string { return l.IntermediateDir() + "mr-" + strconv.Itoa(m) }
+// Packed returns the key of all partitions of map task m in one object. These
+// objects lie in 256 folders: every reduce task reads of each, and S3 takes so
+// many requests a second for keys with the same beginning.
+func (l Layout) Packed(m int) string {
+	return l.IntermediateDir() + folder(m) + "/mr-" + strconv.Itoa(m)
+}
+
+// folder is the highest byte, in hex, of m times 2^32 divided by the golden
+// ratio: tasks that follow on each other, which are read at the same time, lie
+// far apart, and all folders fill up alike.
+func folder(m int) string {
+	return hex.EncodeToString([]byte{byte(uint32(m) * 2654435769 >> 24)})
+}
 
 // ParsePacked is the inverse of Packed.
 func (l Layout) ParsePacked(key string) (m int, ok bool) {
-	return parseIndex(key, l.IntermediateDir()+"mr-")
+	i := strings.LastIndexByte(key, '/') + 1
+	m, ok = parseIndex(key[i:], "mr-")
+	return m, ok && key == l.Packed(m)
 }
 
 // Job returns the key of the job spec.

@@ -124,12 +124,21 @@ func TestParse(t *testing.T) {
 		{part, "p/intermediate/mr-out-3", nil},
 		{part, "intermediate/mr-1-3", nil},
 		{part, "", nil},
-		{packed, "p/intermediate/mr-12", 12},
-		{packed, "p/intermediate/mr-12-3", nil},
-		{packed, "p/intermediate/mr-12-", nil},
-		{packed, "p/intermediate/mr--12", nil},
-		{packed, "p/intermediate/mr-", nil},
-		{packed, "intermediate/mr-12", nil},
+		{packed, "p/intermediate/00/mr-0", 0},
+		{packed, "p/intermediate/6a/mr-12", 12},
+		{packed, "p/intermediate/6A/mr-12", nil},
+		{packed, "p/intermediate/6b/mr-12", nil},
+		{packed, "p/intermediate/6a/mr-012", nil},
+		{packed, "p/intermediate/6a/mr-12-3", nil},
+		{packed, "p/intermediate/6a/mr-12-", nil},
+		{packed, "p/intermediate/6a/mr--12", nil},
+		{packed, "p/intermediate/6a/mr-", nil},
+		{packed, "p/intermediate/6a/", nil},
+		{packed, "p/intermediate//mr-12", nil},
+		{packed, "p/intermediate/mr-12", nil},
+		{packed, "intermediate/6a/mr-12", nil},
+		{packed, "mr-12", nil},
+		{packed, "", nil},
 		{bad, "p/output/_bad/map-7", 7},
 		{bad, "p/output/_bad/map-7-x", nil},
 		{bad, "p/output/_bad/map-", nil},
@@ -165,6 +174,32 @@ func TestSide(t *testing.T) {
 		key, got := l.Side(name)
 		if got != ok || ok && key != l.SideDir()+name || !ok && key != "" {
 			t.Errorf("Side(%q) = %q, %v, want %v", name, key, got, ok)
+		}
+	}
+}
+
+// TestFolders: packed objects spread evenly, and those of tasks that follow on
+// each other over all that a store may have split the keys into.
+func TestFolders(t *testing.T) {
+	count := map[string]int{}
+	for m := range 5821 {
+		count[folder(m)]++
+	}
+	for f, n := range count {
+		if n < 20 || n > 25 {
+			t.Errorf("%d tasks of 5,821 are in %s", n, f)
+		}
+	}
+	if len(count) != 256 {
+		t.Errorf("%d folders", len(count))
+	}
+	for first := range 1000 {
+		digits := map[byte]bool{}
+		for m := first; m < first+16; m++ {
+			digits[folder(m)[0]] = true
+		}
+		if len(digits) < 10 {
+			t.Errorf("16 tasks from %d on have %d first digits", first, len(digits))
 		}
 	}
 }

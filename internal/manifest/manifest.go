@@ -15,8 +15,9 @@ const (
 	// JobSchemaCompressed is that of a [Job] with compressed objects.
 	JobSchemaCompressed = "mraws/job/v2"
 	// JobSchemaPacked is that of a [Job] whose map tasks pack their
-	// partitions, and whose objects may be compressed.
-	JobSchemaPacked = "mraws/job/v3"
+	// partitions, and whose objects may be compressed. In version 3 these
+	// had other names.
+	JobSchemaPacked = "mraws/job/v4"
 	MapSchema       = "mraws/map/v1"
 	// MapSchemaPacked is that of a [Map] with packed partitions.
 	MapSchemaPacked   = "mraws/map/v2"

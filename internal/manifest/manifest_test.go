@@ -99,7 +99,7 @@ func packedMap() *Map {
 			{Offset: 100, Size: 333, Hash: zeroHash, Sum: Sum{Records: 3, Hash: 0x00ab54a98ceb1f0a, Bytes: 21}},
 		},
 	}
-	m.Packed = &Packed{Key: "p/intermediate/mr-0", ETag: `"x"`, Size: 433, Hash: PackedHash(m.Parts)}
+	m.Packed = &Packed{Key: "p/intermediate/00/mr-0", ETag: `"x"`, Size: 433, Hash: PackedHash(m.Parts)}
 	return m
 }
 
@@ -162,8 +162,9 @@ func TestDecodeSchema(t *testing.T) {
 		{"none", `{}`, `no schema, want "mraws/job/v1"`, true},
 		{"other kind", `{"schema":"mraws/map/v1"}`, `schema "mraws/map/v1", want "mraws/job/v1"`, true},
 		{"with compressed objects", `{"schema":"mraws/job/v2","id":"x"}`, "", false},
-		{"with packed partitions", `{"schema":"mraws/job/v3","id":"x"}`, "", false},
-		{"other version", `{"schema":"mraws/job/v4"}`, `schema "mraws/job/v4" is of another version of mraws, this one reads "mraws/job/v1"`, true},
+		{"with packed partitions", `{"schema":"mraws/job/v4","id":"x"}`, "", false},
+		{"packed, with other names", `{"schema":"mraws/job/v3","id":"x"}`, `schema "mraws/job/v3" is of another version of mraws`, true},
+		{"other version", `{"schema":"mraws/job/v5"}`, `schema "mraws/job/v5" is of another version of mraws, this one reads "mraws/job/v1"`, true},
 		{"newer with other types", `{"schema":"mraws/job/v10","id":7}`, "another version", true},
 		{"foreign", `{"schema":"x"}`, `schema "x", want`, true},
 		{"cut short", `{"schema":"mraws/job/v1"`, "decode mraws/job/v1: unexpected end", false},

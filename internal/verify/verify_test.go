@@ -216,7 +216,10 @@ func TestDamage(t *testing.T) {
 	key := func(k string) func(layout.Layout) string {
 		return func(l layout.Layout) string { return l.Prefix() + "/" + k }
 	}
-	part, pack := key("intermediate/mr-1-2"), key("intermediate/mr-1")
+	packed := func(m int) func(layout.Layout) string {
+		return func(l layout.Layout) string { return l.Packed(m) }
+	}
+	part, pack := key("intermediate/mr-1-2"), packed(1)
 	out := key("output/mr-out-1")
 	record := key("intermediate/_attempts/reduce-1/r1.1")
 	tests := map[string]struct {
@@ -270,10 +273,12 @@ func TestDamage(t *testing.T) {
 		"packed: rewritten":            {put(pack), Replaced, pack},
 		"packed: bit flip":             {rot(pack, flip), Corrupt, pack},
 		"packed: empty":                {rot(pack, func(b []byte) []byte { return nil }), Replaced, pack},
-		"packed: foreign map":          {put(key("intermediate/mr-77")), Foreign, key("intermediate/mr-77")},
+		"packed: foreign map":          {put(packed(77)), Foreign, packed(77)},
+		"packed: as it was once":       {put(key("intermediate/mr-2")), Foreign, key("intermediate/mr-2")},
+		"packed: in another folder":    {put(key("intermediate/00/mr-2")), Foreign, key("intermediate/00/mr-2")},
 		"packed: a plain name":         {put(part), Foreign, part},
 		"partition: a packed name":     {put(pack), Foreign, pack},
-		"packed: of another":           {exchange(pack, key("intermediate/mr-2")), Replaced, pack},
+		"packed: of another":           {exchange(pack, packed(2)), Replaced, pack},
 		"packed: commit, other bounds": {commit(func(m *manifest.Map) { m.Parts[1].Offset++ }), BadRecord, key("intermediate/_commit/map-1")},
 		"packed: commit, other key":    {commit(func(m *manifest.Map) { m.Packed.Key = "x" }), BadRecord, key("intermediate/_commit/map-1")},
 		"packed: commit, other etag":   {commit(func(m *manifest.Map) { m.Packed.ETag = `"x"` }), Replaced, pack},

@@ -316,7 +316,7 @@ func testRequests(t *testing.T, how manifest.Shuffle) {
 	w.scratch = t.TempDir()
 	w.run(t)
 	filled := mr.Partition([]byte("x"), 3)
-	want := []string{"open input/a", "put intermediate/mr-0"}
+	want := []string{"open input/a", "put intermediate/00/mr-0"}
 	if how != manifest.ShufflePacked {
 		slices.Sort(w.store.calls[1:4]) // concurrent
 		want = []string{"open input/a", "put intermediate/mr-0-0", "put intermediate/mr-0-1", "put intermediate/mr-0-2"}
