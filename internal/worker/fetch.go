@@ -69,9 +69,8 @@ func planned(p manifest.Piece) (off, n int64) {
 
 // dispatch sends the chunks on their way, in order.
 func (a *ahead) dispatch() {
-	var fetches errgroup.Group // for its limit: errors travel in order, with the chunks
-	fetches.SetLimit(requests)
-	defer func() { _ = fetches.Wait() }()
+	fetches := fetchers{a: a, next: make(chan *chunk)}
+	defer fetches.wait()
 	defer close(a.queue)
 	for i, p := range a.pieces {
 		off, left := planned(p)
@@ -86,9 +85,45 @@ func (a *ahead) dispatch() {
 			case <-a.ctx.Done():
 				return
 			}
-			fetches.Go(func() error { a.fetch(c); return nil })
+			fetches.fetch(c)
 		}
 	}
+}
+
+// fetchers are goroutines that fetch one chunk after the other: a request
+// needs a deep stack, which takes long to grow to.
+type fetchers struct {
+	a     *ahead
+	next  chan *chunk
+	n     int
+	group errgroup.Group // without errors: they travel in order, with the chunks
+}
+
+// fetch has a chunk fetched, once fewer than the most requests are on their
+// way.
+func (f *fetchers) fetch(c *chunk) {
+	if f.n < requests {
+		select {
+		case f.next <- c: // to one that has nothing to do
+		default:
+			f.n++
+			f.group.Go(func() error { f.run(c); return nil })
+		}
+		return
+	}
+	f.next <- c
+}
+
+func (f *fetchers) run(c *chunk) {
+	for ok := true; ok; c, ok = <-f.next {
+		f.a.fetch(c)
+	}
+}
+
+// wait lets all of them end.
+func (f *fetchers) wait() {
+	close(f.next)
+	_ = f.group.Wait()
 }
 
 // fetch opens one chunk: the store then has it, or the first part of it.
