@@ -2,7 +2,9 @@ package cmd
 
 import (
 	"fmt"
+	"os"
 	"runtime"
+	"runtime/debug"
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/worker"
@@ -17,7 +19,30 @@ func (s *session) setMemory() (err error) {
 	if s.memory = int64(s.conf.Memory); s.memory == 0 {
 		s.memory, err = autoMemory(worker.MemoryLimit())
 	}
+	if os.Getenv("GOGC") == "" {
+		delayCollector(s.memory)
+	}
 	return err
+}
+
+// firstHeap is the size of the heap, in bytes, at which Go's collector runs
+// for the first time, where a quarter of the budget is no less.
+const firstHeap = 64 << 20
+
+// delayCollector leaves the collector out until there is a heap worth it. From
+// 4 MiB on it would run ten times while a process starts, which is a fifth of
+// the CPU that a small job takes. From the first run on everything is as
+// usual.
+func delayCollector(budget int64) {
+	const usual, least = 100, 4 << 20 // of GOGC, and the bytes that it begins with then
+	heap := min(firstHeap, budget/4)
+	if heap <= least {
+		return
+	}
+	debug.SetGCPercent(int(usual * heap / least))
+	// It is found unreachable by the first run. It is a pointer, so that it
+	// shares its memory with nothing that lives on.
+	runtime.AddCleanup(new(*int), func(percent int) { debug.SetGCPercent(percent) }, usual)
 }
 
 // autoMemory is the budget of a process that may use limit bytes in all, as

@@ -2,7 +2,11 @@ package cmd
 
 import (
 	"errors"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
 	"testing"
+	"time"
 )
 
 // TestAutoMemory: what is too little is refused with the limit, where it comes
@@ -30,5 +34,28 @@ func TestCores(t *testing.T) {
 		if got := (&session{memory: memory}).cores(); got < 1 || got > most {
 			t.Errorf("%d slots with %d bytes, want at most %d", got, memory, most)
 		}
+	}
+}
+
+// TestDelayCollector: the first run of the collector comes late, and then it
+// runs as usual.
+func TestDelayCollector(t *testing.T) {
+	percent := func() int {
+		s := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+		metrics.Read(s)
+		return int(s[0].Value.Uint64())
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	if delayCollector(16 << 20); percent() != 100 {
+		t.Errorf("with a small budget GOGC is %d", percent())
+	}
+	if delayCollector(128 << 20); percent() != 800 {
+		t.Errorf("GOGC is %d, want 800 for a first heap of 32 MiB", percent())
+	}
+	for end := time.Now().Add(time.Minute); percent() != 100; {
+		if time.Now().After(end) {
+			t.Fatalf("GOGC is %d after runs of the collector", percent())
+		}
+		runtime.GC()
 	}
 }
