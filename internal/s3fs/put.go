@@ -28,15 +28,16 @@ func (s *Store) PutFile(ctx context.Context, key string, r io.ReaderAt, size int
 	if size > s.o.MultipartAbove {
 		return s.putParts(ctx, key, r, size, o)
 	}
-	return s.putOne(ctx, key, io.NewSectionReader(r, 0, size), size, o)
+	return s.putOne(ctx, key, io.NewSectionReader(r, 0, size), size, nil, o)
 }
 
-// putOne is one PutObject.
-func (s *Store) putOne(ctx context.Context, key string, body io.ReadSeeker, size int64, o PutOptions) (Object, error) {
+// putOne is one PutObject. crc32c is the checksum of the body, as S3 spells
+// it, if it is known and [Store.checksum] asks for it.
+func (s *Store) putOne(ctx context.Context, key string, body io.ReadSeeker, size int64, crc32c *string, o PutOptions) (Object, error) {
 	in := &s3.PutObjectInput{
 		Bucket: s.bucket(), Key: &key, Body: body, ContentLength: &size,
 		Metadata: o.Meta, IfMatch: nonEmpty(o.IfMatch), ContentType: nonEmpty(o.ContentType),
-		ChecksumAlgorithm: s.checksum(),
+		ChecksumAlgorithm: s.checksum(), ChecksumCRC32C: crc32c,
 	}
 	if o.IfAbsent {
 		in.IfNoneMatch = aws.String("*")

@@ -3,9 +3,13 @@ package s3fs
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -48,11 +52,15 @@ type writer struct {
 	g      *errgroup.Group
 
 	held [][]byte // full parts that may become one request
+	crc  uint32   // CRC32C of what was gathered, where it is sent
 	buf  []byte   // of the part being written
 	u    *upload
 	n    int32 // parts sent so far
 	done bool
 }
+
+// castagnoli is the polynomial of CRC32C.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errWriterDone = errors.New("write after Commit or Abort")
 
@@ -80,6 +88,9 @@ func (w *writer) Write(p []byte) (int, error) {
 			w.buf = w.s.pool.get(int64(w.limit()))[:0]
 		}
 		w.buf = append(w.buf, p[:k]...)
+		if w.u == nil && w.s.o.Unsigned {
+			w.crc = crc32.Update(w.crc, castagnoli, p[:k])
+		}
 		p, written = p[k:], written+k
 	}
 	return written, nil
@@ -152,7 +163,7 @@ func (w *writer) Commit(ctx context.Context) (Object, error) {
 		w.done = true
 		w.cancel()
 		defer w.release()
-		return w.s.putOne(ctx, w.key, io.NewSectionReader(w, 0, size), size, w.o)
+		return w.s.putOne(ctx, w.key, io.NewSectionReader(w, 0, size), size, w.sum(), w.o)
 	}
 	err := w.flushAll()
 	if err == nil {
@@ -167,6 +178,16 @@ func (w *writer) Commit(ctx context.Context) (Object, error) {
 	w.done = true
 	w.cancel()
 	return w.u.complete(ctx)
+}
+
+// sum is the checksum of what was gathered, made while the caches had it. The
+// SDK would read all of it once more before it sends it. Nil leaves it to the
+// SDK.
+func (w *writer) sum() *string {
+	if !w.s.o.Unsigned {
+		return nil
+	}
+	return aws.String(base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, w.crc)))
 }
 
 // ReadAt reads what was gathered.
