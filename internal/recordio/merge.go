@@ -25,6 +25,7 @@ type Source interface {
 // them of one word.
 type Merger struct {
 	srcs    []Source
+	hashers []Hasher // of srcs, nil for those that are none
 	combine mr.Combiner
 
 	// Of each source, the current key and a word that orders like it.
@@ -50,8 +51,12 @@ type Merger struct {
 // It holds no more than one record of each source, so its memory is that of
 // its sources, see [ReaderMemory]; with combine, one key and value more.
 func Merge(srcs []Source, combine mr.Combiner) *Merger {
+	hashers := make([]Hasher, len(srcs))
+	for i, s := range srcs {
+		hashers[i], _ = s.(Hasher)
+	}
 	return &Merger{
-		srcs: srcs, combine: combine,
+		srcs: srcs, hashers: hashers, combine: combine,
 		keys: make([][]byte, len(srcs)), words: make([]uint64, len(srcs)), tree: make([]int32, max(1, len(srcs))),
 	}
 }
@@ -208,7 +213,11 @@ func (m *Merger) Hash() (uint64, bool) {
 	if m.combine != nil {
 		return 0, false
 	}
-	return hashOf(m.srcs[m.tree[0]])
+	h := m.hashers[m.tree[0]]
+	if h == nil {
+		return 0, false
+	}
+	return h.Hash()
 }
 
 // Err returns the error of the source that ended the merge, or nil.

@@ -244,7 +244,7 @@ func TestAddCurrent(t *testing.T) {
 		m := Merge(srcs, combine)
 		var got, want manifest.Sum
 		for m.Next() {
-			AddCurrent(&got, m)
+			AddCurrent(&got, m, m)
 			AddRecord(&want, m.Key(), m.Value())
 		}
 		if m.Err() != nil || got != want {

@@ -138,28 +138,27 @@ func AddRecord(s *manifest.Sum, key, value []byte) {
 	addHashed(s, HashRecord(key, value), key, value)
 }
 
-// AddCurrent adds the current record of src to s. It computes no hash if the
-// stream below has it from checking the record.
-func AddCurrent(s *manifest.Sum, src Source) {
-	h, ok := hashOf(src)
-	if !ok {
-		h = HashRecord(src.Key(), src.Value())
+// Hasher is a [Source] that may know the hash of its current record, from
+// checking it.
+type Hasher interface{ Hash() (hash uint64, ok bool) }
+
+// AddCurrent adds the current record of src to s. It computes no hash if h,
+// which is src as a Hasher or nil, knows it.
+func AddCurrent(s *manifest.Sum, src Source, h Hasher) {
+	key, value := src.Key(), src.Value()
+	if h != nil {
+		if hash, ok := h.Hash(); ok {
+			addHashed(s, hash, key, value)
+			return
+		}
 	}
-	addHashed(s, h, src.Key(), src.Value())
+	AddRecord(s, key, value)
 }
 
 func addHashed(s *manifest.Sum, hash uint64, key, value []byte) {
 	s.Records++
 	s.Hash += manifest.Hex64(hash)
 	s.Bytes += int64(len(key)) + int64(len(value))
-}
-
-// hashOf returns the hash of the current record of src, if src has it.
-func hashOf(src Source) (uint64, bool) {
-	if s, ok := src.(interface{ Hash() (uint64, bool) }); ok {
-		return s.Hash()
-	}
-	return 0, false
 }
 
 // appendFrame appends the two lengths that stand before a record.

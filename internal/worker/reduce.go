@@ -69,6 +69,7 @@ func (t *attempt) reduceTo(ctx context.Context, create func(size int64) (object.
 	w = created
 	out := &lines{t: t, w: w, sha: sha256.New()}
 	g := &groups{t: t, src: mergeSources(ins, 0, nil)}
+	g.hasher, _ = g.src.(recordio.Hasher)
 	err = t.guard(func() error { return t.reduceAll(g, out) })
 	if err == nil {
 		err = out.flush()
@@ -107,14 +108,15 @@ func (t *attempt) reduceAll(g *groups, out *lines) error {
 
 // groups cuts a sorted stream into keys with their values.
 type groups struct {
-	t     *attempt
-	src   recordio.Source
-	key   []byte
-	state groupState
-	keys  int64
-	read  manifest.Sum // all that was read from src
-	noted manifest.Sum // of it, in the attempt's progress
-	err   error
+	t      *attempt
+	src    recordio.Source
+	hasher recordio.Hasher // src, if it is one
+	key    []byte
+	state  groupState
+	keys   int64
+	read   manifest.Sum // all that was read from src
+	noted  manifest.Sum // of it, in the attempt's progress
+	err    error
 }
 
 type groupState int
@@ -132,7 +134,7 @@ func (g *groups) step() bool {
 	if g.t.stopped.Load() {
 		g.err = errStopped
 	} else if g.src.Next() {
-		recordio.AddCurrent(&g.read, g.src)
+		recordio.AddCurrent(&g.read, g.src, g.hasher)
 		if g.read.Records-g.noted.Records >= 256 {
 			g.flush()
 		}
