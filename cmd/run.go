@@ -17,6 +17,7 @@ import (
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/upload"
+	"github.com/mraws/mraws/internal/worker"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -194,12 +195,13 @@ func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, p
 func (s *session) startWorkers(ctx context.Context, cancel context.CancelCauseFunc, over <-chan struct{}, st *store, o *runFlags, app mr.App, address, cwd string) *errgroup.Group {
 	all := new(errgroup.Group)
 	live := new(errgroup.Group)
+	shared := new(worker.Shared)
 	for i := range o.workers {
 		live.Go(func() error {
 			if o.processes {
 				return s.child(ctx, over, st, o, app, address, cwd, i)
 			}
-			return s.inProcess(ctx, st, o, app, address)
+			return s.inProcess(ctx, st, o, app, address, shared)
 		})
 	}
 	if !o.processes {

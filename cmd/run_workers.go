@@ -17,12 +17,13 @@ import (
 )
 
 // inProcess runs one worker in this process, on the coordinator's store.
-func (s *session) inProcess(ctx context.Context, st *store, o *runFlags, app mr.App, address string) error {
+func (s *session) inProcess(ctx context.Context, st *store, o *runFlags, app mr.App, address string, shared *worker.Shared) error {
 	wo, err := s.workerOptions(st.Store, app, nil)
 	if err != nil {
 		return err
 	}
 	wo.Addresses, wo.Slots, wo.Memory = []string{address}, 1, s.memory/int64(o.workers)
+	wo.Shared = shared
 	return s.roleError(worker.Run(ctx, wo))
 }
 

@@ -79,6 +79,7 @@ type countedJob struct {
 	workers int
 	slots   int // of each; 0 is 1
 	whole   int64
+	shared  bool // the workers are of one process
 	packed  bool // what comes of the shuffle
 }
 
@@ -114,13 +115,17 @@ func (c *counted) play(j countedJob) {
 	})
 	g, ctx := errgroup.WithContext(t.Context())
 	g.Go(func() error { _, err := boss.Run(ctx); return err })
+	var shared *worker.Shared
+	if j.shared {
+		shared = new(worker.Shared)
+	}
 	for i := range j.workers {
 		store := c.open(j.whole)
 		g.Go(func() error {
 			return worker.Run(ctx, worker.Options{
 				Store: store, Bucket: "mapreducedata", Layout: c.layout, Log: zerolog.Nop(), Version: "v", App: app,
 				Addresses: []string{lis.Addr().String()}, Insecure: true, CoordTimeout: time.Minute,
-				Name: fmt.Sprintf("w%d", i), Slots: j.slots, Memory: memory, Scratch: c.dir,
+				Name: fmt.Sprintf("w%d", i), Slots: j.slots, Memory: memory, Scratch: c.dir, Shared: shared,
 			})
 		})
 	}
@@ -224,6 +229,9 @@ func (c *counted) bill(j countedJob) bill.Job {
 		busy[rec.Worker], reducers[rec.Worker] = true, true
 	}
 	b.Busy, b.Reducers = int64(len(busy)), int64(len(reducers))
+	if j.shared {
+		b.Busy, b.Reducers = 1, 1
+	}
 	return b
 }
 
@@ -271,6 +279,7 @@ func TestRequests(t *testing.T) {
 		"books, three":          {inputs: books, reduces: 10, shuffle: plain, workers: 3},
 		"books, three, packed":  {inputs: books, reduces: 10, shuffle: packed, workers: 3, packed: true},
 		"books, two slots each": {inputs: books, reduces: 10, shuffle: auto, workers: 2, slots: 2},
+		"books, one process":    {inputs: books, reduces: 10, shuffle: plain, workers: 3, shared: true},
 		"books, indexed":        {inputs: books, app: "indexer", reduces: 3, shuffle: auto, workers: 1},
 		"pieces":                {inputs: books, reduces: 3, split: 4000, shuffle: auto, workers: 3},
 		"ten by sixty":          {inputs: ten, reduces: 60, shuffle: auto, workers: 3},

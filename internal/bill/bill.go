@@ -21,8 +21,9 @@ type Job struct {
 	// folders among them.
 	Listed        int64
 	Maps, Reduces int64 // tasks
-	// Workers is how many processes, or workers of `run`, join; Busy how many
-	// of them get a task at all, Reducers how many a reduce task.
+	// Workers is how many workers join. Busy is how many processes get a task
+	// at all, Reducers how many a reduce task: the workers of one process share
+	// what they read.
 	Workers, Busy, Reducers int64
 	// InputReads is, for each piece of input, Reads of its length, and of a
 	// byte more if it does not begin at the start of its object; and one for
@@ -103,8 +104,8 @@ func (j Job) Requests() map[string]int64 {
 	n["HeadObject"] += 1 + j.Reduces
 	n["ListObjectsV2"] += max(Reads(j.Listed, 1000), 1) + 2
 	n["PutObject"] += 4 + j.Renewals
-	// Workers: who coordinates, what the job is, and of those that reduce what
-	// the maps have committed.
+	// Workers: who coordinates. Their processes: what the job is, and those
+	// that reduce what the maps have committed.
 	n["GetObject"] += j.Workers + j.Busy + j.Reducers*j.Maps
 	// Map tasks, with a record each, and reduce tasks, with one each.
 	n["GetObject"] += j.InputReads + j.SegmentReads

@@ -300,8 +300,7 @@ func TestSessionDroppedByAnother(t *testing.T) {
 // stopped while it reads it.
 func TestLoadSurvivesAnothersEnd(t *testing.T) {
 	s := newShell(t)
-	w := &worker{o: s.o, running: map[string]*running{}, jobs: map[string]*loaded{}}
-	w.link = newLink(s.o, w.inFlight, w.finished)
+	w := newWorker(s.o)
 	reading, release := make(chan struct{}, 100), make(chan struct{})
 	s.store.hook = func(string, string) { reading <- struct{}{}; <-release }
 	ctx, cancel := context.WithCancel(t.Context())

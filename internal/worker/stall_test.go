@@ -121,8 +121,7 @@ func TestStoreThatIsGone(t *testing.T) {
 	s := newShell(t)
 	g := &absent{Store: s.store}
 	s.o.Store = g
-	w := &worker{o: s.o, running: map[string]*running{}, jobs: map[string]*loaded{}}
-	w.link = newLink(s.o, w.inFlight, w.finished)
+	w := newWorker(s.o)
 	g.left.Store(2)
 	done := make(chan error, 1)
 	go func() { done <- w.reach(t.Context()) }()

@@ -59,6 +59,9 @@ type Options struct {
 	Requests func() map[string]int64
 	// Stats counts what this worker does; nil for nobody.
 	Stats *Stats
+	// Shared is given to all workers of a process, of which each reads the
+	// same; nil is for one alone.
+	Shared *Shared
 	// Drain brings orders to end; nil: none comes.
 	Drain <-chan Order
 }
@@ -88,7 +91,6 @@ type worker struct {
 
 	mu      sync.Mutex
 	running map[string]*running // by attempt id, until the report is there
-	jobs    map[string]*loaded  // by job id
 	cut     time.Time           // since when the store does not answer, for all that is known; zero if it does
 	order   *Order              // once it drains
 
@@ -111,15 +113,6 @@ type running struct {
 	waits    time.Time     // since when one stood still, as told last; zero if none
 }
 
-// loaded is a job's spec with the commit records read so far.
-type loaded struct {
-	once    sync.Once
-	job     *manifest.Job
-	commits *Commits
-	ranges  *Ranges
-	err     error
-}
-
 // errDone ends all slots when the coordinator says that the job is over.
 var errDone = errors.New("the job is done")
 
@@ -133,7 +126,10 @@ var errRevoked = errors.New("the coordinator revoked the attempt")
 func Run(ctx context.Context, o Options) error { return newWorker(o).run(ctx) }
 
 func newWorker(o Options) *worker {
-	w := &worker{o: o, running: map[string]*running{}, jobs: map[string]*loaded{}}
+	if o.Shared == nil {
+		o.Shared = new(Shared)
+	}
+	w := &worker{o: o, running: map[string]*running{}}
 	w.link = newLink(o, w.inFlight, w.finished)
 	return w
 }
@@ -213,9 +209,7 @@ func (w *worker) finished(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.jobs) == 0 && s.App.Name == w.o.App.Name || w.jobs[s.Job] != nil
+	return !w.o.Shared.knows("") && s.App.Name == w.o.App.Name || w.o.Shared.knows(s.Job)
 }
 
 // inFlight lists the running attempts and their job, for a registration, and
@@ -319,35 +313,9 @@ func ending(d *wire.Done) error {
 	return errDone
 }
 
-// load reads the spec of a job once, however many slots ask for it.
+// load returns the spec of a job and what else has been read of it.
 func (w *worker) load(ctx context.Context, id string) (*loaded, error) {
-	for {
-		w.mu.Lock()
-		l := w.jobs[id]
-		if l == nil {
-			l = &loaded{}
-			w.jobs[id] = l
-		}
-		w.mu.Unlock()
-		mine := false
-		l.once.Do(func() {
-			mine = true
-			l.job, l.err = w.readJob(ctx, id)
-			l.commits, l.ranges = new(Commits), new(Ranges)
-		})
-		if l.err == nil {
-			return l, nil
-		}
-		w.mu.Lock()
-		if w.jobs[id] == l {
-			delete(w.jobs, id) // read it again next time
-		}
-		w.mu.Unlock()
-		if mine || ctx.Err() != nil {
-			return l, l.err
-		}
-		// The other's error may be the end of its attempt: try ourselves.
-	}
+	return w.o.Shared.load(ctx, id, func() (*manifest.Job, error) { return w.readJob(ctx, id) })
 }
 
 func (w *worker) readJob(ctx context.Context, id string) (*manifest.Job, error) {

@@ -1,0 +1,71 @@
+package worker
+
+import (
+	"context"
+	"sync"
+
+	"github.com/mraws/mraws/internal/manifest"
+)
+
+// Shared is what workers of one process, on the same bucket, prefix and
+// application, have read of jobs: specs, commit records and key ranges. None
+// of that ever changes, so it is read and held once for all of them. Its zero
+// value is empty.
+type Shared struct {
+	mu   sync.Mutex
+	jobs map[string]*loaded // by job id
+}
+
+// loaded is a job's spec with the commit records read so far.
+type loaded struct {
+	once    sync.Once
+	job     *manifest.Job
+	commits *Commits
+	ranges  *Ranges
+	err     error
+}
+
+// load returns what is known of a job, whose spec it reads once, however many
+// slots ask for it at the same time. An error is not kept.
+func (s *Shared) load(ctx context.Context, id string, read func() (*manifest.Job, error)) (*loaded, error) {
+	for {
+		s.mu.Lock()
+		if s.jobs == nil {
+			s.jobs = make(map[string]*loaded)
+		}
+		l := s.jobs[id]
+		if l == nil {
+			l = &loaded{}
+			s.jobs[id] = l
+		}
+		s.mu.Unlock()
+		mine := false
+		l.once.Do(func() {
+			mine = true
+			l.job, l.err = read()
+			l.commits, l.ranges = new(Commits), new(Ranges)
+		})
+		if l.err == nil {
+			return l, nil
+		}
+		s.mu.Lock()
+		if s.jobs[id] == l {
+			delete(s.jobs, id) // read it again next time
+		}
+		s.mu.Unlock()
+		if mine || ctx.Err() != nil {
+			return l, l.err
+		}
+		// The other's error may be the end of its attempt: try ourselves.
+	}
+}
+
+// knows says whether a spec has been read: that of a job, or any for "".
+func (s *Shared) knows(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id == "" {
+		return len(s.jobs) > 0
+	}
+	return s.jobs[id] != nil
+}
