@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mraws/mraws/internal/manifest"
@@ -126,21 +125,11 @@ func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error)
 	job.ID, job.Created, job.Tasks = id, time.Now().UTC(), tasks
 	job.Shuffle = c.o.Shuffle.of(len(tasks), job.NReduce)
 	job.Schema = manifest.SchemaOf(job)
-	if pairs := int64(len(tasks)) * int64(job.NReduce); pairs > manyPairs {
-		c.o.Log.Warn().Int("maps", len(tasks)).Int("reduces", job.NReduce).
-			Str("memory", humanize.IBytes(uint64(pairs)*recordMemory)).
-			Msg("map tasks times reduce tasks are many: the commit records take so much memory in every worker and twice as much here; raise split-size, or lower nreduce")
+	if text := advice(job, app.Input, c.o.Pack); text != "" {
+		c.o.Log.Warn().Msg(text)
 	}
 	return job, nil
 }
-
-// manyPairs is the number of partitions of all map tasks from which on there
-// is a warning, and recordMemory what each takes of a worker, bytes
-// (worker/commits.go).
-const (
-	manyPairs    = 10_000_000
-	recordMemory = 160
-)
 
 // outline is the job that this coordinator was started for, as far as the
 // output depends on it.

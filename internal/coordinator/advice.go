@@ -1,0 +1,56 @@
+package coordinator
+
+import (
+	"fmt"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/mr"
+)
+
+// Every reduce task reads a range of what every map task made, and the commit
+// records have an entry for each. docs/scale.md says what comes of too many.
+const (
+	// manyPairs is the number of these from which on there is a warning, and
+	// recordMemory what each takes of a worker, bytes (worker/commits.go).
+	manyPairs    = 10_000_000
+	recordMemory = 160
+	// manyRanges is the number from which on a hint is worth while if they are
+	// below smallRange bytes on average; fineRange is what is proposed.
+	manyRanges = 1_000_000
+	smallRange = 1 << 20
+	fineRange  = 4 << 20
+	// maxSplit is the most that is proposed: more than that costs too much
+	// when it has to be done again.
+	maxSplit = 16 << 30
+)
+
+// advice says what is wrong with the numbers of tasks of a job, and which
+// split-size would be better, if one would: at most half as many map tasks. It
+// is "" where nothing is wrong. Bytes of a range are taken to be as many as
+// those of its input.
+func advice(job *manifest.Job, input mr.Input, pack Pack) string {
+	maps, reduces := int64(len(job.Tasks)), int64(job.NReduce)
+	pairs, bytes := maps*reduces, int64(0)
+	for _, o := range job.Objects {
+		bytes += o.Weight(o.Size)
+	}
+	many := pairs > manyPairs
+	if !many && (pairs <= manyRanges || bytes/pairs >= smallRange) {
+		return ""
+	}
+	text := fmt.Sprintf("%s map tasks times %s reduce tasks are %s ranges of %s on average for reduce tasks to read",
+		humanize.Comma(maps), humanize.Comma(reduces), humanize.Comma(pairs), humanize.IBytes(uint64(bytes/pairs)))
+	if many {
+		text += fmt.Sprintf(", and their records take %s in every worker and twice as much here", humanize.IBytes(uint64(pairs)*recordMemory))
+	}
+	split := int64(1 << 20)
+	for split < fineRange*reduces && split < maxSplit {
+		split *= 2
+	}
+	if better, err := Plan(job.Objects, input, split, pack); err == nil && int64(len(better)) <= maps/2 {
+		return text + fmt.Sprintf("; with --split-size %dMiB there would be %s map tasks", split>>20, humanize.Comma(int64(len(better))))
+	}
+	return text + "; fewer reduce tasks (nreduce) would make it less"
+}
