@@ -33,7 +33,7 @@ type sink func(body io.Reader, at, n int64) (int64, error)
 // fetch reads a span through one budget. A body that breaks is resumed where
 // it broke, pinned to the version of the first reply. On return sp.n bytes
 // have gone into the sink, or the error says why not. A try that brought
-// PartSize bytes costs nothing, so that a long span does not fail over breaks
+// PartSize bytes costs nothing, and the time begins anew, so that a long span does not fail over breaks
 // that several short ones would have survived.
 func (s *Store) fetch(ctx context.Context, sp *span, into sink) error {
 	ctx, b := s.begin(ctx)
@@ -44,7 +44,7 @@ func (s *Store) fetch(ctx context.Context, sp *span, into sink) error {
 			return nil
 		}
 		if k >= s.o.PartSize {
-			b.giveBack()
+			b.giveBack(s.o.MaxElapsed)
 		}
 		if !s.again(ctx, b, err) {
 			return s.fail(opGet, sp.key, b, ErrPrecondition, err)

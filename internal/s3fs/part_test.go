@@ -2,6 +2,9 @@ package s3fs_test
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"hash/crc32"
 	"io"
 	"net/http"
 	"slices"
@@ -116,6 +119,64 @@ func TestWhole(t *testing.T) {
 }
 
 // written writes n bytes by a writer, in pieces.
+// TestWholeChecksum: what was gathered goes with the checksum that was made of
+// it meanwhile, and under the condition, each time that it is sent.
+func TestWholeChecksum(t *testing.T) {
+	for _, n := range []int{0, 1, 999, 1000, 3500, 4000} {
+		o := quick()
+		o.Whole, o.Unsigned = 5000, true
+		sum := crc32.Checksum(bytesOf(n), crc32.MakeTable(crc32.Castagnoli))
+		want := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, sum))
+		sent := 0
+		check := func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			if err != nil || !bytes.Equal(body, bytesOf(n)) {
+				t.Errorf("%d bytes: %d came, %v", n, len(body), err)
+			}
+			if got := r.Header.Get("x-amz-checksum-crc32c"); got != want {
+				t.Errorf("%d bytes: checksum %q, want %q", n, got, want)
+			}
+			if got := r.Header.Get("If-None-Match"); got != "*" {
+				t.Errorf("%d bytes: condition %q", n, got)
+			}
+			if sent++; sent == 1 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			ok("")(w, r)
+		}
+		s, _ := fake(t, o, check)
+		if err := written(t, s, n, s3fs.PutOptions{Size: int64(n), Hold: 4000, IfAbsent: true}); err != nil {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+		if sent != 2 {
+			t.Errorf("%d bytes were sent %d times", n, sent)
+		}
+	}
+}
+
+// TestGap: a writer whose part could not be begun does not commit the rest.
+func TestGap(t *testing.T) {
+	o := quick()
+	o.Whole = 5000
+	s, _ := fake(t, o, func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil || r.Method == http.MethodPut {
+			t.Errorf("%s %s, %v", r.Method, r.URL, err)
+		}
+		apiError(http.StatusForbidden, "AccessDenied")(w, r)
+	})
+	w, err := s.Create(t.Context(), key, s3fs.PutOptions{Hold: 3000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(bytesOf(3500)); err == nil {
+		t.Error("the part was begun")
+	}
+	if _, err := w.Commit(t.Context()); err == nil {
+		t.Error("committed with a gap")
+	}
+}
+
 func written(t *testing.T, s *s3fs.Store, n int, o s3fs.PutOptions) error {
 	w, err := s.Create(t.Context(), key, o)
 	if err != nil {

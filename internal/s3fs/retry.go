@@ -58,11 +58,12 @@ func (b *budget) forgive(most int) {
 	}
 }
 
-// giveBack returns a try that got somewhere.
-func (b *budget) giveBack() {
+// giveBack returns a try that got somewhere, and allows for another elapsed.
+func (b *budget) giveBack(elapsed time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.left++
+	b.until = time.Now().Add(elapsed)
 }
 
 // more reports whether another try may begin.

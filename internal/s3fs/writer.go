@@ -56,6 +56,7 @@ type writer struct {
 	buf  []byte   // of the part being written
 	u    *upload
 	n    int32 // parts sent so far
+	lost error // why a part was not begun: what was gathered has a gap
 	done bool
 }
 
@@ -79,8 +80,11 @@ func (w *writer) Write(p []byte) (int, error) {
 	written := 0
 	for len(p) > 0 {
 		if len(w.buf) == w.limit() {
-			if err := w.next(); err != nil {
-				return written, err
+			if w.lost == nil {
+				w.lost = w.next()
+			}
+			if w.lost != nil {
+				return written, w.lost
 			}
 		}
 		k := min(len(p), w.limit()-len(w.buf))
@@ -159,13 +163,16 @@ func (w *writer) Commit(ctx context.Context) (Object, error) {
 	if w.done {
 		return Object{}, w.s.errorf(opPut.verb, w.key, nil, "%w", errWriterDone)
 	}
-	if size := w.gathered(); w.u == nil && size <= w.whole {
+	if size := w.gathered(); w.u == nil && size <= w.whole && w.lost == nil {
 		w.done = true
 		w.cancel()
 		defer w.release()
 		return w.s.putOne(ctx, w.key, io.NewSectionReader(w, 0, size), size, w.sum(), w.o)
 	}
-	err := w.flushAll()
+	err := w.lost
+	if err == nil {
+		err = w.flushAll()
+	}
 	if err == nil {
 		err = w.wait()
 	}
