@@ -16,7 +16,7 @@ import (
 // from the page cache to the connection; so they go by sendfile(2).
 func (g *guard) section(ctx context.Context, in *s3.GetObjectInput) (*s3.GetObjectOutput, error) {
 	whole := *in
-	whole.Range = nil
+	whole.Range = new(string)
 	out, err := g.s.GetObject(ctx, &whole)
 	if err != nil {
 		return nil, err

@@ -1,11 +1,33 @@
 package s3local
 
 import (
+	"io"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/go-cmp/cmp"
 )
+
+// TestSectionOfFile: a range comes as a part of a file, not through buffers.
+func TestSectionOfFile(t *testing.T) {
+	s := run(t, t.TempDir(), allGuards)
+	c := newClient(t, s.Endpoint())
+	c.want(200, "PUT", "/ranges", "")
+	c.want(200, "PUT", "/ranges/k", "0123456789")
+	bucket, key, bytes := "ranges", "k", "bytes=2-5"
+	out, err := s.guard.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key, Range: &bytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Body.Close()
+	if _, ok := out.Body.(*section); !ok {
+		t.Errorf("the body is a %T", out.Body)
+	}
+	if got, err := io.ReadAll(out.Body); err != nil || string(got) != "2345" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
 
 // TestSections: a range is answered as by the backend alone, whatever it asks
 // for.

@@ -246,6 +246,7 @@ func (s *Server) stop() error {
 // hangUp closes the listener and waits for the connections. Once there is
 // none, or after the grace, nobody may write any more.
 func (s *Server) hangUp() error {
+	// It may outlive Close by as long as it takes to look once more.
 	down := make(chan error, 1)
 	go func() { down <- s.api.ShutDown() }()
 	look := time.NewTicker(stopLook)
