@@ -14,10 +14,10 @@ import (
 )
 
 // Commits caches the commit records of one job's map tasks for the reduce
-// attempts of all slots of a worker, or of all workers of a process. Records never change (I3), so what was
-// read once stays true; but for the version of a segment that was restored. Its
-// zero value is ready for use. It takes about 180 bytes for each partition of
-// each map task, outside the slots' budgets.
+// attempts of all slots of a worker, or of all workers of a process. Records
+// never change (I3), so what was read once stays true; but for the version of a
+// segment that was restored. Its zero value is ready for use. It takes about 180
+// bytes for each partition of each map task, outside the slots' budgets.
 type Commits struct {
 	mu   sync.Mutex
 	maps map[int]*commit

@@ -27,13 +27,17 @@ func (s *Spare) enter(phase mr.Phase) {
 	}
 }
 
-// sums takes the buffer of a map attempt that adds up numbers.
-func (s *Spare) sums(limit int64) *tally {
-	if s == nil || s.tally == nil || s.tally.share != limit {
+// sums takes the buffer of a map attempt that adds up numbers. One that many
+// times the bytes of its input would not fill costs more to empty than to make.
+func (s *Spare) sums(limit, input int64) *tally {
+	if s == nil {
 		return newTally(limit)
 	}
 	t := s.tally
-	s.tally = nil
+	s.tally = nil // first, so that two are never held
+	if t == nil || t.share != limit || len(t.cells) > tallyCells && int64(len(t.cells))*cellSize > 8*input {
+		return newTally(limit)
+	}
 	t.reset()
 	return t
 }

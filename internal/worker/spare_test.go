@@ -35,19 +35,24 @@ func TestSpare(t *testing.T) {
 		t.Errorf("%d bytes are more than the limit of another budget", len(less.mem))
 	}
 	s.keep(again)
-	sums := s.sums(1 << 20)
+	sums := s.sums(1<<20, 1<<20)
 	for i := range 3000 { // grows
 		sums.add(0, fmt.Append(nil, i, "and a key that has no place in a cell"), mr.AppendInt64(nil, 1))
 	}
 	cells := len(sums.cells)
 	s.keep(sums)
-	if next := s.sums(1 << 20); next != sums || next.len() != 0 || len(next.cells) != cells || next.bump([]byte("1and a key that has no place in a cell"), mr.AppendInt64(nil, 1)) {
+	if next := s.sums(1<<20, 1<<20); next != sums || next.len() != 0 || len(next.cells) != cells || next.bump([]byte("1and a key that has no place in a cell"), mr.AppendInt64(nil, 1)) {
 		t.Errorf("got %d cells with %d keys, want the %d of before, empty", len(next.cells), next.len(), cells)
 	}
 	s.keep(sums)
-	if s.sums(1<<19) == sums {
-		t.Error("a buffer of another budget was handed on")
+	if s.sums(1<<19, 1<<20) == sums || s.tally != nil {
+		t.Error("a buffer of another budget was handed on, or kept beside the new one")
 	}
+	s.keep(sums)
+	if s.sums(1<<20, 100) == sums {
+		t.Error("a large buffer was handed on for a small input")
+	}
+	s.keep(sums)
 	s.enter(mr.ReducePhase)
 	if s.pairs.all != nil || s.tally != nil {
 		t.Error("a reduce attempt runs beside the buffer of a map attempt")
@@ -65,7 +70,7 @@ func TestSpare(t *testing.T) {
 	var none *Spare
 	none.enter(mr.MapPhase)
 	none.keep(none.list(100, 100))
-	none.keep(none.sums(100))
+	none.keep(none.sums(100, 100))
 	if len(none.bytes(5)) != 5 {
 		t.Error("without a spare there is no block")
 	}

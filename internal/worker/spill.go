@@ -27,7 +27,7 @@ func (t *attempt) newCollector(cuts *cuts) *collector {
 	c := &collector{t: t, partition: cuts.partition, combine: detached(t.App.Combine)}
 	c.width = spillWidth(t.shares.readers, t.Job.NReduce)
 	if sums(t.App.Combine) {
-		c.tally = t.Spare.sums(t.shares.pairs)
+		c.tally = t.Spare.sums(t.shares.pairs, t.inputBytes())
 		c.buf = c.tally
 	} else if c.combine != nil {
 		c.buf = newTable(t.shares.pairs, t.App.Combine)

@@ -54,6 +54,11 @@ type sight struct {
 	klen       uint32
 }
 
+const (
+	cellSize   = 32      // bytes of a count
+	tallyCells = 1 << 12 // at first, where the budget has room for them
+)
+
 // countRef is an entry of the sorted order.
 type countRef struct {
 	rank
@@ -76,11 +81,10 @@ func newTally(limit int64) *tally {
 	for i := range t.seed {
 		t.seed[i] = maphash.Comparable(t.hash, i)
 	}
-	const size = 32 * 3 / 2 // bytes of a cell
-	for int64(t.most)*2*size <= limit/4*3 {
+	for int64(t.most)*2*(cellSize*3/2) <= limit/4*3 {
 		t.most *= 2
 	}
-	t.cells = make([]count, min(t.most, 1<<12))
+	t.cells = make([]count, min(t.most, tallyCells))
 	return t
 }
 
@@ -89,6 +93,9 @@ func (t *tally) len() int { return t.n }
 func (t *tally) reset() {
 	clear(t.cells)
 	t.n, t.long = 0, t.long[:0]
+	if cap(t.long) > 2*t.limit { // for a key that an empty buffer had to take
+		t.long = nil
+	}
 }
 
 // load returns the first 16 bytes of a key as two numbers, zeros behind it.
