@@ -17,8 +17,13 @@ type ranked interface{ group | pair | countRef }
 
 func rankOf[T ranked](e *T) *rank { return (*rank)(unsafe.Pointer(e)) }
 
-// fewEntries is the size of a bucket that insertion sorts faster.
-const fewEntries = 24
+const (
+	// fewEntries is the size of a bucket that insertion sorts faster.
+	fewEntries = 24
+	// someEntries is the size of a bucket that is sorted by way of a copy,
+	// which fits into the cache of a core.
+	someEntries = 8 << 10
+)
 
 // sortEntries sorts by partition, then prefix, then by compare, which orders
 // entries of the same rank. It is a radix sort from the highest byte on, in
@@ -42,8 +47,12 @@ func sortEntries[T ranked](e []T, parts int, compare func(a, b T) int) {
 		slices.SortFunc(e, whole)
 		return
 	}
+	s := &sorter[T]{compare: compare}
+	if len(e) > someEntries { // else it costs more than it saves
+		s.room = make([]T, someEntries)
+	}
 	if parts == 1 {
-		sortBytes(e, 56, compare)
+		s.sort(e, topByte)
 		return
 	}
 	ends := make([]int, parts)
@@ -71,55 +80,110 @@ func sortEntries[T ranked](e []T, parts int, compare func(a, b T) int) {
 		}
 	}
 	for p, start := 0, 0; p < parts; p++ {
-		sortBytes(e[start:ends[p]], 56, compare)
+		s.sort(e[start:ends[p]], topByte)
 		start = ends[p]
 	}
 }
 
-// sortBytes sorts entries of one partition whose prefixes are the same above
-// the byte at shift.
-func sortBytes[T ranked](e []T, shift int, compare func(a, b T) int) {
+// topByte is where the highest byte of a prefix is.
+const topByte = 56
+
+// sorter sorts entries of one partition.
+type sorter[T ranked] struct {
+	compare func(a, b T) int
+	room    []T // for a copy of a bucket; may be nil
+}
+
+// buckets says where entries go, by one byte of their prefix: those of byte b
+// to [next[b], ends[b]). There are none below byte first and above byte last.
+type buckets struct {
+	next, ends  [256]int
+	first, last int
+	most        int // entries of one byte
+}
+
+// sort sorts entries whose prefixes are the same above the byte at shift.
+func (s *sorter[T]) sort(e []T, shift int) {
 	switch {
 	case len(e) <= fewEntries:
-		insert(e, compare)
+		insert(e, s.compare)
 		return
 	case shift < 0:
-		slices.SortFunc(e, compare)
+		slices.SortFunc(e, s.compare)
 		return
 	}
-	var ends [256]int
+	var b buckets
+	tell(&b, e, shift)
+	switch {
+	case b.first == b.last:
+		s.sort(e, shift-8)
+		return
+	case len(e) > len(s.room):
+		inPlace(&b, e, shift)
+	default:
+		s.scatter(&b, e, shift)
+	}
+	if b.most <= fewEntries {
+		insert(e, s.compare) // nothing goes further than that
+		return
+	}
+	start := 0
+	for i := b.first; i <= b.last; i++ {
+		if b.ends[i]-start > 1 {
+			s.sort(e[start:b.ends[i]], shift-8)
+		}
+		start = b.ends[i]
+	}
+}
+
+// tell says how large the buckets of e are.
+func tell[T ranked](b *buckets, e []T, shift int) {
 	for i := range e {
-		ends[byte(rankOf(&e[i]).prefix>>shift)]++
+		b.ends[byte(rankOf(&e[i]).prefix>>shift)]++
 	}
-	if first := byte(rankOf(&e[0]).prefix >> shift); ends[first] == len(e) {
-		sortBytes(e, shift-8, compare)
-		return
+	for b.last = 255; b.ends[b.last] == 0; {
+		b.last--
 	}
-	var next [256]int
-	for b, sum := 0, 0; b < 256; b++ {
-		next[b] = sum
-		sum += ends[b]
-		ends[b] = sum
+	for b.ends[b.first] == 0 {
+		b.first++
 	}
-	for b := range 256 {
-		for next[b] < ends[b] {
-			for x := e[next[b]]; ; {
+	for i, sum := b.first, 0; i <= b.last; i++ {
+		b.next[i] = sum
+		b.most = max(b.most, b.ends[i])
+		sum += b.ends[i]
+		b.ends[i] = sum
+	}
+}
+
+// scatter puts entries into their buckets by way of a copy, in half the time
+// that it takes in place.
+func (s *sorter[T]) scatter(b *buckets, e []T, shift int) {
+	room := s.room[:len(e)]
+	for i := range e {
+		q := byte(rankOf(&e[i]).prefix >> shift)
+		room[b.next[q]] = e[i]
+		b.next[q]++
+	}
+	copy(e, room)
+}
+
+// inPlace puts entries into their buckets in place. Each swap brings one to
+// where it belongs, and none waits for the one before, as they would in a
+// cycle where each entry takes the place of the next.
+func inPlace[T ranked](b *buckets, e []T, shift int) {
+	for left := true; left; {
+		left = false
+		for k := b.first; k <= b.last; k++ {
+			end := b.ends[k]
+			for i := b.next[k]; i < end; i++ {
+				x := e[i]
 				q := byte(rankOf(&x).prefix >> shift)
-				to := next[q]
-				next[q]++
-				if int(q) == b {
-					e[to] = x
-					break
-				}
-				e[to], x = x, e[to]
+				to := b.next[q]
+				b.next[q]++
+				e[i], e[to] = e[to], x
 			}
+			left = left || b.next[k] < end
 		}
-	}
-	for b, start := 0, 0; b < 256; b++ {
-		if n := ends[b] - start; n > 1 {
-			sortBytes(e[start:ends[b]], shift-8, compare)
-		}
-		start = ends[b]
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"unsafe"
 
@@ -34,7 +35,7 @@ func TestSortEntries(t *testing.T) {
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.SampledFrom([]int{0, 1, 2, fewEntries, fewEntries + 1, 300, 3000}).Draw(t, "n")
+		n := rapid.SampledFrom([]int{0, 1, 2, fewEntries, fewEntries + 1, 300, 3000, someEntries, someEntries + 1, 20_000}).Draw(t, "n")
 		parts := rapid.IntRange(1, 20).Draw(t, "parts")
 		mask := rapid.SampledFrom([]uint64{0, 1, 0xff, 0xff00, 0xff000000000000ff, 0x0303030303030303, 1<<64 - 1}).Draw(t, "mask")
 		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
@@ -44,4 +45,24 @@ func TestSortEntries(t *testing.T) {
 		}
 		check(t, e, parts)
 	})
+}
+
+func BenchmarkSortEntries(b *testing.B) {
+	for _, n := range []int{1_000, 30_000, 600_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			r := rand.New(rand.NewPCG(1, 1))
+			all, e := make([]pair, n), make([]pair, n)
+			for i := range all {
+				all[i].off = uint64(i)
+				for range 8 { // printable ASCII
+					all[i].prefix = all[i].prefix<<8 | ' ' + r.Uint64N(95)
+				}
+			}
+			for b.Loop() {
+				copy(e, all)
+				sortEntries(e, 1, func(a, b pair) int { return cmp.Compare(a.off, b.off) })
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/entry")
+		})
+	}
 }
