@@ -59,7 +59,9 @@ func (m *sortMapper) MapBlock(block mr.Record, out mr.Emitter) error {
 		var line []byte
 		var ended bool
 		if line, data, ended = bytes.Cut(data, lineEnd); ended {
-			line = bytes.TrimSuffix(line, []byte{'\r'})
+			if n := len(line); n > 0 && line[n-1] == '\r' { // cheaper than TrimSuffix
+				line = line[:n-1]
+			}
 		}
 		n := min(m.keyBytes, len(line))
 		out.Emit(line[:n], line[n:])
