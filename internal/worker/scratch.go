@@ -129,7 +129,7 @@ func (s *spool) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		at := int(s.size % spoolChunk)
 		if at == 0 {
-			s.mem = append(s.mem, make([]byte, spoolChunk))
+			s.mem = append(s.mem, s.t.Spare.chunk())
 		}
 		n := copy(s.mem[len(s.mem)-1][at:], rest)
 		rest = rest[n:]
@@ -152,7 +152,7 @@ func (s *spool) flush() error {
 		}
 		left -= spoolChunk
 	}
-	s.mem = nil
+	s.free()
 	return nil
 }
 
@@ -173,9 +173,15 @@ func (s *spool) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
+// free leaves the memory to the next spool.
+func (s *spool) free() {
+	s.t.Spare.keepChunks(s.mem)
+	s.mem = nil
+}
+
 // Close frees memory and file.
 func (s *spool) Close() error {
-	s.mem = nil
+	s.free()
 	if s.file == nil {
 		return nil
 	}

@@ -10,9 +10,10 @@ import (
 // not have it cleared and mapped again: at most the share of one attempt.
 // Its zero value is empty.
 type Spare struct {
-	pairs slab[pair] // of a map attempt without a combiner
-	tally *tally     // of one that adds up numbers
-	block []byte     // of a reduce attempt
+	pairs  slab[pair] // of a map attempt without a combiner
+	tally  *tally     // of one that adds up numbers
+	chunks [][]byte   // of the finished segments of a map attempt, spoolChunk bytes each
+	block  []byte     // of a reduce attempt
 }
 
 // enter frees what an attempt of a phase has no use for, before it takes the
@@ -23,7 +24,7 @@ func (s *Spare) enter(phase mr.Phase) {
 	case phase == mr.MapPhase:
 		s.block = nil
 	default:
-		s.pairs, s.tally = slab[pair]{}, nil
+		s.pairs, s.tally, s.chunks = slab[pair]{}, nil, nil
 	}
 }
 
@@ -70,6 +71,24 @@ func (s *Spare) keep(b buffer) {
 		s.pairs, b.slab = b.slab, slab[pair]{}
 	case *tally:
 		s.tally = b
+	}
+}
+
+// chunk takes a chunk of a spool.
+func (s *Spare) chunk() []byte {
+	if s == nil || len(s.chunks) == 0 {
+		return make([]byte, spoolChunk)
+	}
+	last := len(s.chunks) - 1
+	c := s.chunks[last] // the one that a cache may still have
+	s.chunks[last], s.chunks = nil, s.chunks[:last]
+	return c
+}
+
+// keepChunks leaves the chunks of a spool to the next one.
+func (s *Spare) keepChunks(chunks [][]byte) {
+	if s != nil {
+		s.chunks = append(s.chunks, chunks...)
 	}
 }
 

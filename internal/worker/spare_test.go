@@ -53,8 +53,13 @@ func TestSpare(t *testing.T) {
 		t.Error("a large buffer was handed on for a small input")
 	}
 	s.keep(sums)
+	first, second := s.chunk(), s.chunk()
+	s.keepChunks([][]byte{first, second})
+	if c := s.chunk(); len(c) != spoolChunk || &c[0] != &second[0] || len(s.chunks) != 1 {
+		t.Error("the chunk was not handed on")
+	}
 	s.enter(mr.ReducePhase)
-	if s.pairs.all != nil || s.tally != nil {
+	if s.pairs.all != nil || s.tally != nil || s.chunks != nil {
 		t.Error("a reduce attempt runs beside the buffer of a map attempt")
 	}
 	b := s.bytes(100)
@@ -71,6 +76,7 @@ func TestSpare(t *testing.T) {
 	none.enter(mr.MapPhase)
 	none.keep(none.list(100, 100))
 	none.keep(none.sums(100, 100))
+	none.keepChunks([][]byte{none.chunk()})
 	if len(none.bytes(5)) != 5 {
 		t.Error("without a spare there is no block")
 	}
