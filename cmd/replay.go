@@ -98,7 +98,7 @@ func (s *session) replay(ctx context.Context, st *store, phase mr.Phase, index i
 		scratch = os.TempDir()
 	}
 	env := &worker.Env{
-		Store: st, Layout: s.layout, Job: job, App: app, Worker: "replay", Scratch: scratch, Memory: s.memory,
+		Store: st, Near: st.Embedded, Layout: s.layout, Job: job, App: app, Worker: "replay", Scratch: scratch, Memory: s.memory,
 		Commits: new(worker.Commits), Log: s.log,
 	}
 	create, err := s.replayFiles(dir)

@@ -156,7 +156,7 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 	if err = s.fitRequests(server != nil); err == nil {
 		out.Store, err = s3fs.Open(ctx, s3fs.Options{
 			Bucket: s.conf.Bucket, Region: at.Region, Endpoint: at.URL, AccessKey: at.AccessKey, SecretKey: at.SecretKey,
-			Unsigned: true, Concurrency: s.conf.S3Concurrency, Whole: embeddedWhole,
+			Unsigned: true, Concurrency: s.conf.S3Concurrency, Whole: embeddedWhole, Near: true,
 		})
 	}
 	if err == nil {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/failpoint"
-	"github.com/mraws/mraws/internal/s3fs"
 	"github.com/mraws/mraws/internal/worker"
 	"github.com/mraws/mraws/mr"
 )
@@ -65,7 +64,7 @@ func (s *session) work(ctx context.Context, o *jobFlags) (err error) {
 	defer func() { err = errors.Join(err, st.Close()) }()
 	s.page.store(st.Store)
 	s.page.workers()
-	wo, err := s.workerOptions(st.Store, app, params)
+	wo, err := s.workerOptions(st, app, params)
 	if err != nil {
 		return err
 	}
@@ -75,7 +74,7 @@ func (s *session) work(ctx context.Context, o *jobFlags) (err error) {
 }
 
 // workerOptions wires a worker with all of the configured slots and memory.
-func (s *session) workerOptions(store *s3fs.Store, app mr.App, params map[string]string) (worker.Options, error) {
+func (s *session) workerOptions(st *store, app mr.App, params map[string]string) (worker.Options, error) {
 	token, err := s.ownToken()
 	if err != nil {
 		return worker.Options{}, err
@@ -88,9 +87,9 @@ func (s *session) workerOptions(store *s3fs.Store, app mr.App, params map[string
 	if scratch == "" {
 		scratch = os.TempDir()
 	}
-	objects := failpoint.Store("worker", store)
+	objects := failpoint.Store("worker", st.Store)
 	o := worker.Options{
-		Store: objects, Bucket: store.Bucket(), Layout: s.layout, Log: s.log, Version: readVersion().Version,
+		Store: objects, Near: st.Embedded, Bucket: st.Bucket(), Layout: s.layout, Log: s.log, Version: readVersion().Version,
 		App: app, Params: params,
 		Insecure: s.conf.Insecure, Files: s.tlsFiles(), Token: token, CoordTimeout: s.conf.CoordTimeout,
 		Name: workerName(host), Host: host, Slots: s.slots, Memory: s.memory, Scratch: scratch, Stats: s.page.workerStats(),

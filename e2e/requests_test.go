@@ -38,12 +38,12 @@ type counted struct {
 }
 
 // open returns a client that is counted and sends up to whole bytes of an
-// output in one request.
-func (c *counted) open(whole int64) *s3fs.Store {
+// output in one request. If near it reads as from a store on this machine.
+func (c *counted) open(whole int64, near bool) *s3fs.Store {
 	c.t.Helper()
 	s, err := s3fs.Open(c.t.Context(), s3fs.Options{
 		Bucket: "mapreducedata", Region: c.at.Region, Endpoint: c.at.URL, AccessKey: c.at.AccessKey, SecretKey: c.at.SecretKey,
-		Whole: whole,
+		Whole: whole, Near: near,
 	})
 	if err != nil {
 		c.t.Fatal(err)
@@ -79,6 +79,7 @@ type countedJob struct {
 	workers int
 	slots   int // of each; 0 is 1
 	whole   int64
+	near    bool // input is read as from a store on this machine
 	shared  bool // the workers are of one process
 	packed  bool // what comes of the shuffle
 }
@@ -106,9 +107,9 @@ func (c *counted) play(j countedJob) {
 		t.Fatal(err)
 	}
 	app := app(t, j.app)
-	c.announce = c.open(0)
+	c.announce = c.open(0, false)
 	boss := coordinator.New(coordinator.Options{
-		Store: coordinatorStore{c.open(0), c.layout.Coordinator(), c.announce}, Layout: c.layout, Log: zerolog.Nop(), Version: "v",
+		Store: coordinatorStore{c.open(0, false), c.layout.Coordinator(), c.announce}, Layout: c.layout, Log: zerolog.Nop(), Version: "v",
 		App: &app, NReduce: j.reduces, SplitSize: j.split, Pack: coordinator.PackAuto, Shuffle: j.shuffle,
 		Lease: time.Minute, MaxFailures: 1, MaxLost: 1,
 		Listener: lis, Addresses: []string{lis.Addr().String()}, Security: wire.ServerOptions{Insecure: true},
@@ -120,10 +121,10 @@ func (c *counted) play(j countedJob) {
 		shared = new(worker.Shared)
 	}
 	for i := range j.workers {
-		store := c.open(j.whole)
+		store := c.open(j.whole, j.near)
 		g.Go(func() error {
 			return worker.Run(ctx, worker.Options{
-				Store: store, Bucket: "mapreducedata", Layout: c.layout, Log: zerolog.Nop(), Version: "v", App: app,
+				Store: store, Near: j.near, Bucket: "mapreducedata", Layout: c.layout, Log: zerolog.Nop(), Version: "v", App: app,
 				Addresses: []string{lis.Addr().String()}, Insecure: true, CoordTimeout: time.Minute,
 				Name: fmt.Sprintf("w%d", i), Slots: j.slots, Memory: memory, Scratch: c.dir, Shared: shared,
 			})
@@ -190,7 +191,11 @@ func (c *counted) bill(j countedJob) bill.Job {
 			if p.Offset > 0 {
 				length++
 			}
-			b.InputReads += bill.Reads(length, chunk)
+			if j.near && length >= object.DirectFrom {
+				b.InputReads++
+			} else {
+				b.InputReads += bill.Reads(length, chunk)
+			}
 			if end := p.Offset + p.Length; end < o.Size && j.inputs[o.Name][end-1] != '\n' {
 				b.InputReads++
 			}
@@ -288,6 +293,8 @@ func TestRequests(t *testing.T) {
 		"one request":           {inputs: map[string]string{"a": words(1, 9<<20)}, reduces: 1, shuffle: plain, workers: 1, whole: 256 << 20},
 		"more than it may be":   {inputs: map[string]string{"a": words(1, 9<<20)}, reduces: 1, shuffle: plain, workers: 1, whole: 10 << 20},
 		"parts":                 {inputs: large, reduces: 1, shuffle: plain, workers: 1},
+		"near":                  {inputs: large, reduces: 1, shuffle: plain, workers: 1, near: true},
+		"near, pieces":          {inputs: large, reduces: 3, split: 5 << 20, shuffle: plain, workers: 3, near: true},
 		"parts, packed":         {inputs: large, reduces: 1, split: 5 << 20, shuffle: packed, workers: 3, packed: true},
 	} {
 		t.Run(name, func(t *testing.T) {

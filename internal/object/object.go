@@ -49,6 +49,12 @@ type Upload struct {
 	Initiated time.Time
 }
 
+// DirectFrom is the least range that is read directly from a store on the
+// same machine, in bytes: from the connection as its bytes are wanted, however
+// many they are. One that is no larger than a processor's cache is fetched
+// whole, and so is ready when it is wanted.
+const DirectFrom = 1 << 20
+
 // Errors that a store's answers wrap, besides those of io/fs.
 var (
 	// ErrPrecondition: the object is not at the version that was asked for.

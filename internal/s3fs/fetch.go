@@ -54,33 +54,43 @@ func (s *Store) fetch(ctx context.Context, sp *span, into sink) error {
 
 // fetchOnce is one ranged GET of what is left of the span after got bytes.
 func (s *Store) fetchOnce(ctx context.Context, sp *span, got int64, into sink) (int64, error) {
-	out, err := s.api.GetObject(ctx, &s3.GetObjectInput{
-		Bucket: s.bucket(), Key: &sp.key, IfMatch: nonEmpty(sp.etag),
-		Range: aws.String(fmt.Sprintf("bytes=%d-%d", sp.off+got, sp.off+sp.n-1)),
-	})
-	if statusOf(err) == http.StatusRequestedRangeNotSatisfiable {
-		return 0, s.pastEnd(ctx, sp)
-	}
+	body, err := s.request(ctx, sp, got)
 	if err != nil {
-		return 0, &finalError{err}
+		return 0, err
 	}
-	defer out.Body.Close()
-	if err := sp.learn(out, got); err != nil {
-		return 0, &finalError{err}
-	}
-	k, err := into(out.Body, got, sp.n-got)
+	defer body.Close()
+	k, err := into(body, got, sp.n-got)
 	if got+k < sp.n {
 		return k, shortBody(orShort(err))
 	}
 	// Where the reply carries a checksum, it is compared at the end of the
 	// body. If it is wrong all that this request brought is worthless.
 	if err == nil {
-		err = wantEOF(out.Body)
+		err = wantEOF(body)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("check body: %w", err)
 	}
 	return k, nil
+}
+
+// request asks for what is left of the span after got bytes. The reply's
+// headers have been checked; its errors are finalErrors.
+func (s *Store) request(ctx context.Context, sp *span, got int64) (io.ReadCloser, error) {
+	out, err := s.api.GetObject(ctx, &s3.GetObjectInput{
+		Bucket: s.bucket(), Key: &sp.key, IfMatch: nonEmpty(sp.etag),
+		Range: aws.String(fmt.Sprintf("bytes=%d-%d", sp.off+got, sp.off+sp.n-1)),
+	})
+	if statusOf(err) == http.StatusRequestedRangeNotSatisfiable {
+		return http.NoBody, s.pastEnd(ctx, sp)
+	}
+	if err != nil {
+		return nil, &finalError{err}
+	}
+	if err := sp.learn(out, got); err != nil {
+		return nil, &finalError{errors.Join(err, out.Body.Close())}
+	}
+	return out.Body, nil
 }
 
 func orShort(err error) error {

@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/object"
 )
 
 // readWindow is the number of chunks that OpenRange holds at most.
@@ -26,10 +28,14 @@ func (s *Store) OpenRange(ctx context.Context, key, etag string, off, n int64) (
 
 // OpenChunks is OpenRange with chunks of another size and number: it holds
 // at most chunk*window bytes. A merge of many streams divides its memory
-// among them by it.
+// among them by it. A range of one chunk from a store that is near is asked
+// for when it is first read, see Options.Near.
 func (s *Store) OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error) {
 	if off < 0 || chunk < 1 || window < 1 {
 		return nil, s.errorf(opGet.verb, key, nil, "offset %d, chunks of %d bytes and a window of %d make no range", off, chunk, window)
+	}
+	if s.o.Near && window == 1 && etag != "" && n >= object.DirectFrom && n <= chunk {
+		return s.direct(ctx, span{key: key, etag: etag, off: off, n: n, total: -1}), nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	r := &rangeReader{s: s, ctx: ctx, cancel: cancel, free: make(chan struct{}, window), queue: make(chan chan piece, window), left: n}
@@ -193,7 +199,16 @@ func (r *rangeReader) Read(p []byte) (int, error) {
 }
 
 // WriteTo implements io.WriterTo, so that io.Copy needs no buffer.
-func (r *rangeReader) WriteTo(w io.Writer) (n int64, err error) {
+func (r *rangeReader) WriteTo(w io.Writer) (n int64, err error) { return writeTo(r, w) }
+
+// peeker shows its bytes where they lie.
+type peeker interface {
+	Peek() ([]byte, error)
+	Discard(n int) error
+}
+
+// writeTo writes all that r has.
+func writeTo(r peeker, w io.Writer) (n int64, err error) {
 	for {
 		b, err := r.Peek()
 		if errors.Is(err, io.EOF) {

@@ -58,6 +58,13 @@ func (b *budget) forgive(most int) {
 	}
 }
 
+// extend lets further tries begin for another elapsed.
+func (b *budget) extend(elapsed time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.until = time.Now().Add(elapsed)
+}
+
 // giveBack returns a try that got somewhere, and allows for another elapsed.
 func (b *budget) giveBack(elapsed time.Duration) {
 	b.mu.Lock()

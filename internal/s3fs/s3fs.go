@@ -75,6 +75,10 @@ type Options struct {
 	// are on their way while the rest is being made; a server on the same
 	// machine has to copy them once more.
 	Whole int64
+	// Near says that the server is on the same machine. A range of at least
+	// [object.DirectFrom] bytes that is not to be fetched ahead is then read
+	// from the connection as its bytes are wanted (see direct.go).
+	Near bool
 	// HeaderTimeout bounds the time without progress until the headers of
 	// a reply arrive; default 20 s. The first two tries of a GET or HEAD
 	// get a quarter and half of it, a request that makes the server copy an

@@ -74,9 +74,10 @@ func (a *ahead) dispatch() {
 	defer close(a.queue)
 	for i, p := range a.pieces {
 		off, left := planned(p)
-		for ; left > 0; off, left = off+a.chunk, left-a.chunk {
-			c := &chunk{piece: i, off: off, n: min(left, a.chunk), ready: make(chan struct{})}
-			c.weight = min(max(c.n, perObject), a.t.shares.window)
+		for left > 0 {
+			c := &chunk{piece: i, off: off, ready: make(chan struct{})}
+			c.n, c.weight = a.cut(left)
+			off, left = off+c.n, left-c.n
 			if a.room.Acquire(a.ctx, c.weight) != nil {
 				return
 			}
@@ -88,6 +89,16 @@ func (a *ahead) dispatch() {
 			fetches.fetch(c)
 		}
 	}
+}
+
+// cut says how much of the bytes that are left of a piece one request asks
+// for, and what it weighs.
+func (a *ahead) cut(left int64) (n, weight int64) {
+	if a.t.Near && left >= object.DirectFrom {
+		return left, min(perStream, a.t.shares.window)
+	}
+	n = min(left, a.chunk)
+	return n, min(max(n, perObject), a.t.shares.window)
 }
 
 // fetchers are goroutines that fetch one chunk after the other: a request

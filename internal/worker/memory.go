@@ -74,6 +74,8 @@ const (
 	// perObject is what a small object on its way is taken to weigh at
 	// least: its request has a cost too.
 	perObject = 8 << 10
+	// perStream is what one weighs that is read directly.
+	perStream = 256 << 10
 )
 
 // shares is the budget of a slot, shared out. All in bytes.

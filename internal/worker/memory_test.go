@@ -203,6 +203,21 @@ func TestLargeRequests(t *testing.T) {
 	}
 }
 
+// TestNear: from a store on the same machine a piece is one request, unless it
+// is small, and weighs no more than what is held of it.
+func TestNear(t *testing.T) {
+	shares := shareOut(mr.MapPhase, 8<<20)
+	a := &ahead{t: &attempt{Env: &Env{Near: true}, shares: shares}, chunk: shares.chunkOf(1 << 30)}
+	for left, want := range map[int64][2]int64{
+		1 << 30: {1 << 30, perStream}, object.DirectFrom: {object.DirectFrom, perStream},
+		object.DirectFrom - 1: {a.chunk, a.chunk}, 10: {10, perObject},
+	} {
+		if n, weight := a.cut(left); [2]int64{n, weight} != want {
+			t.Errorf("of %d bytes: a request of %d that weighs %d, want %d", left, n, weight, want)
+		}
+	}
+}
+
 // nowhere is a file that keeps nothing.
 type nowhere struct{ io.ReaderAt }
 

@@ -178,7 +178,7 @@ func (w *worker) execute(ctx context.Context, r *running) (res Result, err error
 	spare := w.spares.take()
 	defer w.spares.put(spare)
 	env := &Env{
-		Store: w.o.Store, Layout: w.link.layout(), Job: l.job, App: w.o.App, Worker: w.o.Name,
+		Store: w.o.Store, Near: w.o.Near, Layout: w.link.layout(), Job: l.job, App: w.o.App, Worker: w.o.Name,
 		Scratch: w.o.Scratch, Memory: SlotMemory(w.o.Memory, w.o.Slots), Commits: l.commits, Ranges: l.ranges, Spare: spare,
 		Log: w.o.Log, Progress: r.progress,
 	}

@@ -29,6 +29,7 @@ import (
 // Options are all that a worker is told.
 type Options struct {
 	Store   Store
+	Near    bool   // Store is on this machine, see [Env]
 	Bucket  string // of Store
 	Layout  layout.Layout
 	Log     zerolog.Logger
