@@ -15,7 +15,6 @@ import (
 	"github.com/mraws/mraws/internal/failpoint"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
-	"github.com/mraws/mraws/internal/s3fs"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -132,7 +131,7 @@ func (s *session) coordinate(ctx context.Context, o *jobFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	c, err := s.newCoordinator(st.Store, s.layout, lis, app, params, o)
+	c, err := s.newCoordinator(st, s.layout, lis, app, params, o)
 	if err != nil {
 		return err
 	}
@@ -149,7 +148,7 @@ func (s *session) coordinate(ctx context.Context, o *jobFlags) (err error) {
 
 // newCoordinator wires a coordinator. It owns lis from then on, also when it
 // returns an error.
-func (s *session) newCoordinator(store *s3fs.Store, lay layout.Layout, lis net.Listener, app *mr.App, params map[string]string, o *jobFlags) (*coordinator.Coordinator, error) {
+func (s *session) newCoordinator(st *store, lay layout.Layout, lis net.Listener, app *mr.App, params map[string]string, o *jobFlags) (*coordinator.Coordinator, error) {
 	security, publish, err := s.serverSecurity()
 	if err != nil {
 		_ = lis.Close()
@@ -167,14 +166,14 @@ func (s *session) newCoordinator(store *s3fs.Store, lay layout.Layout, lis net.L
 	}
 	s.page.calls(&security)
 	c := coordinator.New(coordinator.Options{
-		Store: failpoint.Store("coordinator", store), Layout: lay, Log: s.log, Version: readVersion().Version,
+		Store: failpoint.Store("coordinator", st.Store), Layout: lay, Log: s.log, Version: readVersion().Version,
 		App: app, Params: params, JobID: o.jobID,
 		NReduce: s.conf.NReduce, SplitSize: int64(s.conf.SplitSize), Pack: coordinator.Pack(s.conf.Pack), Shuffle: coordinator.Shuffle(s.conf.Shuffle), AllowEmpty: o.allowEmpty,
 		MaxBad: bad, Decompress: s.decompress(),
 		Lease: s.conf.Lease, MaxFailures: s.conf.MaxAttempts, MaxLost: 4 * s.conf.MaxAttempts,
 		Speculate: s.conf.Speculation == "auto",
 		Listener:  lis, Connections: s.connections, Addresses: addresses, Security: security, PublishToken: publish,
-		UnsafeSingleCoordinator: o.unsafe, TakeOver: o.takeOver,
+		Trusted: o.unsafe || st.server != nil, TakeOver: o.takeOver,
 	})
 	s.page.coordinator(c)
 	return c, nil

@@ -165,7 +165,7 @@ func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, p
 		return nil, err
 	}
 	address := lis.Addr().String()
-	c, err := s.newCoordinator(st.Store, s.layout, lis, &app, params, o.jobFlags)
+	c, err := s.newCoordinator(st, s.layout, lis, &app, params, o.jobFlags)
 	if err != nil {
 		return nil, err
 	}

@@ -66,8 +66,9 @@ type Options struct {
 	// PublishToken puts the token into the announcement; an own token file
 	// stays where it is.
 	PublishToken bool
-	// UnsafeSingleCoordinator skips the preflight.
-	UnsafeSingleCoordinator bool
+	// Trusted skips the preflight: the store is known to honour conditional
+	// writes, or the user has said to go on without.
+	Trusted bool
 	// TakeOver takes the place of the coordinator that is announced at the
 	// start although it may be at work.
 	TakeOver bool
@@ -190,7 +191,7 @@ func ofJob(err error) bool {
 
 // life is the job from start to _SUCCESS.
 func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, g *errgroup.Group, serve func() error) (*manifest.Success, error) {
-	if !c.o.UnsafeSingleCoordinator {
+	if !c.o.Trusted {
 		if err := c.o.Store.Preflight(ctx, c.o.Layout.PreflightDir()); err != nil {
 			return nil, fmt.Errorf("preflight of s3://%s: %w", c.o.Store.Bucket(), err)
 		}

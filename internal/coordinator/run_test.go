@@ -51,7 +51,7 @@ func TestPreflightRefuses(t *testing.T) {
 	if len(b.store.puts) > 0 {
 		t.Errorf("it wrote %v", b.store.puts)
 	}
-	s = b.start(func(o *Options) { o.UnsafeSingleCoordinator = true })
+	s = b.start(func(o *Options) { o.Trusted = true })
 	s.join("w", 1).work(3)
 	s.succeeds()
 }
