@@ -118,7 +118,7 @@ func TestSpansOfRanges(t *testing.T) {
 		for i, k := range rapid.SliceOfN(key, 0, 100).Draw(t, "keys") {
 			l.add(0, k, []byte{byte(i)})
 			p := where(k, parts)
-			want[p] = append(want[p], string(k)+" "+string(rune(i)))
+			want[p] = append(want[p], fmt.Sprintf("%s %d", k, i))
 		}
 		l.sort(parts)
 		for p := range parts {
@@ -127,7 +127,7 @@ func TestSpansOfRanges(t *testing.T) {
 			})
 			var got []string
 			for s := partition(l, p); s.Next(); {
-				got = append(got, string(s.Key())+" "+string(rune(s.Value()[0])))
+				got = append(got, fmt.Sprintf("%s %d", s.Key(), s.Value()[0]))
 			}
 			if !slices.Equal(got, want[p]) {
 				t.Fatalf("partition %d of bounds %q has %q, want %q", p, bounds, got, want[p])
