@@ -124,6 +124,9 @@ func (c *crash) adopted() (n int) {
 			objects = []manifest.Part{{Key: rec.Packed.Key}}
 		}
 		for _, p := range objects {
+			if p.Key == "" {
+				continue // it has no records
+			}
 			info, err := c.store.Stat(c.t.Context(), p.Key)
 			if err != nil {
 				c.t.Fatal(err)

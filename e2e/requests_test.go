@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +80,8 @@ type countedJob struct {
 	whole   int64
 	near    bool // input is read as from a store on this machine
 	shared  bool // the workers are of one process
-	packed  bool // what comes of the shuffle
+	packed  bool // what comes of the shuffle, if there are any records
+	objects int  // with partitions; 0 is not to look
 }
 
 // withDefaults fills in what is not said.
@@ -133,6 +133,18 @@ func (c *counted) play(j countedJob) {
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// segments counts the objects with a partition, and those with several.
+func (c *counted) segments() (plain, packed int) {
+	for _, key := range c.keys(c.layout.IntermediateDir()) {
+		if _, _, ok := c.layout.ParsePartition(key); ok {
+			plain++
+		} else if _, ok := c.layout.ParsePacked(key); ok {
+			packed++
+		}
+	}
+	return plain, packed
 }
 
 // requests adds up what the clients have counted.
@@ -203,14 +215,15 @@ func (c *counted) bill(j countedJob) bill.Job {
 		rec := record[manifest.Map](c, c.layout.MapCommit(m), manifest.MapSchema)
 		busy[rec.Worker] = true
 		for r, p := range rec.Parts {
-			if p.Sum.Records > 0 {
-				shuffled[r] = append(shuffled[r], p.Size)
+			if p.Sum.Records == 0 {
+				continue
 			}
+			shuffled[r] = append(shuffled[r], p.Size)
 			if rec.Packed == nil {
 				b.Segments.Add(bill.File(p.Size))
 			}
 		}
-		if rec.Packed != nil {
+		if rec.Packed != nil && rec.Packed.Size > 0 {
 			b.Segments.Add(bill.File(rec.Packed.Size))
 		}
 	}
@@ -274,10 +287,17 @@ func TestRequests(t *testing.T) {
 	for i := range 10 {
 		ten[fmt.Sprint(i)] = words(uint64(i), 20_000)
 	}
+	rare := map[string]string{"b": "one two\n", "d": "one\n"} // of 15 tasks, two have words
+	for i := range 13 {
+		rare[fmt.Sprint(i)] = " \n"
+	}
 	large := map[string]string{"empty": "", "large": words(1, 12<<20), "small": "no end of line"}
 	const plain, packed, auto = coordinator.ShufflePlain, coordinator.ShufflePacked, coordinator.ShuffleAuto
 	for name, j := range map[string]countedJob{
 		"nothing":               {inputs: map[string]string{"empty": ""}, reduces: 1, shuffle: plain, workers: 1},
+		"nothing, packed":       {inputs: map[string]string{"empty": ""}, reduces: 2, shuffle: packed, workers: 1},
+		"rare words":            {inputs: rare, reduces: 10, shuffle: plain, workers: 1, objects: 3},
+		"rare words, packed":    {inputs: rare, reduces: 10, shuffle: packed, workers: 1, objects: 2, packed: true},
 		"one file":              {inputs: map[string]string{"a": "a b\n"}, reduces: 1, shuffle: plain, workers: 1},
 		"books":                 {inputs: books, reduces: 10, shuffle: plain, workers: 1},
 		"books, packed":         {inputs: books, reduces: 10, shuffle: packed, workers: 1, packed: true},
@@ -315,8 +335,12 @@ func TestRequests(t *testing.T) {
 			if d := cmp.Diff(formula.Requests(), got); d != "" {
 				t.Errorf("-formula +counted:\n%s%+v", d, formula)
 			}
-			if is := slices.Contains(c.keys(c.layout.Packed(0)), c.layout.Packed(0)); is != j.packed {
-				t.Errorf("packed: %v, want %v", is, j.packed)
+			plain, packed := c.segments()
+			if (packed > 0) != j.packed || packed > 0 && plain > 0 {
+				t.Errorf("%d packed objects and %d others, want packed: %v", packed, plain, j.packed)
+			}
+			if n := plain + packed; j.objects > 0 && n != j.objects || len(c.outputs()) != j.reduces {
+				t.Errorf("%d objects with partitions, want %d; %d outputs", n, j.objects, len(c.outputs()))
 			}
 			t.Logf("%d maps, %d reduces, %d renewals, %d looks: %v, $%.6f", formula.Maps, formula.Reduces, formula.Renewals, formula.Looks, got, bill.Dollars(got))
 		})

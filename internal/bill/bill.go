@@ -32,7 +32,8 @@ type Job struct {
 	// SegmentReads is Reads of each partition of a map task that has records.
 	SegmentReads int64
 	// Segments are the writes of what map tasks hand on: [File] of each
-	// partition, or of each map task where they are packed.
+	// partition that has records, or, where they are packed, of each map task
+	// that has such a partition.
 	Segments Writes
 	// Outputs are those of [Stream] of each output.
 	Outputs Writes

@@ -37,7 +37,8 @@ func TestReadsAhead(t *testing.T) {
 		b := newBench(t, maps)
 		job := b.spec()
 		commit := func(m int) {
-			rec := manifest.Map{Schema: manifest.MapSchema, Job: job.ID, Task: m, Attempt: fmt.Sprintf("e.m%d.1", m), Parts: make([]manifest.Part, 2)}
+			part := manifest.Part{Key: b.lay.Partition(m, 0), Size: 1}
+			rec := manifest.Map{Schema: manifest.MapSchema, Job: job.ID, Task: m, Attempt: fmt.Sprintf("e.m%d.1", m), Parts: []manifest.Part{part, part}}
 			b.put(b.lay.MapCommit(m), rec, nil)
 		}
 		for m := range maps - 300 {

@@ -1,6 +1,8 @@
 package coordinator
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -197,6 +199,42 @@ func TestPromotionOfPacked(t *testing.T) {
 	}
 	if data, _ := b.store.data(b.lay.Packed(0)); data != "part" {
 		t.Errorf("the plain name shows %q", data)
+	}
+}
+
+// TestPromotionOfSparse: of a partition without records there is nothing to
+// promote; what another attempt left under its name stays. So it is for a
+// coordinator that takes the job up.
+func TestPromotionOfSparse(t *testing.T) {
+	b := newBench(t, 1)
+	s := b.start(nil)
+	w := s.join("w", 1)
+	a := w.granted()
+	b.commitMap(0, a.Id, true)
+	key := b.lay.MapCommit(0)
+	data, _ := b.store.data(key)
+	rec, err := manifest.Decode[manifest.Map]([]byte(data), manifest.MapSchema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := sha256.Sum256(nil)
+	rec.Parts[0].Sum.Add(rec.Parts[1].Sum)
+	rec.Parts[1] = manifest.Part{Hash: hex.EncodeToString(none[:])}
+	rec.Schema = manifest.MapSchemaOf(rec)
+	b.put(key, rec, nil)
+	b.store.remove(b.lay.MapAttempt(0, a.Id, 1))
+	w.report(a, nil)
+	w.work(1)
+	s.kill()
+	s = b.start(nil)
+	s.join("w2", 1).work(1)
+	if got := s.succeeds(); got.Shuffled.Records != 2 || got.Map.Reused != 1 {
+		t.Errorf("%+v", got)
+	}
+	for r, want := range []string{"part", "other"} {
+		if data, _ := b.store.data(b.lay.Partition(0, r)); data != want {
+			t.Errorf("the plain name of partition %d shows %q", r, data)
+		}
 	}
 }
 

@@ -26,7 +26,7 @@ func (c *Coordinator) promote(ctx context.Context, rec *manifest.Map) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
 	onto := func(plain, key, etag, hash string) {
-		if key == plain {
+		if key == plain || key == "" { // or nothing is stored
 			return
 		}
 		g.Go(func() error {

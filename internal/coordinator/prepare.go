@@ -267,7 +267,7 @@ func (c *Coordinator) readMap(ctx context.Context, job *manifest.Job, m int) (*m
 	if rec.Job != job.ID || rec.Task != m || len(rec.Parts) != job.NReduce {
 		return nil, c.foreign(key, fmt.Sprintf("it is of map task %d of job %s, with %d partitions", rec.Task, rec.Job, len(rec.Parts)))
 	}
-	if err := rec.CheckPacked(job); err != nil {
+	if err := rec.CheckParts(job); err != nil {
 		return nil, c.foreign(key, err.Error())
 	}
 	return rec, nil

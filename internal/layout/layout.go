@@ -2,7 +2,7 @@
 // of a job is built and parsed here, by pure functions.
 //
 //	input/<name>                              the user's files
-//	intermediate/mr-<m>-<r>                   partition r of map task m
+//	intermediate/mr-<m>-<r>                   partition r of map task m, if it has records
 //	intermediate/<xx>/mr-<m>                  all partitions of map task m, of jobs that pack them
 //	intermediate/_job.json                    the job's spec
 //	intermediate/_ranges.json                 the key range of each partition, of apps with ordered output

@@ -88,7 +88,7 @@ func later(got, want string) bool {
 	switch got {
 	case JobSchemaCompressed, JobSchemaPacked:
 		return want == JobSchema
-	case MapSchemaPacked:
+	case MapSchemaPacked, MapSchemaSparse:
 		return want == MapSchema
 	}
 	return false

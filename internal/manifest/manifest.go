@@ -20,7 +20,10 @@ const (
 	JobSchemaPacked = "mraws/job/v4"
 	MapSchema       = "mraws/map/v1"
 	// MapSchemaPacked is that of a [Map] with packed partitions.
-	MapSchemaPacked   = "mraws/map/v2"
+	MapSchemaPacked = "mraws/map/v2"
+	// MapSchemaSparse is that of a [Map] with partitions, packed or not, of
+	// which nothing is stored.
+	MapSchemaSparse   = "mraws/map/v3"
 	ReduceSchema      = "mraws/reduce/v1"
 	SuccessSchema     = "mraws/success/v1"
 	CoordinatorSchema = "mraws/coordinator/v1"
@@ -135,14 +138,17 @@ func (h *Hex64) UnmarshalText(b []byte) error {
 // Part is one partition in the commit record of a map task.
 type Part struct {
 	// Key (whole, prefix included) and ETag are those of its object; "" if
-	// it is packed.
+	// it is packed, or if there is none.
 	Key  string `json:"key,omitempty"`
 	ETag string `json:"etag,omitempty"`
 	// Offset is where it begins in the packed object, else 0.
-	Offset int64  `json:"offset,omitempty"`
-	Size   int64  `json:"size"` // bytes of the partition as it is stored
-	Hash   string `json:"hash"` // hex SHA-256 of the hashes of the records
-	Sum    Sum    `json:"sum"`
+	Offset int64 `json:"offset,omitempty"`
+	// Size is the bytes of the partition as it is stored: 0 if it has no
+	// records, since then nothing is. Before [MapSchemaSparse] there was
+	// something for each.
+	Size int64  `json:"size"`
+	Hash string `json:"hash"` // hex SHA-256 of the hashes of the records
+	Sum  Sum    `json:"sum"`
 	// Largest is the size in bytes, key and value, of the largest record, if
 	// it is too large for a block with others: a reader needs memory for it.
 	Largest int64 `json:"largest,omitempty"`

@@ -35,6 +35,7 @@ func samples() map[string]any {
 		"job-compressed": compressedJob(),
 		"job-packed":     packedJob(),
 		"map-packed":     packedMap(),
+		"map-sparse":     sparseMap(),
 		"map": &Map{
 			Schema: MapSchema, Job: "grep-01kjm5", Task: 1, Attempt: "map-1.2", Worker: "w3", Started: started,
 			Seconds: 1.25, Input: Input{Records: 10, Bytes: 1000}, Emitted: 12,
@@ -86,6 +87,19 @@ func packedJob() *Job {
 		Shuffle: ShufflePacked,
 		Objects: []Object{{Name: "a.log", ETag: `"e1"`, Size: 10}},
 		Tasks:   [][]Piece{{{0, 0, 10}}},
+	}
+}
+
+// sparseMap is the commit record of a task with a partition that has no
+// records.
+func sparseMap() *Map {
+	return &Map{
+		Schema: MapSchemaSparse, Job: "grep-01kjm5", Task: 0, Attempt: "map-0.1", Worker: "w3", Started: started,
+		Seconds: 1.25, Input: Input{Records: 10, Bytes: 1000}, Emitted: 3,
+		Parts: []Part{
+			{Hash: zeroHash},
+			{Key: "p/intermediate/mr-0-1", ETag: `"x"`, Size: 333, Hash: zeroHash, Sum: Sum{Records: 3, Hash: 0x00ab54a98ceb1f0a, Bytes: 21}},
+		},
 	}
 }
 

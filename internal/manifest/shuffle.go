@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Shuffle says how a map task stores its partitions; "" is an object for
@@ -17,10 +18,11 @@ type Shuffle string
 const ShufflePacked Shuffle = "packed"
 
 // Packed is the object that holds the partitions of a map task in the order
-// of their numbers, and nothing else.
+// of their numbers, and nothing else. If none of them has records there is no
+// such object, and all but its hash is zero.
 type Packed struct {
-	Key  string `json:"key"` // the whole S3 key, prefix included
-	ETag string `json:"etag"`
+	Key  string `json:"key,omitempty"` // the whole S3 key, prefix included
+	ETag string `json:"etag,omitempty"`
 	Size int64  `json:"size"` // bytes of the object
 	Hash string `json:"hash"` // PackedHash of its partitions
 }
@@ -34,7 +36,7 @@ func PackedHash(parts []Part) string {
 	for _, p := range parts {
 		clear(b[:])
 		if len(p.Hash) == 64 {
-			_, _ = hex.Decode(b[:32], []byte(p.Hash)) // [Map.CheckPacked] tells
+			_, _ = hex.Decode(b[:32], []byte(p.Hash)) // [Map.CheckParts] tells
 		}
 		binary.LittleEndian.PutUint64(b[32:], uint64(p.Size))
 		sum.Write(b[:])
@@ -43,38 +45,65 @@ func PackedHash(parts []Part) string {
 }
 
 // MapSchemaOf is the schema of a commit record: a reader that does not know of
-// packed partitions would look for objects that are not there.
+// packed partitions, or of those of which nothing is stored, would look for
+// objects that are not there.
 func MapSchemaOf(m *Map) string {
-	if m.Packed != nil {
+	switch {
+	case slices.ContainsFunc(m.Parts, func(p Part) bool { return p.Size == 0 }):
+		return MapSchemaSparse
+	case m.Packed != nil:
 		return MapSchemaPacked
 	}
 	return MapSchema
 }
 
-// CheckPacked returns an error unless the partitions of m lie one after the
+// CheckParts returns an error unless the partitions of m lie one after the
 // other in their packed object, or each in an object of its own, as the job
-// has it.
-func (m *Map) CheckPacked(job *Job) error {
+// has it, and those of which nothing is stored have no records.
+func (m *Map) CheckParts(job *Job) error {
 	switch want := MapSchemaOf(m); {
 	case m.Schema != want:
 		return &SchemaError{Got: m.Schema, Want: want}
 	case m.Packed == nil && job.Shuffle == ShufflePacked:
 		return errors.New("its partitions are not packed, as the job wants them")
-	case m.Packed == nil:
-		return nil
-	case job.Shuffle != ShufflePacked:
+	case m.Packed != nil && job.Shuffle != ShufflePacked:
 		return errors.New("its partitions are packed, and the job wants an object for each")
 	}
+	for r, p := range m.Parts {
+		switch {
+		case p.Size < 0:
+			return fmt.Errorf("partition %d is said to have %d bytes", r, p.Size)
+		case p.Size == 0 && (p.Sum != Sum{} || p.Hash != noRecords):
+			return fmt.Errorf("partition %d is said to have %d records with the hash %s, and no bytes", r, p.Sum.Records, p.Hash)
+		case m.Packed == nil && (p.Key == "") != (p.Size == 0):
+			return fmt.Errorf("partition %d has %d bytes and the key %q", r, p.Size, p.Key)
+		}
+	}
+	if m.Packed != nil {
+		return m.checkPacked()
+	}
+	return nil
+}
+
+// noRecords is the hash of a partition without records.
+const noRecords = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// checkPacked is CheckParts for what is particular to packed partitions.
+func (m *Map) checkPacked() error {
 	var end int64
 	for r, p := range m.Parts {
-		if p.Key != "" || p.ETag != "" || p.Offset != end || p.Size < 0 {
+		if p.Key != "" || p.ETag != "" || p.Offset != end {
 			return fmt.Errorf("partition %d is said to have %d bytes from %d on, behind one that ends at %d", r, p.Size, p.Offset, end)
 		}
 		end += p.Size
 	}
-	if p := m.Packed; p.Size != end || p.Hash != PackedHash(m.Parts) {
+	p := m.Packed
+	if p.Size != end || p.Hash != PackedHash(m.Parts) {
 		return fmt.Errorf("its partitions have %d bytes and the hash %s, the object is said to have %d and %s",
 			end, PackedHash(m.Parts), p.Size, p.Hash)
+	}
+	if (p.Key == "") != (end == 0) {
+		return fmt.Errorf("its partitions have %d bytes, and their object the key %q", end, p.Key)
 	}
 	return nil
 }

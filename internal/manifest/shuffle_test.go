@@ -5,7 +5,25 @@ import (
 	"testing"
 )
 
-func TestCheckPacked(t *testing.T) {
+func TestCheckParts(t *testing.T) {
+	plain := func(j *Job, m *Map) {
+		*j, *m = *packedJob(), *sparseMap()
+		j.Schema, j.Shuffle = JobSchema, ""
+	}
+	bare := func(m *Map, parts ...int) { // packed
+		end := int64(0)
+		for _, r := range parts {
+			m.Parts[r] = Part{Hash: zeroHash}
+		}
+		for r := range m.Parts {
+			m.Parts[r].Offset = end
+			end += m.Parts[r].Size
+		}
+		if m.Packed.Size = end; end == 0 {
+			m.Packed.Key, m.Packed.ETag = "", ""
+		}
+		m.Packed.Hash, m.Schema = PackedHash(m.Parts), MapSchemaSparse
+	}
 	for name, tt := range map[string]struct {
 		change func(*Job, *Map)
 		want   string // of the error; "" is none
@@ -24,11 +42,24 @@ func TestCheckPacked(t *testing.T) {
 		"other records":    {func(j *Job, m *Map) { m.Parts[0].Hash = strings.Repeat("0", 64) }, "the hash"},
 		"other boundaries": {func(j *Job, m *Map) { m.Parts[0].Size--; m.Parts[1].Offset--; m.Parts[1].Size++ }, "the hash"},
 		"no hash":          {func(j *Job, m *Map) { m.Parts[0].Hash = "x" }, "the hash"},
+
+		"none, plain":             {plain, ""},
+		"none, as v1":             {func(j *Job, m *Map) { plain(j, m); m.Schema = MapSchema }, "another version"},
+		"some, as v3":             {func(j *Job, m *Map) { m.Schema = MapSchemaSparse }, "another version"},
+		"none, with records":      {func(j *Job, m *Map) { plain(j, m); m.Parts[0].Sum.Records = 1 }, "partition 0 is said to have 1 records"},
+		"none, with another hash": {func(j *Job, m *Map) { plain(j, m); m.Parts[0].Hash = strings.Repeat("0", 64) }, "partition 0"},
+		"none, with a key":        {func(j *Job, m *Map) { plain(j, m); m.Parts[0].Key = "k" }, "partition 0"},
+		"some, without a key":     {func(j *Job, m *Map) { plain(j, m); m.Parts[1].Key = "" }, "partition 1"},
+		"none, packed":            {func(j *Job, m *Map) { bare(m, 0) }, ""},
+		"none, packed last":       {func(j *Job, m *Map) { bare(m, 1) }, ""},
+		"none at all, packed":     {func(j *Job, m *Map) { bare(m, 0, 1) }, ""},
+		"none at all, and a key":  {func(j *Job, m *Map) { bare(m, 0, 1); m.Packed.Key = "k" }, "the key"},
+		"packed, without a key":   {func(j *Job, m *Map) { m.Packed.Key = "" }, "the key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j, m := packedJob(), packedMap()
 			tt.change(j, m)
-			err := m.CheckPacked(j)
+			err := m.CheckParts(j)
 			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}

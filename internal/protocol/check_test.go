@@ -39,7 +39,7 @@ func (m *model) checkMap(s *state, task int) string {
 		return ""
 	}
 	for r := range m.parts {
-		if !m.holds(s, task, r, parts[r]) && s.losses == 0 {
+		if parts[r].object().exists() && !m.holds(s, task, r, parts[r]) && s.losses == 0 {
 			return "the record names an object that is not there" // I3
 		}
 	}
@@ -50,7 +50,7 @@ func (m *model) checkMap(s *state, task int) string {
 	for a := first; a <= last; a++ {
 		one := true
 		for r := range m.parts {
-			one = one && m.stream(s, task, parts[r].object().attempt(), r) == m.stream(s, task, a, r)
+			one = one && m.holding(s, task, parts[r].object(), r) == m.stream(s, task, a, r)
 		}
 		if one {
 			return ""
@@ -78,7 +78,7 @@ func (m *model) checkReduce(s *state, q int) string {
 		}
 		for r := from; r < to; r++ {
 			read := t.attempts[t.output-1].parts[task][r].object()
-			if !read.exists() || m.stream(s, task, read.attempt(), r) != m.stream(s, task, parts[r].object().attempt(), r) {
+			if m.holding(s, task, read, r) != m.holding(s, task, parts[r].object(), r) {
 				return "the output was made of something else than what is committed" // I6
 			}
 		}
@@ -104,11 +104,11 @@ func (m *model) checkSuccess(s *state) string {
 			return "_SUCCESS is there before all maps are committed"
 		}
 		for r := range m.parts {
-			o := s.maps[task].plain[r]
-			if s.losses > 0 { // then nothing is promised of what nobody reads any more
+			o, committed := s.maps[task].plain[r], m.holding(s, task, parts[r].object(), r)
+			if s.losses > 0 || committed == noStream { // nothing is promised of what nobody reads
 				continue
 			}
-			if !o.exists() || m.stream(s, task, o.attempt(), r) != m.stream(s, task, parts[r].object().attempt(), r) {
+			if m.holding(s, task, o, r) != committed {
 				return "_SUCCESS is there, and a plain name shows something else than what is committed"
 			}
 		}

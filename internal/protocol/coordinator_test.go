@@ -191,7 +191,7 @@ func (m *model) sumsAgree(s *state, c int) bool {
 					continue
 				}
 				read := s.reduces[q].attempts[co.reduces[q]-1].parts[task][r].object()
-				if !read.exists() || m.stream(s, task, read.attempt(), r) != m.stream(s, task, int(co.maps[task]-1), r) {
+				if m.holding(s, task, read, r) != m.stream(s, task, int(co.maps[task]-1), r) {
 					return false
 				}
 			}

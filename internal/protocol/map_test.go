@@ -167,7 +167,8 @@ func (m *model) resolve(t *state, task, a, r int) {
 	at.puts[r], at.parts[r] = putDisplaced, 0
 }
 
-// putEnds notes where a partition lies. The last one leads to the record.
+// putEnds notes where a partition lies, nowhere if it has no records. The last
+// one leads to the record.
 func (m *model) putEnds(t *state, task, a, r int, p part) {
 	at := &t.maps[task].attempts[a]
 	at.puts[r], at.parts[r] = putDone, p

@@ -13,6 +13,7 @@ type config struct {
 	coords   int
 	losses   int  // committed objects that somebody deletes
 	alike    bool // of three executions two emit the same
+	sparse   bool // executions may emit nothing for a partition
 	named    bool // do not take states for equal that are so up to names: traces need it, and mutants that mix names up
 	harm     bool // do not mind that a commit is gone or replaced: look for what comes of it
 	mutant   mutant
@@ -34,8 +35,12 @@ type contents [maxMaps]streams
 
 type streams [maxAttempts][maxParts]uint8
 
-// newStream is what no explored execution emits.
-const newStream = 9
+// newStream is what no explored execution emits, and noStream what one emits
+// that has no records for a partition.
+const (
+	newStream = 9
+	noStream  = 10
+)
 
 func newModel(c config) *model {
 	m := &model{config: c}
@@ -68,10 +73,16 @@ func (m *model) fill(s contents, task, a, r int) {
 	}
 	fresh := uint8(0)
 	for b := range a {
-		fresh = max(fresh, s[task][b][r]+1)
+		if v := s[task][b][r]; v != noStream {
+			fresh = max(fresh, v+1)
+		}
 	}
 	for v := range fresh + 1 {
 		s[task][a][r] = v
+		m.fill(s, task, a, r+1)
+	}
+	if m.sparse {
+		s[task][a][r] = noStream
 		m.fill(s, task, a, r+1)
 	}
 }
@@ -95,6 +106,15 @@ func (m *model) stream(s *state, task, attempt, r int) int {
 		return newStream
 	}
 	return int(m.contents[s.contents][task][attempt][r])
+}
+
+// holding is the stream in an object; there is none for a partition without
+// records.
+func (m *model) holding(s *state, task int, o object, r int) int {
+	if !o.exists() {
+		return noStream
+	}
+	return m.stream(s, task, o.attempt(), r)
 }
 
 // id is the name of an attempt, which is a part of keys and in the metadata
@@ -146,6 +166,12 @@ func (m *model) grantMap(t *state, task, a int) {
 		at.at = mapRecording
 		for r := range m.parts {
 			at.parts[r] = part(made(a))
+		}
+		return
+	}
+	for r := range m.parts {
+		if m.stream(t, task, a, r) == noStream {
+			m.putEnds(t, task, a, r, 0)
 		}
 	}
 }

@@ -18,6 +18,7 @@ const (
 	cleanRecords       mutant = "commit records are deleted at cleanup"
 	deleteOutput       mutant = "a retried reduce deletes the output that it finds"
 	readPlain          mutant = "reduces read the plain names"
+	readLeftover       mutant = "reduces read what lies under the plain name of a partition without records"
 	reduceEarly        mutant = "reduces are granted before the maps are committed"
 	promoteEarly       mutant = "displaced partitions are promoted before the commit"
 	errorIsNo          mutant = "an error of the record's PUT is taken for a no, and the attempt cleans up"

@@ -21,6 +21,8 @@ var small = []config{
 	{name: "two maps", maps: 2, parts: 1, attempts: 2, reduces: 1, tries: 1, coords: 1},
 	{name: "two outputs", maps: 1, parts: 2, attempts: 1, reduces: 2, tries: 2, coords: 2},
 	{name: "a loss", maps: 1, parts: 2, attempts: 2, reduces: 1, tries: 1, coords: 1, losses: 1},
+	{name: "partitions without records", maps: 1, parts: 2, attempts: 2, reduces: 1, tries: 1, coords: 1, sparse: true},
+	{name: "a loss among partitions without records", maps: 1, parts: 2, attempts: 2, reduces: 1, tries: 1, coords: 1, losses: 1, sparse: true},
 	{name: "two losses, two who restore", maps: 1, parts: 1, attempts: 2, reduces: 1, tries: 2, coords: 1, losses: 2},
 }
 
@@ -116,7 +118,7 @@ func sorted(s []string) []string { return slices.Sorted(slices.Values(s)) }
 // mutants are all that has to be caught.
 var mutants = []mutant{
 	noRecord, adoptBlindly, plainParts, plainRecord, plainOutput, trustDone, leaseDecides, leaseDeletes,
-	pageLostAtResume, pageLostAtEnd, twoSweep, cleanRecords, deleteOutput, readPlain, reduceEarly,
+	pageLostAtResume, pageLostAtEnd, twoSweep, cleanRecords, deleteOutput, readPlain, readLeftover, reduceEarly,
 	promoteEarly, errorIsNo, loserCleans, recordFirst, reduceRecordLast, sharedReduceRecord, reuseID,
 	successEarly, userDeletes, giveUp,
 	restoreBlindly, restorePinned, restoreAbsent,
@@ -160,6 +162,8 @@ func broken(mut mutant) config {
 	switch mut {
 	case pageLostAtEnd:
 		c.attempts, c.reduces = 1, 2
+	case readLeftover:
+		c.sparse = true
 	case restoreBlindly, restorePinned, restoreAbsent:
 		c.losses = 1
 	case trustDone, leaseDeletes, pageLostAtResume, twoSweep:

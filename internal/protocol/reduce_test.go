@@ -50,7 +50,9 @@ func (m *model) readSteps(s *state, q, b, done int, st step, yield func(step, *s
 			*p = part(s.maps[task].plain[r])
 		case m.mutant == unpinned && !p.isDisplaced():
 			*p = part(s.maps[task].plain[r])
-		case *p == 0 && m.mutant == reduceEarly:
+		case *p == 0 && m.mutant == readLeftover:
+			*p = part(s.maps[task].plain[r])
+		case *p == 0 && (m.sparse || m.mutant == reduceEarly):
 		case at.saw != 0:
 			m.restoreSteps(s, q, b, task, r, st, yield)
 			return

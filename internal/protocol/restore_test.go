@@ -11,7 +11,7 @@ func (m *model) lossSteps(s *state, yield func(step, *state)) {
 		for r := 0; ok && r < m.parts; r++ {
 			t := *s
 			c := m.cell(&t, task, r, parts[r])
-			if !c.exists() {
+			if !c.exists() || !parts[r].object().exists() {
 				continue
 			}
 			*c = 0

@@ -89,10 +89,10 @@ func (m *model) swaps(t streams) (ok [maxAttempts]bool) {
 // rename numbers the streams of each partition by their first use.
 func (m *model) rename(t *streams) {
 	for r := range m.parts {
-		names := map[uint8]uint8{}
+		names := map[uint8]uint8{noStream: noStream}
 		for a := range m.attempts {
 			if _, ok := names[t[a][r]]; !ok {
-				names[t[a][r]] = uint8(len(names))
+				names[t[a][r]] = uint8(len(names) - 1)
 			}
 			t[a][r] = names[t[a][r]]
 		}

@@ -65,6 +65,10 @@ func (w *Writer) Reset(dst io.Writer) {
 // reader of the stream needs so much more memory, see [ReaderMemory].
 func (w *Writer) Largest() int64 { return w.largest }
 
+// Records returns the number of records of the stream so far. While it is 0
+// nothing has been written to the underlying writer.
+func (w *Writer) Records() int64 { return int64(w.total.records) + int64(w.records) }
+
 // Write appends a record, copying key and value. A [*TooLargeError] leaves
 // the stream as it was; any other error is final.
 func (w *Writer) Write(key, value []byte) error {

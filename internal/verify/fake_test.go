@@ -182,6 +182,9 @@ type testJob struct {
 	// displaced is a map task whose partitions lie under _attempts/.
 	displaced int
 	packed    bool
+	// old is how many map tasks were run by a version that stored something of
+	// partitions without records too.
+	old       int
 	maxBad    manifest.Budget
 	maxRecord int
 }
@@ -331,10 +334,13 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 		pairs = j.combine(pairs)
 		shuffled[r] = append(shuffled[r], pairs...)
 		data, sum := segmentOf(t, pairs)
+		if len(pairs) == 0 && m >= j.old {
+			data = nil
+		}
 		p := manifest.Part{Size: int64(len(data)), Hash: hex.EncodeToString(sum.Hash[:]), Sum: sum.Sum}
 		if j.packed {
 			p.Offset, all = int64(len(all)), append(all, data...)
-		} else {
+		} else if len(data) > 0 {
 			o := j.putSegment(s, lay.Partition(m, r), lay.MapAttempt(m, rec.Attempt, r), m, data, job, p.Hash)
 			p.Key, p.ETag = o.Key, o.ETag
 		}
@@ -342,11 +348,13 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 		success.Shuffled.Add(sum.Sum)
 	}
 	if j.packed {
-		hash := manifest.PackedHash(rec.Parts)
-		o := j.putSegment(s, lay.Packed(m), lay.MapAttemptPacked(m, rec.Attempt), m, all, job, hash)
-		rec.Schema = manifest.MapSchemaPacked
-		rec.Packed = &manifest.Packed{Key: o.Key, ETag: o.ETag, Size: o.Size, Hash: hash}
+		rec.Packed = &manifest.Packed{Hash: manifest.PackedHash(rec.Parts)}
+		if len(all) > 0 {
+			o := j.putSegment(s, lay.Packed(m), lay.MapAttemptPacked(m, rec.Attempt), m, all, job, rec.Packed.Hash)
+			rec.Packed.Key, rec.Packed.ETag, rec.Packed.Size = o.Key, o.ETag, o.Size
+		}
 	}
+	rec.Schema = manifest.MapSchemaOf(rec)
 	success.Input.Records += rec.Input.Records
 	success.Input.Bytes += rec.Input.Bytes
 	success.Emitted += rec.Emitted

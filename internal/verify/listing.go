@@ -29,6 +29,10 @@ func (a *audit) listIntermediate(ctx context.Context) error {
 		}
 		if o := a.plainly(obj.Key); o != nil {
 			switch {
+			case o.none:
+				if err := a.leftover(ctx, obj.Key, &find); err != nil {
+					return err
+				}
 			case o.known && o.key == "":
 				if err := a.seen(ctx, o, obj, &find); err != nil {
 					return err
@@ -82,7 +86,7 @@ func (a *audit) countObjects(find *finder) {
 		o := &a.objs[i]
 		m, r := i*each/a.job.NReduce, i*each%a.job.NReduce
 		switch {
-		case o.found:
+		case o.found, o.none && o.known:
 			a.rep.Structure.Partitions += each
 			a.rep.Structure.PartBytes += o.size
 			if o.key != "" && !o.plain {
@@ -120,6 +124,17 @@ func (a *audit) seen(ctx context.Context, o *stored, obj object.Info, find *find
 	}
 	o.size, o.etag, o.found = obj.Size, obj.ETag, true
 	return nil
+}
+
+// leftover looks at an object in the place of partitions that have no records.
+// An attempt that did not commit, and for which they had some, may leave it
+// there: nobody reads it.
+func (a *audit) leftover(ctx context.Context, key string, find *finder) error {
+	info, err := a.store.Stat(ctx, key)
+	if err == nil && info.Meta[manifest.MetaJob] != a.job.ID {
+		find.add(Foreign, key, "no task of this job wrote it, nor had anything to write there")
+	}
+	return err
 }
 
 // restored returns the version of an object that says that it was lost and

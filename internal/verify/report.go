@@ -74,9 +74,11 @@ const (
 
 // Structure is what the first step looked at.
 type Structure struct {
-	State        State `json:"state"`
-	Commits      int   `json:"commits"`    // valid commit records
-	Partitions   int   `json:"partitions"` // of map tasks, in objects found as recorded
+	State   State `json:"state"`
+	Commits int   `json:"commits"` // valid commit records
+	// Partitions of map tasks, in objects found as recorded or without
+	// records, and the bytes of these objects.
+	Partitions   int   `json:"partitions"`
 	PartBytes    int64 `json:"partition_bytes"`
 	Outputs      int   `json:"outputs"` // with a valid reduce record
 	OutputBytes  int64 `json:"output_bytes"`
@@ -89,7 +91,7 @@ type Structure struct {
 // Proof is what the second step counted.
 type Proof struct {
 	State    State `json:"state"`
-	Segments int   `json:"segments"` // partitions of map tasks read
+	Segments int   `json:"segments"` // partitions of map tasks read: those of which something is stored
 	Emitted  int64 `json:"emitted"`  // pairs before combining, as recorded
 	Records  int64 `json:"records"`  // pairs after combining, counted
 	Bytes    int64 `json:"bytes"`    // of their keys and values

@@ -20,7 +20,8 @@ type stored struct {
 	// hash is what its metadata are to say, of a restored one: that of the
 	// segment, or of all segments and their sizes.
 	hash   [32]byte
-	known  bool // a valid record names it
+	known  bool // a valid record names it, or says that it is none
+	none   bool // since nothing has records that would be in it
 	found  bool // the listing has it, and it can be read as recorded
 	plain  bool // key is not the plain name, and the listing has that too
 	copied bool // what it has there may be a copy
@@ -83,7 +84,12 @@ func (a *audit) which(m, r int) string {
 }
 
 // readable tells whether a segment can be asked for.
-func (a *audit) readable(m, r int) bool { return a.obj(m, r).found && !a.seg(m, r).gone }
+func (a *audit) readable(m, r int) bool {
+	return a.obj(m, r).found && !a.seg(m, r).gone && a.seg(m, r).size > 0
+}
+
+// empty tells whether a segment has no records, so that nothing is stored.
+func (a *audit) empty(m, r int) bool { return a.maps[m] != nil && a.seg(m, r).size == 0 }
 
 // structure is the first step: what must be there is there and says what the
 // rest says.
@@ -142,7 +148,7 @@ func (a *audit) readCommit(ctx context.Context, m int, find *finder) error {
 // keepCommit takes over a commit record that is this task's.
 func (a *audit) keepCommit(m int, key string, rec *manifest.Map, find *finder) {
 	before := find.found
-	if err := rec.CheckPacked(a.job); err != nil {
+	if err := rec.CheckParts(a.job); err != nil {
 		find.add(BadRecord, key, "%v", err)
 		return
 	}
@@ -158,16 +164,16 @@ func (a *audit) keepCommit(m int, key string, rec *manifest.Map, find *finder) {
 			continue
 		}
 		o := a.obj(m, r)
-		*o = stored{etag: p.ETag, size: p.Size, hash: seg.hash, known: hashed}
-		if !o.named(p.Key, a.lay.Partition(m, r), a.lay.MapAttempt(m, rec.Attempt, r)) {
+		*o = stored{etag: p.ETag, size: p.Size, hash: seg.hash, known: hashed, none: p.Size == 0}
+		if !o.none && !o.named(p.Key, a.lay.Partition(m, r), a.lay.MapAttempt(m, rec.Attempt, r)) {
 			find.add(BadRecord, key, "partition %d has the key %q", r, p.Key)
 		}
 	}
 	if p := rec.Packed; p != nil {
 		o := a.obj(m, 0)
-		*o = stored{etag: p.ETag, size: p.Size, known: valid}
-		_ = decodeHash(&o.hash, p.Hash) // CheckPacked has looked at it
-		if !o.named(p.Key, a.lay.Packed(m), a.lay.MapAttemptPacked(m, rec.Attempt)) {
+		*o = stored{etag: p.ETag, size: p.Size, known: valid, none: p.Size == 0}
+		_ = decodeHash(&o.hash, p.Hash) // CheckParts has looked at it
+		if !o.none && !o.named(p.Key, a.lay.Packed(m), a.lay.MapAttemptPacked(m, rec.Attempt)) {
 			find.add(BadRecord, key, "the packed partitions have the key %q", p.Key)
 		}
 	}

@@ -278,7 +278,7 @@ func TestDamage(t *testing.T) {
 		"packed: in another folder":    {put(key("intermediate/00/mr-2")), Foreign, key("intermediate/00/mr-2")},
 		"packed: a plain name":         {put(part), Foreign, part},
 		"partition: a packed name":     {put(pack), Foreign, pack},
-		"packed: of another":           {exchange(pack, packed(2)), Replaced, pack},
+		"packed: of another":           {exchange(pack, packed(3)), Replaced, pack},
 		"packed: commit, other bounds": {commit(func(m *manifest.Map) { m.Parts[1].Offset++ }), BadRecord, key("intermediate/_commit/map-1")},
 		"packed: commit, other key":    {commit(func(m *manifest.Map) { m.Packed.Key = "x" }), BadRecord, key("intermediate/_commit/map-1")},
 		"packed: commit, other etag":   {commit(func(m *manifest.Map) { m.Packed.ETag = `"x"` }), Replaced, pack},
@@ -389,20 +389,20 @@ func TestPackedFinding(t *testing.T) {
 	j := wcJob()
 	j.packed = true
 	s, lay := j.build(t)
-	rec, err := manifest.Decode[manifest.Map](s.objs[lay.MapCommit(2)].data, manifest.MapSchema)
+	rec, err := manifest.Decode[manifest.Map](s.objs[lay.MapCommit(1)].data, manifest.MapSchema)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := rec.Parts[1]
-	s.rot(lay.Packed(2), func(b []byte) []byte { b[p.Offset+p.Size/2] ^= 4; return b })
+	s.rot(lay.Packed(1), func(b []byte) []byte { b[p.Offset+p.Size/2] ^= 4; return b })
 	rep := run(t, s, lay, j.app, Options{Scratch: t.TempDir()})
 	var found []Finding
 	for _, f := range rep.Findings {
-		if f.Key == lay.Packed(2) {
+		if f.Key == lay.Packed(1) {
 			found = append(found, f)
 		}
 	}
-	if len(found) != 1 || found[0].Kind != Corrupt || !strings.HasPrefix(found[0].Detail, "partition 1 of map task 2: ") {
+	if len(found) != 1 || found[0].Kind != Corrupt || !strings.HasPrefix(found[0].Detail, "partition 1 of map task 1: ") {
 		t.Errorf("found\n%s", show(rep))
 	}
 }

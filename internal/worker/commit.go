@@ -43,9 +43,9 @@ type piece struct {
 	contentType string
 }
 
-// commitMap uploads the partitions, packed or each by itself, and the list of
-// what was skipped, each under its plain name unless other bytes are there,
-// and then creates the commit record, which is THE COMMIT POINT: at most one
+// commitMap uploads the partitions that have records, packed or each by
+// itself, and the list of what was skipped, each under its plain name unless
+// other bytes are there, and then creates the commit record, which is THE COMMIT POINT: at most one
 // attempt creates it (I1), and all that it names is durable and immutable by
 // then (I2, I3).
 func (t *attempt) commitMap(ctx context.Context, segs *segments) error {
@@ -57,6 +57,9 @@ func (t *attempt) commitMap(ctx context.Context, segs *segments) error {
 		g.Go(func() error { return c.putPacked(gctx, segs, rec) })
 	} else {
 		for r := range rec.Parts {
+			if rec.Parts[r].Size == 0 {
+				continue
+			}
 			if gctx.Err() != nil {
 				break
 			}
@@ -114,7 +117,8 @@ func (c *mapCommit) putPart(ctx context.Context, segs *segments, r int, p *manif
 
 // putPacked makes all partitions durable in one object: the spool as it is.
 // One with equal records that are compressed otherwise is no equal object,
-// since the record says where in it each partition begins.
+// since the record says where in it each partition begins. Nothing is no
+// object.
 func (c *mapCommit) putPacked(ctx context.Context, segs *segments, rec *manifest.Map) error {
 	p := piece{
 		plain: c.t.Layout.Packed(c.t.Index), own: c.t.Layout.MapAttemptPacked(c.t.Index, c.t.ID),
@@ -123,8 +127,12 @@ func (c *mapCommit) putPacked(ctx context.Context, segs *segments, rec *manifest
 	for r := range rec.Parts {
 		rec.Parts[r].Offset = segs.parts[r].off
 	}
+	rec.Packed = &manifest.Packed{Size: p.size, Hash: p.hash}
+	if p.size == 0 {
+		return nil
+	}
 	key, info, err := c.put(ctx, p)
-	rec.Packed = &manifest.Packed{Key: key, ETag: info.ETag, Size: p.size, Hash: p.hash}
+	rec.Packed.Key, rec.Packed.ETag = key, info.ETag
 	return err
 }
 

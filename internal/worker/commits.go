@@ -178,7 +178,7 @@ func (e *Env) mapRecord(ctx context.Context, m int) (*manifest.Map, error) {
 		return nil, fmt.Errorf("read %s: record of map task %d with %d partitions, want task %d with %d",
 			key, rec.Task, len(rec.Parts), m, e.Job.NReduce)
 	}
-	if err := rec.CheckPacked(e.Job); err != nil {
+	if err := rec.CheckParts(e.Job); err != nil {
 		return nil, fmt.Errorf("read %s: %w", key, err)
 	}
 	return rec, nil

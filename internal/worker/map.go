@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -183,13 +184,16 @@ func (t *attempt) inputBytes() (n int64) {
 type segments struct {
 	spool spool
 	parts []segment
-	bad   *quarantine // nil if nothing may be skipped
+	// footers wants a footer of partitions without records too, of which
+	// there is nothing else. Commit records of before mraws/map/v3 name it.
+	footers bool
+	bad     *quarantine // nil if nothing may be skipped
 }
 
 // Close frees all of it.
 func (s *segments) Close() error { return errors.Join(s.spool.Close(), s.bad.Close()) }
 
-// segment is one partition in the spool.
+// segment is one partition in the spool, of no bytes if it has no records.
 type segment struct {
 	off int64
 	recordio.Summary
@@ -221,16 +225,21 @@ func (c *collector) writeSegments(segs *segments, ins []sorted) error {
 	w := recordio.NewWriter(nil, recordio.Options{Codec: recordio.S2})
 	segs.parts = make([]segment, c.t.Job.NReduce)
 	for r := range segs.parts {
-		segs.parts[r].off = segs.spool.size
+		seg := &segs.parts[r]
+		seg.off = segs.spool.size
 		w.Reset(&segs.spool)
 		if err := c.t.copyRecords(w, mergeSources(ins, r, c.combine)); err != nil {
 			return fmt.Errorf("write partition %d: %w", r, err)
+		}
+		if w.Records() == 0 && !segs.footers {
+			seg.Hash = sha256.Sum256(nil)
+			continue
 		}
 		sum, err := w.Close()
 		if err != nil {
 			return fmt.Errorf("write partition %d: %w", r, err)
 		}
-		segs.parts[r].Summary, segs.parts[r].largest = sum, w.Largest()
+		seg.Summary, seg.largest = sum, w.Largest()
 	}
 	return nil
 }

@@ -74,7 +74,12 @@ func (t *attempt) replayMap(ctx context.Context, r *Replayed, out func(string) (
 	}
 	for p := range segs.parts {
 		name := fmt.Sprintf("mr-%d-%d", t.Index, p)
-		if err := writeTo(out, name, func(w io.Writer) error { return writePairs(w, segs.reader(p)) }); err != nil {
+		if err := writeTo(out, name, func(w io.Writer) error {
+			if segs.parts[p].Bytes == 0 {
+				return nil
+			}
+			return writePairs(w, segs.reader(p))
+		}); err != nil {
 			return err
 		}
 	}

@@ -151,7 +151,7 @@ func (t *attempt) restore(ctx context.Context, m, suspect int) error {
 	env.Progress = nil // that of the reduce task tells of the reduce task
 	id := fmt.Sprintf("%s.m%d", t.ID, m)
 	err = env.runAttempt(ctx, Attempt{Phase: mr.MapPhase, Index: m, ID: id}, func(ctx context.Context, u *attempt) (err error) {
-		segs := &segments{spool: spool{t: u, what: "segments", limit: u.shares.spool}}
+		segs := &segments{spool: spool{t: u, what: "segments", limit: u.shares.spool}, footers: hasFooters(rec)}
 		defer func() { err = errors.Join(err, segs.Close()) }()
 		if err := u.mapTo(ctx, segs); err != nil {
 			return err
@@ -174,17 +174,22 @@ func (t *attempt) restore(ctx context.Context, m, suspect int) error {
 	return nil
 }
 
+// hasFooters tells whether something is stored of partitions without records.
+func hasFooters(rec *manifest.Map) bool {
+	return slices.ContainsFunc(rec.Parts, func(p manifest.Part) bool { return p.Sum.Records == 0 && p.Size > 0 })
+}
+
 // committedObjects lists the objects that a commit record names.
 func committedObjects(rec *manifest.Map) []lostPiece {
 	all := make([]lostPiece, 0, len(rec.Parts)+1)
 	numbers := make([]int, len(rec.Parts))
 	for r, p := range rec.Parts {
 		numbers[r] = r
-		if rec.Packed == nil {
+		if rec.Packed == nil && p.Size > 0 {
 			all = append(all, lostPiece{piece: piece{plain: p.Key, hash: p.Hash}, named: p.ETag, parts: numbers[r : r+1]})
 		}
 	}
-	if p := rec.Packed; p != nil {
+	if p := rec.Packed; p != nil && p.Size > 0 {
 		all = append(all, lostPiece{piece: piece{plain: p.Key, hash: p.Hash}, named: p.ETag, parts: numbers, packed: true})
 	}
 	if q := rec.Bad; q != nil {
@@ -250,8 +255,11 @@ func (t *attempt) sound(ctx context.Context, info object.Info, p part) (bool, er
 		}
 		size = p.size
 	}
-	if size == 0 {
-		return false, nil // a segment without records has a footer
+	switch {
+	case p.size == 0:
+		return true, nil // it has no records
+	case size == 0:
+		return false, nil
 	}
 	body, err := t.open(ctx, info.Key, info.ETag, p.off, size)
 	if err != nil {
