@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"runtime"
 	"sync"
 
 	"github.com/mraws/mraws/mr"
@@ -16,6 +17,11 @@ type Spare struct {
 	block  []byte     // of a reduce attempt
 }
 
+// largeSpare is how much memory, in bytes, the collector frees at once. It
+// would come only after the attempts of the next phase have taken as much
+// from the system, page by page, as this phase has left.
+const largeSpare = 32 << 20
+
 // enter frees what an attempt of a phase has no use for, before it takes the
 // budget for itself.
 func (s *Spare) enter(phase mr.Phase) {
@@ -24,7 +30,11 @@ func (s *Spare) enter(phase mr.Phase) {
 	case phase == mr.MapPhase:
 		s.block = nil
 	default:
+		large := len(s.pairs.mem) >= largeSpare
 		s.pairs, s.tally, s.chunks = slab[pair]{}, nil, nil
+		if large {
+			runtime.GC()
+		}
 	}
 }
 

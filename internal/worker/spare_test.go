@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/mraws/mraws/mr"
@@ -79,5 +80,21 @@ func TestSpare(t *testing.T) {
 	none.keepChunks([][]byte{none.chunk()})
 	if len(none.bytes(5)) != 5 {
 		t.Error("without a spare there is no block")
+	}
+}
+
+// TestSpareLarge: what a map attempt leaves is there for reduce attempts, not
+// garbage beside what they take.
+func TestSpareLarge(t *testing.T) {
+	s := &Spare{pairs: newSlab[pair](2 * largeSpare)}
+	held := func() int64 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := held()
+	s.enter(mr.ReducePhase)
+	if freed := before - held(); freed < largeSpare {
+		t.Errorf("%d bytes are free, want %d", freed, 2*largeSpare)
 	}
 }
