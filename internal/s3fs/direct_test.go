@@ -63,8 +63,11 @@ func TestDirect(t *testing.T) {
 			})
 			for {
 				b, err := src.Peek()
+				if errors.Is(err, io.EOF) {
+					return all, nil
+				}
 				if err != nil {
-					return all, map[bool]error{true: nil, false: err}[err == io.EOF]
+					return all, err
 				}
 				k := min(len(b), 1+len(all)/3) // some of it
 				all = append(all, b[:k]...)
