@@ -101,6 +101,8 @@ type Record struct {
 	Offset int64
 	// Line is the 1-based line number with [NumberedLines], else 0.
 	Line int64
+	// Lines is how many lines Data has, in a block for [BlockMapper], else 0.
+	Lines int64
 	// Data is the record. It is valid during the call of Map only.
 	Data []byte
 }
@@ -147,7 +149,8 @@ type Mapper interface {
 type BlockMapper interface {
 	Mapper
 	// MapBlock maps all lines of block.Data, which start at block.Offset.
-	// Each ends with "\n", and has a "\r" before that if it came with one;
+	// Each of the block.Lines lines ends with "\n", and has a "\r" before that
+	// if it came with one;
 	// the last line of an object and a line that is a block alone may have
 	// no end. A failure is blamed on the block as a whole, so this is for
 	// mappers that do not fail.

@@ -82,7 +82,7 @@ func (m *grepMapper) Map(rec mr.Record, out mr.Emitter) error {
 // MapBlock looks for the literal start of the pattern in all lines at once.
 func (m *grepMapper) MapBlock(block mr.Record, out mr.Emitter) error {
 	m.enter(block.Object, out)
-	data := block.Data
+	data, before := block.Data, m.lines
 	for len(data) > 0 {
 		start := 0
 		if len(m.prefix) > 0 && !m.invert {
@@ -101,13 +101,8 @@ func (m *grepMapper) MapBlock(block mr.Record, out mr.Emitter) error {
 		m.line(line, out)
 		data = rest
 	}
-	if n := len(data); n > 0 {
-		m.lines += uint64(bytes.Count(data, lineEnd))
-		if data[n-1] != '\n' {
-			m.lines++
-		}
-	} else if len(block.Data) == 0 { // an empty line alone
-		m.lines++
+	m.lines = before + uint64(block.Lines)
+	if len(block.Data) == 0 { // an empty line alone
 		m.line(nil, out)
 	}
 	return nil

@@ -160,6 +160,7 @@ func (t *attempt) mapBlocks(mapper mr.BlockMapper, r input.BlockReader, out mr.E
 		if n := len(block.Data); n == 0 || block.Data[n-1] != '\n' {
 			lines++
 		}
+		block.Lines = lines
 		if err := t.appError(mapper.MapBlock(block, out)); err != nil {
 			return err
 		}

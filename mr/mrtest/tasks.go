@@ -51,8 +51,8 @@ func (r *run) sameInBlocks(t *mr.Task, object string, want []pair) error {
 	out := &emitter{run: r}
 	var off int64
 	for i, rest := 0, r.Inputs[object]; rest != ""; i++ {
-		n := 0
-		for range 1 + i%3 { // one, two or three lines
+		n, lines := 0, 0
+		for ; lines <= i%3 && n < len(rest); lines++ { // one, two or three lines
 			if end := strings.IndexByte(rest[n:], '\n'); end >= 0 {
 				n += end + 1
 			} else {
@@ -60,7 +60,7 @@ func (r *run) sameInBlocks(t *mr.Task, object string, want []pair) error {
 			}
 		}
 		data := []byte(rest[:n])
-		if err := b.MapBlock(mr.Record{Object: object, Offset: off, Data: data}, out); err != nil {
+		if err := b.MapBlock(mr.Record{Object: object, Offset: off, Lines: int64(lines), Data: data}, out); err != nil {
 			return fmt.Errorf("block at byte %d of %s: %w", off, object, err)
 		}
 		spoil(data)
