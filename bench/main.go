@@ -77,7 +77,7 @@ func flags(args []string) (*options, error) {
 	f.StringVar(&o.python, "python", "", "python to look in for DuckDB and PySpark, besides bench/setup.sh's and python3")
 	f.DurationVar(&o.limit, "limit", 5*time.Minute, "longest that one run may take; a contestant that takes longer is out")
 	f.BoolVar(&o.list, "list", false, "list workloads and contestants, and which are missing here")
-	f.StringVar(&o.raw, "raw", "", "used by the benchmark: get or put the input of the store MRAWS_DATA_DIR")
+	f.StringVar(&o.raw, "raw", "", "used by the benchmark: get, get-direct or put the input of the store MRAWS_DATA_DIR")
 	f.StringVar(&o.words, "words", "", "used by the benchmark: count the words of this file in memory")
 	if err := f.Parse(args); err != nil {
 		return nil, err

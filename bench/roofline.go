@@ -34,18 +34,19 @@ func raw(ctx context.Context, verb string) error {
 	at := server.Endpoint()
 	store, err := s3fs.Open(ctx, s3fs.Options{
 		Bucket: "mapreducedata", Region: at.Region, Endpoint: at.URL, AccessKey: at.AccessKey, SecretKey: at.SecretKey, Unsigned: true,
+		Near: verb == "get-direct",
 	})
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}
 	var took time.Duration
 	switch verb {
-	case "get":
+	case "get", "get-direct":
 		took, err = rawGets(ctx, store)
 	case "put":
 		took, err = rawPuts(ctx, store)
 	default:
-		err = fmt.Errorf("-raw %s: want get or put", verb)
+		err = fmt.Errorf("-raw %s: want get, get-direct or put", verb)
 	}
 	store.Close()
 	return errors.Join(err, server.Close(), printSeconds(took))
@@ -55,7 +56,8 @@ func printSeconds(took time.Duration) error {
 	return json.NewEncoder(os.Stdout).Encode(seconds{took.Seconds()})
 }
 
-// rawGets reads all input once and drops it.
+// rawGets reads all input once and drops it, in ranges that a store fetches
+// whole, or hands out as they come if it is near.
 func rawGets(ctx context.Context, store *s3fs.Store) (time.Duration, error) {
 	start := time.Now()
 	g, ctx := errgroup.WithContext(ctx)
@@ -66,7 +68,7 @@ func rawGets(ctx context.Context, store *s3fs.Store) (time.Duration, error) {
 		}
 		for off := int64(0); off < o.Size; off += chunk {
 			g.Go(func() error {
-				body, err := store.OpenRange(ctx, o.Key, o.ETag, off, min(chunk, o.Size-off))
+				body, err := store.OpenChunks(ctx, o.Key, o.ETag, off, min(chunk, o.Size-off), chunk, 1)
 				if err != nil {
 					return err
 				}
