@@ -19,7 +19,8 @@ const (
 // machines are those that -machine knows. VCPUs, memory and network are of
 // AWS's "Amazon EC2 instance types" (docs.aws.amazon.com/ec2/latest/instancetypes:
 // storage optimized, network specifications; the baseline, not the "up to"
-// that lasts for minutes), prices of aws.amazon.com/ec2/pricing/on-demand.
+// that lasts for minutes), prices of aws.amazon.com/ec2/pricing/on-demand as of
+// January 2026; docs/scale.md says where both were read.
 // The rates of the disks are cautious assumptions.
 func machines() []Machine {
 	return []Machine{
