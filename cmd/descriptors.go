@@ -12,9 +12,10 @@ const (
 	// ownDescriptors are standard streams, pollers, the listener and the
 	// connections between coordinator and one worker.
 	ownDescriptors = 24
-	// slotDescriptors are what one attempt has open besides connections to
-	// the store: seven spilled runs of each of three levels, and some for
-	// merging and for what is done (internal/worker/spill.go).
+	// slotDescriptors are what one attempt has open besides the connections
+	// that count as requests: seven spilled runs of each of three levels, some
+	// for merging and for what is done (internal/worker/spill.go), and two
+	// connections for input that is read as it is mapped.
 	slotDescriptors = 32
 	// perRequest is the connections to the store for each request that may
 	// be in flight: its own, and an idle one that was not there in time.

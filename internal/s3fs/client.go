@@ -40,7 +40,8 @@ func newClient(rt http.RoundTripper, o Options) *client {
 }
 
 // Do implements the SDK's HTTPClient. The slot that it takes is given back
-// when the body of the reply is closed or has ended.
+// when the body of the reply is closed or has ended, or before that by
+// [budget.giveSlot].
 func (c *client) Do(req *http.Request) (*http.Response, error) {
 	name := awsmiddleware.GetOperationName(req.Context())
 	if err := c.limit.acquire(req.Context()); err != nil {
@@ -52,13 +53,14 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 	wait := c.headerTimeout(name, op)
 	timer := time.AfterFunc(wait, func() { cancel(errHeaderTimeout) })
 	op.wait.Begin(max(0, wait-c.header)) // what takes long by nature is no stall
+	var slot sync.Once
 	end := func(v verdict) {
 		if !v.good() && req.Context().Err() != nil {
 			v = canceled
 		}
 		cancel(nil)
 		c.meter.end(name, v)
-		c.limit.release(v)
+		slot.Do(func() { c.limit.release(v) })
 		if v.good() {
 			c.purse.earn()
 		}
@@ -75,6 +77,7 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 		return nil, err // and the operation goes on waiting: see budget.over
 	}
 	op.wait.End()
+	op.holdSlot(func() { slot.Do(func() { c.limit.release(fine) }) })
 	b := &body{rc: resp.Body, ctx: ctx, idle: c.idle, count: &c.meter.received, verdict: verdictOf(resp.StatusCode), stall: op.wait}
 	b.done = sync.OnceFunc(func() { end(b.verdict) })
 	b.timer = time.AfterFunc(c.idle, func() { cancel(errIdleTimeout) })

@@ -12,6 +12,10 @@ import (
 // until the caller has used them. A server on the same machine is as fast as
 // its reader; nothing is gained by fetching ahead, and the way of each byte to
 // main memory and back costs as much as its transport.
+//
+// Bytes that a caller looks at may stay with it for long, and it may need
+// another request before it asks for more. So the request is none of those in
+// flight from the moment that its reply has come, except under WriteTo.
 type directReader struct {
 	s      *Store
 	ctx    context.Context // ends at Close
@@ -23,6 +27,7 @@ type directReader struct {
 	brings int64         // bytes that it brought
 	view   *[]byte       // from views, or nil
 	rest   []byte        // of view: what the caller has not used
+	moves  bool          // the caller only moves the bytes on
 	err    error
 }
 
@@ -96,6 +101,9 @@ func (r *directReader) read() (int, error) {
 			r.body = nil
 			return 0, err
 		}
+		if !r.moves {
+			r.b.giveSlot()
+		}
 	}
 	want := int(min(viewSize, r.sp.n-r.got))
 	k, err := io.ReadAtLeast(r.body, (*r.view)[:want], (want+1)/2)
@@ -133,7 +141,10 @@ func (r *directReader) Read(p []byte) (int, error) {
 }
 
 // WriteTo implements io.WriterTo, so that io.Copy needs no buffer.
-func (r *directReader) WriteTo(w io.Writer) (n int64, err error) { return writeTo(r, w) }
+func (r *directReader) WriteTo(w io.Writer) (n int64, err error) {
+	r.moves = true
+	return writeTo(r, w)
+}
 
 // Close ends the request.
 func (r *directReader) Close() error {

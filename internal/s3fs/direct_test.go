@@ -187,6 +187,82 @@ func TestDirectFails(t *testing.T) {
 	}
 }
 
+// TestDirectLeavesRoom: who maps what a store on this machine sends may ask it
+// for something else, however few requests may be in flight. Who only moves
+// the bytes on counts as long as it does.
+func TestDirectLeavesRoom(t *testing.T) {
+	data := bytesOf(2_000_000)
+	o := near()
+	o.Concurrency = 1
+	s, _ := fake(t, o, whole(data))
+	r := openWhole(t, s, len(data))
+	if _, err := io.ReadFull(r, make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Stat(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(struct{ io.Reader }{r}); err != nil || !bytes.Equal(got, data[1000:]) {
+		t.Errorf("read %d bytes, %v", len(got), err)
+	}
+	busy := -1
+	if _, err := io.Copy(writes(func() { busy = max(busy, s.Pressure().Busy) }), openWhole(t, s, len(data))); err != nil || busy != 1 {
+		t.Errorf("%d requests in flight while bytes are moved, %v", busy, err)
+	}
+	if busy := s.Pressure().Busy; busy != 0 {
+		t.Errorf("%d requests in flight at the end", busy)
+	}
+	for name, n := range map[string]int64{"GetObject": 2, "HeadObject": 1} {
+		if got := s.Activity().Tries[name]; got.Started != n || got.OK != n {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// writes is a writer that tells of each write.
+type writes func()
+
+func (w writes) Write(p []byte) (int, error) { w(); return len(p), nil }
+
+// TestDirectStalls: whoever watches a read sees that it waits for the store,
+// and that it does no longer.
+func TestDirectStalls(t *testing.T) {
+	data := bytesOf(2_000_000)
+	goOn := make(chan struct{})
+	s, _ := fake(t, near(), broken(data, 700_000, func(http.ResponseWriter, *http.Request) {
+		<-goOn
+		panic(http.ErrAbortHandler)
+	}), whole(data))
+	pulse := new(object.Pulse)
+	r, err := s.OpenChunks(object.WithPulse(t.Context(), pulse), key, etag, 0, int64(len(data)), int64(len(data)), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := io.ReadFull(r, make([]byte, 10)); err != nil || pulse.Stalled() != 0 {
+		t.Fatalf("%v; stalled for %v while nobody reads", err, pulse.Stalled())
+	}
+	done := make(chan error, 1)
+	go func() {
+		got, err := io.ReadAll(r)
+		if err == nil && !bytes.Equal(got, data[10:]) {
+			err = fmt.Errorf("read %d other bytes", len(got))
+		}
+		done <- err
+	}()
+	for tick := time.NewTicker(time.Millisecond); pulse.Stalled() == 0; <-tick.C {
+		select {
+		case err := <-done:
+			t.Fatalf("ended without a stall: %v", err)
+		default:
+		}
+	}
+	close(goOn)
+	if err := <-done; err != nil || pulse.Stalled() != 0 {
+		t.Errorf("%v; stalled for %v at the end", err, pulse.Stalled())
+	}
+}
+
 // TestDirectCloses: a reader may go at any time, and its request with it.
 func TestDirectCloses(t *testing.T) {
 	data := bytesOf(3_000_000)

@@ -32,6 +32,7 @@ type budget struct {
 	wait      *object.Wait // what the caller is told of its waiting; may be nil
 	moves     int64        // bytes that the store copies before it answers
 	sent      int64        // most bytes of a request's body that any try has sent
+	slot      func()       // gives back the slot of the request whose reply has come
 }
 
 type budgetKey struct{}
@@ -55,6 +56,23 @@ func (b *budget) forgive(most int) {
 	if b.forgiven < most {
 		b.forgiven++
 		b.left++
+	}
+}
+
+// holdSlot notes how to give back the slot of a request.
+func (b *budget) holdSlot(release func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.slot = release
+}
+
+// giveSlot gives back the slot of the request whose body is being read.
+func (b *budget) giveSlot() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.slot != nil {
+		b.slot()
+		b.slot = nil
 	}
 }
 

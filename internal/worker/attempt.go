@@ -126,7 +126,7 @@ func (e *Env) Run(ctx context.Context, a Attempt) (res Result, err error) {
 
 // runAttempt calls run with a new attempt. When ctx ended it returns why.
 func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Context, *attempt) error) error {
-	e.Spare.enter(a.Phase)
+	e.Spare.enter(a.Phase, !e.Job.MaxBad.IsZero())
 	t := &attempt{Env: e, Attempt: a, started: time.Now()}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

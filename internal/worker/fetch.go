@@ -19,7 +19,8 @@ import (
 // ahead fetches the pieces of a map task in chunks, several at a time and at
 // most a window of bytes ahead of their reader, who gets them in order. So
 // many small objects are on their way at once, and large ones in parallel
-// ranges.
+// ranges. From a store that is near a large piece is one chunk, of which the
+// store holds what is being read.
 type ahead struct {
 	t      *attempt
 	ctx    context.Context
@@ -137,7 +138,7 @@ func (f *fetchers) wait() {
 	_ = f.group.Wait()
 }
 
-// fetch opens one chunk: the store then has it, or the first part of it.
+// fetch opens one chunk: the store then has it, unless it reads it directly.
 func (a *ahead) fetch(c *chunk) {
 	defer close(c.ready)
 	if c.body, c.err = a.open(c.piece, c.off, c.n); c.err == nil {

@@ -20,7 +20,8 @@ import (
 //	  fetched input         1/8       -        -
 //	  pairs of one record   1/8       -        -    if bad ones may be skipped
 //	  readers of runs       1/8      1/8       -    while some are merged
-//	  segments, ready        -       1/8      1/8
+//	  segments, ready       1/8      1/8      1/8   reading: what those of the attempt before have left,
+//	                                                unless bad ones may be skipped
 //	reduce attempt        fetching  reducing
 //	  segments              3/8      3/8
 //	  bodies on their way   1/8       -

@@ -166,7 +166,7 @@ func (t *attempt) restore(ctx context.Context, m, suspect int) error {
 		}
 		return g.Wait()
 	})
-	t.Spare.enter(t.Phase) // the map attempt has left its buffer there
+	t.Spare.enter(t.Phase, false) // the map attempt has left its buffer there
 	if err != nil {
 		return fmt.Errorf("restore %s, committed by map task %d: %w", lost[0].plain, m, err)
 	}

@@ -23,12 +23,15 @@ type Spare struct {
 const largeSpare = 32 << 20
 
 // enter frees what an attempt of a phase has no use for, before it takes the
-// budget for itself.
-func (s *Spare) enter(phase mr.Phase) {
+// budget for itself: all of it if it may skip records.
+func (s *Spare) enter(phase mr.Phase, skips bool) {
 	switch {
 	case s == nil:
 	case phase == mr.MapPhase:
 		s.block = nil
+		if skips { // what a record has emitted is held in place of the chunks
+			s.chunks = nil
+		}
 	default:
 		large := len(s.pairs.mem) >= largeSpare
 		s.pairs, s.tally, s.chunks = slab[pair]{}, nil, nil

@@ -12,7 +12,7 @@ import (
 // what an attempt of the other phase takes.
 func TestSpare(t *testing.T) {
 	s := new(Spare)
-	s.enter(mr.MapPhase)
+	s.enter(mr.MapPhase, false)
 	l := s.list(1<<20, 1<<10)
 	if n := len(l.mem); n > 2<<10 {
 		t.Errorf("%d bytes for an input of a kilobyte", n)
@@ -59,7 +59,15 @@ func TestSpare(t *testing.T) {
 	if c := s.chunk(); len(c) != spoolChunk || &c[0] != &second[0] || len(s.chunks) != 1 {
 		t.Error("the chunk was not handed on")
 	}
-	s.enter(mr.ReducePhase)
+	s.enter(mr.MapPhase, false)
+	if len(s.chunks) != 1 {
+		t.Error("the chunk was not kept")
+	}
+	if s.enter(mr.MapPhase, true); s.chunks != nil {
+		t.Error("an attempt that may skip records holds what they emitted beside chunks")
+	}
+	s.keepChunks([][]byte{first})
+	s.enter(mr.ReducePhase, false)
 	if s.pairs.all != nil || s.tally != nil || s.chunks != nil {
 		t.Error("a reduce attempt runs beside the buffer of a map attempt")
 	}
@@ -69,12 +77,12 @@ func TestSpare(t *testing.T) {
 		t.Error("the block was not handed on")
 	}
 	s.block = b
-	s.enter(mr.MapPhase)
+	s.enter(mr.MapPhase, false)
 	if s.block != nil {
 		t.Error("a map attempt runs beside the block of a reduce attempt")
 	}
 	var none *Spare
-	none.enter(mr.MapPhase)
+	none.enter(mr.MapPhase, false)
 	none.keep(none.list(100, 100))
 	none.keep(none.sums(100, 100))
 	none.keepChunks([][]byte{none.chunk()})
@@ -93,7 +101,7 @@ func TestSpareLarge(t *testing.T) {
 		return int64(m.HeapAlloc)
 	}
 	before := held()
-	s.enter(mr.ReducePhase)
+	s.enter(mr.ReducePhase, false)
 	if freed := before - held(); freed < largeSpare {
 		t.Errorf("%d bytes are free, want %d", freed, 2*largeSpare)
 	}

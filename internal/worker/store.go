@@ -20,8 +20,8 @@ type Store interface {
 	// Get returns a small object whole; its length has been checked.
 	Get(ctx context.Context, key string) ([]byte, object.Info, error)
 	// OpenChunks streams the bytes [off, off+n) of the version etag of an
-	// object, or returns object.ErrPrecondition, from the call or from
-	// Read, when the object is at another version. A body that ends early is
+	// object. Errors come from the call or from Read, such as
+	// object.ErrPrecondition when the object is at another version. A body that ends early is
 	// an error. Each request asks for chunk bytes, the last one for what is
 	// left; at most window of them, and n bytes, are held in memory.
 	OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error)
