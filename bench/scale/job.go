@@ -66,7 +66,7 @@ const (
 
 // budget is the memory of a slot: of half the machine, as by default.
 func budget(m Machine) float64 {
-	return (m.Memory/2 - 64*mib) / float64(m.VCPUs)
+	return (m.Memory/2 - 64*mib) / float64(m.slots())
 }
 
 // passes is how often segments of size bytes are merged into larger ones
@@ -139,7 +139,7 @@ func (s *Sim) reduceStages(first bool) []stage {
 	segment := in / segments
 	var all []stage
 	if each := float64(j.Maps) * c.Record; first && !j.Direct {
-		slots := float64(s.Machine.VCPUs) // read the records together
+		slots := float64(s.Machine.slots()) // read the records together
 		rec := stage{cpu: float64(j.Maps*j.Reduces) * c.Decode / slots, in: each * float64(j.Reduces) / slots}
 		rec.get[records] = float64(j.Maps) / slots
 		s.connections(&rec, rec.get[records], requests)

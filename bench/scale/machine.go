@@ -4,10 +4,19 @@ package main
 type Machine struct {
 	Name   string
 	VCPUs  int
+	Slots  int     // attempts at the same time; 0 is one for each vCPU
 	Memory float64 // bytes
 	Net    float64 // bytes/s, each way at the same time, for as long as one likes
 	Disk   float64 // bytes/s that the local disks read and write, together
 	Price  float64 // dollars an hour, on demand, Linux, us-east-1
+}
+
+// slots is how many attempts run at the same time.
+func (m Machine) slots() int {
+	if m.Slots == 0 {
+		return m.VCPUs
+	}
+	return m.Slots
 }
 
 const (
@@ -24,9 +33,9 @@ const (
 // The rates of the disks are cautious assumptions.
 func machines() []Machine {
 	return []Machine{
-		{"i4i.4xlarge", 16, 128 * gib, 9.375 * gbit, 2e9, 1.373},
-		{"i4i.8xlarge", 32, 256 * gib, 18.75 * gbit, 4e9, 2.746},
-		{"c6in.8xlarge", 32, 64 * gib, 50 * gbit, 0.5e9, 1.8144},
+		{"i4i.4xlarge", 16, 0, 128 * gib, 9.375 * gbit, 2e9, 1.373},
+		{"i4i.8xlarge", 32, 0, 256 * gib, 18.75 * gbit, 4e9, 2.746},
+		{"c6in.8xlarge", 32, 0, 64 * gib, 50 * gbit, 0.5e9, 1.8144},
 	}
 }
 

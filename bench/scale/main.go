@@ -50,6 +50,7 @@ func flags(args []string) (*options, error) {
 	f.Float64Var(&o.s3.Latency, "latency", o.s3.Latency, "seconds to the first byte of S3")
 	f.Float64Var(&o.jitter, "jitter", 0.1, "deviation of the logarithm of CPU times")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of these")
+	slots := f.Float64("slots", 1, "attempts at the same time for each vCPU")
 	f.BoolVar(&o.markdown, "markdown", false, "print Markdown")
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -63,6 +64,9 @@ func flags(args []string) (*options, error) {
 		return nil, fmt.Errorf("-machine: there is no %s here", *name)
 	}
 	o.machine = machines()[i]
+	if o.machine.Slots = int(*slots * float64(o.machine.VCPUs)); o.machine.Slots < 1 {
+		return nil, fmt.Errorf("-slots: %g for each vCPU are none", *slots)
+	}
 	return o, nil
 }
 

@@ -75,7 +75,7 @@ func (s *Sim) phases(do func(stages []stage, n float64)) {
 	j := s.Job
 	do(s.mapStages(), float64(j.Maps))
 	if !j.Direct {
-		do(s.reduceStages(true)[:1], float64(min(j.Reduces, j.Machines*s.Machine.VCPUs)))
+		do(s.reduceStages(true)[:1], float64(min(j.Reduces, j.Machines*s.Machine.slots())))
 	}
 	do(s.reduceStages(false), float64(j.Reduces))
 }

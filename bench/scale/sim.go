@@ -85,11 +85,11 @@ func (s *Sim) Run() (*Result, error) {
 	s.byMachine, s.seqs = make([][]*flow, j.Machines), make([][]uint64, j.Machines)
 	s.read, s.beats = make([]int, j.Machines), make([]float64, j.Machines)
 	for m := range j.Machines {
-		s.seqs[m] = make([]uint64, s.Machine.VCPUs)
+		s.seqs[m] = make([]uint64, s.Machine.slots())
 		s.beats[m] = s.rng.Float64() * lease / 3
-		s.step(sched.Register{Worker: worker(m), Slots: s.Machine.VCPUs})
+		s.step(sched.Register{Worker: worker(m), Slots: s.Machine.slots()})
 	}
-	for slot := range s.Machine.VCPUs {
+	for slot := range s.Machine.slots() {
 		for m := range j.Machines {
 			s.ask(m, slot, 0)
 		}
@@ -111,7 +111,7 @@ func (s *Sim) Run() (*Result, error) {
 func (s *Sim) turn(dt float64) {
 	s.rates()
 	s.now += dt
-	slots := s.Job.Machines * s.Machine.VCPUs
+	slots := s.Job.Machines * s.Machine.slots()
 	s.waited[byNone] += float64(slots-len(s.all)) * dt
 	for m, flows := range s.byMachine {
 		var ended []*flow
@@ -227,7 +227,7 @@ func (s *Sim) start(g sched.Grant, credit float64) {
 		f.stages = s.mapStages()
 	} else {
 		s.read[m]++
-		f.stages = s.reduceStages(s.read[m] <= s.Machine.VCPUs)
+		f.stages = s.reduceStages(s.read[m] <= s.Machine.slots())
 	}
 	for _, st := range f.stages {
 		f.whole += st.least
