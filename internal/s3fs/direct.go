@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"sync"
 )
 
 // A directReader reads a range from the connection as its caller asks, in
@@ -25,16 +24,20 @@ type directReader struct {
 	got    int64         // bytes that the store has given
 	body   io.ReadCloser // the reply that brings the next ones, or nil
 	brings int64         // bytes that it brought
-	view   *[]byte       // from views, or nil
+	view   *[]byte       // from Store.views, or nil
 	rest   []byte        // of view: what the caller has not used
 	moves  bool          // the caller only moves the bytes on
 	err    error
 }
 
-// views are pieces of ranges, of viewSize bytes.
-var views = sync.Pool{New: func() any { v := make([]byte, viewSize); return &v }}
-
+// viewSize is the bytes of a piece.
 const viewSize = 256 << 10
+
+// newView makes what Store.views keeps.
+func newView() any {
+	v := make([]byte, viewSize)
+	return &v
+}
 
 // direct returns a reader of a span of known version and length. It asks for
 // nothing before it is read.
@@ -90,7 +93,7 @@ func (r *directReader) fill() {
 // read reads into the view what the connection has, once it has half of it.
 func (r *directReader) read() (int, error) {
 	if r.view == nil {
-		r.view = views.Get().(*[]byte)
+		r.view = r.s.views.Get().(*[]byte)
 	}
 	if r.body == nil {
 		var err error
@@ -151,7 +154,7 @@ func (r *directReader) Close() error {
 	r.cancel()
 	r.hangUp()
 	if r.view != nil {
-		views.Put(r.view)
+		r.s.views.Put(r.view)
 		r.view, r.rest = nil, nil
 	}
 	if r.err == nil {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -40,7 +41,7 @@ func open(ctx context.Context, o Options, rt http.RoundTripper) (*Store, error) 
 		return nil, &Error{Op: "open", Bucket: o.Bucket, Kind: ErrCredentials, Err: err,
 			Hint: "check the shared AWS configuration (~/.aws/config), --profile and AWS_PROFILE"}
 	}
-	s := &Store{o: o, pool: bufferPool{size: o.PartSize}}
+	s := &Store{o: o, pool: bufferPool{size: o.PartSize}, views: sync.Pool{New: newView}}
 	if rt == nil {
 		rt = newTransport(cfg, o)
 	}

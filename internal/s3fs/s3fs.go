@@ -29,6 +29,7 @@ package s3fs
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -132,6 +133,7 @@ type Store struct {
 	api    *s3.Client
 	http   *client
 	pool   bufferPool
+	views  sync.Pool // of *[]byte, see direct.go
 }
 
 type (
