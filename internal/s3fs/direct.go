@@ -131,17 +131,7 @@ func (r *directReader) Discard(n int) error {
 }
 
 // Read implements io.Reader.
-func (r *directReader) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	b, err := r.Peek()
-	if err != nil {
-		return 0, err
-	}
-	n := copy(p, b)
-	return n, r.Discard(n)
-}
+func (r *directReader) Read(p []byte) (int, error) { return readFrom(r, p) }
 
 // WriteTo implements io.WriterTo, so that io.Copy needs no buffer.
 func (r *directReader) WriteTo(w io.Writer) (n int64, err error) {

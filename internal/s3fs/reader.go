@@ -186,7 +186,19 @@ func (r *rangeReader) Discard(n int) error {
 }
 
 // Read implements io.Reader.
-func (r *rangeReader) Read(p []byte) (int, error) {
+func (r *rangeReader) Read(p []byte) (int, error) { return readFrom(r, p) }
+
+// WriteTo implements io.WriterTo, so that io.Copy needs no buffer.
+func (r *rangeReader) WriteTo(w io.Writer) (n int64, err error) { return writeTo(r, w) }
+
+// peeker shows its bytes where they lie.
+type peeker interface {
+	Peek() ([]byte, error)
+	Discard(n int) error
+}
+
+// readFrom reads what r has at hand.
+func readFrom(r peeker, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -196,15 +208,6 @@ func (r *rangeReader) Read(p []byte) (int, error) {
 	}
 	n := copy(p, b)
 	return n, r.Discard(n)
-}
-
-// WriteTo implements io.WriterTo, so that io.Copy needs no buffer.
-func (r *rangeReader) WriteTo(w io.Writer) (n int64, err error) { return writeTo(r, w) }
-
-// peeker shows its bytes where they lie.
-type peeker interface {
-	Peek() ([]byte, error)
-	Discard(n int) error
 }
 
 // writeTo writes all that r has.
