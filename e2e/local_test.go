@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -52,4 +53,39 @@ func TestPreflight(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDirectReadsBreak: input that is read from the embedded server as it is
+// mapped is read to its end by the attempt that began, although two
+// replies break and only one request may be in flight.
+func TestDirectReadsBreak(t *testing.T) {
+	b := newBench(t)
+	faults, data := filepath.Join(b.dir, "faults.txt"), filepath.Join(b.dir, "faulty")
+	if err := os.WriteFile(faults, []byte("GetObject *input/* nth=1 reset 1500000\nGetObject *input/* nth=2 short 1200000\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	server := b.start("s3", "--data-dir", data, "--faults", faults)
+	b.until("the faulty server runs", func() bool { return strings.Contains(server.out.String(), "endpoint") })
+	b.env = append(b.env, "MRAWS_DATA_DIR="+data)
+	large := filepath.Join(b.dir, "large.txt")
+	if err := os.WriteFile(large, []byte(words(1, 8<<20)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b.run(0, "upload-input", large)
+	out, _ := b.run(0, "run", "--app", "wc", "--split-size", "4MiB", "--s3-concurrency", "1", "--output", "json")
+	var job manifest.Success
+	if err := json.Unmarshal([]byte(out), &job); err != nil {
+		t.Fatal(err)
+	}
+	if n := job.Map.Granted; n != job.Map.Tasks {
+		t.Errorf("%d attempts for %d tasks", n, job.Map.Tasks)
+	}
+	if err := server.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	b.exit(server)
+	if text := server.errout.String(); strings.Count(text, `"played":1`) != 2 {
+		t.Errorf("not all faults were played:\n%s", text)
+	}
+	b.run(0, "verify", "--app", "wc")
 }
