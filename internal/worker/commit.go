@@ -45,9 +45,9 @@ type piece struct {
 
 // commitMap uploads the partitions that have records, packed or each by
 // itself, and the list of what was skipped, each under its plain name unless
-// other bytes are there, and then creates the commit record, which is THE COMMIT POINT: at most one
-// attempt creates it (I1), and all that it names is durable and immutable by
-// then (I2, I3).
+// other bytes are there, and then creates the commit record, which is THE
+// COMMIT POINT: at most one attempt creates it (I1), and all that it names is
+// durable and immutable by then (I2, I3).
 func (t *attempt) commitMap(ctx context.Context, segs *segments) error {
 	rec := &manifest.Map{Parts: segs.describe()}
 	g, gctx := errgroup.WithContext(ctx)

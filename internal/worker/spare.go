@@ -23,7 +23,7 @@ type Spare struct {
 const largeSpare = 32 << 20
 
 // enter frees what an attempt of a phase has no use for, before it takes the
-// budget for itself: all of it if it may skip records.
+// budget for itself. One that may skip records has none to spare for chunks.
 func (s *Spare) enter(phase mr.Phase, skips bool) {
 	switch {
 	case s == nil:

@@ -21,9 +21,10 @@ type Store interface {
 	Get(ctx context.Context, key string) ([]byte, object.Info, error)
 	// OpenChunks streams the bytes [off, off+n) of the version etag of an
 	// object. Errors come from the call or from Read, such as
-	// object.ErrPrecondition when the object is at another version. A body that ends early is
-	// an error. Each request asks for chunk bytes, the last one for what is
-	// left; at most window of them, and n bytes, are held in memory.
+	// object.ErrPrecondition when the object is at another version. A body
+	// that ends early is an error. Each request asks for chunk bytes, the last
+	// one for what is left; at most window of them, and n bytes, are held in
+	// memory.
 	OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error)
 	// Put writes an object atomically. With IfMatch it replaces that version
 	// only, or returns object.ErrPrecondition or fs.ErrNotExist. With IfAbsent at most one of any
