@@ -66,6 +66,8 @@ var kinds = []struct {
 	hint string
 }{
 	{object.ErrCredentials, ExitDenied, "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws sso login`, or use an instance role; --local needs none"},
+	{s3fs.ErrRegion, ExitUsage, "name the bucket's region with --region"},
+	{s3fs.ErrConfig, ExitUsage, "check the AWS environment"},
 	{object.ErrUnreachable, ExitUnreachable, "check the network, --endpoint and --region"},
 	{object.ErrThrottled, ExitUnreachable, "try again later, or with a smaller --s3-concurrency"},
 	{object.ErrUnsafe, ExitUsage, "two attempts could both commit there: use a store that honours If-None-Match, such as S3, or see --unsafe-single-coordinator"},

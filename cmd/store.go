@@ -111,6 +111,10 @@ func (s *session) openStore(ctx context.Context, otherwise place) (*store, error
 	return s.openS3(ctx, why)
 }
 
+// mostSkew is how far this machine's clock may be from the store's before it
+// is said: S3 refuses requests that are signed a quarter of an hour off.
+const mostSkew = 5 * time.Minute
+
 func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 	if err := s.fitRequests(false); err != nil {
 		return nil, err
@@ -129,6 +133,13 @@ func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 				Hint: "aws s3 mb s3://" + c.Bucket + ", or name another with --bucket, or use --local"}
 		}
 		return nil, err
+	}
+	if skew := st.Skew(); skew.Abs() > mostSkew {
+		side := "behind"
+		if skew < 0 {
+			side = "ahead of"
+		}
+		s.note("warning: this machine's clock is %v %s the store's; requests are signed with the store's time", skew.Abs().Round(time.Minute), side)
 	}
 	at := ""
 	if c.Endpoint != "" {

@@ -238,7 +238,7 @@ func TestDenied(t *testing.T) {
 		want []string
 	}{
 		{"PutObject *input/pg-book3.txt 403", append([]string{"upload-input"}, books...), []string{"s3:PutObject", b.layout.Input("pg-book3.txt")}},
-		{"HeadBucket * 403", []string{"worker", "--app", "wc"}, []string{"s3:ListBucket", "mapreducedata"}},
+		{"ListObjectsV2 * 403", []string{"worker", "--app", "wc"}, []string{"s3:ListBucket", "mapreducedata"}},
 		{"ListObjectsV2 *input/ 403", []string{"coordinator", "--app", "wc"}, []string{"s3:ListBucket", b.layout.InputDir()}},
 		{"PutObject *_job.json 403", []string{"coordinator", "--app", "wc", "--allow-empty"}, []string{"s3:PutObject", b.layout.Job()}},
 		{"PutObject * expired", []string{"coordinator", "--app", "wc"}, []string{"ExpiredToken", "put s3://", b.layout.IntermediateDir()}},
@@ -253,6 +253,47 @@ func TestDenied(t *testing.T) {
 	f.env = append(f.env, "MRAWS_BUCKET=nobodys")
 	_, stderr := f.run(2, "coordinator", "--app", "wc")
 	wants(t, stderr, "no bucket nobodys", "hint: aws s3 mb s3://nobodys")
+}
+
+// TestRefusedCredentials: every command names at once what the store has
+// against the credentials, the clock or the region, with its exit code.
+func TestRefusedCredentials(t *testing.T) {
+	b := newBench(t)
+	for _, tt := range []struct {
+		fault string
+		code  int
+		want  []string
+	}{
+		{"expired", 6, []string{"credentials expired: ExpiredToken", "hint: fetch new credentials"}},
+		{"bad-key", 6, []string{"credentials refused: InvalidAccessKeyId", "does not know this key id: check AWS_ACCESS_KEY_ID"}},
+		{"bad-secret", 6, []string{"credentials refused: SignatureDoesNotMatch", "check AWS_SECRET_ACCESS_KEY"}},
+		{"skewed", 6, []string{"request time refused: this machine's clock is 1h0m0s behind the store's", "hint: set this machine's clock"}},
+		{"other-region", 2, []string{"bucket is in another region: it is in eu-west-3", "hint: use --region eu-west-3"}},
+		{"bad-region", 2, []string{"bucket is in another region: it is in eu-west-3", "hint: use --region eu-west-3"}},
+	} {
+		f, _ := b.through("* * " + tt.fault)
+		for _, line := range [][]string{{"status"}, {"coordinator", "--app", "wc"}, append([]string{"run", "--app", "wc"}, b.books()...)} {
+			_, stderr := f.run(tt.code, line...)
+			wants(t, stderr, tt.want...)
+			if strings.Contains(stderr, "not allowed") || strings.Contains(stderr, "BadRequest") {
+				t.Errorf("%s, %v:\n%s", tt.fault, line, stderr)
+			}
+		}
+	}
+	f, _ := b.through()
+	f.env = append(f.env, "AWS_ACCESS_KEY_ID=AKIAEXAMPLE\r")
+	_, stderr := f.run(6, "status")
+	wants(t, stderr, "the access key id in AWS_ACCESS_KEY_ID contains a carriage return", "hint: remove that character")
+	f, _ = b.through()
+	f.env = append(f.env, "AWS_CA_BUNDLE=/nope")
+	_, stderr = f.run(2, "status")
+	wants(t, stderr, "AWS_CA_BUNDLE: open /nope", "hint: AWS_CA_BUNDLE must name")
+	for _, wrong := range []string{"AWS_ACCESS_KEY_ID=NOBODYS", "AWS_SECRET_ACCESS_KEY=wrong"} { // told by a real server
+		f, _ = b.through()
+		f.env = append(f.env, wrong)
+		_, stderr = f.run(6, "status")
+		wants(t, stderr, "credentials refused: ", "hint: ")
+	}
 }
 
 // TestDeniedInAJob is row 35 for a worker in the middle of a job: the job

@@ -88,7 +88,7 @@ func Stream(size, wanted, whole int64) Writes {
 }
 
 // Requests is how many requests the job makes, by the name of the operation.
-// What a command does besides (a HeadBucket at its start; upload, verify) is
+// What a command does besides (a listing of one key at its start; upload, verify) is
 // not among them, nor what an application does with side files, lists of bad
 // records or ordered output.
 func (j Job) Requests() map[string]int64 {

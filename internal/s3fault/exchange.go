@@ -282,20 +282,34 @@ func (f *flipper) Read(p []byte) (int, error) {
 // reply is an answer in the server's place.
 type reply struct {
 	status        int
-	code, message string // code is "" where a gateway answers, not S3
+	code, message string        // code is "" where a gateway answers, not S3
+	ahead         time.Duration // of the Date header
+	region        string        // that the bucket is said to be in
 }
+
+// elsewhere is the region that a bucket is in where requests go to another.
+const elsewhere = "eu-west-3"
 
 // replies returns the answers by the names of the faults.
 func replies() map[string]reply {
 	return map[string]reply{
-		"200":     {http.StatusOK, "InternalError", "We encountered an internal error. Please try again."},
-		"403":     {http.StatusForbidden, "AccessDenied", "Access Denied"},
-		"409":     {http.StatusConflict, "ConditionalRequestConflict", "A conflicting operation occurred during this request."},
-		"500":     {http.StatusInternalServerError, "InternalError", "We encountered an internal error. Please try again."},
+		"200":     {status: http.StatusOK, code: "InternalError", message: "We encountered an internal error. Please try again."},
+		"403":     {status: http.StatusForbidden, code: "AccessDenied", message: "Access Denied"},
+		"409":     {status: http.StatusConflict, code: "ConditionalRequestConflict", message: "A conflicting operation occurred during this request."},
+		"500":     {status: http.StatusInternalServerError, code: "InternalError", message: "We encountered an internal error. Please try again."},
 		"502":     {status: http.StatusBadGateway},
-		"503":     {http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate."},
+		"503":     {status: http.StatusServiceUnavailable, code: "SlowDown", message: "Please reduce your request rate."},
 		"504":     {status: http.StatusGatewayTimeout},
-		"expired": {http.StatusBadRequest, "ExpiredToken", "The provided token has expired."},
+		"expired": {status: http.StatusBadRequest, code: "ExpiredToken", message: "The provided token has expired."},
+		"bad-key": {status: http.StatusForbidden, code: "InvalidAccessKeyId", message: "The AWS Access Key Id you provided does not exist in our records."},
+		"bad-secret": {status: http.StatusForbidden, code: "SignatureDoesNotMatch",
+			message: "The request signature we calculated does not match the signature you provided. Check your key and signing method."},
+		"skewed": {status: http.StatusForbidden, code: "RequestTimeTooSkewed",
+			message: "The difference between the request time and the current time is too large.", ahead: time.Hour},
+		"other-region": {status: http.StatusMovedPermanently, code: "PermanentRedirect", region: elsewhere,
+			message: "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint."},
+		"bad-region": {status: http.StatusBadRequest, code: "AuthorizationHeaderMalformed", region: elsewhere,
+			message: "The authorization header is malformed; the region is wrong; expecting '" + elsewhere + "'"},
 	}
 }
 
@@ -314,6 +328,12 @@ func writeReply(w http.ResponseWriter, method string, a reply, message string) {
 	kind := "application/xml"
 	if a.code == "" {
 		body, kind = fmt.Sprintf("<html><body><h1>%d %s</h1></body></html>\n", a.status, http.StatusText(a.status)), "text/html"
+	}
+	if a.ahead != 0 {
+		w.Header().Set("Date", time.Now().Add(a.ahead).UTC().Format(http.TimeFormat))
+	}
+	if a.region != "" {
+		w.Header().Set("X-Amz-Bucket-Region", a.region)
 	}
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))

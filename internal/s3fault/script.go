@@ -91,6 +91,7 @@ func kinds() []kind {
 	list := []string{"ListObjectsV2"}
 	return []kind{
 		{name: "503"}, {name: "500"}, {name: "502"}, {name: "504"}, {name: "409"}, {name: "403"}, {name: "expired"},
+		{name: "bad-key"}, {name: "bad-secret"}, {name: "skewed"}, {name: "other-region"}, {name: "bad-region"},
 		{name: "200", ops: []string{"CompleteMultipartUpload", "CopyObject"}},
 		{name: "drop"}, {name: "no-headers"}, {name: "lost-reply"},
 		{name: "stall", arg: someBytes}, {name: "reset", arg: someBytes}, {name: "short", arg: someBytes}, {name: "flip", arg: someBytes},

@@ -1,6 +1,7 @@
 package s3fs
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -20,8 +21,27 @@ var (
 	// fs.ErrNotExist.
 	ErrNoBucket = fmt.Errorf("no such bucket: %w", fs.ErrNotExist)
 	// ErrRegion says that the bucket lies in another region.
-	ErrRegion = fmt.Errorf("bucket is in another region")
+	ErrRegion = errors.New("bucket is in another region")
+	// ErrConfig says that a setting of the AWS environment cannot be used.
+	ErrConfig = errors.New("unusable AWS configuration")
+	// ErrRefused says that the store does not accept the credentials that
+	// there are; it wraps ErrCredentials.
+	ErrRefused = &credentialsKind{"credentials refused"}
+	// ErrExpired says that they were accepted once; it wraps ErrCredentials.
+	ErrExpired = &credentialsKind{"credentials expired"}
+	// ErrClock says that a request was signed with a time too far off; it
+	// wraps ErrCredentials.
+	ErrClock = &credentialsKind{"request time refused"}
 )
+
+// credentialsKind is a kind of [ErrCredentials] with words of its own.
+type credentialsKind struct{ what string }
+
+// Error returns the words.
+func (k *credentialsKind) Error() string { return k.what }
+
+// Unwrap returns [ErrCredentials].
+func (k *credentialsKind) Unwrap() error { return ErrCredentials }
 
 // Error is what every method of a [Store] returns if a request went wrong.
 type Error struct {

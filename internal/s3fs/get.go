@@ -24,7 +24,7 @@ func (s *Store) Stat(ctx context.Context, key string) (Object, error) {
 	ctx, b := s.begin(ctx)
 	out, err := s.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: s.bucket(), Key: &key})
 	if err != nil {
-		return Object{}, s.fail(opStat, key, b, ErrPrecondition, err)
+		return Object{}, s.fail(opStat, key, b, ErrPrecondition, s.causeOfHead(ctx, err))
 	}
 	return Object{
 		Key: key, Size: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag),

@@ -195,7 +195,7 @@ func TestUnreachable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.CheckBucket(t.Context()); !errors.Is(err, ErrUnreachable) || s.Requests()["HeadBucket"] != 1 {
+	if err := s.CheckBucket(t.Context()); !errors.Is(err, ErrUnreachable) || s.Requests()["ListObjectsV2"] != 1 {
 		t.Errorf("%v after %v", err, s.Requests())
 	}
 }

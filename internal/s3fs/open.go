@@ -2,13 +2,17 @@ package s3fs
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -35,6 +39,10 @@ func open(ctx context.Context, o Options, rt http.RoundTripper) (*Store, error) 
 	}
 	if o.Unsigned && !isLoopback(o.Endpoint) {
 		return nil, fmt.Errorf("open s3://%s: unsigned payloads need an endpoint on loopback, not %q", o.Bucket, o.Endpoint)
+	}
+	if err := checkBundle(o); err != nil {
+		return nil, &Error{Op: "open", Bucket: o.Bucket, Kind: ErrConfig, Err: err,
+			Hint: "AWS_CA_BUNDLE must name a file of certificates in PEM form: correct it, or unset it"}
 	}
 	cfg, err := awsConfig(ctx, o)
 	if err != nil {
@@ -84,7 +92,7 @@ const defaultRegion = "us-east-1"
 // bypass the SDK's chain, so that a broken AWS configuration of the user
 // cannot disturb the embedded server.
 func awsConfig(ctx context.Context, o Options) (aws.Config, error) {
-	if o.AccessKey != "" && o.Endpoint != "" {
+	if o.ownKeys() {
 		return aws.Config{
 			Region:                     o.Region,
 			Credentials:                credentials.NewStaticCredentialsProvider(o.AccessKey, o.SecretKey, ""),
@@ -109,6 +117,10 @@ func awsConfig(ctx context.Context, o Options) (aws.Config, error) {
 	}
 	return config.LoadDefaultConfig(ctx, load...)
 }
+
+// ownKeys tells whether keys and endpoint are given, as those of the embedded
+// server are, so that nothing of the AWS environment is needed.
+func (o Options) ownKeys() bool { return o.AccessKey != "" && o.Endpoint != "" }
 
 // newTransport returns an HTTP/1.1 transport with as many idle connections
 // as there may be requests, and the certificates of AWS_CA_BUNDLE.
@@ -144,6 +156,23 @@ func unsignedPayload(stack *middleware.Stack) error {
 		}), middleware.Before)
 }
 
+// checkBundle reads the certificates that AWS_CA_BUNDLE names, whose absence
+// the SDK reports without the variable's name.
+func checkBundle(o Options) error {
+	file := os.Getenv("AWS_CA_BUNDLE")
+	if file == "" || o.ownKeys() {
+		return nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("AWS_CA_BUNDLE: %w", err)
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(data) {
+		return fmt.Errorf("AWS_CA_BUNDLE: no certificate in PEM form in %s", file)
+	}
+	return nil
+}
+
 // namedCredentials marks the errors of the chain, which reach us from inside
 // the SDK wrapped in text only.
 type namedCredentials struct{ next aws.CredentialsProvider }
@@ -154,10 +183,54 @@ func (c *namedCredentials) Retrieve(ctx context.Context) (aws.Credentials, error
 		return aws.Credentials{}, &credentialsError{errors.New("no provider of credentials")}
 	}
 	v, err := c.next.Retrieve(ctx)
+	if err == nil {
+		err = checkCredentials(v)
+	}
 	if err != nil {
 		return v, &credentialsError{err}
 	}
 	return v, nil
+}
+
+// checkCredentials refuses a key pair that was copied with a character too
+// many, such as the carriage return of a file from Windows. No value is shown.
+func checkCredentials(v aws.Credentials) error {
+	for _, part := range []struct{ name, variable, value string }{
+		{"access key id", "AWS_ACCESS_KEY_ID", v.AccessKeyID},
+		{"secret access key", "AWS_SECRET_ACCESS_KEY", v.SecretAccessKey},
+		{"session token", "AWS_SESSION_TOKEN", v.SessionToken},
+	} {
+		i := strings.IndexFunc(part.value, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
+		if i < 0 {
+			continue
+		}
+		where := "of " + v.Source
+		if v.Source == config.CredentialsSourceName || v.Source == "" {
+			where = "in " + part.variable
+		}
+		return &strayError{fmt.Sprintf("the %s %s contains %s (character %d of %d)", part.name, where, characterName(part.value[i]), i+1, len(part.value))}
+	}
+	return nil
+}
+
+// strayError says that credentials contain a character that none has.
+type strayError struct{ what string }
+
+func (e *strayError) Error() string { return e.what }
+
+// characterName names a character that cannot be seen.
+func characterName(c byte) string {
+	switch c {
+	case '\r':
+		return "a carriage return"
+	case '\n':
+		return "a line break"
+	case '\t':
+		return "a tab"
+	case ' ':
+		return "a space"
+	}
+	return "a character that cannot be printed"
 }
 
 // expire forgets cached credentials, so that the next try fetches new ones.

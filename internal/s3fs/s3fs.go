@@ -30,6 +30,7 @@ package s3fs
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -134,6 +135,7 @@ type Store struct {
 	http   *client
 	pool   bufferPool
 	views  sync.Pool // of *[]byte, see direct.go
+	skew   atomic.Int64
 }
 
 type (

@@ -6,7 +6,10 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
+	"time"
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -28,7 +31,7 @@ var (
 	opList     = op{"list", "ListObjectsV2"}
 	opDelete   = op{"delete", "DeleteObjects"}
 	opDelete1  = op{"delete", "DeleteObject"}
-	opCheck    = op{"check", "HeadBucket"}
+	opCheck    = op{"check", "ListObjectsV2"}
 	opCreate   = op{"create", "CreateBucket"}
 )
 
@@ -46,7 +49,7 @@ func (o op) action() string {
 		return "s3:ListMultipartUploadParts"
 	case "ListMultipartUploads":
 		return "s3:ListBucketMultipartUploads"
-	case "ListObjectsV2", "HeadBucket":
+	case "ListObjectsV2":
 		return "s3:ListBucket"
 	case "DeleteObjects", "DeleteObject":
 		return "s3:DeleteObject"
@@ -86,17 +89,21 @@ func (s *Store) classify(e *Error, o op, precondition error) {
 		e.Err = cred
 		e.Hint = "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws configure` or `aws sso login`," +
 			" or give the machine an instance role; --local needs no credentials"
+		var stray *strayError
+		if errors.As(cred, &stray) {
+			e.Hint = "remove that character where the credentials are set"
+		}
 	case isCanceled(e.Err):
 		e.Detail = ""
 	case isExpired(e.Err):
-		e.Kind = ErrCredentials
-		e.Hint = "the session has expired: fetch new credentials (for example `aws sso login`) and start again"
-	case code == "InvalidAccessKeyId", code == "InvalidToken", code == "SignatureDoesNotMatch":
-		e.Kind = ErrCredentials
-		e.Hint = "the store does not know this key pair: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and --endpoint"
-	case code == "RequestTimeTooSkewed":
-		e.Hint = "set this machine's clock: requests are signed with the time"
-	case isRegionError(e.Err):
+		e.Kind = ErrExpired
+		e.Hint = "fetch new credentials (for example `aws sso login`) and start again"
+	case isRefused(e.Err):
+		e.Kind = ErrRefused
+		e.Hint = refusedHint(code)
+	case isSkewed(e.Err):
+		s.classifyClock(e)
+	case s.isRegionError(e.Err):
 		s.classifyRegion(e)
 	case isThrottled(e.Err):
 		e.Kind = ErrThrottled
@@ -124,13 +131,69 @@ func (s *Store) classify(e *Error, o op, precondition error) {
 // target says where requests go.
 func (s *Store) target() string {
 	if ep := s.api.Options().BaseEndpoint; ep != nil {
-		return "requests go to " + *ep
+		return "requests go to " + bareURL(*ep)
 	}
 	return "requests go to AWS in " + s.region
 }
 
-// isRegionError reports whether the bucket lies elsewhere.
-func isRegionError(err error) bool {
+// bareURL is a URL without what it may hold of credentials.
+func bareURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return "an endpoint that is no URL"
+	}
+	u.User, u.RawQuery = nil, ""
+	return u.String()
+}
+
+// isRefused reports whether the store does not know the key pair or has
+// another secret for it.
+func isRefused(err error) bool {
+	switch codeOf(err) {
+	case "InvalidAccessKeyId", "InvalidToken", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch":
+		return true
+	}
+	return false
+}
+
+// refusedHint says which part of the credentials is wrong.
+func refusedHint(code string) string {
+	switch code {
+	case "SignatureDoesNotMatch":
+		return "the secret does not belong to this key id: check AWS_SECRET_ACCESS_KEY, or the profile"
+	case "InvalidToken":
+		return "check AWS_SESSION_TOKEN: it must be of the same session as AWS_ACCESS_KEY_ID"
+	}
+	return "the store does not know this key id: check AWS_ACCESS_KEY_ID, or the profile, and --endpoint"
+}
+
+// isSkewed reports whether the time of the signature was too far off.
+func isSkewed(err error) bool {
+	switch codeOf(err) {
+	case "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture":
+		return true
+	}
+	return false
+}
+
+// classifyClock compares this machine's clock with the Date of the reply.
+func (s *Store) classifyClock(e *Error) {
+	e.Kind = ErrClock
+	e.Hint = "set this machine's clock: requests are signed with the time"
+	date, err := http.ParseTime(headerOf(e.Err, "Date"))
+	if err != nil {
+		return
+	}
+	if by := time.Until(date).Round(time.Minute); by > 0 {
+		e.Detail = fmt.Sprintf("this machine's clock is %v behind the store's: %s", by, e.Detail)
+	} else {
+		e.Detail = fmt.Sprintf("this machine's clock is %v ahead of the store's: %s", -by, e.Detail)
+	}
+}
+
+// isRegionError reports whether the bucket lies elsewhere. A reply without a
+// body has no code, but it names the region.
+func (s *Store) isRegionError(err error) bool {
 	switch codeOf(err) {
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
 		return true
@@ -138,6 +201,9 @@ func isRegionError(err error) bool {
 	switch statusOf(err) {
 	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		return true
+	case http.StatusBadRequest:
+		r := regionOf(err)
+		return r != "" && r != s.region
 	}
 	return false
 }
@@ -145,17 +211,34 @@ func isRegionError(err error) bool {
 func (s *Store) classifyRegion(e *Error) {
 	e.Kind = ErrRegion
 	e.Detail = fmt.Sprintf("requests were signed for %s: %s", s.region, e.Detail)
-	if r := regionOf(e.Err); r != "" {
+	if r := regionOf(e.Err); r != "" && r != s.region {
 		e.Detail = fmt.Sprintf("it is in %s, requests were signed for %s", r, s.region)
 		e.Hint = "use --region " + r
 	}
 }
 
+// expecting finds the region in the message of AuthorizationHeaderMalformed.
+var expecting = regexp.MustCompile(`expecting '([a-z0-9-]+)'`)
+
 // regionOf returns the region that a reply names, or "".
 func regionOf(err error) string {
+	if r := headerOf(err, "X-Amz-Bucket-Region"); r != "" {
+		return r
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		if m := expecting.FindStringSubmatch(api.ErrorMessage()); m != nil {
+			return m[1]
+		}
+	}
+	return ""
+}
+
+// headerOf returns a header of the reply, or "" without one.
+func headerOf(err error, name string) string {
 	var resp *smithyhttp.ResponseError
 	if errors.As(err, &resp) && resp.Response != nil && resp.Response.Response != nil {
-		return resp.Response.Header.Get("X-Amz-Bucket-Region")
+		return resp.Response.Header.Get(name)
 	}
 	return ""
 }
