@@ -26,5 +26,5 @@ func Main(apps ...mr.App) {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	ctx := cmd.WithSignals(context.Background(), signals, os.Exit)
 	stdio := cmd.IO{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
-	os.Exit(cmd.Execute(ctx, filepath.Base(os.Args[0]), os.Args[1:], stdio, apps))
+	os.Exit(cmd.Execute(ctx, filepath.Base(os.Args[0]), cmd.Invocation(os.Args), os.Args[1:], stdio, apps))
 }

@@ -37,7 +37,7 @@ func (f *frame) findApp(name string) (mr.App, error) {
 	if name == "" {
 		return mr.App{}, usagef("one of "+strings.Join(names, ", "), "no application named: --app is missing")
 	}
-	hint := "`" + f.name + " apps` lists what there is"
+	hint := "`mraws apps` lists what there is"
 	if near := config.Nearest(name, names); near != "" {
 		hint = "did you mean " + near + "? " + hint
 	}

@@ -118,7 +118,7 @@ func (s *session) readJob(ctx context.Context, st *store) (*manifest.Job, error)
 	data, _, err := st.Get(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &Error{Code: ExitUsage, What: fmt.Sprintf("there is no job in s3://%s: %s does not exist", s.where(), key),
-			Hint: "name the job's --prefix, as `" + s.name + " run` printed it, or its --bucket"}
+			Hint: "name the job's --prefix, as run printed it, or its --bucket"}
 	}
 	if err != nil {
 		return nil, err

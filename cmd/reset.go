@@ -25,7 +25,7 @@ func (f *frame) resetCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: f.run(func(ctx context.Context, s *session, _ []string) error {
 			if !yes && !dryRun && !f.term.in {
-				return usagef("add --yes, or look first with --dry-run", "reset deletes data and cannot ask: stdin is not a terminal")
+				return usagef("add --yes: `mraws reset --yes`; --dry-run only lists what would go", "reset deletes data and cannot ask: stdin is not a terminal")
 			}
 			return s.reset(ctx, o, yes, dryRun)
 		}),

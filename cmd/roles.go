@@ -32,12 +32,12 @@ func (f *frame) roleError(err error) error {
 		return &Error{Code: ExitTerminate, What: notice.Error()}
 	case errors.Is(err, coordinator.ErrNoInput):
 		return &Error{Code: ExitUsage, What: err.Error(),
-			Hint: "`" + f.name + " upload-input PATH…` puts files there; --allow-empty makes it no error"}
+			Hint: "`mraws upload-input PATH…` puts files there; --allow-empty makes it no error"}
 	case errors.As(err, &conflict):
 		return &Error{Code: ExitConflict, What: conflict.What, Cause: lines(conflict.Diff), Hint: conflict.Hint}
 	case errors.As(err, &job):
 		return &Error{Code: ExitJobFailed, What: "the job failed", Cause: errors.New(job.Cause),
-			Hint: "what is committed is kept: the same line goes on from there once the cause is mended"}
+			Hint: "what is committed is kept; once the cause is removed this goes on from there: `" + f.again() + "`"}
 	case errors.As(err, &failed):
 		return &Error{Code: ExitJobFailed, What: "the coordinator ended the job", Cause: errors.New(failed.Cause)}
 	case errors.As(err, &unreachable) && wire.IsDenied(unreachable.Cause):
@@ -48,7 +48,7 @@ func (f *frame) roleError(err error) error {
 			Hint: "--tls-ca, --tls-cert and --tls-key, or --insecure, belong to both sides or to neither; or another program has that port"}
 	case errors.As(err, &unreachable):
 		return &Error{Code: ExitUnreachable, What: unreachable.Error(), Cause: unreachable.Cause,
-			Hint: "start it with `" + f.name + " coordinator`, check --coord and the firewall, or wait longer with --coord-timeout"}
+			Hint: "start it with `mraws coordinator`, check --coord and the firewall, or wait longer with --coord-timeout"}
 	}
 	if r, ok := wire.AsRefusal(err); ok {
 		code := ExitConflict
@@ -84,7 +84,7 @@ func (s *session) skipped(success *manifest.Success, st *store) error {
 	}
 	where := fmt.Sprintf("s3://%s/%s", st.Bucket(), s.layout.BadDir())
 	return &Error{Code: ExitSkipped, Warning: true, What: countText(success.Skipped, "bad record") + " skipped",
-		Hint: where + " lists them, with object, place and error; `" + s.name + " replay map-N` runs a task again under a debugger"}
+		Hint: where + " lists them, with object, place and error; `mraws replay map-N` runs a task again under a debugger"}
 }
 
 // attemptsText says what went on besides one attempt for each task; "" if

@@ -3,6 +3,7 @@
 // frame around them:
 //
 //	root.go     Execute, the root command, rules that hold for every command
+//	line.go     command lines for the user to paste
 //	exit.go     exit codes, and how errors become codes and messages
 //	signal.go   what SIGINT and SIGTERM do
 //	session.go  what a command gets once flags and configuration are read
@@ -41,11 +42,14 @@ type IO struct {
 
 // frame is one execution of one command line.
 type frame struct {
-	name string // of the program
-	io   IO
-	err  *lockedWriter // io.Err
-	term terminal
-	apps []mr.App
+	name    string   // of the program
+	program []string // as it was started; empty is its name
+	args    []string // of the command line
+	at      *session // of the command, once its configuration is read
+	io      IO
+	err     *lockedWriter // io.Err
+	term    terminal
+	apps    []mr.App
 
 	output     string // -o: "text" or "json"
 	configFile string
@@ -55,11 +59,12 @@ type frame struct {
 	started bool // the command itself has begun: errors are no longer usage errors
 }
 
-// Execute runs the command line args (without the program's name) of the
-// program name, with apps to choose from, and returns the exit code. The
-// cause of a ctx that a signal cancelled is a [Signal].
-func Execute(ctx context.Context, name string, args []string, stdio IO, apps []mr.App) int {
-	f := &frame{name: name, io: stdio, apps: apps, term: terminalOf(stdio)}
+// Execute runs the command line args (without the program's name) of a
+// program with apps to choose from, and returns the exit code. Name is what
+// it calls itself, program how the user started it (see [Invocation]).
+// The cause of a ctx that a signal cancelled is a [Signal].
+func Execute(ctx context.Context, name string, program, args []string, stdio IO, apps []mr.App) int {
+	f := &frame{name: name, program: program, args: args, io: stdio, apps: apps, term: terminalOf(stdio)}
 	f.err = &lockedWriter{first: stdio.Err, w: stdio.Err}
 	f.io.Err = f.err
 	err := checkApps(apps)
@@ -75,6 +80,7 @@ func Execute(ctx context.Context, name string, args []string, stdio IO, apps []m
 		err = f.usageError(err)
 	}
 	e := explain(ctx, err)
+	e.Hint = f.paste(e.Hint)
 	f.report(e, f.output == "json" || wantsJSON(args))
 	return e.Code
 }
@@ -194,7 +200,7 @@ func (f *frame) usageError(err error) error {
 	if errors.As(err, &e) {
 		return err
 	}
-	return &Error{Code: ExitUsage, What: err.Error(), Hint: "see `" + f.name + " --help`, or --help after a command"}
+	return &Error{Code: ExitUsage, What: err.Error(), Hint: "see `mraws --help`, or --help after a command"}
 }
 
 // wantsJSON looks for -o json in a command line that may not have parsed.

@@ -20,7 +20,7 @@ type result struct {
 func execute(t *testing.T, apps []mr.App, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code := Execute(t.Context(), "mraws", args, IO{In: strings.NewReader(""), Out: &out, Err: &errs}, apps)
+	code := Execute(t.Context(), "mraws", nil, args, IO{In: strings.NewReader(""), Out: &out, Err: &errs}, apps)
 	return result{code, out.String(), errs.String()}
 }
 

@@ -100,7 +100,7 @@ func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err e
 	}
 	if plan != nil {
 		if st.Embedded && !s.conf.IsSet("prefix") {
-			s.conf.Prefix = coordinator.NewJobID(app.Name) // the job's id as well
+			s.conf.Prefix, s.ownPrefix = coordinator.NewJobID(app.Name), true // the job's id as well
 			o.jobID = s.conf.Prefix
 			s.layout = layout.New(s.conf.Prefix)
 		}
@@ -249,12 +249,15 @@ func (s *session) result(ctx context.Context, st *store, o *runFlags, app mr.App
 func (s *session) showResult(ctx context.Context, st *store, o *runFlags, app mr.App, success *manifest.Success) error {
 	var b strings.Builder
 	b.WriteString(successText(success, st.Bucket(), s.layout))
-	where := s.storeFlags(st)
 	if o.out != "" {
 		fmt.Fprintf(&b, "\n  fetched %s", o.out)
 	}
-	fmt.Fprintf(&b, "\n  check   %s verify --app %s%s", s.name, app.Name, where)
-	fmt.Fprintf(&b, "\n  remove  %s reset --yes%s", s.name, where)
+	remove := []string{"reset", "--yes"}
+	if s.ownPrefix {
+		remove = append(remove, "--input")
+	}
+	fmt.Fprintf(&b, "\n  check   %s", s.line("verify", "--app", app.Name))
+	fmt.Fprintf(&b, "\n  remove  %s", s.line(remove...))
 	lines, key, err := s.firstLines(ctx, st, success, o.head)
 	if err != nil {
 		return err

@@ -13,41 +13,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/manifest"
 )
-
-// storeFlags are the flags by which another command finds this store and
-// prefix: everything about it that was set, wherever it was set.
-func (s *session) storeFlags(st *store) string {
-	var b strings.Builder
-	if st.Embedded {
-		b.WriteString(" --local")
-	}
-	for _, e := range s.conf.Entries() {
-		switch e.Key {
-		case "bucket", "region", "endpoint", "profile", "data-dir":
-			if e.Origin.Level > config.Default {
-				fmt.Fprintf(&b, " --%s %s", e.Key, shellQuote(e.Value))
-			}
-		}
-	}
-	if s.conf.Prefix != "" {
-		b.WriteString(" --prefix " + shellQuote(s.conf.Prefix))
-	}
-	return b.String()
-}
-
-// shellQuote makes one word of s for a POSIX shell.
-func shellQuote(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+=,", r)
-	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
 
 // firstLines reads the first n lines of the first output that has any.
 func (s *session) firstLines(ctx context.Context, st *store, success *manifest.Success, n int) (lines []string, key string, err error) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -67,6 +68,7 @@ func TestScripts(t *testing.T) {
 			"stops": stops,
 			"serve": serve,
 			"alter": alter,
+			"paste": paste,
 		},
 	})
 }
@@ -152,6 +154,21 @@ func (b *background) stop(ts *testscript.TestScript, sig syscall.Signal) int {
 	ts.Check(err)
 	_ = b.cmd.Wait() // the code says it
 	return b.cmd.ProcessState.ExitCode()
+}
+
+// paste N STREAM REGEXP gives the shell what the last command wrote to stdout
+// or stderr and the group of the regexp matches, as a user pastes it, and
+// wants exit code N.
+func paste(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: paste code stdout|stderr regexp")
+	}
+	found := regexp.MustCompile("(?m)" + args[2]).FindStringSubmatch(ts.ReadFile(args[1]))
+	if len(found) != 2 {
+		ts.Fatalf("no line to paste matches %s", args[2])
+	}
+	ts.Logf("> %s", found[1])
+	code(ts, false, []string{args[0], "sh", "-c", found[1]})
 }
 
 // alter FILE OLD NEW replaces text in a file.

@@ -24,7 +24,12 @@ type session struct {
 	flags  *cobra.Command // the command, for its own flags
 	page   *page          // of metrics; nil for none
 	slots  int            // tasks at a time; 0 of commands that run none
-	memory int64          // bytes for the buffers of them all
+
+	chosen    bool // the store has been, and local says whether it is embedded
+	local     bool
+	ownPrefix bool // the prefix is of this run alone, which made it up
+
+	memory int64 // bytes for the buffers of them all
 
 	connections int // that a coordinator may take, known once the store is open
 }
@@ -39,6 +44,7 @@ func (f *frame) run(fn func(ctx context.Context, s *session, args []string) erro
 		}
 		s := &session{frame: f, conf: conf, layout: layout.New(conf.Prefix), flags: c}
 		s.log = f.newLogger(conf)
+		f.at = s
 		return fn(c.Context(), s, args)
 	}
 }
@@ -73,7 +79,7 @@ func (f *frame) load(c *cobra.Command) (*config.Loaded, error) {
 	conf, err := config.Load(o)
 	if err != nil {
 		return nil, &Error{Code: ExitUsage, What: "the configuration is not valid", Cause: err,
-			Hint: "`" + f.name + " config init` explains every key"}
+			Hint: "`mraws config init` explains every key"}
 	}
 	return conf, nil
 }

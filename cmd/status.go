@@ -81,6 +81,9 @@ func (s *session) status(ctx context.Context, f *statusFlags, token string, show
 	if err != nil {
 		return false, s.statusError(ctx, st, err)
 	}
+	for i, note := range r.Notes {
+		r.Notes[i] = s.paste(note)
+	}
 	return !f.watch || r.Over(), s.showStatus(r, f.watch, shown)
 }
 
@@ -112,7 +115,7 @@ func (s *session) statusError(ctx context.Context, st *store, err error) error {
 		return &Error{Code: ExitUsage, What: err.Error(), Hint: s.otherPrefixes(ctx, st)}
 	case errors.As(err, &unreadable):
 		return &Error{Code: ExitConflict, What: unreadable.Key + " cannot be read", Cause: unreadable.Err,
-			Hint: "it is damaged, or another version of " + s.name + " wrote it: look with that one, or `" + s.name + " reset`"}
+			Hint: "it is damaged, or another version of " + s.name + " wrote it: look with that one, or remove the job: `mraws reset --yes`"}
 	}
 	return fmt.Errorf("look at s3://%s: %w", s.where(), err)
 }
@@ -123,7 +126,7 @@ const mostPrefixes = 5
 // otherPrefixes is a hint on where else a job may be: right below the root of
 // the bucket, where `run` puts each of its jobs into a folder of its own.
 func (s *session) otherPrefixes(ctx context.Context, st *store) string {
-	hint := "name the job's --prefix, as `" + s.name + " run` printed it, or its --bucket"
+	hint := "name the job's --prefix, as run printed it, or its --bucket"
 	if s.conf.Prefix != "" {
 		return hint
 	}

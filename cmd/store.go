@@ -105,6 +105,7 @@ func (s *session) openStore(ctx context.Context, otherwise place) (*store, error
 	if err != nil {
 		return nil, err
 	}
+	s.chosen, s.local = true, local
 	if local {
 		return s.openEmbedded(ctx, why)
 	}

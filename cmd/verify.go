@@ -89,7 +89,7 @@ func (s *session) verifyError(err error) error {
 	switch {
 	case errors.As(err, &none):
 		return &Error{Code: ExitUsage, What: fmt.Sprintf("there is no job in s3://%s: %s does not exist", s.where(), none.Key),
-			Hint: "name the job's --prefix, as `" + s.name + " run` printed it, or its --bucket"}
+			Hint: "name the job's --prefix, as run printed it, or its --bucket"}
 	case errors.As(err, &conflict):
 		hint := "verify with the build of " + s.name + " that ran the job"
 		if conflict.What == "app" {
@@ -97,7 +97,7 @@ func (s *session) verifyError(err error) error {
 		}
 		return &Error{Code: ExitConflict, What: err.Error(), Hint: hint}
 	case errors.As(err, &unknown):
-		return &Error{Code: ExitUsage, What: err.Error(), Hint: "`" + s.name + " apps` lists what there is"}
+		return &Error{Code: ExitUsage, What: err.Error(), Hint: "`mraws apps` lists what there is"}
 	}
 	return fmt.Errorf("verify s3://%s: %w", s.where(), err)
 }
@@ -117,12 +117,12 @@ func (s *session) mismatch(rep *verify.Report) error {
 			changed++
 		}
 	}
-	hint := "-o json lists the findings; after a look at them, `" + s.name + " reset` and run the job again"
+	hint := "-o json lists the findings; after a look at them `mraws reset --yes` removes the job, and it can be run again"
 	switch {
 	case rep.Unfinished():
 		hint = "start coordinator and workers again: they go on with what is there"
 	case changed == rep.Found:
-		hint = "the job itself is whole: put the inputs back, or `" + s.name + " reset` and run it over the new ones"
+		hint = "the job itself is whole: put the inputs back, or remove it with `mraws reset --yes` and run it over the new ones"
 	}
 	return &Error{
 		Code: ExitMismatch, What: fmt.Sprintf("%s in job %s in s3://%s", countText(int64(rep.Found), "finding"), rep.Job, s.where()),

@@ -196,7 +196,7 @@ func (c *Coordinator) conflict(stored, ours *manifest.Job) error {
 	return &ConflictError{
 		What: fmt.Sprintf("s3://%s/%s belongs to another job (%s)", c.o.Store.Bucket(), c.o.Layout.Job(), stored.ID),
 		Diff: diff,
-		Hint: "run `mraws reset` to discard that job, or give this one a --prefix of its own",
+		Hint: "`mraws reset --yes` removes that job, or give this one a --prefix of its own",
 	}
 }
 
@@ -312,4 +312,4 @@ func (c *Coordinator) foreign(key, why string) error {
 }
 
 // hintForeign says what to do about objects of another job, or of none.
-const hintForeign = "run `mraws reset` to empty intermediate/ and output/, or choose another --prefix"
+const hintForeign = "`mraws reset --yes` empties intermediate/ and output/, or choose another --prefix"

@@ -1,0 +1,176 @@
+package cmd
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mraws/mraws/internal/config"
+)
+
+// A hint in the source names a command as `mraws reset --yes`. What the user
+// sees is a line to paste: the program as it was started, the command, and
+// the flags by which it finds this bucket, prefix and data folder, wherever
+// they were set. This file is the only one that makes such lines.
+
+var commandInHint = regexp.MustCompile("`mraws ([^`]*)`")
+
+// paste replaces the commands in a hint by lines that work when pasted.
+func (f *frame) paste(hint string) string {
+	return commandInHint.ReplaceAllStringFunc(hint, func(found string) string {
+		return "`" + f.command(commandInHint.FindStringSubmatch(found)[1]) + "`"
+	})
+}
+
+// line is the command line of this program with these words.
+func (f *frame) line(words ...string) string { return f.command(quoteAll(words)) }
+
+// command is line for words that are a shell's already.
+func (f *frame) command(words string) string {
+	out := f.self() + " " + words
+	verb, _, _ := strings.Cut(words, " ")
+	if f.at == nil || slices.Contains([]string{"apps", "config", "version", "help"}, verb) || strings.Contains(words, "--help") {
+		return out
+	}
+	flags := f.at.storeFlags()
+	if slices.Contains([]string{"coordinator", "worker", "status"}, verb) {
+		flags = append(flags, f.at.netFlags()...)
+	}
+	if len(flags) == 0 {
+		return out
+	}
+	return out + " " + quoteAll(flags)
+}
+
+// again is the command line of this process. With a prefix that it made up
+// itself it names that, so that it goes on with the same job.
+func (f *frame) again() string {
+	words := slices.Clone(f.args)
+	if f.at != nil && f.at.ownPrefix {
+		if i := slices.Index(words, f.at.flags.Name()); i >= 0 {
+			words = slices.Insert(words, i+1, "--prefix", f.at.conf.Prefix)
+		}
+	}
+	return f.self() + " " + quoteAll(words)
+}
+
+// self is the program as it was started, for a shell.
+func (f *frame) self() string {
+	if len(f.program) == 0 {
+		return f.name
+	}
+	return quoteAll(f.program)
+}
+
+// storeFlags are the flags by which another command finds this store and
+// prefix: everything about it that was set, wherever it was set.
+func (s *session) storeFlags() []string {
+	var flags []string
+	if s.configFile != "" {
+		flags = append(flags, "--config", s.configFile)
+	}
+	keys := []string{"bucket", "region", "endpoint", "profile"}
+	switch {
+	case s.local || !s.chosen && s.conf.Local:
+		flags = append(flags, "--local")
+		keys = []string{"bucket", "data-dir"}
+	case !s.chosen:
+		keys = append(keys, "data-dir")
+	}
+	for _, e := range s.conf.Entries() {
+		if slices.Contains(keys, e.Key) && (e.Origin.Level > config.Default || e.Key == "bucket" && s.chosen && !s.local) {
+			flags = append(flags, "--"+e.Key, e.Value)
+		}
+	}
+	if s.conf.Prefix != "" {
+		flags = append(flags, "--prefix", s.conf.Prefix)
+	}
+	return flags
+}
+
+// netFlags are those by which coordinator and workers know each other.
+func (s *session) netFlags() []string {
+	var flags []string
+	for _, e := range s.conf.Entries() {
+		switch {
+		case e.Origin.Level == config.Default:
+		case e.Key == "insecure" && s.conf.Insecure:
+			flags = append(flags, "--insecure")
+		case slices.Contains([]string{"tls-ca", "tls-cert", "tls-key", "token-file"}, e.Key):
+			flags = append(flags, "--"+e.Key, e.Value)
+		}
+	}
+	return flags
+}
+
+func quoteAll(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = shellQuote(w)
+	}
+	return strings.Join(quoted, " ")
+}
+
+// shellQuote makes one word of s for a POSIX shell.
+func shellQuote(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+=,", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// Invocation is how a user started the program whose arguments are argv
+// (os.Args): the words in front of its own arguments, such as "./mraws", or
+// "go", "run", ".".
+func Invocation(argv []string) []string {
+	if len(argv) == 0 {
+		return nil
+	}
+	parent, _ := os.ReadFile("/proc/" + strconv.Itoa(os.Getppid()) + "/cmdline") // none without /proc
+	if words := goRun(argv, strings.Split(strings.TrimSuffix(string(parent), "\x00"), "\x00")); words != nil {
+		return words
+	}
+	self, err := os.Executable()
+	switch {
+	case err != nil:
+		return argv[:1]
+	case strings.Contains(self, "/go-build"): // `go run` removes it when it ends
+		if info, ok := debug.ReadBuildInfo(); ok && info.Path != "" {
+			return []string{"go", "run", info.Path}
+		}
+	case !strings.ContainsRune(argv[0], filepath.Separator):
+		// A name is good if the shell finds this program by it.
+		if found, err := exec.LookPath(argv[0]); err != nil || !sameFile(found, self) {
+			return []string{self}
+		}
+	}
+	return argv[:1]
+}
+
+// goRun is the beginning of the parent's command line if that is `go run` or
+// `go tool` of this program.
+func goRun(argv, parent []string) []string {
+	own := argv[1:]
+	head := len(parent) - len(own)
+	if head < 3 || filepath.Base(parent[0]) != "go" || !slices.Equal(parent[head:], own) {
+		return nil
+	}
+	if !slices.Contains(parent[1:head], "run") && !slices.Contains(parent[1:head], "tool") {
+		return nil
+	}
+	return parent[:head]
+}
+
+func sameFile(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}
