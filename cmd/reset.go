@@ -5,56 +5,73 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mraws/mraws/internal/coordinator"
 	"github.com/mraws/mraws/internal/reset"
+	"github.com/mraws/mraws/internal/wire"
 )
 
+// resetFlags are those of `reset`.
+type resetFlags struct{ yes, dryRun, force, input bool }
+
 func (f *frame) resetCommand() *cobra.Command {
-	var o reset.Options
-	var yes, dryRun bool
+	o := &resetFlags{}
 	c := &cobra.Command{
 		Use:   "reset",
 		Short: "Delete intermediate and output data of a job",
 		Long: "Delete all objects and unfinished multipart uploads below intermediate/ and\n" +
 			"output/ (with --input below input/ too). Asks first; without a terminal it\n" +
-			"needs --yes.",
+			"needs --yes. While a coordinator is at work on the job it needs --force.",
 		Example: "  " + f.name + " reset --dry-run\n  " + f.name + " reset --yes --prefix runs/42",
 		Args:    cobra.NoArgs,
 		RunE: f.run(func(ctx context.Context, s *session, _ []string) error {
-			if !yes && !dryRun && !f.term.in {
+			if !o.yes && !o.dryRun && !f.term.in {
 				return usagef("add --yes: `mraws reset --yes`; --dry-run only lists what would go", "reset deletes data and cannot ask: stdin is not a terminal")
 			}
-			return s.reset(ctx, o, yes, dryRun)
+			return s.reset(ctx, o)
 		}),
 	}
-	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "only list what would be deleted")
-	c.Flags().BoolVar(&o.Input, "input", false, "delete the input too")
+	c.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "only list what would be deleted")
+	c.Flags().BoolVar(&o.force, "force", false, "also while a coordinator is at work on the job")
+	c.Flags().BoolVar(&o.input, "input", false, "delete the input too")
 	return c
 }
 
-func (s *session) reset(ctx context.Context, o reset.Options, yes, dryRun bool) (err error) {
+func (s *session) reset(ctx context.Context, f *resetFlags) (err error) {
 	st, err := s.openStore(ctx, found)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
+	o := reset.Options{Input: f.input}
+	busy, err := s.busy(ctx, st)
+	if err != nil {
+		return err
+	}
 	counts, err := reset.Look(ctx, st, s.layout, o)
 	if err != nil {
 		return err
 	}
 	total := reset.Total(counts)
 	switch {
-	case dryRun:
+	case f.dryRun:
+		if busy != "" {
+			s.note("%s", busy)
+		}
 		return s.printReset(true, counts)
 	case total.Empty():
 		s.note("nothing to delete in s3://%s", s.where())
 		return s.printReset(false, counts)
-	case !yes:
-		if err := s.confirm(ctx, counts); err != nil {
+	case busy != "" && !f.force:
+		return &Error{Code: ExitConflict, What: busy,
+			Hint: "stop it and its workers first; " + s.forceHint(f)}
+	case !f.yes:
+		if err := s.confirm(ctx, counts, busy); err != nil {
 			return err
 		}
 	}
@@ -72,8 +89,34 @@ func (s *session) reset(ctx context.Context, o reset.Options, yes, dryRun bool) 
 	return s.printReset(false, counts)
 }
 
+// busy says which coordinator is at work on the job; "" is none.
+func (s *session) busy(ctx context.Context, st *store) (string, error) {
+	holder, err := reset.Holder(ctx, st, s.layout, coordinator.HasEnded)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		s.log.Warn().Str("key", s.layout.Coordinator()).Msg("no right to read the announcement: a coordinator may be at work on the job")
+		return "", nil
+	case err != nil || holder == nil:
+		return "", err
+	}
+	return fmt.Sprintf("a coordinator is at work on the job in s3://%s, at %s", s.where(),
+		wire.Text(strings.Join(holder.Addresses, ", "), 255)), nil
+}
+
+// forceHint is the line that deletes a job under its coordinator.
+func (s *session) forceHint(f *resetFlags) string {
+	words := "reset --yes --force"
+	if f.input {
+		words += " --input"
+	}
+	return "`mraws " + words + "` deletes the job all the same"
+}
+
 // confirm asks on the terminal.
-func (s *session) confirm(ctx context.Context, counts []reset.Count) error {
+func (s *session) confirm(ctx context.Context, counts []reset.Count, busy string) error {
+	if busy != "" {
+		fmt.Fprintf(s.io.Err, "  %s\n", busy)
+	}
 	for _, c := range counts {
 		fmt.Fprintf(s.io.Err, "  s3://%s/%s  %s\n", s.conf.Bucket, c.Dir, resetText(c))
 	}

@@ -115,11 +115,11 @@ func TestConfirm(t *testing.T) {
 	counts := []reset.Count{{Dir: "output/", Objects: 1, Bytes: 2048, Uploads: 2}}
 	for in, ok := range map[string]bool{"y\n": true, "YES\n": true, " y \n": true, "n\n": false, "\n": false, "": false, "yesterday\n": false} {
 		s, out := testSession(config.Config{Bucket: "b"}, strings.NewReader(in))
-		err := s.confirm(t.Context(), counts)
+		err := s.confirm(t.Context(), counts, "a coordinator is at work")
 		if (err == nil) != ok {
 			t.Errorf("%q: %v", in, err)
 		}
-		if !strings.Contains(out.String(), "s3://b/output/  1 object, 2.0 KiB, 2 unfinished uploads\n") {
+		if !strings.HasPrefix(out.String(), "  a coordinator is at work\n  s3://b/output/  1 object, 2.0 KiB, 2 unfinished uploads\n") {
 			t.Error(out)
 		}
 	}
@@ -131,7 +131,7 @@ func TestConfirm(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(Signal{os.Interrupt})
 	s, _ := testSession(config.Config{}, never)
-	err = s.confirm(ctx, counts)
+	err = s.confirm(ctx, counts, "")
 	if e := explain(ctx, err); e.Code != ExitInterrupt || !errors.Is(err, context.Canceled) {
 		t.Errorf("%+v", e)
 	}

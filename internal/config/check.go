@@ -77,6 +77,8 @@ func bucket(s string) (string, error) {
 
 // prefix drops slashes at the ends. Inside, only clean paths: the embedded
 // server keeps objects in folders, where "a//b" and "a/../b" have no place.
+// No element has the name of a folder of a job: below "z/output" there would
+// be a job within the output of the job of "z", and part of its reset.
 func prefix(s string) (string, error) {
 	s = strings.Trim(s, "/")
 	if s == "" {
@@ -85,6 +87,9 @@ func prefix(s string) (string, error) {
 	for part := range strings.SplitSeq(s, "/") {
 		if part == "" || part == "." || part == ".." || len(part) > 255 {
 			return "", errors.New(`want a path without empty parts, "." and "..", each part at most 255 bytes`)
+		}
+		if part == "input" || part == "intermediate" || part == "output" {
+			return "", fmt.Errorf("want a path without the part %q: the job would lie in a folder of another, and be deleted with it", part)
 		}
 	}
 	if len(s) > 512 {

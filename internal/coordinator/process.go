@@ -31,6 +31,10 @@ func thisProcess(listen string) manifest.Process {
 	return p
 }
 
+// HasEnded says whether p is proved to serve nobody any more, as seen from
+// this process, which listens on no address.
+func HasEnded(p manifest.Process) bool { return hasEnded(p, thisProcess("")) }
+
 // hasEnded says whether p is proved to serve nobody any more, as seen from
 // the process me. There are two proofs, and both need the same boot of the
 // same machine: me holds the very address in the very network namespace on
