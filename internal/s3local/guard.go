@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"regexp"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,14 +21,14 @@ import (
 // is there.
 type guards struct {
 	bodies   bool // a body that ends early makes no object and no part
-	keys     bool // a key that is not a clean path is refused, not cleaned
+	names    bool // a name that is not a clean path is refused, not cleaned, see names.go
 	parents  bool // deletes do not pull folders away from under writes
 	accounts bool // an unknown access key is 403, see iam.go
 	uploads  bool // an upload ends once, see guard_upload.go
 	sections bool // ranges of objects are not copied in user space, see section.go
 }
 
-var allGuards = guards{bodies: true, keys: true, parents: true, accounts: true, uploads: true, sections: true}
+var allGuards = guards{bodies: true, names: true, parents: true, accounts: true, uploads: true, sections: true}
 
 // guard stands between the S3 front end and the posix backend. It lets through
 // what the engine and the usual S3 tools need, buckets, objects and multipart
@@ -97,39 +95,6 @@ func (g *guard) close(patience time.Duration) error {
 	return nil
 }
 
-// admit checks that the server is not closed, that the backend works in its folder, and the keys of a request.
-func (g *guard) admit(keys ...*string) error {
-	if g.closed.Load() {
-		return errClosed
-	}
-	if !g.s.here() {
-		return errMoved
-	}
-	if !g.on.keys {
-		return nil
-	}
-	for _, k := range keys {
-		if k != nil && !validKey(*k) {
-			return s3err.APIError{
-				Code: "InvalidArgument",
-				Description: "This server keeps keys as paths: no element may be empty, '.' or '..', " +
-					"none may be a name of the server's own, and the key must be UTF-8 without NUL.",
-				HTTPStatusCode: http.StatusBadRequest,
-			}
-		}
-	}
-	return nil
-}
-
-// ownName matches path elements that the backend uses: its staging folder, and
-// the names under which it links a file before it replaces another.
-var ownName = regexp.MustCompile(`(?:^|/)(?:\.sgwtmp|\..*\.sgwtmp\.\d+)(?:/|$)`)
-
-// validKey tells whether a key names the one file that its path names.
-func validKey(k string) bool {
-	return fs.ValidPath(k) && k != "." && !strings.ContainsRune(k, 0) && !ownName.MatchString(k)
-}
-
 // String names the backend.
 func (g *guard) String() string { return g.s.Posix.String() }
 
@@ -155,7 +120,7 @@ func (g *guard) enter(ctx context.Context) (leave func(), err error) {
 // PutObject stores an object. The parents are locked when the whole body has
 // come in, so that a slow client holds up nobody.
 func (g *guard) PutObject(ctx context.Context, in s3response.PutObjectInput) (out s3response.PutObjectOutput, err error) {
-	if err := g.admit(in.Key); err != nil {
+	if err := g.admitKey(in.Bucket, in.Key); err != nil {
 		return out, err
 	}
 	leave, err := g.enter(ctx)
@@ -182,7 +147,7 @@ func (g *guard) PutObject(ctx context.Context, in s3response.PutObjectInput) (ou
 // deletes leave alone. The upload is locked when the whole body has come in, so
 // that a slow client holds up nobody.
 func (g *guard) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.UploadPartOutput, error) {
-	if err := g.admit(in.Key); err != nil {
+	if err := g.admitPart(in.Bucket, in.Key, in.UploadId, in.PartNumber); err != nil {
 		return nil, err
 	}
 	leave, err := g.enter(ctx)
@@ -220,7 +185,7 @@ func (g *guard) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.Upl
 // to make both folders (not there, or there and then not), and a second try
 // makes them.
 func (g *guard) CreateMultipartUpload(ctx context.Context, in s3response.CreateMultipartUploadInput) (out s3response.InitiateMultipartUploadResult, err error) {
-	if err := g.admit(in.Key); err != nil {
+	if err := g.admitKey(in.Bucket, in.Key); err != nil {
 		return out, err
 	}
 	for range 100 {
@@ -235,7 +200,7 @@ func (g *guard) CreateMultipartUpload(ctx context.Context, in s3response.CreateM
 // CompleteMultipartUpload joins the parts to an object. The parents are locked
 // after the last part is copied.
 func (g *guard) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMultipartUploadInput) (out s3response.CompleteMultipartUploadResult, version string, err error) {
-	if err := g.admit(in.Key); err != nil {
+	if err := g.admitUpload(in.Bucket, in.Key, in.UploadId); err != nil {
 		return out, "", err
 	}
 	leave, err := g.enter(ctx)
@@ -270,7 +235,7 @@ func (g *guard) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMult
 
 // AbortMultipartUpload forgets an upload and its parts.
 func (g *guard) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartUploadInput) error {
-	if err := g.admit(in.Key); err != nil {
+	if err := g.admitUpload(in.Bucket, in.Key, in.UploadId); err != nil {
 		return err
 	}
 	unlock, err := g.upload(ctx, in.Bucket, in.Key, in.UploadId, alone)
@@ -284,7 +249,10 @@ func (g *guard) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartU
 // CopyObject copies an object. It may take long, so it first runs without the
 // lock of the parents, and again with it when a folder went away.
 func (g *guard) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (out s3response.CopyObjectOutput, err error) {
-	if err := g.admitCopy(in.Key, in.CopySource); err != nil {
+	if err := g.admitKey(in.Bucket, in.Key); err != nil {
+		return out, err
+	}
+	if err := g.admitSource(in.CopySource); err != nil {
 		return out, err
 	}
 	leave, err := g.enter(ctx)
@@ -303,7 +271,10 @@ func (g *guard) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (
 
 // UploadPartCopy stores a part that is a piece of an object.
 func (g *guard) UploadPartCopy(ctx context.Context, in *s3.UploadPartCopyInput) (out s3response.CopyPartResult, err error) {
-	if err := g.admitCopy(in.Key, in.CopySource); err != nil {
+	if err := g.admitPart(in.Bucket, in.Key, in.UploadId, in.PartNumber); err != nil {
+		return out, err
+	}
+	if err := g.admitSource(in.CopySource); err != nil {
 		return out, err
 	}
 	leave, err := g.enter(ctx)
@@ -317,16 +288,4 @@ func (g *guard) UploadPartCopy(ctx context.Context, in *s3.UploadPartCopyInput) 
 	}
 	defer unlock()
 	return g.s.UploadPartCopy(ctx, in)
-}
-
-// admitCopy is admit for a key and the source of a copy.
-func (g *guard) admitCopy(key, source *string) error {
-	if source == nil {
-		return g.admit(key)
-	}
-	_, from, _, err := backend.ParseCopySource(*source)
-	if err != nil {
-		return err
-	}
-	return g.admit(key, &from)
 }

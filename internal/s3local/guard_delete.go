@@ -23,7 +23,7 @@ func (g *guard) lockParents() (unlock func()) {
 
 // DeleteObject deletes an object and the folders that become empty.
 func (g *guard) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (*s3.DeleteObjectOutput, error) {
-	if err := g.admit(in.Key); err != nil {
+	if err := g.admitVersion(in.Bucket, in.Key, in.VersionId); err != nil {
 		return nil, err
 	}
 	defer g.lockParents()()
@@ -33,12 +33,12 @@ func (g *guard) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (*s3
 // DeleteObjects deletes many objects; a key that is refused is an error of
 // that key alone.
 func (g *guard) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (all s3response.DeleteResult, err error) {
-	if err := g.admit(); err != nil {
+	if err := g.admitBucket(in.Bucket); err != nil {
 		return all, err
 	}
 	var objects []types.ObjectIdentifier
 	for _, o := range in.Delete.Objects {
-		if err := g.admit(o.Key); err != nil {
+		if err := g.admitVersion(in.Bucket, o.Key, o.VersionId); err != nil {
 			all.Error = append(all.Error, s3err.ObjectDeleteError(o.Key, o.VersionId, err))
 			continue
 		}
@@ -66,7 +66,7 @@ func (g *guard) deleteBatch(ctx context.Context, in *s3.DeleteObjectsInput) (s3r
 
 // DeleteBucket deletes an empty bucket.
 func (g *guard) DeleteBucket(ctx context.Context, bucket string) error {
-	if err := g.admit(); err != nil {
+	if err := g.admitBucket(&bucket); err != nil {
 		return err
 	}
 	defer g.lockParents()()

@@ -16,7 +16,7 @@ import (
 
 // GetBucketAcl returns the owner of a bucket.
 func (g *guard) GetBucketAcl(ctx context.Context, in *s3.GetBucketAclInput) ([]byte, error) {
-	if err := g.admit(); err != nil {
+	if err := g.admitBucket(in.Bucket); err != nil {
 		return nil, err
 	}
 	return g.s.GetBucketAcl(ctx, in)
@@ -24,7 +24,7 @@ func (g *guard) GetBucketAcl(ctx context.Context, in *s3.GetBucketAclInput) ([]b
 
 // CreateBucket makes a bucket.
 func (g *guard) CreateBucket(ctx context.Context, in *s3.CreateBucketInput, acl []byte) error {
-	if err := g.admit(); err != nil {
+	if err := g.admitBucket(in.Bucket); err != nil {
 		return err
 	}
 	return g.s.CreateBucket(ctx, in, acl)
@@ -32,6 +32,9 @@ func (g *guard) CreateBucket(ctx context.Context, in *s3.CreateBucketInput, acl 
 
 // HeadBucket tells whether a bucket is there.
 func (g *guard) HeadBucket(ctx context.Context, in *s3.HeadBucketInput) (*s3.HeadBucketOutput, error) {
+	if err := g.admitBucket(in.Bucket); err != nil {
+		return nil, err
+	}
 	return g.s.HeadBucket(ctx, in)
 }
 
@@ -48,32 +51,47 @@ func (g *guard) ListBuckets(ctx context.Context, in s3response.ListBucketsInput)
 
 // GetBucketVersioning tells that versioning is off.
 func (g *guard) GetBucketVersioning(ctx context.Context, bucket string) (s3response.GetBucketVersioningOutput, error) {
+	if err := g.admitBucket(&bucket); err != nil {
+		return s3response.GetBucketVersioningOutput{}, err
+	}
 	return g.s.GetBucketVersioning(ctx, bucket)
 }
 
 // GetBucketPolicy tells that there is no policy.
 func (g *guard) GetBucketPolicy(ctx context.Context, bucket string) ([]byte, error) {
+	if err := g.admitBucket(&bucket); err != nil {
+		return nil, err
+	}
 	return g.s.GetBucketPolicy(ctx, bucket)
 }
 
 // GetBucketOwnershipControls returns the ownership mode.
 func (g *guard) GetBucketOwnershipControls(ctx context.Context, bucket string) (types.ObjectOwnership, error) {
+	if err := g.admitBucket(&bucket); err != nil {
+		return "", err
+	}
 	return g.s.GetBucketOwnershipControls(ctx, bucket)
 }
 
 // GetBucketCors tells that there are no rules for browsers.
 func (g *guard) GetBucketCors(ctx context.Context, bucket string) ([]byte, error) {
+	if err := g.admitBucket(&bucket); err != nil {
+		return nil, err
+	}
 	return g.s.GetBucketCors(ctx, bucket)
 }
 
 // GetObjectLockConfiguration tells that objects cannot be locked.
 func (g *guard) GetObjectLockConfiguration(ctx context.Context, bucket string) ([]byte, error) {
+	if err := g.admitBucket(&bucket); err != nil {
+		return nil, err
+	}
 	return g.s.GetObjectLockConfiguration(ctx, bucket)
 }
 
 // GetObject returns an object or a range of it.
 func (g *guard) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.GetObjectOutput, error) {
-	if err := g.admit(in.Key); err != nil {
+	if err := g.admitVersion(in.Bucket, in.Key, in.VersionId); err != nil {
 		return nil, err
 	}
 	if !g.on.sections || in.Range == nil || *in.Range == "" || in.PartNumber != nil {
@@ -84,7 +102,7 @@ func (g *guard) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.GetOb
 
 // HeadObject returns what is known about an object.
 func (g *guard) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) {
-	if err := g.admit(in.Key); err != nil {
+	if err := g.admitVersion(in.Bucket, in.Key, in.VersionId); err != nil {
 		return nil, err
 	}
 	return g.s.HeadObject(ctx, in)
@@ -92,7 +110,7 @@ func (g *guard) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.Hea
 
 // GetObjectAttributes returns what is known about an object and its parts.
 func (g *guard) GetObjectAttributes(ctx context.Context, in *s3.GetObjectAttributesInput) (out s3response.GetObjectAttributesResponse, err error) {
-	if err := g.admit(in.Key); err != nil {
+	if err := g.admitVersion(in.Bucket, in.Key, in.VersionId); err != nil {
 		return out, err
 	}
 	return g.s.GetObjectAttributes(ctx, in)
@@ -100,6 +118,9 @@ func (g *guard) GetObjectAttributes(ctx context.Context, in *s3.GetObjectAttribu
 
 // ListObjects lists keys.
 func (g *guard) ListObjects(ctx context.Context, in *s3.ListObjectsInput) (s3response.ListObjectsResult, error) {
+	if err := g.admitBucket(in.Bucket); err != nil {
+		return s3response.ListObjectsResult{}, err
+	}
 	out, err := g.s.ListObjects(ctx, in)
 	out.Contents = g.visible(out.Contents)
 	return out, err
@@ -107,6 +128,9 @@ func (g *guard) ListObjects(ctx context.Context, in *s3.ListObjectsInput) (s3res
 
 // ListObjectsV2 lists keys.
 func (g *guard) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input) (s3response.ListObjectsV2Result, error) {
+	if err := g.admitBucket(in.Bucket); err != nil {
+		return s3response.ListObjectsV2Result{}, err
+	}
 	out, err := g.s.ListObjectsV2(ctx, in)
 	hidden := len(out.Contents)
 	out.Contents = g.visible(out.Contents)
@@ -119,7 +143,7 @@ func (g *guard) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input) (s
 // visible leaves out the names under which the backend links a file for a
 // moment before it replaces an object.
 func (g *guard) visible(objects []s3response.Object) []s3response.Object {
-	if !g.on.keys {
+	if !g.on.names {
 		return objects
 	}
 	return slices.DeleteFunc(objects, func(o s3response.Object) bool {
@@ -129,12 +153,15 @@ func (g *guard) visible(objects []s3response.Object) []s3response.Object {
 
 // ListMultipartUploads lists uploads that were begun and not ended.
 func (g *guard) ListMultipartUploads(ctx context.Context, in *s3.ListMultipartUploadsInput) (s3response.ListMultipartUploadsResult, error) {
+	if err := g.admitBucket(in.Bucket); err != nil {
+		return s3response.ListMultipartUploadsResult{}, err
+	}
 	return g.s.ListMultipartUploads(ctx, in)
 }
 
 // ListParts lists the parts of an upload.
 func (g *guard) ListParts(ctx context.Context, in *s3.ListPartsInput) (out s3response.ListPartsResult, err error) {
-	if err := g.admit(in.Key); err != nil {
+	if err := g.admitUpload(in.Bucket, in.Key, in.UploadId); err != nil {
 		return out, err
 	}
 	return g.s.ListParts(ctx, in)
