@@ -7,10 +7,8 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/coordinator"
@@ -151,9 +149,6 @@ func absolute(path string) (string, error) {
 	return abs, nil
 }
 
-// errOver stops workers that go on after the job.
-var errOver = errors.New("the job is over")
-
 // job runs coordinator and workers until the job is over.
 func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, params map[string]string, cwd string) (*manifest.Success, error) {
 	port := 0
@@ -169,58 +164,25 @@ func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, p
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	over := make(chan struct{}) // closed when the coordinator has returned
-	workers := s.startWorkers(ctx, cancel, over, st, o, app, address, cwd)
+	over := make(chan struct{})
 	watched := s.watch(c, over)
-	success, err := c.Run(ctx)
-	close(over)
-	if err != nil {
-		cancel(err)
+	t := together{workers: o.workers, lead: c.Run, ended: c.Ended()}
+	if o.processes {
+		t.grace = s.conf.Lease // they hear of the end from the coordinator
+		t.work = func(ctx context.Context, ended <-chan struct{}, index int) error {
+			return s.child(ctx, ended, st, o, app, address, cwd, index)
+		}
 	} else {
-		// A worker that is stuck in an attempt that nobody needs any more
-		// must not keep the result back.
-		defer time.AfterFunc(s.conf.Lease, func() { cancel(errOver) }).Stop()
-	}
-	<-watched
-	if werr := workers.Wait(); err == nil {
-		err = werr
-	}
-	return success, s.roleError(err)
-}
-
-// startWorkers starts all workers, in this process or in their own. When the
-// last of them has ended before the job, it cancels the job with the reason.
-func (s *session) startWorkers(ctx context.Context, cancel context.CancelCauseFunc, over <-chan struct{}, st *store, o *runFlags, app mr.App, address, cwd string) *errgroup.Group {
-	all := new(errgroup.Group)
-	live := new(errgroup.Group)
-	shared := new(worker.Shared)
-	for i := range o.workers {
-		live.Go(func() error {
-			if o.processes {
-				return s.child(ctx, over, st, o, app, address, cwd, i)
-			}
-			return s.inProcess(ctx, st, o, app, address, shared)
-		})
-	}
-	if !o.processes {
 		debug.SetMemoryLimit(memoryLimit(s.memory))
+		shared := new(worker.Shared)
+		t.work = func(ctx context.Context, _ <-chan struct{}, _ int) error {
+			return s.inProcess(ctx, st, o, app, address, shared)
+		}
 	}
-	all.Go(func() error {
-		err := live.Wait()
-		select {
-		case <-over:
-			return nil // how the job ended is the coordinator's to say
-		default:
-		}
-		if err == nil {
-			return nil // told that the job is done, a moment before the coordinator returns
-		}
-		cancel(fmt.Errorf("all workers have ended: %w", err))
-		return nil
-	})
-	return all
+	success, err := t.run(ctx)
+	close(over)
+	<-watched
+	return success, s.roleError(err)
 }
 
 // result shows what came out of a job, fetches and verifies it.

@@ -55,7 +55,7 @@ func TestReadsAhead(t *testing.T) {
 		renewed := readAnnouncement(b).Renewed
 		second.awaitLed(renewed, testLease, testLease+2*within)
 		led := time.Now()
-		app := spec{App: job.App}
+		app := spec{met: true, App: job.App}
 		s, err := second.c.prepare(t.Context(), app)
 		if err != nil || len(s.maps) != maps-1 || s.maps[7].Attempt != "e.m7.1" || s.created {
 			t.Fatalf("%v", err)

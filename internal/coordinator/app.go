@@ -1,7 +1,10 @@
 package coordinator
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -18,6 +21,7 @@ type spec struct {
 	Input mr.Input
 	// SideEffects keeps its tasks from being run a second time as backups.
 	SideEffects bool
+	met         bool   // Input and SideEffects are known
 	from        string // who said so, for messages
 }
 
@@ -39,11 +43,52 @@ func (l *loop) learn(a *wire.App, from string) error {
 		if err != nil {
 			return err
 		}
-		l.app = &spec{App: manifest.App{Name: a.Name, Version: a.Version, Params: params}, Input: mr.Input(a.Input), SideEffects: a.SideEffects, from: from}
-		l.log.Info().Str("app", a.Name).Str("from", from).Msg("app known")
-		close(l.appKnown)
+		l.know(spec{App: manifest.App{Name: a.Name, Version: a.Version, Params: params}, from: from})
 	}
-	return l.match(a, from)
+	if err := l.match(a, from); err != nil {
+		return err
+	}
+	if !l.app.met {
+		l.app.Input, l.app.SideEffects, l.app.met = mr.Input(a.Input), a.SideEffects, true
+		close(l.appMet)
+	}
+	return nil
+}
+
+// know fixes the app, as somebody has named it.
+func (l *loop) know(s spec) {
+	l.app = &s
+	l.log.Info().Str("app", s.Name).Str("from", s.from).Msg("app known")
+	close(l.appKnown)
+}
+
+// learnApp waits until the app is known: from --app, from the spec of the job
+// that this coordinator goes on with, or from the first worker. If the job is
+// done it returns its summary.
+func (c *Coordinator) learnApp(ctx context.Context) (over *manifest.Success, err error) {
+	if c.o.App != nil {
+		c.call(ctx, func() { err = c.loop.learn(wire.DescribeApp(*c.o.App, nil), "this coordinator's --app") })
+		return nil, err
+	}
+	stored, err := c.examine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if stored == nil {
+		return nil, c.await(ctx, c.loop.appKnown)
+	}
+	if over, err := c.readSuccess(ctx, stored.ID); !errors.Is(err, fs.ErrNotExist) {
+		if err == nil {
+			c.call(ctx, func() { c.loop.end(nil) })
+		}
+		return over, err
+	}
+	c.call(ctx, func() {
+		if c.loop.app == nil {
+			c.loop.know(spec{App: stored.App, from: "the job's spec"})
+		}
+	})
+	return nil, nil
 }
 
 // match refuses another app than the job's.
@@ -55,7 +100,7 @@ func (l *loop) match(a *wire.App, from string) error {
 			Hint:   "start the worker with --app " + l.app.Name,
 		}
 	}
-	if a.Version != l.app.Version || mr.Input(a.Input) != l.app.Input {
+	if a.Version != l.app.Version || l.app.met && mr.Input(a.Input) != l.app.Input {
 		return &wire.Refusal{
 			Reason: wire.ReasonApp,
 			What:   fmt.Sprintf("the job runs version %q of app %s (said %s), this is version %q", l.app.Version, a.Name, l.app.from, a.Version),
@@ -104,8 +149,12 @@ func resolve(a *wire.App, given map[string]string) (map[string]string, error) {
 	return params, nil
 }
 
-// spec returns the app. It is fixed once appKnown is closed.
-func (l *loop) spec() spec { return *l.app }
+// spec returns the app, once appKnown is closed. All of it is fixed once appMet
+// is closed too.
+func (c *Coordinator) spec(ctx context.Context) (s spec) {
+	c.call(ctx, func() { s = *c.loop.app })
+	return s
+}
 
 func (l *loop) appName() string {
 	if l.app == nil {

@@ -103,6 +103,7 @@ type Coordinator struct {
 	process manifest.Process
 	acts    chan func()   // run by the loop, in order
 	stopped chan struct{} // closed when the loop takes no more of them
+	over    chan struct{} // closed when it is known how the job ended
 	loop    loop          // owned by the loop goroutine
 	looks   looks
 	leading atomic.Bool // it has announced itself; before, it is a standby
@@ -124,7 +125,7 @@ type Coordinator struct {
 func New(o Options) *Coordinator {
 	epoch := newEpoch()
 	return &Coordinator{
-		o: o, epoch: epoch, start: time.Now(), acts: make(chan func()), stopped: make(chan struct{}),
+		o: o, epoch: epoch, start: time.Now(), acts: make(chan func()), stopped: make(chan struct{}), over: make(chan struct{}),
 		loop: newLoop(o, epoch), process: thisProcess(listens(o.Listener)),
 	}
 }
@@ -147,6 +148,7 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 	security.Ready = c.ready
 	server, err := wire.NewServer(&handlers{c: c}, security)
 	if err != nil {
+		close(c.over)
 		return nil, errors.Join(err, c.o.Listener.Close())
 	}
 	// The group lives until the workers have been told, beyond ctx's end for
@@ -157,6 +159,7 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 	g := new(errgroup.Group)
 	loopDone := make(chan struct{})
 	g.Go(func() error { defer close(loopDone); c.run(ctx); return nil })
+	g.Go(func() error { c.tellWaits(ctx); return nil })
 
 	success, err := c.life(ctx, cancel, g, func() error { return server.Serve(netutil.LimitListener(c.o.Listener, c.o.connections())) })
 	if err != nil && !ofJob(err) {
@@ -165,6 +168,7 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 	if err != nil && ctx.Err() == nil {
 		c.call(ctx, func() { c.loop.end(err) })
 	}
+	close(c.over)
 	if ctx.Err() == nil && c.leading.Load() {
 		c.linger(ctx)
 	}
@@ -178,6 +182,10 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 	}
 	return success, err
 }
+
+// Ended is closed once it is known how the job ended, before Run waits for the
+// workers to hear of it.
+func (c *Coordinator) Ended() <-chan struct{} { return c.over }
 
 // ofJob says whether an error is the job's, which ends it for all workers.
 // Any other, such as a store that is out of reach, is this coordinator's own:
@@ -215,21 +223,19 @@ func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, 
 		}
 		return nil
 	})
-	if c.o.App != nil {
-		var refusal error
-		c.call(ctx, func() { refusal = c.loop.learn(wire.DescribeApp(*c.o.App, nil), "this coordinator's --app") })
-		if refusal != nil {
-			return nil, refusal
-		}
+	if over, err := c.learnApp(ctx); over != nil || err != nil {
+		return over, c.cause(ctx, err)
 	}
-	if err := c.await(ctx, c.loop.appKnown); err != nil {
-		return nil, err
-	}
-	state, err := c.prepare(ctx, c.loop.spec())
+	state, err := c.prepare(ctx, c.spec(ctx))
 	if err != nil {
 		return nil, c.cause(ctx, err)
 	}
 	c.gather(ctx, state)
+	if !state.complete() { // whether a task may run twice is the worker's to say
+		if err := c.await(ctx, c.loop.appMet); err != nil {
+			return nil, err
+		}
+	}
 	c.call(ctx, func() { c.loop.begin(c.now(), state) })
 	success, err := c.awaitEnd(ctx)
 	switch {

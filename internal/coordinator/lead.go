@@ -229,24 +229,33 @@ func (l *claim) ended(ctx context.Context, v version) (over bool, err error) {
 	return false, l.wrong(err)
 }
 
-// compare reads the job's spec, nil if there is none yet, and refuses one
-// that this coordinator would refuse to go on with.
+// compare is examine of a standby, which reads ahead then.
 func (l *claim) compare(ctx context.Context) (*manifest.Job, error) {
-	stored, err := l.readJob(ctx)
+	before := l.compared
+	stored, err := l.examine(ctx)
+	if err == nil && l.compared != before {
+		l.ahead(stored)
+	}
+	return stored, err
+}
+
+// examine reads the job's spec, nil if there is none yet, and refuses one
+// that this coordinator would refuse to go on with.
+func (c *Coordinator) examine(ctx context.Context) (*manifest.Job, error) {
+	stored, err := c.readJob(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil || stored.ID == l.compared {
+	if err != nil || stored.ID == c.compared {
 		return stored, err
 	}
-	objects, err := l.inputs(ctx)
+	objects, err := c.inputs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.conflict(stored, l.outline(l.expected(stored.App), objects)); err != nil {
+	if err := c.conflict(stored, c.outline(c.expected(stored.App), objects)); err != nil {
 		return nil, err
 	}
-	l.compared = stored.ID
-	l.ahead(stored)
+	c.compared = stored.ID
 	return stored, nil
 }

@@ -46,7 +46,9 @@ type loop struct {
 	expected int           // members that are waited for; 0 before expect
 	changed  chan struct{} // holds one: there are more members, or fewer
 
-	appKnown, ended, allTold, allBack chan struct{} // closed once
+	// Each is closed once; appMet when somebody with the app's code has
+	// described it.
+	appKnown, appMet, ended, allTold, allBack chan struct{}
 }
 
 // stepFunc is the signature of [sched.Core.Step].
@@ -79,7 +81,7 @@ func newLoop(o Options, epoch string) loop {
 		members: map[sched.WorkerID]*member{}, parked: map[slot]question{},
 		conflicts: map[sched.AttemptID]string{}, revokes: map[sched.WorkerID][]string{}, told: map[sched.WorkerID]bool{},
 		asked: map[sched.WorkerID]map[string]int64{}, swept: time.Now(),
-		appKnown: make(chan struct{}), ended: make(chan struct{}), allTold: make(chan struct{}), allBack: make(chan struct{}), changed: make(chan struct{}, 1),
+		appKnown: make(chan struct{}), appMet: make(chan struct{}), ended: make(chan struct{}), allTold: make(chan struct{}), allBack: make(chan struct{}), changed: make(chan struct{}, 1),
 	}
 }
 

@@ -27,6 +27,11 @@ type state struct {
 	reduces map[int]*manifest.Reduce
 }
 
+// complete says whether nothing is left to run.
+func (s *state) complete() bool {
+	return len(s.maps) == len(s.job.Tasks) && len(s.reduces) == s.job.NReduce
+}
+
 // prepare makes the job's spec or finds it, and lists what is committed.
 func (c *Coordinator) prepare(ctx context.Context, app spec) (*state, error) {
 	stored, created, err := c.settle(ctx, app)
@@ -56,6 +61,12 @@ func (c *Coordinator) settle(ctx context.Context, app spec) (stored *manifest.Jo
 			return stored, false, c.conflict(stored, c.outline(app.App, stored.Objects))
 		}
 	}
+	if !app.met { // the spec that named it is gone
+		if err := c.await(ctx, c.loop.appMet); err != nil {
+			return nil, false, err
+		}
+		app = c.spec(ctx)
+	}
 	job, err := c.plan(ctx, app)
 	if err != nil {
 		return nil, false, err
@@ -72,11 +83,13 @@ const gatherTime = 3 * time.Second
 // is granted. What they are in the middle of is written nowhere, so its tasks
 // would be granted to those that come first, and the others told to stop.
 func (c *Coordinator) gather(ctx context.Context, s *state) {
-	if s.created || c.before == 0 || len(s.maps) == len(s.job.Tasks) && len(s.reduces) == s.job.NReduce {
+	if s.created || c.before == 0 || s.complete() {
 		return
 	}
 	c.call(ctx, func() { c.loop.expect(c.before) })
-	late := time.NewTimer(time.Until(c.led.Add(min(gatherTime, c.o.Lease))))
+	until := c.led.Add(min(gatherTime, c.o.Lease))
+	c.o.Log.Info().Int("workers", c.before).Dur("up_to", time.Until(until)).Msg("waiting for the workers of the coordinator before")
+	late := time.NewTimer(time.Until(until))
 	defer late.Stop()
 	select {
 	case <-c.loop.allBack:

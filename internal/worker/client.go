@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +35,8 @@ type link struct {
 	leaseIs   time.Duration
 	announced time.Duration // the lease of the last announcement that was read; 0 for none
 	joined    bool          // once, at least
+	waiting   *time.Timer   // tells that the worker waits for a coordinator; nil while it has one
+	lack      error         // why it waits, as known last
 }
 
 // session is one registration.
@@ -93,6 +97,44 @@ func (l *link) patience() time.Duration {
 	return l.o.CoordTimeout + l.announced
 }
 
+// tellAfter is how long a worker waits for a coordinator before it says so, and
+// tellAgain how often it says so again.
+const (
+	tellAfter = time.Second
+	tellAgain = time.Minute
+)
+
+// noteWait has it told soon that the worker waits for a coordinator.
+func (l *link) noteWait() {
+	l.infoMu.Lock()
+	defer l.infoMu.Unlock()
+	if l.waiting == nil {
+		l.waiting = time.AfterFunc(tellAfter, l.tellWait)
+	}
+}
+
+func (l *link) tellWait() {
+	where, upTo := l.where(), l.patience()
+	l.infoMu.Lock()
+	defer l.infoMu.Unlock()
+	if l.waiting == nil {
+		return // it is there by now
+	}
+	l.o.Log.Warn().AnErr("cause", l.lack).Str("at", where).Str("up_to", upTo.String()).Msg("waiting for a coordinator")
+	l.waiting.Reset(tellAgain)
+}
+
+// noteLack notes why there is no coordinator; nil is that there is one, or that
+// it is waited for no longer.
+func (l *link) noteLack(err error) {
+	l.infoMu.Lock()
+	defer l.infoMu.Unlock()
+	if l.lack = err; err == nil && l.waiting != nil {
+		l.waiting.Stop()
+		l.waiting = nil
+	}
+}
+
 // call makes one idempotent call, connecting first where needed, and repeats
 // it while the coordinator is away: for its patience from the first failure,
 // with full jitter, and without end while a coordinator says that it cannot
@@ -128,9 +170,10 @@ func (l *link) call(ctx context.Context, f func(context.Context, wire.Coordinato
 		case !transient(err):
 			return err
 		// Who never joined may be early for a job whose prefix it does not
-		// know yet: a summary counts for it only when nobody has come.
-		case (waited || l.hasJoined()) && l.finished(ctx):
-			l.o.Log.Info().Msg("the coordinator is gone and the job is done")
+		// know yet: a summary that may be of another job counts for it only
+		// when nobody has come.
+		case (waited || l.hasJoined() || !since.IsZero() && time.Since(since) > early) && l.finished(ctx) && (waited || l.ours(ctx, err)):
+			l.o.Log.Info().Str("job", "s3://"+l.o.Bucket+"/"+l.layout().Prefix()).Msg("the coordinator is gone and the job is done")
 			return errDone
 		case since.IsZero():
 			since = time.Now()
@@ -144,6 +187,39 @@ func (l *link) call(ctx context.Context, f func(context.Context, wire.Coordinato
 		case <-time.After(pause.NextBackOff()):
 		}
 	}
+}
+
+// early is for how long a worker that has not joined yet looks for its
+// coordinator before it looks whether the job is done: most start together.
+const early = 200 * time.Millisecond
+
+// ours says whether the job that the worker is to join is the one below its
+// layout for certain; err is why there is no coordinator.
+func (l *link) ours(ctx context.Context, err error) bool {
+	var absent *absentError
+	switch {
+	case l.hasJoined(), l.o.Layout.Prefix() != "", errors.As(err, &absent) && absent.ended:
+		return true
+	case len(l.o.Addresses) == 0:
+		return false
+	}
+	// An address names the job by its coordinator only.
+	a, rerr := l.read(ctx, l.layout())
+	return rerr == nil && a.Released && slices.ContainsFunc(l.o.Addresses, func(s string) bool { return among(s, a.Addresses) })
+}
+
+// among says whether an address is one of those that were announced. A
+// coordinator on this machine may be meant by another name.
+func among(address string, announced []string) bool {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	own := host == "localhost" || net.ParseIP(host).IsLoopback()
+	return slices.ContainsFunc(announced, func(s string) bool {
+		_, p, err := net.SplitHostPort(s)
+		return s == address || err == nil && own && p == port
+	})
 }
 
 // transient says whether finding the coordinator anew may help. A denial is:
@@ -174,8 +250,10 @@ func (l *link) connected(ctx context.Context) (*session, error) {
 	if l.failed != nil && time.Since(l.tried) < spacing {
 		return nil, l.failed // another slot has just tried
 	}
+	l.noteWait()
 	s, err := l.connect(ctx)
 	l.session, l.failed, l.tried = s, err, time.Now()
+	l.noteLack(err)
 	if ctx.Err() != nil {
 		l.failed = nil // that was the caller's end, and nobody else's
 	}
@@ -271,6 +349,7 @@ func (l *link) leave(requests map[string]int64) {
 }
 
 func (l *link) close() {
+	l.noteLack(nil)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.session != nil {

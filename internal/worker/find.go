@@ -25,7 +25,10 @@ type found struct {
 
 // absentError means that no coordinator has announced itself (yet), or that
 // the one that had has ended.
-type absentError struct{ what string }
+type absentError struct {
+	what  string
+	ended bool // it was there, and has ended
+}
 
 func (e *absentError) Error() string { return e.what }
 
@@ -39,7 +42,7 @@ func (l *link) find(ctx context.Context) (*found, error) {
 		return nil, err
 	}
 	if a.Released {
-		return nil, &absentError{fmt.Sprintf("the coordinator at %s has ended", strings.Join(a.Addresses, ", "))}
+		return nil, &absentError{what: fmt.Sprintf("the coordinator at %s has ended", strings.Join(a.Addresses, ", ")), ended: true}
 	}
 	l.noteLease(time.Duration(a.LeaseMS) * time.Millisecond)
 	security, err := l.security(a)
@@ -53,7 +56,7 @@ func (l *link) find(ctx context.Context) (*found, error) {
 		}
 	}
 	if len(f.addresses) == 0 {
-		return nil, &absentError{"the announcement names no address"}
+		return nil, &absentError{what: "the announcement names no address"}
 	}
 	return f, nil
 }
@@ -136,7 +139,7 @@ func (l *link) readAge(ctx context.Context, lay layout.Layout) (a *manifest.Coor
 	key := lay.Coordinator()
 	data, info, err := l.o.Store.Get(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, &absentError{fmt.Sprintf("no announcement in s3://%s/%s", l.o.Bucket, key)}
+		return nil, 0, &absentError{what: fmt.Sprintf("no announcement in s3://%s/%s", l.o.Bucket, key)}
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the coordinator's announcement: %w", err)

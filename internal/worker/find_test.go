@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/wire"
@@ -95,6 +97,119 @@ func TestWorkerAlone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestComesAfterTheEnd: a worker that starts when its job is done learns that
+// from the bucket at once, however long it would wait for a coordinator.
+func TestComesAfterTheEnd(t *testing.T) {
+	released := func(s *shell, lay layout.Layout, address string) {
+		putJSON(t, s.store, lay.Coordinator(), manifest.Coordinator{
+			Schema: manifest.CoordinatorSchema, Insecure: true, Addresses: []string{"192.0.2.1:77", address}, LeaseMS: 200, Released: true,
+		})
+	}
+	tests := []struct {
+		name string
+		prep func(s *shell) layout.Layout
+	}{
+		{"it finds the coordinator's announcement", func(s *shell) layout.Layout {
+			released(s, layout.Layout{}, "127.0.0.1:1")
+			return layout.Layout{}
+		}},
+		{"its prefix is given", func(s *shell) layout.Layout {
+			s.o.Layout, s.o.Addresses = layout.New("p"), []string{"127.0.0.1:1"}
+			return s.o.Layout
+		}},
+		{"the address is given", func(s *shell) layout.Layout {
+			s.o.Addresses = []string{"127.0.0.1:1"}
+			released(s, layout.Layout{}, "127.0.0.1:1")
+			return layout.Layout{}
+		}},
+		{"the address is given by another name of the machine", func(s *shell) layout.Layout {
+			s.o.Addresses = []string{"localhost:1"}
+			released(s, layout.Layout{}, "10.0.0.7:1")
+			return layout.Layout{}
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newShell(t)
+			s.o.CoordTimeout = time.Hour
+			lay := tt.prep(s)
+			putJSON(t, s.store, lay.Success(), manifest.Success{Schema: manifest.SuccessSchema, Job: "job-1", App: manifest.App{Name: "wc"}})
+			s.start()
+			if err := s.ends(); err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		})
+	}
+}
+
+// TestEarlyForAnother: an address of which nothing is known may be that of a
+// coordinator with another prefix, whatever job is done where none is named.
+func TestEarlyForAnother(t *testing.T) {
+	t.Parallel()
+	for name, address := range map[string]string{"another address": "192.0.2.1:2", "another port": "127.0.0.1:2", "no port": "localhost"} {
+		if among("127.0.0.1:1", []string{address}) {
+			t.Errorf("%s: %s is taken for 127.0.0.1:1", name, address)
+		}
+	}
+	s, b := newShell(t), newBoss(t).serve(plain)
+	putJSON(t, s.store, layout.Layout{}.Success(), manifest.Success{Schema: manifest.SuccessSchema, Job: "job-0", App: manifest.App{Name: "wc"}})
+	putJSON(t, s.store, layout.Layout{}.Coordinator(), manifest.Coordinator{
+		Schema: manifest.CoordinatorSchema, Insecure: true, Addresses: []string{"192.0.2.1:1"}, Released: true,
+	})
+	b.discover.Prefix = "p"
+	s.o.Addresses, s.o.CoordTimeout = []string{b.address}, patience
+	looked, calls := make(chan bool, 1), 0
+	s.store.hook = func(_, key string) {
+		if key == layout.New("p").Coordinator() {
+			if calls++; calls == 5 { // by one caller at a time
+				looked <- true
+			}
+		}
+	}
+	s.start()
+	await(t, looked, "looks for the coordinator below p") // where none is announced yet
+	b.announce(s.store, nil)
+	await(t, b.joined, "the registration")
+	b.end("")
+	if err := s.ends(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// TestTellsOfItsWait: a worker that waits for a coordinator says so, with the
+// place, the time and the reason.
+func TestTellsOfItsWait(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	lines := make(lineWriter, 100)
+	s.o.Log, s.o.CoordTimeout = zerolog.New(lines), time.Hour
+	s.start()
+	for {
+		line := await(t, lines, "a line about the wait")
+		if strings.Contains(line, "waiting for a coordinator") {
+			for _, want := range []string{"s3://bucket/intermediate/_coordinator.json", `"up_to":"1h0m0s"`, "no announcement"} {
+				if !strings.Contains(line, want) {
+					t.Errorf("%s is not in %s", want, line)
+				}
+			}
+			break
+		}
+	}
+	s.cancel(errDone)
+	_ = s.ends()
+}
+
+// lineWriter hands on what is written, for as long as there is room.
+type lineWriter chan string
+
+func (w lineWriter) Write(p []byte) (int, error) {
+	select {
+	case w <- string(p):
+	default:
+	}
+	return len(p), nil
 }
 
 // TestDenied: a token that is not the coordinator's is told apart from a
