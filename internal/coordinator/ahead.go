@@ -28,7 +28,7 @@ type memory struct {
 
 type remembered struct {
 	etag   string
-	record any // *manifest.Map or *manifest.Reduce
+	record any // *mapCommit or *reduceCommit
 }
 
 func (m *memory) start() {
@@ -72,7 +72,7 @@ func (c *Coordinator) readAhead(ctx context.Context, job *manifest.Job) {
 	c.memory.start()
 	for {
 		began := time.Now()
-		s := &state{job: job, maps: map[int]*manifest.Map{}, reduces: map[int]*manifest.Reduce{}}
+		s := &state{job: job, maps: map[int]*mapCommit{}, reduces: map[int]*reduceCommit{}}
 		if err := c.recover(ctx, s); err != nil && ctx.Err() == nil {
 			c.o.Log.Debug().Err(err).Msg("not all read ahead")
 		}

@@ -35,6 +35,7 @@ type bench struct {
 	t     *testing.T
 	store *fake
 	lay   layout.Layout
+	id    string // of the job; "" is what the spec says
 }
 
 // newBench puts n objects of one byte under input/: a map task each.
@@ -275,6 +276,9 @@ func (h *hand) heartbeat(running ...*wire.Attempt) *wire.HeartbeatReply {
 // job returns the job's id, from the spec in the bucket.
 func (b *bench) job() string {
 	b.t.Helper()
+	if b.id != "" {
+		return b.id
+	}
 	data, _ := b.store.data(b.lay.Job())
 	job, err := manifest.Decode[manifest.Job]([]byte(data), manifest.JobSchema)
 	if err != nil {

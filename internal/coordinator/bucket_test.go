@@ -94,10 +94,6 @@ func TestConflicts(t *testing.T) {
 		{"foreign output", nil, func(b *bench) { b.store.set(lay.Output(1), []byte("mine"), nil) }, []string{lay.Output(1)}},
 		{"output of no task", nil, func(b *bench) { b.store.set(lay.Output(9), []byte("mine"), nil) }, []string{lay.Output(9)}},
 		{"a file of somebody's", nil, func(b *bench) { b.store.set(lay.OutputDir()+"notes.txt", []byte("mine"), nil) }, []string{"notes.txt"}},
-		{"output without its record", nil, func(b *bench) {
-			b.commitReduce(0, "e.r0.1")
-			b.store.remove(lay.ReduceAttempt(0, "e.r0.1"))
-		}, []string{lay.Output(0), lay.ReduceAttempt(0, "e.r0.1")}},
 		{"output of another length", nil, func(b *bench) {
 			b.commitReduce(0, "e.r0.1")
 			b.store.set(lay.Output(0), []byte("k 12\n"), map[string]string{manifest.MetaJob: b.job(), manifest.MetaAttempt: "e.r0.1"})

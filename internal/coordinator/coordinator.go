@@ -117,6 +117,7 @@ type Coordinator struct {
 	// coordinator was started for, while it stood by; "" for none.
 	compared string
 	memory   memory
+	library  library
 
 	renewed atomic.Int64 // when the announcement was last known to be there, in nanoseconds since led
 }
@@ -237,19 +238,28 @@ func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, 
 		}
 	}
 	c.call(ctx, func() { c.loop.begin(c.now(), state) })
-	success, err := c.awaitEnd(ctx)
-	switch {
-	case err != nil:
-		return nil, err
-	case success == nil && c.loop.failure != nil:
-		return nil, c.loop.failure
-	case success == nil:
-		if success, err = c.finish(ctx); err != nil {
-			return nil, c.cause(ctx, err)
+	success, err := c.toEnd(ctx)
+	if err == nil {
+		c.call(ctx, func() { c.loop.end(nil) })
+	}
+	return success, err
+}
+
+// toEnd waits until all tasks are committed and finishes the job: again and
+// again, where outputs are gone by then.
+func (c *Coordinator) toEnd(ctx context.Context) (*manifest.Success, error) {
+	for {
+		success, err := c.awaitEnd(ctx)
+		switch {
+		case success != nil || err != nil:
+			return success, err
+		case c.loop.failure != nil:
+			return nil, c.loop.failure
+		}
+		if success, err = c.finish(ctx); success != nil || err != nil {
+			return success, c.cause(ctx, err)
 		}
 	}
-	c.call(ctx, func() { c.loop.end(nil) })
-	return success, nil
 }
 
 // stop lets the answers that are on their way arrive, for a second at most.

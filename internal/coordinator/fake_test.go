@@ -34,7 +34,9 @@ const (
 // the condition that it be absent is replaced by nobody, and every write of a
 // control object is conditional.
 type fake struct {
-	hidden     string // a key that listings leave out, as no store should
+	hidden     string          // a key that listings leave out, as no store should
+	rotten     map[string]bool // keys whose bytes do not match the store's checksum
+	harmed     map[string]bool // keys that others have deleted or damaged: they may be put back
 	mu         sync.Mutex
 	objects    map[string]stored
 	version    int
@@ -111,6 +113,9 @@ func (f *fake) read(ctx context.Context, op, key string) ([]byte, object.Info, e
 	if !ok {
 		return nil, object.Info{}, fmt.Errorf("%s %s: %w", op, key, fs.ErrNotExist)
 	}
+	if op == "get" && f.rotten[key] {
+		return nil, object.Info{}, fmt.Errorf("%s %s: %w", op, key, object.ErrDamaged)
+	}
 	return bytes.Clone(o.data), o.info, nil
 }
 
@@ -132,10 +137,11 @@ func (f *fake) Put(ctx context.Context, key string, data []byte, o object.PutOpt
 		return object.Info{}, fmt.Errorf("put %s: %w", key, fs.ErrNotExist)
 	case o.IfMatch != "" && o.IfMatch != old.info.ETag:
 		return object.Info{}, fmt.Errorf("put %s: %w", key, object.ErrPrecondition)
-	case exists && !strings.HasSuffix(key, "_coordinator.json"):
+	case exists && !strings.HasSuffix(key, "_coordinator.json") && !f.harmed[key]:
 		f.violations = append(f.violations, "replaced "+key)
 	}
 	info := f.store(key, data, o.Meta)
+	delete(f.rotten, key)
 	switch {
 	case what == doneFailed:
 		return object.Info{}, fmt.Errorf("put %s: %w", key, errInjected)
@@ -167,6 +173,30 @@ func (f *fake) remove(key string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.objects, key)
+}
+
+// harm is what others than the job do to an object: it is deleted, replaced by
+// other bytes, or damaged at rest, where the version and all else stay.
+func (f *fake) harm(t *testing.T, how, key string) {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o, there := f.objects[key]
+	if !there {
+		t.Fatalf("%s is not there", key)
+	}
+	if f.harmed == nil {
+		f.harmed, f.rotten = map[string]bool{}, map[string]bool{}
+	}
+	f.harmed[key] = true
+	switch how {
+	case "deleted":
+		delete(f.objects, key)
+	case "replaced":
+		f.store(key, append(bytes.Clone(o.data), 'x'), o.info.Meta)
+	case "flipped":
+		f.rotten[key] = true
+	}
 }
 
 func (f *fake) data(key string) (string, bool) {

@@ -60,19 +60,28 @@ func (c *Coordinator) promote(ctx context.Context, rec *manifest.Map) error {
 	return g.Wait()
 }
 
-// finish checks that nothing was lost between map and reduce, and writes
-// _SUCCESS.
+// finish checks that nothing was lost between map and reduce, nor since, and
+// writes _SUCCESS. It returns nothing if outputs are gone, which are made again
+// then.
 func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
-	var records []*manifest.Map
-	var success *manifest.Success
-	c.call(ctx, func() { records, success = slices.Clone(c.loop.maps), c.loop.summary() })
-	if success == nil {
-		return nil, context.Cause(ctx)
-	}
+	var records []*mapCommit
+	c.call(ctx, func() { records = slices.Clone(c.loop.maps) })
 	for _, rec := range records { // some may have been committed under another coordinator
-		if err := c.promote(ctx, rec); err != nil {
+		if err := c.promote(ctx, rec.Map); err != nil {
 			return nil, fmt.Errorf("copy partitions of map task %d: %w", rec.Task, err)
 		}
+	}
+	gone, err := c.review(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look once more at what the job has written: %w", err)
+	}
+	if len(gone) > 0 {
+		return nil, c.reopen(ctx, gone)
+	}
+	var success *manifest.Success
+	c.call(ctx, func() { success = c.loop.summary() })
+	if success == nil {
+		return nil, context.Cause(ctx)
 	}
 	if success.Shuffled != success.Read {
 		return nil, &JobError{Cause: fmt.Sprintf("the maps committed %d records (checksum %016x), the reduces read %d (checksum %016x)",
@@ -97,12 +106,15 @@ func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
 	return stored, rerr
 }
 
+// hintSummary says what to do about a summary that cannot be read.
+const hintSummary = "delete that object and start the same line again: the summary is written anew, and no task is run again"
+
 // readSuccess reads the summary of the job, which may be another's.
 func (c *Coordinator) readSuccess(ctx context.Context, job string) (*manifest.Success, error) {
 	key := c.o.Layout.Success()
 	data, _, err := c.o.Store.Get(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("read the job's summary: %w", err)
+		return nil, fmt.Errorf("read the job's summary: %w", c.unreadable(key, hintSummary, err))
 	}
 	stored, err := manifest.Decode[manifest.Success](data, manifest.SuccessSchema)
 	if err != nil {

@@ -27,8 +27,9 @@ type loop struct {
 	core    *sched.Core                // nil until prepared
 	apply   stepFunc                   // core.Step
 	check   func(*sched.Core) stepFunc // wraps core.Step in tests
-	maps    []*manifest.Map
-	reduces []*manifest.Reduce
+	maps    []*mapCommit
+	reduces []*reduceCommit
+	remade  map[int]int // how often an output was found to be gone, by its number
 	weights weights
 	bad     badRecords
 	// conflicts has what attempts said that failed over an object which does
@@ -95,8 +96,8 @@ func (l *loop) speculates() bool { return l.o.Speculate && !l.app.SideEffects }
 // begin starts the scheduler with what the bucket says is done.
 func (l *loop) begin(now sched.Time, s *state) {
 	l.job = s.job
-	l.maps = make([]*manifest.Map, len(s.job.Tasks))
-	l.reduces = make([]*manifest.Reduce, s.job.NReduce)
+	l.maps = make([]*mapCommit, len(s.job.Tasks))
+	l.reduces = make([]*reduceCommit, s.job.NReduce)
 	l.bad = badRecords{left: s.job.MostRecords(), tasks: len(s.job.Tasks)}
 	l.weights = newWeights(s.job)
 	l.core = sched.New(sched.Config{
@@ -272,21 +273,26 @@ func (l *loop) noteTold() {
 }
 
 // committedMap takes note of a commit record.
-func (l *loop) committedMap(now sched.Time, m int, rec *manifest.Map) {
+func (l *loop) committedMap(now sched.Time, m int, rec *mapCommit) {
 	if l.maps[m] == nil {
 		l.maps[m] = rec
-		l.weights.add(rec)
-		if err := l.noteBad(m, rec); err != nil {
+		l.weights.add(rec.Map)
+		if err := l.noteBad(m, rec.Map); err != nil {
 			l.finishWith(err)
 		}
 	}
 	l.step(now, sched.Committed{Task: mapTask(m), Attempt: sched.AttemptID(rec.Attempt), Took: took(rec.Seconds)})
 }
 
-// committedReduce takes note of an output.
-func (l *loop) committedReduce(now sched.Time, r int, rec *manifest.Reduce) {
-	if l.reduces[r] == nil {
+// committedReduce takes note of an output. One that is another attempt's than
+// before was deleted, and made again by an attempt that nobody stopped.
+func (l *loop) committedReduce(now sched.Time, r int, rec *reduceCommit) {
+	switch was := l.reduces[r]; {
+	case was == nil:
 		l.reduces[r] = rec
+	case was.Attempt != rec.Attempt:
+		l.reduces[r] = rec
+		l.step(now, sched.Lost{Task: reduceTask(r), Again: sched.AttemptID(rec.Attempt)})
 	}
 	l.step(now, sched.Committed{Task: reduceTask(r), Attempt: sched.AttemptID(rec.Attempt), Took: took(rec.Seconds)})
 }

@@ -23,8 +23,21 @@ const readers = 32
 type state struct {
 	job     *manifest.Job
 	created bool // the spec, just now: nobody has been at work
-	maps    map[int]*manifest.Map
-	reduces map[int]*manifest.Reduce
+	maps    map[int]*mapCommit
+	reduces map[int]*reduceCommit
+}
+
+// mapCommit is the commit record of a map task as it was read.
+type mapCommit struct {
+	*manifest.Map
+	etag string
+}
+
+// reduceCommit is the record of the attempt that made an output.
+type reduceCommit struct {
+	*manifest.Reduce
+	etag   string
+	output string // ETag of the output
 }
 
 // complete says whether nothing is left to run.
@@ -38,7 +51,7 @@ func (c *Coordinator) prepare(ctx context.Context, app spec) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &state{job: stored, created: created, maps: map[int]*manifest.Map{}, reduces: map[int]*manifest.Reduce{}}
+	s := &state{job: stored, created: created, maps: map[int]*mapCommit{}, reduces: map[int]*reduceCommit{}}
 	if err := c.recover(ctx, s); err != nil {
 		return nil, err
 	}
@@ -164,8 +177,9 @@ func (c *Coordinator) fix(ctx context.Context, job *manifest.Job) (stored *manif
 	if err != nil {
 		return nil, false, fmt.Errorf("encode %s: %w", key, err)
 	}
-	_, err = c.o.Store.Put(ctx, key, data, object.PutOptions{IfAbsent: true, ContentType: "application/json"})
+	info, err := c.o.Store.Put(ctx, key, data, object.PutOptions{IfAbsent: true, ContentType: "application/json"})
 	if err == nil {
+		c.library.job = info.ETag
 		return job, true, nil
 	}
 	// Somebody was here before, or this very request, whose reply was lost.
@@ -186,10 +200,11 @@ func (c *Coordinator) fix(ctx context.Context, job *manifest.Job) (stored *manif
 // is none.
 func (c *Coordinator) readJob(ctx context.Context) (*manifest.Job, error) {
 	key := c.o.Layout.Job()
-	data, _, err := c.o.Store.Get(ctx, key)
+	data, info, err := c.o.Store.Get(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("read the job spec: %w", err)
+		return nil, fmt.Errorf("read the job spec: %w", c.unreadable(key, hintForeign, err))
 	}
+	c.library.job = info.ETag
 	job, err := manifest.Decode[manifest.Job](data, manifest.JobSchema)
 	if err == nil {
 		err = job.Validate()
@@ -228,11 +243,13 @@ func (c *Coordinator) recover(ctx context.Context, s *state) error {
 			return errors.Join(c.foreign(o.Key, "the job has no such map task"), g.Wait())
 		}
 		g.Go(func() error {
-			rec, err := recall(&c.memory, o.Key, o.ETag, func() (*manifest.Map, error) { return c.readMap(gctx, s.job, m) })
+			rec, err := recall(&c.memory, o.Key, o.ETag, func() (*mapCommit, error) { return c.readMap(gctx, s.job, m) })
 			mu.Lock()
 			defer mu.Unlock()
-			s.maps[m] = rec
-			return err
+			if err == nil {
+				s.maps[m] = rec
+			}
+			return c.unlessGone(o.Key, err)
 		})
 	}
 	for o, err := range c.o.Store.List(ctx, l.OutputDir()) {
@@ -256,22 +273,24 @@ func (c *Coordinator) recover(ctx context.Context, s *state) error {
 			return errors.Join(c.foreign(o.Key, "the job has no such output"), g.Wait())
 		}
 		g.Go(func() error {
-			rec, err := recall(&c.memory, o.Key, o.ETag, func() (*manifest.Reduce, error) { return c.readReduce(gctx, s.job, r) })
+			rec, err := recall(&c.memory, o.Key, o.ETag, func() (*reduceCommit, error) { return c.readReduce(gctx, s.job, r) })
 			mu.Lock()
 			defer mu.Unlock()
-			s.reduces[r] = rec
-			return err
+			if err == nil {
+				s.reduces[r] = rec
+			}
+			return c.unlessGone(o.Key, err)
 		})
 	}
 	return g.Wait()
 }
 
 // readMap reads the commit record of map task m.
-func (c *Coordinator) readMap(ctx context.Context, job *manifest.Job, m int) (*manifest.Map, error) {
+func (c *Coordinator) readMap(ctx context.Context, job *manifest.Job, m int) (*mapCommit, error) {
 	key := c.o.Layout.MapCommit(m)
-	data, _, err := c.o.Store.Get(ctx, key)
+	data, info, err := c.o.Store.Get(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("read commit record: %w", err)
+		return nil, fmt.Errorf("read commit record: %w", asGone(err))
 	}
 	rec, err := manifest.Decode[manifest.Map](data, manifest.MapSchema)
 	if err != nil {
@@ -283,11 +302,11 @@ func (c *Coordinator) readMap(ctx context.Context, job *manifest.Job, m int) (*m
 	if err := rec.CheckParts(job); err != nil {
 		return nil, c.foreign(key, err.Error())
 	}
-	return rec, nil
+	return &mapCommit{rec, info.ETag}, nil
 }
 
 // readReduce finds which attempt made output r and reads its record.
-func (c *Coordinator) readReduce(ctx context.Context, job *manifest.Job, r int) (*manifest.Reduce, error) {
+func (c *Coordinator) readReduce(ctx context.Context, job *manifest.Job, r int) (*reduceCommit, error) {
 	out, err := c.o.Store.Stat(ctx, c.o.Layout.Output(r))
 	if err != nil {
 		return nil, fmt.Errorf("look at output: %w", err)
@@ -297,12 +316,9 @@ func (c *Coordinator) readReduce(ctx context.Context, job *manifest.Job, r int) 
 		return nil, c.foreign(c.o.Layout.Output(r), "no attempt of this job wrote it")
 	}
 	key := c.o.Layout.ReduceAttempt(r, attempt)
-	data, _, err := c.o.Store.Get(ctx, key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, c.foreign(c.o.Layout.Output(r), "the record of the attempt that wrote it is missing: "+key)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the record of the attempt that made %s: %w", c.o.Layout.Output(r), err)
+	data, info, err := c.o.Store.Get(ctx, key)
+	if err != nil { // if it is gone: the attempt that runs the task again writes it
+		return nil, fmt.Errorf("read the record of the attempt that made %s: %w", c.o.Layout.Output(r), asGone(err))
 	}
 	rec, err := manifest.Decode[manifest.Reduce](data, manifest.ReduceSchema)
 	if err != nil {
@@ -311,7 +327,36 @@ func (c *Coordinator) readReduce(ctx context.Context, job *manifest.Job, r int) 
 	if rec.Job != job.ID || rec.Task != r || rec.Attempt != attempt || rec.Output.Size != out.Size {
 		return nil, c.foreign(key, fmt.Sprintf("it is of reduce task %d of job %s and of %d bytes, the output has %d", rec.Task, rec.Job, rec.Output.Size, out.Size))
 	}
-	return rec, nil
+	return &reduceCommit{rec, info.ETag, out.ETag}, nil
+}
+
+// asGone makes an error of a record that is damaged one of a record that is not
+// there: nobody can read it, and the attempt that runs the task again puts
+// another in its place.
+func asGone(err error) error {
+	if errors.Is(err, object.ErrDamaged) {
+		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	return err
+}
+
+// unlessGone is err, or nil if that says that what commits a task is not there,
+// or not any more.
+func (c *Coordinator) unlessGone(key string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		c.o.Log.Warn().Err(err).Str("key", key).Msg("a record is missing or damaged; its task is run again")
+		return nil
+	}
+	return err
+}
+
+// unreadable is err, or, if that is of a damaged object, the error of one that
+// the job cannot do without.
+func (c *Coordinator) unreadable(key, hint string, err error) error {
+	if !errors.Is(err, object.ErrDamaged) {
+		return err
+	}
+	return &ConflictError{What: fmt.Sprintf("s3://%s/%s is damaged", c.o.Store.Bucket(), key), Diff: []string{err.Error()}, Hint: hint}
 }
 
 // foreign is the error of an object that lies where this job's should, and

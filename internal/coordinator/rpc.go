@@ -305,6 +305,11 @@ func (h *handlers) unproven(ctx, reading context.Context, q *wire.ReportRequest,
 	if q.Outcome == wire.Outcome_OUTCOME_COMMITTED {
 		q.Error, q.Fatal, q.Conflict = "reported a commit that is not in the bucket", false, false
 	}
+	if q.Outcome == wire.Outcome_OUTCOME_FAILED && !q.Fatal && q.Object != "" && h.c.restored(reading, q.Object) {
+		q.Outcome = wire.Outcome_OUTCOME_RELEASED // at no fault of the task or the worker
+		h.c.call(ctx, func() { h.c.loop.attemptEnded(h.c.now(), q, false) })
+		return nil
+	}
 	proven := h.c.proven(reading, taskOf(q.Attempt), q)
 	h.c.call(ctx, func() { h.c.loop.attemptEnded(h.c.now(), q, proven) })
 	return nil

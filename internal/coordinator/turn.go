@@ -153,7 +153,7 @@ func (c *Coordinator) look(ctx, reading context.Context, task sched.TaskID, atte
 		c.loop.committedMap(c.now(), task.Index, rec)
 		c.loop.reran[task.Phase] += rerun
 	})
-	if err := c.promote(ctx, rec); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+	if err := c.promote(ctx, rec.Map); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		// It is committed all the same; finish tries again.
 		c.o.Log.Warn().Err(err).Int("task", task.Index).Msg("partitions not copied")
 	}

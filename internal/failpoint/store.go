@@ -207,6 +207,7 @@ func things() [][2]string {
 		{"intermediate/_attempts/map-", "displaced"},
 		{"intermediate/_preflight/", "preflight"},
 		{"intermediate/_side/", "side"},
+		{"intermediate/_", "control"},
 		{"intermediate/mr-", "partition"},
 		{"output/_SUCCESS", "success"},
 		{"output/_bad/", "bad"},

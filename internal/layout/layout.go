@@ -169,6 +169,11 @@ func (l Layout) Side(name string) (key string, ok bool) {
 	return l.SideDir() + name, true
 }
 
+// ControlPrefix is what the keys of all control objects below
+// intermediate/ begin with, those of the attempts included, and no key of a
+// partition: for listings.
+func (l Layout) ControlPrefix() string { return l.IntermediateDir() + "_" }
+
 // Output returns the key of the output of reduce task r.
 func (l Layout) Output(r int) string { return l.OutputDir() + "mr-out-" + strconv.Itoa(r) }
 

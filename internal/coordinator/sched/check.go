@@ -15,7 +15,7 @@ import (
 //	I3  a committed object never changes: here, the attempt that the core
 //	    names for a task
 //	I4  a stale attempt's report changes nothing
-//	I5  the committed set never shrinks
+//	I5  the committed set never shrinks, but for what the bucket has [Lost]
 //
 // and to the core's own order: every task is done, runs or can be granted,
 // and no question waits while there is work for it; a task has two attempts
@@ -37,6 +37,7 @@ type Checker struct {
 	waits     map[WorkerID]time.Duration
 	stuck     map[WorkerID]bool
 	over      bool
+	undone    int // reduce tasks whose output was lost after its commit
 }
 
 // NewChecker returns a checker of c, to which nothing has happened yet.
@@ -62,6 +63,9 @@ func (k *Checker) Step(now Time, ev Event) ([]Effect, error) {
 		if _, known := k.bySource[ev.Task]; !known {
 			k.bySource[ev.Task] = ev.Attempt
 		}
+	}
+	if ev, ok := ev.(Lost); ok {
+		k.lost(ev)
 	}
 	rivals := k.rivals(ev)
 	deadlines := k.deadlines(ev)
@@ -102,6 +106,25 @@ func (k *Checker) Step(now Time, ev Event) ([]Effect, error) {
 		}
 	}
 	return out, k.lists()
+}
+
+// lost forgets that a reduce task was committed, and that all were.
+func (k *Checker) lost(ev Lost) {
+	r := &k.core.phases[mr.ReducePhase]
+	_, committed := k.committed[ev.Task]
+	if !committed || ev.Task.Phase != mr.ReducePhase || k.over && !r.finished { // the job has failed
+		return
+	}
+	delete(k.committed, ev.Task)
+	delete(k.bySource, ev.Task)
+	if ev.Again != "" {
+		k.bySource[ev.Task] = ev.Again
+		return
+	}
+	k.undone++
+	k.over = false
+	delete(k.said, Effect(PhaseDone{mr.ReducePhase}))
+	delete(k.said, Effect(JobDone{}))
 }
 
 // stale reports whether ev is a report on an attempt that is not live.
@@ -303,7 +326,11 @@ func (k *Checker) counts(p *phase, committed, live int) error {
 	if in, out := s.Granted+s.Adopted, s.Won+s.Failed+s.Lost+s.Released+s.Superseded+s.Revoked+s.Running; in != out {
 		return fmt.Errorf("%v phase: %d attempts began, %d are accounted for: %+v", p.kind, in, out, s)
 	}
-	if s.Won > s.Done {
+	undone := 0
+	if p.kind == mr.ReducePhase {
+		undone = k.undone
+	}
+	if s.Won > s.Done+undone {
 		return fmt.Errorf("I1: %v phase: %d attempts won %d tasks", p.kind, s.Won, s.Done)
 	}
 	if k.core.over || !p.open {

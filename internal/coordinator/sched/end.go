@@ -3,6 +3,8 @@ package sched
 import (
 	"slices"
 	"time"
+
+	"github.com/mraws/mraws/mr"
 )
 
 // drop takes a live attempt out of every list. The task's state is the
@@ -74,6 +76,25 @@ func (c *Core) commit(ev Committed) {
 		p.stats.Superseded++
 		c.emit(Revoke{a.worker.id, a.id})
 	}
+}
+
+// lost makes a reduce task whose output is gone one that waits (I5 holds but
+// for what others than the job delete).
+func (c *Core) lost(ev Lost) {
+	p := &c.phases[mr.ReducePhase]
+	t := c.task(ev.Task)
+	failed := c.over && !p.finished
+	if t == nil || ev.Task.Phase != mr.ReducePhase || t.state != done || failed {
+		return
+	}
+	if ev.Again != "" {
+		t.committed = ev.Again
+		return
+	}
+	p.stats.Done--
+	p.finished, c.over = false, false
+	t.state, t.committed = queued, ""
+	c.offer(ev.Task)
 }
 
 // reported finds the live attempt of a worker's report, and nothing for a

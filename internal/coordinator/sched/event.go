@@ -132,6 +132,18 @@ type Drain struct {
 	Left time.Duration
 }
 
+// Lost says that the bucket does not hold the output of a reduce task any more
+// that it did hold: somebody deleted it. The task is run again, also if all
+// others are committed. It must come from the bucket, as [Committed] does, and
+// before the job was called done to anybody. A map task's commit is put back by
+// who knows it, and never lost to the core.
+type Lost struct {
+	Task TaskID
+	// Again is the attempt that has made it again meanwhile, "" if none has:
+	// then the task stays committed, by that one.
+	Again AttemptID
+}
+
 // Tick ends what is due: leases, holds and exclusions, and looks for
 // attempts that lag. The shell sends it at the time
 // that [Core.Next] says; earlier or more often is harmless. Before it the
@@ -149,6 +161,7 @@ func (Released) event()  {}
 func (Reported) event()  {}
 func (Gone) event()      {}
 func (Drain) event()     {}
+func (Lost) event()      {}
 func (Tick) event()      {}
 
 // Effect is something that the shell has to do.
@@ -194,11 +207,11 @@ type Stuck struct{ Worker WorkerID }
 type Unstuck struct{ Worker WorkerID }
 
 // PhaseDone says that every task of the phase is committed. It comes once
-// for each phase, also for an empty one.
+// for each phase, also for an empty one, and again after a [Lost].
 type PhaseDone struct{ Phase mr.Phase }
 
 // JobDone says that every task is committed. No effects but Revoke and
-// Unknown come after it.
+// Unknown come after it, unless a [Lost] opens the job again.
 type JobDone struct{}
 
 // JobFailed says that the job cannot end well. It comes at most once, and no

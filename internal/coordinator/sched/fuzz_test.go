@@ -65,7 +65,13 @@ func fuzzEvent(kind, a, b, d byte) Event {
 	case 11:
 		return Reported{w, id}
 	}
-	if d == 15 {
+	switch d {
+	case 14:
+		if b&1 == 0 {
+			return Lost{Task: task}
+		}
+		return Lost{task, id}
+	case 15:
 		return Drain{w, time.Duration(b) * time.Second / 8}
 	}
 	return Tick{}

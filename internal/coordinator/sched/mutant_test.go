@@ -42,6 +42,7 @@ const (
 	mutantServeDrain  mutant = "a worker that drains gets work"
 	mutantDrainTakes  mutant = "what a worker that drains runs is given to another"
 	mutantBelieve     mutant = "one worker's word ends the job"
+	mutantBlindEnd    mutant = "the job is called done without a look at its outputs"
 	mutantDrainKeeps  mutant = "a grant that a worker that drains never had is left to its lease"
 )
 
@@ -109,7 +110,7 @@ func TestMutants(t *testing.T) {
 		mutantEarlyBackup, mutantThird, mutantLoserFailed, mutantNoRevoke, mutantServeBad, mutantAllBad,
 		mutantStall, mutantServeStuck, mutantAllStuck,
 		mutantAllDrain, mutantServeDrain, mutantDrainTakes, mutantDrainKeeps,
-		mutantBelieve,
+		mutantBelieve, mutantBlindEnd,
 	} {
 		t.Run(strings.ReplaceAll(string(m), " ", "_"), func(t *testing.T) {
 			t.Parallel()

@@ -261,6 +261,8 @@ func (c *Core) Step(now Time, ev Event) []Effect {
 		c.gone(ev)
 	case Drain:
 		c.drain(ev)
+	case Lost:
+		c.lost(ev)
 	case Tick:
 		c.tick()
 		look = true

@@ -112,6 +112,7 @@ type sim struct {
 	drained int
 	liars   int
 	claims  int // fatal failures that did not end the job
+	thefts  int // outputs that somebody deleted
 	failure *JobFailed
 	trace   io.Writer
 	digest  uint64
@@ -126,6 +127,7 @@ func newSim(mode mode, seed uint64, m mutant, trace io.Writer) *sim {
 		granted: map[AttemptID]string{}, trace: trace,
 	}
 	s.store = newStore(m, s.broken)
+	s.store.created = s.theft()
 	s.docs = randomInput(rng, s.maps)
 	return s
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/mraws/mraws/mr"
 )
 
 // coord is one coordinator process: the shell around a core, as the real one
@@ -198,7 +200,6 @@ func (c *coord) do(e Effect) {
 	case Stuck:
 		c.s.stalls++
 	case JobDone:
-		c.done = true
 		c.finish()
 	case JobFailed:
 		c.done, c.failed = true, true
@@ -211,27 +212,58 @@ func (c *coord) do(e Effect) {
 		c.s.ended = true
 	}
 	if c.done {
-		for _, w := range c.workers {
-			for i := range c.s.slots {
-				if q := c.waiting[slotKey{w, i}]; q != nil {
-					delete(c.waiting, slotKey{w, i})
-					q.reply(doneAnswer{})
-				}
+		c.tell()
+	}
+}
+
+// tell answers all questions with the end of the job.
+func (c *coord) tell() {
+	for _, w := range c.workers {
+		for i := range c.s.slots {
+			if q := c.waiting[slotKey{w, i}]; q != nil {
+				delete(c.waiting, slotKey{w, i})
+				q.reply(doneAnswer{})
 			}
 		}
 	}
 }
 
-// finish writes _SUCCESS.
+// finish looks whether all outputs are there and writes _SUCCESS. What is gone
+// is made again.
 func (c *coord) finish() {
 	c.after(100*time.Millisecond, func() {
-		if c.cutStore {
+		switch {
+		case c.cutStore:
 			c.finish()
-			return
+		case !c.reopen():
+			c.s.store.putIfAbsent(objectKey{kind: successObject}, &object{attempt: AttemptID(c.core.cfg.Epoch)})
+			c.s.ended, c.done = true, true
+			c.tell()
 		}
-		c.s.store.putIfAbsent(objectKey{kind: successObject}, &object{attempt: AttemptID(c.core.cfg.Epoch)})
-		c.s.ended = true
 	})
+}
+
+// reopen goes on with the job if outputs are gone.
+func (c *coord) reopen() (gone bool) {
+	if c.s.mutant == mutantBlindEnd || c.s.store.objects[objectKey{kind: successObject}] != nil {
+		return false // it is done, by another coordinator
+	}
+	for r := range c.s.reduces {
+		id := TaskID{mr.ReducePhase, r}
+		if !c.look(id) {
+			gone = true
+			delete(c.found, id)
+			c.step(Lost{Task: id})
+		}
+	}
+	for _, w := range c.workers {
+		for i := range c.s.slots {
+			if q := c.waiting[slotKey{w, i}]; q != nil && gone {
+				c.step(Ask{w, i, q.seq})
+			}
+		}
+	}
+	return gone
 }
 
 // timer wakes the shell when the core wants a Tick.
@@ -269,10 +301,14 @@ func (c *coord) look(id TaskID) bool {
 		return false
 	}
 	by, ok := c.s.store.committed(id, c.s.reduces)
-	if ok {
-		c.step(Committed{Task: id, Attempt: by})
+	if !ok {
+		return false
 	}
-	return ok
+	if was, known := c.core.Committed(id); known && was != by && id.Phase == mr.ReducePhase {
+		c.step(Lost{Task: id, Again: by})
+	}
+	c.step(Committed{Task: id, Attempt: by})
+	return true
 }
 
 // sweep declares silent workers dead.

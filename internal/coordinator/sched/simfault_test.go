@@ -1,6 +1,9 @@
 package sched
 
-import "time"
+import (
+	"math/rand/v2"
+	"time"
+)
 
 // What goes wrong in a simulated job.
 
@@ -74,6 +77,26 @@ func (s *sim) incident() {
 		s.liars++
 		s.logf("%s lies", p.id)
 		s.after(2*d, func() { p.liar = false })
+	}
+}
+
+// theft returns what hears of each object that is created: sometimes somebody
+// deletes an output a while later, unless the job is done by then. It draws from
+// numbers of its own, so that a history without outputs is as it was.
+func (s *sim) theft() func(objectKey) {
+	rng := rand.New(rand.NewPCG(s.seed, 0x746865667473+uint64(s.mode)))
+	return func(k objectKey) {
+		calm := s.incidents == 0 && s.loss+s.slow+s.dup+s.storeErr+s.fail+s.lie == 0
+		if k.kind != outputObject || s.thefts >= 3 || rng.IntN(8) > 0 || calm {
+			return
+		}
+		s.after(time.Duration(rng.Int64N(int64(3*time.Second))), func() {
+			if s.store.objects[k] != nil && s.store.objects[objectKey{kind: successObject}] == nil {
+				s.logf("somebody deletes output %d", k.r)
+				s.thefts++
+				s.store.remove(k)
+			}
+		})
 	}
 }
 

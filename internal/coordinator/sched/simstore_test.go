@@ -56,6 +56,7 @@ type store struct {
 	pinned  map[objectKey]string // committed content: key -> hash
 	mutant  mutant
 	broken  func(error) // hears of the first broken promise
+	created func(objectKey)
 }
 
 func newStore(m mutant, broken func(error)) *store {
@@ -76,7 +77,15 @@ func (s *store) putIfAbsent(k objectKey, o *object) bool {
 	s.objects[k] = o
 	s.puts[k]++
 	s.watch(k, o)
+	s.created(k)
 	return true
+}
+
+// remove is what somebody does who is no part of the job. What is created in
+// its place later has to be the same.
+func (s *store) remove(k objectKey) {
+	delete(s.objects, k)
+	delete(s.puts, k)
 }
 
 // watch pins what o commits and compares it with what was pinned before.

@@ -70,7 +70,7 @@ type sight struct {
 	Jobs, Events, Coordinators, Workers, JobsFailed, JobsNondet   int
 	Granted, Adopted, Failed, Lost, Released, Superseded, Revoked int
 	Backups, BackupsWon, Exclusions, ClockJumps, Stalls, Unheard  int
-	Drains, Claims, Liars                                         int
+	Drains, Claims, Liars, Thefts                                 int
 	Conflicts                                                     int // partitions that met other bytes
 	Unfinished                                                    int // jobs, in safety mode
 }
@@ -95,6 +95,7 @@ func (g *sight) add(s *sim) {
 	g.Drains += s.drained
 	g.Liars += s.liars
 	g.Claims += s.claims
+	g.Thefts += s.thefts
 	for _, c := range s.coords {
 		st := c.core.Stats()
 		g.Exclusions += st.Exclusions

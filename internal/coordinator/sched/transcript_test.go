@@ -205,6 +205,7 @@ func parseConfig(t *testing.T, f []string) Config {
 //	heartbeat w1 [attempt[=50%] ...]      with progress
 //	heartbeat w1 [attempt[!12s] ...] [!12s]  stalled for that long; and the worker
 //	committed map-0 attempt [10s]         and how long its record says it ran
+//	lost reduce-0 [attempt]               its output is gone, and there again by another
 //	failed w1 attempt [fatal] cause...
 //	released w1 attempt
 //	reported w1 attempt                   and nobody knows yet how it ended
@@ -267,6 +268,12 @@ func parseEvent(t *testing.T, f []string) Event {
 			if ev.Took, err = time.ParseDuration(f[3]); err != nil {
 				t.Fatal(err)
 			}
+		}
+		return ev
+	case "lost":
+		ev := Lost{Task: parseTask(t, arg(1))}
+		if len(f) > 2 {
+			ev.Again = AttemptID(f[2])
 		}
 		return ev
 	case "failed":
