@@ -126,9 +126,6 @@ func (o *runFlags) complete(s *session) (err error) {
 			o.workers = max(1, min(o.workers, int(s.memory/config.MinMemory)))
 		}
 	}
-	if o.head < 0 {
-		return usagef("0 shows none", "--head %d is not possible", o.head)
-	}
 	if o.workers < 1 {
 		return usagef("0 is one for each core", "--workers %d is not possible", o.workers)
 	}
@@ -203,7 +200,7 @@ func (s *session) result(ctx context.Context, st *store, o *runFlags, app mr.App
 		return err
 	}
 	if o.verify {
-		if err := s.verifyJob(ctx, st, &app); err != nil {
+		if err := s.verifyJob(ctx, st, &app, ""); err != nil {
 			return err
 		}
 	}

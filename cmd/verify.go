@@ -9,23 +9,25 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mraws/mraws/internal/config"
-	"github.com/mraws/mraws/internal/escape"
+	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/verify"
 	"github.com/mraws/mraws/mr"
 )
 
 func (f *frame) verifyCommand() *cobra.Command {
-	var name string
+	var name, seal string
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Check a finished job against nothing but its bucket",
 		Long: "Check a finished job against nothing but its bucket:\n" +
-			"  structure  every record, partition and output is there, as recorded, and nothing foreign\n" +
+			"  structure  every record, partition and output is there, as recorded and sealed, and nothing foreign\n" +
 			"  proof      the records that maps emitted, that were shuffled and that reduces read are the\n" +
 			"             same, sorted, each in its partition, and every output line has one of their keys\n" +
 			"  reference  with --app: the output equals that of one sequential run over the same input\n" +
+			"  seal       one number for every byte of the job: keep it, and --seal proves later that nothing\n" +
+			"             has changed\n" +
 			"Whatever is wrong is listed, and makes the exit code 8.",
-		Example: "  " + f.name + " verify --app wc\n  " + f.name + " verify --app indexer --prefix runs/42 -o json",
+		Example: "  " + f.name + " verify --app wc\n  " + f.name + " verify --app indexer --prefix runs/42 -o json\n  " + f.name + " verify --seal HEX",
 		Args:    cobra.NoArgs,
 		RunE: f.run(func(ctx context.Context, s *session, _ []string) (err error) {
 			var app *mr.App
@@ -36,24 +38,31 @@ func (f *frame) verifyCommand() *cobra.Command {
 				}
 				app = &found
 			}
+			asked := strings.ToLower(seal)
+			if _, err := manifest.ParseDigest(asked); err != nil && s.flags.Flags().Changed("seal") {
+				return usagef("give the 64 hex digits that verify has printed", "%q is no seal", seal)
+			}
 			st, err := s.openStore(ctx, found)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, st.Close()) }()
-			return s.verifyJob(ctx, st, app)
+			return s.verifyJob(ctx, st, app, asked)
 		}),
 	}
 	c.Flags().StringVar(&name, "app", "", "compare with a sequential run of this app, which must be the job's")
+	c.Flags().StringVar(&seal, "seal", "", "the seal that the job must have, as verify has printed it before")
 	_ = c.RegisterFlagCompletionFunc("app", f.completeApps) // fails only for an unknown flag
 	config.AddFlags(c.Flags(), "memory", "scratch")
 	return c
 }
 
 // verifyJob verifies the job below the session's prefix, with the reference
-// if app is given, and prints the report. A finding is an [ExitMismatch].
-func (s *session) verifyJob(ctx context.Context, st *store, app *mr.App) error {
+// if app is given, and prints the report. A finding is an [ExitMismatch]. seal
+// is what the job's must be, "" for any.
+func (s *session) verifyJob(ctx context.Context, st *store, app *mr.App, seal string) error {
 	o := verify.Options{
+		Seal:    seal,
 		Scratch: s.conf.Scratch, Memory: int64(s.conf.Memory), Concurrency: s.conf.S3Concurrency / 2,
 		Lookup: func(name string) *mr.App {
 			for i := range s.apps {
@@ -158,6 +167,14 @@ func verifyText(rep *verify.Report) string {
 		line("reference", ref.State, "app %s, one sequential run: %s, %s, %s in %s", ref.App, countText(ref.Records, "input record"),
 			countText(ref.Pairs, "pair"), countText(ref.Lines, "line"), count(ref.Outputs, "output"))
 	}
+	switch {
+	case rep.Seal != "":
+		line("seal", verify.OK, "%s", rep.Seal)
+	case rep.Unfinished():
+		line("seal", verify.Skipped, "the job is not finished")
+	default:
+		line("seal", verify.Failed, "not all is as it was sealed")
+	}
 	for _, c := range ref.Partitions {
 		fmt.Fprintf(&b, "  partition %d: %s not equal\n", c.Partition, countText(c.Different, "line"))
 		fmt.Fprintf(&b, "    expected %s, SHA-256 %s\n", countText(c.ExpectedLines, "line"), c.ExpectedHash)
@@ -167,13 +184,13 @@ func verifyText(rep *verify.Report) string {
 		fmt.Fprintf(&b, "  partition %d line %d: expected %s, got %s\n", d.Partition, d.Line, orNoLine(d.Expected), orNoLine(d.Got))
 	}
 	for _, f := range rep.Findings {
-		fmt.Fprintf(&b, "finding: %s\n", escape.Line(fmt.Sprint(f)))
+		fmt.Fprintf(&b, "finding: %s\n", f)
 	}
 	if more := rep.Found - len(rep.Findings); more > 0 {
 		fmt.Fprintf(&b, "and %s more\n", count(more, "finding"))
 	}
 	for _, n := range rep.Notes {
-		fmt.Fprintf(&b, "note: %s\n", escape.Line(n))
+		fmt.Fprintf(&b, "note: %s\n", n)
 	}
 	verdict := fmt.Sprintf("verified in %.1fs", rep.Seconds)
 	if !rep.OK() {

@@ -100,10 +100,14 @@ func (j Job) Requests() map[string]int64 {
 	}
 	// The coordinator. It looks for another one, announces itself and, in the
 	// end, that it is gone; lists input, commit records and outputs; writes
-	// the spec and _SUCCESS; reads the record of each task; and before
-	// _SUCCESS lists the control objects (a record of each task, the spec, the
-	// announcement) and the outputs.
+	// the spec and _SUCCESS; reads the record of each task and, where keys may
+	// have been cut into ranges, looks for these; and before _SUCCESS lists the
+	// control objects (a record of each task, the spec, the announcement) and
+	// the outputs.
 	n["GetObject"] += 1 + j.Looks + j.Maps + j.Reduces
+	if j.Reduces > 1 {
+		n["GetObject"]++
+	}
 	n["HeadObject"] += 1 + j.Reduces
 	n["ListObjectsV2"] += max(Reads(j.Listed, 1000), 1) + 2 + Reads(j.Maps+j.Reduces+2, 1000) + Reads(j.Reduces, 1000)
 	n["PutObject"] += 4 + j.Renewals

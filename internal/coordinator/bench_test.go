@@ -150,7 +150,39 @@ func (s *service) succeeds() *manifest.Success {
 	if s.err != nil {
 		s.t.Fatalf("the job did not succeed: %v", s.err)
 	}
+	s.sealed()
 	return s.result
+}
+
+// sealed holds the summary to seal what is in the bucket, whoever wrote it and
+// whichever coordinator read it.
+func (s *service) sealed() {
+	s.t.Helper()
+	digest := func(key string) manifest.Digest {
+		data, ok := s.store.data(key)
+		if !ok {
+			s.t.Errorf("there is no %s", key)
+		}
+		return manifest.DigestOf([]byte(data))
+	}
+	data, _ := s.store.data(s.lay.Success())
+	seal, err := manifest.CheckSeal([]byte(data))
+	if err != nil || seal.String() != s.result.Seal {
+		s.t.Errorf("the seal is %v, %v, want %s", seal, err, s.result.Seal)
+	}
+	want := manifest.Sealed{
+		Job:  digest(s.lay.Job()).String(),
+		Maps: manifest.DigestOfAll(s.result.Map.Tasks, func(m int) manifest.Digest { return digest(s.lay.MapCommit(m)) }),
+		Reduces: manifest.DigestOfAll(s.result.NReduce, func(r int) manifest.Digest {
+			return digest(s.lay.ReduceAttempt(r, s.result.Outputs[r].Attempt))
+		}),
+	}
+	if data, ok := s.store.data(s.lay.Ranges()); ok {
+		want.Ranges = manifest.DigestOf([]byte(data)).String()
+	}
+	if s.result.Sealed != want {
+		s.t.Errorf("sealed are %+v, in the bucket is %+v", s.result.Sealed, want)
+	}
 }
 
 // until waits for a condition on the loop's state.

@@ -87,9 +87,12 @@ func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
 		return nil, &JobError{Cause: fmt.Sprintf("the maps committed %d records (checksum %016x), the reduces read %d (checksum %016x)",
 			success.Shuffled.Records, uint64(success.Shuffled.Hash), success.Read.Records, uint64(success.Read.Hash))}
 	}
+	if err := c.sealRanges(ctx, success); err != nil {
+		return nil, err
+	}
 	success.Seconds = time.Since(c.led).Seconds()
 	success.Finished = time.Now().UTC()
-	data, err := manifest.Encode(success)
+	data, err := manifest.EncodeSealed(success)
 	if err != nil {
 		return nil, fmt.Errorf("write the job's summary: %w", err)
 	}
@@ -108,6 +111,23 @@ func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
 
 // hintSummary says what to do about a summary that cannot be read.
 const hintSummary = "delete that object and start the same line again: the summary is written anew, and no task is run again"
+
+// sealRanges adds the digest of the key ranges, which the coordinator has no
+// other use for, if the job has any.
+func (c *Coordinator) sealRanges(ctx context.Context, success *manifest.Success) error {
+	if success.NReduce == 1 {
+		return nil
+	}
+	data, _, err := c.o.Store.Get(ctx, c.o.Layout.Ranges())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read the key ranges, for the seal: %w", err)
+	}
+	success.Sealed.Ranges = manifest.DigestOf(data).String()
+	return nil
+}
 
 // readSuccess reads the summary of the job, which may be another's.
 func (c *Coordinator) readSuccess(ctx context.Context, job string) (*manifest.Success, error) {
@@ -133,6 +153,11 @@ func (l *loop) summary() *manifest.Success {
 		Schema: manifest.SuccessSchema, Job: l.job.ID, App: l.job.App, NReduce: l.job.NReduce,
 		Map: attempts(st.Map, l.reran[mr.MapPhase]), Reduce: attempts(st.Reduce, l.reran[mr.ReducePhase]),
 		Counters: map[string]int64{}, Requests: l.requests(l.o.Store.Requests()),
+		Sealed: manifest.Sealed{
+			Job:     l.job.Digest.String(),
+			Maps:    manifest.DigestOfAll(len(l.maps), func(m int) manifest.Digest { return l.maps[m].Digest }),
+			Reduces: manifest.DigestOfAll(len(l.reduces), func(r int) manifest.Digest { return l.reduces[r].Digest }),
+		},
 	}
 	for _, m := range l.maps {
 		s.Input.Records += m.Input.Records
@@ -151,7 +176,9 @@ func (l *loop) summary() *manifest.Success {
 	for _, r := range l.reduces {
 		s.Read.Add(r.Read)
 		s.Keys += r.Keys
-		s.Outputs = append(s.Outputs, r.Output)
+		out := r.Output
+		out.Attempt = r.Attempt
+		s.Outputs = append(s.Outputs, out)
 		for name, n := range r.Counters {
 			s.Counters[name] += n
 		}

@@ -180,6 +180,7 @@ func (c *Coordinator) fix(ctx context.Context, job *manifest.Job) (stored *manif
 	info, err := c.o.Store.Put(ctx, key, data, object.PutOptions{IfAbsent: true, ContentType: "application/json"})
 	if err == nil {
 		c.library.job = info.ETag
+		job.Digest = manifest.DigestOf(data)
 		return job, true, nil
 	}
 	// Somebody was here before, or this very request, whose reply was lost.
@@ -212,6 +213,7 @@ func (c *Coordinator) readJob(ctx context.Context) (*manifest.Job, error) {
 	if err != nil {
 		return nil, c.foreign(key, err.Error())
 	}
+	job.Digest = manifest.DigestOf(data)
 	return job, nil
 }
 
@@ -302,6 +304,7 @@ func (c *Coordinator) readMap(ctx context.Context, job *manifest.Job, m int) (*m
 	if err := rec.CheckParts(job); err != nil {
 		return nil, c.foreign(key, err.Error())
 	}
+	rec.Digest = manifest.DigestOf(data)
 	return &mapCommit{rec, info.ETag}, nil
 }
 
@@ -327,6 +330,7 @@ func (c *Coordinator) readReduce(ctx context.Context, job *manifest.Job, r int) 
 	if rec.Job != job.ID || rec.Task != r || rec.Attempt != attempt || rec.Output.Size != out.Size {
 		return nil, c.foreign(key, fmt.Sprintf("it is of reduce task %d of job %s and of %d bytes, the output has %d", rec.Task, rec.Job, rec.Output.Size, out.Size))
 	}
+	rec.Digest = manifest.DigestOf(data)
 	return &reduceCommit{rec, info.ETag, out.ETag}, nil
 }
 

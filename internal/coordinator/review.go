@@ -134,8 +134,12 @@ func (c *Coordinator) restore(ctx context.Context, k kept) error {
 				return err
 			}
 		}
+		meta := maps.Clone(k.meta)
+		if meta != nil {
+			meta[manifest.MetaHash] = manifest.DigestOf(want).String()
+		}
 		info, err := c.o.Store.Put(ctx, k.key, want, object.PutOptions{
-			IfAbsent: etag == "", IfMatch: etag, Meta: k.meta, ContentType: "application/json",
+			IfAbsent: etag == "", IfMatch: etag, Meta: meta, ContentType: "application/json",
 		})
 		if err == nil {
 			c.o.Log.Warn().Str("key", k.key).Bool("gone", etag == "").Msg("a control object was deleted or damaged, and is put back")

@@ -121,6 +121,10 @@ func (l Layout) ParseMapCommit(key string) (m int, ok bool) {
 	return parseIndex(key, l.CommitDir()+"map-")
 }
 
+// AttemptsDir ends in a slash and holds what attempts leave under names of
+// their own.
+func (l Layout) AttemptsDir() string { return l.IntermediateDir() + "_attempts/" }
+
 // MapAttempt returns the key of partition r of an attempt of map task m
 // whose bytes differ from those already under the plain name.
 func (l Layout) MapAttempt(m int, attempt string, r int) string {
@@ -143,6 +147,27 @@ func (l Layout) MapAttemptBad(m int, attempt string) string {
 // r writes before it commits its output.
 func (l Layout) ReduceAttempt(r int, attempt string) string {
 	return l.IntermediateDir() + "_attempts/reduce-" + strconv.Itoa(r) + "/" + attempt
+}
+
+// ParseAttempt is the inverse of MapAttempt, MapAttemptPacked, MapAttemptBad
+// and ReduceAttempt. Of a map task, part is the partition, or -1 for what the
+// attempt has one of; of a reduce task, for its record, it is -1 too.
+func (l Layout) ParseAttempt(key string) (reduce bool, task int, attempt string, part int, ok bool) {
+	name, ok := strings.CutPrefix(key, l.AttemptsDir())
+	if !ok {
+		return false, 0, "", 0, false
+	}
+	head, rest, _ := strings.Cut(name, "/")
+	if task, ok = parseIndex(head, "reduce-"); ok {
+		return true, task, rest, -1, rest != "" && !strings.Contains(rest, "/")
+	}
+	task, okTask := parseIndex(head, "map-")
+	attempt, last, _ := strings.Cut(rest, "/")
+	part, ok = parseIndex(last, "")
+	if last == "packed" || last == "bad" {
+		part, ok = -1, true
+	}
+	return false, task, attempt, part, ok && okTask && attempt != ""
 }
 
 // PreflightDir ends in a slash; below it the preflight races.

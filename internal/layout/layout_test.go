@@ -298,3 +298,37 @@ func FuzzRoundTrip(f *testing.F) {
 		}
 	})
 }
+
+// TestParseAttempt: each name of an attempt comes back, and no other key is
+// taken for one.
+func TestParseAttempt(t *testing.T) {
+	l := New("p")
+	type parsed struct {
+		reduce  bool
+		task    int
+		attempt string
+		part    int
+	}
+	for key, want := range map[string]parsed{
+		l.MapAttempt(3, "e.m3.1", 7):    {false, 3, "e.m3.1", 7},
+		l.MapAttemptPacked(3, "e.m3.1"): {false, 3, "e.m3.1", -1},
+		l.MapAttemptBad(0, "x"):         {false, 0, "x", -1},
+		l.ReduceAttempt(12, "e.r12.1"):  {true, 12, "e.r12.1", -1},
+	} {
+		reduce, task, attempt, part, ok := l.ParseAttempt(key)
+		if got := (parsed{reduce, task, attempt, part}); !ok || got != want {
+			t.Errorf("%s: %+v, %v, want %+v", key, got, ok, want)
+		}
+	}
+	for _, name := range []string{
+		"", "x", "map-0", "map-0/", "map-0/a", "map-0/a/", "map-0/a/x", "map-0/a/01", "map-0/a/-1", "map-0/a/0/0", "map-0//0", "map-x/a/0",
+		"reduce-0", "reduce-0/", "reduce-0/a/b", "reduce-x/a", "reduce-01/a", "map-01/a/0",
+	} {
+		if _, _, _, _, ok := l.ParseAttempt(l.AttemptsDir() + name); ok {
+			t.Errorf("%q is taken for what an attempt writes", name)
+		}
+	}
+	if _, _, _, _, ok := l.ParseAttempt("q/intermediate/_attempts/reduce-0/a"); ok {
+		t.Error("a key of another prefix is taken for what an attempt writes")
+	}
+}

@@ -101,6 +101,8 @@ type Job struct {
 	// Tasks lists the pieces of each map task. Read in order, tasks and
 	// pieces give the whole input in input order (object, then offset).
 	Tasks [][]Piece `json:"tasks"`
+	// Digest is that of the object which it was read from, for the seal.
+	Digest Digest `json:"-"`
 }
 
 // Sum is the order-independent checksum of a multiset of records: how many,
@@ -169,6 +171,8 @@ type Map struct {
 	Parts    []Part           `json:"parts"`
 	Bad      *Quarantine      `json:"bad,omitempty"` // what was skipped, if anything
 	Counters map[string]int64 `json:"counters,omitempty"`
+	// Digest is that of the object which it was read from, for the seal.
+	Digest Digest `json:"-"`
 }
 
 // Input counts what a map attempt read.
@@ -191,6 +195,8 @@ type Reduce struct {
 	Keys     int64            `json:"keys"`
 	Output   Output           `json:"output"`
 	Counters map[string]int64 `json:"counters,omitempty"`
+	// Digest is that of the object which it was read from, for the seal.
+	Digest Digest `json:"-"`
 }
 
 // Output describes one mr-out-<r>.
@@ -199,6 +205,9 @@ type Output struct {
 	Size  int64  `json:"size"`
 	Lines int64  `json:"lines"`
 	Hash  string `json:"hash"` // hex SHA-256 of the object's bytes
+	// Attempt is, in a [Success], the one that wrote it and whose record
+	// counts.
+	Attempt string `json:"attempt,omitempty"`
 }
 
 // Attempts counts attempts of one phase under one coordinator.
@@ -238,6 +247,10 @@ type Success struct {
 	// Requests counts the S3 requests of the coordinator and of every
 	// worker that reported, by operation.
 	Requests map[string]int64 `json:"s3_requests,omitempty"`
+	Sealed   Sealed           `json:"sealed"`
+	// Seal is the hex SHA-256 of all bytes of the object before it, and so
+	// comes last ([EncodeSealed]).
+	Seal string `json:"seal"`
 }
 
 // Coordinator is _coordinator.json: where the coordinator listens and what

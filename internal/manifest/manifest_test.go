@@ -50,14 +50,8 @@ func samples() map[string]any {
 			Schema: ReduceSchema, Job: "grep-01kjm5", Task: 0, Attempt: "reduce-0.1", Worker: "w3", Started: started,
 			Seconds: 0.5, Read: sum, Keys: 2, Output: out, Counters: map[string]int64{"keys": 2},
 		},
-		"success": &Success{
-			Schema: SuccessSchema, Job: "grep-01kjm5", App: countApp, NReduce: 2, Finished: started, Seconds: 12,
-			Map:    Attempts{Tasks: 2, Reused: 1, Granted: 4, Failed: 1, Lost: 1, HandedBack: 1, Superseded: 1, Backups: 1, BackupsWon: 1},
-			Reduce: Attempts{Tasks: 2, Granted: 2}, Input: Input{Records: 10, Bytes: 1000}, Emitted: 12, Skipped: 1,
-			Shuffled: sum, Read: sum, Keys: 2, Outputs: []Output{out},
-			Counters: map[string]int64{"matches": 12}, Requests: map[string]int64{"PutObject": 9},
-		},
-		"ranges": &Ranges{Schema: RangesSchema, Job: "sort-01kjm5", Bounds: [][]byte{[]byte("apple"), {0xff, 0}}},
+		"success": sealedSuccess(sum, out),
+		"ranges":  &Ranges{Schema: RangesSchema, Job: "sort-01kjm5", Bounds: [][]byte{[]byte("apple"), {0xff, 0}}},
 		"coordinator": &Coordinator{
 			Schema: CoordinatorSchema, Version: "0.1.0", Epoch: "01kjm5", Addresses: []string{"10.0.0.7:1234"},
 			CertPEM: "-----BEGIN CERTIFICATE-----\n", Token: "secret", App: "grep",
@@ -65,6 +59,26 @@ func samples() map[string]any {
 			Process: Process{Boot: "9f3c", PIDNS: "pid:[4026531836]", PID: 4711, Start: 123456, NetNS: "net:[4026531840]", Listen: "[::]:1234"},
 		},
 	}
+}
+
+// sealedSuccess is a summary with its seal.
+func sealedSuccess(sum Sum, out Output) *Success {
+	out.Attempt = "reduce-0.1"
+	s := &Success{
+		Schema: SuccessSchema, Job: "grep-01kjm5", App: countApp, NReduce: 2, Finished: started, Seconds: 12,
+		Map:    Attempts{Tasks: 2, Reused: 1, Granted: 4, Failed: 1, Lost: 1, HandedBack: 1, Superseded: 1, Backups: 1, BackupsWon: 1},
+		Reduce: Attempts{Tasks: 2, Granted: 2}, Input: Input{Records: 10, Bytes: 1000}, Emitted: 12, Skipped: 1,
+		Shuffled: sum, Read: sum, Keys: 2, Outputs: []Output{out},
+		Counters: map[string]int64{"matches": 12}, Requests: map[string]int64{"PutObject": 9},
+		Sealed: Sealed{
+			Job: DigestOf([]byte("job")).String(), Ranges: DigestOf([]byte("ranges")).String(),
+			Maps: DigestOf([]byte("maps")).String(), Reduces: DigestOf([]byte("reduces")).String(),
+		},
+	}
+	if _, err := EncodeSealed(s); err != nil {
+		panic(err)
+	}
+	return s
 }
 
 // compressedJob is a job with objects of each kind.

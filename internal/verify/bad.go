@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -34,6 +35,8 @@ func (a *audit) checkBad(m int, key string, rec *manifest.Map, find *finder) {
 		find.add(BadRecord, key, "it skips records, and the job may skip none")
 	case q.Key != a.lay.Bad(m) && q.Key != a.lay.MapAttemptBad(m, rec.Attempt):
 		find.add(BadRecord, key, "its list of bad records has the key %q", q.Key)
+	case !validETag(q.ETag):
+		find.add(BadRecord, key, "its list of bad records has the ETag %q", q.ETag)
 	case q.Records < 1 || q.Records > rec.Input.Records || len(q.First) != int(min(q.Records, manifest.FirstBad)):
 		find.add(BadRecord, key, "it skips %d of %d records and names %d", q.Records, rec.Input.Records, len(q.First))
 	}
@@ -224,28 +227,59 @@ func (q *sequential) skipLong(object int, records input.Reader, err error) error
 }
 
 // listBad compares the listing of lists with the commit records.
-func (a *audit) listBad(sizes map[int]int64) {
-	left := 0
-	for _, m := range slices.Sorted(maps.Keys(sizes)) {
+func (a *audit) listBad(ctx context.Context, listed map[int]bool) error {
+	var left []leftover
+	var displaced []int
+	for _, m := range slices.Sorted(maps.Keys(listed)) {
 		switch f := a.maps[m]; {
 		case f == nil: // which is a finding already
 		case f.bad == nil:
-			left++
-		case f.bad.Key != a.lay.Bad(m) && f.bad.Size != sizes[m]:
-			a.rep.add(Replaced, a.lay.Bad(m), "it is not a copy of %s, which was committed", f.bad.Key)
+			left = append(left, leftover{key: a.lay.Bad(m)})
+		case f.bad.Key != a.lay.Bad(m):
+			displaced = append(displaced, m)
 		}
 	}
-	if left > 0 {
-		a.rep.note("%d lists below %s are of attempts that did not commit", left, a.lay.BadDir())
+	err := a.checkLeft(ctx, left)
+	if err == nil {
+		err = a.each(ctx, a.opt.Concurrency, len(displaced), func(ctx context.Context, i int, find *finder) error {
+			return a.checkBadCopy(ctx, displaced[i], find)
+		})
+	}
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		a.rep.note("%d lists below %s are of attempts that did not commit", len(left), a.lay.BadDir())
 	}
 	for m, f := range a.maps {
 		if f == nil || f.bad == nil {
 			continue
 		}
 		a.rep.Structure.Skipped += f.bad.Records
-		if _, ok := sizes[m]; !ok && f.bad.Key != a.lay.Bad(m) {
+		if !listed[m] && f.bad.Key != a.lay.Bad(m) {
 			a.rep.add(Missing, a.lay.Bad(m), "it was to be a copy of %s, which was committed", f.bad.Key)
 		}
 	}
 	a.checkBudget()
+	return nil
+}
+
+// checkBadCopy reads the plain name of a list that was committed under
+// another.
+func (a *audit) checkBadCopy(ctx context.Context, m int, find *finder) (err error) {
+	key, q := a.lay.Bad(m), a.maps[m].bad
+	body, err := a.store.OpenRange(ctx, key, "", 0, -1)
+	sum := sha256.New()
+	if err == nil {
+		_, err = io.Copy(sum, body)
+		err = errors.Join(err, body.Close())
+	}
+	if kind := faultOf(err); kind != "" {
+		find.add(kind, key, "%v", err)
+		return nil
+	}
+	if err == nil && hex.EncodeToString(sum.Sum(nil)) != q.Hash {
+		find.add(Replaced, key, "it is not a copy of %s, which was committed", q.Key)
+	}
+	return err
 }

@@ -217,7 +217,7 @@ func TestSkippedLong(t *testing.T) {
 func TestSkippedLeft(t *testing.T) {
 	job := badJob(brittle("bad"))
 	s, lay := job.build(t)
-	s.put(lay.Bad(1), []byte("{}\n"), nil)
+	s.put(lay.Bad(1), []byte("{}\n"), map[string]string{manifest.MetaJob: "wc-01jd9z6t3m"})
 	rep := run(t, s, lay, job.app, Options{MaxRecord: 30})
 	if !rep.OK() || len(rep.Notes) != 1 || !strings.Contains(rep.Notes[0], "1 lists below p/output/_bad/ are of attempts that did not commit") {
 		t.Errorf("%s%q", show(rep), rep.Notes)

@@ -187,6 +187,7 @@ type testJob struct {
 	old       int
 	maxBad    manifest.Budget
 	maxRecord int
+	bounds    [][]byte // of the key ranges, of an app with ordered output
 }
 
 type pair struct{ key, value []byte }
@@ -241,6 +242,11 @@ func (j testJob) build(t testing.TB) (*fakeStore, layout.Layout) {
 		t.Fatal(err)
 	}
 	putControl(t, s, lay.Job(), job)
+	if j.app.Ordered {
+		ranges := &manifest.Ranges{Schema: manifest.RangesSchema, Job: job.ID, Bounds: j.bounds}
+		j.app.Partition = ranges.Partitioner()
+		putControl(t, s, lay.Ranges(), ranges)
+	}
 	success := &manifest.Success{
 		Schema: manifest.SuccessSchema, Job: job.ID, App: job.App, NReduce: j.reduces,
 		Map: manifest.Attempts{Tasks: len(job.Tasks)}, Reduce: manifest.Attempts{Tasks: j.reduces},
@@ -253,7 +259,7 @@ func (j testJob) build(t testing.TB) (*fakeStore, layout.Layout) {
 	for r := range j.reduces {
 		j.runReduce(t, s, lay, job, r, shuffled[r], success)
 	}
-	putControl(t, s, lay.Success(), success)
+	putSealed(t, s, lay, success)
 	return s, lay
 }
 
@@ -276,6 +282,7 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 		parts[r] = append(parts[r], pair{k, v})
 	})
 	for _, p := range job.Tasks[m] {
+		rec.Input.Bytes += p.Length
 		o := job.Objects[p.Object]
 		if o.Compression != "" {
 			o.Size = int64(len(j.inputs[o.Name]))
@@ -297,7 +304,6 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 		for {
 			for rd.Next() {
 				rec.Input.Records++
-				rec.Input.Bytes += int64(len(rd.Record().Data))
 				var held []pair
 				err := mapper.Map(rd.Record(), emitter(func(k, v []byte) { held = append(held, pair{k, v}) }))
 				if err != nil {
@@ -435,27 +441,29 @@ func (j testJob) runReduce(t testing.TB, s *fakeStore, lay layout.Layout, job *m
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out lineWriter
+	var lines lineWriter
 	for i := 0; i < len(pairs); {
-		out.key = pairs[i].key
+		lines.key = pairs[i].key
 		var values [][]byte
-		for ; i < len(pairs) && bytes.Equal(pairs[i].key, out.key); i++ {
+		for ; i < len(pairs) && bytes.Equal(pairs[i].key, lines.key); i++ {
 			recordio.AddRecord(&rec.Read, pairs[i].key, pairs[i].value)
 			values = append(values, slices.Clone(pairs[i].value))
 		}
 		rec.Keys++
-		if err := reducer.Reduce(out.key, slices.Values(values), &out); err != nil {
+		if err := reducer.Reduce(lines.key, slices.Values(values), &lines); err != nil {
 			t.Fatal(err)
 		}
 	}
-	data := out.buf.Bytes()
+	data := lines.buf.Bytes()
 	hash := sha256.Sum256(data)
 	key := lay.Output(r)
 	s.put(key, data, map[string]string{manifest.MetaJob: job.ID, manifest.MetaAttempt: rec.Attempt})
-	rec.Output = manifest.Output{Key: key, Size: int64(len(data)), Lines: out.n, Hash: hex.EncodeToString(hash[:])}
+	rec.Output = manifest.Output{Key: key, Size: int64(len(data)), Lines: lines.n, Hash: hex.EncodeToString(hash[:])}
 	success.Read.Add(rec.Read)
 	success.Keys += rec.Keys
-	success.Outputs = append(success.Outputs, rec.Output)
+	out := rec.Output
+	out.Attempt = rec.Attempt
+	success.Outputs = append(success.Outputs, out)
 	success.Counters["tasks"]++
 	putControl(t, s, lay.ReduceAttempt(r, rec.Attempt), rec)
 }
@@ -468,11 +476,62 @@ func putControl(t testing.TB, s *fakeStore, key string, v any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum := sha256.Sum256(data)
-	s.put(key, data, map[string]string{manifest.MetaHash: hex.EncodeToString(sum[:])})
+	meta := map[string]string{manifest.MetaHash: manifest.DigestOf(data).String()}
+	switch rec := v.(type) {
+	case *manifest.Map:
+		meta[manifest.MetaJob], meta[manifest.MetaAttempt] = rec.Job, rec.Attempt
+	case *manifest.Reduce:
+		meta[manifest.MetaJob], meta[manifest.MetaAttempt] = rec.Job, rec.Attempt
+	}
+	s.put(key, data, meta)
 }
 
-// edit changes a control object as a liar would: with a right hash.
+// putSealed writes the summary with the seal of what is in the bucket.
+func putSealed(t testing.TB, s *fakeStore, lay layout.Layout, success *manifest.Success) {
+	t.Helper()
+	digest := func(key string) (d manifest.Digest) {
+		if o := s.objs[key]; o != nil {
+			d = manifest.DigestOf(o.data)
+		}
+		return d
+	}
+	success.Sealed = manifest.Sealed{
+		Job:  digest(lay.Job()).String(),
+		Maps: manifest.DigestOfAll(success.Map.Tasks, func(m int) manifest.Digest { return digest(lay.MapCommit(m)) }),
+		Reduces: manifest.DigestOfAll(success.Reduce.Tasks, func(r int) manifest.Digest {
+			out := s.objs[lay.Output(r)]
+			if out == nil {
+				return manifest.Digest{}
+			}
+			return digest(lay.ReduceAttempt(r, out.meta[manifest.MetaAttempt]))
+		}),
+	}
+	if s.objs[lay.Ranges()] != nil {
+		success.Sealed.Ranges = digest(lay.Ranges()).String()
+	}
+	data, err := manifest.EncodeSealed(success)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.put(lay.Success(), data, nil)
+}
+
+// reseal seals what is in the bucket now, as a forger would; nothing where the
+// job is not finished.
+func reseal(t testing.TB, s *fakeStore, lay layout.Layout) {
+	t.Helper()
+	if s.objs[lay.Success()] == nil {
+		return
+	}
+	v, err := manifest.Decode[manifest.Success](s.objs[lay.Success()].data, manifest.SuccessSchema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	putSealed(t, s, lay, v)
+}
+
+// edit changes a control object as a forger would: with a right hash, and with
+// a new seal.
 func edit[T any](t testing.TB, s *fakeStore, key, schema string, f func(*T)) {
 	t.Helper()
 	v, err := manifest.Decode[T](s.objs[key].data, schema)
@@ -481,4 +540,7 @@ func edit[T any](t testing.TB, s *fakeStore, key, schema string, f func(*T)) {
 	}
 	f(v)
 	putControl(t, s, key, v)
+	root, _, _ := strings.Cut(key, "intermediate/")
+	root, _, _ = strings.Cut(root, "output/")
+	reseal(t, s, layout.New(root))
 }

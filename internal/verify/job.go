@@ -2,8 +2,6 @@ package verify
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,56 +18,100 @@ type loaded string
 
 const notThere loaded = "not there"
 
+// control is a control object as it was read; v is nil unless state is "".
+type control[T any] struct {
+	v      *T
+	state  loaded
+	data   []byte // nil if it could not be read
+	digest manifest.Digest
+	// bare: it came without the hash that every record of a job has in its
+	// metadata.
+	bare bool
+}
+
 // load reads a control object. An error is one of the store's.
-func load[T any](ctx context.Context, store Store, key, schema string) (*T, loaded, error) {
+func load[T any](ctx context.Context, store Store, key, schema string) (c control[T], err error) {
 	data, obj, err := store.Get(ctx, key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, notThere, nil
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return control[T]{state: notThere}, nil
+	case errors.Is(err, object.ErrDamaged):
+		return control[T]{state: loaded(err.Error())}, nil
+	case err != nil:
+		return c, err
 	}
-	if errors.Is(err, object.ErrDamaged) {
-		return nil, loaded(err.Error()), nil
+	want := obj.Meta[manifest.MetaHash]
+	c = control[T]{data: data, digest: manifest.DigestOf(data), bare: want == ""}
+	if !c.bare && c.digest.String() != want {
+		c.state = "its bytes do not have the SHA-256 that its metadata says"
+		return c, nil
 	}
-	if err != nil {
-		return nil, "", err
+	if c.v, err = manifest.Decode[T](data, schema); err != nil {
+		c.state = loaded(err.Error())
 	}
-	// The hash covers what no other object repeats, such as a worker's name.
-	if want := obj.Meta[manifest.MetaHash]; want != "" {
-		if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != want {
-			return nil, "its bytes do not have the SHA-256 that its metadata says", nil
-		}
-	}
-	v, err := manifest.Decode[T](data, schema)
-	if err != nil {
-		return nil, loaded(err.Error()), nil
-	}
-	return v, "", nil
+	return c, nil
 }
 
 // loadJob reads the job's spec. A spec that cannot be used is a finding, and
 // ends the verification.
 func (a *audit) loadJob(ctx context.Context) error {
 	key := a.lay.Job()
-	job, state, err := load[manifest.Job](ctx, a.store, key, manifest.JobSchema)
-	switch {
-	case err != nil:
+	c, err := load[manifest.Job](ctx, a.store, key, manifest.JobSchema)
+	if err != nil {
 		return err
-	case state == notThere:
-		return &NoJobError{Prefix: a.lay.Prefix(), Key: key}
-	case state != "":
-		a.rep.add(BadJob, key, "%s", state)
-	default:
-		a.job = job
-		a.rep.Job, a.rep.App = job.ID, job.App.Name
-		a.rep.Maps, a.rep.Reduces = len(job.Tasks), job.NReduce
-		if err := job.Validate(); err != nil {
-			a.rep.add(BadJob, key, "%v", err)
-		}
 	}
-	if !a.rep.OK() {
-		a.rep.Structure.State = Failed
-		a.rep.Reference.Why = "the job's spec cannot be used"
+	if c.state == notThere {
+		why, err := a.whyMissed(ctx)
+		switch {
+		case err != nil:
+			return err
+		case why == "":
+			return &NoJobError{Prefix: a.lay.Prefix(), Key: key}
+		}
+		c.state = loaded(why)
+	} else if why := a.unsealed(a.sealed.Job, c.digest); why != "" && c.data != nil {
+		c.state = loaded(why)
+	}
+	if c.state != "" {
+		a.rep.add(BadJob, key, "%s", c.state)
+		a.stop("the job's spec cannot be used")
+		return nil
+	}
+	a.job = c.v
+	a.rep.Job, a.rep.App = a.job.ID, a.job.App.Name
+	a.rep.Maps, a.rep.Reduces = len(a.job.Tasks), a.job.NReduce
+	if err := a.job.Validate(); err != nil {
+		a.rep.add(BadJob, key, "%v", err)
+		a.stop("the job's spec cannot be used")
 	}
 	return nil
+}
+
+// stop ends the verification with the findings that there are.
+func (a *audit) stop(why string) {
+	a.stopped = true
+	a.rep.Structure.State = Failed
+	a.rep.Reference.Why = why
+}
+
+// whyMissed says what shows that there was a spec, which is not there; "" if
+// nothing does.
+func (a *audit) whyMissed(ctx context.Context) (string, error) {
+	if a.summed != notThere {
+		return fmt.Sprintf("it is not there, and %s is", a.lay.Success()), nil
+	}
+	for o, err := range a.store.List(ctx, a.lay.CommitDir()) {
+		if err != nil {
+			return "", err
+		}
+		if _, ok := a.lay.ParseMapCommit(o.Key); ok {
+			return fmt.Sprintf("it is not there, and %s is", o.Key), nil
+		}
+	}
+	if a.opt.Seal != "" {
+		return "it is not there, and nothing else of the job that was sealed", nil
+	}
+	return "", nil
 }
 
 // chooseApp finds the code of the job's application and holds it against
@@ -100,28 +142,44 @@ func (a *audit) chooseApp() error {
 // its commit records are known. Ranges that cannot be used are a finding and
 // end the verification: ok is false.
 func (a *audit) loadRanges(ctx context.Context) (ok bool, err error) {
-	if a.app == nil || !a.app.Ordered || a.job.NReduce == 1 {
+	ordered := a.app != nil && a.app.Ordered && a.job.NReduce > 1
+	if !ordered && !a.isSealed {
 		return true, nil
 	}
 	key := a.lay.Ranges()
-	r, state, err := load[manifest.Ranges](ctx, a.store, key, manifest.RangesSchema)
+	c, err := load[manifest.Ranges](ctx, a.store, key, manifest.RangesSchema)
 	if err != nil {
 		return false, err
 	}
-	if state == notThere && !slices.ContainsFunc(a.maps, func(m *mapFacts) bool { return m != nil }) {
+	sealed := a.isSealed && a.sealed.Ranges != ""
+	switch {
+	case c.state == notThere && !sealed && !slices.ContainsFunc(a.maps, func(m *mapFacts) bool { return m != nil }):
 		return true, nil // nothing has been put into a partition yet
-	}
-	if state == "" {
-		if err := r.Validate(a.job.ID, a.job.NReduce); err != nil {
-			state = loaded(err.Error())
+	case c.state == notThere && !ordered && !sealed:
+		return true, nil
+	case c.data != nil && a.isSealed && !sealed:
+		a.rep.add(Foreign, key, "there were no key ranges when the job was sealed")
+		return true, nil
+	case c.data != nil && sealed:
+		if why := a.unsealed(a.sealed.Ranges, c.digest); why != "" {
+			c.state = loaded(why)
 		}
 	}
-	if state != "" {
-		a.rep.add(BadJob, key, "%s: nobody can tell which partition a key belongs to", state)
-		a.rep.Reference.Why = "the key ranges cannot be used"
-		return false, nil
+	if c.state == "" {
+		if err := c.v.Validate(a.job.ID, a.job.NReduce); err != nil {
+			c.state = loaded(err.Error())
+		}
 	}
-	a.ranges = r.Partitioner()
+	if c.state != "" {
+		a.rep.add(BadJob, key, "%s: nobody can tell which partition a key belongs to", c.state)
+		if ordered {
+			a.rep.Reference.Why = "the key ranges cannot be used"
+		}
+		return !ordered, nil
+	}
+	if ordered {
+		a.ranges = c.v.Partitioner()
+	}
 	return true, nil
 }
 

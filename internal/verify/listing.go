@@ -3,6 +3,8 @@ package verify
 import (
 	"context"
 	"encoding/hex"
+	"errors"
+	"io/fs"
 	"maps"
 	"reflect"
 	"slices"
@@ -17,6 +19,7 @@ import (
 // commit records name.
 func (a *audit) listIntermediate(ctx context.Context) error {
 	var find finder
+	var left []leftover
 	elsewhere := make(map[string]*stored) // objects under _attempts/
 	for i := range a.objs {
 		if o := &a.objs[i]; o.known && o.key != "" {
@@ -30,9 +33,7 @@ func (a *audit) listIntermediate(ctx context.Context) error {
 		if o := a.plainly(obj.Key); o != nil {
 			switch {
 			case o.none:
-				if err := a.leftover(ctx, obj.Key, &find); err != nil {
-					return err
-				}
+				left = append(left, leftover{key: obj.Key})
 			case o.known && o.key == "":
 				if err := a.seen(ctx, o, obj, &find); err != nil {
 					return err
@@ -49,8 +50,8 @@ func (a *audit) listIntermediate(ctx context.Context) error {
 			if err := a.seen(ctx, o, obj, &find); err != nil {
 				return err
 			}
-		} else if !a.ours(obj.Key) {
-			find.add(Foreign, obj.Key, "no task of this job writes it")
+		} else if l, ok := a.others(obj, &find); ok {
+			left = append(left, l)
 		}
 	}
 	a.countObjects(&find)
@@ -62,7 +63,7 @@ func (a *audit) listIntermediate(ctx context.Context) error {
 		}
 	}
 	a.rep.take(&find)
-	return nil
+	return a.checkLeft(ctx, left)
 }
 
 // plainly returns the object whose plain name key is, nil if it is of none.
@@ -126,15 +127,27 @@ func (a *audit) seen(ctx context.Context, o *stored, obj object.Info, find *find
 	return nil
 }
 
-// leftover looks at an object in the place of partitions that have no records.
-// An attempt that did not commit, and for which they had some, may leave it
-// there: nobody reads it.
-func (a *audit) leftover(ctx context.Context, key string, find *finder) error {
-	info, err := a.store.Stat(ctx, key)
-	if err == nil && info.Meta[manifest.MetaJob] != a.job.ID {
-		find.add(Foreign, key, "no task of this job wrote it, nor had anything to write there")
-	}
-	return err
+// leftover is an object that an attempt which did not commit may have left: in
+// the place of partitions that have no records, or of a list of which nothing
+// was skipped, or, if attempt is not "", under a name of its own. Nobody reads
+// it.
+type leftover struct{ key, attempt string }
+
+// checkLeft looks who wrote what is left.
+func (a *audit) checkLeft(ctx context.Context, left []leftover) error {
+	return a.each(ctx, a.opt.Concurrency, len(left), func(ctx context.Context, i int, find *finder) error {
+		l := left[i]
+		info, err := a.store.Stat(ctx, l.key)
+		switch by := info.Meta[manifest.MetaAttempt]; {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // it was there a moment ago
+		case err != nil:
+			return err
+		case info.Meta[manifest.MetaJob] != a.job.ID, l.attempt != "" && by != l.attempt:
+			find.add(Foreign, l.key, "no task of this job wrote it, nor had anything to write there")
+		}
+		return nil
+	})
 }
 
 // restored returns the version of an object that says that it was lost and
@@ -150,37 +163,50 @@ func (a *audit) restored(ctx context.Context, key, hash string) (etag string, er
 	return info.ETag, nil
 }
 
-// ours tells whether a task or a coordinator of this job may have written a
-// key below intermediate/ that is not a partition.
-func (a *audit) ours(key string) bool {
-	if m, ok := a.lay.ParseMapCommit(key); ok {
-		return m < len(a.job.Tasks)
+// others judges an object below intermediate/ that holds no partitions which
+// count. One that only an attempt which did not commit can have written is
+// returned.
+func (a *audit) others(obj object.Info, find *finder) (l leftover, ok bool) {
+	key := obj.Key
+	if m, ok := a.lay.ParseMapCommit(key); ok && m < len(a.job.Tasks) {
+		return l, false
 	}
-	name := strings.TrimPrefix(key, a.lay.IntermediateDir())
 	switch {
-	case key == a.lay.Job(), key == a.lay.Coordinator(), key == a.lay.Ranges(), strings.HasSuffix(key, "/"):
-		return true // a key that ends in "/" is a folder's placeholder
-	case strings.HasPrefix(key, a.lay.SideDir()), strings.HasPrefix(key, a.lay.PreflightDir()):
-		return true
+	case key == a.lay.Job(), key == a.lay.Coordinator(), key == a.lay.Ranges(), placeholder(obj),
+		strings.HasPrefix(key, a.lay.SideDir()), strings.HasPrefix(key, a.lay.PreflightDir()):
+		return l, false
 	}
-	// Attempts that did not commit leave records and partitions behind.
-	return strings.HasPrefix(name, "_attempts/map-") || strings.HasPrefix(name, "_attempts/reduce-")
+	reduce, task, attempt, part, ok := a.lay.ParseAttempt(key)
+	switch {
+	case !ok, reduce && task >= a.job.NReduce, !reduce && task >= len(a.job.Tasks), part >= a.job.NReduce:
+		find.add(Foreign, key, "no task of this job writes it")
+		return l, false
+	case reduce && a.reduces[task] != nil && a.reduces[task].attempt == attempt:
+		return l, false
+	case !reduce && a.maps[task] != nil && a.maps[task].bad != nil && a.maps[task].bad.Key == key:
+		return l, false
+	}
+	return leftover{key, attempt}, true
 }
+
+// placeholder tells whether an object stands for a folder, as some tools make
+// them.
+func placeholder(obj object.Info) bool { return obj.Size == 0 && strings.HasSuffix(obj.Key, "/") }
 
 // listOutput finds what is foreign below output/.
 func (a *audit) listOutput(ctx context.Context) error {
 	var find finder
-	lists := map[int]int64{} // of bad records: bytes
+	lists := map[int]bool{} // of bad records
 	for obj, err := range a.store.List(ctx, a.lay.OutputDir()) {
 		if err != nil {
 			return err
 		}
 		r, ok := a.lay.ParseOutput(obj.Key)
-		if ok && r < a.job.NReduce || obj.Key == a.lay.Success() || strings.HasSuffix(obj.Key, "/") {
+		if ok && r < a.job.NReduce || obj.Key == a.lay.Success() || placeholder(obj) {
 			continue
 		}
 		if m, ok := a.lay.ParseBad(obj.Key); ok && m < len(a.job.Tasks) && !a.job.MaxBad.IsZero() {
-			lists[m] = obj.Size
+			lists[m] = true
 			continue
 		}
 		find.add(Foreign, obj.Key, "no task of this job writes it")
@@ -192,8 +218,7 @@ func (a *audit) listOutput(ctx context.Context) error {
 		}
 	}
 	a.rep.take(&find)
-	a.listBad(lists)
-	return nil
+	return a.listBad(ctx, lists)
 }
 
 // listInput compares the inputs with the versions that the job pinned.
@@ -265,29 +290,22 @@ func (a *audit) missed(ctx context.Context, obj object.Info) (bool, error) {
 	return obj.Modified.Before(a.planned.Add(-planning)), nil
 }
 
-// readSuccess compares the summary with the sum of the records.
-func (a *audit) readSuccess(ctx context.Context) error {
-	key := a.lay.Success()
-	got, state, err := load[manifest.Success](ctx, a.store, key, manifest.SuccessSchema)
-	if err != nil {
-		return err
-	}
-	a.rep.Finished = state == ""
+// compareSuccess compares the summary with the sum of the records.
+func (a *audit) compareSuccess() {
+	key, got := a.lay.Success(), a.success
 	switch {
-	case state == notThere:
+	case a.summed == notThere:
 		a.rep.add(Missing, key, "the job is not finished: %d of %d map and %d of %d reduce tasks have committed",
 			a.rep.Structure.Commits, len(a.job.Tasks), a.rep.Structure.Outputs, a.job.NReduce)
-	case state != "":
-		a.rep.add(BadSummary, key, "%s", state)
+	case got == nil: // which is a finding already
 	case got.Job != a.job.ID:
 		a.rep.add(BadSummary, key, "it is of job %q", got.Job)
 	default:
-		a.compareSuccess(key, got)
+		a.compareSums(key, got)
 	}
-	return nil
 }
 
-func (a *audit) compareSuccess(key string, got *manifest.Success) {
+func (a *audit) compareSums(key string, got *manifest.Success) {
 	want := manifest.Success{Counters: map[string]int64{}}
 	count := func(counters map[string]int64) {
 		for name, n := range counters {
@@ -309,14 +327,15 @@ func (a *audit) compareSuccess(key string, got *manifest.Success) {
 		}
 		count(facts.counters)
 	}
-	for _, rec := range a.reduces {
+	same := len(got.Outputs) == len(a.reduces)
+	for r, rec := range a.reduces {
 		if rec == nil {
 			return
 		}
-		want.Read.Add(rec.Read)
-		want.Keys += rec.Keys
-		want.Outputs = append(want.Outputs, rec.Output)
-		count(rec.Counters)
+		want.Read.Add(rec.read)
+		want.Keys += rec.keys
+		same = same && r < len(got.Outputs) && got.Outputs[r] == rec.output
+		count(rec.counters)
 	}
 	differ := func(what string, got, want any) {
 		if !reflect.DeepEqual(got, want) {
@@ -335,7 +354,7 @@ func (a *audit) compareSuccess(key string, got *manifest.Success) {
 	differ("shuffled", got.Shuffled, want.Shuffled)
 	differ("read", got.Read, want.Read)
 	differ("keys", got.Keys, want.Keys)
-	if !slices.Equal(got.Outputs, want.Outputs) {
+	if !same {
 		a.rep.add(BadSummary, key, "outputs are not those of the reduce records")
 	}
 	for _, name := range slices.Sorted(maps.Keys(want.Counters)) {

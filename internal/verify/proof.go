@@ -230,11 +230,11 @@ func (p *prover) readOutput(ctx context.Context, out object.Info) error {
 	if rec == nil {
 		return nil
 	}
-	if lines.size != rec.Output.Size || lines.n != rec.Output.Lines {
+	if lines.size != rec.output.Size || lines.n != rec.output.Lines {
 		p.find.add(BadOutput, out.Key, "it has %d lines in %d bytes, its record says %d in %d",
-			lines.n, lines.size, rec.Output.Lines, rec.Output.Size)
-	} else if h := lines.hash(); h != rec.Output.Hash {
-		p.find.add(BadOutput, out.Key, "its bytes have the SHA-256 %s, its record says %s", h, rec.Output.Hash)
+			lines.n, lines.size, rec.output.Lines, rec.output.Size)
+	} else if h := lines.hash(); h != rec.output.Hash {
+		p.find.add(BadOutput, out.Key, "its bytes have the SHA-256 %s, its record says %s", h, rec.output.Hash)
 	}
 	return nil
 }
@@ -301,11 +301,11 @@ func (p *prover) judge(segs []*segmentSource) {
 	if rec == nil {
 		return
 	}
-	key := p.a.lay.ReduceAttempt(p.r, rec.Attempt)
-	if rec.Read != p.res.sum {
-		p.find.add(BadSum, key, "it says that %s were read, there are %s", showSum(rec.Read), showSum(p.res.sum))
+	key := p.a.lay.ReduceAttempt(p.r, rec.attempt)
+	if rec.read != p.res.sum {
+		p.find.add(BadSum, key, "it says that %s were read, there are %s", showSum(rec.read), showSum(p.res.sum))
 	}
-	if rec.Keys != p.res.keys {
-		p.find.add(BadSum, key, "it says %d keys, there are %d", rec.Keys, p.res.keys)
+	if rec.keys != p.res.keys {
+		p.find.add(BadSum, key, "it says %d keys, there are %d", rec.keys, p.res.keys)
 	}
 }

@@ -24,7 +24,7 @@ func (a *audit) reference(ctx context.Context) error {
 	case a.changed > 0:
 		ref.Why = "inputs have changed"
 		return nil
-	case !a.rep.Finished:
+	case a.summed == notThere:
 		ref.Why = "the job is not finished"
 		return nil
 	}

@@ -33,8 +33,11 @@ const (
 	// Unread: an input that was there when the job was planned is not part
 	// of the job.
 	Unread Kind = "unread"
-	// BadSummary: _SUCCESS is not the sum of the records.
+	// BadSummary: _SUCCESS is not the sum of the records, or not as it was
+	// sealed.
 	BadSummary Kind = "summary"
+	// OtherSeal: the seal of the job is not the one that was asked for.
+	OtherSeal Kind = "seal"
 	// Corrupt: intermediate data or compressed input is damaged.
 	Corrupt Kind = "corrupt"
 	// BadSum: counts or checksums of records differ from what was recorded.
@@ -144,6 +147,9 @@ type Report struct {
 	Structure Structure `json:"structure"`
 	Proof     Proof     `json:"proof"`
 	Reference Reference `json:"reference"`
+	// Seal is the job's, in hex; "" unless the job was found to be all that
+	// was sealed.
+	Seal string `json:"seal,omitempty"`
 	// Findings holds the first hundred; Found counts them all.
 	Findings []Finding `json:"findings"`
 	Found    int       `json:"found"`

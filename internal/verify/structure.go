@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -43,6 +44,15 @@ type mapFacts struct {
 	counters map[string]int64
 	bad      *manifest.Quarantine // nil if nothing was skipped
 	skipped  []badRecord          // what its list says, as far as that is of use
+}
+
+// reduceFacts is what is kept of a reduce record.
+type reduceFacts struct {
+	attempt  string
+	read     manifest.Sum
+	keys     int64
+	output   manifest.Output
+	counters map[string]int64
 }
 
 func (a *audit) seg(m, r int) *segment { return &a.segs[m*a.job.NReduce+r] }
@@ -100,39 +110,54 @@ func (a *audit) structure(ctx context.Context) error {
 		a.objs = a.objs[:m]
 	}
 	a.maps = make([]*mapFacts, m)
-	a.reduces = make([]*manifest.Reduce, r)
+	a.reduces = make([]*reduceFacts, r)
 	a.outputs = make([]object.Info, r)
-	if err := a.each(ctx, a.opt.Concurrency, m, a.readCommit); err != nil {
+	a.mapSeals, a.reduceSeals = make(recordSeals, m), make(recordSeals, r)
+	if err := a.each(ctx, a.recordsAtOnce(), m, a.readCommit); err != nil {
 		return err
 	}
+	a.checkSealed(a.mapSeals, a.sealed.Maps, "commit records", a.lay.CommitDir(), a.lay.MapCommit)
 	if err := a.each(ctx, a.opt.Concurrency, m, a.readBad); err != nil {
 		return err
 	}
 	if err := a.each(ctx, a.opt.Concurrency, r, a.readOutput); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{
-		a.listIntermediate, a.listOutput, a.listInput, a.readSuccess,
-	} {
+	a.checkSealed(a.reduceSeals, a.sealed.Reduces, "records of reduce tasks", a.lay.AttemptsDir(), func(r int) string {
+		return a.lay.Output(r)
+	})
+	for _, step := range []func(context.Context) error{a.listIntermediate, a.listOutput, a.listInput} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
+	a.compareSuccess()
 	a.rep.Structure.State = a.rep.state(0)
 	return nil
+}
+
+// recordsAtOnce is how many commit records may be held in memory while they
+// are read: each says something of every partition.
+func (a *audit) recordsAtOnce() int {
+	const of = 1 << 10 // bytes that a partition takes, as JSON and decoded
+	most := a.opt.Memory / 4 / (int64(a.job.NReduce) * of)
+	return int(max(1, min(int64(a.opt.Concurrency), most)))
 }
 
 // readCommit reads the commit record of map task m.
 func (a *audit) readCommit(ctx context.Context, m int, find *finder) error {
 	key := a.lay.MapCommit(m)
-	rec, state, err := load[manifest.Map](ctx, a.store, key, manifest.MapSchema)
-	switch {
-	case err != nil:
+	c, err := load[manifest.Map](ctx, a.store, key, manifest.MapSchema)
+	if err != nil {
 		return err
-	case state == notThere:
+	}
+	note(a.mapSeals, m, &c)
+	rec := c.v
+	switch {
+	case c.state == notThere:
 		find.add(Missing, key, "map task %d has not committed", m)
-	case state != "":
-		find.add(BadRecord, key, "%s", state)
+	case c.state != "":
+		find.add(BadRecord, key, "%s", c.state)
 	case rec.Job != a.job.ID:
 		find.add(BadRecord, key, "it is of job %q", rec.Job)
 	case rec.Task != m:
@@ -177,14 +202,39 @@ func (a *audit) keepCommit(m int, key string, rec *manifest.Map, find *finder) {
 			find.add(BadRecord, key, "the packed partitions have the key %q", p.Key)
 		}
 	}
-	if rec.Attempt == "" || rec.Emitted < 0 || rec.Input.Records < 0 {
+	if !validID(rec.Attempt) || rec.Emitted < 0 || rec.Input.Records < 0 {
 		find.add(BadRecord, key, "attempt %q, %d pairs of %d records", rec.Attempt, rec.Emitted, rec.Input.Records)
+	}
+	if want := a.inputBytes(m); rec.Input.Bytes != want {
+		find.add(BadRecord, key, "it read %d bytes, the pieces of map task %d have %d", rec.Input.Bytes, m, want)
 	}
 	a.checkBad(m, key, rec, find)
 	if find.found > before {
 		return
 	}
 	a.maps[m] = &mapFacts{input: rec.Input, emitted: rec.Emitted, counters: rec.Counters, bad: rec.Bad}
+}
+
+// inputBytes is the size of the pieces of map task m.
+func (a *audit) inputBytes(m int) (n int64) {
+	for _, p := range a.job.Tasks[m] {
+		n += p.Length
+	}
+	return n
+}
+
+// validID tells whether an attempt may have this id. It is a part of keys:
+// one that is no id would make keys that a store refuses.
+func validID(id string) bool {
+	return id != "" && len(id) <= 256 && strings.IndexFunc(id, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-_.", c)
+	}) < 0
+}
+
+// validETag tells whether a version may have this ETag, which is sent to the
+// store: one or more visible ASCII characters.
+func validETag(etag string) bool {
+	return etag != "" && len(etag) <= 1024 && strings.IndexFunc(etag, func(c rune) bool { return c <= ' ' || c > '~' }) < 0
 }
 
 // named takes over the key of an object, which is its plain name or the one
@@ -219,13 +269,17 @@ func (a *audit) readOutput(ctx context.Context, r int, find *finder) error {
 	if err != nil {
 		return err
 	}
-	a.outputs[r] = obj
+	a.outputs[r] = object.Info{Key: obj.Key, Size: obj.Size, ETag: obj.ETag}
 	job, attempt := obj.Meta[manifest.MetaJob], obj.Meta[manifest.MetaAttempt]
 	if job != a.job.ID {
 		find.add(Foreign, key, "its metadata says that it is of job %q", job)
 	}
-	if attempt == "" {
+	switch {
+	case attempt == "":
 		find.add(BadRecord, key, "its metadata names no attempt")
+		return nil
+	case !validID(attempt):
+		find.add(BadRecord, key, "its metadata names the attempt %q, which is no id", attempt)
 		return nil
 	}
 	return a.readReduce(ctx, r, obj, attempt, find)
@@ -234,14 +288,17 @@ func (a *audit) readOutput(ctx context.Context, r int, find *finder) error {
 // readReduce reads the record of the attempt that wrote the output obj.
 func (a *audit) readReduce(ctx context.Context, r int, obj object.Info, attempt string, find *finder) error {
 	key := a.lay.ReduceAttempt(r, attempt)
-	rec, state, err := load[manifest.Reduce](ctx, a.store, key, manifest.ReduceSchema)
-	switch {
-	case err != nil:
+	c, err := load[manifest.Reduce](ctx, a.store, key, manifest.ReduceSchema)
+	if err != nil {
 		return err
-	case state == notThere:
+	}
+	note(a.reduceSeals, r, &c)
+	rec := c.v
+	switch {
+	case c.state == notThere:
 		find.add(Missing, key, "the record of the attempt that wrote %s", obj.Key)
-	case state != "":
-		find.add(BadRecord, key, "%s", state)
+	case c.state != "":
+		find.add(BadRecord, key, "%s", c.state)
 	case rec.Job != a.job.ID:
 		find.add(BadRecord, key, "it is of job %q", rec.Job)
 	case rec.Task != r || rec.Attempt != attempt:
@@ -249,7 +306,8 @@ func (a *audit) readReduce(ctx context.Context, r int, obj object.Info, attempt 
 	case rec.Output.Key != obj.Key:
 		find.add(BadRecord, key, "it is of output %q", rec.Output.Key)
 	default:
-		a.reduces[r] = rec
+		rec.Output.Key, rec.Output.Attempt = obj.Key, attempt // as the summary has it
+		a.reduces[r] = &reduceFacts{attempt: attempt, read: rec.Read, keys: rec.Keys, output: rec.Output, counters: rec.Counters}
 		if rec.Output.Size != obj.Size {
 			find.add(Replaced, obj.Key, "it has %d bytes, its record says %d", obj.Size, rec.Output.Size)
 		}

@@ -2,8 +2,9 @@
 // three steps, each of which trusts less than the one before:
 //
 //   - structure: the job's spec, every commit record, partition, output and
-//     summary is there, whole, and says what the others say; the inputs are
-//     the pinned ones; nothing foreign lies between them;
+//     summary is there, whole, and says what the others say; the control
+//     objects are byte for byte those that the summary has sealed; the inputs
+//     are the pinned ones; nothing foreign lies between them;
 //   - proof: the intermediate records are read again and counted, so that
 //     what the maps emitted, what was shuffled and what the reducers read are
 //     shown to be the same records, sorted and each in its partition, and
@@ -66,6 +67,8 @@ type Options struct {
 	// Lookup finds the code of an application, nil if this binary has none.
 	// Even without App it is asked for the job's, for its partitioner.
 	Lookup func(name string) *mr.App
+	// Seal is what the seal of the job must be, in hex; "" is any.
+	Seal string
 	// Scratch is the folder for temporary files, "" for the system's. What
 	// Run writes there is removed before it returns.
 	Scratch string
@@ -138,18 +141,28 @@ type audit struct {
 	// streams bounds the bytes that open streams of the store may hold.
 	streams *semaphore.Weighted
 
+	// The summary, nil if there is none that can be read, and how it was read.
+	success *manifest.Success
+	summed  loaded
+	// sealed is what the summary seals, if isSealed: its own seal is right.
+	sealed   manifest.Sealed
+	isSealed bool
+	stopped  bool // there is a finding that leaves no more to be looked at
+
 	job *manifest.Job
 	app *mr.App // the job's code, nil if unknown
 	// ranges is the partitioner of a job with ordered output, nil for none.
 	ranges func(key []byte, n int) int
 
-	segs    []segment          // [m*R+r]
-	objs    []stored           // [m*R+r], or [m] of a job that packs
-	maps    []*mapFacts        // [m], nil without a valid record
-	reduces []*manifest.Reduce // [r], nil without a valid record
-	outputs []object.Info      // [r], zero without an output
-	changed int                // inputs that are not what the job read
-	planned time.Time          // when the job's spec was stored, zero until needed
+	segs    []segment      // [m*R+r]
+	objs    []stored       // [m*R+r], or [m] of a job that packs
+	maps    []*mapFacts    // [m], nil without a valid record
+	reduces []*reduceFacts // [r], nil without a valid record
+	outputs []object.Info  // [r], zero without an output, without metadata
+	// Digests of the records, [m] and [r].
+	mapSeals, reduceSeals recordSeals
+	changed               int       // inputs that are not what the job read
+	planned               time.Time // when the job's spec was stored, zero until needed
 }
 
 // Run verifies the job below lay. It returns a report even when the report
@@ -159,14 +172,18 @@ func Run(ctx context.Context, store Store, lay layout.Layout, opt Options) (*Rep
 	start := time.Now()
 	a := &audit{store: store, lay: lay, opt: opt.withDefaults(), rep: newReport()}
 	a.streams = semaphore.NewWeighted(a.opt.Memory / 2)
+	if err := a.loadSuccess(ctx); err != nil {
+		return nil, err
+	}
 	if err := a.loadJob(ctx); err != nil {
 		return nil, err
 	}
-	if a.rep.OK() { // the spec can be used
+	if !a.stopped {
 		if err := a.steps(ctx); err != nil {
 			return nil, err
 		}
 	}
+	a.judgeSeal()
 	a.rep.Seconds = time.Since(start).Seconds()
 	return a.rep, nil
 }
@@ -174,7 +191,11 @@ func Run(ctx context.Context, store Store, lay layout.Layout, opt Options) (*Rep
 // steps takes the three steps.
 func (a *audit) steps(ctx context.Context) error {
 	if err := a.chooseApp(); err != nil {
-		return err
+		if a.rep.OK() {
+			return err
+		}
+		a.opt.App = "" // the spec may be what is damaged
+		a.rep.note("%v: its reference was not run", err)
 	}
 	dir, err := os.MkdirTemp(a.opt.Scratch, "mraws-verify-")
 	if err != nil {

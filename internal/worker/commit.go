@@ -226,7 +226,7 @@ func (t *attempt) putRecord(ctx context.Context, rec *manifest.Map) error {
 		return err
 	}
 	_, err = t.Store.Put(ctx, key, data, object.PutOptions{
-		IfAbsent: true, Meta: t.meta(""), ContentType: "application/json",
+		IfAbsent: true, Meta: t.meta(manifest.DigestOf(data).String()), ContentType: "application/json",
 	})
 	if err != nil {
 		err = t.settled(ctx, err)
@@ -244,7 +244,7 @@ func (t *attempt) commitReduce(ctx context.Context, w object.Writer, rec *manife
 	data, err := manifest.Encode(rec)
 	if err == nil {
 		_, err = t.Store.Put(ctx, t.Layout.ReduceAttempt(t.Index, t.ID), data, object.PutOptions{
-			Meta: t.meta(""), ContentType: "application/json",
+			Meta: t.meta(manifest.DigestOf(data).String()), ContentType: "application/json",
 		})
 	}
 	if err != nil {

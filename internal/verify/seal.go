@@ -1,0 +1,97 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/mraws/mraws/internal/manifest"
+)
+
+// loadSuccess reads the summary, if the job has one, and looks at its seal:
+// what it seals is what all other objects are held against.
+func (a *audit) loadSuccess(ctx context.Context) error {
+	key := a.lay.Success()
+	c, err := load[manifest.Success](ctx, a.store, key, manifest.SuccessSchema)
+	if err != nil {
+		return err
+	}
+	a.summed = c.state
+	switch {
+	case c.state == notThere: // which is for compareSuccess to say
+		return nil
+	case c.state != "":
+		a.rep.add(BadSummary, key, "%s", c.state)
+		return nil
+	}
+	a.success, a.rep.Finished = c.v, true
+	a.rep.Job, a.rep.App = c.v.Job, c.v.App.Name // or what the spec says
+	a.rep.Maps, a.rep.Reduces = c.v.Map.Tasks, c.v.NReduce
+	seal, err := manifest.CheckSeal(c.data)
+	switch {
+	case err != nil:
+		a.rep.add(BadSummary, key, "%v", err)
+	case c.v.Seal != seal.String():
+		a.rep.add(BadSummary, key, "it names the seal %q besides its own", c.v.Seal)
+	default:
+		a.isSealed, a.sealed = true, c.v.Sealed
+	}
+	return nil
+}
+
+// judgeSeal ends the verification: a job in which nothing was found has its
+// seal.
+func (a *audit) judgeSeal() {
+	switch {
+	case !a.isSealed: // which is a finding already, or the job is not finished
+		if a.opt.Seal != "" && a.rep.OK() {
+			a.rep.add(OtherSeal, a.lay.Success(), "the job has no seal")
+		}
+	case a.opt.Seal != "" && a.opt.Seal != a.success.Seal:
+		a.rep.add(OtherSeal, a.lay.Success(), "the job has the seal %s, not %s: it is another job, or another end of it", a.success.Seal, a.opt.Seal)
+	case a.rep.OK():
+		a.rep.Seal = a.success.Seal
+	}
+}
+
+// unsealed says how an object differs from what is sealed; "" if it does not,
+// or if nobody can tell.
+func (a *audit) unsealed(want string, got manifest.Digest) string {
+	if !a.isSealed || want == got.String() {
+		return ""
+	}
+	return fmt.Sprintf("its bytes are not those that were sealed: they have the SHA-256 %s, the seal says %q", got, want)
+}
+
+// recordSeals are the digests of the records of one kind, by task.
+type recordSeals []recordSeal
+
+type recordSeal struct {
+	digest manifest.Digest
+	read   bool
+	bare   bool
+}
+
+// note takes the digest of record i.
+func note[T any](s recordSeals, i int, c *control[T]) {
+	s[i] = recordSeal{digest: c.digest, read: c.data != nil, bare: c.bare}
+}
+
+// checkSealed holds all records of a kind against what is sealed. dir is where
+// they lie, key the key of one.
+func (a *audit) checkSealed(s recordSeals, want, what, dir string, key func(i int) string) {
+	for _, rec := range s {
+		if !rec.read {
+			return // which is a finding already
+		}
+	}
+	got := manifest.DigestOfAll(len(s), func(i int) manifest.Digest { return s[i].digest })
+	if !a.isSealed || got == want {
+		return
+	}
+	a.rep.add(BadRecord, dir, "the bytes of the %d %s are not those that were sealed: they have the SHA-256 %s, the seal says %q", len(s), what, got, want)
+	for i, rec := range s {
+		if rec.bare {
+			a.rep.add(BadRecord, key(i), "no worker of this job wrote it: its metadata has no SHA-256")
+		}
+	}
+}
