@@ -83,7 +83,11 @@ type Param struct {
 type Input int
 
 const (
-	// Lines makes one record of each line, without its "\n" or "\r\n".
+	// Lines makes one record of each line. A byte "\n" ends a line and
+	// nothing else does; the record is the line without it. So a "\r" before
+	// the "\n" belongs to the line, as for sort(1) and grep(1): an app that
+	// does not want it takes it off. What follows the last "\n" of an object
+	// is a line too unless it is empty; no line goes on in the next object.
 	// Large objects are split at line ends, so Record.Line is 0.
 	Lines Input = iota
 	// NumberedLines is Lines on objects that are never split, so that
@@ -146,14 +150,15 @@ type Mapper interface {
 // BlockMapper is a [Mapper] of an app with [Lines] that can take many lines
 // at a time, which saves a call for each. The engine decides which method it
 // calls for which lines; both must emit the same pairs in the same order.
+// `mraws verify` calls Map alone: keep it plain, and let it share as little as
+// possible with MapBlock, so that a mistake in one of them is found.
 type BlockMapper interface {
 	Mapper
 	// MapBlock maps all lines of block.Data, which start at block.Offset.
-	// Each of the block.Lines lines ends with "\n", and has a "\r" before that
-	// if it came with one;
-	// the last line of an object and a line that is a block alone may have
-	// no end. A failure is blamed on the block as a whole, so this is for
-	// mappers that do not fail.
+	// Each of the block.Lines lines ends with "\n"; the last line of an
+	// object and a line that is a block alone may have no end. A failure is
+	// blamed on the block as a whole, so this is for mappers that do not
+	// fail.
 	MapBlock(block Record, out Emitter) error
 }
 

@@ -16,7 +16,7 @@ func grep() mr.App {
 	return mr.App{
 		Name:    "grep",
 		Help:    "find lines by a regular expression: file, line number, text",
-		Version: "2",
+		Version: "3",
 		Params: []mr.Param{
 			{Name: "pattern", Help: "regular expression (RE2 syntax)", Required: true, Check: func(v string) error {
 				_, err := regexp.Compile(v)
@@ -93,10 +93,7 @@ func (m *grepMapper) MapBlock(block mr.Record, out mr.Emitter) error {
 			start = bytes.LastIndexByte(data[:i], '\n') + 1
 			m.lines += uint64(bytes.Count(data[:start], lineEnd))
 		}
-		line, rest, ended := bytes.Cut(data[start:], lineEnd)
-		if ended {
-			line = bytes.TrimSuffix(line, []byte{'\r'})
-		}
+		line, rest, _ := bytes.Cut(data[start:], lineEnd)
 		m.lines++
 		m.line(line, out)
 		data = rest

@@ -19,16 +19,16 @@ func TestGrep(t *testing.T) {
 		params map[string]string
 		want   []string
 	}{
-		{map[string]string{"pattern": "quick"}, []string{"a.txt 1:The quick brown fox.", "a.txt 2:It's the quick one!"}},
+		{map[string]string{"pattern": "quick"}, []string{"a.txt 1:The quick brown fox.\r", "a.txt 2:It's the quick one!"}},
 		{map[string]string{"pattern": "quick (one|two)"}, []string{"a.txt 2:It's the quick one!"}},
 		{map[string]string{"pattern": "^THE"}, []string{"c.txt 1:THE the The"}},
 		{map[string]string{"pattern": "the end", "ignore-case": "true"}, []string{"b/a.txt 3:the end"}},
 		{map[string]string{"pattern": "THE |end$", "ignore-case": "1"}, []string{
-			"a.txt 1:The quick brown fox.", "a.txt 2:It's the quick one!", "b/a.txt 3:the end", "c.txt 1:THE the The"}},
+			"a.txt 1:The quick brown fox.\r", "a.txt 2:It's the quick one!", "b/a.txt 3:the end", "c.txt 1:THE the The"}},
 		{map[string]string{"pattern": "the|The", "invert": "true"}, []string{
 			"a.txt 3:", "b/a.txt 1:caf\u00e9 \u8a9e caf\u00e9", "b/a.txt 2:bad \xffbytes\xc3"}},
 		{map[string]string{"pattern": "absent"}, []string{}},
-		{map[string]string{"pattern": `\.$`}, []string{"a.txt 1:The quick brown fox."}},
+		{map[string]string{"pattern": `\.\r$`}, []string{"a.txt 1:The quick brown fox.\r"}},
 		{map[string]string{"pattern": ")", "ignore-case": "true"}, nil},
 		{map[string]string{}, nil},
 		{map[string]string{"pattern": "a", "invert": "maybe"}, nil},

@@ -16,7 +16,7 @@ func sortLines() mr.App {
 	return mr.App{
 		Name:    "sort",
 		Help:    "sort lines by their bytes, over all outputs",
-		Version: "1",
+		Version: "2",
 		Params: []mr.Param{
 			{Name: "key-bytes", Help: "compare only so many bytes, 0 is all; ties stay in input order", Default: "0", Check: func(v string) error {
 				if _, err := strconv.ParseUint(v, 10, 31); err != nil {
@@ -57,12 +57,7 @@ func (m *sortMapper) Map(rec mr.Record, out mr.Emitter) error {
 func (m *sortMapper) MapBlock(block mr.Record, out mr.Emitter) error {
 	for data, more := block.Data, true; more; more = len(data) > 0 { // an empty block is an empty line
 		var line []byte
-		var ended bool
-		if line, data, ended = bytes.Cut(data, lineEnd); ended {
-			if n := len(line); n > 0 && line[n-1] == '\r' { // cheaper than TrimSuffix
-				line = line[:n-1]
-			}
-		}
+		line, data, _ = bytes.Cut(data, lineEnd)
 		n := min(m.keyBytes, len(line))
 		out.Emit(line[:n], line[n:])
 	}

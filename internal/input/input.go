@@ -1,6 +1,7 @@
-// Package input turns bytes of objects into records. The worker reads its
-// splits with it and the verifier the whole input, so both see the same
-// records. It does no I/O of its own: an [Opener] hands it the bytes.
+// Package input turns bytes of objects into records, which the worker reads
+// its splits with. The verifier reads with code of its own (records.go there),
+// of which a test wants the same records. The package does no I/O of its own:
+// an [Opener] hands it the bytes.
 package input
 
 import (

@@ -37,9 +37,9 @@ type LinesOptions struct {
 // that is no [Source] is read through a buffer of so many.
 const maxBlock = 256 << 10
 
-// LineReader is a [Reader] of lines. A line ends with "\n", and one "\r"
-// before that is taken off as well; what follows the last "\n" is a line too
-// unless it is empty.
+// LineReader is a [Reader] of lines, which are those that [mr.Lines] says:
+// "\n" ends a line and nothing else does, and what follows the last "\n" is a
+// line too unless it is empty.
 //
 // A piece of an object owns the lines that start in it, the rule of Hadoop's
 // LineRecordReader: to read the piece [off, off+n) with off > 0 start one
@@ -100,7 +100,7 @@ func (l *LineReader) Next() bool {
 		if l.eof {
 			return scanned > 0 && l.take(scanned, 0)
 		}
-		if scanned > l.max+1 { // one more may be the "\r"
+		if scanned > l.max {
 			return l.tooLong()
 		}
 		if !l.fill() {
@@ -145,14 +145,10 @@ func (l *LineReader) NextBlock() bool {
 // take makes the next n bytes the record and skips them with the sep bytes
 // behind them.
 func (l *LineReader) take(n, sep int) bool {
-	data := l.buf[l.pos : l.pos+n : l.pos+n]
-	if sep > 0 && n > 0 && data[n-1] == '\r' {
-		data = data[:n-1]
-	}
-	if len(data) > l.max {
+	if n > l.max {
 		return l.tooLong()
 	}
-	l.rec.Data = data
+	l.rec.Data = l.buf[l.pos : l.pos+n : l.pos+n]
 	l.rec.Offset = l.base + int64(l.pos)
 	if l.num {
 		l.rec.Line++
@@ -177,7 +173,6 @@ func (l *LineReader) Skip() (rec mr.Record, length int64, err error) {
 		l.rec.Line++
 	}
 	l.rec.Offset, l.rec.Data = long.Offset, nil
-	cr := int64(0) // 1 if the last byte was "\r"
 	for {
 		window := l.buf[l.pos:]
 		i := bytes.IndexByte(window, '\n')
@@ -186,17 +181,11 @@ func (l *LineReader) Skip() (rec mr.Record, length int64, err error) {
 			data = window[:i]
 		}
 		length += int64(len(data))
-		if n := len(data); n > 0 {
-			cr = 0
-			if data[n-1] == '\r' {
-				cr = 1
-			}
-		}
 		l.pos += len(data)
 		switch {
 		case i >= 0:
 			l.pos++
-			return l.rec, length - cr, nil
+			return l.rec, length, nil
 		case l.eof:
 			return l.rec, length, nil
 		case !l.fill():
@@ -258,7 +247,7 @@ func (l *LineReader) fill() bool {
 		return true
 	}
 	// The rest of the line, or so much that it is known to be too long.
-	view = view[:min(len(view), l.max+3-len(l.line))]
+	view = view[:min(len(view), l.max+1-len(l.line))]
 	if i := bytes.IndexByte(view, '\n'); i >= 0 {
 		view = view[:i+1]
 	}
@@ -273,9 +262,8 @@ func (l *LineReader) fill() bool {
 // hold appends to line.
 func (l *LineReader) hold(more []byte) {
 	if need := len(l.line) + len(more); need > cap(l.line) {
-		// No line that counts is longer than max, with its end and the byte
-		// behind which it is known to be longer.
-		grown := make([]byte, len(l.line), max(need, min(max(2*cap(l.line), 1<<10), l.max+3)))
+		// No line that counts is longer than max, with its end.
+		grown := make([]byte, len(l.line), max(need, min(max(2*cap(l.line), 1<<10), l.max+1)))
 		copy(grown, l.line)
 		l.line = grown
 	}

@@ -154,7 +154,6 @@ func (t *attempt) mapBlocks(mapper mr.BlockMapper, r input.BlockReader, out mr.E
 		}
 		block := r.Record()
 		t.object, t.offset = block.Object, block.Offset
-		// To take off what "\r" there are would be one more look at every byte.
 		lines := int64(bytes.Count(block.Data, []byte{'\n'}))
 		bytes := int64(len(block.Data)) - lines
 		if n := len(block.Data); n == 0 || block.Data[n-1] != '\n' {

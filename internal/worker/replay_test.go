@@ -71,7 +71,7 @@ func TestReplay(t *testing.T) {
 	}
 	outputs := w.run(t)
 	r, texts, err := w.replay(t, mr.MapPhase, 0)
-	if want := (Replayed{Records: 6, Bytes: 36, Emitted: 7, Skipped: 2, Committed: "m0"}); err != nil || cmp.Diff(want, r) != "" {
+	if want := (Replayed{Records: 6, Bytes: 38, Emitted: 7, Skipped: 2, Committed: "m0"}); err != nil || cmp.Diff(want, r) != "" {
 		t.Errorf("%v, %s", err, cmp.Diff(want, r))
 	}
 	want := map[string]string{"mr-0-0": "", "mr-0-1": ""}

@@ -209,11 +209,7 @@ func records(in mr.Input, f file) (recs []mr.Record) {
 		if line == "" {
 			break
 		}
-		data, ended := strings.CutSuffix(line, "\n")
-		if ended {
-			data = strings.TrimSuffix(data, "\r")
-		}
-		rec := mr.Record{Object: f.name, Offset: off, Data: []byte(data)}
+		rec := mr.Record{Object: f.name, Offset: off, Data: []byte(strings.TrimSuffix(line, "\n"))}
 		if in == mr.NumberedLines {
 			rec.Line = int64(i) + 1
 		}

@@ -48,8 +48,8 @@ func TestRun(t *testing.T) {
 		app  mr.App
 		want []string
 	}{
-		{lines(), []string{" a:2:0", "flushed x,x,x", "p b:0:0", "q a:0:0,b:3:0"}},
-		{numbered, []string{" a:2:2", "flushed x,x,x", "p b:0:1", "q a:0:1,b:3:2"}},
+		{lines(), []string{" a:2:0", "flushed x,x,x", "p\r b:0:0", "q a:0:0,b:3:0"}},
+		{numbered, []string{" a:2:2", "flushed x,x,x", "p\r b:0:1", "q a:0:1,b:3:2"}},
 		{whole, []string{"a q$$", "b p\r$q", "c "}},
 	} {
 		for _, r := range []int{0, 1, 7} {

@@ -85,11 +85,7 @@ func records(in mr.Input, object, text string) []mr.Record {
 	var recs []mr.Record
 	var off int64
 	for line := range strings.Lines(text) {
-		data, ended := strings.CutSuffix(line, "\n")
-		if ended {
-			data = strings.TrimSuffix(data, "\r")
-		}
-		rec := mr.Record{Object: object, Offset: off, Data: []byte(data)}
+		rec := mr.Record{Object: object, Offset: off, Data: []byte(strings.TrimSuffix(line, "\n"))}
 		if in == mr.NumberedLines {
 			rec.Line = int64(len(recs) + 1)
 		}
