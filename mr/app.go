@@ -79,8 +79,8 @@ func validName(s string) bool {
 
 // Resolve returns the value of every declared parameter: those of params,
 // and the defaults of the others. It refuses names that the app does not
-// declare, required ones that are missing or empty, and values that
-// [Param.Check] refuses.
+// declare, required ones that are missing, and values that [Param.Check]
+// refuses. An empty value is a value.
 func (a App) Resolve(params map[string]string) (map[string]string, error) {
 	var errs []error
 	all := make(map[string]string, len(a.Params))
@@ -90,7 +90,7 @@ func (a App) Resolve(params map[string]string) (map[string]string, error) {
 			v = p.Default
 		}
 		all[p.Name] = v
-		if p.Required && v == "" {
+		if p.Required && !given {
 			errs = append(errs, fmt.Errorf("app %s needs parameter %s (%s)", a.Name, p.Name, p.Help))
 		} else if p.Check != nil {
 			if err := p.Check(v); err != nil {

@@ -70,9 +70,10 @@ type App struct {
 
 // Param is one parameter of an app, set with --app-arg name=value.
 type Param struct {
-	Name     string
-	Help     string
-	Default  string
+	Name    string
+	Help    string
+	Default string
+	// Required says that the parameter has to be given, if only as "".
 	Required bool
 	// Check, where set, refuses a value before the job starts; an error
 	// says what is wrong with the value, not which parameter it is.

@@ -127,7 +127,7 @@ func TestResolve(t *testing.T) {
 		{params: map[string]string{"pattern": "x"}, want: map[string]string{"pattern": "x", "wait": "2s", "deep": "false"}},
 		{params: map[string]string{"pattern": "x", "wait": "0"}, want: map[string]string{"pattern": "x", "wait": "0", "deep": "false"}},
 		{params: nil, err: []string{"app a-1_b needs parameter pattern (what to find)"}},
-		{params: map[string]string{"pattern": ""}, err: []string{"needs parameter pattern"}},
+		{params: map[string]string{"pattern": ""}, want: map[string]string{"pattern": "", "wait": "2s", "deep": "false"}},
 		{params: map[string]string{"wait": "-1s", "deep": "", "zoo": "1", "ape": "2"}, err: []string{
 			"needs parameter pattern", "wait=-1s: not a duration", "deep=: not true or false",
 			"no parameter ape (known: pattern, wait, deep)", "no parameter zoo"}},
