@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"iter"
 	"regexp"
+	"regexp/syntax"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/mraws/mraws/mr"
 )
@@ -18,7 +20,7 @@ func grep() mr.App {
 		Help:    "find lines by a regular expression: file, line number, text",
 		Version: "3",
 		Params: []mr.Param{
-			{Name: "pattern", Help: "regular expression (RE2 syntax)", Required: true, Check: func(v string) error {
+			{Name: "pattern", Help: "regular expression (RE2 syntax); the empty one matches every line", Required: true, Check: func(v string) error {
 				_, err := regexp.Compile(v)
 				return err
 			}},
@@ -34,14 +36,15 @@ func grep() mr.App {
 // seen of it. Splits do not know the number of their first line; the reducer,
 // which gets the values of an object in input order, adds up.
 type grepMapper struct {
-	re     *regexp.Regexp
-	prefix []byte // every match starts with it
-	all    bool   // and it is all of the match
-	invert bool
-	object string // of the lines seen so far
-	lines  uint64 // of it
-	key    []byte
-	value  []byte
+	re      *regexp.Regexp
+	literal []byte // every line that matches has it in it
+	whole   bool   // and every line that has it matches
+	invert  bool
+	number  *regexp.Regexp // what in a name could be taken for a line number
+	object  string         // of the lines seen so far
+	lines   uint64         // of it
+	key     []byte
+	value   []byte
 }
 
 // A value of grep starts with what it is.
@@ -61,32 +64,58 @@ func newGrepMapper(t *mr.Task) (mr.Mapper, error) {
 	}
 	pattern := t.Params["pattern"]
 	if ignoreCase {
-		pattern = "(?i:" + pattern + ")"
+		pattern = "(?i)" + pattern // a group round it would end within \Q
 	}
 	re, err := regexp.Compile(pattern)
 	if err != nil {
 		return nil, fmt.Errorf("parameter pattern: %w", err)
 	}
-	prefix, all := re.LiteralPrefix()
-	return &grepMapper{re: re, prefix: []byte(prefix), all: all, invert: invert}, nil
+	m := &grepMapper{re: re, invert: invert, number: regexp.MustCompile(" [0-9]+:")}
+	m.literal, m.whole, err = literalOf(re)
+	return m, err
+}
+
+// literalOf returns text that is in every line that matches re, and whether
+// every line that has it matches. [regexp.Regexp.LiteralPrefix] says that a
+// prefix is all of the pattern also where anchors stand beside it, so whether
+// it is shows in the syntax.
+func literalOf(re *regexp.Regexp) (literal []byte, whole bool, err error) {
+	tree, err := syntax.Parse(re.String(), syntax.Perl)
+	if err != nil {
+		return nil, false, fmt.Errorf("parameter pattern: %w", err)
+	}
+	for tree.Op == syntax.OpCapture {
+		tree = tree.Sub[0]
+	}
+	switch {
+	case tree.Op == syntax.OpEmptyMatch:
+		return nil, true, nil
+	case tree.Op == syntax.OpLiteral && tree.Flags&syntax.FoldCase == 0 && !bytes.ContainsRune([]byte(string(tree.Rune)), utf8.RuneError):
+		return []byte(string(tree.Rune)), true, nil
+	}
+	prefix, _ := re.LiteralPrefix()
+	return []byte(prefix), false, nil
 }
 
 // Map emits a line that matches.
 func (m *grepMapper) Map(rec mr.Record, out mr.Emitter) error {
 	m.enter(rec.Object, out)
 	m.lines++
-	m.line(rec.Data, out)
+	if m.re.Match(rec.Data) != m.invert {
+		m.emit(rec.Data, out)
+	}
 	return nil
 }
 
-// MapBlock looks for the literal start of the pattern in all lines at once.
+// MapBlock looks for the literal of the pattern in all lines at once, many
+// times as fast as the pattern itself.
 func (m *grepMapper) MapBlock(block mr.Record, out mr.Emitter) error {
 	m.enter(block.Object, out)
 	data, before := block.Data, m.lines
 	for len(data) > 0 {
 		start := 0
-		if len(m.prefix) > 0 && !m.invert {
-			i := bytes.Index(data, m.prefix)
+		if len(m.literal) > 0 && !m.invert {
+			i := bytes.Index(data, m.literal)
 			if i < 0 {
 				break
 			}
@@ -95,12 +124,12 @@ func (m *grepMapper) MapBlock(block mr.Record, out mr.Emitter) error {
 		}
 		line, rest, _ := bytes.Cut(data[start:], lineEnd)
 		m.lines++
-		m.line(line, out)
+		m.fastLine(line, out)
 		data = rest
 	}
 	m.lines = before + uint64(block.Lines)
 	if len(block.Data) == 0 { // an empty line alone
-		m.line(nil, out)
+		m.fastLine(nil, out)
 	}
 	return nil
 }
@@ -121,25 +150,28 @@ func (m *grepMapper) enter(object string, out mr.Emitter) {
 	if m.lines > 0 {
 		out.Emit(m.key, binary.AppendUvarint([]byte{grepLines}, m.lines))
 	}
-	m.object, m.lines, m.key = object, 0, append(m.key[:0], object...)
+	m.object, m.lines, m.key = object, 0, append(m.key[:0], m.name(object)...)
 }
 
-// line emits a line, the last one counted, if it matches.
-func (m *grepMapper) line(line []byte, out mr.Emitter) {
-	if m.match(line) == m.invert {
-		return
+// name returns the name of an object as it is printed: as [mr.EscapeName]
+// says, and with the colon escaped where the name has what would be taken for
+// the number of a line.
+func (m *grepMapper) name(object string) string {
+	return m.number.ReplaceAllStringFunc(mr.EscapeName(object, ""), func(s string) string { return s[:len(s)-1] + `\x3a` })
+}
+
+// fastLine emits a line, the last one counted, if it is to be found.
+func (m *grepMapper) fastLine(line []byte, out mr.Emitter) {
+	found := bytes.Contains(line, m.literal) && (m.whole || m.re.Match(line))
+	if found != m.invert {
+		m.emit(line, out)
 	}
+}
+
+// emit emits a line, the last one counted.
+func (m *grepMapper) emit(line []byte, out mr.Emitter) {
 	m.value = append(binary.AppendUvarint(append(m.value[:0], grepMatch), m.lines), line...)
 	out.Emit(m.key, m.value)
-}
-
-// match looks for the literal start of the pattern first, many times as fast
-// as the pattern itself.
-func (m *grepMapper) match(line []byte) bool {
-	if !bytes.Contains(line, m.prefix) {
-		return false
-	}
-	return m.all || m.re.Match(line)
 }
 
 // newGrepReducer writes "file line:text" for each match, in order.
