@@ -54,9 +54,12 @@ type App struct {
 	// on the machines that ran it.
 	Check func(lines iter.Seq2[Line, error], info CheckInfo) error
 	// Reference, where set, is the app whose sequential run gives the
-	// output that this one must have: for apps that stall or crash, which
-	// would take the verifier with them. It reads the same records, splits
-	// the keys in the same way, and gets this app's parameters.
+	// output that this one must have. It reads the same records, splits the
+	// keys in the same way, and gets this app's parameters. One of the same
+	// Name is this app without what makes it fast, so that a mistake in
+	// that is found; it fails over the same records. One of another Name
+	// stands in for an app that stalls or crashes, which would take the
+	// verifier with it.
 	Reference *App
 	// SideEffects says that an attempt does more than its output shows, such
 	// as writing side files that are counted, so that no task is to be run a
@@ -101,6 +104,7 @@ const (
 // Record is one input record.
 type Record struct {
 	// Object is the name of the object below input/, such as "pg-grimm.txt".
+	// It may hold any byte, also a line break: see [EscapeName].
 	Object string
 	// Offset is the position of the record's first byte in its object.
 	Offset int64
@@ -235,6 +239,10 @@ type Task struct {
 	Index int
 	// Params holds every declared parameter, defaults filled in.
 	Params map[string]string
+	// Objects returns the names of all input objects of the job, below
+	// input/, each once and in byte order. They are shared by all attempts
+	// and must not be changed.
+	Objects func() []string
 	// Side is the job's side-file area, shared by all its tasks.
 	Side SideFiles
 	// Counters adds up named numbers. Those of committed attempts are

@@ -105,6 +105,15 @@ type Job struct {
 	Digest Digest `json:"-"`
 }
 
+// Names returns the names of the input objects, in byte order.
+func (j *Job) Names() []string {
+	names := make([]string, len(j.Objects))
+	for i, o := range j.Objects {
+		names[i] = o.Name
+	}
+	return names
+}
+
 // Sum is the order-independent checksum of a multiset of records: how many,
 // and the sum modulo 2^64 of their hashes (recordio.HashRecord).
 type Sum struct {

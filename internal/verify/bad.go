@@ -12,7 +12,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/mr"
@@ -201,28 +200,22 @@ func (q *sequential) mapRecord(object int, rec mr.Record, mapper mr.Mapper, s *s
 			return &inputError{q.a.lay.Input(rec.Object), Mismatch,
 				fmt.Errorf("app %s fails over the record at byte %d, which the job did not skip: %w", q.app.Name, rec.Offset, err)}
 		}
-	case q.app != q.a.app: // a stand-in, which may not fail
+	case q.app.Name != q.a.app.Name: // a stand-in, which may not fail
 	case try(nothing{}) == nil:
 		q.a.rep.add(Mismatch, list, "app %s does not fail over the %d bytes at %d of %s", q.app.Name, len(rec.Data), rec.Offset, rec.Object)
 	}
 	return nil
 }
 
-// skipLong leaves out a record that is too long for the reader, if the job
-// did so too; err is why the reader stopped.
-func (q *sequential) skipLong(object int, records input.Reader, err error) error {
-	var long *input.TooLongError
-	if !errors.As(err, &long) || q.a.job.MaxBad.IsZero() {
-		return err
+// skipLong leaves out a record that is too long, as long says, if the job did
+// so too.
+func (q *sequential) skipLong(object int, records *records, long error) error {
+	if q.a.job.MaxBad.IsZero() {
+		return long
 	}
-	_, length, serr := records.Skip()
-	if serr != nil {
-		return serr
+	if _, skipped := q.skips.take(object, records.rec.Offset, records.length); !skipped {
+		return &inputError{q.a.lay.Input(records.rec.Object), Mismatch, fmt.Errorf("%w, and the job did not skip it", long)}
 	}
-	if _, skipped := q.skips.take(object, long.Offset, length); !skipped {
-		return &inputError{q.a.lay.Input(long.Object), Mismatch, fmt.Errorf("%w, and the job did not skip it", err)}
-	}
-	q.records++
 	return nil
 }
 

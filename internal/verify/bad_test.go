@@ -51,9 +51,12 @@ func badJob(app mr.App) testJob {
 func TestSkippedIntact(t *testing.T) {
 	numbered := brittle("bad")
 	numbered.Input = mr.NumberedLines
-	standIn, plain := brittle("bad"), wordCount()
-	standIn.Reference = &plain
-	for name, app := range map[string]mr.App{"lines": brittle("bad"), "numbered": numbered, "stand-in": standIn} {
+	standIn, calm := brittle("bad"), wordCount()
+	calm.Name = "calm"
+	standIn.Reference = &calm
+	fast, plain := brittle("bad"), brittle("bad")
+	fast.Reference = &plain
+	for name, app := range map[string]mr.App{"lines": brittle("bad"), "numbered": numbered, "stand-in": standIn, "in plain code": fast} {
 		for _, displaced := range []int{0, 1} {
 			job := badJob(app)
 			job.displaced = displaced

@@ -8,8 +8,8 @@ import (
 	"io"
 	"iter"
 	"runtime/debug"
+	"sync"
 
-	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/mr"
 )
@@ -57,10 +57,7 @@ func (a *audit) reference(ctx context.Context) error {
 
 // check lets the application judge its output by itself.
 func (a *audit) check(ctx context.Context, params map[string]string) error {
-	info := mr.CheckInfo{Maps: len(a.maps), Reduces: a.job.NReduce, Params: params}
-	for _, o := range a.job.Objects {
-		info.Objects = append(info.Objects, o.Name)
-	}
+	info := mr.CheckInfo{Maps: len(a.maps), Reduces: a.job.NReduce, Objects: a.job.Names(), Params: params}
 	a.rep.Reference.Check = true
 	var failed error
 	err := guard("check the output", func() error { return a.app.Check(a.lines(ctx, &failed), info) })
@@ -122,7 +119,7 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 		app = app.Reference
 		a.rep.Reference.App = app.Name
 	}
-	run := &sequential{a: a, app: app, params: params, side: &sideFiles{}, skips: skips{a: a}}
+	run := &sequential{a: a, app: app, params: params, side: &sideFiles{}, objects: sync.OnceValue(a.job.Names), skips: skips{a: a}}
 	s := newSorter(a.dir, a.job.NReduce, a.opt.Memory/2, a.partitioner(app))
 	defer s.close()
 	if err := run.mapAll(ctx, s); err != nil {
@@ -135,7 +132,7 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 	case st.Commits < len(a.maps): // which is a finding already
 	case st.InputRecords != run.records:
 		a.rep.add(BadSum, a.lay.CommitDir(), "the maps read %d records, the input has %d", st.InputRecords, run.records)
-	case ref.Pairs != a.rep.Proof.Emitted:
+	case app == a.app && ref.Pairs != a.rep.Proof.Emitted:
 		a.rep.note("the maps emitted %d pairs, the reference %d: the app does not treat each record alike", a.rep.Proof.Emitted, ref.Pairs)
 	}
 	results := make([]comparison, a.job.NReduce)
@@ -163,6 +160,7 @@ type sequential struct {
 	app     *mr.App
 	params  map[string]string
 	side    *sideFiles
+	objects func() []string
 	records int64
 	skips   skips
 }
@@ -171,6 +169,7 @@ func (q *sequential) task(ctx context.Context, phase mr.Phase, index int) *mr.Ta
 	return &mr.Task{
 		Context: ctx, Job: q.a.job.ID, Worker: "verify", Attempt: fmt.Sprintf("reference-%s-%d", phase, index),
 		Phase: phase, Index: index, Params: q.params, Side: q.side, Counters: noCounters{},
+		Objects: q.objects,
 	}
 }
 
@@ -218,33 +217,31 @@ func (q *sequential) mapAll(ctx context.Context, s *sorter) error {
 // mapObject maps all records of one object, which index names.
 func (q *sequential) mapObject(ctx context.Context, index int, in fetched, mapper mr.Mapper, s *sorter) (err error) {
 	name := in.obj.Name
-	records, err := input.Read(q.app.Input, input.Piece{
-		Object: name, Size: in.obj.Size, Length: in.obj.Size, Open: in.open(ctx, q.a), Decode: q.a.unpack(in.obj),
-	}, q.a.opt.MaxRecord)
-	if err != nil {
-		return err
-	}
+	records := newRecords(q.app.Input, q.a.opt.MaxRecord, in, in.open(ctx, q.a), q.a.unpack(in.obj))
 	defer func() { err = errors.Join(err, records.Close()) }()
 	var at int64
 	err = guard("map "+name, func() error {
 		for {
-			for records.Next() {
-				rec := records.Record()
-				at = rec.Offset
-				if q.records++; q.records%1024 == 0 && ctx.Err() != nil {
-					return context.Cause(ctx)
-				}
-				if err := q.mapRecord(index, rec, mapper, s); err != nil {
-					return fmt.Errorf("map %s: %w", name, err)
-				}
-				if s.err != nil {
-					return s.err
-				}
-			}
-			if err := records.Err(); err == nil {
+			if err := records.next(); errors.Is(err, io.EOF) {
 				return nil
-			} else if err := q.skipLong(index, records, err); err != nil {
+			} else if err != nil {
 				return err
+			}
+			at = records.rec.Offset
+			if q.records++; q.records%1024 == 0 && ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err := records.tooLong(); err != nil {
+				if err := q.skipLong(index, records, err); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := q.mapRecord(index, records.rec, mapper, s); err != nil {
+				return fmt.Errorf("map %s: %w", name, err)
+			}
+			if s.err != nil {
+				return s.err
 			}
 		}
 	})

@@ -17,6 +17,7 @@ import (
 	"io"
 	"maps"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,8 +54,9 @@ type Env struct {
 	// Memory is the budget of this slot in bytes, see [SlotMemory].
 	Memory   int64
 	Commits  *Commits
-	Ranges   *Ranges // nil keeps none
-	Spare    *Spare  // nil keeps none
+	Ranges   *Ranges         // nil keeps none
+	Objects  func() []string // as [mr.Task] has it; nil keeps none
+	Spare    *Spare          // nil keeps none
 	Log      zerolog.Logger
 	Progress *Progress // reset by the caller; nil for none
 
@@ -138,8 +140,11 @@ func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Contex
 	}
 	t.task = &mr.Task{
 		Context: ctx, Job: e.Job.ID, Worker: e.Worker, Attempt: a.ID, Phase: a.Phase, Index: a.Index,
-		Params: e.params(), Side: &sideFiles{store: e.Store, layout: e.Layout, job: e.Job.ID, attempt: a.ID},
+		Params: e.params(), Objects: e.Objects, Side: &sideFiles{store: e.Store, layout: e.Layout, job: e.Job.ID, attempt: a.ID},
 		Counters: &t.counters,
+	}
+	if t.task.Objects == nil {
+		t.task.Objects = sync.OnceValue(e.Job.Names)
 	}
 	if !t.exists() {
 		return &FatalError{Err: fmt.Errorf("job %s has no %s task %d", t.Job.ID, t.Phase, t.Index)}

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -409,7 +410,7 @@ func TestTask(t *testing.T) {
 		task.Counters.Add("seen", 2)
 		return flusher{task}, nil
 	}
-	w := newWorld(a, 1, 0, 1, file{"a", "x\n"})
+	w := newWorld(a, 1, 0, 2, file{"a", "x\n"}, file{"b\n", ""})
 	w.scratch = t.TempDir()
 	w.job.App.Params = map[string]string{"q": "3"}
 	if got := w.run(t)[0]; got != "flushed 1,\nx y,\n" {
@@ -418,6 +419,9 @@ func TestTask(t *testing.T) {
 	task := tasks[0]
 	if task.Job != "job-1" || task.Worker != "w" || task.Attempt != "m0" || task.Index != 0 || task.Params["p"] != "1" || task.Params["q"] != "3" {
 		t.Errorf("task %+v", task)
+	}
+	if names := task.Objects(); !slices.Equal(names, []string{"a", "b\n"}) {
+		t.Errorf("input objects %q", names)
 	}
 	rec, err := w.env(t).mapRecord(context.Background(), 0)
 	if err != nil || rec.Counters["seen"] != 5 || rec.Emitted != 2 || rec.Input != (manifest.Input{Records: 1, Bytes: 2}) {

@@ -22,6 +22,7 @@ type loaded struct {
 	job     *manifest.Job
 	commits *Commits
 	ranges  *Ranges
+	objects func() []string // names of the input, made when they are asked for
 	err     error
 }
 
@@ -44,6 +45,7 @@ func (s *Shared) load(ctx context.Context, id string, read func() (*manifest.Job
 			mine = true
 			l.job, l.err = read()
 			l.commits, l.ranges = new(Commits), new(Ranges)
+			l.objects = sync.OnceValue(func() []string { return l.job.Names() })
 		})
 		if l.err == nil {
 			return l, nil

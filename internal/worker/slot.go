@@ -179,7 +179,7 @@ func (w *worker) execute(ctx context.Context, r *running) (res Result, err error
 	defer w.spares.put(spare)
 	env := &Env{
 		Store: w.o.Store, Near: w.o.Near, Layout: w.link.layout(), Job: l.job, App: w.o.App, Worker: w.o.Name,
-		Scratch: w.o.Scratch, Memory: SlotMemory(w.o.Memory, w.o.Slots), Commits: l.commits, Ranges: l.ranges, Spare: spare,
+		Scratch: w.o.Scratch, Memory: SlotMemory(w.o.Memory, w.o.Slots), Commits: l.commits, Ranges: l.ranges, Objects: l.objects, Spare: spare,
 		Log: w.o.Log, Progress: r.progress,
 	}
 	return env.Run(ctx, Attempt{Phase: phase(r.attempt.Phase), Index: int(r.attempt.Task), ID: r.attempt.Id})

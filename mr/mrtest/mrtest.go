@@ -84,7 +84,9 @@ func (j Job) Check(res Result) error {
 	return j.App.Check(lines, mr.CheckInfo{Maps: len(objects), Reduces: len(res.Partitions), Objects: objects, Params: params})
 }
 
-// Run runs all map tasks, then all reduce tasks.
+// Run runs all map tasks, then all reduce tasks. Where the app has a
+// [mr.App.Reference] of its own name Run does the same with that, and wants the
+// same output.
 func (j Job) Run(ctx context.Context) (Result, error) {
 	if err := j.App.Validate(); err != nil {
 		return Result{}, err
@@ -93,17 +95,40 @@ func (j Job) Run(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	r := &run{Job: j, params: params, counters: map[string]int64{}}
-	if r.NReduce = max(j.NReduce, 1); r.App.Partition == nil {
-		r.App.Partition = mr.Partition
-	}
+	r := &run{Job: j, params: params, names: slices.Sorted(maps.Keys(j.Inputs)), counters: map[string]int64{}}
+	r.NReduce = max(j.NReduce, 1)
 	if r.Side == nil {
 		r.Side = NewSideFiles()
 	}
-	names := slices.Sorted(maps.Keys(j.Inputs))
-	pairs := make([][]pair, len(names))
-	err = r.each(ctx, mr.MapPhase, len(names), func(t *mr.Task) (err error) {
-		pairs[t.Index], err = r.mapTask(t, names[t.Index])
+	res, err := r.all(ctx)
+	if err != nil || j.App.Reference == nil || j.App.Reference.Name != j.App.Name {
+		return res, err
+	}
+	return res, r.sameAsReference(ctx, res)
+}
+
+// sameAsReference runs the app's own reference and compares the output.
+func (r *run) sameAsReference(ctx context.Context, res Result) error {
+	plain := &run{Job: r.Job, params: r.params, names: r.names, counters: map[string]int64{}}
+	plain.App, plain.Side = *r.App.Reference, NewSideFiles()
+	want, err := plain.all(ctx)
+	if err != nil {
+		return fmt.Errorf("reference: %w", err)
+	}
+	if w, g := strings.Join(want.Partitions, ""), strings.Join(res.Partitions, ""); w != g {
+		return fmt.Errorf("app %s gives another output than its reference: %q, want %q", r.App.Name, g, w)
+	}
+	return nil
+}
+
+// all runs the tasks of both phases.
+func (r *run) all(ctx context.Context) (Result, error) {
+	if r.App.Partition == nil {
+		r.App.Partition = mr.Partition
+	}
+	pairs := make([][]pair, len(r.names))
+	err := r.each(ctx, mr.MapPhase, len(r.names), func(t *mr.Task) (err error) {
+		pairs[t.Index], err = r.mapTask(t, r.names[t.Index])
 		return err
 	})
 	if err != nil {
@@ -121,6 +146,7 @@ func (j Job) Run(ctx context.Context) (Result, error) {
 type run struct {
 	Job
 	params   map[string]string
+	names    []string // of the inputs, in byte order
 	mu       sync.Mutex
 	counters map[string]int64 // guarded by mu
 }
@@ -148,6 +174,7 @@ func (r *run) each(ctx context.Context, phase mr.Phase, n int, do func(*mr.Task)
 				err := do(&mr.Task{
 					Context: ctx, Job: "test", Worker: fmt.Sprintf("w%d", w), Attempt: fmt.Sprintf("%s-%d-0", phase, i),
 					Phase: phase, Index: i, Params: maps.Clone(r.params), Side: r.Side, Counters: r,
+					Objects: func() []string { return slices.Clone(r.names) },
 				})
 				if err != nil {
 					errs[i] = fmt.Errorf("app %s: %s task %d: %w", r.App.Name, phase, i, err)

@@ -1,0 +1,135 @@
+package verify
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/mraws/mraws/internal/input"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/mr"
+)
+
+// seen is a record with its length.
+type seen struct {
+	rec    mr.Record
+	length int64
+}
+
+// TestRecords: the reference's reader and the workers' find the same records in
+// every text, those that are too long as well.
+func TestRecords(t *testing.T) {
+	word := rapid.SampledFrom([]string{"\n", "\n", "\r\n", "\r", "a", "abcdef", "é", "\x00", strings.Repeat("x", 40), strings.Repeat("y", 70<<10)})
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.Join(rapid.SliceOfN(word, 0, 30).Draw(t, "text"), "")
+		most := rapid.SampledFrom([]int{0, 1, 7, 41, 1000}).Draw(t, "most")
+		in := rapid.SampledFrom([]mr.Input{mr.Lines, mr.NumberedLines, mr.WholeObjects}).Draw(t, "input")
+		open := func(off, n int64) (io.ReadCloser, error) {
+			return io.NopCloser(iotest.HalfReader(strings.NewReader(text[off : off+n]))), nil
+		}
+		size := int64(len(text))
+		var unpack func(io.Reader) io.ReadCloser
+		if size > 0 && rapid.Bool().Draw(t, "unpacked") {
+			unpack = func(r io.Reader) io.ReadCloser { return io.NopCloser(r) }
+		}
+		theirs := workersRecords(t, in, input.Piece{Object: "o", Size: size, Length: size, Open: open, Decode: unpack}, most)
+		var ours []seen
+		r := newRecords(in, most, fetched{obj: manifest.Object{Name: "o", Size: size}}, open, unpack)
+		for {
+			err := r.next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if long := r.tooLong(); (long != nil) != (r.rec.Data == nil) {
+				t.Fatalf("record of %d bytes: %v, with data %t", r.length, long, r.rec.Data != nil)
+			}
+			ours = append(ours, seen{r.rec, r.length})
+			ours[len(ours)-1].rec.Data = bytes.Clone(r.rec.Data)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(theirs, ours, cmp.AllowUnexported(seen{})); diff != "" {
+			t.Fatalf("-workers +reference:\n%s", diff)
+		}
+	})
+}
+
+func workersRecords(t *rapid.T, in mr.Input, p input.Piece, most int) (all []seen) {
+	r, err := input.Read(in, p, most)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		for r.Next() {
+			rec := r.Record()
+			rec.Data = append([]byte{}, rec.Data...)
+			all = append(all, seen{rec, int64(len(rec.Data))})
+		}
+		if r.Err() == nil {
+			break
+		}
+		rec, n, err := r.Skip()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, seen{rec, n})
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestRecordsOfOtherSize: a body that ends early, or does not end, is an error.
+func TestRecordsOfOtherSize(t *testing.T) {
+	for size, want := range map[int64]string{3: "more than its 3 bytes", 5: io.ErrUnexpectedEOF.Error()} {
+		for _, in := range []mr.Input{mr.Lines, mr.WholeObjects} {
+			open := func(int64, int64) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("a\nbc")), nil }
+			r := newRecords(in, 0, fetched{obj: manifest.Object{Name: "o", Size: size}}, open, nil)
+			var err error
+			for err == nil {
+				err = r.next()
+			}
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("size %d: %v, want %s", size, err, want)
+			}
+		}
+	}
+}
+
+// TestReferenceInPlainCode: what an app does fast and wrong is found if it
+// names itself in plain code as its reference, also where both emit other
+// numbers of pairs.
+func TestReferenceInPlainCode(t *testing.T) {
+	fast, plain := wordCount(), wordCount()
+	fast.NewMapper = func(*mr.Task) (mr.Mapper, error) {
+		return mr.MapperFunc(func(rec mr.Record, out mr.Emitter) error {
+			words := bytes.Fields(rec.Data)
+			slices.SortFunc(words, bytes.Compare)
+			for _, w := range slices.CompactFunc(words, bytes.Equal) { // forgets those that come twice
+				out.Emit(w, mr.AppendInt64(nil, 1))
+			}
+			return nil
+		}), nil
+	}
+	fast.Reference = &plain
+	for text, ok := range map[string]bool{"a b\nb c\n": true, "a b b\n": false} {
+		j := testJob{app: fast, reduces: 2, inputs: map[string]string{"in": text}}
+		s, lay := j.build(t)
+		rep := run(t, s, lay, fast, Options{Scratch: t.TempDir()})
+		if rep.OK() != ok || len(rep.Notes) > 0 || !ok && rep.Findings[0].Kind != Mismatch {
+			t.Errorf("%q: %s, notes %q", text, show(rep), rep.Notes)
+		}
+	}
+}
