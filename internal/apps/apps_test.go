@@ -46,3 +46,14 @@ func TestNocrash(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesInOutput: the applications that print names print any.
+func TestNamesInOutput(t *testing.T) {
+	inputs := map[string]string{"x/a\nb c": "1", "y/a\nb c": "2", "d": "3"}
+	if diff := cmp.Diff([]string{`a a\nb\x20c a\nb\x20c d`, "b 1 5 5", "c 1 1 1", "d xyzzy xyzzy xyzzy"}, mrtest.Run(t, nocrash(), 2, inputs)); diff != "" {
+		t.Errorf("nocrash (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{`a\nb c 2`, "d 1"}, mrtest.Run(t, *earlyExit().Reference, 2, inputs)); diff != "" {
+		t.Errorf("early_exit (-want +got):\n%s", diff)
+	}
+}

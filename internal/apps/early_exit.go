@@ -11,7 +11,7 @@ import (
 // earlyExit has reduce tasks of very different length, so that some workers
 // run out of tasks long before others: whoever takes that for the end of the
 // job, worker or coordinator, exits before all output is there. It counts
-// how often each base name occurs.
+// how often each base name occurs, escaped as [mr.EscapeName] says.
 func earlyExit() mr.App {
 	app := namesApp("early_exit", "take long over some reduce tasks: nobody may exit before all output is final")
 	ref := namesApp(app.Name, app.Help)
@@ -33,12 +33,12 @@ func earlyExit() mr.App {
 // namesApp is early_exit without the stalls.
 func namesApp(name, help string) mr.App {
 	return mr.App{
-		Name: name, Help: help, Version: "1",
+		Name: name, Help: help, Version: "2",
 		Input: mr.WholeObjects,
 		NewMapper: func(*mr.Task) (mr.Mapper, error) {
 			one := mr.AppendInt64(nil, 1)
 			return mr.MapperFunc(func(rec mr.Record, out mr.Emitter) error {
-				out.Emit([]byte(path.Base(rec.Object)), one)
+				out.Emit([]byte(mr.EscapeName(path.Base(rec.Object), "")), one)
 				return nil
 			}), nil
 		},

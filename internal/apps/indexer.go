@@ -2,9 +2,7 @@ package apps
 
 import (
 	"bytes"
-	"fmt"
 	"iter"
-	"path"
 	"slices"
 	"strconv"
 
@@ -12,29 +10,39 @@ import (
 )
 
 // indexer finds the files of each word, as the lab's: "word n file1,file2",
-// base names sorted, each once.
+// sorted, each once. A file has its base name, with as much of the path before
+// it as tells it from the job's other files ([shortNames]), escaped as
+// [mr.EscapeName] says, commas as well.
 func indexer() mr.App {
+	names, plain := &shortNames{}, plainIndexer()
 	return mr.App{
 		Name:       "indexer",
 		Help:       "list the files of each word: word, how many, their names",
-		Version:    "1",
-		NewMapper:  newIndexMapper,
+		Version:    indexerVersion,
+		NewMapper:  func(t *mr.Task) (mr.Mapper, error) { return newIndexMapper(t, names), nil },
 		NewReducer: newIndexReducer,
 		Combine:    union,
+		Reference:  &plain,
 	}
 }
 
-// A value is a set of names, in byte order, each followed by this byte.
+const indexerVersion = "2"
+
+// A value is a set of names, in byte order, each followed by this byte, which
+// no escaped name has.
 const nameEnd = 0
 
 // seenBytes bounds the words that an indexMapper remembers.
 const seenBytes = 8 << 20
 
-// indexMapper emits (word, {base name of the object}). It remembers which
+// indexMapper emits (word, {short name of the object}). It remembers which
 // words it has emitted for the current object, as far as they fit, so that a
 // word costs one pair for each object and not one for each occurrence; what
 // it forgets only costs pairs, which the combiner merges.
 type indexMapper struct {
+	objects []string // all input
+	names   *shortNames
+	classes *classes
 	edges   []uint32
 	object  string
 	name    []byte // the value: a set of one
@@ -47,22 +55,42 @@ type indexMapper struct {
 	size  int // bytes of the words in index, with an allowance for the map
 }
 
-func newIndexMapper(*mr.Task) (mr.Mapper, error) {
-	return &indexMapper{index: map[string]int{}}, nil
+func newIndexMapper(t *mr.Task, names *shortNames) *indexMapper {
+	return &indexMapper{objects: t.Objects(), names: names, classes: newClasses(), index: map[string]int{}}
 }
 
 // Map emits the words of a line that are new in its object.
-func (m *indexMapper) Map(rec mr.Record, out mr.Emitter) error { return m.MapBlock(rec, out) }
+func (m *indexMapper) Map(rec mr.Record, out mr.Emitter) error {
+	if err := m.enter(rec.Object); err != nil {
+		return err
+	}
+	for start, end := m.classes.next(rec.Data, 0); start < end; start, end = m.classes.next(rec.Data, end) {
+		if word := rec.Data[start:end]; m.first(word) {
+			out.Emit(word, m.name)
+		}
+	}
+	return nil
+}
+
+// enter notes the object of the lines that follow.
+func (m *indexMapper) enter(object string) error {
+	if object == m.object && m.current > 0 {
+		return nil
+	}
+	name, err := m.names.of(object, m.objects)
+	if err != nil {
+		return err
+	}
+	m.object = object
+	m.current++
+	m.name = append(append(m.name[:0], mr.EscapeName(name, ",")...), nameEnd)
+	return nil
+}
 
 // MapBlock does what Map does, for many lines at a time.
 func (m *indexMapper) MapBlock(rec mr.Record, out mr.Emitter) error {
-	if rec.Object != m.object || m.current == 0 {
-		m.object = rec.Object
-		m.current++
-		m.name = append(append(m.name[:0], path.Base(rec.Object)...), nameEnd)
-		if bytes.IndexByte(m.name, nameEnd) != len(m.name)-1 {
-			return fmt.Errorf("object name %q holds a zero byte", rec.Object)
-		}
+	if err := m.enter(rec.Object); err != nil {
+		return err
 	}
 	for rest := rec.Data; len(rest) > 0; {
 		text := step(rest)

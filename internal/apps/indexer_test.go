@@ -3,7 +3,6 @@ package apps
 import (
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -23,7 +22,7 @@ func naiveIndex(inputs map[string]string) []string {
 			if files[w] == nil {
 				files[w] = map[string]bool{}
 			}
-			files[w][path.Base(name)] = true
+			files[w][mr.EscapeName(naiveShort(name, inputs), ",")] = true
 		}
 	}
 	var lines []string
@@ -34,6 +33,72 @@ func naiveIndex(inputs map[string]string) []string {
 	return lines
 }
 
+// naiveShort is the shortest end of name that is no end of another, the obvious
+// way.
+func naiveShort(name string, inputs map[string]string) string {
+	elements := strings.Split(name, "/")
+	for i := len(elements) - 1; i > 0; i-- {
+		short := strings.Join(elements[i:], "/")
+		same := 0
+		for other := range inputs {
+			if strings.HasSuffix("/"+other, "/"+short) {
+				same++
+			}
+		}
+		if same == 1 && strings.Trim(short, "/") != "" {
+			return short
+		}
+	}
+	return name
+}
+
+// TestShortNames: two ways to shorten names do what the obvious way does.
+func TestShortNames(t *testing.T) {
+	check := func(fatalf func(string, ...any), objects []string) {
+		inputs := map[string]string{}
+		for _, o := range objects {
+			inputs[o] = ""
+		}
+		objects = slices.Sorted(maps.Keys(inputs))
+		names, plain := &shortNames{}, plainStarts(objects)
+		shown := map[string]bool{}
+		for i, o := range objects {
+			want := naiveShort(o, inputs)
+			if got, err := names.of(o, objects); err != nil || got != want || o[plain[i]:] != want {
+				fatalf("%q: %q is called %q, %v and %q, want %q", objects, o, got, err, o[plain[i]:], want)
+			}
+			shown[want] = true
+		}
+		if len(shown) != len(objects) {
+			fatalf("%q have %d names", objects, len(shown))
+		}
+		if _, err := names.of("none", objects); err == nil {
+			fatalf("a name that is no input has a short one")
+		}
+	}
+	for _, objects := range [][]string{
+		{"pg-grimm.txt"}, {"books/pg-grimm.txt", "books/pg-tom.txt"}, {"i/a/R.md", "i/b/R.md"}, {"R.md", "a/R.md"}, {"a/b/R.md", "c/b/R.md", "R.mdx", "xR.md"},
+		{"a", "/a", "//a", "a/", "a//", "/"}, {"x/y/z", "y/z", "z", "x/y", "y"},
+	} {
+		check(t.Fatalf, objects)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		check(t.Fatalf, rapid.SliceOfN(rapid.StringMatching(`([ab]{0,2}/){0,3}[ab]{1,2}/?`), 1, 12).Draw(t, "objects"))
+	})
+}
+
+// TestIndexerNames: names that a line of output cannot hold, and those that
+// would look like two, are escaped.
+func TestIndexerNames(t *testing.T) {
+	want := []string{`w 6 R\n.md,R\x00\xff.md,R\x2cS.md,a/R.md,b/R.md,plain name.md`}
+	got := mrtest.Run(t, indexer(), 1, map[string]string{
+		"i/a/R.md": "w", "i/b/R.md": "w", "i/a/R,S.md": "w w", "R\n.md": "w", "i/R\x00\xff.md": "w", "i/c/plain name.md": "w",
+	})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 func TestIndexer(t *testing.T) {
 	for _, r := range []int{1, 10} {
 		if diff := cmp.Diff(naiveIndex(texts), mrtest.Run(t, indexer(), r, texts)); diff != "" {
@@ -41,7 +106,7 @@ func TestIndexer(t *testing.T) {
 		}
 	}
 	rapid.Check(t, func(rt *rapid.T) {
-		name := rapid.StringMatching(`([ab]/)?[a-d,]{1,3}`)
+		name := rapid.StringMatching(`([ab]/){0,2}[a-d,\n]{1,3}`)
 		inputs := rapid.MapOf(name, rapid.StringMatching(`([abc\n]{0,3} ){0,5}`)).Draw(rt, "inputs")
 		res, err := mrtest.Job{App: indexer(), Inputs: inputs}.Run(t.Context())
 		if err != nil {
@@ -74,6 +139,10 @@ func TestUnion(t *testing.T) {
 	})
 }
 
+func indexMapperOf(objects ...string) *indexMapper {
+	return newIndexMapper(&mr.Task{Objects: func() []string { return objects }}, &shortNames{})
+}
+
 // counter counts pairs.
 type counter map[string]int
 
@@ -82,14 +151,11 @@ func (c counter) Emit(key, _ []byte) { c[string(key)]++ }
 // TestIndexerEmitsOnce: a word is one pair for each object, and the memory
 // for that is bounded.
 func TestIndexerEmitsOnce(t *testing.T) {
-	mapper, err := newIndexMapper(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := indexMapperOf("x", "y/x", "z")
 	pairs := counter{}
 	for _, object := range []string{"x", "x", "y/x", "z"} {
 		for range 3 {
-			if err := mapper.Map(mr.Record{Object: object, Data: []byte("the cat and the dog")}, pairs); err != nil {
+			if err := m.Map(mr.Record{Object: object, Data: []byte("the cat and the dog")}, pairs); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -97,7 +163,6 @@ func TestIndexerEmitsOnce(t *testing.T) {
 	if diff := cmp.Diff(counter{"the": 3, "cat": 3, "and": 3, "dog": 3}, pairs); diff != "" {
 		t.Errorf("pairs of three objects (-want +got):\n%s", diff)
 	}
-	m := mapper.(*indexMapper)
 	for i := range 300_000 {
 		word := strings.Map(func(r rune) rune { return r - '0' + 'a' }, fmt.Sprint(i))
 		if err := m.Map(mr.Record{Object: "z", Data: []byte(word)}, discard{}); err != nil {
@@ -107,29 +172,24 @@ func TestIndexerEmitsOnce(t *testing.T) {
 			t.Fatalf("%d words of %d bytes are remembered", len(m.index), m.size)
 		}
 	}
-	if err := m.Map(mr.Record{Object: "a\x00b", Data: []byte("x")}, discard{}); err == nil {
-		t.Error("a name with a zero byte is no error")
-	}
 }
 
 // BenchmarkIndexer maps 200 objects that share most of their words.
 func BenchmarkIndexer(b *testing.B) {
-	lines := strings.Split(goText(b), "\n")
-	recs := make([]mr.Record, len(lines))
-	size := 0
-	for i, l := range lines {
-		recs[i] = mr.Record{Object: fmt.Sprint(i * 200 / len(lines)), Data: []byte(l)}
-		size += len(l) + 1
+	lines := strings.SplitAfter(goText(b), "\n")
+	blocks, objects, size := []mr.Record{}, []string{}, 0
+	for i := range 200 {
+		objects = append(objects, fmt.Sprintf("%03d", i))
+		text := strings.Join(lines[i*len(lines)/200:(i+1)*len(lines)/200], "")
+		blocks = append(blocks, mr.Record{Object: objects[i], Lines: int64(len(lines) / 200), Data: []byte(text)})
+		size += len(text)
 	}
 	b.SetBytes(int64(size))
 	b.ReportAllocs()
 	for b.Loop() {
-		m, err := newIndexMapper(nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		for _, rec := range recs {
-			if err := m.Map(rec, discard{}); err != nil {
+		m := indexMapperOf(objects...)
+		for _, block := range blocks {
+			if err := m.MapBlock(block, discard{}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -15,7 +15,7 @@ func nocrash() mr.App {
 	return mr.App{
 		Name:      "nocrash",
 		Help:      "names and sizes of the input files: what crash gives, without crashing",
-		Version:   "1",
+		Version:   "2",
 		Input:     mr.WholeObjects,
 		NewMapper: func(*mr.Task) (mr.Mapper, error) { return mr.MapperFunc(describe), nil },
 		NewReducer: func(*mr.Task) (mr.Reducer, error) {
@@ -24,10 +24,11 @@ func nocrash() mr.App {
 	}
 }
 
-// describe emits the base name, its length, and the length of the object.
+// describe emits the base name, its length, and the length of the object. The
+// name is escaped, spaces as well, since spaces stand between names.
 func describe(rec mr.Record, out mr.Emitter) error {
 	name := path.Base(rec.Object)
-	out.Emit([]byte("a"), []byte(name))
+	out.Emit([]byte("a"), []byte(mr.EscapeName(name, " ")))
 	out.Emit([]byte("b"), strconv.AppendInt(nil, int64(len(name)), 10))
 	out.Emit([]byte("c"), strconv.AppendInt(nil, int64(len(rec.Data)), 10))
 	out.Emit([]byte("d"), []byte("xyzzy"))
