@@ -87,7 +87,7 @@ func (c *client) request(method, path, body string, header ...string) *http.Requ
 		c.t.Fatal(err)
 	}
 	rawPath, query, _ := strings.Cut(path, "?")
-	req.URL.Path, req.URL.RawQuery = rawPath, query
+	req.URL.Path, req.URL.RawPath, req.URL.RawQuery = rawPath, escapePath(rawPath), query
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
@@ -97,6 +97,11 @@ func (c *client) request(method, path, body string, header ...string) *http.Requ
 	}
 	sign(req, c.e, time.Now())
 	return req
+}
+
+// escapePath writes a path as S3 signs it.
+func escapePath(path string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(path), "+", "%20"), "%2F", "/")
 }
 
 // sign adds the Authorization header of AWS Signature Version 4.
@@ -120,7 +125,7 @@ func sign(req *http.Request, e Endpoint, now time.Time) {
 	}
 	signed := strings.Join(names, ";")
 	query := strings.ReplaceAll(req.URL.Query().Encode(), "+", "%20")
-	canonical := strings.Join([]string{req.Method, (&url.URL{Path: req.URL.Path}).EscapedPath(), query,
+	canonical := strings.Join([]string{req.Method, escapePath(req.URL.Path), query,
 		lines.String(), signed, "UNSIGNED-PAYLOAD"}, "\n")
 
 	scope := strings.Join([]string{stamp[:8], e.Region, "s3", "aws4_request"}, "/")

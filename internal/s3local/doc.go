@@ -17,9 +17,10 @@
 // server, and conditional writes have exactly one winner. Nothing is synced
 // to the disk: after a loss of power recent objects may be missing or empty.
 //
-// Keys are stored as paths. So a key with an empty, "." or ".." element is
-// refused, an element has at most 255 bytes, and the keys "a" and "a/b"
-// cannot both exist. An ETag is a checksum, but never an MD5.
+// Keys are stored as paths. So a key with a "." or ".." element, or with an
+// empty one before its end, is refused, an element has at most 255 bytes, and
+// the keys "a" and "a/b", or "a/", cannot both exist. A key that ends with a
+// slash is an object of no bytes, as clients make to show a folder. An ETag is a checksum, but never an MD5.
 //
 // # Working directory
 //

@@ -49,6 +49,10 @@ type guard struct {
 	// with 409 or 500 when its folder goes away between the two steps.
 	parents sync.RWMutex
 
+	// buckets is held for writing while a bucket is made, which the backend
+	// does in steps, and for reading by who asks whether there is one.
+	buckets sync.RWMutex
+
 	// uploads are locked by their folders.
 	uploads turns
 }
@@ -130,6 +134,10 @@ func (g *guard) PutObject(ctx context.Context, in s3response.PutObjectInput) (ou
 	defer leave()
 	b := g.body(in.Body, in.ContentLength)
 	in.Body = b
+	if isFolder(*in.Key) {
+		defer b.drain() // the backend does not look at it
+		return g.putFolder(ctx, in)
+	}
 	if g.on.parents {
 		b.atEnd = func() error { g.parents.RLock(); return nil }
 	}
@@ -260,6 +268,13 @@ func (g *guard) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (
 		return out, err
 	}
 	defer leave()
+	if _, from, _, err := backend.ParseCopySource(*in.CopySource); err == nil && isFolder(from) {
+		return g.copyFolder(ctx, in)
+	}
+	if isFolder(*in.Key) {
+		defer g.keepParents()()
+		return g.s.CopyObject(ctx, in)
+	}
 	out, err = g.s.CopyObject(ctx, in)
 	if g.on.parents && errors.Is(err, s3err.GetAPIError(s3err.ErrExistingObjectIsDirectory)) {
 		g.parents.RLock()

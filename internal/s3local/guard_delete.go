@@ -2,9 +2,12 @@ package s3local
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/versity/versitygw/backend"
 	"github.com/versity/versitygw/s3err"
 	"github.com/versity/versitygw/s3response"
 )
@@ -27,7 +30,11 @@ func (g *guard) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (*s3
 		return nil, err
 	}
 	defer g.lockParents()()
-	return g.s.DeleteObject(ctx, in)
+	out, err := g.s.DeleteObject(ctx, in)
+	if isFolder(*in.Key) && errors.Is(err, s3err.GetAPIError(s3err.ErrDirectoryNotEmpty)) {
+		return &s3.DeleteObjectOutput{}, nil // there was no such object, only keys below
+	}
+	return out, err
 }
 
 // DeleteObjects deletes many objects; a key that is refused is an error of
@@ -61,7 +68,15 @@ func (g *guard) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (a
 
 func (g *guard) deleteBatch(ctx context.Context, in *s3.DeleteObjectsInput) (s3response.DeleteResult, error) {
 	defer g.lockParents()()
-	return g.s.DeleteObjects(ctx, in)
+	out, err := g.s.DeleteObjects(ctx, in)
+	out.Error = slices.DeleteFunc(out.Error, func(e types.Error) bool {
+		none := isFolder(backend.GetStringFromPtr(e.Key)) && backend.GetStringFromPtr(e.Code) == s3err.GetAPIError(s3err.ErrDirectoryNotEmpty).Code
+		if none {
+			out.Deleted = append(out.Deleted, types.DeletedObject{Key: e.Key})
+		}
+		return none
+	})
+	return out, err
 }
 
 // DeleteBucket deletes an empty bucket.

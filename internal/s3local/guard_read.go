@@ -2,8 +2,6 @@ package s3local
 
 import (
 	"context"
-	"path"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -19,6 +17,8 @@ func (g *guard) GetBucketAcl(ctx context.Context, in *s3.GetBucketAclInput) ([]b
 	if err := g.admitBucket(in.Bucket); err != nil {
 		return nil, err
 	}
+	g.buckets.RLock()
+	defer g.buckets.RUnlock()
 	return g.s.GetBucketAcl(ctx, in)
 }
 
@@ -27,6 +27,8 @@ func (g *guard) CreateBucket(ctx context.Context, in *s3.CreateBucketInput, acl 
 	if err := g.admitBucket(in.Bucket); err != nil {
 		return err
 	}
+	g.buckets.Lock()
+	defer g.buckets.Unlock()
 	return g.s.CreateBucket(ctx, in, acl)
 }
 
@@ -35,6 +37,8 @@ func (g *guard) HeadBucket(ctx context.Context, in *s3.HeadBucketInput) (*s3.Hea
 	if err := g.admitBucket(in.Bucket); err != nil {
 		return nil, err
 	}
+	g.buckets.RLock()
+	defer g.buckets.RUnlock()
 	return g.s.HeadBucket(ctx, in)
 }
 
@@ -114,49 +118,6 @@ func (g *guard) GetObjectAttributes(ctx context.Context, in *s3.GetObjectAttribu
 		return out, err
 	}
 	return g.s.GetObjectAttributes(ctx, in)
-}
-
-// ListObjects lists keys.
-func (g *guard) ListObjects(ctx context.Context, in *s3.ListObjectsInput) (s3response.ListObjectsResult, error) {
-	if err := g.admitBucket(in.Bucket); err != nil {
-		return s3response.ListObjectsResult{}, err
-	}
-	out, err := g.s.ListObjects(ctx, in)
-	out.Contents = g.visible(out.Contents)
-	return out, err
-}
-
-// ListObjectsV2 lists keys.
-func (g *guard) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input) (s3response.ListObjectsV2Result, error) {
-	if err := g.admitBucket(in.Bucket); err != nil {
-		return s3response.ListObjectsV2Result{}, err
-	}
-	out, err := g.s.ListObjectsV2(ctx, in)
-	hidden := len(out.Contents)
-	out.Contents = g.visible(out.Contents)
-	if hidden -= len(out.Contents); hidden > 0 && out.KeyCount != nil {
-		*out.KeyCount -= int32(hidden) //nolint:gosec // at most 1000
-	}
-	return out, err
-}
-
-// visible leaves out the names under which the backend links a file for a
-// moment before it replaces an object.
-func (g *guard) visible(objects []s3response.Object) []s3response.Object {
-	if !g.on.names {
-		return objects
-	}
-	return slices.DeleteFunc(objects, func(o s3response.Object) bool {
-		return o.Key != nil && ownName.MatchString(path.Base(*o.Key))
-	})
-}
-
-// ListMultipartUploads lists uploads that were begun and not ended.
-func (g *guard) ListMultipartUploads(ctx context.Context, in *s3.ListMultipartUploadsInput) (s3response.ListMultipartUploadsResult, error) {
-	if err := g.admitBucket(in.Bucket); err != nil {
-		return s3response.ListMultipartUploadsResult{}, err
-	}
-	return g.s.ListMultipartUploads(ctx, in)
 }
 
 // ListParts lists the parts of an upload.

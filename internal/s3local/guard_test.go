@@ -123,7 +123,7 @@ func TestAliasedKeys(t *testing.T) {
 		c := newClient(t, run(t, t.TempDir(), allGuards).Endpoint())
 		c.want(200, "PUT", "/bucket", "")
 		c.want(200, "PUT", "/bucket/a/b", "mine")
-		for _, alias := range append(aliases, "a/b/", "..", ".", "a/.sgwtmp/b", ".sgwtmp/multipart/x", ".b.sgwtmp.12") {
+		for _, alias := range append(aliases, "a/b//", "/", "..", ".", "a/.sgwtmp/b", ".sgwtmp/multipart/x", ".b.sgwtmp.12") {
 			path := "/bucket/" + alias
 			for _, method := range []string{"PUT", "GET", "HEAD", "DELETE"} {
 				if r := c.do(method, path, ""); r.status != http.StatusBadRequest {

@@ -189,3 +189,25 @@ func TestOneWinner(t *testing.T) {
 		}
 	}
 }
+
+// TestBucketsMadeAtOnce: who asks for a bucket while it is made is told that it
+// is there or that it is not.
+func TestBucketsMadeAtOnce(t *testing.T) {
+	c := newClient(t, run(t, t.TempDir(), allGuards).Endpoint())
+	for round := range 50 {
+		var g errgroup.Group
+		for range 8 {
+			g.Go(func() error {
+				for _, method := range []string{"HEAD", "PUT", "GET"} {
+					if r, err := c.try(method, fmt.Sprintf("/bucket-%d", round), ""); err != nil || r.status >= 500 {
+						return fmt.Errorf("%s: %d %s (%w)", method, r.status, r.body, err)
+					}
+				}
+				return nil
+			})
+		}
+		if err := g.Wait(); err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+	}
+}

@@ -30,8 +30,10 @@ var (
 // maxParts is how many parts an upload may have, as in S3.
 const maxParts = 10_000
 
-// validKey tells whether a key names the one file that its path names.
+// validKey tells whether a key names the one file that its path names, or the
+// one folder if it ends with a slash.
 func validKey(k string) bool {
+	k = strings.TrimSuffix(k, "/")
 	return fs.ValidPath(k) && k != "." && !strings.ContainsRune(k, 0) && !ownName.MatchString(k)
 }
 
@@ -66,7 +68,7 @@ func (g *guard) admitKey(bucket, key *string) error {
 	if key == nil || !validKey(*key) {
 		return s3err.APIError{
 			Code: "InvalidArgument",
-			Description: "This server keeps keys as paths: no element may be empty, '.' or '..', " +
+			Description: "This server keeps keys as paths: no element may be '.', '..' or empty but the last, " +
 				"none may be a name of the server's own, and the key must be UTF-8 without NUL.",
 			HTTPStatusCode: http.StatusBadRequest,
 		}

@@ -186,6 +186,7 @@ func (s *Server) serve(ctx context.Context, address string, g guards) error {
 		s3api.WithKeepAlive(),
 		s3api.WithConcurrencyLimiter(s.store.limits.connections, s.store.limits.connections),
 		s3api.WithMiddleware("/", s.clients.reclaim),
+		s3api.WithMiddleware("/", noteEncoding),
 		s3api.WithMpMaxParts(maxParts),
 		s3api.WithHealth(alivePath(keys.Secret)),
 		s3api.WithOnListen(func() { close(ready) }))
