@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/failpoint"
 )
 
 func (f *frame) configCommand() *cobra.Command {
@@ -20,7 +21,7 @@ func (f *frame) configCommand() *cobra.Command {
 
 // allGroups gives a command the flags of every key.
 func allGroups(c *cobra.Command) *cobra.Command {
-	config.AddFlags(c.Flags(), config.Names(config.Net, config.Job, config.Work)...)
+	config.AddFlags(c.Flags(), config.Names(config.Net, config.Serve, config.Job, config.Work)...)
 	return c
 }
 
@@ -73,9 +74,12 @@ func (f *frame) configValidateCommand() *cobra.Command {
 		Short: "Check the configuration; exits 2 with all that is wrong",
 		Args:  cobra.NoArgs,
 		RunE: f.run(func(_ context.Context, s *session, _ []string) error {
-			stray := config.StrayEnv(os.Environ())
-			for _, line := range stray {
-				s.note("warning: %s", line)
+			var stray []string
+			for _, v := range config.StrayEnv(os.Environ(), failpoint.Variable) {
+				stray = append(stray, v.String())
+				if v.Near == "" { // the others have been named already
+					s.note("warning: %s", v)
+				}
 			}
 			if f.output == "json" {
 				return s.printJSON(struct {

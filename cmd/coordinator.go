@@ -64,9 +64,21 @@ func (o *jobFlags) params(app *mr.App) (map[string]string, error) {
 		return params, nil
 	}
 	if _, err := app.Resolve(maps.Clone(params)); err != nil {
-		return nil, &Error{Code: ExitUsage, What: err.Error(), Hint: "`mraws apps` lists the parameters of each app"}
+		return nil, &Error{Code: ExitUsage, What: err.Error(), Hint: nearParams(app, params) + "`mraws apps` lists the parameters of each app"}
 	}
 	return params, nil
+}
+
+// jobParams is params for those who begin a job: they find out before any work
+// that a required parameter is missing.
+func (o *jobFlags) jobParams(app *mr.App) (map[string]string, error) {
+	params, err := o.params(app)
+	if err == nil && params == nil && app != nil {
+		if _, err := app.Resolve(map[string]string{}); err != nil {
+			return nil, &Error{Code: ExitUsage, What: err.Error(), Hint: "--app-arg NAME=VALUE gives it; `mraws apps` lists the parameters of each app"}
+		}
+	}
+	return params, err
 }
 
 // soleApp returns the app that --app names, or the only one of the program.
@@ -92,7 +104,7 @@ func (f *frame) coordinatorCommand() *cobra.Command {
 	o := f.jobFlags(c, "the job's app; empty takes that of the first worker")
 	o.addEmpty(c)
 	c.Flags().BoolVar(&o.takeOver, "takeover", false, "take the place of a coordinator that is alive, but sick: it ends with exit code 7")
-	config.AddFlags(c.Flags(), config.Names(config.Net, config.Job)...)
+	config.AddFlags(c.Flags(), config.Names(config.Net, config.Serve, config.Job)...)
 	c.RunE = f.run(func(ctx context.Context, s *session, _ []string) error {
 		return s.coordinate(ctx, o)
 	})
@@ -109,7 +121,7 @@ func (s *session) coordinate(ctx context.Context, o *jobFlags) (err error) {
 		}
 		app = &a
 	}
-	params, err := o.params(app)
+	params, err := o.jobParams(app)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func (f *frame) command(words string) string {
 	}
 	flags := f.at.storeFlags()
 	if slices.Contains([]string{"coordinator", "worker", "status"}, verb) {
-		flags = append(flags, f.at.netFlags()...)
+		flags = append(flags, f.at.netFlags(verb)...)
 	}
 	if len(flags) == 0 {
 		return out
@@ -93,13 +93,14 @@ func (s *session) storeFlags() []string {
 	return flags
 }
 
-// netFlags are those by which coordinator and workers know each other.
-func (s *session) netFlags() []string {
+// netFlags are those by which coordinator and workers know each other, as far
+// as the command takes them.
+func (s *session) netFlags(verb string) []string {
 	var flags []string
 	for _, e := range s.conf.Entries() {
 		switch {
 		case e.Origin.Level == config.Default:
-		case e.Key == "insecure" && s.conf.Insecure:
+		case e.Key == "insecure" && s.conf.Insecure && verb != "status":
 			flags = append(flags, "--insecure")
 		case slices.Contains([]string{"tls-ca", "tls-cert", "tls-key", "token-file"}, e.Key):
 			flags = append(flags, "--"+e.Key, e.Value)

@@ -116,6 +116,8 @@ func (f *frame) root() *cobra.Command {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	f.rules(root)
+	root.SetFlagErrorFunc(f.flagError)
+	root.SetHelpFunc(helpOf(root.HelpFunc()))
 	return root
 }
 
@@ -147,7 +149,7 @@ func (f *frame) rules(c *cobra.Command) {
 			if len(args) == 0 {
 				return nil
 			}
-			return fmt.Errorf("unknown command %q for %q%s", args[0], c.CommandPath(), suggestion(c, args[0]))
+			return unknownCommand(c, args[0])
 		}
 		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	}

@@ -45,7 +45,7 @@ func (f *frame) runCommand() *cobra.Command {
 	o.addEmpty(c)
 	c.Flags().IntVar(&o.workers, "workers", 0, "workers, of one task at a time each; 0 is one for each core")
 	c.Flags().BoolVar(&o.processes, "processes", false, "a process for each worker, started again if it dies, instead of one process for all")
-	c.Flags().BoolVar(&o.verify, "verify", false, "check the result as `"+f.name+" verify` does")
+	c.Flags().BoolVar(&o.verify, "verify", false, "check the result as the command verify does")
 	c.Flags().StringVar(&o.out, "out", "", "fetch the output into this `folder`")
 	c.Flags().IntVar(&o.head, "head", 5, "show this many lines of the output")
 	c.Flags().StringArrayVar(&o.include, "include", nil, "of INPUT take only files that match this `glob`; may be given again")
@@ -63,7 +63,7 @@ func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err e
 	if err != nil {
 		return err
 	}
-	params, err := o.params(&app)
+	params, err := o.jobParams(&app)
 	if err != nil {
 		return err
 	}

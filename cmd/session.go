@@ -44,6 +44,7 @@ func (f *frame) run(fn func(ctx context.Context, s *session, args []string) erro
 		}
 		s := &session{frame: f, conf: conf, layout: layout.New(conf.Prefix), flags: c}
 		s.log = f.newLogger(conf)
+		s.warnStray()
 		f.at = s
 		return fn(c.Context(), s, args)
 	}

@@ -57,28 +57,52 @@ func readFile(file string) (*viper.Viper, error) {
 	return v, errors.Join(errs...)
 }
 
-// StrayEnv returns a line for each MRAWS_* variable that means nothing, and
-// what it may have been meant to be. Such variables are no errors: others
-// may have uses of their own for them.
-func StrayEnv(environ []string) []string {
-	known := []string{FileEnv}
+// Stray is a MRAWS_* variable that means nothing.
+type Stray struct {
+	Name string
+	Near string // what it may have been meant to be; "" for nothing
+}
+
+// String says so in one line.
+func (s Stray) String() string {
+	line := "environment variable " + s.Name + " has no meaning"
+	if s.Near != "" {
+		line += ", did you mean " + s.Near + "?"
+	}
+	return line
+}
+
+// StrayEnv returns the MRAWS_* variables that mean nothing, but for those of
+// also. Such variables are no errors: others may have uses of their own for
+// them.
+func StrayEnv(environ []string, also ...string) []Stray {
+	known := append([]string{FileEnv}, also...)
 	for _, k := range Keys() {
 		known = append(known, k.Env())
 	}
-	var stray []string
+	var stray []Stray
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")
 		if !strings.HasPrefix(name, "MRAWS_") || slices.Contains(known, name) {
 			continue
 		}
-		line := "environment variable " + name + " has no meaning"
-		if near := Nearest(name, known); near != "" {
-			line += ", did you mean " + near + "?"
-		}
-		stray = append(stray, line)
+		stray = append(stray, Stray{name, nearestEnv(name, known)})
 	}
-	slices.Sort(stray)
+	slices.SortFunc(stray, func(a, b Stray) int { return strings.Compare(a.Name, b.Name) })
 	return stray
+}
+
+// nearestEnv is [Nearest] for the part that variables do not all begin with.
+func nearestEnv(name string, known []string) string {
+	const ours = "MRAWS_"
+	var rest []string
+	for _, k := range known {
+		rest = append(rest, strings.TrimPrefix(k, ours))
+	}
+	if near := Nearest(strings.TrimPrefix(name, ours), rest); near != "" {
+		return ours + near
+	}
+	return ""
 }
 
 func keyNames() []string {

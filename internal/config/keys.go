@@ -13,6 +13,7 @@ type Group string
 const (
 	Common Group = "store and output" // every command
 	Net    Group = "network"          // between coordinator and workers
+	Serve  Group = "coordinator"      // where a coordinator is reached
 	Job    Group = "job"              // what a coordinator decides
 	Work   Group = "worker"           // what a worker decides
 )
@@ -36,7 +37,7 @@ func (k Key) Env() string {
 
 // Keys returns the table of all keys.
 func Keys() []Key {
-	return slices.Concat(commonKeys(), netKeys(), jobKeys(), workKeys())
+	return slices.Concat(commonKeys(), netKeys(), serveKeys(), jobKeys(), workKeys())
 }
 
 func commonKeys() []Key {
@@ -70,14 +71,6 @@ func commonKeys() []Key {
 
 func netKeys() []Key {
 	return []Key{
-		{Name: "coord", Group: Net, Type: "host:port", check: hostPorts,
-			Help: "the coordinator's address, or several, separated by commas; empty finds it in the bucket"},
-		{Name: "port", Group: Net, Type: "n", Default: "1234", check: number(0, 65535),
-			Help: "the coordinator's port; 0 takes a free one"},
-		{Name: "listen", Group: Net, Type: "host", check: host,
-			Help: "address that the coordinator listens on; empty is all"},
-		{Name: "advertise", Group: Net, Type: "host[:port]", check: advertise,
-			Help: "address that workers are told; empty is every address of the machine"},
 		{Name: "tls-ca", Group: Net, Type: "file", check: path,
 			Help: "own CA that certificates must be signed by (PEM)"},
 		{Name: "tls-cert", Group: Net, Type: "file", check: path,
@@ -90,6 +83,17 @@ func netKeys() []Key {
 			Help: "neither TLS nor token: anyone who reaches the port may join the job"},
 		{Name: "metrics", Group: Net, Type: "[host:]port", check: listenOn,
 			Help: "serve metrics for Prometheus here; a port alone is on loopback, 0 is a free one, empty is none"},
+	}
+}
+
+func serveKeys() []Key {
+	return []Key{
+		{Name: "port", Group: Serve, Type: "n", Default: "1234", check: number(0, 65535),
+			Help: "the coordinator's port; 0 takes a free one"},
+		{Name: "listen", Group: Serve, Type: "host", check: host,
+			Help: "address that the coordinator listens on; empty is all"},
+		{Name: "advertise", Group: Serve, Type: "host[:port]", check: advertise,
+			Help: "address that workers are told; empty is every address of the machine"},
 	}
 }
 
@@ -122,6 +126,8 @@ func jobKeys() []Key {
 
 func workKeys() []Key {
 	return []Key{
+		{Name: "coord", Group: Work, Type: "host:port", check: hostPorts,
+			Help: "the coordinator's address, or several, separated by commas; empty finds it in the bucket"},
 		{Name: "memory", Group: Work, Type: "size", Default: "auto", check: memory,
 			Help: "memory for buffers; auto is a share of the machine or cgroup"},
 		{Name: "slots", Group: Work, Type: "n", Default: "0", check: number(0, 1024),

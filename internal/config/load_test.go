@@ -312,10 +312,15 @@ func TestYAMLLoadsBack(t *testing.T) {
 }
 
 func TestStrayEnv(t *testing.T) {
-	got := StrayEnv([]string{"MRAWS_BUKET=x", "MRAWS_BUCKET=y", "MRAWS_CONFIG=z", "HOME=/", "MRAWS_QQQQQQQQ="})
+	var got []string
+	for _, s := range StrayEnv([]string{"MRAWS_NREDUCES=2", "MRAWS_BUKET=x", "MRAWS_BUCKET=y", "MRAWS_CONFIG=z", "HOME=/", "MRAWS_QQQQQQQQ=", "MRAWS_XY=", "MRAWS_MINE=1"}, "MRAWS_MINE") {
+		got = append(got, s.String())
+	}
 	want := []string{
 		"environment variable MRAWS_BUKET has no meaning, did you mean MRAWS_BUCKET?",
+		"environment variable MRAWS_NREDUCES has no meaning, did you mean MRAWS_NREDUCE?",
 		"environment variable MRAWS_QQQQQQQQ has no meaning",
+		"environment variable MRAWS_XY has no meaning",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
