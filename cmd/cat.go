@@ -22,6 +22,12 @@ func (f *frame) catCommand() *cobra.Command {
 		Example: "  " + f.name + " cat --head 20\n  " + f.name + " cat --partition 3 >part",
 		Args:    cobra.NoArgs,
 		RunE: f.run(func(ctx context.Context, s *session, _ []string) (err error) {
+			switch {
+			case partition < -1:
+				return usagef("partitions are numbered from 0; -1 is all", "there is no partition %d", partition)
+			case head < -1:
+				return usagef("-1 is all", "--head %d is not possible", head)
+			}
 			st, err := s.openStore(ctx, found)
 			if err != nil {
 				return err
@@ -47,28 +53,44 @@ func (s *session) cat(ctx context.Context, st *store, partition, head int) error
 		}
 	}
 	if len(outputs) == 0 {
-		return usagef("check --prefix, and --partition", "there is no output in s3://%s/%s", st.Bucket(), s.layout.OutputDir())
+		return s.noOutput(ctx, st, partition)
 	}
 	if !done {
 		s.note("the job is not done: this is a part of its output")
 	}
-	out := bufio.NewWriterSize(s.io.Out, 64<<10)
-	for _, r := range slices.Sorted(maps.Keys(outputs)) {
-		body, err := st.OpenRange(ctx, outputs[r], "", 0, -1)
-		if err != nil {
-			return err
-		}
-		n, err := copyLines(out, body, head)
-		if err = errors.Join(err, body.Close()); err != nil {
-			return fmt.Errorf("print %s: %w", outputs[r], err)
-		}
-		if head >= 0 {
-			if head -= n; head <= 0 {
-				break
+	return s.printData(func(w io.Writer) error {
+		out := bufio.NewWriterSize(w, 64<<10)
+		for _, r := range slices.Sorted(maps.Keys(outputs)) {
+			body, err := st.OpenRange(ctx, outputs[r], "", 0, -1)
+			if err != nil {
+				return err
+			}
+			n, err := copyLines(out, body, head)
+			if err = errors.Join(err, body.Close()); err != nil {
+				return fmt.Errorf("print %s: %w", outputs[r], err)
+			}
+			if head >= 0 {
+				if head -= n; head <= 0 {
+					break
+				}
 			}
 		}
+		return out.Flush()
+	})
+}
+
+// noOutput says why there is nothing to print.
+func (s *session) noOutput(ctx context.Context, st *store, partition int) error {
+	job, err := s.readJob(ctx, st)
+	switch {
+	case err != nil:
+		return err
+	case partition >= job.NReduce:
+		return usagef("they are numbered from 0", "there is no partition %d: job %s has %s", partition, job.ID, countText(int64(job.NReduce), "partition"))
+	case partition >= 0:
+		return usagef("`mraws status` shows how far the job is", "there is no output of partition %d yet in s3://%s/%s", partition, st.Bucket(), s.layout.OutputDir())
 	}
-	return out.Flush()
+	return usagef("`mraws status` shows how far the job is", "there is no output yet in s3://%s/%s", st.Bucket(), s.layout.OutputDir())
 }
 
 // copyLines copies up to most lines, all if most is negative, and returns

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/s3fs"
 	"github.com/mraws/mraws/internal/s3local"
@@ -167,7 +168,7 @@ func (f *frame) report(e *Error, asJSON bool) {
 	what := strings.TrimSpace(strings.ReplaceAll(e.What, "\n", "; "))
 	lines := causes(what, e.Cause)
 	if asJSON {
-		_ = json.NewEncoder(f.io.Err).Encode(struct { // nowhere left to report to
+		_ = json.NewEncoder(safely{f.io.Err}).Encode(struct { // nowhere left to report to
 			Schema string   `json:"schema"`
 			Code   int      `json:"code"`
 			Error  string   `json:"error"`
@@ -181,12 +182,12 @@ func (f *frame) report(e *Error, asJSON bool) {
 	if e.Warning {
 		kind = "warning"
 	}
-	fmt.Fprintf(&b, "%s: %s: %s\n", f.name, kind, what)
+	fmt.Fprintf(&b, "%s: %s: %s\n", f.name, kind, escape.Line(what))
 	for _, line := range lines {
-		fmt.Fprintf(&b, "  cause: %s\n", line)
+		fmt.Fprintf(&b, "  cause: %s\n", escape.Line(line))
 	}
 	if e.Hint != "" {
-		fmt.Fprintf(&b, "  hint: %s\n", e.Hint)
+		fmt.Fprintf(&b, "  hint: %s\n", escape.Lines(e.Hint))
 	}
 	_, _ = f.io.Err.Write([]byte(b.String())) // nowhere left to report to
 }

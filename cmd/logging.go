@@ -1,11 +1,13 @@
 package cmd
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/escape"
 )
 
 // newLogger returns the logger of a command: lines for people on a terminal,
@@ -18,12 +20,20 @@ func (f *frame) newLogger(conf *config.Loaded) zerolog.Logger {
 	}
 	asText := conf.LogFormat == "text" || (conf.LogFormat == "auto" && f.term.err)
 	if !asText {
-		return zerolog.New(f.io.Err).Level(level).With().Timestamp().Logger()
+		return zerolog.New(safely{f.io.Err}).Level(level).With().Timestamp().Logger()
 	}
 	w := zerolog.ConsoleWriter{
 		Out:        f.io.Err,
 		NoColor:    !colour(conf, f.term.err),
 		TimeFormat: time.TimeOnly,
+		// It quotes the values of fields, but not the message.
+		FormatPrepare: func(event map[string]any) error {
+			if text, ok := event[zerolog.MessageFieldName].(string); ok {
+				event[zerolog.MessageFieldName] = escape.Line(text)
+			}
+			return nil
+		},
+		FormatFieldValue: func(v any) string { return escape.Line(fmt.Sprintf("%s", v)) },
 	}
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
 }

@@ -2,11 +2,37 @@ package cmd
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/dustin/go-humanize"
 	"github.com/jedib0t/go-pretty/v6/table"
+
+	"github.com/mraws/mraws/internal/escape"
 )
+
+// safely is a stream to which text of others is written: every write is whole
+// characters, in which a terminal finds nothing to obey.
+type safely struct{ w io.Writer }
+
+// Write implements io.Writer.
+func (s safely) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(s.w, escape.Lines(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// printData copies what write produces to stdout: as it is to a file or a
+// pipe, escaped to a terminal.
+func (f *frame) printData(write func(io.Writer) error) error {
+	if !f.term.out {
+		return write(f.io.Out)
+	}
+	w := &escape.Writer{W: f.io.Out}
+	return errors.Join(write(w), w.Close())
+}
 
 // printJSON writes v to stdout, indented, with a line break.
 func (f *frame) printJSON(v any) error {
@@ -14,7 +40,7 @@ func (f *frame) printJSON(v any) error {
 	if err != nil {
 		return fmt.Errorf("write result as JSON: %w", err)
 	}
-	_, err = f.io.Out.Write(append(b, '\n'))
+	_, err = safely{f.io.Out}.Write(append(b, '\n'))
 	return err
 }
 
@@ -35,7 +61,7 @@ func tableText(header []string, rows [][]string) string {
 	row := func(cells []string) table.Row {
 		r := make(table.Row, len(cells))
 		for i, c := range cells {
-			r[i] = c
+			r[i] = escape.Line(c)
 		}
 		return r
 	}

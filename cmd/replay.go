@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/worker"
 	"github.com/mraws/mraws/mr"
@@ -147,7 +148,9 @@ func (s *session) replayFiles(dir string) (func(name string) (io.WriteCloser, er
 			case s.output == "json":
 				return keptOpen{io.Discard}, nil
 			case strings.HasPrefix(name, "bad-"):
-				return keptOpen{s.io.Err}, nil
+				return keptOpen{safely{s.io.Err}}, nil
+			case s.term.out:
+				return &escape.Writer{W: s.io.Out}, nil
 			}
 			return keptOpen{s.io.Out}, nil
 		}, nil

@@ -126,6 +126,9 @@ func (o *runFlags) complete(s *session) (err error) {
 			o.workers = max(1, min(o.workers, int(s.memory/config.MinMemory)))
 		}
 	}
+	if o.head < 0 {
+		return usagef("0 shows none", "--head %d is not possible", o.head)
+	}
 	if o.workers < 1 {
 		return usagef("0 is one for each core", "--workers %d is not possible", o.workers)
 	}

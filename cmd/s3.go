@@ -3,7 +3,10 @@ package cmd
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"net"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -24,37 +27,70 @@ func (f *frame) s3Command() *cobra.Command {
 			"--local and the same --data-dir find address and credentials in the folder.\n" +
 			"With --faults they get a server that fails as a script says (docs/faults.md).",
 		Example: "  " + f.name + " s3 --data-dir /tmp/s3 --address 127.0.0.1:9000\n" +
+			"  eval \"$(" + f.name + " s3 --show-credentials)\"    # of the server that runs\n" +
 			"  " + f.name + " s3 --faults storm.txt --fault-seed 7",
 		Args: cobra.NoArgs,
 		RunE: f.run(func(ctx context.Context, s *session, _ []string) (err error) {
+			if show {
+				return s.showCredentials(ctx)
+			}
 			if err := s.openPage(); err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, s.page.Close()) }()
+			s.warnAddress(o.Address)
 			o.DataDir, o.Region = s.conf.DataDir, s.conf.Region
 			if script == "" {
-				return s.serve(ctx, o, show, func() error { return nil })
+				return s.serve(ctx, o, func() error { return nil })
 			}
 			faults, err := readFaults(script, seed)
 			if err != nil {
 				return err
 			}
-			return s.serveFaulty(ctx, o, show, faults)
+			return s.serveFaulty(ctx, o, faults)
 		}),
 	}
 	c.Flags().StringVar(&o.Address, "address", "127.0.0.1:0", "`host:port` to listen on; port 0 takes a free one")
-	c.Flags().BoolVar(&show, "show-credentials", false, "print the credentials, as lines for a shell with the AWS CLI")
+	c.Flags().BoolVar(&show, "show-credentials", false, "print how to reach the server that runs on the data folder, as lines for a shell with the AWS CLI")
 	c.Flags().StringVar(&script, "faults", "", "play the faults of this script, a `file`")
 	c.Flags().Uint64Var(&seed, "fault-seed", 0, "`number` that fixes which calls fail by chance; 0 takes one at random")
 	config.AddFlags(c.Flags(), "metrics")
+	c.MarkFlagsMutuallyExclusive("show-credentials", "faults")
+	c.MarkFlagsMutuallyExclusive("show-credentials", "address")
 	return c
 }
 
+// showCredentials prints how to reach the server of the data folder.
+func (s *session) showCredentials(ctx context.Context) error {
+	at, err := s3local.Find(ctx, s.conf.DataDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Error{Code: ExitUnreachable, What: "no S3 server runs on " + s.conf.DataDir,
+			Hint: "`mraws s3` starts one, in another terminal; it ends with a signal"}
+	}
+	if err != nil {
+		return err
+	}
+	return s.printEndpoint(at, s.conf.DataDir, true)
+}
+
+// warnAddress says what an address means that others can reach.
+func (s *session) warnAddress(address string) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil { // the server says so
+		return
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return
+	}
+	s.log.Warn().Str("address", address).
+		Msg("other machines can reach this server: it has one key pair, no TLS, and is made for one machine")
+}
+
 // serve runs the server until ctx ends; closeFront comes before its end.
-func (s *session) serve(ctx context.Context, o s3local.Options, show bool, closeFront func() error) (err error) {
+func (s *session) serve(ctx context.Context, o s3local.Options, closeFront func() error) (err error) {
 	server, err := s3local.Start(ctx, o)
 	if err != nil {
-		return errors.Join(err, closeFront())
+		return errors.Join(serverError(err), closeFront())
 	}
 	defer func() { err = errors.Join(err, closeFront(), server.Close()) }()
 	at := server.Endpoint()
@@ -63,11 +99,43 @@ func (s *session) serve(ctx context.Context, o s3local.Options, show bool, close
 			return err
 		}
 	}
-	if err := s.printEndpoint(at, o.DataDir, show); err != nil {
+	if err := s.printEndpoint(at, o.DataDir, false); err != nil {
 		return err
 	}
 	<-ctx.Done()
 	return context.Cause(ctx)
+}
+
+// serverError gives the reasons why an embedded server cannot start their exit
+// codes and hints.
+func serverError(err error) error {
+	var credentials *s3local.CredentialsError
+	var op *net.OpError
+	var path *fs.PathError
+	denied := errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
+	switch {
+	case errors.As(err, &credentials) && !denied:
+		return &Error{Code: ExitUsage, What: "the credentials of the data folder cannot be read", Cause: err,
+			Hint: "restore " + credentials.File + ", or remove it: a new key pair is made then"}
+	case errors.Is(err, syscall.EADDRINUSE):
+		return &Error{Code: ExitConflict, What: "the S3 server cannot listen", Cause: err,
+			Hint: "another program has that port: choose another --address; port 0 takes a free one"}
+	case errors.As(err, &op), isAddressError(err):
+		return &Error{Code: ExitUsage, What: "the S3 server cannot listen", Cause: err,
+			Hint: "--address is host:port, such as 127.0.0.1:9000, with a host of this machine"}
+	case errors.As(err, &path) && denied:
+		return &Error{Code: ExitDenied, What: "the data folder cannot be used", Cause: err,
+			Hint: "name a folder that this user can write to with --data-dir"}
+	case errors.As(err, &path):
+		return &Error{Code: ExitUsage, What: "the data folder cannot be used", Cause: err, Hint: "name another folder with --data-dir"}
+	}
+	return err
+}
+
+func isAddressError(err error) bool {
+	var address *net.AddrError
+	var name *net.DNSError
+	return errors.As(err, &address) || errors.As(err, &name)
 }
 
 // makeBucket makes the configured bucket, so that the AWS CLI finds it.
@@ -105,8 +173,8 @@ func (s *session) printEndpoint(at s3local.Endpoint, dir string, show bool) erro
 		return s.printJSON(out)
 	}
 	if show {
-		return s.say("export AWS_ENDPOINT_URL=%[1]s\nexport AWS_REGION=%[2]s\nexport AWS_DEFAULT_REGION=%[2]s\nexport AWS_ACCESS_KEY_ID=%[3]s\nexport AWS_SECRET_ACCESS_KEY=%[4]s",
-			at.URL, at.Region, at.AccessKey, at.SecretKey)
+		return s.say("export AWS_ENDPOINT_URL=%[1]s\nexport AWS_REGION=%[2]s\nexport AWS_DEFAULT_REGION=%[2]s\nexport AWS_ACCESS_KEY_ID=%[3]s\nexport AWS_SECRET_ACCESS_KEY=%[4]s\nunset AWS_SESSION_TOKEN AWS_ENDPOINT_URL_S3",
+			shellQuote(at.URL), shellQuote(at.Region), shellQuote(at.AccessKey), shellQuote(at.SecretKey))
 	}
 	return s.say("endpoint    %s\nbucket      %s\ncredentials %s", at.URL, s.conf.Bucket, credentials)
 }

@@ -75,8 +75,8 @@ func (f *faults) Close() error {
 
 // serveFaulty is serve behind the faults of a script: clients that go by the
 // data folder or by what this prints find the proxy.
-func (s *session) serveFaulty(ctx context.Context, o s3local.Options, show bool, f *faults) (err error) {
-	s.note("faults: %d rules, --fault-seed %d", len(f.script.Rules), f.seed)
+func (s *session) serveFaulty(ctx context.Context, o s3local.Options, f *faults) (err error) {
+	s.note("faults: %s, --fault-seed %d", countText(int64(len(f.script.Rules)), "rule"), f.seed)
 	address := o.Address
 	o.Address = ""
 	o.Front = func(at s3local.Endpoint) (string, error) {
@@ -95,5 +95,5 @@ func (s *session) serveFaulty(ctx context.Context, o s3local.Options, show bool,
 			s.log.Info().Int("line", c.Rule.Line).Stringer("rule", c.Rule).Int64("seen", c.Seen).Int64("played", c.Played).Msg("faults")
 		}
 	}()
-	return s.serve(ctx, o, show, f.Close)
+	return s.serve(ctx, o, f.Close)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"syscall"
 
@@ -23,6 +24,12 @@ func (s *session) ownToken() (string, error) {
 	token, err := wire.ReadToken(s.conf.TokenFile)
 	if err != nil {
 		return "", &Error{Code: ExitUsage, What: "the token file cannot be used", Cause: err}
+	}
+	if info, err := os.Stat(s.conf.TokenFile); err == nil && info.Mode()&0o004 != 0 {
+		s.tokenWarning.Do(func() {
+			s.log.Warn().Str("file", s.conf.TokenFile).Stringer("mode", info.Mode().Perm()).
+				Msg("every user of this machine can read the token file, and join the job with it: chmod o-r")
+		})
 	}
 	return token, nil
 }

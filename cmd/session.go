@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -30,6 +31,8 @@ type session struct {
 	ownPrefix bool // the prefix is of this run alone, which made it up
 
 	memory int64 // bytes for the buffers of them all
+
+	tokenWarning sync.Once
 
 	connections int // that a coordinator may take, known once the store is open
 }
@@ -112,12 +115,12 @@ func colour(conf *config.Loaded, tty bool) bool {
 // note tells people something on stderr, unless they asked for quiet.
 func (s *session) note(format string, args ...any) {
 	if !s.quiet {
-		fmt.Fprintf(s.io.Err, format+"\n", args...)
+		fmt.Fprintf(safely{s.io.Err}, format+"\n", args...)
 	}
 }
 
 // say writes a line of data to stdout.
 func (f *frame) say(format string, args ...any) error {
-	_, err := fmt.Fprintf(f.io.Out, format+"\n", args...)
+	_, err := fmt.Fprintf(safely{f.io.Out}, format+"\n", args...)
 	return err
 }

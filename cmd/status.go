@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -92,14 +93,17 @@ func (s *session) status(ctx context.Context, f *statusFlags, token string, show
 func (s *session) showStatus(r *status.Report, watch bool, shown int) error {
 	switch {
 	case s.output == "json" && watch:
-		if err := json.NewEncoder(s.io.Out).Encode(r); err != nil {
+		if err := json.NewEncoder(safely{s.io.Out}).Encode(r); err != nil {
 			return fmt.Errorf("write result as JSON: %w", err)
 		}
 		return nil
 	case s.output == "json":
 		return s.printJSON(r)
 	case watch && s.term.out:
-		return s.say("\x1b[H\x1b[2J%s", statusText(r)) // home, clear
+		if _, err := io.WriteString(s.io.Out, "\x1b[H\x1b[2J"); err != nil { // home, clear
+			return fmt.Errorf("write result: %w", err)
+		}
+		return s.say("%s", statusText(r))
 	case shown > 0:
 		return s.say("\n%s", statusText(r))
 	}

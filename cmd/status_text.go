@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/status"
 )
 
@@ -16,7 +17,7 @@ const shownRows = 20
 func statusText(r *status.Report) string {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-12s%s\n", name, fmt.Sprintf(format, args...))
+		fmt.Fprintf(&b, "%-12s%s\n", name, escape.Line(fmt.Sprintf(format, args...)))
 	}
 	where := strings.TrimSuffix(r.Bucket+"/"+r.Prefix, "/")
 	job, app := r.Job, "app not known yet"
@@ -49,7 +50,7 @@ func statusText(r *status.Report) string {
 		liveText(&b, r.Live)
 	}
 	for _, n := range r.Notes {
-		fmt.Fprintf(&b, "note: %s\n", n)
+		fmt.Fprintf(&b, "note: %s\n", escape.Line(n))
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }
@@ -100,7 +101,7 @@ func coordinatorText(c *status.Coordinator) string {
 
 // liveText adds what the coordinator says.
 func liveText(b *strings.Builder, l *status.Live) {
-	fmt.Fprintf(b, "%-12s%s, up %s, %s\n", "", l.Address, secondsText(l.UptimeSeconds), countText(int64(l.Workers), "worker"))
+	fmt.Fprintf(b, "%-12s%s, up %s, %s\n", "", escape.Line(l.Address), secondsText(l.UptimeSeconds), countText(int64(l.Workers), "worker"))
 	rows := [][]string{}
 	for _, p := range []struct {
 		name string

@@ -58,7 +58,8 @@ var awsVariables = []string{
 // choose decides between the embedded server and S3, without touching
 // either. The higher origin wins (a flag --endpoint over MRAWS_LOCAL); at
 // the same level --local does, except over --endpoint and --profile, which
-// contradict it.
+// contradict it. To name a data folder is to mean the server of that folder. What
+// is set here beats the variables of AWS.
 func choose(conf *config.Loaded, otherwise place, dirExists bool) (local bool, why string, err error) {
 	var remote config.Origin
 	for _, key := range []string{"endpoint", "profile", "region", "bucket"} {
@@ -77,6 +78,15 @@ func choose(conf *config.Loaded, otherwise place, dirExists bool) (local bool, w
 			}
 		}
 		return true, o.String(), nil
+	}
+	folder := conf.Origin("data-dir")
+	if folder.Level > conf.Origin("local").Level && (folder.Level > remote.Level || folder.Level == config.Flag) {
+		for _, key := range []string{"endpoint", "profile"} {
+			if other := conf.Origin(key); other.Level == config.Flag {
+				return false, "", usagef("leave one of them out", "%s and %s contradict each other", folder, other)
+			}
+		}
+		return true, folder.String(), nil
 	}
 	if remote.Level > config.Default {
 		return false, remote.String(), nil
@@ -117,10 +127,16 @@ func (s *session) openStore(ctx context.Context, otherwise place) (*store, error
 const mostSkew = 5 * time.Minute
 
 func (s *session) openS3(ctx context.Context, why string) (*store, error) {
+	c := s.conf
+	if !c.IsSet("bucket") && c.Endpoint == "" && os.Getenv("AWS_ENDPOINT_URL") == "" && os.Getenv("AWS_ENDPOINT_URL_S3") == "" {
+		// The names of buckets on AWS are one space for all accounts: a default
+		// name is somebody's.
+		return nil, usagef("name one with --bucket or MRAWS_BUCKET; --local is the embedded server, which needs none",
+			"no bucket is named, and the store is S3 (%s)", why)
+	}
 	if err := s.fitRequests(false); err != nil {
 		return nil, err
 	}
-	c := s.conf
 	st, err := s3fs.Open(ctx, s3fs.Options{
 		Bucket: c.Bucket, Region: c.Region, Endpoint: c.Endpoint, Profile: c.Profile, Concurrency: c.S3Concurrency,
 	})
@@ -162,7 +178,7 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 	}
 	at, server, err := findOrServe(ctx, s3local.Options{DataDir: dir})
 	if err != nil {
-		return nil, fmt.Errorf("open the embedded store in %s: %w", dir, err)
+		return nil, fmt.Errorf("open the embedded store in %s: %w", dir, serverError(err))
 	}
 	out := &store{Embedded: true, DataDir: dir, Why: why, server: server}
 	if err = s.fitRequests(server != nil); err == nil {

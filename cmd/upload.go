@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/upload"
 )
 
@@ -126,7 +127,7 @@ func (s *session) printPlan(plan *upload.Plan) error {
 		}{"mraws/upload-plan/v1", s.conf.Bucket, plan.Bytes, files})
 	}
 	for _, file := range plan.Files {
-		if err := s.say("%s -> s3://%s/%s", file.Path, s.conf.Bucket, s.layout.Input(file.Name)); err != nil {
+		if err := s.say("%s -> s3://%s/%s", escape.Line(file.Path), s.conf.Bucket, escape.Line(s.layout.Input(file.Name))); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/verify"
 	"github.com/mraws/mraws/mr"
@@ -184,13 +185,13 @@ func verifyText(rep *verify.Report) string {
 		fmt.Fprintf(&b, "  partition %d line %d: expected %s, got %s\n", d.Partition, d.Line, orNoLine(d.Expected), orNoLine(d.Got))
 	}
 	for _, f := range rep.Findings {
-		fmt.Fprintf(&b, "finding: %s\n", f)
+		fmt.Fprintf(&b, "finding: %s\n", escape.Line(fmt.Sprint(f)))
 	}
 	if more := rep.Found - len(rep.Findings); more > 0 {
 		fmt.Fprintf(&b, "and %s more\n", count(more, "finding"))
 	}
 	for _, n := range rep.Notes {
-		fmt.Fprintf(&b, "note: %s\n", n)
+		fmt.Fprintf(&b, "note: %s\n", escape.Line(n))
 	}
 	verdict := fmt.Sprintf("verified in %.1fs", rep.Seconds)
 	if !rep.OK() {

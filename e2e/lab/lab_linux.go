@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -78,7 +79,7 @@ func (l *Lab) data() string { return filepath.Join(l.Dir, "data") }
 func (l *Lab) StartS3(faults []string, seed uint64) (*Process, error) {
 	l.servers++
 	name := fmt.Sprintf("s3-%d", l.servers)
-	args := []string{"s3", "--data-dir", l.data(), "--address", fmt.Sprintf("%s:%d", l.S3.Addr, s3Port), "--show-credentials"}
+	args := []string{"s3", "--data-dir", l.data(), "--address", fmt.Sprintf("%s:%d", l.S3.Addr, s3Port)}
 	if len(faults) > 0 {
 		script := filepath.Join(l.Dir, name+".faults")
 		if err := os.WriteFile(script, []byte(strings.Join(faults, "\n")+"\n"), 0o600); err != nil {
@@ -91,9 +92,9 @@ func (l *Lab) StartS3(faults []string, seed uint64) (*Process, error) {
 		return nil, err
 	}
 	for deadline := time.Now().Add(patience); ; {
-		if env := exports(p.Stdout()); env != nil {
-			l.env = env
-			return p, nil
+		if endpoint := endpointOf(p.Stdout()); endpoint != "" {
+			l.env, err = l.credentials(endpoint)
+			return p, err
 		}
 		select {
 		case <-p.Done():
@@ -106,18 +107,31 @@ func (l *Lab) StartS3(faults []string, seed uint64) (*Process, error) {
 	}
 }
 
-// exports reads the lines of `mraws s3 --show-credentials`; nil until they
-// are there.
-func exports(text string) (env []string) {
+// endpointOf reads the address that a server has printed; "" until it is
+// there.
+func endpointOf(text string) string {
 	for line := range strings.Lines(text) {
-		if e, ok := strings.CutPrefix(strings.TrimSpace(line), "export "); ok && strings.HasSuffix(line, "\n") {
-			env = append(env, e)
+		if e, ok := strings.CutPrefix(line, "endpoint "); ok && strings.HasSuffix(line, "\n") {
+			return strings.TrimSpace(e)
 		}
 	}
-	if len(env) < 5 {
-		return nil
+	return ""
+}
+
+// credentials are the variables for clients of the server at endpoint.
+func (l *Lab) credentials(endpoint string) ([]string, error) {
+	data, err := os.ReadFile(filepath.Join(l.data(), "credentials.json"))
+	if err != nil {
+		return nil, err
 	}
-	return env
+	var keys struct{ AccessKey, SecretKey string }
+	if err := json.Unmarshal(data, &keys); err != nil {
+		return nil, err
+	}
+	return []string{
+		"AWS_ENDPOINT_URL=" + endpoint, "AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
+		"AWS_ACCESS_KEY_ID=" + keys.AccessKey, "AWS_SECRET_ACCESS_KEY=" + keys.SecretKey,
+	}, nil
 }
 
 // Close ends every process and takes the network away.

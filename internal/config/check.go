@@ -26,7 +26,28 @@ type Problem struct {
 
 // Error names key, value, origin and what is allowed.
 func (p *Problem) Error() string {
-	return fmt.Sprintf("%s = %q (%s): %v", p.Key, p.Value, p.Origin, p.Want)
+	return fmt.Sprintf("%s = %q (%s): %v", p.Key, withoutSecrets(p.Key, p.Value), p.Origin, p.Want)
+}
+
+// withoutSecrets is a value that was refused, to be shown: of an endpoint
+// neither credentials nor a signature.
+func withoutSecrets(key, value string) string {
+	if key != "endpoint" {
+		return value
+	}
+	if i := strings.IndexAny(value, "?#"); i >= 0 {
+		value = value[:i+1] + "…"
+	}
+	if i := strings.LastIndexByte(value, '@'); i >= 0 {
+		scheme, _, ok := strings.Cut(value, "://")
+		if ok {
+			scheme += "://"
+		} else {
+			scheme = ""
+		}
+		value = scheme + "***" + value[i:]
+	}
+	return value
 }
 
 // Unwrap returns Want.

@@ -223,7 +223,11 @@ func TestProblems(t *testing.T) {
 		{name: "bucket", args: []string{"--bucket=s3://b/x"}, want: []string{"without s3://"}},
 		{name: "prefix", args: []string{"--prefix=a/../b"}, want: []string{"prefix"}},
 		{name: "endpoint", args: []string{"--endpoint=localhost:9000"}, want: []string{"http://host:port"}},
-		{name: "secret in endpoint", args: []string{"--endpoint=http://a:b@c"}, want: []string{"without credentials"}},
+		{name: "secret in endpoint", args: []string{"--endpoint=http://a:geheim@c"}, want: []string{`"http://***@c"`, "without credentials"}},
+		{name: "secret without a scheme", args: []string{"--endpoint=a:geheim@c"}, want: []string{`"***@c"`}},
+		{name: "secret with a slash", args: []string{"--endpoint=http://a:ge/geheim@c:1"}, want: []string{`"http://***@c:1"`}},
+		{name: "secret of the environment", env: map[string]string{"MRAWS_ENDPOINT": "https://a:geheim@c:1"}, want: []string{"***@c:1"}},
+		{name: "secret in a query", args: []string{"--endpoint=http://c/?X-Amz-Signature=geheim"}, want: []string{`"http://c/?…"`}},
 		{name: "coord", args: []string{"--coord=host"}, want: []string{"host:port"}},
 		{name: "listen", args: []string{"--listen=host:1"}, want: []string{"host name or an IP"}},
 		{name: "metrics", args: []string{"--metrics=localhost"}, want: []string{"9101", "0.0.0.0:9101"}},
@@ -247,6 +251,9 @@ func TestProblems(t *testing.T) {
 			_, err := Load(Options{Flags: flags(t, c.args...)})
 			if err == nil {
 				t.Fatal("no error")
+			}
+			if strings.Contains(err.Error(), "geheim") {
+				t.Errorf("the secret is in: %v", err)
 			}
 			for _, part := range c.want {
 				if !strings.Contains(err.Error(), part) {

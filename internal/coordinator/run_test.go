@@ -111,7 +111,7 @@ func TestWorkersHearOfFailure(t *testing.T) {
 		q.Fatal, q.Object = true, b.lay.Input("in-0")
 	})
 	s.until("it is over", func(l *loop) bool { return l.final != nil })
-	want := "map task 0: on worker bad: in-0 changed\uFFFD[31m"
+	want := "map task 0: on worker bad: in-0 changed\\x1b[31m"
 	for who, d := range map[string]*wire.Done{
 		"waiting": <-told, "late": late.told(), "busy": busy.heartbeat(running).Done, "bad": bad.heartbeat().Done,
 	} {

@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/escape"
 )
 
 const (
@@ -39,7 +41,7 @@ func (s *Store) Copy(ctx context.Context, src, srcETag, dst string, o PutOptions
 		return Object{}, err
 	}
 	if srcETag != "" && from.ETag != srcETag {
-		return Object{}, s.errorf(opCopy.verb, dst, ErrPrecondition, "source %s is at version %s, not %s", printable(src), from.ETag, srcETag)
+		return Object{}, s.errorf(opCopy.verb, dst, ErrPrecondition, "source %s is at version %s, not %s", escape.Line(src), from.ETag, srcETag)
 	}
 	if o.IfAbsent {
 		if err := s.checkAbsent(ctx, dst); err != nil {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/object"
 )
 
@@ -68,14 +69,14 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Op + " s3://" + e.Bucket)
 	if e.Key != "" {
-		b.WriteString("/" + printable(e.Key))
+		b.WriteString("/" + escape.Line(e.Key))
 	}
 	if e.Kind != nil {
 		b.WriteString(": " + e.Kind.Error())
 	}
 	switch {
 	case e.Detail != "":
-		b.WriteString(": " + e.Detail)
+		b.WriteString(": " + escape.Line(e.Detail))
 	case e.Err != nil && e.Err != e.Kind: //nolint:errorlint // the very same, whose text is there already
 		b.WriteString(": " + e.Err.Error())
 	}
@@ -94,12 +95,6 @@ func (e *Error) Unwrap() []error {
 		}
 	}
 	return errs
-}
-
-// printable returns s on one line, without control characters.
-func printable(s string) string {
-	q := fmt.Sprintf("%q", s)
-	return strings.ReplaceAll(strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`), `\\`, `\`)
 }
 
 // errorf is an Error that no request caused.

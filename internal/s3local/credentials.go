@@ -32,11 +32,23 @@ func loadCredentials(dir, accessKey, secretKey string) (credentials, error) {
 		c = credentials{"MRAWS" + rand.Text()[:15], (rand.Text() + rand.Text())[:40]}
 		return c, writeJSON(name, c)
 	}
-	if err != nil {
-		return credentials{}, err
+	if err == nil && (c.AccessKey == "" || c.SecretKey == "") {
+		err = fmt.Errorf("read %s: a key is empty", name)
 	}
-	if c.AccessKey == "" || c.SecretKey == "" {
-		return credentials{}, fmt.Errorf("read %s: a key is empty; remove the file to get a new pair", name)
+	if err != nil {
+		return credentials{}, &CredentialsError{File: name, Err: err}
 	}
 	return c, nil
 }
+
+// CredentialsError says that the key pair of a data folder cannot be read.
+type CredentialsError struct {
+	File string
+	Err  error
+}
+
+// Error returns the cause, which names the file.
+func (e *CredentialsError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *CredentialsError) Unwrap() error { return e.Err }

@@ -36,7 +36,12 @@ const findTimeout = 5 * time.Second
 // [fs.ErrNotExist] when no server runs.
 func Find(ctx context.Context, dataDir string) (Endpoint, error) {
 	var e Endpoint
-	if err := readJSON(filepath.Join(dataDir, endpointFile), &e); err != nil {
+	err := readJSON(filepath.Join(dataDir, endpointFile), &e)
+	var undecodable *undecodableError
+	if errors.As(err, &undecodable) { // it says nothing; the lock tells whether a server runs
+		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	if err != nil {
 		return Endpoint{}, fmt.Errorf("find server of %s: %w", dataDir, err)
 	}
 	if err := e.probe(ctx); err != nil {

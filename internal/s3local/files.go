@@ -65,8 +65,16 @@ func readJSON(name string, v any) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
+	if len(data) == 0 {
+		return &undecodableError{fmt.Errorf("%s is empty", name)}
+	}
 	if err := json.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("decode %s: %w", name, err)
+		return &undecodableError{fmt.Errorf("decode %s: %w", name, err)}
 	}
 	return nil
 }
+
+// undecodableError is the error of a file that is there and is no JSON.
+type undecodableError struct{ error }
+
+func (e *undecodableError) Unwrap() error { return e.error }

@@ -122,7 +122,7 @@ func TestAsk(t *testing.T) {
 			want := &Live{
 				Epoch: "e", State: "map", UptimeSeconds: 1.5, Workers: 2,
 				Map:      LivePhase{Tasks: 3, Done: 1, Active: 1, Granted: 3, Running: 1, Committed: 1, Lost: 1, LeasesEnded: 1, Backups: 1},
-				Members:  []Member{{Name: "w\ufffd", Host: "h", Slots: 2, Running: 1, Excluded: true, Draining: true, SilentSeconds: 0.2}},
+				Members:  []Member{{Name: `w\x1b`, Host: "h", Slots: 2, Running: 1, Excluded: true, Draining: true, SilentSeconds: 0.2}},
 				Attempts: []Attempt{{Task: "reduce-7", ID: "e.r7.1", Worker: "w", Seconds: 3, Progress: 0.5, LeftSeconds: 4, Lags: true}},
 			}
 			if r.Live != nil {

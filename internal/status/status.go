@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -285,7 +286,7 @@ func (f *found) finished(r *Report, o Options) {
 }
 
 // short makes a name from the bucket fit for a terminal.
-func short(s string) string { return wire.Text(s, 255) }
+func short(s string) string { return escape.Short(s, 255) }
 
 func clean(a manifest.App) *manifest.App {
 	out := &manifest.App{Name: short(a.Name), Version: short(a.Version)}

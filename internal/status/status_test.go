@@ -241,7 +241,7 @@ func TestNoAnswer(t *testing.T) {
 func TestReport(t *testing.T) {
 	f := newFake()
 	for _, p := range []put{
-		announced(func(a *manifest.Coordinator) { a.Addresses = []string{"\x1b[2Jhost:1"} }),
+		announced(func(a *manifest.Coordinator) { a.Addresses = []string{"\x1b[2Jhost:1\nstate done"} }),
 		func(t *testing.T, f *fake) {
 			j := job(2, 1)
 			j.App.Params = map[string]string{"pattern": "\x1b[31m"}
@@ -261,9 +261,9 @@ func TestReport(t *testing.T) {
 	created := noon
 	want := &Report{
 		Schema: Schema, Bucket: "bucket", Prefix: "p", State: Finishing, Job: "wc-1", Created: &created,
-		App: &manifest.App{Name: "wc", Version: "1", Params: map[string]string{"pattern": "\ufffd[31m"}},
+		App: &manifest.App{Name: "wc", Version: "1", Params: map[string]string{"pattern": `\x1b[31m`}},
 		Map: Phase{2, 2}, Reduce: Phase{1, 1}, OutputBytes: 4,
-		Coordinator: &Coordinator{State: Active, Addresses: []string{"\ufffd[2Jhost:1"}, Version: "v", Epoch: "e", Started: noon, AgeSeconds: 2.5, LeaseSeconds: 10},
+		Coordinator: &Coordinator{State: Active, Addresses: []string{`\x1b[2Jhost:1\nstate done`}, Version: "v", Epoch: "e", Started: noon, AgeSeconds: 2.5, LeaseSeconds: 10},
 	}
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Error(diff)

@@ -14,12 +14,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/mraws/mraws/internal/escape"
 )
 
 // Protocol is the number that both sides of a connection must share. It
@@ -148,15 +149,10 @@ func Later(format string, args ...any) error { return status.Errorf(codes.Aborte
 func IsLater(err error) bool { return status.Code(err) == codes.Aborted }
 
 // Text makes any text fit for a message of the protocol, which must be UTF-8
-// and is capped, and for a terminal: what is no printable character becomes
-// U+FFFD, and what exceeds most bytes is cut off.
+// and is capped, and for a terminal: control characters and what is no
+// character are escaped, and what exceeds most bytes is cut off.
 func Text(s string, most int) string {
-	s = strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
-			return r
-		}
-		return utf8.RuneError
-	}, s)
+	s = escape.Lines(s)
 	if len(s) <= most {
 		return s
 	}
