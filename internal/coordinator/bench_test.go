@@ -381,6 +381,10 @@ func (b *bench) commitReduce(r int, id string) {
 	for range b.store.List(context.Background(), b.lay.InputDir()) {
 		maps++
 	}
+	spec, _ := b.store.data(b.lay.Job())
+	if job, err := manifest.Decode[manifest.Job]([]byte(spec), manifest.JobSchema); err == nil && job.Named {
+		maps = int64(len(job.Objects))
+	}
 	rec := manifest.Reduce{
 		Schema: manifest.ReduceSchema, Job: b.job(), Task: r, Attempt: id, Worker: "w",
 		Read: manifest.Sum{Records: maps, Hash: manifest.Hex64(maps), Bytes: 2 * maps}, Keys: 1, Output: manifest.Output{Key: b.lay.Output(r), Size: 4, Lines: 1},

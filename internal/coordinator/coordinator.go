@@ -40,6 +40,10 @@ type Options struct {
 	App    *mr.App           // nil: learn it from the first worker
 	Params map[string]string // --app-arg; nil: the first worker's
 
+	// Names are the input objects that the job reads; nil is all below
+	// input/, but for hidden ones.
+	Names []string
+
 	JobID      string // of a new job; "" makes one of the app's name and the time
 	NReduce    int
 	SplitSize  int64 // bytes
@@ -118,6 +122,7 @@ type Coordinator struct {
 	compared string
 	memory   memory
 	library  library
+	wasDone  atomic.Bool
 
 	renewed atomic.Int64 // when the announcement was last known to be there, in nanoseconds since led
 }
@@ -137,6 +142,10 @@ func listens(l net.Listener) string {
 	}
 	return l.Addr().String()
 }
+
+// WasDone tells, once Run has returned, whether the job was done before this
+// coordinator led it.
+func (c *Coordinator) WasDone() bool { return c.wasDone.Load() }
 
 // Run waits while another coordinator is at work on the job. Then it prepares
 // the job or takes it up where the bucket says it is, serves workers until

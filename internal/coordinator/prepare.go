@@ -111,25 +111,6 @@ func (c *Coordinator) gather(ctx context.Context, s *state) {
 	}
 }
 
-// inputs lists the input.
-func (c *Coordinator) inputs(ctx context.Context) ([]manifest.Object, error) {
-	l := c.o.Layout
-	var objects []manifest.Object
-	for o, err := range c.o.Store.List(ctx, l.InputDir()) {
-		if err != nil {
-			return nil, fmt.Errorf("list the input: %w", err)
-		}
-		if name, ok := l.InputName(o.Key); ok {
-			in := manifest.Object{Name: name, ETag: o.ETag, Size: o.Size}
-			if c.o.Decompress != (manifest.Decompress{}) {
-				in.Compression = manifest.CompressionOf(name)
-			}
-			objects = append(objects, in)
-		}
-	}
-	return objects, nil
-}
-
 // plan lists the input and cuts it into tasks.
 func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error) {
 	objects, err := c.inputs(ctx)
@@ -147,7 +128,9 @@ func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error)
 	if id == "" {
 		id = NewJobID(app.Name)
 	}
+	c.warnOfBytes(objects)
 	job := c.outline(app.App, objects)
+	job.Named = c.o.Names != nil
 	job.ID, job.Created, job.Tasks = id, time.Now().UTC(), tasks
 	job.Shuffle = c.o.Shuffle.of(len(tasks), job.NReduce)
 	job.Schema = manifest.SchemaOf(job)
@@ -262,6 +245,7 @@ func (c *Coordinator) recover(ctx context.Context, s *state) error {
 		if o.Key == l.Success() {
 			g.Go(func() error {
 				_, err := c.readSuccess(gctx, s.job.ID)
+				c.wasDone.Store(err == nil)
 				return err
 			})
 			continue

@@ -61,6 +61,14 @@ func (l Layout) InputName(key string) (name string, ok bool) {
 	return name, ok && name != "" && !strings.HasSuffix(name, "/")
 }
 
+// Hidden tells whether a name or key is no input unless it is named itself:
+// its last element begins with "_" or ".", as for Hadoop, Spark and mrjob,
+// which put _SUCCESS and the like beside their outputs.
+func Hidden(name string) bool {
+	last := name[strings.LastIndexByte(name, '/')+1:]
+	return last != "" && (last[0] == '_' || last[0] == '.')
+}
+
 // Partition returns the key of partition r of map task m.
 func (l Layout) Partition(m, r int) string {
 	return l.IntermediateDir() + "mr-" + strconv.Itoa(m) + "-" + strconv.Itoa(r)

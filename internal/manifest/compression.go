@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 	"math"
+	"path"
 	"strings"
 )
 
@@ -27,6 +28,16 @@ func CompressionOf(name string) Compression {
 		return Zstd
 	}
 	return ""
+}
+
+// Unread tells whether the end of a name is that of a compressed file or
+// archive of a kind that nobody here decompresses.
+func Unread(name string) bool {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".bz2", ".xz", ".zip", ".tgz", ".lz4", ".tbz2", ".txz", ".lzma", ".7z", ".br":
+		return true
+	}
+	return false
 }
 
 // usualRatio is what a compressed byte is taken to hold before anybody has

@@ -10,8 +10,8 @@ import (
 // Diff says in one line each how b differs from a in what decides the output
 // of a job: the app, its version and parameters, the reduce count, which bad
 // records may be skipped, and the input with what becomes of compressed
-// objects. Lines read "what: old -> new". ID, Created, SplitSize and
-// Tasks do not decide the output and are ignored. No difference gives nil.
+// objects. Lines read "what: old -> new". ID, Created, SplitSize,
+// Named and Tasks do not decide the output and are ignored. No difference gives nil.
 func Diff(a, b *Job) []string {
 	var lines []string
 	change := func(what string, old, now any) {

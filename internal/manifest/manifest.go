@@ -97,7 +97,10 @@ type Job struct {
 	// Decompress bounds compressed objects; zero if there are none.
 	Decompress Decompress `json:"decompress,omitzero"`
 	Shuffle    Shuffle    `json:"shuffle,omitempty"`
-	Objects    []Object   `json:"objects"` // in byte order of name
+	// Named says that the job reads these objects since its line names them,
+	// whatever else lies below input/.
+	Named   bool     `json:"named,omitempty"`
+	Objects []Object `json:"objects"` // in byte order of name
 	// Tasks lists the pieces of each map task. Read in order, tasks and
 	// pieces give the whole input in input order (object, then offset).
 	Tasks [][]Piece `json:"tasks"`

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -235,11 +236,14 @@ func (a *audit) listInput(ctx context.Context) error {
 			return err
 		}
 		name, ok := a.lay.InputName(obj.Key)
-		if !ok {
-			continue
+		if !ok && (obj.Size == 0 || a.job.Named) {
+			continue // the placeholder of a folder
 		}
 		gone(name)
 		if next == len(a.job.Objects) || a.job.Objects[next].Name != name {
+			if a.job.Named || hidden(name) {
+				continue // no input of this job, whenever it came
+			}
 			missed, err := a.missed(ctx, obj)
 			switch {
 			case err != nil:
@@ -270,6 +274,13 @@ func (a *audit) listInput(ctx context.Context) error {
 	a.rep.take(&find)
 	a.rep.take(&unread)
 	return nil
+}
+
+// hidden tells whether a job that names no objects passes over this one: the
+// last element of its name begins with "_" or ".".
+func hidden(name string) bool {
+	_, last := path.Split(name)
+	return strings.HasPrefix(last, "_") || strings.HasPrefix(last, ".")
 }
 
 // planning is how much older than the job's spec an input must be to have

@@ -634,6 +634,35 @@ func TestUnread(t *testing.T) {
 	}
 }
 
+// TestNoInputOfTheJob: objects that a job passes over are not missed, but one
+// with the name of a folder and with bytes is.
+func TestNoInputOfTheJob(t *testing.T) {
+	for _, named := range []bool{false, true} {
+		j := wcJob()
+		s, lay := j.build(t)
+		edit(t, s, lay.Job(), manifest.JobSchema, func(job *manifest.Job) { job.Named = named })
+		planned := time.Unix(1e9, 0)
+		s.objs[lay.Job()].when = planned
+		for _, name := range []string{"_SUCCESS", ".x.crc", "d/_y", "d/"} {
+			s.put(lay.Input(name), nil, nil)
+			s.objs[lay.Input(name)].when = planned.Add(-time.Hour)
+		}
+		want := map[bool][]string{true: nil, false: {lay.Input("e/"), lay.Input("more")}}[named]
+		for _, name := range []string{"e/", "more"} {
+			s.put(lay.Input(name), []byte("x"), nil)
+			s.objs[lay.Input(name)].when = planned.Add(-time.Hour)
+		}
+		rep := run(t, s, lay, j.app, Options{Scratch: t.TempDir()})
+		var got []string
+		for _, f := range rep.Findings {
+			got = append(got, f.Key)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("named %v: %s\n%s", named, d, show(rep))
+		}
+	}
+}
+
 // TestIncomplete: what is missing is said, and nothing else is wrong.
 func TestIncomplete(t *testing.T) {
 	j := wcJob()

@@ -1,0 +1,134 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+)
+
+// ErrFolderObject means that an object with the name of a folder has bytes:
+// whether they are input nobody can tell.
+var ErrFolderObject = errors.New("an object whose key ends in a slash has bytes")
+
+// inputs lists the input, in byte order of name: the objects that the job
+// names, or all below input/ but those that [layout.Hidden] passes over.
+func (c *Coordinator) inputs(ctx context.Context) ([]manifest.Object, error) {
+	l := c.o.Layout
+	var objects []manifest.Object
+	named := map[string]bool{} // those that are yet to come
+	for _, name := range c.o.Names {
+		named[name] = true
+	}
+	for o, err := range c.o.Store.List(ctx, l.InputDir()) {
+		if err != nil {
+			return nil, fmt.Errorf("list the input: %w", err)
+		}
+		name, ok := l.InputName(o.Key)
+		switch {
+		case c.o.Names != nil && !named[name]:
+			continue
+		case c.o.Names != nil:
+			delete(named, name)
+		case !ok && o.Size > 0:
+			return nil, fmt.Errorf("%w: s3://%s/%s has %d", ErrFolderObject, c.o.Store.Bucket(), o.Key, o.Size)
+		case !ok || layout.Hidden(name):
+			continue
+		}
+		objects = append(objects, manifest.Object{Name: name, ETag: o.ETag, Size: o.Size, Compression: c.compression(name)})
+	}
+	for _, name := range c.o.Names {
+		if named[name] {
+			return nil, c.foreign(l.Input(name), "it is input of the job, and gone since it was uploaded")
+		}
+	}
+	return objects, nil
+}
+
+func (c *Coordinator) compression(name string) manifest.Compression {
+	if c.o.Decompress == (manifest.Decompress{}) {
+		return ""
+	}
+	return manifest.CompressionOf(name)
+}
+
+// Foresee looks, before anything is uploaded, whether Run would refuse to work
+// in this place: it returns the *ConflictError that Run would return. It says
+// whether the job is there already. Then differ is asked which of the job's
+// Names are not in the bucket as they are to be uploaded.
+func (c *Coordinator) Foresee(ctx context.Context, differ func(context.Context) ([]string, error)) (found bool, err error) {
+	stored, err := c.readJob(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, c.vacant(ctx)
+	}
+	if err != nil {
+		return false, err
+	}
+	app := c.expected(stored.App)
+	if err := c.conflict(stored, c.outline(app, stored.Objects)); err != nil {
+		return true, err
+	}
+	others, err := differ(ctx)
+	if err != nil {
+		return true, err
+	}
+	pinned := make(map[string]manifest.Object, len(stored.Objects))
+	for _, o := range stored.Objects {
+		pinned[o.Name] = o
+	}
+	var objects []manifest.Object
+	for _, name := range c.o.Names {
+		o, ok := pinned[name]
+		if !ok || slices.Contains(others, name) {
+			o = manifest.Object{Name: name}
+		}
+		o.Compression = c.compression(name)
+		objects = append(objects, o)
+	}
+	return true, c.conflict(stored, c.outline(app, objects))
+}
+
+// vacant returns the error of the first commit or output that lies where a new
+// job would have its own.
+func (c *Coordinator) vacant(ctx context.Context) error {
+	l := c.o.Layout
+	for _, dir := range []string{l.CommitDir(), l.OutputDir()} {
+		for o, err := range c.o.Store.List(ctx, dir) {
+			if err != nil {
+				return fmt.Errorf("look for another job: %w", err)
+			}
+			name := strings.TrimPrefix(o.Key, dir)
+			if o.Key == l.Success() || name != "" && name[0] != '_' {
+				return c.foreign(o.Key, "there is no job that it belongs to")
+			}
+		}
+	}
+	return nil
+}
+
+// warnOfBytes warns of input whose compression is not read.
+func (c *Coordinator) warnOfBytes(objects []manifest.Object) {
+	if c.o.Decompress == (manifest.Decompress{}) {
+		return // as they were asked for
+	}
+	var names []string
+	for _, o := range objects {
+		if o.Compression == "" && manifest.Unread(o.Name) {
+			names = append(names, o.Name)
+		}
+	}
+	for _, name := range names[:min(len(names), mostWarned)] {
+		c.o.Log.Warn().Str("key", c.o.Layout.Input(name)).Msg("its name says that it is compressed, and this kind is not decompressed: its bytes are read as they are")
+	}
+	if more := len(names) - mostWarned; more > 0 {
+		c.o.Log.Warn().Int("objects", more).Msg("so are others")
+	}
+}
+
+// mostWarned bounds the objects that a warning names.
+const mostWarned = 5
