@@ -26,7 +26,8 @@ type jobFlags struct {
 	allowEmpty bool
 	unsafe     bool
 	takeOver   bool
-	jobID      string // of a new job; "" leaves it to the coordinator
+	jobID      string   // of a new job; "" leaves it to the coordinator
+	names      []string // of the input; nil is all of it
 }
 
 func (f *frame) jobFlags(c *cobra.Command, appHelp string) *jobFlags {
@@ -152,7 +153,7 @@ func (s *session) coordinate(ctx context.Context, o *jobFlags) (err error) {
 	if err != nil {
 		return s.roleError(err)
 	}
-	if err := s.printSuccess(success, st.Store.Bucket(), s.layout); err != nil {
+	if err := s.printSuccess(success, c.WasDone(), st.Store.Bucket(), s.layout); err != nil {
 		return err
 	}
 	return s.skipped(success, st)
@@ -179,7 +180,7 @@ func (s *session) newCoordinator(st *store, lay layout.Layout, lis net.Listener,
 	s.page.calls(&security)
 	c := coordinator.New(coordinator.Options{
 		Store: failpoint.Store("coordinator", st.Store), Layout: lay, Log: s.log, Version: readVersion().Version,
-		App: app, Params: params, JobID: o.jobID,
+		App: app, Params: params, JobID: o.jobID, Names: o.names,
 		NReduce: s.conf.NReduce, SplitSize: int64(s.conf.SplitSize), Pack: coordinator.Pack(s.conf.Pack), Shuffle: coordinator.Shuffle(s.conf.Shuffle), AllowEmpty: o.allowEmpty,
 		MaxBad: bad, Decompress: s.decompress(),
 		Lease: s.conf.Lease, MaxFailures: s.conf.MaxAttempts, MaxLost: 4 * s.conf.MaxAttempts,

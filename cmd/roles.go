@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/mraws/mraws/internal/bill"
 	"github.com/mraws/mraws/internal/coordinator"
@@ -33,6 +34,9 @@ func (f *frame) roleError(err error) error {
 	case errors.Is(err, coordinator.ErrNoInput):
 		return &Error{Code: ExitUsage, What: err.Error(),
 			Hint: "`mraws upload-input PATH…` puts files there; --allow-empty makes it no error"}
+	case errors.Is(err, coordinator.ErrFolderObject):
+		return &Error{Code: ExitUsage, What: err.Error(),
+			Hint: "give it a key without the slash if it is input, else delete it"}
 	case errors.As(err, &conflict):
 		return &Error{Code: ExitConflict, What: conflict.What, Cause: lines(conflict.Diff), Hint: conflict.Hint}
 	case errors.As(err, &job):
@@ -69,11 +73,11 @@ func lines(of []string) error {
 }
 
 // printSuccess writes the summary of a job to stdout.
-func (f *frame) printSuccess(s *manifest.Success, bucket string, lay layout.Layout) error {
+func (f *frame) printSuccess(s *manifest.Success, again bool, bucket string, lay layout.Layout) error {
 	if f.output == "json" {
 		return f.printJSON(s)
 	}
-	return f.say("%s", successText(s, bucket, lay))
+	return f.say("%s", successText(s, again, bucket, lay))
 }
 
 // skipped is the error, or rather the warning, of a job that is done but for
@@ -111,10 +115,14 @@ func dollarsText(d float64) string {
 	return fmt.Sprintf("$%.2f", d)
 }
 
-// successText says in a few lines what a job did.
-func successText(s *manifest.Success, bucket string, lay layout.Layout) string {
+// successText says in a few lines what a job did, now or before.
+func successText(s *manifest.Success, again bool, bucket string, lay layout.Layout) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "SUCCEEDED %s in %.1fs\n", s.Job, s.Seconds)
+	if again {
+		fmt.Fprintf(&b, "already done at %s: %s, in %.1fs\n", s.Finished.Local().Format(time.DateTime), s.Job, s.Seconds)
+	} else {
+		fmt.Fprintf(&b, "SUCCEEDED %s in %.1fs\n", s.Job, s.Seconds)
+	}
 	for _, p := range []struct {
 		name string
 		a    manifest.Attempts

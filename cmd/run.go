@@ -26,6 +26,7 @@ type runFlags struct {
 	processes bool
 	verify    bool
 	out       string
+	overwrite bool
 	head      int
 	include   []string
 }
@@ -34,8 +35,9 @@ func (f *frame) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run [INPUT...]",
 		Short: "Run a whole job: upload, coordinator, workers, result",
-		Long: "Run a whole job in one process tree. INPUT is files, folders and globs as for upload-input;\n" +
-			"without any, the job reads what lies under input/. Where no bucket is configured the store is\n" +
+		Long: "Run a whole job in one process tree. INPUT is files, folders and globs as for upload-input,\n" +
+			"or - for the standard input, and the job reads these alone; without any it reads what lies\n" +
+			"under input/. Where no bucket is configured the store is\n" +
 			"the embedded S3 server with its data folder, and each run with INPUT has a prefix of its own.",
 		Example: "  " + f.name + " run --app wc book.txt\n" +
 			"  " + f.name + " run --app grep --app-arg pattern=whale --nreduce 1 --out result 'books/**/*.txt'\n" +
@@ -46,7 +48,8 @@ func (f *frame) runCommand() *cobra.Command {
 	c.Flags().IntVar(&o.workers, "workers", 0, "workers, of one task at a time each; 0 is one for each core")
 	c.Flags().BoolVar(&o.processes, "processes", false, "a process for each worker, started again if it dies, instead of one process for all")
 	c.Flags().BoolVar(&o.verify, "verify", false, "check the result as the command verify does")
-	c.Flags().StringVar(&o.out, "out", "", "fetch the output into this `folder`")
+	c.Flags().StringVar(&o.out, "out", "", "fetch the output into this `folder`, which must be empty or not exist")
+	c.Flags().BoolVar(&o.overwrite, "overwrite", false, "replace the parts of another job in the --out folder; other files in it stay")
 	c.Flags().IntVar(&o.head, "head", 5, "show this many lines of the output")
 	c.Flags().StringArrayVar(&o.include, "include", nil, "of INPUT take only files that match this `glob`; may be given again")
 	config.AddFlags(c.Flags(), config.Names(config.Job)...)
@@ -73,12 +76,18 @@ func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err e
 	if err := o.complete(s); err != nil {
 		return err
 	}
-	var plan *upload.Plan
-	if len(args) > 0 {
-		if plan, err = findInput(args, o.include); err != nil {
+	var folder *outFolder
+	if o.out != "" {
+		if folder, err = openOut(o.out, o.overwrite); err != nil {
 			return err
 		}
+		defer func() { err = errors.Join(err, folder.Close()) }()
 	}
+	plan, err := s.runInput(ctx, o, args)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, plan.Close()) }()
 	cwd, err := filepath.Abs(".")
 	if err != nil {
 		return fmt.Errorf("find the working directory: %w", err)
@@ -96,23 +105,38 @@ func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err e
 	if !o.processes {
 		s.page.workers()
 	}
-	if plan != nil {
-		if st.Embedded && !s.conf.IsSet("prefix") {
-			s.conf.Prefix, s.ownPrefix = coordinator.NewJobID(app.Name), true // the job's id as well
-			o.jobID = s.conf.Prefix
-			s.layout = layout.New(s.conf.Prefix)
-		}
-		report, err := s.uploadPlan(ctx, st, plan)
-		if err != nil {
-			return err
-		}
-		s.note("%s", s.uploadText(report))
+	if plan != nil && st.Embedded && !s.conf.IsSet("prefix") {
+		s.conf.Prefix, s.ownPrefix = coordinator.NewJobID(app.Name), true // the job's id as well
+		o.jobID = s.conf.Prefix
+		s.layout = layout.New(s.conf.Prefix)
 	}
-	success, err := s.job(ctx, st, o, app, params, cwd)
+	success, again, err := s.job(ctx, st, o, app, params, plan, cwd)
 	if err != nil {
 		return err
 	}
-	return s.result(ctx, st, o, app, success)
+	return s.result(ctx, st, o, app, folder, success, again)
+}
+
+// runInput finds what INPUT names, and reads its pipes; nil is that INPUT is
+// not given.
+func (s *session) runInput(ctx context.Context, o *runFlags, args []string) (*upload.Plan, error) {
+	if len(args) == 0 {
+		s.noteStdin()
+		return nil, nil
+	}
+	var avoid []upload.Avoid
+	if o.out != "" {
+		avoid = append(avoid, upload.Avoid{Path: o.out, Why: "output folder of this run"})
+	}
+	plan, err := s.findInput(args, o.include, avoid...)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.spool(ctx, plan); err != nil {
+		return nil, errors.Join(err, plan.Close())
+	}
+	o.names = names(plan)
+	return plan, nil
 }
 
 // complete fills in what was left open.
@@ -152,20 +176,26 @@ func absolute(path string) (string, error) {
 	return abs, nil
 }
 
-// job runs coordinator and workers until the job is over.
-func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, params map[string]string, cwd string) (*manifest.Success, error) {
+// job uploads the input and runs coordinator and workers until the job is
+// over. Again says that it was over before.
+func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, params map[string]string, plan *upload.Plan, cwd string) (success *manifest.Success, again bool, err error) {
 	port := 0
 	if s.conf.IsSet("port") {
 		port = s.conf.Port
 	}
 	lis, err := s.listen("127.0.0.1", port)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	address := lis.Addr().String()
 	c, err := s.newCoordinator(st, s.layout, lis, &app, params, o.jobFlags)
 	if err != nil {
-		return nil, err
+		return nil, false, err
+	}
+	if plan != nil {
+		if err := s.place(ctx, st, c, plan); err != nil {
+			return nil, false, errors.Join(err, lis.Close())
+		}
 	}
 	over := make(chan struct{})
 	watched := s.watch(c, over)
@@ -182,16 +212,16 @@ func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, p
 			return s.inProcess(ctx, st, o, app, address, shared)
 		}
 	}
-	success, err := t.run(ctx)
+	success, err = t.run(ctx)
 	close(over)
 	<-watched
-	return success, s.roleError(err)
+	return success, c.WasDone(), s.roleError(err)
 }
 
 // result shows what came out of a job, fetches and verifies it.
-func (s *session) result(ctx context.Context, st *store, o *runFlags, app mr.App, success *manifest.Success) error {
-	if o.out != "" {
-		if err := s.fetchOutput(ctx, st, success, o.out); err != nil {
+func (s *session) result(ctx context.Context, st *store, o *runFlags, app mr.App, folder *outFolder, success *manifest.Success, again bool) error {
+	if folder != nil {
+		if err := folder.fetch(ctx, st, success); err != nil {
 			return err
 		}
 	}
@@ -199,7 +229,7 @@ func (s *session) result(ctx context.Context, st *store, o *runFlags, app mr.App
 		if err := s.printJSON(success); err != nil {
 			return err
 		}
-	} else if err := s.showResult(ctx, st, o, app, success); err != nil {
+	} else if err := s.showResult(ctx, st, o, app, success, again); err != nil {
 		return err
 	}
 	if o.verify {
@@ -211,9 +241,9 @@ func (s *session) result(ctx context.Context, st *store, o *runFlags, app mr.App
 }
 
 // showResult prints the summary, the way to the output and its first lines.
-func (s *session) showResult(ctx context.Context, st *store, o *runFlags, app mr.App, success *manifest.Success) error {
+func (s *session) showResult(ctx context.Context, st *store, o *runFlags, app mr.App, success *manifest.Success, again bool) error {
 	var b strings.Builder
-	b.WriteString(successText(success, st.Bucket(), s.layout))
+	b.WriteString(successText(success, again, st.Bucket(), s.layout))
 	if o.out != "" {
 		fmt.Fprintf(&b, "\n  fetched %s", o.out)
 	}

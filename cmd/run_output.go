@@ -7,11 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/mraws/mraws/internal/manifest"
 )
@@ -47,38 +43,19 @@ func shorten(s string, most int) string {
 // fetchers bounds the outputs fetched side by side.
 const fetchers = 8
 
-// fetchOutput writes every output to dir, each under a temporary name until
-// it is whole.
-func (s *session) fetchOutput(ctx context.Context, st *store, success *manifest.Success, dir string) error {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fmt.Errorf("make the output folder: %w", err)
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(fetchers)
-	for r, out := range success.Outputs {
-		g.Go(func() error {
-			return fetchFile(ctx, st, out.Key, filepath.Join(dir, "mr-out-"+strconv.Itoa(r)))
-		})
-	}
-	return g.Wait()
-}
-
 func fetchFile(ctx context.Context, st *store, key, path string) (err error) {
 	body, err := st.OpenRange(ctx, key, "", 0, -1)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".mr-out-*")
+	to, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("fetch %s: %w", key, err)
 	}
-	_, err = io.Copy(tmp, body)
-	if err = errors.Join(err, tmp.Chmod(0o644), tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("fetch %s: %w", key, errors.Join(err, os.Remove(tmp.Name())))
+	_, err = io.Copy(to, body)
+	if err = errors.Join(err, to.Close()); err != nil {
+		return fmt.Errorf("fetch %s: %w", key, err)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,18 +20,20 @@ func (f *frame) uploadCommand() *cobra.Command {
 		Short: "Upload files, folders and globs to input/",
 		Long: "Upload files, folders and globs to input/. A file keeps its base name, a folder\n" +
 			"its tree below its base name, a quoted glob (** is any depth) what follows its\n" +
-			"fixed part. Hidden files are passed over unless named. What is there already\n" +
-			"with equal size and checksum is not sent again.",
+			"fixed part. Files whose name begins with a dot or \"_\" are passed over unless\n" +
+			"named; - is the standard input, and a pipe is read to its end. What is there\n" +
+			"already with equal size and checksum is not sent again.",
 		Example: "  " + f.name + " upload-input books/*.txt\n" +
 			"  " + f.name + " upload-input logs --include '*.log'\n" +
 			"  " + f.name + " upload-input 'src/**/*.{go,md}' --dry-run",
 		Args: cobra.MinimumNArgs(1),
 		RunE: f.run(func(ctx context.Context, s *session, args []string) error {
-			plan, err := findInput(args, include)
+			plan, err := s.findInput(args, include)
 			if err != nil {
 				return err
 			}
 			if dryRun {
+				s.warnOfSkipped(plan)
 				return s.printPlan(plan)
 			}
 			return s.upload(ctx, plan)
@@ -43,22 +44,12 @@ func (f *frame) uploadCommand() *cobra.Command {
 	return c
 }
 
-// findInput makes the plan of an upload. What is wrong with it is wrong with
-// the command line.
-func findInput(args, include []string) (*upload.Plan, error) {
-	plan, err := upload.Find(args, include)
-	switch {
-	case err == nil:
-		return plan, nil
-	case errors.Is(err, upload.ErrNothing):
-		return nil, usagef("hidden files are passed over; see upload-input --help", "no files to upload")
-	case errors.Is(err, fs.ErrPermission):
-		return nil, err
-	}
-	return nil, &Error{Code: ExitUsage, What: err.Error()}
-}
-
 func (s *session) upload(ctx context.Context, plan *upload.Plan) (err error) {
+	defer func() { err = errors.Join(err, plan.Close()) }()
+	s.warnOfHidden(plan)
+	if err := s.spool(ctx, plan); err != nil {
+		return err
+	}
 	st, err := s.openStore(ctx, found)
 	if err != nil {
 		return err
@@ -83,18 +74,6 @@ func (s *session) upload(ctx context.Context, plan *upload.Plan) (err error) {
 			report.Same, report.SameBytes, len(plan.Skipped), report.Duration.Seconds()})
 	}
 	return s.say("%s", s.uploadText(report))
-}
-
-// uploadPlan uploads with progress on stderr.
-func (s *session) uploadPlan(ctx context.Context, st *store, plan *upload.Plan) (upload.Report, error) {
-	for _, skip := range plan.Skipped {
-		s.log.Warn().Str("key", skip.Path).Msg("passed over: " + skip.Why)
-	}
-	p := s.newProgress("upload", plan.Bytes, true)
-	defer p.end()
-	return upload.Run(ctx, st, s.layout, plan, upload.Options{
-		Progress: func(n upload.Progress) { p.set(n.Bytes) },
-	})
 }
 
 // uploadText is the summary of an upload.

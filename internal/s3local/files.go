@@ -32,6 +32,20 @@ func DefaultDataDir() (string, error) {
 	return filepath.Join(home, ".local", "share", "mraws"), nil
 }
 
+// IsDataDir tells whether a folder has been the data folder of a server.
+func IsDataDir(dir string) bool {
+	if _, err := os.Lstat(filepath.Join(dir, credentialsFile)); err != nil {
+		return false
+	}
+	info, err := os.Stat(filepath.Join(dir, rootDir))
+	return err == nil && info.IsDir()
+}
+
+// Secrets lists the files of a data folder that hold its keys.
+func Secrets(dir string) []string {
+	return []string{filepath.Join(dir, credentialsFile), filepath.Join(dir, endpointFile)}
+}
+
 // writeJSON replaces the file name by v with mode 0600, at once: a reader sees
 // the old or the new content.
 func writeJSON(name string, v any) (err error) {

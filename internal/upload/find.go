@@ -8,8 +8,9 @@
 //	a/*/[1-9].txt     x/1.txt            a glob keeps what follows its fixed part (a/)
 //
 // so that two folders do not collide. Two files with one name are an error.
-// Folders and globs pass over hidden files, and over links to folders; a
-// hidden file or folder can be named itself.
+// Folders and globs pass over hidden files, files whose name begins with "_",
+// and links to folders; each of these can be named itself. What is named may
+// be a pipe, and "-" is the standard input: see [Plan.Spool].
 package upload
 
 import (
@@ -21,16 +22,23 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/mraws/mraws/internal/layout"
 )
 
 // File is one file of a plan.
 type File struct {
-	Path string // absolute, so that it survives a change of the working directory
+	Path string // absolute, so that it survives a change of the working directory; or Stdin
 	Name string // below input/
-	Size int64  // bytes, when the plan was made
+	Size int64  // bytes, when the plan was made; of a pipe once it is spooled
+	// Pipe says that it can be read once and from the beginning only.
+	Pipe bool
+
+	spool *os.File // what a pipe gave
 }
 
 // Skipped is something that a plan passed over.
@@ -46,17 +54,35 @@ type Plan struct {
 // ErrNothing says that no file is left to upload.
 var ErrNothing = errors.New("no files to upload")
 
+// Search says what a plan leaves out.
+type Search struct {
+	// Include, where it is not empty, keeps only files that match one of its
+	// patterns: one with a slash is matched with the whole name, one without
+	// with its last element. It holds for files, not for pipes.
+	Include []string
+	// Avoid lists what is never read, nor anything below it, by whatever
+	// path or link it is reached.
+	Avoid []Avoid
+	// Store tells whether a folder is the data folder of an embedded server,
+	// whose store and credentials are never read.
+	Store func(dir string) bool
+}
+
+// Avoid is a file or folder that is not read, and why.
+type Avoid struct{ Path, Why string }
+
+// StoreFolder is why a data folder is not read.
+const StoreFolder = "data folder of the embedded S3 server"
+
 // Find makes a plan of files, folders and globs (with ** for any depth,
-// https://pkg.go.dev/github.com/bmatcuk/doublestar/v4). Where include is not
-// empty only files that match one of its patterns stay: a pattern with a
-// slash is matched with the whole name, one without with its last element.
-func Find(args, include []string) (*Plan, error) {
-	for _, p := range include {
+// https://pkg.go.dev/github.com/bmatcuk/doublestar/v4).
+func Find(args []string, o Search) (*Plan, error) {
+	for _, p := range o.Include {
 		if !doublestar.ValidatePattern(p) {
 			return nil, fmt.Errorf("include pattern %q is malformed", p)
 		}
 	}
-	f := &finder{include: include, byName: map[string]File{}}
+	f := &finder{include: o.Include, byName: map[string]File{}, fence: newFence(o)}
 	for _, arg := range args {
 		if err := f.argument(arg); err != nil {
 			return nil, err
@@ -67,14 +93,19 @@ func Find(args, include []string) (*Plan, error) {
 
 type finder struct {
 	include []string
+	fence   *fence
 	byName  map[string]File
 	skipped []Skipped
+	pipes   int // without a name of their own
 }
 
 // argument takes a literal path if there is one, else a glob.
 func (f *finder) argument(arg string) error {
 	if strings.HasPrefix(arg, "s3://") {
 		return fmt.Errorf("%s is not a local path", arg)
+	}
+	if isStdin(arg) {
+		return f.add(File{Path: Stdin, Name: stdinName, Pipe: true})
 	}
 	info, err := os.Stat(arg)
 	if errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(arg, "*?[{") {
@@ -87,7 +118,18 @@ func (f *finder) argument(arg string) error {
 	if err != nil {
 		return err
 	}
-	return f.take(abs, strings.Trim(filepath.Base(abs), "/"), info)
+	name := strings.Trim(filepath.Base(abs), "/")
+	if info.Mode().Type() == fs.ModeNamedPipe {
+		if isDescriptor(abs) { // its number says nothing, and is another each time
+			f.pipes++
+			name = fmt.Sprintf("pipe-%d", f.pipes)
+		}
+		return f.add(File{Path: abs, Name: name, Pipe: true})
+	}
+	if why := f.fence.bars(abs, info); why != "" {
+		return fmt.Errorf("%s is not read: it is in the %s", arg, why)
+	}
+	return f.take(abs, name, info)
 }
 
 func (f *finder) glob(arg string) error {
@@ -99,19 +141,27 @@ func (f *finder) glob(arg string) error {
 	if len(matches) == 0 {
 		return fmt.Errorf("nothing matches %q", arg)
 	}
-	base, _ := doublestar.SplitPattern(pattern)
+	base, last := doublestar.SplitPattern(pattern)
+	named := strings.HasPrefix(path.Base(last), "_")
 	for _, m := range matches {
-		info, err := os.Stat(m)
-		if errors.Is(err, fs.ErrNotExist) {
-			f.skipped = append(f.skipped, Skipped{m, "broken link"})
-			continue
-		}
-		if err != nil {
-			return err
-		}
 		abs, err := filepath.Abs(m)
 		if err != nil {
 			return err
+		}
+		info, why, err := f.look(abs)
+		switch {
+		case err != nil:
+			return err
+		case why == "" && info.IsDir() && isLink(abs):
+			why = linkToFolder
+		case why == "" && !info.IsDir() && !named && layout.Hidden(m):
+			why = underscore
+		case why == "":
+			why = f.fence.bars(abs, info)
+		}
+		if why != "" {
+			f.skip(abs, why)
+			continue
 		}
 		name, err := filepath.Rel(base, m)
 		if err != nil {
@@ -135,8 +185,38 @@ func (f *finder) take(abs, name string, info fs.FileInfo) error {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is neither a file nor a folder", abs)
 	}
-	return f.add(File{abs, name, info.Size()})
+	return f.add(File{Path: abs, Name: name, Size: info.Size()})
 }
+
+const (
+	underscore = `its name begins with "_", and it is not named itself`
+
+	linkLoop     = "link to itself"
+	linkToFolder = "link to a folder"
+)
+
+func isLink(p string) bool {
+	info, err := os.Lstat(p)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0
+}
+
+// look returns what p is, links followed, or why it cannot be input.
+func (f *finder) look(p string) (info fs.FileInfo, why string, err error) {
+	info, err = os.Stat(p)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, "broken link", nil
+	case errors.Is(err, syscall.ELOOP):
+		return nil, linkLoop, nil
+	case err != nil:
+		return nil, "", err
+	case !info.IsDir() && !info.Mode().IsRegular():
+		return nil, "not a regular file", nil
+	}
+	return info, "", nil
+}
+
+func (f *finder) skip(p, why string) { f.skipped = append(f.skipped, Skipped{p, why}) }
 
 func (f *finder) walk(abs, name string) error {
 	root, err := filepath.EvalSymlinks(abs) // WalkDir does not follow a link, not even its root
@@ -155,32 +235,38 @@ func (f *finder) walk(abs, name string) error {
 			}
 			return nil
 		case d.IsDir():
+			if why := f.fence.folder(p); why != "" {
+				f.skip(p, why)
+				return fs.SkipDir
+			}
 			return nil
 		}
-		info, err := os.Stat(p)
+		info, why, err := f.look(p)
 		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			f.skipped = append(f.skipped, Skipped{p, "broken link"})
-			return nil
 		case err != nil:
 			return err
+		case why != "":
 		case info.IsDir():
-			f.skipped = append(f.skipped, Skipped{p, "link to a folder"})
-			return nil
-		case !info.Mode().IsRegular():
-			f.skipped = append(f.skipped, Skipped{p, "not a regular file"})
+			why = linkToFolder
+		case layout.Hidden(p):
+			why = underscore
+		default:
+			why = f.fence.file(p, d, info)
+		}
+		if why != "" {
+			f.skip(p, why)
 			return nil
 		}
 		rel, err := filepath.Rel(root, p)
 		if err != nil {
 			return err
 		}
-		return f.add(File{p, path.Join(name, filepath.ToSlash(rel)), info.Size()})
+		return f.add(File{Path: p, Name: path.Join(name, filepath.ToSlash(rel)), Size: info.Size()})
 	})
 }
 
 func (f *finder) add(file File) error {
-	if !f.included(file.Name) {
+	if !file.Pipe && !f.included(file.Name) {
 		return nil
 	}
 	if why := badName(file.Name); why != "" {

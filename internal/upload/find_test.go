@@ -39,6 +39,7 @@ func tree(t *testing.T, files ...string) string {
 func TestFind(t *testing.T) {
 	tree(t, "a.txt", "books/b.txt", "books/deep/er/c.md", "books/deep/d.txt", "books/.hidden", "books/.git/config",
 		"other/books/b.txt", "odd/x[1].txt", "odd/{a,b}.txt", ".h/e.txt",
+		"hadoop/_SUCCESS", "hadoop/part-0", "hadoop/_x/part-1", "hadoop/.part-0.crc",
 		"link->books", "books/loop->..", "books/broken->nowhere", "books/file-link->../a.txt")
 	for _, c := range []struct {
 		name          string
@@ -51,6 +52,11 @@ func TestFind(t *testing.T) {
 		{name: "link to a folder", args: []string{"link/deep"}, want: []string{"deep/d.txt", "deep/er/c.md"}},
 		{name: "linked root", args: []string{"link"}, want: []string{"link/b.txt", "link/deep/d.txt", "link/deep/er/c.md", "link/file-link"}},
 		{name: "hidden but named", args: []string{".h", "books/.hidden"}, want: []string{".h/e.txt", ".hidden"}},
+		{name: "another system's output", args: []string{"hadoop"}, want: []string{"hadoop/_x/part-1", "hadoop/part-0"}},
+		{name: "and what a glob finds in it", args: []string{"hadoop/*"}, want: []string{"_x/part-1", "part-0"}},
+		{name: "underscore, but named", args: []string{"hadoop/_SUCCESS"}, want: []string{"_SUCCESS"}},
+		{name: "underscore, named by a glob", args: []string{"hadoop/_S*"}, want: []string{"_SUCCESS"}},
+		{name: "folder with an underscore, named", args: []string{"hadoop/_x"}, want: []string{"_x/part-1"}},
 		{name: "glob", args: []string{"books/*.txt"}, want: []string{"b.txt"}},
 		{name: "any depth", args: []string{"books/**/*.{txt,md}"}, want: []string{"b.txt", "deep/d.txt", "deep/er/c.md"}},
 		{name: "glob that matches folders", args: []string{"books/d*"}, want: []string{"deep/d.txt", "deep/er/c.md"}},
@@ -62,7 +68,7 @@ func TestFind(t *testing.T) {
 		{name: "include by name", args: []string{"books"}, include: []string{"books/*/*.txt", "**/b.*"}, want: []string{"books/b.txt", "books/deep/d.txt"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p, err := Find(c.args, c.include)
+			p, err := Find(c.args, Search{Include: c.include})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,32 +93,38 @@ func TestFind(t *testing.T) {
 
 func TestFindDot(t *testing.T) {
 	dir := tree(t, "a.txt")
-	p, err := Find([]string{"."}, nil)
+	p, err := Find([]string{"."}, Search{})
 	if err != nil || p.Files[0].Name != filepath.Base(dir)+"/a.txt" {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
 
 func TestFindTellsWhatItPassesOver(t *testing.T) {
-	dir := tree(t, "d/a", "d/broken->x", "d/loop->..")
+	dir := tree(t, "d/a", "d/_b", "d/broken->x", "d/loop->..", "d/self->self", "d/ping->pong", "d/pong->ping")
 	if err := syscall.Mkfifo("d/pipe", 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := Find([]string{"d"}, nil)
-	if err != nil {
-		t.Fatal(err)
+	want := []Skipped{
+		{dir + "/d/_b", underscore},
+		{dir + "/d/broken", "broken link"}, {dir + "/d/loop", "link to a folder"}, {dir + "/d/ping", linkLoop},
+		{dir + "/d/pipe", "not a regular file"}, {dir + "/d/pong", linkLoop}, {dir + "/d/self", linkLoop},
 	}
-	want := []Skipped{{dir + "/d/broken", "broken link"}, {dir + "/d/loop", "link to a folder"}, {dir + "/d/pipe", "not a regular file"}}
-	if diff := cmp.Diff(want, p.Skipped); diff != "" {
-		t.Error(diff)
+	for _, arg := range []string{"d", "d/*"} {
+		p, err := Find([]string{arg}, Search{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, p.Skipped); diff != "" {
+			t.Errorf("%s: %s", arg, diff)
+		}
+		if len(p.Files) != 1 || p.Files[0].Path != dir+"/d/a" {
+			t.Errorf("%s: files are %+v", arg, p.Files)
+		}
 	}
 }
 
 func TestFindErrors(t *testing.T) {
-	tree(t, "a/x.txt", "b/x.txt", "c/y/z", "d/y", "odd/new\nline", "bad/\xff", "empty/.keep", "long/"+strings.Repeat("e", 241)+"/"+strings.Repeat("f", 241))
-	if err := syscall.Mkfifo("pipe", 0o600); err != nil {
-		t.Fatal(err)
-	}
+	tree(t, "a/x.txt", "b/x.txt", "c/y/z", "d/y", "odd/new\nline", "bad/\xff", "empty/.keep", "empty/_SUCCESS", "self->self", "long/"+strings.Repeat("e", 241)+"/"+strings.Repeat("f", 241))
 	for _, c := range []struct {
 		name          string
 		args, include []string
@@ -124,7 +136,8 @@ func TestFindErrors(t *testing.T) {
 		{name: "bad glob", args: []string{"[a"}, want: []string{`"[a"`}},
 		{name: "collision", args: []string{"a/x.txt", "b/x.txt"}, want: []string{"a/x.txt", "b/x.txt", "input/x.txt"}},
 		{name: "file and folder", args: []string{"c/y", "d/y"}, want: []string{"d/y would be input/y", "c/y/z below it"}},
-		{name: "pipe", args: []string{"pipe"}, want: []string{"pipe is neither"}},
+		{name: "device", args: []string{"/dev/null"}, want: []string{"/dev/null is neither"}},
+		{name: "link to itself", args: []string{"self"}, want: []string{"self: too many levels of symbolic links"}},
 		{name: "control characters", args: []string{"odd"}, want: []string{"control characters"}},
 		{name: "not UTF-8", args: []string{"bad"}, want: []string{"UTF-8"}},
 		{name: "long", args: []string{"long"}, want: []string{"480 bytes"}},
@@ -134,7 +147,7 @@ func TestFindErrors(t *testing.T) {
 		{name: "S3", args: []string{"s3://b/k"}, want: []string{"s3://b/k is not a local path"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Find(c.args, c.include)
+			_, err := Find(c.args, Search{Include: c.include})
 			if err == nil {
 				t.Fatal("no error")
 			}

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,6 +40,8 @@ type Store interface {
 type Options struct {
 	// Concurrency bounds the files in work; 0 is 16.
 	Concurrency int
+	// Compare sends nothing: the report says what Run would send.
+	Compare bool
 	// Progress is told what has been dealt with, if set; from many
 	// goroutines, but one at a time.
 	Progress func(Progress)
@@ -56,6 +59,7 @@ type Report struct {
 	UploadedBytes int64
 	Same          int // were there with equal size and checksum
 	SameBytes     int64
+	Differ        []string // names that are not there, or are something else; of Compare
 	Duration      time.Duration
 }
 
@@ -75,7 +79,7 @@ const small = 4 << 20
 // running it again goes on from there.
 func Run(ctx context.Context, store Store, l layout.Layout, p *Plan, o Options) (Report, error) {
 	start := time.Now()
-	u := &upload{store: store, layout: l, progress: o.Progress}
+	u := &upload{compare: o.Compare, store: store, layout: l, progress: o.Progress}
 	if len(p.Files) > statEach {
 		if err := u.listSizes(ctx, p); err != nil {
 			return Report{}, fmt.Errorf("list the input: %w", err)
@@ -102,10 +106,12 @@ func Run(ctx context.Context, store Store, l layout.Layout, p *Plan, o Options) 
 		err = context.Cause(ctx)
 	}
 	u.report.Duration = time.Since(start)
+	slices.Sort(u.report.Differ)
 	return u.report, err
 }
 
 type upload struct {
+	compare  bool
 	store    Store
 	layout   layout.Layout
 	sizes    map[string]int64 // of the plan's names that exist; nil = unknown
@@ -134,11 +140,14 @@ func (u *upload) listSizes(ctx context.Context, p *Plan) error {
 }
 
 func (u *upload) file(ctx context.Context, file File) error {
-	f, err := os.Open(file.Path)
-	if err != nil {
-		return errors.Unwrap(err) // without the path, which the caller names
+	f := file.spool
+	if f == nil {
+		var err error
+		if f, err = os.Open(file.Path); err != nil {
+			return errors.Unwrap(err) // without the path, which the caller names
+		}
+		defer f.Close() // opened for reading: nothing to lose
 	}
-	defer f.Close() // opened for reading: nothing to lose
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -146,7 +155,7 @@ func (u *upload) file(ctx context.Context, file File) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &steady{f: f, info: info, alive: ctx.Err, cancel: cancel, moved: u.moved}
-	same, err := u.put(ctx, file.Name, s)
+	size, same, err := u.put(ctx, file.Name, s)
 	if err != nil {
 		// A changed file breaks the request; say so rather than how.
 		if cause := context.Cause(ctx); errors.Is(cause, ErrChanged) {
@@ -154,38 +163,70 @@ func (u *upload) file(ctx context.Context, file File) error {
 		}
 		return err
 	}
-	u.done(same, info.Size(), s.high)
+	u.done(same, size, s.high)
 	return nil
 }
 
-func (u *upload) put(ctx context.Context, name string, s *steady) (same bool, err error) {
-	size := s.info.Size()
-	key := u.layout.Input(name)
-	var data []byte
-	var hash string
+// put uploads a file unless it is there already, and returns its length.
+func (u *upload) put(ctx context.Context, name string, s *steady) (size int64, same bool, err error) {
+	size = s.info.Size()
+	var data []byte // of a small file
 	if size <= small {
-		data = make([]byte, size)
-		if _, err := io.ReadFull(io.NewSectionReader(s, 0, size), data); err != nil {
-			return false, err
+		data, err = readWhole(s)
+		switch {
+		case err != nil:
+			return 0, false, err
+		case len(data) > small:
+			close, err := s.spool(data)
+			if err != nil {
+				return 0, false, err
+			}
+			defer close()
+			size, data = s.info.Size(), nil
+		default:
+			size = int64(len(data))
 		}
+	}
+	var hash string
+	if data != nil {
 		hash = digest(bytes.NewReader(data), nil)
-	} else {
-		hash = digest(io.NewSectionReader(s, 0, size), &err)
-		if err != nil {
-			return false, err
-		}
+	} else if hash = digest(io.NewSectionReader(s, 0, size), &err); err != nil {
+		return 0, false, err
 	}
 	if same, err = u.isThere(ctx, name, size, hash); same || err != nil {
-		return same, err
+		return size, same, err
+	}
+	if u.compare {
+		u.differs(name)
+		return size, false, nil
 	}
 	o := object.PutOptions{Meta: map[string]string{manifest.MetaHash: hash}}
-	if size <= small {
-		_, err = u.store.Put(ctx, key, data, o)
+	if data != nil {
+		_, err = u.store.Put(ctx, u.layout.Input(name), data, o)
 	} else {
 		s.counting = true
-		_, err = u.store.PutFile(ctx, key, s, size, o)
+		_, err = u.store.PutFile(ctx, u.layout.Input(name), s, size, o)
 	}
-	return false, err
+	return size, false, err
+}
+
+// readWhole reads a file to its end, or a little more than small bytes of it.
+// The kernel says of many files that it makes up (/proc, /sys) that they have
+// no or 4,096 bytes, whatever they have.
+func readWhole(s *steady) ([]byte, error) {
+	data := make([]byte, max(s.info.Size()+1, 4096))
+	for n := 0; ; {
+		m, err := s.ReadAt(data[n:], int64(n))
+		n += m
+		switch {
+		case errors.Is(err, io.EOF), err == nil && n > small:
+			return data[:n], nil
+		case err != nil:
+			return nil, err
+		case n == len(data):
+			data = append(data, make([]byte, n)...)
+		}
+	}
 }
 
 func digest(r io.Reader, err *error) string {
@@ -216,14 +257,21 @@ func (u *upload) moved(n int64) {
 	u.tell(0, n)
 }
 
+func (u *upload) differs(name string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.report.Differ = append(u.report.Differ, name)
+}
+
 // done tells of a whole file, of which told bytes are told already.
 func (u *upload) done(same bool, size, told int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if same {
+	switch {
+	case same:
 		u.report.Same++
 		u.report.SameBytes += size
-	} else {
+	case !u.compare:
 		u.report.Uploaded++
 		u.report.UploadedBytes += size
 	}
@@ -251,6 +299,29 @@ type steady struct {
 
 	mu   sync.Mutex
 	high int64 // how far the file has been read while counting
+}
+
+// spool makes a file without a name the source in the place of one that does
+// not tell its length, of which head has been read. Close ends that.
+func (s *steady) spool(head []byte) (close func(), err error) {
+	to, err := nameless("")
+	if err != nil {
+		return nil, err
+	}
+	close = func() { _ = to.Close() } // read to its end: nothing to lose
+	_, err = to.Write(head)
+	if err == nil {
+		_, err = io.Copy(to, io.NewSectionReader(s, int64(len(head)), 1<<62))
+	}
+	if err == nil {
+		s.info, err = to.Stat()
+	}
+	if err != nil {
+		close()
+		return nil, err
+	}
+	s.f = to
+	return close, nil
 }
 
 // ReadAt implements io.ReaderAt.

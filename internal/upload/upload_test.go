@@ -107,7 +107,7 @@ func (f *fake) PutFile(ctx context.Context, key string, r io.ReaderAt, size int6
 
 func plan(t *testing.T, args ...string) *Plan {
 	t.Helper()
-	p, err := Find(args, nil)
+	p, err := Find(args, Search{})
 	if err != nil {
 		t.Fatal(err)
 	}

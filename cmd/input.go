@@ -1,0 +1,145 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/mraws/mraws/internal/coordinator"
+	"github.com/mraws/mraws/internal/escape"
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/s3local"
+	"github.com/mraws/mraws/internal/upload"
+)
+
+// findInput makes the plan of an upload. What is wrong with it is wrong with
+// the command line. The data folder, what is under avoid, and what they hold
+// are never read.
+func (s *session) findInput(args, include []string, avoid ...upload.Avoid) (*upload.Plan, error) {
+	search := upload.Search{Include: include, Store: s3local.IsDataDir, Avoid: avoid}
+	dir := s.conf.DataDir
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		for _, path := range append(s3local.Secrets(dir), dir) {
+			search.Avoid = append(search.Avoid, upload.Avoid{Path: path, Why: upload.StoreFolder})
+		}
+	}
+	plan, err := upload.Find(args, search)
+	switch {
+	case err == nil:
+		return plan, nil
+	case errors.Is(err, upload.ErrNothing):
+		return nil, usagef("files whose name begins with a dot or _ are passed over unless named: `mraws upload-input --help`", "no files to upload")
+	case errors.Is(err, fs.ErrPermission):
+		return nil, err
+	}
+	return nil, &Error{Code: ExitUsage, What: err.Error()}
+}
+
+// mostSkipped bounds the files that a warning names for one reason.
+const mostSkipped = 5
+
+// warnOfSkipped says what a plan has passed over.
+func (s *session) warnOfSkipped(plan *upload.Plan) {
+	count := map[string]int{}
+	for _, skip := range plan.Skipped {
+		if count[skip.Why]++; count[skip.Why] <= mostSkipped {
+			s.log.Warn().Str("key", skip.Path).Msg("passed over: " + skip.Why)
+		}
+	}
+	for why, n := range count {
+		if n > mostSkipped {
+			s.log.Warn().Int("files", n-mostSkipped).Msg("passed over more: " + why)
+		}
+	}
+}
+
+// warnOfHidden says which files that were named for upload-input no job reads
+// unless its own line names them.
+func (s *session) warnOfHidden(plan *upload.Plan) {
+	for _, file := range plan.Files {
+		if layout.Hidden(file.Name) {
+			s.log.Warn().Str("key", s.layout.Input(file.Name)).Msg("a job reads this only if `run` names it: its name begins with a dot or _")
+		}
+	}
+}
+
+// spoolPatience is how long a pipe may give nothing before its user is told
+// what is waited for.
+const spoolPatience = 2 * time.Second
+
+// spool reads the pipes of a plan.
+func (s *session) spool(ctx context.Context, plan *upload.Plan) error {
+	dir := s.conf.Scratch
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	return plan.Spool(ctx, upload.SpoolOptions{
+		Dir: dir, Stdin: s.io.In, Patience: spoolPatience,
+		Waits: func(path string, bytes int64) {
+			if path == upload.Stdin {
+				path = "the standard input"
+			}
+			s.note("reading %s to its end: %s so far", escape.Line(path), bytesText(bytes))
+		},
+	})
+}
+
+// noteStdin says that a standard input with data is not read.
+func (s *session) noteStdin() {
+	f, ok := s.io.In.(*os.File)
+	if !ok {
+		return
+	}
+	info, err := f.Stat()
+	if err != nil || info.Mode()&fs.ModeCharDevice != 0 || info.Mode().IsRegular() && info.Size() == 0 {
+		return // a terminal, /dev/null, nothing
+	}
+	if t := info.Mode().Type(); t != 0 && t != fs.ModeNamedPipe {
+		return
+	}
+	s.note("the standard input is not read: the job reads s3://%s/%s; to read it, name - as INPUT", s.conf.Bucket, s.layout.InputDir())
+}
+
+// place uploads the input of a job, unless the job is there already and has
+// it. It changes nothing where the job would be refused.
+func (s *session) place(ctx context.Context, st *store, c *coordinator.Coordinator, plan *upload.Plan) error {
+	if !s.ownPrefix {
+		found, err := c.Foresee(ctx, func(ctx context.Context) ([]string, error) {
+			report, err := upload.Run(ctx, st, s.layout, plan, upload.Options{Compare: true})
+			return report.Differ, err
+		})
+		if err != nil || found {
+			return s.roleError(err)
+		}
+	}
+	report, err := s.uploadPlan(ctx, st, plan)
+	if err != nil {
+		return err
+	}
+	s.note("%s", s.uploadText(report))
+	return nil
+}
+
+// uploadPlan uploads with progress on stderr.
+func (s *session) uploadPlan(ctx context.Context, st *store, plan *upload.Plan) (upload.Report, error) {
+	s.warnOfSkipped(plan)
+	p := s.newProgress("upload", plan.Bytes, true)
+	defer p.end()
+	return upload.Run(ctx, st, s.layout, plan, upload.Options{
+		Progress: func(n upload.Progress) { p.set(n.Bytes) },
+	})
+}
+
+// names are those of the files of a plan below input/; nil for no plan.
+func names(plan *upload.Plan) []string {
+	if plan == nil {
+		return nil
+	}
+	out := make([]string, len(plan.Files))
+	for i, file := range plan.Files {
+		out[i] = file.Name
+	}
+	return out
+}

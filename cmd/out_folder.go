@@ -1,0 +1,124 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/manifest"
+)
+
+// outFolder is the folder that the output is fetched into. It is made and
+// locked before a job begins, and holds the parts of one job at any time.
+type outFolder struct {
+	path  string
+	fresh bool     // this process made it
+	dir   *os.File // open and locked: no other run fetches into it
+}
+
+// partial is the folder in it for parts that are not all there yet.
+const partial = ".mraws-partial"
+
+// partName is that of a part of the output of a job.
+var partName = regexp.MustCompile(`^mr-out-(0|[1-9][0-9]*)$`)
+
+// openOut makes a folder ready. Where it is not empty, overwrite says that the
+// parts of another job in it may be replaced; other files stay.
+func openOut(path string, overwrite bool) (*outFolder, error) {
+	wrong := func(err error, hint string) error {
+		return &Error{Code: ExitUsage, What: "the output cannot be fetched into " + path, Cause: err, Hint: hint}
+	}
+	info, err := os.Stat(path)
+	o := &outFolder{path: path, fresh: errors.Is(err, os.ErrNotExist)}
+	switch {
+	case o.fresh:
+		if err := os.MkdirAll(path, 0o777); err != nil {
+			return nil, wrong(err, "name a folder that can be made with --out")
+		}
+	case err != nil:
+		return nil, wrong(err, "name another folder with --out")
+	case !info.IsDir():
+		return nil, wrong(errors.New("it is a file"), "--out names a folder: each part of the output is a file in it")
+	}
+	if o.dir, err = os.Open(path); err != nil {
+		return nil, wrong(err, "name another folder with --out")
+	}
+	if err := o.prepare(overwrite); err != nil {
+		return nil, wrong(errors.Join(err, o.Close()), "--overwrite replaces the parts of another job; or name another folder with --out")
+	}
+	return o, nil
+}
+
+func (o *outFolder) prepare(overwrite bool) error {
+	if err := syscall.Flock(int(o.dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = o.dir.Close()
+		o.dir = nil
+		return fmt.Errorf("another run fetches into it: %w", err)
+	}
+	if err := os.RemoveAll(filepath.Join(o.path, partial)); err != nil { // of a run that was killed
+		return err
+	}
+	entries, err := os.ReadDir(o.path)
+	if err != nil {
+		return err
+	}
+	if len(entries) > 0 && !overwrite {
+		return fmt.Errorf("it is not empty: it holds %q", entries[0].Name())
+	}
+	return os.Mkdir(filepath.Join(o.path, partial), 0o777)
+}
+
+// Close leaves the folder without anything partial, and takes away one that
+// was made and is empty.
+func (o *outFolder) Close() error {
+	if o == nil || o.dir == nil {
+		return nil
+	}
+	err := os.RemoveAll(filepath.Join(o.path, partial))
+	if o.fresh {
+		_ = os.Remove(o.path) // fails if it holds the output
+	}
+	err = errors.Join(err, o.dir.Close())
+	o.dir = nil
+	return err
+}
+
+// fetch writes all outputs beside the folder's files, and then puts them in
+// the place of those of another job.
+func (o *outFolder) fetch(ctx context.Context, st *store, success *manifest.Success) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(fetchers)
+	name := func(r int) string { return "mr-out-" + strconv.Itoa(r) }
+	for r, out := range success.Outputs {
+		g.Go(func() error {
+			return fetchFile(gctx, st, out.Key, filepath.Join(o.path, partial, name(r)))
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(o.path)
+	if err != nil {
+		return fmt.Errorf("fetch the output: %w", err)
+	}
+	for _, e := range entries {
+		if partName.MatchString(e.Name()) {
+			if err := os.Remove(filepath.Join(o.path, e.Name())); err != nil {
+				return fmt.Errorf("replace the output: %w", err)
+			}
+		}
+	}
+	for r := range success.Outputs {
+		if err := os.Rename(filepath.Join(o.path, partial, name(r)), filepath.Join(o.path, name(r))); err != nil {
+			return fmt.Errorf("fetch the output: %w", err)
+		}
+	}
+	return nil
+}
