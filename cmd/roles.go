@@ -22,6 +22,7 @@ func (f *frame) roleError(err error) error {
 	var job *coordinator.JobError
 	var failed *worker.JobFailedError
 	var unreachable *worker.UnreachableError
+	var stuck *worker.StuckError
 	var sig Signal
 	var notice *spot.Notice
 	switch {
@@ -44,6 +45,9 @@ func (f *frame) roleError(err error) error {
 			Hint: "what is committed is kept; once the cause is removed this goes on from there: `" + f.again() + "`"}
 	case errors.As(err, &failed):
 		return &Error{Code: ExitJobFailed, What: "the coordinator ended the job", Cause: errors.New(failed.Cause)}
+	case errors.As(err, &stuck):
+		return &Error{Code: ExitInternal, What: err.Error(),
+			Hint: "the log has the stack of each; a worker that is started again takes other tasks"}
 	case errors.As(err, &unreachable) && wire.IsDenied(unreachable.Cause):
 		return &Error{Code: ExitDenied, What: "the coordinator at " + unreachable.Where + " does not let this worker in", Cause: unreachable.Cause,
 			Hint: "give --token-file to both or to neither, with the same token in it"}

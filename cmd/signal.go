@@ -5,6 +5,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Signal is the cause of a context that a signal cancelled.
@@ -31,8 +32,13 @@ type terminations struct {
 
 type terminationsKey struct{}
 
+// lastResort is how long a command may take to end after a signal. What it
+// waits for by then, such as code of an application, may never return.
+const lastResort = 10 * time.Second
+
 // WithSignals returns a context that the first of signals cancels, with a
-// [Signal] as its cause; a further one calls exit with its code. A SIGTERM
+// [Signal] as its cause; a further one calls exit with its code, and so does
+// the first when the process is still there after [lastResort]. A SIGTERM
 // that the command takes as an order to drain counts as none.
 func WithSignals(ctx context.Context, signals <-chan os.Signal, exit func(code int)) context.Context {
 	t := &terminations{}
@@ -45,6 +51,8 @@ func WithSignals(ctx context.Context, signals <-chan os.Signal, exit func(code i
 			case s == syscall.SIGTERM && t.take(sig):
 			default:
 				cancel(sig)
+				late := time.AfterFunc(lastResort, func() { exit(sig.Code()) })
+				defer late.Stop()
 			}
 		}
 	}()

@@ -67,6 +67,44 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// TestLastResort: a process that does not end by itself is ended some time
+// after the signal.
+func TestLastResort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, signals, exited := signalled(t)
+		start := time.Now()
+		signals <- syscall.SIGTERM
+		<-ctx.Done()
+		if code := <-exited; code != ExitTerminate || time.Since(start) != lastResort {
+			t.Errorf("exit code %d after %v", code, time.Since(start))
+		}
+	})
+}
+
+// TestInterruptible: what does not heed the end of its context is left behind.
+func TestInterruptible(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cause, release := errors.New("a signal"), make(chan struct{})
+		ctx, cancel := context.WithCancelCause(t.Context())
+		if n, err := interruptible(ctx, func() (int, error) { return 1, cause }); n != 1 || !errors.Is(err, cause) {
+			t.Errorf("%d, %v", n, err)
+		}
+		start := time.Now()
+		cancel(cause)
+		slow := func() (int, error) { time.Sleep(stopGrace / 2); return 2, nil }
+		if n, err := interruptible(ctx, slow); n != 2 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		if n, err := interruptible(ctx, func() (int, error) { <-release; return 3, nil }); n != 0 || !errors.Is(err, cause) {
+			t.Errorf("%d, %v", n, err)
+		}
+		if took := time.Since(start); took != stopGrace/2+stopGrace {
+			t.Errorf("it took %v", took)
+		}
+		close(release)
+	})
+}
+
 // TestOrders: SIGTERM becomes an order to drain for the configured time, and
 // a spot notice one for the time that is left.
 func TestOrders(t *testing.T) {

@@ -77,7 +77,7 @@ func (s *session) verifyJob(ctx context.Context, st *store, app *mr.App, seal st
 	if app != nil {
 		o.App = app.Name
 	}
-	rep, err := verify.Run(ctx, st, s.layout, o)
+	rep, err := interruptible(ctx, func() (*verify.Report, error) { return verify.Run(ctx, st, s.layout, o) })
 	if err != nil {
 		return s.verifyError(err)
 	}

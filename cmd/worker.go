@@ -31,6 +31,7 @@ func (f *frame) workerCommand() *cobra.Command {
 	}
 	o := f.jobFlags(c, "the app to run; must be the job's")
 	config.AddFlags(c.Flags(), config.Names(config.Net, config.Work)...)
+	config.AddFlags(c.Flags(), "task-timeout")
 	c.RunE = f.run(func(ctx context.Context, s *session, _ []string) error {
 		return s.work(ctx, o)
 	})
@@ -69,6 +70,9 @@ func (s *session) work(ctx context.Context, o *jobFlags) (err error) {
 		return err
 	}
 	wo.Requests = st.Store.Requests
+	if s.conf.IsSet("task-timeout") {
+		wo.TaskTimeout = &s.conf.TaskTimeout
+	}
 	debug.SetMemoryLimit(memoryLimit(wo.Memory))
 	return s.roleError(s.runWorker(ctx, wo))
 }

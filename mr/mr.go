@@ -230,7 +230,10 @@ func (p Phase) String() string {
 
 // Task is what one attempt knows of itself.
 type Task struct {
-	// Context ends when the attempt is revoked or its worker stops.
+	// Context ends when the attempt is revoked, its worker stops, or it made
+	// no progress for the job's task-timeout. Code that may wait for long
+	// heeds it. An attempt makes progress when it reads, emits, writes or
+	// counts something.
 	Context context.Context
 	// Job is the job's id, Worker the worker's, Attempt this attempt's.
 	Job, Worker, Attempt string

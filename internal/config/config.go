@@ -48,7 +48,8 @@ type Config struct {
 	Decompress   string        `mapstructure:"decompress"`      // "auto" or "off"
 	MaxRatio     int64         `mapstructure:"decompress-ratio"`
 	MaxInflated  Size          `mapstructure:"decompress-limit"`
-	Speculation  string        `mapstructure:"speculation"` // "auto" or "off"
+	Speculation  string        `mapstructure:"speculation"`  // "auto" or "off"
+	TaskTimeout  time.Duration `mapstructure:"task-timeout"` // 0 = none
 	Lease        time.Duration `mapstructure:"lease"`
 	Memory       AutoSize      `mapstructure:"memory"` // 0 = auto
 	Slots        int           `mapstructure:"slots"`  // 0 = one for each core

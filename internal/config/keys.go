@@ -109,6 +109,8 @@ func jobKeys() []Key {
 			Choices: []string{"auto", "plain", "packed"}},
 		{Name: "max-attempts", Group: Job, Type: "n", Default: "4", check: number(1, 1000),
 			Help: "failures of one task that fail the job"},
+		{Name: "task-timeout", Group: Job, Type: "duration", Default: "10m", check: duration(0),
+			Help: "time without progress after which an attempt has failed, also if the app's code never returns; 0 is without end"},
 		{Name: "max-bad-records", Group: Job, Type: "n|n%", Default: "0", check: share,
 			Help: "bad input records that are skipped and listed before the job fails, such as 10 or 0.1%"},
 		{Name: "decompress", Group: Job, Type: "when", Default: "auto", Help: "read input named .gz or .zst decompressed, each as one piece; off reads the bytes as they are",

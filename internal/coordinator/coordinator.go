@@ -56,6 +56,7 @@ type Options struct {
 	// they are compressed; zero reads these as they are.
 	Decompress manifest.Decompress
 
+	TaskTimeout time.Duration // how long an attempt may go on without progress; 0 is without end
 	Lease       time.Duration // how long a silent worker keeps its attempts
 	MaxFailures int           // reported failures of one task that end the job
 	MaxLost     int           // lost attempts of one task that end the job

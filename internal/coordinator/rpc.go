@@ -81,6 +81,7 @@ func (l *loop) register(now sched.Time, q *wire.RegisterRequest) (*wire.Register
 	return &wire.RegisterReply{
 		Epoch: l.epoch, Bucket: l.o.Store.Bucket(), Prefix: l.o.Layout.Prefix(),
 		LeaseMs: l.o.Lease.Milliseconds(), App: l.app.wire(), Nreduce: int32(l.o.NReduce),
+		TaskTimeoutMs: l.o.TaskTimeout.Milliseconds(),
 	}, nil
 }
 

@@ -14,6 +14,7 @@ import (
 type Pulse struct {
 	mu    sync.Mutex
 	waits map[*Wait]time.Time // since when nothing has moved
+	moves int64
 }
 
 type pulseKey struct{}
@@ -44,6 +45,27 @@ func (p *Pulse) Stalled() time.Duration {
 	return most
 }
 
+// Waiting says whether a request is on its way.
+func (p *Pulse) Waiting() bool {
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.waits) > 0
+}
+
+// Moves counts what has moved so far: requests that went out or ended, and
+// bytes that came or went. It only grows.
+func (p *Pulse) Moves() int64 {
+	if p == nil {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.moves
+}
+
 // Wait returns the waiting of one request, which includes its repetitions.
 func (p *Pulse) Wait() *Wait {
 	if p == nil {
@@ -64,6 +86,7 @@ func (w *Wait) Begin(grace time.Duration) {
 	p := w.pulse
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.moves++
 	if _, on := p.waits[w]; on {
 		return
 	}
@@ -81,6 +104,7 @@ func (w *Wait) Moved() {
 	p := w.pulse
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.moves++
 	if since, on := p.waits[w]; on && time.Since(since) > 0 {
 		p.waits[w] = time.Now()
 	}
@@ -93,5 +117,6 @@ func (w *Wait) End() {
 	}
 	w.pulse.mu.Lock()
 	defer w.pulse.mu.Unlock()
+	w.pulse.moves++
 	delete(w.pulse.waits, w)
 }

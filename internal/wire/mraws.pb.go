@@ -514,13 +514,15 @@ func (x *RegisterRequest) GetDrain() *Drain {
 }
 
 type RegisterReply struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Epoch         string                 `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Bucket        string                 `protobuf:"bytes,2,opt,name=bucket,proto3" json:"bucket,omitempty"`
-	Prefix        string                 `protobuf:"bytes,3,opt,name=prefix,proto3" json:"prefix,omitempty"`
-	LeaseMs       int64                  `protobuf:"varint,4,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
-	App           *App                   `protobuf:"bytes,5,opt,name=app,proto3" json:"app,omitempty"`
-	Nreduce       int32                  `protobuf:"varint,6,opt,name=nreduce,proto3" json:"nreduce,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Epoch   string                 `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Bucket  string                 `protobuf:"bytes,2,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Prefix  string                 `protobuf:"bytes,3,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	LeaseMs int64                  `protobuf:"varint,4,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
+	App     *App                   `protobuf:"bytes,5,opt,name=app,proto3" json:"app,omitempty"`
+	Nreduce int32                  `protobuf:"varint,6,opt,name=nreduce,proto3" json:"nreduce,omitempty"`
+	// How long an attempt may go on without progress; 0 is without end.
+	TaskTimeoutMs int64 `protobuf:"varint,7,opt,name=task_timeout_ms,json=taskTimeoutMs,proto3" json:"task_timeout_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -593,6 +595,13 @@ func (x *RegisterReply) GetApp() *App {
 func (x *RegisterReply) GetNreduce() int32 {
 	if x != nil {
 		return x.Nreduce
+	}
+	return 0
+}
+
+func (x *RegisterReply) GetTaskTimeoutMs() int64 {
+	if x != nil {
+		return x.TaskTimeoutMs
 	}
 	return 0
 }
@@ -2051,14 +2060,15 @@ const file_mraws_proto_rawDesc = "" +
 	"\x03app\x18\x06 \x01(\v2\r.mraws.v1.AppR\x03app\x12+\n" +
 	"\arunning\x18\a \x03(\v2\x11.mraws.v1.AttemptR\arunning\x12\x10\n" +
 	"\x03job\x18\b \x01(\tR\x03job\x12%\n" +
-	"\x05drain\x18\t \x01(\v2\x0f.mraws.v1.DrainR\x05drain\"\xab\x01\n" +
+	"\x05drain\x18\t \x01(\v2\x0f.mraws.v1.DrainR\x05drain\"\xd3\x01\n" +
 	"\rRegisterReply\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\tR\x05epoch\x12\x16\n" +
 	"\x06bucket\x18\x02 \x01(\tR\x06bucket\x12\x16\n" +
 	"\x06prefix\x18\x03 \x01(\tR\x06prefix\x12\x19\n" +
 	"\blease_ms\x18\x04 \x01(\x03R\aleaseMs\x12\x1f\n" +
 	"\x03app\x18\x05 \x01(\v2\r.mraws.v1.AppR\x03app\x12\x18\n" +
-	"\anreduce\x18\x06 \x01(\x05R\anreduce\"j\n" +
+	"\anreduce\x18\x06 \x01(\x05R\anreduce\x12&\n" +
+	"\x0ftask_timeout_ms\x18\a \x01(\x03R\rtaskTimeoutMs\"j\n" +
 	"\n" +
 	"AskRequest\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12\x12\n" +

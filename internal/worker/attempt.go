@@ -71,6 +71,9 @@ type Env struct {
 type Progress struct {
 	Records, Bytes, Weight atomic.Int64
 	Spills, Spilled        atomic.Int64
+	// Beats counts further signs of life: pairs that were emitted, merged
+	// and written, by the thousand, and what user code counts.
+	Beats atomic.Int64
 }
 
 // Result tells how an attempt that did not fail ended.
@@ -138,6 +141,7 @@ func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Contex
 		env.Progress = new(Progress)
 		t.Env = &env
 	}
+	t.counters.beats = &t.Progress.Beats
 	t.task = &mr.Task{
 		Context: ctx, Job: e.Job.ID, Worker: e.Worker, Attempt: a.ID, Phase: a.Phase, Index: a.Index,
 		Params: e.params(), Objects: e.Objects, Side: &sideFiles{store: e.Store, layout: e.Layout, job: e.Job.ID, attempt: a.ID},

@@ -35,6 +35,7 @@ type link struct {
 	leaseIs   time.Duration
 	announced time.Duration // the lease of the last announcement that was read; 0 for none
 	joined    bool          // once, at least
+	idle      time.Duration // the job's task time-out
 	waiting   *time.Timer   // tells that the worker waits for a coordinator; nil while it has one
 	lack      error         // why it waits, as known last
 }
@@ -81,6 +82,12 @@ func (l *link) lease() time.Duration {
 	l.infoMu.Lock()
 	defer l.infoMu.Unlock()
 	return l.leaseIs
+}
+
+func (l *link) taskTimeout() time.Duration {
+	l.infoMu.Lock()
+	defer l.infoMu.Unlock()
+	return l.idle
 }
 
 func (l *link) noteLease(d time.Duration) {
@@ -303,6 +310,7 @@ func (l *link) register(ctx context.Context, conn *grpc.ClientConn, address stri
 	l.infoMu.Lock()
 	l.lay, l.joined = layout.New(reply.Prefix), true
 	l.leaseIs = max(time.Duration(reply.LeaseMs)*time.Millisecond, 10*time.Millisecond)
+	l.idle = max(time.Duration(reply.TaskTimeoutMs)*time.Millisecond, 0)
 	l.infoMu.Unlock()
 	l.o.Log.Info().Str("coordinator", address).Str("app", reply.App.GetName()).Int32("nreduce", reply.Nreduce).Msg("joined")
 	return &session{conn: conn, client: client, where: address, epoch: reply.Epoch}, nil

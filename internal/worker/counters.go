@@ -3,12 +3,15 @@ package worker
 import (
 	"maps"
 	"sync"
+	"sync/atomic"
 )
 
 // counters is the mr.Counters of one attempt.
 type counters struct {
 	mu sync.Mutex
 	n  map[string]int64
+	// beats is told of each change; nil for nobody.
+	beats *atomic.Int64
 }
 
 // Add adds n to the counter name.
@@ -19,6 +22,9 @@ func (c *counters) Add(name string, n int64) {
 		c.n = make(map[string]int64)
 	}
 	c.n[name] += n
+	if c.beats != nil {
+		c.beats.Add(1)
+	}
 }
 
 // all returns a copy of the counters, nil if there are none.

@@ -117,9 +117,12 @@ func (t *attempt) writeRun(what string, nparts int, source func(part int) record
 
 // copyRecords writes a source to its end, or until the attempt is stopped.
 func (t *attempt) copyRecords(w interface{ Write(key, value []byte) error }, s recordio.Source) error {
-	for s.Next() {
+	for n := 1; s.Next(); n++ {
 		if t.stopped.Load() {
 			return errStopped
+		}
+		if n%beatEach == 0 {
+			t.Progress.Beats.Add(1)
 		}
 		if err := w.Write(s.Key(), s.Value()); err != nil {
 			return recordError(s.Key(), err)

@@ -275,6 +275,7 @@ func (o *lines) flush() error {
 }
 
 func (o *lines) write(p []byte) error {
+	o.t.Progress.Beats.Add(1)
 	o.sha.Write(p)
 	o.size += int64(len(p))
 	if _, err := o.w.Write(p); err != nil {

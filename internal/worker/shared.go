@@ -24,6 +24,7 @@ type loaded struct {
 	ranges  *Ranges
 	objects func() []string // names of the input, made when they are asked for
 	err     error
+	ready   bool // all of it is there; guarded by the mutex of Shared
 }
 
 // load returns what is known of a job, whose spec it reads once, however many
@@ -47,10 +48,12 @@ func (s *Shared) load(ctx context.Context, id string, read func() (*manifest.Job
 			l.commits, l.ranges = new(Commits), new(Ranges)
 			l.objects = sync.OnceValue(func() []string { return l.job.Names() })
 		})
+		s.mu.Lock()
 		if l.err == nil {
+			l.ready = true
+			s.mu.Unlock()
 			return l, nil
 		}
-		s.mu.Lock()
 		if s.jobs[id] == l {
 			delete(s.jobs, id) // read it again next time
 		}
@@ -60,6 +63,20 @@ func (s *Shared) load(ctx context.Context, id string, read func() (*manifest.Job
 		}
 		// The other's error may be the end of its attempt: try ourselves.
 	}
+}
+
+// renew lets later attempts at a job read anew what one that has been abandoned
+// may be in the middle of reading for all.
+func (s *Shared) renew(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.jobs[id]
+	if l == nil || !l.ready {
+		return
+	}
+	n := &loaded{job: l.job, objects: l.objects, commits: new(Commits), ranges: new(Ranges), ready: true}
+	n.once.Do(func() {})
+	s.jobs[id] = n
 }
 
 // knows says whether a spec has been read: that of a job, or any for "".

@@ -23,7 +23,12 @@ const maxText = 8 << 10
 // or ctx ends. It returns nil once asking is over since the worker drains.
 func (w *worker) slot(ctx, asking context.Context, index int) error {
 	for seq := uint64(1); ; seq++ {
-		grant, job, err := w.ask(asking, index, seq)
+		var grant *wire.Attempt
+		var job string
+		err := w.room()
+		if err == nil {
+			grant, job, err = w.ask(asking, index, seq)
+		}
 		well := true
 		if err == nil {
 			well, err = w.attempt(ctx, grant, job)
@@ -78,9 +83,9 @@ func (w *worker) attempt(ctx context.Context, a *wire.Attempt, job string) (well
 		return true, errNoMore
 	}
 	start := time.Now()
-	result, err := w.execute(runCtx, r)
+	result, err := w.supervise(ctx, runCtx, r)
 	log := w.o.Log.With().Str("job", job).Str("attempt", a.Id).
-		Str("task", fmt.Sprintf("%s-%d", phase(a.Phase), a.Task)).Dur("dur", time.Since(start)).Logger()
+		Str("task", taskName(a)).Dur("dur", time.Since(start)).Logger()
 	if err != nil {
 		w.noteWaits(r)
 	}
@@ -169,8 +174,6 @@ func (w *worker) noteWaits(r *running) {
 
 // execute runs the attempt on the data path.
 func (w *worker) execute(ctx context.Context, r *running) (res Result, err error) {
-	ended := w.o.Stats.begin(ctx, phase(r.attempt.Phase), r.progress)
-	defer func() { ended(res, err) }()
 	l, err := w.load(ctx, r.job)
 	if err != nil {
 		return Result{}, err
@@ -179,11 +182,13 @@ func (w *worker) execute(ctx context.Context, r *running) (res Result, err error
 	defer w.spares.put(spare)
 	env := &Env{
 		Store: w.o.Store, Near: w.o.Near, Layout: w.link.layout(), Job: l.job, App: w.o.App, Worker: w.o.Name,
-		Scratch: w.o.Scratch, Memory: SlotMemory(w.o.Memory, w.o.Slots), Commits: l.commits, Ranges: l.ranges, Objects: l.objects, Spare: spare,
+		Scratch: w.o.Scratch, Memory: w.slotMemory(), Commits: l.commits, Ranges: l.ranges, Objects: l.objects, Spare: spare,
 		Log: w.o.Log, Progress: r.progress,
 	}
 	return env.Run(ctx, Attempt{Phase: phase(r.attempt.Phase), Index: int(r.attempt.Task), ID: r.attempt.Id})
 }
+
+func taskName(a *wire.Attempt) string { return fmt.Sprintf("%s-%d", phase(a.Phase), a.Task) }
 
 func phase(p wire.Phase) mr.Phase {
 	if p == wire.Phase_PHASE_REDUCE {

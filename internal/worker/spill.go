@@ -49,7 +49,9 @@ func (c *collector) Emit(key, value []byte) {
 	if t.failed != nil {
 		panic(errAbort) // the mapper recovered from the first one
 	}
-	t.res.Emitted++
+	if t.res.Emitted++; t.res.Emitted%beatEach == 0 {
+		t.Progress.Beats.Add(1)
+	}
 	if c.tally != nil && c.tally.bump(key, value) {
 		return
 	}
@@ -80,6 +82,9 @@ func (c *collector) Emit(key, value []byte) {
 	t.key = nil
 }
 
+// beatEach is how many pairs make a sign of life.
+const beatEach = 1024
+
 // EmitSpans takes many pairs of one value, see mr.SpanEmitter. Where numbers
 // are added up it looks for the cells of some keys together.
 func (c *collector) EmitSpans(text []byte, spans []uint32, value []byte) {
@@ -105,6 +110,9 @@ func (c *collector) EmitSpans(text []byte, spans []uint32, value []byte) {
 
 // spill writes the buffer as a run and empties it.
 func (c *collector) spill() error {
+	if c.t.stopped.Load() {
+		return errStopped // a call of the application may go on for long
+	}
 	c.buf.sort(c.t.Job.NReduce)
 	r, err := c.t.writeRun("spill", c.t.Job.NReduce, resident{c.buf}.source)
 	if err != nil {

@@ -82,6 +82,8 @@ func (s *Stats) begin(ctx context.Context, phase mr.Phase, p *Progress) (end fun
 			n.Committed++
 		case errors.Is(context.Cause(ctx), errRevoked):
 			n.Revoked++
+		case errors.As(context.Cause(ctx), new(*IdleError)):
+			n.Failed++
 		case ctx.Err() != nil:
 			n.HandedBack++
 		default:

@@ -76,7 +76,7 @@ func TestTally(t *testing.T) {
 // adder is a collector that adds up in memory.
 func adder() *collector {
 	t := newTally(1 << 30)
-	c := &collector{t: &attempt{Env: &Env{Job: &manifest.Job{NReduce: 10}}}, tally: t, buf: t, partition: mr.Partition}
+	c := &collector{t: &attempt{Env: &Env{Progress: new(Progress), Job: &manifest.Job{NReduce: 10}}}, tally: t, buf: t, partition: mr.Partition}
 	c.t.shares.pairs = 1 << 30
 	return c
 }

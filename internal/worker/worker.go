@@ -65,6 +65,9 @@ type Options struct {
 	Shared *Shared
 	// Drain brings orders to end; nil: none comes.
 	Drain <-chan Order
+	// TaskTimeout is how long an attempt may go on without progress, 0 is
+	// without end; nil is what the coordinator says.
+	TaskTimeout *time.Duration
 }
 
 // UnreachableError means that there was no coordinator for CoordTimeout.
@@ -101,7 +104,8 @@ type worker struct {
 	busy    sync.WaitGroup      // slots, and reports beside them
 	unheard *semaphore.Weighted // reports that are being repeated beside the slots
 
-	spares spares
+	spares    spares
+	abandoned int // attempts that are, and whose code has not returned
 }
 
 // running is an attempt in a slot.
@@ -112,6 +116,9 @@ type running struct {
 	progress *Progress
 	pulse    *object.Pulse // of its requests to the store
 	waits    time.Time     // since when one stood still, as told last; zero if none
+	// abandoned is set when nobody waits for its code any more, until that
+	// returns.
+	abandoned bool
 }
 
 // errDone ends all slots when the coordinator says that the job is over.
@@ -121,7 +128,7 @@ var errDone = errors.New("the job is done")
 var errRevoked = errors.New("the coordinator revoked the attempt")
 
 // Run joins the job and works until it is done. It returns nil then,
-// *JobFailedError, *UnreachableError, a *wire.Refusal, the cause of ctx after
+// *JobFailedError, *UnreachableError, *StuckError, a *wire.Refusal, the cause of ctx after
 // it has handed back what it was running, or that of an [Order] that it has
 // carried out.
 func Run(ctx context.Context, o Options) error { return newWorker(o).run(ctx) }
@@ -159,7 +166,9 @@ func (w *worker) work(ctx, leasing context.Context) error {
 	w.group, w.unheard = g, semaphore.NewWeighted(int64(maxUnheard*w.o.Slots))
 	asking, noMore := context.WithCancelCause(gctx)
 	defer context.AfterFunc(leasing, func() { noMore(context.Cause(leasing)) })()
-	beating, still := context.WithCancel(gctx)
+	// Also while slots wait for attempts that have been stopped: these are
+	// handed back, not lost.
+	beating, still := context.WithCancel(context.WithoutCancel(gctx))
 	defer still()
 	for i := range w.o.Slots {
 		w.busy.Add(1)
