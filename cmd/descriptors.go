@@ -54,7 +54,7 @@ func (s *session) fitRequests(serving bool) error {
 		return nil
 	case fits < leastRequests:
 		return usagef("raise it for this process, or let it have fewer --slots",
-			"%d tasks at a time need %d file descriptors, the limit (ulimit -n) is %d", slots, factor*needDescriptors(slots, leastRequests), limit)
+			"%s at a time: %d file descriptors are needed, the limit (ulimit -n) is %d", countText(int64(slots), "task"), factor*needDescriptors(slots, leastRequests), limit)
 	}
 	s.log.Warn().Int("limit", limit).Int("need", factor*needDescriptors(slots, s.conf.S3Concurrency)).Int("s3-concurrency", fits).
 		Msg("few file descriptors (ulimit -n): fewer S3 requests at the same time")

@@ -38,7 +38,7 @@ type Error struct {
 	Code  int
 	What  string // what went wrong, in one line, without its cause
 	Cause error
-	Hint  string // what to do
+	Hint  string // what to do; several things on a line each
 	// Warning says that what was asked for is done all the same.
 	Warning bool
 }
@@ -186,8 +186,10 @@ func (f *frame) report(e *Error, asJSON bool) {
 	for _, line := range lines {
 		fmt.Fprintf(&b, "  cause: %s\n", escape.Line(line))
 	}
-	if e.Hint != "" {
-		fmt.Fprintf(&b, "  hint: %s\n", escape.Lines(e.Hint))
+	for hint := range strings.SplitSeq(e.Hint, "\n") {
+		if hint != "" {
+			fmt.Fprintf(&b, "  hint: %s\n", escape.Line(hint))
+		}
 	}
 	_, _ = f.io.Err.Write([]byte(b.String())) // nowhere left to report to
 }

@@ -3,6 +3,7 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -41,8 +42,7 @@ func (f *frame) roleError(err error) error {
 	case errors.As(err, &conflict):
 		return &Error{Code: ExitConflict, What: conflict.What, Cause: lines(conflict.Diff), Hint: conflict.Hint}
 	case errors.As(err, &job):
-		return &Error{Code: ExitJobFailed, What: "the job failed", Cause: errors.New(job.Cause),
-			Hint: "what is committed is kept; once the cause is removed this goes on from there: `" + f.again() + "`"}
+		return &Error{Code: ExitJobFailed, What: "the job failed", Cause: errors.New(job.Cause), Hint: f.failureHint(job.Cause)}
 	case errors.As(err, &failed):
 		return &Error{Code: ExitJobFailed, What: "the coordinator ended the job", Cause: errors.New(failed.Cause)}
 	case errors.As(err, &stuck):
@@ -66,6 +66,26 @@ func (f *frame) roleError(err error) error {
 		return &Error{Code: code, What: r.What, Hint: r.Hint}
 	}
 	return err
+}
+
+// failedTask and failedRecord are what the cause of a failed job says of the
+// task and of the record at hand.
+var (
+	failedTask   = regexp.MustCompile(`^(map|reduce) task ([0-9]+): `)
+	failedRecord = regexp.MustCompile(`record at byte [0-9]+ of |longer than [0-9]+ bytes`)
+)
+
+// failureHint is what can be done about a job that failed.
+func (f *frame) failureHint(cause string) string {
+	var b strings.Builder
+	if m := failedTask.FindStringSubmatch(cause); m != nil {
+		b.WriteString("`" + f.line("replay", m[1]+"-"+m[2]) + "` runs the task again, alone\n")
+	}
+	if failedRecord.MatchString(cause) {
+		b.WriteString("a new run with --max-bad-records N skips up to N such records, after `mraws reset --yes`\n")
+	}
+	b.WriteString("what is committed is kept; once the cause is removed this goes on from there: `" + f.again() + "`")
+	return b.String()
 }
 
 // lines makes one error of several lines of explanation.
@@ -100,7 +120,7 @@ func (s *session) skipped(success *manifest.Success, st *store) error {
 func attemptsText(a manifest.Attempts) string {
 	text := ""
 	if a.Failed+a.Lost > 0 {
-		text += fmt.Sprintf(", %d attempts failed, %d lost", a.Failed, a.Lost)
+		text += fmt.Sprintf(", %s failed, %d lost", countText(int64(a.Failed), "attempt"), a.Lost)
 	}
 	if a.HandedBack > 0 {
 		text += fmt.Sprintf(", %d handed back", a.HandedBack)

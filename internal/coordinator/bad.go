@@ -33,8 +33,8 @@ func (l *loop) noteBad(m int, rec *manifest.Map) error {
 	if b.skipped <= l.job.MaxBad.Of(b.read+b.left) {
 		return nil
 	}
-	return &JobError{Cause: fmt.Sprintf("%d bad records, max-bad-records is %s: %s",
-		b.skipped, l.job.MaxBad, manifest.ListBad(l.firstBad()))}
+	return &JobError{Cause: fmt.Sprintf("%s, max-bad-records is %s: %s",
+		manifest.CountBad(b.skipped), l.job.MaxBad, manifest.ListBad(l.firstBad()))}
 }
 
 // firstBad returns the first bad records that are known, in input order.

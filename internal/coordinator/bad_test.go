@@ -49,7 +49,7 @@ func TestBadRecords(t *testing.T) {
 		{"at once", manifest.Budget{Records: 2}, []int64{3}, "3 bad records, max-bad-records is 2: 3 bytes at 7 of in-0: no JSON"},
 		{"share, clustered", ppm(100_000), []int64{3, 0, 0}, ""},
 		{"share, over", ppm(99_999), []int64{3, 0, 0}, "3 bad records, max-bad-records is 9.9999%: 3 bytes at 7 of in-0: no JSON"},
-		{"nothing may be bad", manifest.Budget{}, []int64{1}, "1 bad records, max-bad-records is 0: 3 bytes at 7 of in-0: no JSON"},
+		{"nothing may be bad", manifest.Budget{}, []int64{1}, "1 bad record, max-bad-records is 0: 3 bytes at 7 of in-0: no JSON"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newBench(t, 3)

@@ -84,10 +84,21 @@ type BadRecord struct {
 // String says where the record is and what is wrong with it.
 func (b BadRecord) String() string {
 	if b.Line > 0 {
-		return fmt.Sprintf("line %d of %s (%d bytes at %d): %s", b.Line, b.Object, b.Length, b.Offset, b.Error)
+		return fmt.Sprintf("line %d of %s (%s at %d): %s", b.Line, b.Object, plural(b.Length, "byte"), b.Offset, b.Error)
 	}
-	return fmt.Sprintf("%d bytes at %d of %s: %s", b.Length, b.Offset, b.Object, b.Error)
+	return fmt.Sprintf("%s at %d of %s: %s", plural(b.Length, "byte"), b.Offset, b.Object, b.Error)
 }
+
+// plural is a number of things.
+func plural(n int64, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return strconv.FormatInt(n, 10) + " " + noun
+}
+
+// CountBad is a number of bad records, for a message.
+func CountBad(n int64) string { return plural(n, "bad record") }
 
 // ListBad says where records are, for a message of one line.
 func ListBad(bad []BadRecord) string {

@@ -105,6 +105,7 @@ type attempt struct {
 	// What the application is working on, for errors.
 	object string
 	offset int64
+	record string // the text of the record that failed, for its error
 	packed *packed // the compressed object at hand, if it is
 	key    []byte
 	failed error // set by fail: wins over whatever the application returns
@@ -211,11 +212,21 @@ func (t *attempt) guard(f func() error) (err error) {
 
 // taskError wraps an error of the application with what it was working on.
 func (t *attempt) taskError(err error) *TaskError {
-	te := &TaskError{Phase: t.Phase, Index: t.Index, Object: t.object, Offset: t.offset, Err: err}
+	te := &TaskError{Phase: t.Phase, Index: t.Index, Object: t.object, Offset: t.offset, Record: t.record, Err: err}
 	if t.key != nil {
 		te.Key = shortKey(t.key)
 	}
 	return te
+}
+
+// noteRecord keeps the text of the record that the application failed over, also
+// for a failure that the engine noted before.
+func (t *attempt) noteRecord(data []byte) {
+	t.record = shortKey(data)
+	var te *TaskError
+	if errors.As(t.failed, &te) && te.Record == "" {
+		te.Record = t.record
+	}
 }
 
 // fail ends the attempt from within a call of the application.

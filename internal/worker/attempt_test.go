@@ -78,14 +78,14 @@ func TestMapFailures(t *testing.T) {
 		stack bool
 	}{
 		{"error", app("e", fails("two", func() error { return errApp }), reduceWhere, nil),
-			TaskError{Object: "a", Offset: 4}, "map task 0, record at byte 4 of a: application says no", false},
+			TaskError{Object: "a", Offset: 4}, "map task 0, record at byte 4 of a: application says no; the record is \"two\"", false},
 		{"panic", app("p", fails("three", func() error { panic("ouch") }), reduceWhere, nil),
-			TaskError{Object: "a", Offset: 8}, "map task 0, record at byte 8 of a: panic: ouch", true},
+			TaskError{Object: "a", Offset: 8}, "map task 0, record at byte 8 of a: panic: ouch; the record is \"three\"", true},
 		{"nil map", app("p", fails("one", func() error { nilMap()[1]++; return nil }), reduceWhere, nil),
 			TaskError{Object: "a"}, "record at byte 0 of a: panic: assignment to entry in nil map", true},
 		{"partition", badMapper, TaskError{Object: "a", Offset: 4, Key: `"two"`},
-			`record at byte 4 of a, key "two": partitioner returned 2, want 0 to 1`, false},
-		{"swallowed", swallow, TaskError{Object: "a", Offset: 4, Key: `"two"`}, "partitioner returned 2", false},
+			`record at byte 4 of a, key "two": partitioner returned 2, want 0 to 1; the record is "two"`, false},
+		{"swallowed", swallow, TaskError{Object: "a", Offset: 4, Key: `"two"`}, "partitioner returned 2, want 0 to 1; the record is \"two\"", false},
 		{"combiner", combiner, TaskError{Object: "a", Offset: 4, Key: `"key"`}, "panic: combiner at two", true},
 		{"no mapper", noMapper, TaskError{}, "map task 0: application says no", false},
 	} {

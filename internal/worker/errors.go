@@ -22,6 +22,7 @@ type TaskError struct {
 	Object string // input object of the record at hand; "" in a reduce task
 	Offset int64  // of that record in its object
 	Line   int64  // of that record, from 1; 0 if nobody counted
+	Record string // the text of that record, shortened and quoted; "" if it is not known
 	Key    string // the key at hand, shortened and quoted; "" if none
 	Stack  string // of a panic, else ""
 	Err    error
@@ -40,7 +41,11 @@ func (e *TaskError) Error() string {
 	if e.Key != "" {
 		b.WriteString(", key " + e.Key)
 	}
-	return b.String() + ": " + e.Err.Error()
+	b.WriteString(": " + e.Err.Error())
+	if e.Record != "" {
+		b.WriteString("; the record is " + e.Record)
+	}
+	return b.String()
 }
 
 // Unwrap returns the application's error.
@@ -95,7 +100,8 @@ func (e *SegmentError) Unwrap() error { return e.Err }
 // get out of the application's code; the cause is kept by the attempt.
 var errAbort = errors.New("attempt has failed")
 
-// shortKey quotes a key for an error message, at most its first 64 bytes.
+// shortKey quotes a key or a record for an error message, at most its first
+// 64 bytes.
 func shortKey(key []byte) string {
 	const most = 64
 	if len(key) > most {

@@ -109,8 +109,24 @@ func (l *link) greet(ctx context.Context, conn *grpc.ClientConn, address string)
 		}
 	case reply.Bucket != l.o.Bucket:
 		return nil, otherBucket(address, reply.Bucket, l.o.Bucket)
+	case l.o.Layout.Prefix() != "" && reply.Prefix != l.o.Layout.Prefix():
+		return nil, otherPrefix(address, reply.Prefix, l.o.Layout.Prefix())
 	}
 	return reply, nil
+}
+
+// otherPrefix refuses the job of another prefix than the one that the worker
+// was told.
+func otherPrefix(address, theirs, ours string) error {
+	what, hint := "the root of the bucket", "start the worker without --prefix, or name the coordinator of its own with --coord"
+	if theirs != "" {
+		what, hint = "prefix "+theirs, "start the worker with --prefix "+theirs+", or name the coordinator of its own with --coord"
+	}
+	return &wire.Refusal{
+		Reason: wire.ReasonUsage,
+		What:   fmt.Sprintf("the coordinator at %s works on %s, this worker on prefix %s", address, what, ours),
+		Hint:   hint,
+	}
 }
 
 func otherBucket(address, theirs, ours string) error {

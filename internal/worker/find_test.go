@@ -29,6 +29,8 @@ func TestWorkerIsRefused(t *testing.T) {
 			}
 		}, wire.ReasonApp, "grep"},
 		{"another bucket", func(b *boss, _ *shell) { b.discover.Bucket = "theirs" }, wire.ReasonUsage, "theirs"},
+		{"another prefix", func(b *boss, s *shell) { s.o.Layout, b.discover.Prefix = layout.New("w2"), "p1" }, wire.ReasonUsage, "works on prefix p1, this worker on prefix w2"},
+		{"the root", func(_ *boss, s *shell) { s.o.Layout = layout.New("w2") }, wire.ReasonUsage, "works on the root of the bucket, this worker on prefix w2"},
 		{"another protocol", func(b *boss, _ *shell) { b.discover.Protocol, b.discover.Version = 99, "v9" }, wire.ReasonVersion, "99"},
 		{"TLS on one side", func(b *boss, s *shell) { s.o.Addresses, s.o.Insecure = nil, false }, wire.ReasonUsage, "without TLS"},
 	}

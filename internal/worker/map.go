@@ -127,15 +127,25 @@ func (t *attempt) mapRecords(mapper mr.Mapper, r input.Reader, out mr.Emitter) e
 		t.note(records, bytes)
 		records, bytes = 0, 0
 	}
-	defer flush()
+	failed := false // by a panic, unless it is set back
+	defer func() {
+		flush()
+		if failed {
+			t.noteRecord(r.Record().Data)
+		}
+	}()
 	for r.Next() {
 		if t.stopped.Load() {
 			return errStopped
 		}
 		rec := r.Record()
 		t.object, t.offset = rec.Object, rec.Offset
-		if err := t.appError(mapper.Map(rec, out)); err != nil {
-			return err
+		failed = true
+		err := mapper.Map(rec, out)
+		failed = false
+		if err != nil || t.failed != nil {
+			t.noteRecord(rec.Data)
+			return t.appError(err)
 		}
 		records++
 		bytes += int64(len(rec.Data))

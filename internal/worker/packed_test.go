@@ -244,8 +244,8 @@ func TestRubbish(t *testing.T) {
 		fatal bool
 		says  string
 	}{
-		{data[:at] + "y" + data[at+1:], true, `damaged: its checksum or length is not that of its data: upload it again (before this was known the app failed: map task 0, record at byte 400 of a.gz: there is 'y')`},
-		{gz(t, lines+"y\n"+lines), false, "map task 0, record at byte 4000 of a.gz: there is 'y'"},
+		{data[:at] + "y" + data[at+1:], true, `damaged: its checksum or length is not that of its data: upload it again (before this was known the app failed: map task 0, record at byte 400 of a.gz: there is 'y'; the record is "yxx")`},
+		{gz(t, lines+"y\n"+lines), false, `map task 0, record at byte 4000 of a.gz: there is 'y'; the record is "y"`},
 	} {
 		w := newWorld(picky, 1, 0, 1, file{"a.gz", tc.data})
 		w.scratch = t.TempDir()

@@ -115,7 +115,7 @@ func (q *quarantine) add(rec mr.Record, length int64, cause error) error {
 	if len(q.first) < manifest.FirstBad {
 		q.first = append(q.first, bad)
 		log := q.t.Log.Warn().Str("attempt", q.t.ID).Str("object", rec.Object).Int64("offset", rec.Offset).
-			Int64("bytes", length).Str("err", text)
+			Int64("bytes", length).Str("record", shortKey(rec.Data)).Str("err", text)
 		if q.stack != "" {
 			log = log.Str("stack", q.stack)
 		}
@@ -123,7 +123,7 @@ func (q *quarantine) add(rec mr.Record, length int64, cause error) error {
 	}
 	q.n++
 	if q.n > q.most {
-		return &FatalError{Err: fmt.Errorf("%d bad records, max-bad-records is %s: %s", q.n, q.t.Job.MaxBad, manifest.ListBad(q.first))}
+		return &FatalError{Err: fmt.Errorf("%s, max-bad-records is %s: %s", manifest.CountBad(q.n), q.t.Job.MaxBad, manifest.ListBad(q.first))}
 	}
 	var err error
 	if q.line, err = manifest.EncodeLine(q.line[:0], bad); err != nil {
