@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -43,6 +44,9 @@ func (f *frame) verifyCommand() *cobra.Command {
 			if _, err := manifest.ParseDigest(asked); err != nil && s.flags.Flags().Changed("seal") {
 				return usagef("give the 64 hex digits that verify has printed", "%q is no seal", seal)
 			}
+			if err := s.setMemory(); err != nil {
+				return err
+			}
 			st, err := s.openStore(ctx, found)
 			if err != nil {
 				return err
@@ -62,9 +66,13 @@ func (f *frame) verifyCommand() *cobra.Command {
 // if app is given, and prints the report. A finding is an [ExitMismatch]. seal
 // is what the job's must be, "" for any.
 func (s *session) verifyJob(ctx context.Context, st *store, app *mr.App, seal string) error {
+	budget := s.memory
+	if s.conf.Memory == 0 {
+		budget = min(budget, verify.DefaultMemory)
+	}
+	debug.SetMemoryLimit(memoryLimit(budget))
 	o := verify.Options{
-		Seal:    seal,
-		Scratch: s.conf.Scratch, Memory: int64(s.conf.Memory), Concurrency: s.conf.S3Concurrency / 2,
+		Seal: seal, Scratch: s.conf.Scratch, Memory: budget, Concurrency: s.conf.S3Concurrency / 2,
 		Lookup: func(name string) *mr.App {
 			for i := range s.apps {
 				if s.apps[i].Name == name {

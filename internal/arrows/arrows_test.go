@@ -38,10 +38,11 @@ var allowed = map[string][]string{
 	"internal/metrics":           {}, // and nobody else imports Prometheus: see checkSDK
 	"internal/protocol":          {"std"},
 	"internal/bill":              {"std"},
+	"internal/scratch":           {},
 	"internal/apps":              {"mr"},
 	"internal/coordinator":       {"mr", "internal/coordinator/sched", "internal/wire", "internal/layout", "internal/manifest", "internal/object"},
-	"internal/worker":            {"mr", "internal/wire", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/inflate", "internal/object", "internal/failpoint"},
-	"internal/verify":            {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/object"},
+	"internal/worker":            {"mr", "internal/wire", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/inflate", "internal/object", "internal/failpoint", "internal/scratch"},
+	"internal/verify":            {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/object", "internal/scratch"},
 	"internal/upload":            {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/object"},
 	"e2e/lab":                    {"mr", "mr/mrtest", "internal/apps", "internal/layout"},
 	"internal/status":            {"internal/wire", "internal/escape", "internal/layout", "internal/manifest", "internal/object"},

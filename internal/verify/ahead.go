@@ -38,7 +38,7 @@ func (f fetched) open(ctx context.Context, a *audit) func(off, n int64) (io.Read
 			return io.NopCloser(bytes.NewReader(f.data[off : off+n])), nil
 		}
 		key := a.lay.Input(f.obj.Name)
-		body, err := a.store.OpenRange(ctx, key, f.obj.ETag, off, n)
+		body, err := a.stream(ctx, key, f.obj.ETag, off, n)
 		if err != nil {
 			return nil, pinned(key, err)
 		}

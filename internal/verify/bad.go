@@ -51,10 +51,10 @@ func (a *audit) readBad(ctx context.Context, m int, find *finder) (err error) {
 		return nil
 	}
 	q := facts.bad
-	body, err := a.store.OpenRange(ctx, q.Key, q.ETag, 0, -1)
+	body, err := a.stream(ctx, q.Key, q.ETag, 0, -1)
 	if errors.Is(err, object.ErrPrecondition) {
 		if etag, rerr := a.restored(ctx, q.Key, q.Hash); rerr == nil && etag != "" {
-			body, err = a.store.OpenRange(ctx, q.Key, etag, 0, -1)
+			body, err = a.stream(ctx, q.Key, etag, 0, -1)
 		}
 	}
 	if err == nil {
@@ -74,6 +74,7 @@ func (a *audit) readBad(ctx context.Context, m int, find *finder) (err error) {
 
 func (a *audit) readList(m int, body io.Reader, find *finder) error {
 	facts, lines := a.maps[m], newLineReader(body)
+	defer lines.close()
 	q := facts.bad
 	for {
 		line, err := lines.next()
@@ -261,7 +262,7 @@ func (a *audit) listBad(ctx context.Context, listed map[int]bool) error {
 // another.
 func (a *audit) checkBadCopy(ctx context.Context, m int, find *finder) (err error) {
 	key, q := a.lay.Bad(m), a.maps[m].bad
-	body, err := a.store.OpenRange(ctx, key, "", 0, -1)
+	body, err := a.stream(ctx, key, "", 0, -1)
 	sum := sha256.New()
 	if err == nil {
 		_, err = io.Copy(sum, body)

@@ -37,6 +37,13 @@ func (c *comparison) start(r int, body io.Reader) {
 	c.take()
 }
 
+// close frees the buffers.
+func (c *comparison) close() {
+	if c.lines != nil {
+		c.lines.close()
+	}
+}
+
 // take moves to the next line of the output.
 func (c *comparison) take() {
 	if c.err != nil {
@@ -155,18 +162,31 @@ func orNone(s string) string {
 	return s
 }
 
-// take adds a comparison to the report.
-func (ref *Reference) take(c *comparison) {
-	if c.lines == nil {
-		return // the output is missing
+// compared is what is kept of a comparison; zero if the output is missing.
+type compared struct {
+	lines int64
+	bad   *Compared // nil if all are equal
+	diffs []Different
+}
+
+func (c *comparison) result() compared {
+	res := compared{lines: c.n}
+	if !c.equal() {
+		res.diffs = c.diffs
+		res.bad = &Compared{
+			Partition: c.r, ExpectedLines: c.n, GotLines: c.lines.n, Different: c.bad,
+			ExpectedHash: c.wantHash(), GotHash: c.lines.hash(),
+		}
 	}
-	ref.Lines += c.n
-	if c.equal() {
+	return res
+}
+
+// take adds a comparison to the report.
+func (ref *Reference) take(c compared) {
+	ref.Lines += c.lines
+	if c.bad == nil {
 		return
 	}
-	ref.Partitions = append(ref.Partitions, Compared{
-		Partition: c.r, ExpectedLines: c.n, GotLines: c.lines.n, Different: c.bad,
-		ExpectedHash: c.wantHash(), GotHash: c.lines.hash(),
-	})
+	ref.Partitions = append(ref.Partitions, *c.bad)
 	ref.Differences = append(ref.Differences, c.diffs[:min(len(c.diffs), keepDifferences-len(ref.Differences))]...)
 }

@@ -119,7 +119,7 @@ func (s *fakeStore) Stat(ctx context.Context, key string) (object.Info, error) {
 	return o.info(key), nil
 }
 
-func (s *fakeStore) OpenRange(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error) {
+func (s *fakeStore) OpenChunks(ctx context.Context, key, etag string, off, n, _ int64, _ int) (io.ReadCloser, error) {
 	o, err := s.get(ctx, key)
 	if err != nil {
 		return nil, err

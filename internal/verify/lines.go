@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"strconv"
+	"sync"
 )
 
 // quoteMax is how much of a key or line a message shows, in bytes.
@@ -34,9 +35,20 @@ type lineReader struct {
 }
 
 func newLineReader(r io.Reader) *lineReader {
-	l := &lineReader{sha: sha256.New()}
-	l.br = bufio.NewReaderSize(io.TeeReader(r, l), 128<<10)
+	l := &lineReader{sha: sha256.New(), br: buffers.Get().(*bufio.Reader)}
+	l.br.Reset(io.TeeReader(r, l))
 	return l
+}
+
+// buffers are those of line readers that are done: there may be very many
+// outputs.
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 128<<10) }}
+
+// close gives the buffer back; no line of it may be used any more.
+func (l *lineReader) close() {
+	l.br.Reset(nil)
+	buffers.Put(l.br)
+	l.br = nil
 }
 
 // Write counts and digests what the TeeReader passes on.

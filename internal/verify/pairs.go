@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/internal/scratch"
 )
 
 // segmentSource is a sorted segment on its way into a merge. It is opened
@@ -131,7 +131,7 @@ func more(n int64, what, does string) string {
 // Records of equal keys stay in the order of their sources. The files live
 // until the returned function is called.
 func (a *audit) narrow(ctx context.Context, srcs []recordio.Source) (_ []recordio.Source, drop func(), err error) {
-	var files []*os.File
+	var files []*scratch.File
 	drop = func() {
 		for _, f := range files {
 			dropFile(f)
@@ -142,7 +142,7 @@ func (a *audit) narrow(ctx context.Context, srcs []recordio.Source) (_ []recordi
 		for len(srcs) > 0 {
 			group := srcs[:min(len(srcs), a.opt.fanIn)]
 			srcs = srcs[len(group):]
-			f, err := os.CreateTemp(a.dir, "merge-")
+			f, err := newTemp(a.opt.Scratch)
 			if err != nil {
 				return nil, drop, fmt.Errorf("merge into a temporary file: %w", err)
 			}

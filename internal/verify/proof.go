@@ -92,7 +92,7 @@ func (p *prover) run(ctx context.Context) error {
 			sizes[m] = a.length(m, p.r)
 		}
 	}
-	sp, err := newSpool(a.dir, sizes, a.opt.Memory/4/int64(workers()))
+	sp, err := newSpool(a.opt.Scratch, sizes, a.opt.Memory/4/int64(workers()))
 	if err != nil {
 		return err
 	}
@@ -207,10 +207,11 @@ func (p *prover) walk(ctx context.Context) error {
 
 // readOutput digests the output and looks for the key of each line.
 func (p *prover) readOutput(ctx context.Context, out object.Info) error {
-	body, err := p.a.store.OpenRange(ctx, out.Key, out.ETag, 0, -1)
+	body, err := p.a.stream(ctx, out.Key, out.ETag, 0, -1)
 	var lines *lineReader
 	if err == nil {
 		lines = newLineReader(body)
+		defer lines.close()
 		err = p.placeAll(ctx, lines)
 		err = errors.Join(err, body.Close())
 	}

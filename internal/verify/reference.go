@@ -78,7 +78,7 @@ func (a *audit) lines(ctx context.Context, failed *error) iter.Seq2[mr.Line, err
 			if out.Key == "" {
 				continue // which is a finding already
 			}
-			body, err := a.store.OpenRange(ctx, out.Key, out.ETag, 0, -1)
+			body, err := a.stream(ctx, out.Key, out.ETag, 0, -1)
 			if err == nil {
 				var more bool
 				more, err = yieldLines(body, r, &a.rep.Reference.Lines, yield)
@@ -97,6 +97,7 @@ func (a *audit) lines(ctx context.Context, failed *error) iter.Seq2[mr.Line, err
 
 func yieldLines(body io.Reader, r int, n *int64, yield func(mr.Line, error) bool) (more bool, err error) {
 	lines := newLineReader(body)
+	defer lines.close()
 	for {
 		line, err := lines.next()
 		if errors.Is(err, io.EOF) {
@@ -120,7 +121,7 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 		a.rep.Reference.App = app.Name
 	}
 	run := &sequential{a: a, app: app, params: params, side: &sideFiles{}, objects: sync.OnceValue(a.job.Names), skips: skips{a: a}}
-	s := newSorter(a.dir, a.job.NReduce, a.opt.Memory/2, a.partitioner(app))
+	s := newSorter(a.opt.Scratch, a.job.NReduce, a.opt.Memory/2, a.partitioner(app))
 	defer s.close()
 	if err := run.mapAll(ctx, s); err != nil {
 		return fmt.Errorf("run the reference: %w", err)
@@ -135,21 +136,24 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 	case app == a.app && ref.Pairs != a.rep.Proof.Emitted:
 		a.rep.note("the maps emitted %d pairs, the reference %d: the app does not treat each record alike", a.rep.Proof.Emitted, ref.Pairs)
 	}
-	results := make([]comparison, a.job.NReduce)
+	results := make([]compared, a.job.NReduce)
 	if err := a.each(ctx, workers(), a.job.NReduce, func(ctx context.Context, r int, find *finder) error {
 		if a.outputs[r].Key == "" {
 			return nil // which is a finding already
 		}
-		if err := run.reduce(ctx, s, r, &results[r]); err != nil {
+		var c comparison
+		defer c.close()
+		if err := run.reduce(ctx, s, r, &c); err != nil {
 			return fmt.Errorf("run the reference of partition %d: %w", r, err)
 		}
-		results[r].judge(a.outputs[r].Key, find)
+		c.judge(a.outputs[r].Key, find)
+		results[r] = c.result()
 		return nil
 	}); err != nil {
 		return err
 	}
 	for r := range results {
-		ref.take(&results[r])
+		ref.take(results[r])
 	}
 	return nil
 }
@@ -266,7 +270,7 @@ func (q *sequential) reduce(ctx context.Context, s *sorter, r int, c *comparison
 		return fmt.Errorf("make reducer: %w", err)
 	}
 	out := q.a.outputs[r]
-	body, err := q.a.store.OpenRange(ctx, out.Key, out.ETag, 0, -1)
+	body, err := q.a.stream(ctx, out.Key, out.ETag, 0, -1)
 	if err != nil {
 		return err
 	}

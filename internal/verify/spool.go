@@ -12,11 +12,19 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/scratch"
 )
 
-// window is what a stream of the store may hold ahead of its reader, in
-// bytes, for the memory account.
-const window = 32 << 20
+// A stream of the store fetches so many chunks ahead of its reader.
+const chunks = 4
+
+// chunk is how large they are, in bytes.
+func (o Options) chunk() int64 { return max(min(o.Memory/64, 8<<20), 64<<10) }
+
+// stream opens n bytes (n < 0: all) of an object from off on.
+func (a *audit) stream(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error) {
+	return a.store.OpenChunks(ctx, key, etag, off, n, a.opt.chunk(), chunks)
+}
 
 // span is a range of bytes of a spool.
 type span struct{ off, n int64 }
@@ -26,8 +34,8 @@ type span struct{ off, n int64 }
 // needs neither thousands of open requests nor their buffers.
 type spool struct {
 	mem   []byte
-	file  *os.File // nil while in memory
-	spans []span   // [m]
+	file  *scratch.File // nil while in memory
+	spans []span        // [m]
 }
 
 // newSpool makes room for segments of the given sizes.
@@ -42,7 +50,7 @@ func newSpool(dir string, sizes []int64, inMemory int64) (*spool, error) {
 		sp.mem = make([]byte, total)
 		return sp, nil
 	}
-	f, err := os.CreateTemp(dir, "spool-")
+	f, err := newTemp(dir)
 	if err != nil {
 		return nil, fmt.Errorf("spool intermediate data: %w", err)
 	}
@@ -79,12 +87,18 @@ func (sp *spool) open(i int) io.Reader {
 // close frees what the spool holds.
 func (sp *spool) close() { dropFile(sp.file) }
 
-// dropFile closes and removes a temporary file; the folder around it is
-// removed in the end whatever happens here.
-func dropFile(f *os.File) {
+// newTemp makes a file in dir, "" for the system's, that goes with the process.
+func newTemp(dir string) (*scratch.File, error) {
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	return scratch.Create(dir, "mraws-verify-*")
+}
+
+// dropFile frees a temporary file.
+func dropFile(f *scratch.File) {
 	if f != nil {
-		_ = f.Close()
-		_ = os.Remove(f.Name())
+		_ = f.Close() // nothing of it is needed any more
 	}
 }
 
@@ -142,7 +156,7 @@ func (a *audit) length(m, r int) int64 {
 // fetchOne streams one segment to f, from the version etag of the object key,
 // within the memory account.
 func (a *audit) fetchOne(ctx context.Context, key, etag string, m, r int, f func(io.Reader) error) (err error) {
-	weight := min(a.length(m, r), window, a.opt.Memory/2)
+	weight := min(a.length(m, r), chunks*a.opt.chunk(), a.opt.Memory/2)
 	if err := a.streams.Acquire(ctx, weight); err != nil {
 		return err
 	}
@@ -151,7 +165,7 @@ func (a *audit) fetchOne(ctx context.Context, key, etag string, m, r int, f func
 	if a.packed() {
 		n = a.length(m, r)
 	}
-	body, err := a.store.OpenRange(ctx, key, etag, off, n)
+	body, err := a.stream(ctx, key, etag, off, n)
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,9 @@
 // that the check itself could not be done.
 //
 // Memory is bounded by Options.Memory and by the largest record, apart from
-// about 180 bytes for each of the M*R partitions and 24 for each record that
-// was skipped. Disk is needed for one partition's intermediate data at a time
+// about 100 bytes for each of the M*R partitions (200 where each is an object),
+// 1 KiB for each map and reduce task and 24 bytes for each record that was
+// skipped. Disk is needed for one partition's intermediate data at a time
 // and, with the reference, for all pairs that the mappers emit, since an
 // oracle does not combine.
 package verify
@@ -29,7 +30,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"runtime"
 	"time"
 
@@ -50,14 +50,18 @@ type Store interface {
 	Get(ctx context.Context, key string) ([]byte, object.Info, error)
 	// Stat returns an object with its metadata.
 	Stat(ctx context.Context, key string) (object.Info, error)
-	// OpenRange streams n bytes (n < 0: all) from off of the version etag,
+	// OpenChunks streams n bytes (n < 0: all) from off of the version etag,
 	// or returns object.ErrPrecondition, from the call or from Read, when
 	// the object is at another version. A body that ends early is an error.
-	OpenRange(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error)
+	// It holds at most window chunks of so many bytes.
+	OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error)
 	// List yields every object below prefix in byte order of the key, or an
 	// error: never a part of the pages only.
 	List(ctx context.Context, prefix string) iter.Seq2[object.Info, error]
 }
+
+// DefaultMemory is how many bytes of buffers are used where nobody says.
+const DefaultMemory = 256 << 20
 
 // Options are the choices of one verification. Zero values are defaults.
 type Options struct {
@@ -69,10 +73,10 @@ type Options struct {
 	Lookup func(name string) *mr.App
 	// Seal is what the seal of the job must be, in hex; "" is any.
 	Seal string
-	// Scratch is the folder for temporary files, "" for the system's. What
-	// Run writes there is removed before it returns.
+	// Scratch is the folder for temporary files, "" for the system's. They have
+	// no names, and go with the process however it ends.
 	Scratch string
-	// Memory is about how many bytes of buffers to use; 0 means 256 MiB.
+	// Memory is about how many bytes of buffers to use; 0 means DefaultMemory.
 	Memory int64
 	// Concurrency bounds the requests at one time; 0 means 16.
 	Concurrency int
@@ -86,7 +90,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.Memory <= 0 {
-		o.Memory = 256 << 20
+		o.Memory = DefaultMemory
 	}
 	if o.Concurrency <= 0 {
 		o.Concurrency = 16
@@ -95,7 +99,8 @@ func (o Options) withDefaults() Options {
 		o.Lookup = func(string) *mr.App { return nil }
 	}
 	if o.fanIn < 2 {
-		o.fanIn = 128
+		const reader = 192 << 10 // bytes that a segment takes in a merge
+		o.fanIn = int(max(8, min(128, o.Memory/4/int64(workers())/reader)))
 	}
 	if o.stream <= 0 {
 		o.stream = min(4<<20, o.Memory/8/int64(o.Concurrency))
@@ -137,7 +142,6 @@ type audit struct {
 	lay   layout.Layout
 	opt   Options
 	rep   *Report
-	dir   string // temporary folder
 	// streams bounds the bytes that open streams of the store may hold.
 	streams *semaphore.Weighted
 
@@ -197,12 +201,11 @@ func (a *audit) steps(ctx context.Context) error {
 		a.opt.App = "" // the spec may be what is damaged
 		a.rep.note("%v: its reference was not run", err)
 	}
-	dir, err := os.MkdirTemp(a.opt.Scratch, "mraws-verify-")
+	f, err := newTemp(a.opt.Scratch) // before anything is read
 	if err != nil {
-		return fmt.Errorf("make a folder for temporary files: %w", err)
+		return fmt.Errorf("make a temporary file: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // leaves rubbish at worst
-	a.dir = dir
+	dropFile(f)
 	if err := a.structure(ctx); err != nil {
 		return err
 	}

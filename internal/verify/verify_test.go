@@ -490,7 +490,7 @@ func TestErrors(t *testing.T) {
 		"other app":     {t.Context(), s, lay, Options{App: "indexer", Lookup: lookup(&app)}, `the job's app is "wc", not "indexer"`},
 		"other version": {t.Context(), s, lay, Options{App: "wc", Lookup: lookup(&newer)}, `the job's version of app wc is "1", not "2"`},
 		"unknown app":   {t.Context(), s, lay, Options{App: "wc"}, `this binary has no app "wc"`},
-		"no scratch":    {t.Context(), s, lay, Options{Scratch: "/does/not/exist"}, "make a folder for temporary files"},
+		"no scratch":    {t.Context(), s, lay, Options{Scratch: "/does/not/exist"}, "make a temporary file"},
 		"store":         {t.Context(), failing, lay, Options{}, "no route to host"},
 		"cancelled":     {cancelled, s, lay, Options{}, "context canceled"},
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/scratch"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -391,7 +392,7 @@ func TestDiskFull(t *testing.T) {
 		t.Logf("no /dev/full here: %v", err)
 		return
 	}
-	f := &tempFile{File: full, dir: "/scratch"}
+	f := &tempFile{File: &scratch.File{File: full}, dir: "/scratch"}
 	if _, err := f.Write([]byte("x")); err == nil || !strings.Contains(err.Error(), "/scratch") || !strings.Contains(err.Error(), "no space") {
 		t.Errorf("got %v", err)
 	}

@@ -4,47 +4,30 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/mraws/mraws/internal/failpoint"
+	"github.com/mraws/mraws/internal/scratch"
 )
 
 // tempFile is a file in the scratch directory for one writer and many
 // readers.
 type tempFile struct {
-	*os.File
-	dir   string
-	what  string // is in it: of its points (package failpoint)
-	named bool   // the name is still to be removed
+	*scratch.File
+	dir  string
+	what string // is in it: of its points (package failpoint)
 }
 
-// newTemp creates a file, readable by its owner only, that has no name where
-// the file system can do that, or loses it at once where the system allows
-// that: the file then goes when it is closed, or with the process, however
-// that ends.
+// newTemp creates a file, which goes when it is closed, or with the process.
 func (t *attempt) newTemp(what string) (*tempFile, error) {
 	f := &tempFile{dir: t.Scratch, what: what}
 	err := f.point(".create")
 	if err == nil {
-		err = f.open(fmt.Sprintf("mraws-%s-%d-*", t.Phase, t.Index))
+		f.File, err = scratch.Create(f.dir, fmt.Sprintf("mraws-%s-%d-*", t.Phase, t.Index))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create scratch file in %s: %w", t.Scratch, err)
 	}
 	return f, nil
-}
-
-// open creates the file; pattern is of a name that it may have for a moment.
-func (f *tempFile) open(pattern string) (err error) {
-	if f.File, err = unnamed(f.dir); err == nil {
-		return nil
-	}
-	// Not every file system has it; what is wrong otherwise, this tells too.
-	if f.File, err = os.CreateTemp(f.dir, pattern); err != nil {
-		return err
-	}
-	f.named = os.Remove(f.Name()) != nil
-	return nil
 }
 
 // Write appends to the file.
@@ -89,13 +72,7 @@ func (f *tempFile) point(op string) error {
 
 // Close frees the file.
 func (f *tempFile) Close() error {
-	err := errors.Join(f.point(".close"), f.File.Close())
-	if f.named {
-		if rerr := os.Remove(f.Name()); err == nil {
-			err = rerr
-		}
-	}
-	if err != nil {
+	if err := errors.Join(f.point(".close"), f.File.Close()); err != nil {
 		return fmt.Errorf("remove scratch file in %s: %w", f.dir, err)
 	}
 	return nil

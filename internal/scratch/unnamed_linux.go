@@ -1,4 +1,4 @@
-package worker
+package scratch
 
 import (
 	"os"
