@@ -6,13 +6,11 @@ import (
 )
 
 // limits bounds what a server does at a time, so that its descriptors
-// suffice. One that runs out of them is worse than slow: the front end never
-// again accepts a connection after one that it could not accept, and the
-// backend takes a file that it cannot open for one that is not there, or for
-// another's.
+// suffice. One that runs out of them is worse than slow: the backend takes a
+// file that it cannot open for one that is not there, or for another's.
 type limits struct {
-	// connections may be open. Whoever opens more gets 503 SlowDown, which
-	// S3 clients heed.
+	// connections may be open. For another one that waits for a request makes
+	// room; if none does, the other gets 503 SlowDown, which S3 clients heed.
 	connections int
 	// actions of the backend may be in progress. There must be more than
 	// bodies: uploads wait for the guard's lock with an action in hand, and
@@ -33,7 +31,8 @@ const (
 	perAction = 6
 	// perConnection is a socket, and the file whose content is being sent.
 	perConnection = 2
-	// reserve is for the lock, the listener, standard streams and the like.
+	// reserve is for the lock, the listener, standard streams, the connections
+	// that are being refused and the like.
 	reserve = 32
 
 	// minDescriptors lets as many clients in as a small job has.

@@ -84,7 +84,7 @@ func TestDescriptors(t *testing.T) {
 		t.Error(err)
 	}
 	t.Logf("at most %d descriptors", most)
-	if most > limit/4*3 || most < limit/4 {
+	if most > limit/4*3 || most < limit/5 {
 		t.Errorf("up to %d descriptors were open, three quarters of %d may be", most, limit)
 	}
 	if r := newClient(t, e).do("GET", "/bucket?list-type=2", ""); strings.Count(r.body, "<Key>") != clients*objects {

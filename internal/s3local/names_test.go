@@ -278,15 +278,15 @@ func FuzzNames(f *testing.F) {
 	f.Fuzz(func(t *testing.T, op byte, bucket, key, other, upload string, number int32) {
 		for _, name := range []string{bucket, key, other, upload} {
 			if strings.Count(name, "..") > n.deep/2 {
-				t.Skip("it would lead out of the folders of this test")
+				return // it might lead out of the folders of this test
 			}
 		}
 		switch bucket {
 		case "other", "empty":
-			t.Skip("a neighbour by its own name")
+			return // a neighbour by its own name
 		case "bucket":
 			if order[int(op)%len(order)] == "delete bucket" {
-				t.Skip("the bucket by its own name")
+				return // the bucket by its own name
 			}
 		}
 		n.ask(t, s.guard, all[order[int(op)%len(order)]], named{bucket, key, other, upload, number})

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/gofiber/fiber/v3"
 	"github.com/versity/versitygw/s3api"
 	"github.com/versity/versitygw/s3api/middlewares"
 )
@@ -19,10 +22,6 @@ import (
 const (
 	defaultAddress = "127.0.0.1:0"
 	defaultRegion  = "us-east-1"
-
-	// portTries is how often a free port is chosen anew when somebody else
-	// took the last one between choosing and listening.
-	portTries = 20
 
 	// How long Close waits for the front end, and then for uploads.
 	stopGrace    = 2 * time.Second
@@ -49,6 +48,8 @@ type Options struct {
 	// Front, if not nil, is told where the server answers and returns the
 	// URL that clients are to use instead, that of a proxy in front of it.
 	Front func(Endpoint) (url string, err error)
+
+	times connectionTimes // those of a test, or zero
 }
 
 // Server is a running S3 server. Its methods are safe for concurrent use.
@@ -59,6 +60,7 @@ type Server struct {
 	store    *store
 	guard    *guard
 	clients  *connections
+	listener *listener
 	api      *s3api.S3ApiServer
 	served   chan error // one value: why serving ended
 
@@ -126,7 +128,7 @@ func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
 			return nil, err
 		}
 	}
-	if err := s.listen(ctx, o.Address, g); err != nil {
+	if err := s.listen(ctx, o, g); err != nil {
 		return nil, err
 	}
 	if err := s.keepPort(); err != nil {
@@ -143,11 +145,10 @@ func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
 	return s, nil
 }
 
-// listen starts to serve. versitygw takes no listener and does not tell which
-// port it got, so for port 0 a free port is chosen here, and again if another
-// process takes it in between. The port that the folder's last server had
+// listen starts to serve. For port 0 the port that the folder's last server had
 // comes first: clients that outlive a server then find the next one.
-func (s *Server) listen(ctx context.Context, address string, g guards) error {
+func (s *Server) listen(ctx context.Context, o Options, g guards) error {
+	address := o.Address
 	if address == "" {
 		address = defaultAddress
 	}
@@ -155,58 +156,69 @@ func (s *Server) listen(ctx context.Context, address string, g guards) error {
 	if err != nil {
 		return fmt.Errorf("listen on %q: %w", address, err)
 	}
-	if port != "0" {
-		return s.serve(ctx, address, g)
-	}
-	free := s.lastAddress(host)
-	for range portTries {
-		if free == "" {
-			if free, err = freePort(ctx, host); err != nil {
-				return err
-			}
+	if last := s.lastAddress(host); port == "0" && last != "" {
+		l, err := listen(ctx, last)
+		if err == nil {
+			return s.serve(ctx, l, host, o.times, g)
 		}
-		err = s.serve(ctx, free, g)
-		free = ""
 		if !errors.Is(err, syscall.EADDRINUSE) {
-			return err
+			return fmt.Errorf("listen on %s: %w", last, err)
 		}
 	}
-	return err
+	l, err := listen(ctx, address)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return s.serve(ctx, l, host, o.times, g)
 }
 
-// serve starts versitygw at an address with a fixed port and returns when it
-// answers.
-func (s *Server) serve(ctx context.Context, address string, g guards) error {
-	ready := make(chan struct{})
+// serve starts versitygw on a listener and returns when it answers.
+func (s *Server) serve(ctx context.Context, l *net.TCPListener, host string, times connectionTimes, g guards) error {
+	if times == (connectionTimes{}) {
+		times = usualTimes
+	}
 	keys := middlewares.RootUserConfig{Access: s.endpoint.AccessKey, Secret: s.endpoint.SecretKey}
 	s.guard = s.store.guarded(g)
-	s.clients = &connections{most: s.store.limits.connections}
+	s.clients = newConnections(s.store.limits.connections, times)
+	s.listener = &listener{TCPListener: l, clients: s.clients}
 	api, err := s3api.New(s.guard, keys, s.endpoint.Region, newIAM(keys, g), nil, nil, nil, nil,
 		s3api.WithQuiet(),
 		s3api.WithKeepAlive(),
-		s3api.WithConcurrencyLimiter(s.store.limits.connections, s.store.limits.connections),
-		s3api.WithMiddleware("/", s.clients.reclaim),
+		s3api.WithConcurrencyLimiter(math.MaxInt32, s.store.limits.connections), // who accepts counts connections
+		s3api.WithMiddleware("/", s.clients.serve),
 		s3api.WithMiddleware("/", noteEncoding),
 		s3api.WithMpMaxParts(maxParts),
-		s3api.WithHealth(alivePath(keys.Secret)),
-		s3api.WithOnListen(func() { close(ready) }))
+		s3api.WithHealth(alivePath(keys.Secret)))
+	var front *fiber.App
+	if err == nil {
+		front, err = frontEnd(api)
+	}
 	if err != nil {
-		return fmt.Errorf("set up server: %w", err)
+		s.clients.close()
+		return errors.Join(fmt.Errorf("set up server: %w", err), s.listener.Close())
 	}
 	s.api, s.served = api, make(chan error, 1)
-	go func() { s.served <- api.ServeMultiPort([]string{address}) }()
-	select {
-	case <-ready:
-		s.endpoint.URL = "http://" + dialable(address)
-	case err := <-s.served:
-		return fmt.Errorf("listen on %s: %w", address, err)
+	go func() { s.served <- front.Listener(s.listener, fiber.ListenConfig{DisableStartupMessage: true}) }()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err == nil {
+		s.endpoint.URL = "http://" + dialable(net.JoinHostPort(host, port))
+		// Before it answers the server can be asked, but not be shut down.
+		err = s.endpoint.probe(context.WithoutCancel(ctx))
 	}
-	// The callback comes shortly before the server can be shut down. An
-	// answer proves that it is there as a whole.
-	if err := s.endpoint.probe(context.WithoutCancel(ctx)); err != nil {
+	if err != nil {
 		return errors.Join(err, s.stop())
 	}
 	return nil
+}
+
+// frontEnd is the HTTP server of versitygw, which would make a listener of its
+// own and hands itself out with a request only.
+func frontEnd(api *s3api.S3ApiServer) (*fiber.App, error) {
+	v := reflect.ValueOf(api).Elem().FieldByName("app")
+	if !v.IsValid() || v.Type() != reflect.TypeFor[*fiber.App]() {
+		return nil, errors.New("versitygw has no field app with its HTTP server")
+	}
+	return (*fiber.App)(v.UnsafePointer()), nil
 }
 
 // Endpoint tells how to reach the server.
@@ -247,6 +259,10 @@ func (s *Server) stop() error {
 // hangUp closes the listener and waits for the connections. Once there is
 // none, or after the grace, nobody may write any more.
 func (s *Server) hangUp() error {
+	s.clients.close()
+	if err := s.listener.Close(); err != nil {
+		return fmt.Errorf("close the listener: %w", err)
+	}
 	// It may outlive Close by as long as it takes to look once more.
 	down := make(chan error, 1)
 	go func() { down <- s.api.ShutDown() }()
@@ -265,8 +281,7 @@ func (s *Server) hangUp() error {
 				return s.guard.close(s.patience)
 			}
 		case <-grace:
-			// The front end waits also for connections that never carried a
-			// request. What counts is whether somebody still writes.
+			// What counts is whether somebody still writes.
 			return s.guard.close(s.patience)
 		}
 	}
@@ -279,17 +294,6 @@ func (s *Server) release() error {
 		err = s.store.close()
 	}
 	return errors.Join(err, s.lock.Close())
-}
-
-// freePort returns host with a port that was free a moment ago.
-func freePort(ctx context.Context, host string) (string, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		return "", fmt.Errorf("choose a port: %w", err)
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return net.JoinHostPort(host, port), errors.Join(err, l.Close())
 }
 
 // dialable replaces a host that means every interface by the loopback.

@@ -1,0 +1,214 @@
+package s3local
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// dial opens a connection and says something on it.
+func dial(t *testing.T, e Endpoint, say string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(e.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if _, err := io.WriteString(c, say); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+const unfinished = "GET /bucket HTTP/1.1\r\nHost: localhost\r\nX-Header: "
+
+// TestSilentConnections: connections that carry no whole request, more than
+// there may be, keep nobody out.
+func TestSilentConnections(t *testing.T) {
+	for what, say := range map[string]string{"silent": "", "unfinished headers": unfinished} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			_, said, _ := startLimited(t, dir, "256")
+			e, err := Find(t.Context(), dir)
+			if err != nil {
+				t.Fatal(said, err)
+			}
+			newClient(t, e).want(200, "PUT", "/bucket", "")
+			for range 300 {
+				dial(t, e, say)
+			}
+			var g errgroup.Group
+			for i := range 20 {
+				c := newClient(t, e)
+				g.Go(func() error {
+					r, err := c.try("PUT", fmt.Sprintf("/bucket/%d", i), "x")
+					if err != nil || r.status != 200 {
+						return fmt.Errorf("client %d: %d %s (%w)", i, r.status, r.body, err)
+					}
+					return nil
+				})
+			}
+			if err := g.Wait(); err != nil {
+				t.Error(err)
+			}
+			for range 300 {
+				dial(t, e, say)
+			}
+			newClient(t, e).want(200, "GET", "/bucket/1", "")
+		})
+	}
+}
+
+// patient serves with times of which none ends by itself.
+func patient(t *testing.T) *Server {
+	t.Helper()
+	times := usualTimes
+	times.look = time.Hour
+	s, err := start(t.Context(), Options{DataDir: t.TempDir(), times: times}, allGuards)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// state counts the connections by what they do.
+func (n *connections) state() (silent, headers, reading, others int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for k := range n.open {
+		switch {
+		case k.place != nil && k.begun:
+			headers++
+		case k.place != nil:
+			silent++
+		case k.reading.Load() != 0:
+			reading++
+		default:
+			others++
+		}
+	}
+	return silent, headers, reading, others
+}
+
+// until waits for a state.
+func (n *connections) until(t *testing.T, silent, headers, reading int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; {
+		a, b, c, d := n.state()
+		if a == silent && b == headers && c == reading && d == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d silent, %d with headers, %d with bodies, %d others: want %d, %d, %d", a, b, c, d, silent, headers, reading)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestStopIsNoSilence: no connection is closed for a time in which the server
+// was stopped.
+func TestStopIsNoSilence(t *testing.T) {
+	s := patient(t)
+	c := newClient(t, s.Endpoint())
+	c.want(200, "PUT", "/bucket", "") // its connection stays, idle
+	dial(t, s.Endpoint(), "")
+	dial(t, s.Endpoint(), unfinished)
+	half := c.hang("PUT", "/bucket/half", 1<<20)
+	defer half.Close()
+	n := s.clients
+	n.until(t, 2, 1, 1)
+	now := time.Now()
+	n.expire(now.Add(time.Hour), true)
+	n.until(t, 2, 1, 1)
+	n.expire(now.Add(time.Hour+n.times.headers-time.Second), false)
+	n.until(t, 2, 1, 1)
+}
+
+// TestTimesEnd: each kind of connection is closed when its own time is over.
+func TestTimesEnd(t *testing.T) {
+	s := patient(t)
+	n := s.clients
+	n.times.body = n.times.idle + time.Minute
+	c := newClient(t, s.Endpoint())
+	c.want(200, "PUT", "/bucket", "") // its connection stays, idle
+	dial(t, s.Endpoint(), "")
+	dial(t, s.Endpoint(), unfinished)
+	half := c.hang("PUT", "/bucket/half", 1<<20)
+	defer half.Close()
+	n.until(t, 2, 1, 1)
+	now := time.Now()
+	n.expire(now.Add(n.times.headers), false)
+	n.until(t, 2, 0, 1)
+	n.expire(now.Add(n.times.idle), false)
+	n.until(t, 0, 0, 1)
+	n.expire(now.Add(n.times.body), false)
+	n.until(t, 0, 0, 0)
+	c.want(404, "GET", "/bucket/half", "")
+}
+
+// TestHeadersEnd: bytes that trickle in do not prolong the time for headers.
+func TestHeadersEnd(t *testing.T) {
+	s := patient(t)
+	n := s.clients
+	c := dial(t, s.Endpoint(), unfinished)
+	n.until(t, 0, 1, 0)
+	for range 10 {
+		if _, err := io.WriteString(c, "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.expire(time.Now().Add(n.times.headers-time.Minute/4), false)
+	n.until(t, 0, 1, 0)
+	n.expire(time.Now().Add(n.times.headers+time.Second), false)
+	n.until(t, 0, 0, 0)
+	if got, err := io.ReadAll(c); len(got) > 0 {
+		t.Errorf("closed with %q, %v", got, err)
+	}
+}
+
+// TestFullOfWork: while as many requests are in work as there may be
+// connections, others are told to come later, and none of those in work ends.
+func TestFullOfWork(t *testing.T) {
+	s := patient(t)
+	c := newClient(t, s.Endpoint())
+	c.want(200, "PUT", "/bucket", "")
+	n := s.clients
+	c.http.CloseIdleConnections()
+	n.until(t, 0, 0, 0)
+	const most = 4
+	n.mu.Lock()
+	n.most = most
+	n.mu.Unlock()
+	const size = 1 << 20
+	var work []*net.TCPConn
+	for i := range most {
+		work = append(work, c.hang("PUT", fmt.Sprintf("/bucket/%d", i), size))
+		defer work[i].Close()
+		n.until(t, 0, 0, i+1)
+	}
+	if r := c.want(503, "GET", "/bucket", ""); r.code() != "SlowDown" {
+		t.Errorf("refused with %s", r.body)
+	}
+	for i, conn := range work {
+		if _, err := io.WriteString(conn, strings.Repeat("x", size-size/2)); err != nil {
+			t.Fatal(err)
+		}
+		reply := make([]byte, 12)
+		if _, err := io.ReadFull(conn, reply); err != nil || string(reply) != "HTTP/1.1 200" {
+			t.Errorf("upload %d is answered with %q, %v", i, reply, err)
+		}
+	}
+	for range 2 * most { // those that are idle now make room
+		newClient(t, s.Endpoint()).want(200, "GET", "/bucket", "")
+	}
+}
