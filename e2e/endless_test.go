@@ -11,11 +11,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// extraBinary is the program with the applications that are there for tests.
+var extraBinary = program("extra", "/e2e/program", func() []string {
+	if *raced {
+		return []string{"-race"}
+	}
+	return nil
+})
+
 // newEndless is a bench of the program whose app endless meets the word "hang"
 // in one of three input objects, each a map task.
 func newEndless(t *testing.T) *bench {
 	t.Helper()
-	b := benchOf(t, armable)
+	b := benchOf(t, extraBinary)
 	for name, text := range map[string]string{"a": "a b\n", "b": "b hang\n", "c": "c a\n"} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
