@@ -43,6 +43,9 @@ func (f *frame) replayCommand() *cobra.Command {
 			if out, err = absolute(out); err != nil {
 				return err
 			}
+			if info, err := os.Stat(out); out != "" && err == nil && !info.IsDir() {
+				return usagef("--out names a folder: what the task makes is files in it", "%s is a file", escape.Line(out))
+			}
 			st, err := s.openStore(ctx, found)
 			if err != nil {
 				return err

@@ -18,6 +18,14 @@ import (
 // resetFlags are those of `reset`.
 type resetFlags struct{ yes, dryRun, force, input bool }
 
+// others are those that say what is deleted.
+func (o *resetFlags) others() string {
+	if o.input {
+		return " --input"
+	}
+	return ""
+}
+
 func (f *frame) resetCommand() *cobra.Command {
 	o := &resetFlags{}
 	c := &cobra.Command{
@@ -30,7 +38,7 @@ func (f *frame) resetCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: f.run(func(ctx context.Context, s *session, _ []string) error {
 			if !o.yes && !o.dryRun && !f.term.in {
-				return usagef("add --yes: `mraws reset --yes`; --dry-run only lists what would go", "reset deletes data and cannot ask: stdin is not a terminal")
+				return usagef("add --yes: `mraws reset --yes"+o.others()+"`; --dry-run only lists what would go", "reset deletes data and cannot ask: stdin is not a terminal")
 			}
 			return s.reset(ctx, o)
 		}),
@@ -69,7 +77,7 @@ func (s *session) reset(ctx context.Context, f *resetFlags) (err error) {
 		return s.printReset(false, counts)
 	case busy != "" && !f.force:
 		return &Error{Code: ExitConflict, What: busy,
-			Hint: "stop it and its workers first; " + s.forceHint(f)}
+			Hint: "stop it and its workers first; `mraws reset --yes --force" + f.others() + "` deletes the job all the same"}
 	case !f.yes:
 		if err := s.confirm(ctx, counts, busy); err != nil {
 			return err
@@ -101,15 +109,6 @@ func (s *session) busy(ctx context.Context, st *store) (string, error) {
 	}
 	return fmt.Sprintf("a coordinator is at work on the job in s3://%s, at %s", s.where(),
 		wire.Text(strings.Join(holder.Addresses, ", "), 255)), nil
-}
-
-// forceHint is the line that deletes a job under its coordinator.
-func (s *session) forceHint(f *resetFlags) string {
-	words := "reset --yes --force"
-	if f.input {
-		words += " --input"
-	}
-	return "`mraws " + words + "` deletes the job all the same"
 }
 
 // confirm asks on the terminal.

@@ -35,7 +35,7 @@ func (f *frame) roleError(err error) error {
 		return &Error{Code: ExitTerminate, What: notice.Error()}
 	case errors.Is(err, coordinator.ErrNoInput):
 		return &Error{Code: ExitUsage, What: err.Error(),
-			Hint: "`mraws upload-input PATH…` puts files there; --allow-empty makes it no error"}
+			Hint: "`mraws upload-input PATH…` puts files there (names that begin with _ or a dot are no input); --allow-empty makes it no error"}
 	case errors.Is(err, coordinator.ErrFolderObject):
 		return &Error{Code: ExitUsage, What: err.Error(),
 			Hint: "give it a key without the slash if it is input, else delete it"}

@@ -122,6 +122,17 @@ func (s *session) openStore(ctx context.Context, otherwise place) (*store, error
 	return s.openS3(ctx, why)
 }
 
+// bucketLine is the line of the AWS CLI that makes the bucket.
+func bucketLine(c *config.Loaded) string {
+	words := []string{"aws", "s3", "mb", "s3://" + c.Bucket}
+	for _, flag := range [][2]string{{"--endpoint-url", c.Endpoint}, {"--region", c.Region}, {"--profile", c.Profile}} {
+		if flag[1] != "" {
+			words = append(words, flag[0], flag[1])
+		}
+	}
+	return quoteAll(words)
+}
+
 // mostSkew is how far this machine's clock may be from the store's before it
 // is said: S3 refuses requests that are signed a quarter of an hour off.
 const mostSkew = 5 * time.Minute
@@ -147,7 +158,7 @@ func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 		st.Close()
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, &Error{Code: ExitUsage, What: "there is no bucket " + c.Bucket, Cause: err,
-				Hint: "aws s3 mb s3://" + c.Bucket + ", or name another with --bucket, or use --local"}
+				Hint: "`" + bucketLine(c) + "` makes it; or name another with --bucket, or use --local"}
 		}
 		return nil, err
 	}

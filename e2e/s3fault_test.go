@@ -252,7 +252,7 @@ func TestDenied(t *testing.T) {
 	f, _ := b.through()
 	f.env = append(f.env, "MRAWS_BUCKET=nobodys")
 	_, stderr := f.run(2, "coordinator", "--app", "wc")
-	wants(t, stderr, "no bucket nobodys", "hint: aws s3 mb s3://nobodys")
+	wants(t, stderr, "no bucket nobodys", "`aws s3 mb s3://nobodys --endpoint-url http://")
 }
 
 // TestRefusedCredentials: every command names at once what the store has

@@ -37,7 +37,7 @@ func isDescriptor(abs string) bool {
 type SpoolOptions struct {
 	Dir   string    // for a file without a name
 	Stdin io.Reader // what Stdin reads
-	// Waits is told, after Patience and every now and then, which pipe is
+	// Waits is told, after Patience, twice that, and so on, which pipe is
 	// read and how many bytes it has given, if it is set.
 	Waits    func(path string, bytes int64)
 	Patience time.Duration
@@ -104,7 +104,8 @@ func (f *File) read(ctx context.Context, o SpoolOptions) error {
 		_, err := io.Copy(to, &counted{from, &n})
 		done <- err
 	}()
-	tick := time.NewTicker(max(o.Patience, time.Millisecond))
+	patience := max(o.Patience, time.Millisecond)
+	tick := time.NewTimer(patience)
 	defer tick.Stop()
 	for {
 		select {
@@ -118,6 +119,8 @@ func (f *File) read(ctx context.Context, o SpoolOptions) error {
 			if o.Waits != nil {
 				o.Waits(path, n.Load())
 			}
+			patience *= 2
+			tick.Reset(patience)
 		case <-ctx.Done():
 			return context.Cause(ctx) // the file is still written to; the end of the process frees it
 		}
