@@ -149,11 +149,16 @@ func (s *session) coordinate(ctx context.Context, o *jobFlags) (err error) {
 		return err
 	}
 	s.log.Info().Str("addr", lis.Addr().String()).Str("bucket", st.Store.Bucket()).Str("prefix", s.layout.Prefix()).Msg("listening")
+	s.logsProgress = true
+	over := make(chan struct{})
+	watched := s.watch(c, over)
 	success, err := c.Run(ctx)
+	close(over)
+	<-watched
 	if err != nil {
 		return s.roleError(err)
 	}
-	if err := s.printSuccess(success, c.WasDone(), st.Store.Bucket(), s.layout); err != nil {
+	if err := s.printSuccess(success, c.WasDone(), st); err != nil {
 		return err
 	}
 	return s.skipped(success, st)

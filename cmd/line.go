@@ -20,11 +20,15 @@ import (
 
 var commandInHint = regexp.MustCompile("`mraws ([^`]*)`")
 
+// whole marks a line in a hint that is one to paste already.
+const whole = "\x00"
+
 // paste replaces the commands in a hint by lines that work when pasted.
 func (f *frame) paste(hint string) string {
-	return commandInHint.ReplaceAllStringFunc(hint, func(found string) string {
+	hint = commandInHint.ReplaceAllStringFunc(hint, func(found string) string {
 		return "`" + f.command(commandInHint.FindStringSubmatch(found)[1]) + "`"
 	})
+	return strings.ReplaceAll(hint, whole, "")
 }
 
 // line is the command line of this program with these words.
@@ -47,8 +51,8 @@ func (f *frame) command(words string) string {
 	return out + " " + quoteAll(flags)
 }
 
-// again is the command line of this process. With a prefix that it made up
-// itself it names that, so that it goes on with the same job.
+// again is the command line of this process, for a hint. With a prefix that it
+// made up itself it names that, so that it goes on with the same job.
 func (f *frame) again() string {
 	words := slices.Clone(f.args)
 	if f.at != nil && f.at.ownPrefix {
@@ -56,7 +60,7 @@ func (f *frame) again() string {
 			words = slices.Insert(words, i+1, "--prefix", f.at.conf.Prefix)
 		}
 	}
-	return f.self() + " " + quoteAll(words)
+	return "`" + whole + f.self() + " " + quoteAll(words) + "`"
 }
 
 // self is the program as it was started, for a shell.

@@ -8,19 +8,21 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/rs/zerolog"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
 // progress shows how far something of known size is: as a bar on a
 // terminal, else as a line (or JSON object) every 10 s or 10%, at least a
-// second apart. All of it goes to stderr.
+// second apart, of a coordinator as one of its log. All of it goes to stderr.
 type progress struct {
 	what  string
 	total int64
 	unit  func(int64) string
-	form  string // "bar", "plain", "json" or "none"
+	form  string // "bar", "plain", "log", "json" or "none"
 	err   *lockedWriter
+	log   zerolog.Logger
 
 	bars *mpb.Progress
 	bar  *mpb.Bar
@@ -34,12 +36,15 @@ type progress struct {
 // The caller calls end. While a bar is shown, lines that others write to
 // stderr are put above it.
 func (s *session) newProgress(what string, total int64, bytes bool) *progress {
-	p := &progress{what: what, total: total, unit: humanize.Comma, form: s.conf.Progress, err: s.err, last: time.Now()}
+	p := &progress{what: what, total: total, unit: humanize.Comma, form: s.conf.Progress, err: s.err, log: s.log, last: time.Now()}
 	if bytes {
 		p.unit = bytesText
 	}
 	if p.form == "auto" {
 		p.form = "plain"
+		if s.logsProgress {
+			p.form = "log"
+		}
 		if s.term.err && os.Getenv("TERM") != "dumb" {
 			p.form = "bar"
 		}
@@ -87,6 +92,10 @@ func (p *progress) line(done int64) {
 			Done   int64  `json:"done"`
 			Total  int64  `json:"total"`
 		}{"mraws/progress/v1", p.what, done, p.total})
+		return
+	}
+	if p.form == "log" {
+		p.log.Info().Str("phase", p.what).Int64("done", done).Int64("total", p.total).Msg("progress")
 		return
 	}
 	percent := int64(100)

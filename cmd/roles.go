@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/spot"
+	"github.com/mraws/mraws/internal/verify"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/internal/worker"
 )
@@ -68,6 +70,19 @@ func (f *frame) roleError(err error) error {
 	return err
 }
 
+// stopHint says how to go on with a job that a signal stopped, and how to
+// remove what there is of it; "" for a command that has begun none.
+func (f *frame) stopHint() string {
+	if f.at == nil || !f.at.chosen || !slices.Contains([]string{"run", "coordinator"}, f.at.flags.Name()) {
+		return ""
+	}
+	remove := "`mraws reset --yes`"
+	if f.at.ownPrefix {
+		remove = "`mraws reset --yes --input`"
+	}
+	return "what is committed is kept; this goes on from there: " + f.again() + "\nthis removes it: " + remove
+}
+
 // failedTask and failedRecord are what the cause of a failed job says of the
 // task and of the record at hand.
 var (
@@ -79,12 +94,12 @@ var (
 func (f *frame) failureHint(cause string) string {
 	var b strings.Builder
 	if m := failedTask.FindStringSubmatch(cause); m != nil {
-		b.WriteString("`" + f.line("replay", m[1]+"-"+m[2]) + "` runs the task again, alone\n")
+		b.WriteString("`mraws replay " + m[1] + "-" + m[2] + "` runs the task again, alone\n")
 	}
 	if failedRecord.MatchString(cause) {
 		b.WriteString("a new run with --max-bad-records N skips up to N such records, after `mraws reset --yes`\n")
 	}
-	b.WriteString("what is committed is kept; once the cause is removed this goes on from there: `" + f.again() + "`")
+	b.WriteString("what is committed is kept; once the cause is removed this goes on from there: " + f.again())
 	return b.String()
 }
 
@@ -96,12 +111,38 @@ func lines(of []string) error {
 	return errors.New(strings.Join(of, "\n"))
 }
 
-// printSuccess writes the summary of a job to stdout.
-func (f *frame) printSuccess(s *manifest.Success, again bool, bucket string, lay layout.Layout) error {
-	if f.output == "json" {
-		return f.printJSON(s)
+// jobJSON is a finished job as one document: its summary, where it is, and what
+// the command has done besides.
+type jobJSON struct {
+	Schema  string `json:"schema"`
+	Bucket  string `json:"bucket"`
+	Prefix  string `json:"prefix"`
+	Output  string `json:"output"`
+	DataDir string `json:"data_dir,omitempty"` // of the embedded server
+	*manifest.Success
+	Counters    map[string]int64 `json:"counters"`
+	AlreadyDone bool             `json:"already_done,omitempty"`
+	Fetched     string           `json:"fetched,omitempty"` // the folder
+	Verify      *verify.Report   `json:"verify,omitempty"`
+}
+
+func (s *session) jobJSON(success *manifest.Success, st *store) jobJSON {
+	j := jobJSON{
+		Schema: "mraws/run/v1", Bucket: st.Bucket(), Prefix: s.conf.Prefix, Output: "s3://" + st.Bucket() + "/" + s.layout.OutputDir(),
+		DataDir: st.DataDir, Success: success, Counters: success.Counters,
 	}
-	return f.say("%s", successText(s, again, bucket, lay))
+	if j.Counters == nil {
+		j.Counters = map[string]int64{}
+	}
+	return j
+}
+
+// printSuccess writes the summary of a job to stdout.
+func (s *session) printSuccess(success *manifest.Success, again bool, st *store) error {
+	if s.output == "json" {
+		return s.printJSON(s.jobJSON(success, st))
+	}
+	return s.say("%s", successText(success, again, st.Bucket(), s.layout))
 }
 
 // skipped is the error, or rather the warning, of a job that is done but for

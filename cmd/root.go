@@ -80,6 +80,9 @@ func Execute(ctx context.Context, name string, program, args []string, stdio IO,
 		err = f.usageError(err)
 	}
 	e := explain(ctx, err)
+	if e.Hint == "" && (e.Code == ExitInterrupt || e.Code == ExitTerminate) {
+		e.Hint = f.stopHint()
+	}
 	e.Hint = f.paste(e.Hint)
 	f.report(e, f.output == "json" || wantsJSON(args))
 	return e.Code

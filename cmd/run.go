@@ -226,16 +226,31 @@ func (s *session) result(ctx context.Context, st *store, o *runFlags, app mr.App
 		}
 	}
 	if s.output == "json" {
-		if err := s.printJSON(success); err != nil {
-			return err
-		}
-	} else if err := s.showResult(ctx, st, o, app, success, again); err != nil {
+		return s.resultJSON(ctx, st, o, app, success, again)
+	}
+	if err := s.showResult(ctx, st, o, app, success, again); err != nil {
 		return err
 	}
 	if o.verify {
 		if err := s.verifyJob(ctx, st, &app, ""); err != nil {
 			return err
 		}
+	}
+	return s.skipped(success, st)
+}
+
+// resultJSON is result as one document, whatever was asked for.
+func (s *session) resultJSON(ctx context.Context, st *store, o *runFlags, app mr.App, success *manifest.Success, again bool) (err error) {
+	doc := s.jobJSON(success, st)
+	doc.AlreadyDone, doc.Fetched = again, o.out
+	if o.verify {
+		doc.Verify, err = s.verified(ctx, st, &app, "")
+	}
+	if err := errors.Join(err, s.printJSON(doc)); err != nil {
+		return err
+	}
+	if doc.Verify != nil && !doc.Verify.OK() {
+		return s.mismatch(doc.Verify)
 	}
 	return s.skipped(success, st)
 }

@@ -34,6 +34,8 @@ type session struct {
 
 	tokenWarning sync.Once
 
+	logsProgress bool // a service, whose stderr is a log
+
 	connections int // that a coordinator may take, known once the store is open
 }
 

@@ -66,6 +66,23 @@ func (f *frame) verifyCommand() *cobra.Command {
 // if app is given, and prints the report. A finding is an [ExitMismatch]. seal
 // is what the job's must be, "" for any.
 func (s *session) verifyJob(ctx context.Context, st *store, app *mr.App, seal string) error {
+	rep, err := s.verified(ctx, st, app, seal)
+	if err != nil {
+		return err
+	}
+	if s.output == "json" {
+		err = s.printJSON(rep)
+	} else {
+		err = s.say("%s", verifyText(rep))
+	}
+	if err != nil || rep.OK() {
+		return err
+	}
+	return s.mismatch(rep)
+}
+
+// verified is verifyJob without what it prints.
+func (s *session) verified(ctx context.Context, st *store, app *mr.App, seal string) (*verify.Report, error) {
 	budget := s.memory
 	if s.conf.Memory == 0 {
 		budget = min(budget, verify.DefaultMemory)
@@ -87,17 +104,9 @@ func (s *session) verifyJob(ctx context.Context, st *store, app *mr.App, seal st
 	}
 	rep, err := interruptible(ctx, func() (*verify.Report, error) { return verify.Run(ctx, st, s.layout, o) })
 	if err != nil {
-		return s.verifyError(err)
+		return nil, s.verifyError(err)
 	}
-	if s.output == "json" {
-		err = s.printJSON(rep)
-	} else {
-		err = s.say("%s", verifyText(rep))
-	}
-	if err != nil || rep.OK() {
-		return err
-	}
-	return s.mismatch(rep)
+	return rep, nil
 }
 
 // verifyError explains why nothing could be verified.

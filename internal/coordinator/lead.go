@@ -166,7 +166,7 @@ func (l *claim) take(ctx context.Context, v version) (decided bool, err error) {
 		}
 	}
 	if v.etag != "" {
-		l.o.Log.Info().Str("from", v.who()).Bool("released", v.Released).Dur("unchanged", l.watch.unchanged).Msg("took over")
+		l.o.Log.Info().Str("from", v.who()).Bool("released", v.Released).Str("unchanged", l.watch.unchanged.Round(time.Millisecond).String()).Msg("took over")
 	}
 	v.etag = l.says.etag
 	l.become(ctx, v)
@@ -199,7 +199,7 @@ func (l *claim) standBy(ctx context.Context, v version) error {
 		}
 	}
 	if !l.stands || v.Epoch != l.behind {
-		l.o.Log.Info().Str("active", v.who()).Dur("lease", l.watch.lease).Msg("standing by")
+		l.o.Log.Info().Str("active", v.who()).Str("lease", l.watch.lease.String()).Msg("standing by")
 	}
 	l.stands, l.behind = true, v.Epoch
 	l.open()

@@ -170,7 +170,7 @@ func (l *loop) step(now sched.Time, ev sched.Event) {
 			l.revokes[e.Worker] = append(l.revokes[e.Worker], string(e.Attempt))
 			l.log.Info().Str("worker", string(e.Worker)).Str("attempt", string(e.Attempt)).Msg("attempt revoked")
 		case sched.Excluded:
-			l.log.Warn().Str("worker", string(e.Worker)).Dur("for", time.Duration(e.Until-now)).
+			l.log.Warn().Str("worker", string(e.Worker)).Str("for", time.Duration(e.Until-now).Round(time.Millisecond).String()).
 				Msg("one task after the other failed on this worker; it gets no new work for a while")
 		case sched.Readmitted:
 			l.log.Info().Str("worker", string(e.Worker)).Msg("worker gets work again")

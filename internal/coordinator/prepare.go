@@ -101,7 +101,7 @@ func (c *Coordinator) gather(ctx context.Context, s *state) {
 	}
 	c.call(ctx, func() { c.loop.expect(c.before) })
 	until := c.led.Add(min(gatherTime, c.o.Lease))
-	c.o.Log.Info().Int("workers", c.before).Dur("up_to", time.Until(until)).Msg("waiting for the workers of the coordinator before")
+	c.o.Log.Info().Int("workers", c.before).Str("up_to", time.Until(until).Round(time.Millisecond).String()).Msg("waiting for the workers of the coordinator before")
 	late := time.NewTimer(time.Until(until))
 	defer late.Stop()
 	select {

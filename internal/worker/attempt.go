@@ -105,7 +105,7 @@ type attempt struct {
 	// What the application is working on, for errors.
 	object string
 	offset int64
-	record string // the text of the record that failed, for its error
+	record string  // the text of the record that failed, for its error
 	packed *packed // the compressed object at hand, if it is
 	key    []byte
 	failed error // set by fail: wins over whatever the application returns

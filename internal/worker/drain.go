@@ -64,7 +64,7 @@ func (w *worker) heed(o Order) (left time.Duration, earlier bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	left = max(time.Until(o.Until), 0)
-	log := w.o.Log.Info().AnErr("cause", o.Cause).Dur("left", left).Int("running", len(w.running))
+	log := w.o.Log.Info().AnErr("cause", o.Cause).Str("left", left.Round(time.Millisecond).String()).Int("running", len(w.running))
 	switch {
 	case w.order == nil:
 		log.Msg("worker drains: it takes nothing new")

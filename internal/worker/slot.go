@@ -85,7 +85,7 @@ func (w *worker) attempt(ctx context.Context, a *wire.Attempt, job string) (well
 	start := time.Now()
 	result, err := w.supervise(ctx, runCtx, r)
 	log := w.o.Log.With().Str("job", job).Str("attempt", a.Id).
-		Str("task", taskName(a)).Dur("dur", time.Since(start)).Logger()
+		Str("task", taskName(a)).Str("dur", time.Since(start).Round(time.Millisecond).String()).Logger()
 	if err != nil {
 		w.noteWaits(r)
 	}
