@@ -127,10 +127,7 @@ func (s *session) readJob(ctx context.Context, st *store) (*manifest.Job, error)
 	if err != nil {
 		return nil, err
 	}
-	job, err := manifest.Decode[manifest.Job](data, manifest.JobSchema)
-	if err == nil {
-		err = job.Validate()
-	}
+	job, err := manifest.DecodeJob(data, s.layout)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", key, err)
 	}

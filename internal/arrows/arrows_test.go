@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"internal/escape":            {"std"},
 	"internal/failpoint":         {"internal/object"},
 	"internal/layout":            {},
-	"internal/manifest":          {},
+	"internal/manifest":          {"internal/layout"},
 	"internal/recordio":          {"mr", "internal/manifest"},
 	"internal/input":             {"mr"},
 	"internal/inflate":           {"internal/manifest"},

@@ -37,8 +37,13 @@ func TestReadsAhead(t *testing.T) {
 		b := newBench(t, maps)
 		job := b.spec()
 		commit := func(m int) {
-			part := manifest.Part{Key: b.lay.Partition(m, 0), Size: 1}
-			rec := manifest.Map{Schema: manifest.MapSchema, Job: job.ID, Task: m, Attempt: fmt.Sprintf("e.m%d.1", m), Parts: []manifest.Part{part, part}}
+			part := func(r int) manifest.Part {
+				return manifest.Part{Key: b.lay.Partition(m, r), ETag: "e", Size: 1, Hash: partHash, Sum: manifest.Sum{Records: 1}}
+			}
+			rec := manifest.Map{
+				Schema: manifest.MapSchema, Job: job.ID, Task: m, Attempt: fmt.Sprintf("e.m%d.1", m), Input: b.inputOf(m), Emitted: 2,
+				Parts: []manifest.Part{part(0), part(1)},
+			}
 			b.put(b.lay.MapCommit(m), rec, nil)
 		}
 		for m := range maps - 300 {

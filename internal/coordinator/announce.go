@@ -178,7 +178,7 @@ func (c *Coordinator) announced(ctx context.Context) (version, error) {
 	if err != nil {
 		return version{}, err
 	}
-	a, err := manifest.Decode[manifest.Coordinator](data, manifest.CoordinatorSchema)
+	a, err := manifest.DecodeCoordinator(data)
 	if err != nil {
 		return version{etag: info.ETag, unreadable: err}, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
@@ -31,7 +32,7 @@ func (l *loop) learn(a *wire.App, from string) error {
 	if a == nil || a.Name == "" {
 		return &wire.Refusal{Reason: wire.ReasonUsage, What: from + " names no app", Hint: "give --app"}
 	}
-	if !wire.ValidName(a.Name) {
+	if !layout.ValidName(a.Name) {
 		return &wire.Refusal{Reason: wire.ReasonUsage, What: fmt.Sprintf("%s names an app %q", from, wire.Text(a.Name, 200)), Hint: "run the same build of the binary everywhere"}
 	}
 	given := a.Params

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/mraws/mraws/internal/manifest"
@@ -24,9 +25,9 @@ func (h *hand) commitBad(records, bad int64) {
 		}
 		rec.Input.Records = records
 		if bad > 0 {
-			rec.Bad = &manifest.Quarantine{Key: h.lay.Bad(m), Records: bad, First: []manifest.BadRecord{
-				{Object: fmt.Sprintf("in-%d", m), Offset: 7, Length: 3, Error: "no JSON"},
-			}}
+			in := h.plan().Objects[m]
+			first := slices.Repeat([]manifest.BadRecord{{Object: in.Name, ETag: in.ETag, Offset: 7, Length: 3, Error: "no JSON"}}, int(min(bad, manifest.FirstBad)))
+			rec.Bad = &manifest.Quarantine{Key: h.lay.Bad(m), ETag: "e", Size: 9, Hash: partHash, Records: bad, First: first}
 		}
 		h.put(h.lay.MapCommit(m), rec, nil)
 	}
@@ -45,10 +46,10 @@ func TestBadRecords(t *testing.T) {
 	}{
 		{"none", manifest.Budget{}, []int64{0, 0, 0}, ""},
 		{"within", manifest.Budget{Records: 3}, []int64{2, 0, 1}, ""},
-		{"over", manifest.Budget{Records: 2}, []int64{2, 0, 1}, "3 bad records, max-bad-records is 2: 3 bytes at 7 of in-0: no JSON; 3 bytes at 7 of in-2: no JSON"},
-		{"at once", manifest.Budget{Records: 2}, []int64{3}, "3 bad records, max-bad-records is 2: 3 bytes at 7 of in-0: no JSON"},
+		{"over", manifest.Budget{Records: 2}, []int64{2, 0, 1}, "3 bad records, max-bad-records is 2: 3 bytes at 7 of in-0: no JSON; 3 bytes at 7 of in-0: no JSON; 3 bytes at 7 of in-2: no JSON"},
+		{"at once", manifest.Budget{Records: 2}, []int64{3}, "3 bad records, max-bad-records is 2: 3 bytes at 7 of in-0: no JSON; 3 bytes at 7 of in-0: no JSON; 3 bytes at 7 of in-0: no JSON"},
 		{"share, clustered", ppm(100_000), []int64{3, 0, 0}, ""},
-		{"share, over", ppm(99_999), []int64{3, 0, 0}, "3 bad records, max-bad-records is 9.9999%: 3 bytes at 7 of in-0: no JSON"},
+		{"share, over", ppm(99_999), []int64{3, 0, 0}, "3 bad records, max-bad-records is 9.9999%: 3 bytes at 7 of in-0: no JSON; 3 bytes at 7 of in-0: no JSON; 3 bytes at 7 of in-0: no JSON"},
 		{"nothing may be bad", manifest.Budget{}, []int64{1}, "1 bad record, max-bad-records is 0: 3 bytes at 7 of in-0: no JSON"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -100,7 +101,11 @@ func TestPromoteBad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec.Bad = &manifest.Quarantine{Key: info.Key, ETag: info.ETag, Records: 1}
+	in := b.plan().Objects[0]
+	rec.Bad = &manifest.Quarantine{
+		Key: info.Key, ETag: info.ETag, Size: info.Size, Hash: partHash, Records: 1,
+		First: []manifest.BadRecord{{Object: in.Name, ETag: in.ETag, Length: 1, Error: "?"}},
+	}
 	b.put(b.lay.MapCommit(0), rec, nil)
 	w.report(a, nil)
 	w.work(2)

@@ -35,7 +35,7 @@ type bench struct {
 	t     *testing.T
 	store *fake
 	lay   layout.Layout
-	id    string // of the job; "" is what the spec says
+	known *manifest.Job // the spec; nil is what the bucket says
 }
 
 // newBench puts n objects of one byte under input/: a map task each.
@@ -306,17 +306,20 @@ func (h *hand) heartbeat(running ...*wire.Attempt) *wire.HeartbeatReply {
 }
 
 // job returns the job's id, from the spec in the bucket.
-func (b *bench) job() string {
+func (b *bench) job() string { return b.plan().ID }
+
+// plan returns the job's spec, from the bucket.
+func (b *bench) plan() *manifest.Job {
 	b.t.Helper()
-	if b.id != "" {
-		return b.id
+	if b.known != nil {
+		return b.known
 	}
 	data, _ := b.store.data(b.lay.Job())
-	job, err := manifest.Decode[manifest.Job]([]byte(data), manifest.JobSchema)
+	job, err := manifest.DecodeJob([]byte(data), b.lay)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return job.ID
+	return job
 }
 
 // commit writes what a worker writes to commit an attempt: one record in
@@ -338,7 +341,7 @@ func (b *bench) commitMap(m int, id string, displaced bool) {
 		b.commitPacked(m, id, displaced)
 		return
 	}
-	rec := manifest.Map{Schema: manifest.MapSchema, Job: b.job(), Task: m, Attempt: id, Worker: "w", Emitted: 2, Counters: map[string]int64{"n": 1}}
+	rec := manifest.Map{Schema: manifest.MapSchema, Job: b.job(), Task: m, Attempt: id, Worker: "w", Input: b.inputOf(m), Emitted: 2, Counters: map[string]int64{"n": 1}}
 	for r := range 2 {
 		key := b.lay.Partition(m, r)
 		if displaced {
@@ -351,6 +354,17 @@ func (b *bench) commitMap(m int, id string, displaced bool) {
 	b.put(b.lay.MapCommit(m), rec, nil)
 }
 
+// inputOf is what an attempt at map task m says that it has read.
+func (b *bench) inputOf(m int) (in manifest.Input) {
+	b.t.Helper()
+	job := b.plan()
+	for _, p := range job.Tasks[m] {
+		in.Bytes += p.Length
+	}
+	in.Records = in.Bytes
+	return in
+}
+
 // packs tells whether the job packs partitions.
 func (b *bench) packs() bool {
 	data, _ := b.store.data(b.lay.Job())
@@ -359,7 +373,7 @@ func (b *bench) packs() bool {
 
 // commitPacked is commitMap of a job that packs.
 func (b *bench) commitPacked(m int, id string, displaced bool) {
-	rec := manifest.Map{Schema: manifest.MapSchemaPacked, Job: b.job(), Task: m, Attempt: id, Worker: "w", Emitted: 2, Counters: map[string]int64{"n": 1}}
+	rec := manifest.Map{Schema: manifest.MapSchemaPacked, Job: b.job(), Task: m, Attempt: id, Worker: "w", Input: b.inputOf(m), Emitted: 2, Counters: map[string]int64{"n": 1}}
 	for r := range 2 {
 		rec.Parts = append(rec.Parts, manifest.Part{Offset: int64(2 * r), Size: 2, Hash: partHash, Sum: manifest.Sum{Records: 1, Hash: 1, Bytes: 2}})
 	}
@@ -374,20 +388,23 @@ func (b *bench) commitPacked(m int, id string, displaced bool) {
 }
 
 // partHash is what commit records say of every partition.
-const partHash = "5e884898"
+const partHash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 func (b *bench) commitReduce(r int, id string) {
-	maps := int64(0)
-	for range b.store.List(context.Background(), b.lay.InputDir()) {
-		maps++
-	}
-	spec, _ := b.store.data(b.lay.Job())
-	if job, err := manifest.Decode[manifest.Job]([]byte(spec), manifest.JobSchema); err == nil && job.Named {
-		maps = int64(len(job.Objects))
+	b.t.Helper()
+	var read manifest.Sum
+	job := b.plan()
+	for m := range job.Tasks {
+		sum := manifest.Sum{Records: 1, Hash: 1, Bytes: 2} // as commitMap has it
+		data, _ := b.store.data(b.lay.MapCommit(m))
+		if rec, err := manifest.DecodeMap([]byte(data), b.lay, job, m); err == nil {
+			sum = rec.Parts[r].Sum
+		}
+		read.Add(sum)
 	}
 	rec := manifest.Reduce{
-		Schema: manifest.ReduceSchema, Job: b.job(), Task: r, Attempt: id, Worker: "w",
-		Read: manifest.Sum{Records: maps, Hash: manifest.Hex64(maps), Bytes: 2 * maps}, Keys: 1, Output: manifest.Output{Key: b.lay.Output(r), Size: 4, Lines: 1},
+		Schema: manifest.ReduceSchema, Job: job.ID, Task: r, Attempt: id, Worker: "w",
+		Read: read, Keys: min(read.Records, 1), Output: manifest.Output{Key: b.lay.Output(r), Size: 4, Lines: 1, Hash: partHash},
 	}
 	b.put(b.lay.ReduceAttempt(r, id), rec, nil)
 	b.store.set(b.lay.Output(r), []byte("k 1\n"), map[string]string{manifest.MetaJob: b.job(), manifest.MetaAttempt: id})

@@ -78,20 +78,25 @@ func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
 	if len(gone) > 0 {
 		return nil, c.reopen(ctx, gone)
 	}
+	var reduces []*reduceCommit
 	var success *manifest.Success
-	c.call(ctx, func() { success = c.loop.summary() })
+	c.call(ctx, func() {
+		records, reduces, success = slices.Clone(c.loop.maps), slices.Clone(c.loop.reduces), c.loop.summary()
+	})
 	if success == nil {
 		return nil, context.Cause(ctx)
 	}
-	if success.Shuffled != success.Read {
-		return nil, &JobError{Cause: fmt.Sprintf("the maps committed %d records (checksum %016x), the reduces read %d (checksum %016x)",
-			success.Shuffled.Records, uint64(success.Shuffled.Hash), success.Read.Records, uint64(success.Read.Hash))}
+	if err := unequal(records, reduces); err != nil {
+		return nil, err
 	}
 	if err := c.sealRanges(ctx, success); err != nil {
 		return nil, err
 	}
 	success.Seconds = time.Since(c.led).Seconds()
 	success.Finished = time.Now().UTC()
+	if err := success.Validate(c.o.Layout); err != nil {
+		return nil, &JobError{Cause: fmt.Sprintf("its summary cannot be: %v", err)}
+	}
 	data, err := manifest.EncodeSealed(success)
 	if err != nil {
 		return nil, fmt.Errorf("write the job's summary: %w", err)
@@ -129,6 +134,23 @@ func (c *Coordinator) sealRanges(ctx context.Context, success *manifest.Success)
 	return nil
 }
 
+// unequal is the error of a reduce task that has read other records than the
+// map tasks committed for it, which shows a record that was replaced or made
+// up; nil if there is none.
+func unequal(maps []*mapCommit, reduces []*reduceCommit) error {
+	for r, red := range reduces {
+		var sum manifest.Sum
+		for _, m := range maps {
+			sum.Add(m.Parts[r].Sum)
+		}
+		if sum != red.Read {
+			return &JobError{Cause: fmt.Sprintf("the maps committed %d records (checksum %016x) for reduce task %d, which read %d (checksum %016x)",
+				sum.Records, uint64(sum.Hash), r, red.Read.Records, uint64(red.Read.Hash))}
+		}
+	}
+	return nil
+}
+
 // readSuccess reads the summary of the job, which may be another's.
 func (c *Coordinator) readSuccess(ctx context.Context, job string) (*manifest.Success, error) {
 	key := c.o.Layout.Success()
@@ -136,12 +158,9 @@ func (c *Coordinator) readSuccess(ctx context.Context, job string) (*manifest.Su
 	if err != nil {
 		return nil, fmt.Errorf("read the job's summary: %w", c.unreadable(key, hintSummary, err))
 	}
-	stored, err := manifest.Decode[manifest.Success](data, manifest.SuccessSchema)
+	stored, err := manifest.DecodeSuccess(data, c.o.Layout, job)
 	if err != nil {
 		return nil, c.foreign(key, err.Error())
-	}
-	if stored.Job != job {
-		return nil, c.foreign(key, "it is of job "+stored.Job)
 	}
 	return stored, nil
 }

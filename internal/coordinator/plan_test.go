@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/mr"
 )
@@ -127,7 +128,7 @@ func TestPlanCoversInputInOrder(t *testing.T) {
 		if job.Tasks, err = Plan(job.Objects, input, split, pack); err != nil {
 			t.Fatal(err)
 		}
-		if err := job.Validate(); err != nil {
+		if err := job.Validate(layout.New("p")); err != nil {
 			t.Fatal(err)
 		}
 		for _, task := range job.Tasks {

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 )
@@ -134,6 +135,9 @@ func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error)
 	job.ID, job.Created, job.Tasks = id, time.Now().UTC(), tasks
 	job.Shuffle = c.o.Shuffle.of(len(tasks), job.NReduce)
 	job.Schema = manifest.SchemaOf(job)
+	if err := job.Validate(c.o.Layout); err != nil {
+		return nil, fmt.Errorf("plan the job: %w", err)
+	}
 	if text := advice(job, app.Input, c.o.Pack); text != "" {
 		c.o.Log.Warn().Msg(text)
 	}
@@ -189,10 +193,7 @@ func (c *Coordinator) readJob(ctx context.Context) (*manifest.Job, error) {
 		return nil, fmt.Errorf("read the job spec: %w", c.unreadable(key, hintForeign, err))
 	}
 	c.library.job = info.ETag
-	job, err := manifest.Decode[manifest.Job](data, manifest.JobSchema)
-	if err == nil {
-		err = job.Validate()
-	}
+	job, err := manifest.DecodeJob(data, c.o.Layout)
 	if err != nil {
 		return nil, c.foreign(key, err.Error())
 	}
@@ -278,14 +279,8 @@ func (c *Coordinator) readMap(ctx context.Context, job *manifest.Job, m int) (*m
 	if err != nil {
 		return nil, fmt.Errorf("read commit record: %w", asGone(err))
 	}
-	rec, err := manifest.Decode[manifest.Map](data, manifest.MapSchema)
+	rec, err := manifest.DecodeMap(data, c.o.Layout, job, m)
 	if err != nil {
-		return nil, c.foreign(key, err.Error())
-	}
-	if rec.Job != job.ID || rec.Task != m || len(rec.Parts) != job.NReduce {
-		return nil, c.foreign(key, fmt.Sprintf("it is of map task %d of job %s, with %d partitions", rec.Task, rec.Job, len(rec.Parts)))
-	}
-	if err := rec.CheckParts(job); err != nil {
 		return nil, c.foreign(key, err.Error())
 	}
 	rec.Digest = manifest.DigestOf(data)
@@ -299,7 +294,7 @@ func (c *Coordinator) readReduce(ctx context.Context, job *manifest.Job, r int) 
 		return nil, fmt.Errorf("look at output: %w", err)
 	}
 	attempt := out.Meta[manifest.MetaAttempt]
-	if out.Meta[manifest.MetaJob] != job.ID || attempt == "" {
+	if out.Meta[manifest.MetaJob] != job.ID || !layout.ValidName(attempt) {
 		return nil, c.foreign(c.o.Layout.Output(r), "no attempt of this job wrote it")
 	}
 	key := c.o.Layout.ReduceAttempt(r, attempt)
@@ -307,12 +302,12 @@ func (c *Coordinator) readReduce(ctx context.Context, job *manifest.Job, r int) 
 	if err != nil { // if it is gone: the attempt that runs the task again writes it
 		return nil, fmt.Errorf("read the record of the attempt that made %s: %w", c.o.Layout.Output(r), asGone(err))
 	}
-	rec, err := manifest.Decode[manifest.Reduce](data, manifest.ReduceSchema)
+	rec, err := manifest.DecodeReduce(data, c.o.Layout, job, r, attempt)
 	if err != nil {
 		return nil, c.foreign(key, err.Error())
 	}
-	if rec.Job != job.ID || rec.Task != r || rec.Attempt != attempt || rec.Output.Size != out.Size {
-		return nil, c.foreign(key, fmt.Sprintf("it is of reduce task %d of job %s and of %d bytes, the output has %d", rec.Task, rec.Job, rec.Output.Size, out.Size))
+	if rec.Output.Size != out.Size {
+		return nil, c.foreign(key, fmt.Sprintf("it is of an output of %d bytes, the output has %d", rec.Output.Size, out.Size))
 	}
 	rec.Digest = manifest.DigestOf(data)
 	return &reduceCommit{rec, info.ETag, out.ETag}, nil

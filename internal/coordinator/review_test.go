@@ -131,7 +131,7 @@ func TestControlObjectsPutBack(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, told %t", how, told), func(t *testing.T) {
 				b := newBench(t, 2)
 				s, w, a := nearlyDone(b)
-				b.id = b.job()
+				b.known = b.plan()
 				done := strings.Replace(a.Id, fmt.Sprintf(".r%d.", a.Task), fmt.Sprintf(".r%d.", 1-a.Task), 1)
 				keys := []string{b.lay.Job(), b.lay.MapCommit(0), b.lay.MapCommit(1), b.lay.ReduceAttempt(int(1-a.Task), done)}
 				was := map[string]string{}
@@ -199,7 +199,7 @@ func TestManyDeletedAtOnce(t *testing.T) {
 func TestRecordMadeAgain(t *testing.T) {
 	for name, change := range map[string]func(*manifest.Map){
 		"equal": func(*manifest.Map) {},
-		"other": func(rec *manifest.Map) { rec.Parts[1].Hash = strings.Repeat("00", 4) },
+		"other": func(rec *manifest.Map) { rec.Parts[1].Hash = strings.Repeat("0", 64) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, 1)

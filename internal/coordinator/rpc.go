@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -47,7 +48,7 @@ func (h *handlers) Register(ctx context.Context, q *wire.RegisterRequest) (*wire
 			Hint: "run the same version of the binary everywhere",
 		}
 	}
-	if !wire.ValidName(q.Worker) || q.Slots < 1 || q.Slots > sched.MaxSlots {
+	if !layout.ValidName(q.Worker) || q.Slots < 1 || q.Slots > sched.MaxSlots {
 		return nil, status.Errorf(codes.InvalidArgument, "worker %q with %d slots", wire.Text(q.Worker, 200), q.Slots)
 	}
 	var reply *wire.RegisterReply

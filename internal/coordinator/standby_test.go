@@ -122,7 +122,11 @@ func TestJobEndsUnderAnother(t *testing.T) {
 				first, second := b.active(), b.standby(nil)
 				defer second.kill()
 				if id := map[string]string{"this": job.ID, "another": "wc-other"}[tt.success]; id != "" {
-					b.put(b.lay.Success(), manifest.Success{Schema: manifest.SuccessSchema, Job: id, Keys: 7}, nil)
+					b.put(b.lay.Success(), manifest.Success{
+						Schema: manifest.SuccessSchema, Job: id, App: job.App, NReduce: 1, Emitted: 7, Keys: 7,
+						Shuffled: manifest.Sum{Records: 7}, Read: manifest.Sum{Records: 7},
+						Outputs: []manifest.Output{{Key: b.lay.Output(0), Size: 4, Lines: 1, Hash: partHash}},
+					}, nil)
 				}
 				first.kill()
 				if tt.release != nil {

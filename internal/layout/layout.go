@@ -24,6 +24,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Layout builds the keys of one job. Its zero value is the layout at the
@@ -226,6 +227,38 @@ func (l Layout) ParseBad(key string) (m int, ok bool) { return parseIndex(key, l
 
 // Success returns the key of the job's summary.
 func (l Layout) Success() string { return l.OutputDir() + "_SUCCESS" }
+
+// ValidName says whether s may name a job, an app, a worker or an attempt: 1
+// to 128 letters, digits, '.', '-' and '_', and not "." or "..", so that it is
+// one element of a key, and safe in a log and a header.
+func ValidName(s string) bool {
+	for _, c := range []byte(s) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return s != "" && s != "." && s != ".." && len(s) <= 128
+}
+
+// MaxKey is the most bytes that a key of S3 may have.
+const MaxKey = 1024
+
+// ValidInput says whether name may name an input object: its key is valid
+// UTF-8 of at most [MaxKey] bytes, and no element of it is "." or "..", which
+// a store that keeps objects as files would follow out of the folder.
+func (l Layout) ValidInput(name string) bool {
+	if name == "" || len(l.Input(name)) > MaxKey || !utf8.ValidString(name) {
+		return false
+	}
+	for element := range strings.SplitSeq(name, "/") {
+		if element == "." || element == ".." {
+			return false
+		}
+	}
+	return true
+}
 
 // parseIndex reads the decimal number that is all of key after prefix, in
 // the one form that strconv.Itoa gives it.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mraws/mraws/internal/layout"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -19,12 +21,17 @@ var (
 	countApp = App{Name: "grep", Version: "1", Params: map[string]string{"pattern": "<b>&"}}
 )
 
-const zeroHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+const (
+	zeroHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	someHash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+)
+
+var lay = layout.New("p")
 
 // samples holds one of each control object, every field set.
 func samples() map[string]any {
 	sum := Sum{Records: 3, Hash: 0x00ab54a98ceb1f0a, Bytes: 21}
-	out := Output{Key: "p/output/mr-out-0", Size: 42, Lines: 4, Hash: zeroHash}
+	out := Output{Key: "p/output/mr-out-0", Size: 42, Lines: 4, Hash: someHash}
 	return map[string]any{
 		"job": &Job{
 			Schema: JobSchema, ID: "grep-01kjm5", Created: started, App: countApp, NReduce: 2, SplitSize: 64 << 20,
@@ -38,10 +45,13 @@ func samples() map[string]any {
 		"map-sparse":     sparseMap(),
 		"map": &Map{
 			Schema: MapSchema, Job: "grep-01kjm5", Task: 1, Attempt: "map-1.2", Worker: "w3", Started: started,
-			Seconds: 1.25, Input: Input{Records: 10, Bytes: 1000}, Emitted: 12,
-			Parts: []Part{{Key: "p/intermediate/mr-1-0", ETag: `"x"`, Size: 333, Hash: zeroHash, Sum: sum}},
+			Seconds: 1.25, Input: Input{Records: 10, Bytes: 26 << 20}, Emitted: 12,
+			Parts: []Part{
+				{Key: "p/intermediate/mr-1-0", ETag: `"x"`, Size: 333, Hash: someHash, Sum: sum},
+				{Key: "p/intermediate/_attempts/map-1/map-1.2/1", ETag: `"z"`, Size: 333, Hash: someHash, Sum: sum},
+			},
 			Bad: &Quarantine{
-				Key: "p/output/_bad/map-1", ETag: `"y"`, Size: 100, Hash: zeroHash, Records: 1,
+				Key: "p/output/_bad/map-1", ETag: `"y"`, Size: 100, Hash: someHash, Records: 1,
 				First: []BadRecord{{Object: "b.txt", ETag: `"e2-3"`, Offset: 67108870, Length: 17, Error: "unexpected end of JSON input"}},
 			},
 			Counters: map[string]int64{"matches": 12},
@@ -68,7 +78,7 @@ func sealedSuccess(sum Sum, out Output) *Success {
 		Schema: SuccessSchema, Job: "grep-01kjm5", App: countApp, NReduce: 2, Finished: started, Seconds: 12,
 		Map:    Attempts{Tasks: 2, Reused: 1, Granted: 4, Failed: 1, Lost: 1, HandedBack: 1, Superseded: 1, Backups: 1, BackupsWon: 1},
 		Reduce: Attempts{Tasks: 2, Granted: 2}, Input: Input{Records: 10, Bytes: 1000}, Emitted: 12, Skipped: 1,
-		Shuffled: sum, Read: sum, Keys: 2, Outputs: []Output{out},
+		Shuffled: sum, Read: sum, Keys: 2, Outputs: []Output{out, {Key: "p/output/mr-out-1", Hash: zeroHash, Attempt: "reduce-1.1"}},
 		Counters: map[string]int64{"matches": 12}, Requests: map[string]int64{"PutObject": 9},
 		Sealed: Sealed{
 			Job: DigestOf([]byte("job")).String(), Ranges: DigestOf([]byte("ranges")).String(),
@@ -108,11 +118,11 @@ func packedJob() *Job {
 // records.
 func sparseMap() *Map {
 	return &Map{
-		Schema: MapSchemaSparse, Job: "grep-01kjm5", Task: 0, Attempt: "map-0.1", Worker: "w3", Started: started,
-		Seconds: 1.25, Input: Input{Records: 10, Bytes: 1000}, Emitted: 3,
+		Schema: MapSchemaSparse, Job: "wc-01kjm7", Task: 0, Attempt: "map-0.1", Worker: "w3", Started: started,
+		Seconds: 1.25, Input: Input{Records: 4, Bytes: 10}, Emitted: 3,
 		Parts: []Part{
 			{Hash: zeroHash},
-			{Key: "p/intermediate/mr-0-1", ETag: `"x"`, Size: 333, Hash: zeroHash, Sum: Sum{Records: 3, Hash: 0x00ab54a98ceb1f0a, Bytes: 21}},
+			{Key: "p/intermediate/mr-0-1", ETag: `"x"`, Size: 333, Hash: someHash, Sum: Sum{Records: 3, Hash: 0x00ab54a98ceb1f0a, Bytes: 21}},
 		},
 	}
 }
@@ -121,10 +131,10 @@ func sparseMap() *Map {
 func packedMap() *Map {
 	m := &Map{
 		Schema: MapSchemaPacked, Job: "wc-01kjm7", Task: 0, Attempt: "map-0.1", Worker: "w3", Started: started,
-		Seconds: 1.25, Input: Input{Records: 10, Bytes: 1000}, Emitted: 12,
+		Seconds: 1.25, Input: Input{Records: 4, Bytes: 10}, Emitted: 12,
 		Parts: []Part{
-			{Size: 100, Hash: zeroHash},
-			{Offset: 100, Size: 333, Hash: zeroHash, Sum: Sum{Records: 3, Hash: 0x00ab54a98ceb1f0a, Bytes: 21}},
+			{Size: 100, Hash: someHash, Sum: Sum{Records: 1, Hash: 1, Bytes: 2}},
+			{Offset: 100, Size: 333, Hash: someHash, Sum: Sum{Records: 3, Hash: 0x00ab54a98ceb1f0a, Bytes: 21}},
 		},
 	}
 	m.Packed = &Packed{Key: "p/intermediate/00/mr-0", ETag: `"x"`, Size: 433, Hash: PackedHash(m.Parts)}
@@ -268,7 +278,7 @@ func FuzzDecode(f *testing.F) {
 				continue
 			}
 			if j, ok := got.(*Job); ok {
-				_ = j.Validate() // must not panic
+				_ = j.Validate(lay) // must not panic
 			}
 			again, err := Encode(got)
 			if err != nil {

@@ -18,6 +18,9 @@ type Ranges struct {
 	Bounds [][]byte `json:"bounds"`
 }
 
+// MostBound is the most bytes of a bound: longer keys are cut.
+const MostBound = 1 << 10
+
 // Validate returns an error unless r can cut the keys of job into n ranges.
 func (r *Ranges) Validate(job string, n int) error {
 	if r.Job != job {
@@ -26,8 +29,11 @@ func (r *Ranges) Validate(job string, n int) error {
 	if len(r.Bounds) >= n {
 		return fmt.Errorf("%d bounds for %d partitions", len(r.Bounds), n)
 	}
-	for i := 1; i < len(r.Bounds); i++ {
-		if bytes.Compare(r.Bounds[i-1], r.Bounds[i]) > 0 {
+	for i := range r.Bounds {
+		if n := len(r.Bounds[i]); n > MostBound {
+			return fmt.Errorf("bound %d has %d bytes, more than %d", i, n, MostBound)
+		}
+		if i > 0 && bytes.Compare(r.Bounds[i-1], r.Bounds[i]) > 0 {
 			return fmt.Errorf("bound %d is less than the one before it", i)
 		}
 	}

@@ -3,23 +3,30 @@ package manifest
 import (
 	"errors"
 	"fmt"
+	"math"
+
+	"github.com/mraws/mraws/internal/layout"
 )
 
-// Validate reports whether the job can be run as it is written: schema and
-// counts are right, the objects are pinned and in strict byte order of name,
+// Validate reports whether the job can be run as it is written, on objects
+// that lay names: schema, names and counts are right, the objects are pinned and in strict byte order of name,
 // and the tasks, read in order, cover the whole input exactly once in input
 // order. An empty object is covered by one piece of length 0 or by none.
-func (j *Job) Validate() error {
+func (j *Job) Validate(lay layout.Layout) error {
 	if want := SchemaOf(j); j.Schema != want {
 		return &SchemaError{Got: j.Schema, Want: want}
 	}
 	switch {
 	case j.ID == "":
 		return errors.New("job without an id")
+	case !layout.ValidName(j.ID):
+		return fmt.Errorf("job with the id %q", j.ID)
 	case j.App.Name == "":
 		return errors.New("job without an app")
-	case j.NReduce < 1:
-		return fmt.Errorf("nreduce is %d, want at least 1", j.NReduce)
+	case j.NReduce < 1 || j.NReduce > MostReduces:
+		return fmt.Errorf("nreduce is %d, want 1 to %d", j.NReduce, MostReduces)
+	case len(j.Tasks) > math.MaxInt32:
+		return fmt.Errorf("%d map tasks are more than the protocol can number", len(j.Tasks))
 	case j.Shuffle != "" && j.Shuffle != ShufflePacked:
 		return fmt.Errorf("unknown shuffle %q", j.Shuffle)
 	case j.SplitSize < 0:
@@ -27,22 +34,39 @@ func (j *Job) Validate() error {
 	case j.MaxBad.Records < 0 || j.MaxBad.PPM < 0 || j.MaxBad.PPM > 1_000_000:
 		return fmt.Errorf("max_bad_records is %+v", j.MaxBad)
 	}
-	for i, o := range j.Objects {
-		switch {
-		case o.Name == "":
-			return fmt.Errorf("input object %d has no name", i)
-		case i > 0 && o.Name <= j.Objects[i-1].Name:
-			return fmt.Errorf("input object %q does not follow %q in byte order", o.Name, j.Objects[i-1].Name)
-		case o.ETag == "":
-			return fmt.Errorf("input object %q has no etag", o.Name)
-		case o.Size < 0:
-			return fmt.Errorf("input object %q has size %d", o.Name, o.Size)
-		}
+	if err := j.App.validate(); err != nil {
+		return err
+	}
+	if err := j.validateObjects(lay); err != nil {
+		return err
 	}
 	if err := j.validateCompression(); err != nil {
 		return err
 	}
 	return j.validateTasks()
+}
+
+// validateObjects looks at what pins the input.
+func (j *Job) validateObjects(lay layout.Layout) error {
+	total := int64(0)
+	for i, o := range j.Objects {
+		switch {
+		case o.Name == "":
+			return fmt.Errorf("input object %d has no name", i)
+		case !lay.ValidInput(o.Name):
+			return fmt.Errorf("input object %q: its key is no UTF-8 of at most %d bytes without the elements \".\" and \"..\"; rename it", o.Name, layout.MaxKey)
+		case i > 0 && o.Name <= j.Objects[i-1].Name:
+			return fmt.Errorf("input object %q does not follow %q in byte order", o.Name, j.Objects[i-1].Name)
+		case o.ETag == "":
+			return fmt.Errorf("input object %q has no etag", o.Name)
+		case !validETag(o.ETag):
+			return fmt.Errorf("input object %q has the etag %q", o.Name, o.ETag)
+		case o.Size < 0 || o.Size > Most-total:
+			return fmt.Errorf("input object %q has size %d", o.Name, o.Size)
+		}
+		total += o.Size
+	}
+	return nil
 }
 
 // validateTasks walks all pieces with a cursor on the next byte of input

@@ -68,7 +68,7 @@ func TestValidate(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			j := samples()["job"].(*Job)
 			tt.change(j)
-			err := j.Validate()
+			err := j.Validate(lay)
 			switch {
 			case tt.want == "" && err != nil:
 				t.Error(err)
@@ -108,7 +108,7 @@ func drawJob(t *rapid.T) *Job {
 func TestValidateProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		j := drawJob(t)
-		if err := j.Validate(); err != nil {
+		if err := j.Validate(lay); err != nil {
 			t.Fatalf("valid job refused: %v", err)
 		}
 		if len(j.Tasks) == 0 {
@@ -139,7 +139,7 @@ func TestValidateProperty(t *testing.T) {
 				return // the neighbour is empty too
 			}
 		}
-		if err := j.Validate(); err == nil {
+		if err := j.Validate(lay); err == nil {
 			t.Fatalf("%s of task %d piece %d went unnoticed", what, i, k)
 		}
 	})

@@ -32,7 +32,7 @@ func Holder(ctx context.Context, store Reader, l layout.Layout, ended func(manif
 	case err != nil:
 		return nil, err
 	}
-	a, err := manifest.Decode[manifest.Coordinator](data, manifest.CoordinatorSchema)
+	a, err := manifest.DecodeCoordinator(data)
 	if err != nil {
 		return nil, nil // no coordinator of this version, which would say so again
 	}

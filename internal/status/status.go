@@ -107,7 +107,7 @@ func look(ctx context.Context, o Options) (*found, error) {
 	g.Go(func() (err error) {
 		f.job, _, err = get[manifest.Job](ctx, o, o.Layout.Job(), manifest.JobSchema)
 		if err == nil && f.job != nil {
-			if verr := f.job.Validate(); verr != nil {
+			if verr := f.job.Validate(o.Layout); verr != nil {
 				return &UnreadableError{o.key(o.Layout.Job()), verr}
 			}
 		}
@@ -166,6 +166,15 @@ func get[T any](ctx context.Context, o Options, key, schema string) (*T, object.
 		return nil, info, fmt.Errorf("read what the job is: %w", err)
 	}
 	v, err := manifest.Decode[T](data, schema)
+	if err != nil {
+		return nil, info, &UnreadableError{o.key(key), err}
+	}
+	switch v := any(v).(type) { // a job is judged where it is shown
+	case *manifest.Success:
+		err = v.Validate(o.Layout)
+	case *manifest.Coordinator:
+		err = v.Validate()
+	}
 	if err != nil {
 		return nil, info, &UnreadableError{o.key(key), err}
 	}

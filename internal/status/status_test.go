@@ -131,8 +131,8 @@ func written(reduces ...int) put {
 func success(id string) put {
 	return func(t *testing.T, f *fake) {
 		f.put(t, lay.Success(), manifest.Success{
-			Schema: manifest.SuccessSchema, Job: id, App: manifest.App{Name: "wc"}, NReduce: 1, Finished: noon, Seconds: 3, Skipped: 2,
-			Map: manifest.Attempts{Tasks: 2}, Reduce: manifest.Attempts{Tasks: 1}, Outputs: []manifest.Output{{Lines: 7}},
+			Schema: manifest.SuccessSchema, Job: id, App: manifest.App{Name: "wc"}, NReduce: 1, Finished: noon, Seconds: 3, Skipped: 2, Input: manifest.Input{Records: 9},
+			Map: manifest.Attempts{Tasks: 2}, Reduce: manifest.Attempts{Tasks: 1}, Outputs: []manifest.Output{{Key: lay.Output(0), Size: 28, Lines: 7, Hash: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}},
 		})
 	}
 }
@@ -241,7 +241,7 @@ func TestNoAnswer(t *testing.T) {
 func TestReport(t *testing.T) {
 	f := newFake()
 	for _, p := range []put{
-		announced(func(a *manifest.Coordinator) { a.Addresses = []string{"\x1b[2Jhost:1\nstate done"} }),
+		announced(func(a *manifest.Coordinator) { a.Addresses = []string{"host:1"} }),
 		func(t *testing.T, f *fake) {
 			j := job(2, 1)
 			j.App.Params = map[string]string{"pattern": "\x1b[31m"}
@@ -263,7 +263,7 @@ func TestReport(t *testing.T) {
 		Schema: Schema, Bucket: "bucket", Prefix: "p", State: Finishing, Job: "wc-1", Created: &created,
 		App: &manifest.App{Name: "wc", Version: "1", Params: map[string]string{"pattern": `\x1b[31m`}},
 		Map: Phase{2, 2}, Reduce: Phase{1, 1}, OutputBytes: 4,
-		Coordinator: &Coordinator{State: Active, Addresses: []string{`\x1b[2Jhost:1\nstate done`}, Version: "v", Epoch: "e", Started: noon, AgeSeconds: 2.5, LeaseSeconds: 10},
+		Coordinator: &Coordinator{State: Active, Addresses: []string{"host:1"}, Version: "v", Epoch: "e", Started: noon, AgeSeconds: 2.5, LeaseSeconds: 10},
 	}
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Error(diff)
@@ -272,7 +272,7 @@ func TestReport(t *testing.T) {
 	if r, err = Read(t.Context(), Options{Store: f, Layout: lay}); err != nil {
 		t.Fatal(err)
 	}
-	done := &Finished{At: noon, Seconds: 3, Map: manifest.Attempts{Tasks: 2}, Reduce: manifest.Attempts{Tasks: 1}, Skipped: 2, Lines: 7}
+	done := &Finished{At: noon, Seconds: 3, Map: manifest.Attempts{Tasks: 2}, Reduce: manifest.Attempts{Tasks: 1}, Skipped: 2, Lines: 7, Input: manifest.Input{Records: 9}}
 	if diff := cmp.Diff(done, r.Finished); diff != "" || !r.Over() {
 		t.Error(diff)
 	}

@@ -147,8 +147,8 @@ func TestSkippedDamage(t *testing.T) {
 
 		"not in order": {relist(func(b []manifest.BadRecord) []manifest.BadRecord { b[1], b[2] = b[2], b[1]; return b }), mr.App{}, BadRecord, list, "line 3 names byte 4"},
 		"twice":        {relist(func(b []manifest.BadRecord) []manifest.BadRecord { return append(b, b[3]) }), mr.App{}, BadRecord, list, "line 5 names byte 15"},
-		"elsewhere":    {relist(func(b []manifest.BadRecord) []manifest.BadRecord { b[0].Object = "b"; return b }), mr.App{}, BadRecord, list, `line 1 names byte 0 of "b"`},
-		"other etag":   {relist(func(b []manifest.BadRecord) []manifest.BadRecord { b[0].ETag = "e"; return b }), mr.App{}, BadRecord, list, `line 1 names byte 0 of "c"`},
+		"elsewhere":    {relist(func(b []manifest.BadRecord) []manifest.BadRecord { b[0].Object = "b"; return b }), mr.App{}, BadRecord, commit, `at 0 of "b"`},
+		"other etag":   {relist(func(b []manifest.BadRecord) []manifest.BadRecord { b[0].ETag = "e"; return b }), mr.App{}, BadRecord, commit, `at 0 of "c"`},
 		"behind":       {relist(func(b []manifest.BadRecord) []manifest.BadRecord { b[3].Length = 4; return b }), mr.App{}, BadRecord, list, "line 4 names byte 15"},
 		"within": {relist(func(b []manifest.BadRecord) []manifest.BadRecord {
 			return append(b[:2:2], append([]manifest.BadRecord{{Object: "c", ETag: b[0].ETag, Offset: 9, Length: 1}}, b[2:]...)...)

@@ -238,7 +238,7 @@ func (j testJob) build(t testing.TB) (*fakeStore, layout.Layout) {
 	if job.Schema = manifest.SchemaOf(job); job.Compressed() {
 		job.Decompress = manifest.Decompress{Ratio: 200, Limit: 1 << 40}
 	}
-	if err := job.Validate(); err != nil {
+	if err := job.Validate(lay); err != nil {
 		t.Fatal(err)
 	}
 	putControl(t, s, lay.Job(), job)

@@ -80,7 +80,7 @@ func (a *audit) loadJob(ctx context.Context) error {
 	a.job = c.v
 	a.rep.Job, a.rep.App = a.job.ID, a.job.App.Name
 	a.rep.Maps, a.rep.Reduces = len(a.job.Tasks), a.job.NReduce
-	if err := a.job.Validate(); err != nil {
+	if err := a.job.Validate(a.lay); err != nil {
 		a.rep.add(BadJob, key, "%v", err)
 		a.stop("the job's spec cannot be used")
 	}

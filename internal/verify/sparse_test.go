@@ -88,7 +88,7 @@ func TestSparseDamage(t *testing.T) {
 		}, Foreign, "no task of this job"},
 		"said to have none": {0, false, func(t *testing.T, s *fakeStore, l layout.Layout, filled, bare int) {
 			edit(t, s, l.MapCommit(0), manifest.MapSchema, func(m *manifest.Map) { m.Parts[filled] = m.Parts[bare] })
-		}, BadSum, "were read"},
+		}, BadRecord, "its partitions have 0 records"},
 		"said to have some": {0, false, func(t *testing.T, s *fakeStore, l layout.Layout, filled, bare int) {
 			edit(t, s, l.MapCommit(0), manifest.MapSchema, func(m *manifest.Map) { m.Parts[bare].Sum.Records++ })
 		}, BadRecord, "1 records"},

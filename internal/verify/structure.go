@@ -173,7 +173,7 @@ func (a *audit) readCommit(ctx context.Context, m int, find *finder) error {
 // keepCommit takes over a commit record that is this task's.
 func (a *audit) keepCommit(m int, key string, rec *manifest.Map, find *finder) {
 	before := find.found
-	if err := rec.CheckParts(a.job); err != nil {
+	if err := rec.Validate(a.lay, a.job, m); err != nil {
 		find.add(BadRecord, key, "%v", err)
 		return
 	}

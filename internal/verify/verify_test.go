@@ -249,7 +249,7 @@ func TestDamage(t *testing.T) {
 		"commit: altered count":    {commit(func(m *manifest.Map) { m.Parts[2].Sum.Records++ }), BadSum, part},
 		"commit: altered checksum": {commit(func(m *manifest.Map) { m.Parts[2].Sum.Hash++ }), BadSum, part},
 		"commit: altered bytes":    {commit(func(m *manifest.Map) { m.Parts[2].Sum.Bytes++ }), BadSum, part},
-		"commit: emitted too few":  {commit(func(m *manifest.Map) { m.Emitted = 0 }), BadSum, key("intermediate/_commit/map-1")},
+		"commit: emitted too few":  {commit(func(m *manifest.Map) { m.Emitted = 0 }), BadRecord, key("intermediate/_commit/map-1")},
 		"commit: input records":    {commit(func(m *manifest.Map) { m.Input.Records++ }), BadSum, layout.Layout.CommitDir},
 		"commit: counters":         {commit(func(m *manifest.Map) { m.Counters["tasks"]++ }), BadSummary, layout.Layout.Success},
 		"commit: too many":         {put(key("intermediate/_commit/map-99")), Foreign, key("intermediate/_commit/map-99")},

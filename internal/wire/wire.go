@@ -161,16 +161,3 @@ func Text(s string, most int) string {
 	}
 	return s[:most] + "…"
 }
-
-// ValidName says whether s may name a worker or an app: 1 to 128 letters,
-// digits, '.', '-' and '_', so that it is safe in a key, a log and a header.
-func ValidName(s string) bool {
-	for _, c := range []byte(s) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_':
-		default:
-			return false
-		}
-	}
-	return s != "" && len(s) <= 128
-}

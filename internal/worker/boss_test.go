@@ -56,7 +56,7 @@ func newBoss(t *testing.T) *boss {
 	return &boss{
 		t: t, grants: make(chan *wire.Attempt, 100), over: make(chan struct{}), served: make(chan struct{}),
 		joined: make(chan *wire.RegisterRequest, 100), reports: make(chan *wire.ReportRequest, 100), left: make(chan *wire.LeaveRequest, 100),
-		lease: 300 * time.Millisecond, discover: &wire.DiscoverReply{Bucket: "bucket", Protocol: wire.Protocol},
+		lease: 300 * time.Millisecond, discover: &wire.DiscoverReply{Bucket: "bucket", Epoch: "e", Protocol: wire.Protocol},
 	}
 }
 
@@ -165,7 +165,7 @@ func putJSON(t *testing.T, f *fake, key string, v any) {
 // announce says in the bucket where the boss is.
 func (b *boss) announce(f *fake, id *wire.Identity) {
 	b.t.Helper()
-	a := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Addresses: []string{b.address}, Renewed: time.Now(), LeaseMS: 10_000}
+	a := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: b.discover.Epoch, Addresses: []string{b.address}, Renewed: time.Now(), LeaseMS: 10_000}
 	if id == nil {
 		a.Insecure = true
 	} else {
@@ -250,4 +250,12 @@ func ownAuthority(t *testing.T) wire.Files {
 		}
 	}
 	return f
+}
+
+// summary is that of a job without input.
+func summary(lay layout.Layout, job, app string) manifest.Success {
+	return manifest.Success{
+		Schema: manifest.SuccessSchema, Job: job, App: manifest.App{Name: app}, NReduce: 1,
+		Outputs: []manifest.Output{{Key: lay.Output(0), Hash: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}},
+	}
 }

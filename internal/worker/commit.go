@@ -221,6 +221,9 @@ func (t *attempt) putRecord(ctx context.Context, rec *manifest.Map) error {
 	rec.Input = manifest.Input{Records: t.Progress.Records.Load(), Bytes: t.inputBytes()}
 	rec.Emitted, rec.Counters = t.res.Emitted, t.counters.all()
 	key := t.Layout.MapCommit(t.Index)
+	if err := rec.Validate(t.Layout, t.Job, t.Index); err != nil {
+		return &FatalError{Err: fmt.Errorf("write %s: %w", key, err)}
+	}
 	data, err := manifest.Encode(rec)
 	if err != nil {
 		return err
@@ -241,6 +244,10 @@ func (t *attempt) putRecord(ctx context.Context, rec *manifest.Map) error {
 // the attempt's own name, so that whoever finds the output finds in its
 // metadata which record describes it.
 func (t *attempt) commitReduce(ctx context.Context, w object.Writer, rec *manifest.Reduce) error {
+	err := rec.Validate(t.Layout, t.Job, t.Index, t.ID)
+	if err != nil {
+		return errors.Join(&FatalError{Err: fmt.Errorf("write %s: %w", t.Layout.ReduceAttempt(t.Index, t.ID), err)}, w.Abort())
+	}
 	data, err := manifest.Encode(rec)
 	if err == nil {
 		_, err = t.Store.Put(ctx, t.Layout.ReduceAttempt(t.Index, t.ID), data, object.PutOptions{

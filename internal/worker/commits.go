@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -151,10 +152,8 @@ func (e *Env) partsOf(rec *manifest.Map) ([]part, error) {
 		if rec.Packed != nil {
 			parts[r].key, parts[r].etag = rec.Packed.Key, rec.Packed.ETag
 		}
-		n, err := hex.Decode(parts[r].hash[:], []byte(p.Hash))
-		if err != nil || n != len(parts[r].hash) || p.Size < 0 || p.Largest < 0 || p.Largest > p.Sum.Bytes {
-			return nil, fmt.Errorf("read %s: partition %d has hash %q, size %d and largest record %d",
-				e.Layout.MapCommit(rec.Task), r, p.Hash, p.Size, p.Largest)
+		if _, err := hex.Decode(parts[r].hash[:], []byte(p.Hash)); err != nil {
+			return nil, fmt.Errorf("read %s: partition %d has hash %q", e.Layout.MapCommit(rec.Task), r, p.Hash)
 		}
 	}
 	return parts, nil
@@ -168,17 +167,12 @@ func (e *Env) mapRecord(ctx context.Context, m int) (*manifest.Map, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read commit record of map task %d: %w", m, err)
 	}
-	rec, err := manifest.Decode[manifest.Map](data, manifest.MapSchema)
+	rec, err := manifest.DecodeMap(data, e.Layout, e.Job, m)
+	var other *manifest.OtherJobError
 	switch {
+	case errors.As(err, &other):
+		return nil, &ConflictError{Key: key, Job: other.Want, Got: other.Got}
 	case err != nil:
-		return nil, fmt.Errorf("read %s: %w", key, err)
-	case rec.Job != e.Job.ID:
-		return nil, &ConflictError{Key: key, Job: e.Job.ID, Got: rec.Job}
-	case rec.Task != m || len(rec.Parts) != e.Job.NReduce:
-		return nil, fmt.Errorf("read %s: record of map task %d with %d partitions, want task %d with %d",
-			key, rec.Task, len(rec.Parts), m, e.Job.NReduce)
-	}
-	if err := rec.CheckParts(e.Job); err != nil {
 		return nil, fmt.Errorf("read %s: %w", key, err)
 	}
 	return rec, nil

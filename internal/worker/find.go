@@ -160,7 +160,7 @@ func (l *link) readAge(ctx context.Context, lay layout.Layout) (a *manifest.Coor
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the coordinator's announcement: %w", err)
 	}
-	a, err = manifest.Decode[manifest.Coordinator](data, manifest.CoordinatorSchema)
+	a, err = manifest.DecodeCoordinator(data)
 	if err != nil {
 		return nil, 0, fmt.Errorf("read %s: %w", key, err)
 	}

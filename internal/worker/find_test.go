@@ -54,7 +54,7 @@ func TestWorkerIsRefused(t *testing.T) {
 // done.
 func TestWorkerAlone(t *testing.T) {
 	success := func(app, job string) manifest.Success {
-		return manifest.Success{Schema: manifest.SuccessSchema, Job: job, App: manifest.App{Name: app}}
+		return summary(layout.Layout{}, job, app)
 	}
 	tests := []struct {
 		name  string
@@ -66,13 +66,13 @@ func TestWorkerAlone(t *testing.T) {
 		{"nobody announced", func(s *shell) {}, false, "s3://bucket/intermediate/_coordinator.json", 0},
 		{"nobody at the address", func(s *shell) { s.o.Addresses = []string{"127.0.0.1:1"} }, false, "127.0.0.1:1", 0},
 		{"nobody where it was announced", func(s *shell) {
-			putJSON(t, s.store, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Insecure: true, Addresses: []string{"127.0.0.1:1"}, LeaseMS: 200})
+			putJSON(t, s.store, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, Addresses: []string{"127.0.0.1:1"}, LeaseMS: 200})
 		}, false, "s3://bucket/", 200 * time.Millisecond},
 		{"announced without an address", func(s *shell) {
-			putJSON(t, s.store, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Insecure: true})
-		}, false, "s3://bucket/", 0},
+			putJSON(t, s.store, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, LeaseMS: 1})
+		}, false, "s3://bucket/", time.Millisecond},
 		{"it has ended", func(s *shell) {
-			putJSON(t, s.store, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Insecure: true, Addresses: []string{"127.0.0.1:1"}, LeaseMS: 200, Released: true})
+			putJSON(t, s.store, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, Addresses: []string{"127.0.0.1:1"}, LeaseMS: 200, Released: true})
 		}, false, "s3://bucket/", 0},
 		{"the job is done", func(s *shell) {
 			s.o.Addresses = []string{"127.0.0.1:1"}
@@ -106,7 +106,7 @@ func TestWorkerAlone(t *testing.T) {
 func TestComesAfterTheEnd(t *testing.T) {
 	released := func(s *shell, lay layout.Layout, address string) {
 		putJSON(t, s.store, lay.Coordinator(), manifest.Coordinator{
-			Schema: manifest.CoordinatorSchema, Insecure: true, Addresses: []string{"192.0.2.1:77", address}, LeaseMS: 200, Released: true,
+			Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, Addresses: []string{"192.0.2.1:77", address}, LeaseMS: 200, Released: true,
 		})
 	}
 	tests := []struct {
@@ -137,7 +137,7 @@ func TestComesAfterTheEnd(t *testing.T) {
 			s := newShell(t)
 			s.o.CoordTimeout = time.Hour
 			lay := tt.prep(s)
-			putJSON(t, s.store, lay.Success(), manifest.Success{Schema: manifest.SuccessSchema, Job: "job-1", App: manifest.App{Name: "wc"}})
+			putJSON(t, s.store, lay.Success(), summary(lay, "job-1", "wc"))
 			s.start()
 			if err := s.ends(); err != nil {
 				t.Errorf("Run: %v", err)
@@ -240,7 +240,7 @@ func TestOwnAuthority(t *testing.T) {
 	files := ownAuthority(t)
 	b.discover.Prefix = "deep/down"
 	b.serve(wire.ServerOptions{Files: files})
-	putJSON(t, s.store, layout.New("deep/down").Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Addresses: []string{b.address}})
+	putJSON(t, s.store, layout.New("deep/down").Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: b.discover.Epoch, LeaseMS: 200, Addresses: []string{b.address}})
 	s.o.Insecure, s.o.Files, s.o.Addresses = false, files, []string{b.address}
 	s.start()
 	await(t, b.joined, "the registration")
@@ -289,7 +289,7 @@ func TestSecurity(t *testing.T) {
 // of the coordinator that lives is a day behind, and the other way round.
 func TestSearch(t *testing.T) {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC) // says the store
-	live := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Insecure: true, Renewed: time.Now().Add(-24 * time.Hour), LeaseMS: 10_000}
+	live := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, Renewed: time.Now().Add(-24 * time.Hour), LeaseMS: 10_000}
 	dead := live
 	dead.Renewed = time.Now().Add(time.Hour)
 	ended := live
@@ -297,7 +297,7 @@ func TestSearch(t *testing.T) {
 	tests := []struct {
 		name  string
 		there map[string]manifest.Coordinator
-		want  string // its first address
+		want  string // its version
 		fails string
 	}{
 		{"none", nil, "", "no announcement"},
@@ -310,7 +310,7 @@ func TestSearch(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFake()
 			for prefix, a := range tt.there {
-				a.Addresses = []string{prefix}
+				a.Version = prefix
 				key := layout.New(prefix).Coordinator()
 				putJSON(t, f, key, a)
 				o := f.objects[key]
@@ -337,7 +337,7 @@ func TestSearch(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || a.Addresses[0] != tt.want {
+			if err != nil || a.Version != tt.want {
 				t.Errorf("found %+v, %v", a, err)
 			}
 		})

@@ -405,6 +405,7 @@ func TestLargeRecords(t *testing.T) {
 					a = Attempt{mr.ReducePhase, 0, "r"}
 				}
 				var err error
+				e.Progress = new(Progress)
 				most := peak(func() { _, err = e.Run(context.Background(), a) })
 				if err != nil {
 					t.Fatal(err)

@@ -41,7 +41,7 @@ const (
 	sampleMost   = 1024
 	sampleForOne = 2 // chunks for a partition
 	// sampleKey is how much of a key counts. A bound need not be a key.
-	sampleKey = 1 << 10
+	sampleKey = manifest.MostBound
 )
 
 // partitioner returns what puts the attempt's pairs into partitions.
@@ -86,10 +86,7 @@ func (t *attempt) readRanges(ctx context.Context) (*manifest.Ranges, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the key ranges: %w", err)
 	}
-	r, err := manifest.Decode[manifest.Ranges](data, manifest.RangesSchema)
-	if err == nil {
-		err = r.Validate(t.Job.ID, t.Job.NReduce)
-	}
+	r, err := manifest.DecodeRanges(data, t.Job)
 	if err != nil {
 		return nil, &FatalError{Err: fmt.Errorf("read %s: %w", key, err)}
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/recordio"
@@ -140,12 +141,16 @@ func (t *attempt) replayReduce(ctx context.Context, r *Replayed, out func(string
 	if err != nil || info.Key == "" {
 		return err
 	}
-	key := t.Layout.ReduceAttempt(t.Index, info.Meta[manifest.MetaAttempt])
+	id := info.Meta[manifest.MetaAttempt]
+	if !layout.ValidName(id) {
+		return fmt.Errorf("read the metadata of %s: it is of attempt %q", info.Key, id)
+	}
+	key := t.Layout.ReduceAttempt(t.Index, id)
 	data, _, err := t.Store.Get(ctx, key)
 	if err != nil {
 		return fmt.Errorf("read the record of the attempt that made %s: %w", info.Key, err)
 	}
-	was, err := manifest.Decode[manifest.Reduce](data, manifest.ReduceSchema)
+	was, err := manifest.DecodeReduce(data, t.Layout, t.Job, t.Index, id)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", key, err)
 	}

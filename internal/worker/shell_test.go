@@ -11,7 +11,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/mraws/mraws/internal/layout"
-	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -81,7 +80,7 @@ func TestCoordinatorGoesAway(t *testing.T) {
 			b.grants <- map0
 			await(t, b.reports, "the report")
 			if job != "" {
-				putJSON(t, s.store, layout.Layout{}.Success(), manifest.Success{Schema: manifest.SuccessSchema, Job: job, App: manifest.App{Name: "wc"}})
+				putJSON(t, s.store, layout.Layout{}.Success(), summary(layout.Layout{}, job, "wc"))
 			}
 			b.die()
 			var gone *UnreachableError

@@ -218,7 +218,7 @@ func testSparseFickle(t *testing.T, how manifest.Shuffle) {
 			t.Fatal(err)
 		}
 		w.store.fault = nil
-		if err := run(w, mr.MapPhase, 0, "silent again"); err != nil {
+		if err := run(w, mr.MapPhase, 0, "silent-again"); err != nil {
 			t.Fatal(err)
 		}
 		if len(w.intermediates()) == 0 {

@@ -215,7 +215,7 @@ func (w *worker) finished(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	s, err := manifest.Decode[manifest.Success](data, manifest.SuccessSchema)
+	s, err := manifest.DecodeSuccess(data, w.link.layout(), "")
 	if err != nil {
 		return false
 	}
@@ -334,11 +334,8 @@ func (w *worker) readJob(ctx context.Context, id string) (*manifest.Job, error) 
 	if err != nil {
 		return nil, fmt.Errorf("read the job spec: %w", err)
 	}
-	job, err := manifest.Decode[manifest.Job](data, manifest.JobSchema)
+	job, err := manifest.DecodeJob(data, w.link.layout())
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
-	}
-	if err := job.Validate(); err != nil {
 		return nil, fmt.Errorf("read %s: %w", key, err)
 	}
 	if job.ID != id {

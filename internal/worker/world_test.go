@@ -91,7 +91,7 @@ func (w *world) segment(m, r int) string {
 // env is the environment of a worker.
 func (w *world) env(t fataler) *Env {
 	t.Helper()
-	if err := w.job.Validate(); err != nil {
+	if err := w.job.Validate(layout.Layout{}); err != nil {
 		t.Fatalf("job: %v", err)
 	}
 	return &Env{
