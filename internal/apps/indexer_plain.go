@@ -1,6 +1,7 @@
 package apps
 
 import (
+	"bytes"
 	"iter"
 	"maps"
 	"slices"
@@ -21,14 +22,17 @@ func plainIndexer() mr.App {
 		NewMapper: func(t *mr.Task) (mr.Mapper, error) {
 			objects := t.Objects()
 			starts := plainStarts(objects)
+			last, name := "", []byte(nil)
 			return mr.MapperFunc(func(rec mr.Record, out mr.Emitter) error {
-				i, ok := slices.BinarySearch(objects, rec.Object)
-				if !ok {
-					return noInput(rec.Object)
+				if rec.Object != last || name == nil {
+					i, ok := slices.BinarySearch(objects, rec.Object)
+					if !ok {
+						return noInput(rec.Object)
+					}
+					last, name = rec.Object, []byte(mr.EscapeName(rec.Object[starts[i]:], ","))
 				}
-				name := []byte(mr.EscapeName(rec.Object[starts[i]:], ","))
-				for word := range strings.FieldsFuncSeq(string(rec.Data), func(r rune) bool { return !unicode.IsLetter(r) }) {
-					out.Emit([]byte(word), name)
+				for word := range bytes.FieldsFuncSeq(rec.Data, func(r rune) bool { return !unicode.IsLetter(r) }) {
+					out.Emit(word, name)
 				}
 				return nil
 			}), nil
@@ -37,7 +41,9 @@ func plainIndexer() mr.App {
 			return mr.ReducerFunc(func(_ []byte, values iter.Seq[[]byte], out mr.Output) error {
 				names := map[string]bool{}
 				for v := range values {
-					names[string(v)] = true
+					if !names[string(v)] {
+						names[string(v)] = true
+					}
 				}
 				out.Write([]byte(strconv.Itoa(len(names)) + " " + strings.Join(slices.Sorted(maps.Keys(names)), ",")))
 				return nil

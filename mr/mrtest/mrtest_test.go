@@ -165,6 +165,28 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// TestReference: an app that names itself in plain code as its reference must
+// give the same output; one that stands in for another is not run.
+func TestReference(t *testing.T) {
+	for _, tc := range []struct {
+		name, out string
+		err       string
+	}{
+		{"lines", "same", ""},
+		{"lines", "other", "app lines gives another output than its reference"},
+		{"stand-in", "other", ""},
+	} {
+		app, ref := lines(), lines()
+		app.NewReducer = mr.LabReduce(func(string, []string) string { return "same" })
+		ref.Name, ref.NewReducer = tc.name, mr.LabReduce(func(string, []string) string { return tc.out })
+		app.Reference = &ref
+		_, err := Job{App: app, NReduce: 2, Inputs: map[string]string{"a": "x\ny\n"}}.Run(t.Context())
+		if tc.err == "" && err != nil || tc.err != "" && (err == nil || !strings.Contains(err.Error(), tc.err)) {
+			t.Errorf("%+v: %v", tc, err)
+		}
+	}
+}
+
 type badFlush struct{}
 
 func (badFlush) Map(mr.Record, mr.Emitter) error { return nil }
