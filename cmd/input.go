@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/mraws/mraws/internal/coordinator"
@@ -25,6 +26,9 @@ func (s *session) findInput(args, include []string, avoid ...upload.Avoid) (*upl
 			search.Avoid = append(search.Avoid, upload.Avoid{Path: path, Why: upload.StoreFolder})
 		}
 	}
+	for _, path := range s.secrets() {
+		search.Avoid = append(search.Avoid, upload.Avoid{Path: path, Why: "credentials of this run"})
+	}
 	plan, err := upload.Find(args, search)
 	switch {
 	case err == nil:
@@ -35,6 +39,15 @@ func (s *session) findInput(args, include []string, avoid ...upload.Avoid) (*upl
 		return nil, err
 	}
 	return nil, &Error{Code: ExitUsage, What: err.Error()}
+}
+
+// secrets lists the files that this process proves itself with.
+func (s *session) secrets() []string {
+	files := []string{s.conf.TokenFile, s.conf.TLSKey}
+	for _, name := range []string{"AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"} {
+		files = append(files, os.Getenv(name))
+	}
+	return slices.DeleteFunc(files, func(path string) bool { return path == "" })
 }
 
 // mostSkipped bounds the files that a warning names for one reason.

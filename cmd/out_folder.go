@@ -50,17 +50,21 @@ func openOut(path string, overwrite bool) (*outFolder, error) {
 	if o.dir, err = os.Open(path); err != nil {
 		return nil, wrong(err, "name another folder with --out")
 	}
-	if err := o.prepare(overwrite); err != nil {
+	switch err := o.prepare(overwrite); {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return nil, &Error{Code: ExitConflict, What: "another run fetches its output into " + path, Hint: "wait for it, or name another folder with --out"}
+	case err != nil:
 		return nil, wrong(errors.Join(err, o.Close()), "--overwrite replaces the parts of another job; or name another folder with --out")
 	}
 	return o, nil
 }
 
 func (o *outFolder) prepare(overwrite bool) error {
-	if err := syscall.Flock(int(o.dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = o.dir.Close()
+	// Some file systems know no locks. There two runs are not told apart.
+	if err := syscall.Flock(int(o.dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		err = errors.Join(err, o.dir.Close())
 		o.dir = nil
-		return fmt.Errorf("another run fetches into it: %w", err)
+		return err
 	}
 	if err := os.RemoveAll(filepath.Join(o.path, partial)); err != nil { // of a run that was killed
 		return err

@@ -127,7 +127,7 @@ func (f *finder) argument(arg string) error {
 		return f.add(File{Path: abs, Name: name, Pipe: true})
 	}
 	if why := f.fence.bars(abs, info); why != "" {
-		return fmt.Errorf("%s is not read: it is in the %s", arg, why)
+		return fmt.Errorf("%s is never input: it belongs to the %s", arg, why)
 	}
 	return f.take(abs, name, info)
 }
