@@ -296,3 +296,12 @@ func ExampleLabReduce() {
 	// old man
 	// the moon,old,sea
 }
+
+// A name may hold what a line of output cannot.
+func ExampleEscapeName() {
+	fmt.Println(mr.EscapeName("books/pg-grimm.txt", ""))
+	fmt.Println(mr.EscapeName("a\nb, c.txt", ","))
+	// Output:
+	// books/pg-grimm.txt
+	// a\nb\x2c c.txt
+}

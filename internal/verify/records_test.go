@@ -108,6 +108,28 @@ func TestRecordsOfOtherSize(t *testing.T) {
 	}
 }
 
+// blocky is a word count whose MapBlock must not be called.
+type blocky struct{ mr.Mapper }
+
+func (blocky) MapBlock(mr.Record, mr.Emitter) error { return errors.New("MapBlock was called") }
+
+// TestReferenceMapsLineByLine: the reference does not take the way by blocks of
+// lines that the job takes.
+func TestReferenceMapsLineByLine(t *testing.T) {
+	app := wordCount()
+	inner := app.NewMapper
+	app.NewMapper = func(t *mr.Task) (mr.Mapper, error) {
+		m, err := inner(t)
+		return blocky{m}, err
+	}
+	j := testJob{app: app, reduces: 2, inputs: map[string]string{"in": "a b\nb c\n\nd"}}
+	s, lay := j.build(t)
+	rep := run(t, s, lay, app, Options{Scratch: t.TempDir()})
+	if !rep.OK() || rep.Reference.State != OK || rep.Reference.Records != 4 {
+		t.Errorf("%+v\n%s", rep.Reference, show(rep))
+	}
+}
+
 // TestReferenceInPlainCode: what an app does fast and wrong is found if it
 // names itself in plain code as its reference, also where both emit other
 // numbers of pairs.
