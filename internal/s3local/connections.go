@@ -187,6 +187,7 @@ func sayFull(c *net.TCPConn) {
 	const body = `<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
 		"<Error><Code>SlowDown</Code><Message>There are too many connections.</Message></Error>"
 	_ = c.SetDeadline(time.Now().Add(refuseTime))
+	_, _ = c.Read(make([]byte, 4<<10)) // clients heed no answer that comes before they ask
 	_, _ = fmt.Fprintf(c, "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	_ = c.CloseWrite()
 	// Bytes that nobody read would make a reset of the end, and the client

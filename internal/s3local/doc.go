@@ -20,7 +20,8 @@
 // Keys are stored as paths. So a key with a "." or ".." element, or with an
 // empty one before its end, is refused, an element has at most 255 bytes, and
 // the keys "a" and "a/b", or "a/", cannot both exist. A key that ends with a
-// slash is an object of no bytes, as clients make to show a folder. An ETag is a checksum, but never an MD5.
+// slash is an object of no bytes, as clients make to show a folder. An
+// ETag is new with each write, also of the same bytes, and never an MD5.
 //
 // # Working directory
 //

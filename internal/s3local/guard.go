@@ -25,10 +25,11 @@ type guards struct {
 	parents  bool // deletes do not pull folders away from under writes
 	accounts bool // an unknown access key is 403, see iam.go
 	uploads  bool // an upload ends once, see guard_upload.go
+	versions bool // each write has an ETag of its own, see versions.go
 	sections bool // ranges of objects are not copied in user space, see section.go
 }
 
-var allGuards = guards{bodies: true, names: true, parents: true, accounts: true, uploads: true, sections: true}
+var allGuards = guards{bodies: true, names: true, parents: true, accounts: true, uploads: true, versions: true, sections: true}
 
 // guard stands between the S3 front end and the posix backend. It lets through
 // what the engine and the usual S3 tools need, buckets, objects and multipart
@@ -53,8 +54,8 @@ type guard struct {
 	// does in steps, and for reading by who asks whether there is one.
 	buckets sync.RWMutex
 
-	// uploads are locked by their folders.
-	uploads turns
+	// uploads are locked by their folders, copies by what they make.
+	uploads, copies turns
 }
 
 func (s *store) guarded(g guards) *guard {
@@ -141,7 +142,7 @@ func (g *guard) PutObject(ctx context.Context, in s3response.PutObjectInput) (ou
 	if g.on.parents {
 		b.atEnd = func() error { g.parents.RLock(); return nil }
 	}
-	out, err = g.s.PutObject(ctx, in)
+	out, err = g.putVersion(ctx, in)
 	if b.ended && b.atEnd != nil {
 		g.parents.RUnlock()
 	}
@@ -176,7 +177,7 @@ func (g *guard) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.Upl
 	b.atEnd = lock
 	guarded := *in
 	guarded.Body = b
-	out, err := g.s.UploadPart(ctx, &guarded)
+	out, err := g.s.UploadPartWithPostFunc(ctx, &guarded, func(*os.File) error { return nil })
 	if err != nil && !b.ended {
 		b.drain()
 		if errors.Is(err, fs.ErrNotExist) { // the upload has ended meanwhile
@@ -231,13 +232,11 @@ func (g *guard) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMult
 			g.parents.RUnlock()
 		}
 	}()
-	return g.s.CompleteMultipartUploadWithCopy(ctx, in, func(from, to *os.File) (bool, error) {
-		err := appendFile(to, from)
+	return g.completeVersion(ctx, in, func() {
 		if left--; left == 0 {
 			g.parents.RLock()
 			locked = true
 		}
-		return true, err
 	})
 }
 
@@ -275,11 +274,11 @@ func (g *guard) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (
 		defer g.keepParents()()
 		return g.s.CopyObject(ctx, in)
 	}
-	out, err = g.s.CopyObject(ctx, in)
+	out, err = g.copyVersion(ctx, in)
 	if g.on.parents && errors.Is(err, s3err.GetAPIError(s3err.ErrExistingObjectIsDirectory)) {
 		g.parents.RLock()
 		defer g.parents.RUnlock()
-		return g.s.CopyObject(ctx, in)
+		return g.copyVersion(ctx, in)
 	}
 	return out, err
 }

@@ -28,10 +28,10 @@ func (g *guard) keepParents() (done func()) {
 	return g.parents.RUnlock
 }
 
-// putFolder makes an object whose key ends with a slash.
+// putFolder makes an object of no bytes, whose key may end with a slash.
 func (g *guard) putFolder(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
 	defer g.keepParents()()
-	out, err := g.s.PutObject(ctx, in)
+	out, err := g.putVersion(ctx, in)
 	if errors.Is(err, syscall.ENOTDIR) {
 		err = s3err.GetAPIError(s3err.ErrObjectParentIsFile)
 	}

@@ -13,10 +13,11 @@ type limits struct {
 	// room; if none does, the other gets 503 SlowDown, which S3 clients heed.
 	connections int
 	// actions of the backend may be in progress. There must be more than
-	// bodies: uploads wait for the guard's lock with an action in hand, and
-	// the delete that holds the lock needs one of its own to go on.
+	// bodies: uploads wait for the guard's lock, and the delete that holds
+	// the lock needs an action of its own to go on.
 	actions int
-	// bodies of uploads may be read; each has a buffer of ioBuffer bytes.
+	// bodies of uploads may be read, which are among the actions; each has a
+	// buffer of ioBuffer bytes.
 	bodies int
 }
 

@@ -40,9 +40,11 @@ func TestSections(t *testing.T) {
 	ask := func(on guards) (all []reply) {
 		s := run(t, dir, on)
 		c := newClient(t, s.Endpoint())
-		c.do("PUT", "/ranges", "")
-		c.want(200, "PUT", "/ranges/k", data)
-		c.want(200, "PUT", "/ranges/empty", "")
+		if c.do("HEAD", "/ranges", "").status != 200 { // both servers have the same objects
+			c.want(200, "PUT", "/ranges", "")
+			c.want(200, "PUT", "/ranges/k", data)
+			c.want(200, "PUT", "/ranges/empty", "")
+		}
 		for _, r := range []string{
 			"bytes=0-99999", "bytes=0-0", "bytes=5-", "bytes=99999-", "bytes=10-40000", "bytes=7-1000000", "bytes=-1", "bytes=-50001",
 			"bytes=-1000000", "bytes=-0", "bytes=100000-", "bytes=5-4", "bytes=1-2,4-5", "bytes=x", "lines=1-2", "",

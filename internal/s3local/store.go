@@ -14,6 +14,7 @@ import (
 // store is a posix backend and what it did to the process.
 type store struct {
 	*posix.Posix
+	versions *versions
 	root     os.FileInfo // of the folder that must be the working directory
 	previous string      // working directory before
 	limits   limits
@@ -50,17 +51,18 @@ func openStore(root string, l limits) (*store, error) {
 	}
 	opts := posix.PosixOpts{
 		CopyObjectThreshold: maxCopy, // zero refuses every copy
-		DataIntegrityEtag:   true,    // checksums as ETags: up to 1.8 times the PUT rate of MD5
-		Concurrency:         l.actions,
+		DataIntegrityEtag:   true,    // no MD5: up to 1.8 times the PUT rate; see versions.go
+		Concurrency:         l.actions - l.bodies,
 		IOBufferSize:        ioBuffer,
 	}
 	opts.SetNewDirPerm(0o700)
 	opts.SetNewFilePerm(0o600)
-	p, err := posix.New(root, meta.XattrMeta{}, opts)
+	v := &versions{}
+	p, err := posix.New(root, v, opts)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", root, errors.Join(err, backTo(previous)))
 	}
-	return &store{Posix: p, root: info, previous: previous, limits: l}, nil
+	return &store{Posix: p, versions: v, root: info, previous: previous, limits: l}, nil
 }
 
 // close closes the backend and goes back to the previous working directory,

@@ -1,0 +1,154 @@
+package s3local
+
+import (
+	"context"
+	"crypto/rand"
+	"os"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/versity/versitygw/backend/meta"
+	"github.com/versity/versitygw/s3response"
+)
+
+// The backend makes an ETag of the checksum that came with the bytes, a CRC of
+// 32 or 64 bits: other bytes with the same sum were the same version of an
+// object to whoever reads it under a condition. Or it makes an MD5, which
+// costs as much as all else that a PUT does. So each write gets an ETag of its
+// own, of 128 random bits: no two versions have the same one, whatever they
+// hold, at no cost (decision 0048).
+
+// etagAttribute is where the backend keeps an ETag.
+const etagAttribute = "etag"
+
+// versions stores the ETags of the guard in place of the backend's. The ETags
+// of parts and of folders, which are part of no condition, stay as they are.
+type versions struct {
+	meta.XattrMeta
+
+	mu     sync.Mutex
+	files  map[*os.File]string // that are about to become objects
+	copies map[string]*version // by bucket/key, of objects that are copied
+}
+
+// version is an ETag for an object that is copied, and whether it was stored.
+type version struct {
+	etag   string
+	stored bool
+}
+
+// newETag returns an ETag that nobody takes for an MD5.
+func newETag() string { return `"v-` + rand.Text() + `"` }
+
+// StoreAttribute implements meta.MetadataStorer.
+func (v *versions) StoreAttribute(f *os.File, bucket, object, attribute string, value []byte) error {
+	if attribute == etagAttribute && f != nil {
+		if etag := v.of(f, bucket, object); etag != "" {
+			value = []byte(etag)
+		}
+	}
+	return v.XattrMeta.StoreAttribute(f, bucket, object, attribute, value)
+}
+
+func (v *versions) of(f *os.File, bucket, object string) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if etag := v.files[f]; etag != "" {
+		return etag
+	}
+	if c := v.copies[bucket+"/"+object]; c != nil {
+		c.stored = true
+		return c.etag
+	}
+	return ""
+}
+
+// file gives a file the ETag that it has as an object, until it is closed.
+func (v *versions) file(f *os.File, etag string) (done func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.files == nil {
+		v.files = map[*os.File]string{}
+	}
+	v.files[f] = etag
+	return func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		delete(v.files, f)
+	}
+}
+
+// copy gives the object of a key the ETag that it has as a copy, until done is
+// called. There may be one copy of a key at a time.
+func (v *versions) copy(bucket, key string) (c *version, done func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.copies == nil {
+		v.copies = map[string]*version{}
+	}
+	name := bucket + "/" + key
+	c = &version{etag: newETag()}
+	v.copies[name] = c
+	return c, func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		delete(v.copies, name)
+	}
+}
+
+// putVersion is the backend's PutObject with an ETag of its own. It takes none
+// of the backend's actions: bodies bounds those that come with a body.
+func (g *guard) putVersion(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
+	etag, done := newETag(), func() {}
+	out, err := g.s.PutObjectWithPostFunc(ctx, in, func(f *os.File) error {
+		if g.on.versions {
+			done = g.s.versions.file(f, etag)
+		}
+		return nil
+	})
+	done()
+	if err == nil && g.on.versions && !isFolder(*in.Key) {
+		out.ETag = etag
+	}
+	return out, err
+}
+
+// completeVersion is the backend's CompleteMultipartUpload with an ETag of its
+// own. It calls each after each part.
+func (g *guard) completeVersion(ctx context.Context, in *s3.CompleteMultipartUploadInput, each func()) (s3response.CompleteMultipartUploadResult, string, error) {
+	etag, done := newETag(), func() {}
+	defer func() { done() }()
+	given := false
+	out, version, err := g.s.CompleteMultipartUploadWithCopy(ctx, in, func(from, to *os.File) (bool, error) {
+		if g.on.versions && !given {
+			done, given = g.s.versions.file(to, etag), true
+		}
+		err := appendFile(to, from)
+		each()
+		return true, err
+	})
+	if err == nil && given {
+		out.ETag = &etag
+	}
+	return out, version, err
+}
+
+// copyVersion is the backend's CopyObject with an ETag of its own. One that
+// changes only what is said about an object keeps the version.
+func (g *guard) copyVersion(ctx context.Context, in s3response.CopyObjectInput) (s3response.CopyObjectOutput, error) {
+	if !g.on.versions {
+		return g.s.CopyObject(ctx, in)
+	}
+	leave, err := g.copies.take(ctx, *in.Bucket+"/"+*in.Key, alone)
+	if err != nil {
+		return s3response.CopyObjectOutput{}, err
+	}
+	defer leave()
+	c, done := g.s.versions.copy(*in.Bucket, *in.Key)
+	defer done()
+	out, err := g.s.CopyObject(ctx, in)
+	if err == nil && c.stored && out.CopyObjectResult != nil {
+		out.CopyObjectResult.ETag = &c.etag
+	}
+	return out, err
+}
