@@ -113,8 +113,8 @@ func (c *Coordinator) renew(ctx context.Context, a *announcement, within time.Du
 		var v version
 		if v, err = c.announced(short); err == nil {
 			switch {
-			case v.Epoch == c.epoch, v.etag == "":
-				a.etag = v.etag // written, but the reply was lost; or removed by somebody: say it again
+			case v.Epoch == c.epoch, v.etag == "", v.spoiled():
+				a.etag = v.etag // written, but the reply was lost; or removed or damaged by somebody: say it again
 			default:
 				return &ConflictError{
 					What: "another coordinator has taken over this job",
@@ -169,11 +169,25 @@ type version struct {
 	unreadable error
 }
 
+// spoiled says whether what lies there is no announcement of any version of the
+// program.
+func (v version) spoiled() bool {
+	var schema *manifest.SchemaError
+	return v.unreadable != nil && !(errors.As(v.unreadable, &schema) && schema.OtherVersion())
+}
+
 // announced reads the announcement.
 func (c *Coordinator) announced(ctx context.Context) (version, error) {
 	data, info, err := c.o.Store.Get(ctx, c.o.Layout.Coordinator())
 	if errors.Is(err, fs.ErrNotExist) {
 		return version{}, nil
+	}
+	if errors.Is(err, object.ErrDamaged) {
+		info, serr := c.o.Store.Stat(ctx, c.o.Layout.Coordinator())
+		if serr != nil {
+			return version{}, errors.Join(err, serr)
+		}
+		return version{etag: info.ETag, unreadable: err}, nil
 	}
 	if err != nil {
 		return version{}, err

@@ -22,8 +22,10 @@ type spec struct {
 	Input mr.Input
 	// SideEffects keeps its tasks from being run a second time as backups.
 	SideEffects bool
-	met         bool   // Input and SideEffects are known
-	from        string // who said so, for messages
+	// Ordered says that the job has key ranges in the bucket.
+	Ordered bool
+	met     bool   // Input, SideEffects and Ordered are known
+	from    string // who said so, for messages
 }
 
 // learn fixes the app, or compares another worker's with it. It returns a
@@ -50,7 +52,7 @@ func (l *loop) learn(a *wire.App, from string) error {
 		return err
 	}
 	if !l.app.met {
-		l.app.Input, l.app.SideEffects, l.app.met = mr.Input(a.Input), a.SideEffects, true
+		l.app.Input, l.app.SideEffects, l.app.Ordered, l.app.met = mr.Input(a.Input), a.SideEffects, a.Ordered, true
 		close(l.appMet)
 	}
 	return nil

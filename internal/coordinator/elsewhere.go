@@ -15,8 +15,13 @@ import (
 func (c *Coordinator) awaitEnd(ctx context.Context) (over *manifest.Success, err error) {
 	tick := time.NewTicker(c.o.Lease)
 	defer tick.Stop()
+	mapped := c.loop.mapped
 	for {
 		select {
+		case <-mapped:
+			mapped = nil
+			c.noteRanges(ctx)
+			continue
 		case <-c.loop.ended:
 			return nil, nil
 		case <-ctx.Done():

@@ -9,6 +9,7 @@ import (
 	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/mr"
 )
 
 // loop is the state that the loop goroutine owns. Its methods run there
@@ -49,6 +50,8 @@ type loop struct {
 
 	// Each is closed once; appMet when somebody with the app's code has
 	// described it.
+	mapped chan struct{} // closed once all maps are committed
+
 	appKnown, appMet, ended, allTold, allBack chan struct{}
 }
 
@@ -82,7 +85,7 @@ func newLoop(o Options, epoch string) loop {
 		members: map[sched.WorkerID]*member{}, parked: map[slot]question{},
 		conflicts: map[sched.AttemptID]string{}, revokes: map[sched.WorkerID][]string{}, told: map[sched.WorkerID]bool{},
 		asked: map[sched.WorkerID]map[string]int64{}, swept: time.Now(),
-		appKnown: make(chan struct{}), appMet: make(chan struct{}), ended: make(chan struct{}), allTold: make(chan struct{}), allBack: make(chan struct{}), changed: make(chan struct{}, 1),
+		mapped: make(chan struct{}), appKnown: make(chan struct{}), appMet: make(chan struct{}), ended: make(chan struct{}), allTold: make(chan struct{}), allBack: make(chan struct{}), changed: make(chan struct{}, 1),
 	}
 }
 
@@ -180,6 +183,9 @@ func (l *loop) step(now sched.Time, ev sched.Event) {
 		case sched.Unstuck:
 			l.log.Info().Str("worker", string(e.Worker)).Msg("worker reaches the store again")
 		case sched.PhaseDone:
+			if e.Phase == mr.MapPhase {
+				close(l.mapped)
+			}
 			l.log.Info().Str("job", l.job.ID).Stringer("phase", e.Phase).Msg("phase done")
 		case sched.JobDone:
 			l.finishWith(nil)

@@ -277,7 +277,7 @@ func (c *Coordinator) readMap(ctx context.Context, job *manifest.Job, m int) (*m
 	key := c.o.Layout.MapCommit(m)
 	data, info, err := c.o.Store.Get(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("read commit record: %w", asGone(err))
+		return nil, fmt.Errorf("read commit record: %w", c.unreadable(key, hintRecord, err))
 	}
 	rec, err := manifest.DecodeMap(data, c.o.Layout, job, m)
 	if err != nil {
@@ -313,9 +313,14 @@ func (c *Coordinator) readReduce(ctx context.Context, job *manifest.Job, r int) 
 	return &reduceCommit{rec, info.ETag, out.ETag}, nil
 }
 
-// asGone makes an error of a record that is damaged one of a record that is not
-// there: nobody can read it, and the attempt that runs the task again puts
-// another in its place.
+// hintRecord says what to do about a commit record that cannot be read by a
+// coordinator that has not read it before. The job does not replace it: somebody
+// may have gone by it when it was sound.
+const hintRecord = "delete that object and start the same line again: its map task is run again"
+
+// asGone makes an error of a reduce attempt's record that is damaged one of a
+// record that is not there: the attempt that runs the task again and makes the
+// same output puts another in its place.
 func asGone(err error) error {
 	if errors.Is(err, object.ErrDamaged) {
 		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)

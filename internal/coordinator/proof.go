@@ -24,8 +24,8 @@ func (c *Coordinator) proven(ctx context.Context, task sched.TaskID, q *wire.Rep
 	if !q.Fatal || q.Object == "" {
 		return false
 	}
-	if etag, ok := c.planned(q.Object); ok {
-		return c.replaced(ctx, q.Object, etag)
+	if o, ok := c.planned(q.Object); ok {
+		return c.replaced(ctx, q.Object, o)
 	}
 	m, _, ok := c.o.Layout.ParsePartition(q.Object)
 	if !ok {
@@ -38,22 +38,23 @@ func (c *Coordinator) proven(ctx context.Context, task sched.TaskID, q *wire.Rep
 	return err == nil && info.Meta[manifest.MetaJob] != c.loop.job.ID
 }
 
-// replaced reports whether the bucket holds no such version of an object. It
-// lists, as it did for the plan, since it need not be allowed to read input.
-func (c *Coordinator) replaced(ctx context.Context, key, etag string) bool {
+// replaced reports whether the bucket holds no such version of an object, or one
+// that was cut. It lists, as it did for the plan, since it need not be allowed
+// to read input.
+func (c *Coordinator) replaced(ctx context.Context, key string, was manifest.Object) bool {
 	for o, err := range c.o.Store.List(ctx, key) { // key itself comes first
-		return err == nil && (o.Key != key || o.ETag != etag)
+		return err == nil && (o.Key != key || o.ETag != was.ETag || o.Size != was.Size)
 	}
 	return true
 }
 
-// planned returns the version of an input object that the job was planned
-// on. Any task may read it: for a sample, or to restore what was lost.
-func (c *Coordinator) planned(key string) (etag string, ok bool) {
+// planned returns the input object as the job was planned on it. Any task may
+// read it: for a sample, or to restore what was lost.
+func (c *Coordinator) planned(key string) (o manifest.Object, ok bool) {
 	objects := c.loop.job.Objects // fixed before there is a core
 	i := slices.IndexFunc(objects, func(o manifest.Object) bool { return c.o.Layout.Input(o.Name) == key })
 	if i < 0 {
-		return "", false
+		return o, false
 	}
-	return objects[i].ETag, true
+	return objects[i], true
 }

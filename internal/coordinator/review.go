@@ -203,6 +203,33 @@ func sameRecords(a, b *manifest.Map) bool {
 	return slices.EqualFunc(a.Parts, b.Parts, same) && bad(a) == bad(b)
 }
 
+// hasRanges says whether the bucket has to have key ranges.
+func (l *loop) hasRanges() bool {
+	return l.app.Ordered && l.job.NReduce > 1 && len(l.job.Tasks) > 0
+}
+
+// noteRanges reads the key ranges of a job with ordered output when all maps
+// have gone by them. If they are lost by then, a reduce attempt makes them
+// again.
+func (c *Coordinator) noteRanges(ctx context.Context) {
+	needed := false
+	c.call(ctx, func() { needed = c.loop.hasRanges() && c.library.ranges == nil })
+	if !needed {
+		return
+	}
+	data, info, err := c.o.Store.Get(ctx, c.o.Layout.Ranges())
+	if err == nil {
+		_, err = manifest.DecodeRanges(data, c.loop.job)
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			c.o.Log.Warn().Err(err).Msg("key ranges not read")
+		}
+		return
+	}
+	c.call(ctx, func() { c.library.ranges, c.library.at = data, info.ETag })
+}
+
 // restored puts back the control object of which an attempt has reported that
 // it is missing or damaged, and what else is missing. It says whether the
 // attempt failed over that alone.
@@ -258,7 +285,12 @@ func (c *Coordinator) restoreListed(ctx context.Context, all map[string]kept) er
 // the outputs that have to be made again, and an error for one in whose place
 // something else lies.
 func (c *Coordinator) review(ctx context.Context) (gone []int, err error) {
+	c.noteRanges(ctx) // those that were lost and are made again
 	all, outputs := c.catalogue(ctx)
+	if _, ok := all[c.o.Layout.Ranges()]; !ok && c.ranged(ctx) {
+		return nil, &JobError{Cause: fmt.Sprintf("s3://%s/%s is missing or damaged: somebody has deleted or changed it, and without it nobody can tell that every output has its keys; run `mraws reset` and the job again",
+			c.o.Store.Bucket(), c.o.Layout.Ranges())}
+	}
 	c.library.mu.Lock()
 	defer c.library.mu.Unlock()
 	if err := c.restoreListed(ctx, all); err != nil {
@@ -306,6 +338,12 @@ func storeError(err error) error {
 		return nil
 	}
 	return err
+}
+
+// ranged says whether the bucket has to have key ranges.
+func (c *Coordinator) ranged(ctx context.Context) (yes bool) {
+	c.call(ctx, func() { yes = c.loop.hasRanges() })
+	return yes
 }
 
 // reopen has outputs made again that are gone.

@@ -188,3 +188,61 @@ func TestAnnouncesWorkers(t *testing.T) {
 	}
 	count(1)
 }
+
+// TestDamagedAnnouncement: an announcement that nobody can read keeps no
+// coordinator from its job: one that is at work writes it anew, one that comes
+// takes its place after a lease, or at once with TakeOver.
+func TestDamagedAnnouncement(t *testing.T) {
+	short := func(o *Options) { o.Lease = 300 * time.Millisecond }
+	for _, how := range []string{"flipped", "replaced"} {
+		t.Run(how+" under a coordinator at work", func(t *testing.T) {
+			b := newBench(t, 1)
+			s := b.start(short)
+			w := s.join("w", 1)
+			a := w.granted()
+			b.store.harm(t, how, b.lay.Coordinator())
+			s.until("it is announced again", func(*loop) bool {
+				data, _ := b.store.data(b.lay.Coordinator())
+				_, err := manifest.Decode[manifest.Coordinator]([]byte(data), manifest.CoordinatorSchema)
+				b.store.mu.Lock()
+				defer b.store.mu.Unlock()
+				return err == nil && !b.store.rotten[b.lay.Coordinator()]
+			})
+			w.commit(a)
+			w.report(a, nil)
+			w.work(2)
+			s.succeeds()
+		})
+		for _, takeOver := range []bool{true, false} {
+			t.Run(how+" when one comes", func(t *testing.T) {
+				b := newBench(t, 1)
+				s := b.start(nil)
+				s.join("w", 1).work(1)
+				s.kill()
+				b.store.harm(t, how, b.lay.Coordinator())
+				s = b.start(func(o *Options) {
+					if o.TakeOver = takeOver; !takeOver {
+						short(o)
+					}
+				})
+				w := s.join("w2", 1)
+				w.work(2)
+				s.ends()
+				if s.err != nil {
+					t.Error(s.err)
+				}
+			})
+		}
+	}
+	t.Run("of another version", func(t *testing.T) {
+		b := newBench(t, 1)
+		s := b.start(short)
+		s.join("w", 1)
+		b.store.set(b.lay.Coordinator(), []byte(`{"schema":"mraws/coordinator/v99"}`), nil)
+		s.returns()
+		var conflict *ConflictError
+		if !errors.As(s.err, &conflict) {
+			t.Errorf("Run: %v", s.err)
+		}
+	})
+}

@@ -27,6 +27,14 @@ func (e *SchemaError) Error() string {
 	return fmt.Sprintf("schema %q, want %q", e.Got, e.Want)
 }
 
+// OtherVersion says whether the object is of the kind that was asked for, and of
+// another version of the program.
+func (e *SchemaError) OtherVersion() bool {
+	got, _, ok := cutVersion(e.Got)
+	want, _, _ := cutVersion(e.Want)
+	return ok && got == want
+}
+
 // cutVersion cuts "mraws/job/v1" before "/v1".
 func cutVersion(schema string) (kind, version string, ok bool) {
 	i := strings.LastIndex(schema, "/v")

@@ -1,51 +1,89 @@
 package s3fs_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/s3fs"
 )
 
-// TestDamagedAtRest changes a byte behind the server's back: whoever reads
-// it is told so, by an error that says more than that reading failed.
+// TestDamagedAtRest changes the bytes of an object behind the server's back:
+// whoever reads it is told so, by an error that says more than that reading
+// failed, after a few tries.
 func TestDamagedAtRest(t *testing.T) {
 	l := startLocal(t)
-	o := l.options()
-	o.MaxAttempts = 2
-	s, err := s3fs.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if err := s.EnsureBucket(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Put(t.Context(), "a", []byte("some text"), s3fs.PutOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.OpenFile(filepath.Join(l.dir, "s3", "test", "a"), os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.WriteAt([]byte("S"), 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := s.Get(t.Context(), "a"); !errors.Is(err, s3fs.ErrDamaged) {
-		t.Errorf("Get: %v", err)
-	}
-	body, err := s.OpenRange(t.Context(), "a", "", 0, -1)
-	if err == nil {
-		_, err = io.Copy(io.Discard, body)
-		err = errors.Join(err, body.Close())
-	}
-	if !errors.Is(err, s3fs.ErrDamaged) {
-		t.Errorf("OpenRange: %v", err)
+	const size = 2 << 20
+	data := bytes.Repeat([]byte("some text\n"), size/10+1)[:size]
+	for name, harm := range map[string]func(path string) error{
+		"flipped": func(path string) error {
+			f, err := os.OpenFile(path, os.O_RDWR, 0)
+			if err != nil {
+				return err
+			}
+			b := []byte{0}
+			_, err1 := f.ReadAt(b, size/2)
+			b[0] ^= 0x10
+			_, err2 := f.WriteAt(b, size/2)
+			return errors.Join(err1, err2, f.Close())
+		},
+		"cut":     func(path string) error { return os.Truncate(path, size-1) },
+		"halved":  func(path string) error { return os.Truncate(path, size/2) },
+		"emptied": func(path string) error { return os.Truncate(path, 0) },
+	} {
+		for _, near := range []bool{false, true} {
+			o := l.options()
+			o.Near, o.BackoffBase = near, time.Millisecond
+			s, err := s3fs.Open(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if err := s.EnsureBucket(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			info, err := s.Put(t.Context(), name, data, s3fs.PutOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := harm(filepath.Join(l.dir, "s3", "test", name)); err != nil {
+				t.Fatal(err)
+			}
+			before := s.Requests()["GetObject"]
+			if _, _, err := s.Get(t.Context(), name); !errors.Is(err, s3fs.ErrDamaged) {
+				t.Errorf("%s: Get: %v", name, err)
+			}
+			if n := s.Requests()["GetObject"] - before; n > 4 {
+				t.Errorf("%s: asked for %d times", name, n)
+			}
+			for _, chunk := range []int64{size, 256 << 10} {
+				if name == "flipped" && chunk < size {
+					continue // a part of an object has no checksum
+				}
+				body, err := s.OpenChunks(t.Context(), name, info.ETag, 0, size, chunk, 1)
+				if err == nil {
+					_, err = io.Copy(io.Discard, body)
+					err = errors.Join(err, body.Close())
+				}
+				if !errors.Is(err, object.ErrDamaged) {
+					t.Errorf("%s: OpenChunks, near %t, chunks of %d: %v", name, near, chunk, err)
+				}
+			}
+			if name != "flipped" {
+				body, err := s.OpenChunks(t.Context(), name, info.ETag, size-100, 100, 100, 1)
+				if err == nil {
+					_, err = io.Copy(io.Discard, body)
+					err = errors.Join(err, body.Close())
+				}
+				if !errors.Is(err, object.ErrDamaged) {
+					t.Errorf("%s: the end of it: %v", name, err)
+				}
+			}
+		}
 	}
 }

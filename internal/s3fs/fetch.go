@@ -17,7 +17,9 @@ import (
 type span struct {
 	key  string
 	etag string // "" until the first reply
-	off  int64
+	// pinned says that the caller knows the version, and that it has the span.
+	pinned bool
+	off    int64
 	// n is the length. If open, it is an upper bound until the first reply,
 	// which tells where the object ends.
 	n    int64
@@ -104,6 +106,9 @@ func orShort(err error) error {
 // than those that were asked for.
 func (sp *span) learn(out *s3.GetObjectOutput, got int64) error {
 	first, last, total, ok := parseContentRange(aws.ToString(out.ContentRange))
+	if n := aws.ToInt64(out.ContentLength); !ok && out.ContentLength != nil && n < sp.off+sp.n && !sp.open {
+		return sp.errPastEnd(n) // so short that the range means nothing
+	}
 	if !ok {
 		return fmt.Errorf("reply to a ranged read has Content-Range %q", aws.ToString(out.ContentRange))
 	}
@@ -125,7 +130,12 @@ func (sp *span) learn(out *s3.GetObjectOutput, got int64) error {
 	return nil
 }
 
+// errPastEnd is the error of a span that the object does not have. A version
+// that did have it has been cut.
 func (sp *span) errPastEnd(total int64) error {
+	if sp.pinned {
+		return fmt.Errorf("it has %d bytes, and had %d or more when it was written: %w: %w", total, sp.off+sp.n, ErrDamaged, io.ErrUnexpectedEOF)
+	}
 	return fmt.Errorf("bytes from %d on, %d of them, reach past the object's %d: %w", sp.off, sp.n, total, io.ErrUnexpectedEOF)
 }
 

@@ -35,7 +35,7 @@ func (s *Store) OpenChunks(ctx context.Context, key, etag string, off, n, chunk 
 		return nil, s.errorf(opGet.verb, key, nil, "offset %d, chunks of %d bytes and a window of %d make no range", off, chunk, window)
 	}
 	if s.o.Near && window == 1 && etag != "" && n >= object.DirectFrom && n <= chunk {
-		return s.direct(ctx, span{key: key, etag: etag, off: off, n: n, total: -1}), nil
+		return s.direct(ctx, span{key: key, etag: etag, pinned: true, off: off, n: n, total: -1}), nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	r := &rangeReader{s: s, ctx: ctx, cancel: cancel, free: make(chan struct{}, window), queue: make(chan chan piece, window), left: n}
@@ -43,7 +43,7 @@ func (s *Store) OpenChunks(ctx context.Context, key, etag string, off, n, chunk 
 		close(r.queue)
 		return r, nil
 	}
-	sp := span{key: key, etag: etag, off: off, n: chunk, open: n < 0, total: -1}
+	sp := span{key: key, etag: etag, pinned: etag != "", off: off, n: chunk, open: n < 0, total: -1}
 	if n > 0 {
 		sp.n = min(n, chunk)
 	}
@@ -113,7 +113,7 @@ func (r *rangeReader) feed(sp span, off, end, chunk int64) error {
 		case <-r.ctx.Done():
 			return nil
 		}
-		next := span{key: sp.key, etag: sp.etag, off: off, n: min(chunk, end-off), total: sp.total}
+		next := span{key: sp.key, etag: sp.etag, pinned: sp.pinned, off: off, n: min(chunk, end-off), total: sp.total}
 		r.queue <- r.fetch(next) // has room: it is as long as free
 		off += next.n
 	}

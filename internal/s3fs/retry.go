@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ type budget struct {
 	until     time.Time
 	refreshed bool
 	forgiven  int          // throttled tries that were given back
+	damaged   int          // bodies that did not match their checksum
 	wait      *object.Wait // what the caller is told of its waiting; may be nil
 	moves     int64        // bytes that the store copies before it answers
 	sent      int64        // most bytes of a request's body that any try has sent
@@ -48,6 +50,19 @@ func (b *budget) take() {
 // throttleShare is how many throttled tries count as one: a busy store mends
 // itself, and most of a storm's requests have to outlive it.
 const throttleShare = 3
+
+// mostDamaged is how often a body may come that does not match its checksum
+// before it is taken for damaged in the store rather than on its way.
+const mostDamaged = 4
+
+// spoiled notes a body that did not match its checksum, and says whether to ask
+// for another.
+func (b *budget) spoiled() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.damaged++
+	return b.damaged < mostDamaged
+}
 
 // forgive gives a throttled try back, up to a bound.
 func (b *budget) forgive(most int) {
@@ -187,7 +202,7 @@ func (r *retryer) backoff(attempt int, throttled bool) time.Duration {
 // failed with err may go on with another request of the same budget.
 func (s *Store) again(ctx context.Context, b *budget, err error) bool {
 	var final *finalError
-	if errors.As(err, &final) || ctx.Err() != nil || !b.more() {
+	if errors.As(err, &final) || ctx.Err() != nil || !b.more() || isDamaged(err) && !b.spoiled() {
 		return false
 	}
 	return s.pause(ctx, opGet, b, err) == nil
@@ -337,6 +352,12 @@ func isCanceled(err error) bool {
 func isThrottled(err error) bool {
 	s := statusOf(err)
 	return s == http.StatusTooManyRequests || s == http.StatusServiceUnavailable || throttleCodes[codeOf(err)]
+}
+
+// isDamaged reports whether a body did not match the checksum that the store
+// keeps of it, or a version of an object is shorter than it was.
+func isDamaged(err error) bool {
+	return errors.Is(err, ErrDamaged) || err != nil && strings.Contains(err.Error(), "checksum did not match") // the SDK has no type for it
 }
 
 // isExpired reports whether the store found the credentials to be too old.

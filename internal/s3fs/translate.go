@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/aws/smithy-go"
@@ -113,7 +112,7 @@ func (s *Store) classify(e *Error, o op, precondition error) {
 		e.Hint = fmt.Sprintf("create the bucket (`aws s3 mb s3://%s`) or name another with --bucket", s.o.Bucket)
 	case code == "NoSuchKey", code == "NotFound", code == "NoSuchUpload", status == http.StatusNotFound:
 		e.Kind = fs.ErrNotExist
-	case strings.Contains(e.Err.Error(), "checksum did not match"): // the SDK has no type for it
+	case isDamaged(e.Err):
 		e.Kind = ErrDamaged
 		e.Hint = "the store itself is damaged: an object has other bytes than were written"
 	case status == http.StatusPreconditionFailed:

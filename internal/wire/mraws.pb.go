@@ -258,7 +258,9 @@ type App struct {
 	// Declared parameters without a default that must be given.
 	Required []string `protobuf:"bytes,6,rep,name=required,proto3" json:"required,omitempty"`
 	// Tasks that lag are not to be run a second time.
-	SideEffects   bool `protobuf:"varint,7,opt,name=side_effects,json=sideEffects,proto3" json:"side_effects,omitempty"`
+	SideEffects bool `protobuf:"varint,7,opt,name=side_effects,json=sideEffects,proto3" json:"side_effects,omitempty"`
+	// The output is ordered, so that the bucket has key ranges.
+	Ordered       bool `protobuf:"varint,8,opt,name=ordered,proto3" json:"ordered,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -338,6 +340,13 @@ func (x *App) GetRequired() []string {
 func (x *App) GetSideEffects() bool {
 	if x != nil {
 		return x.SideEffects
+	}
+	return false
+}
+
+func (x *App) GetOrdered() bool {
+	if x != nil {
+		return x.Ordered
 	}
 	return false
 }
@@ -2032,7 +2041,7 @@ const file_mraws_proto_rawDesc = "" +
 	"\bprotocol\x18\x03 \x01(\x05R\bprotocol\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\tR\aversion\x12\x14\n" +
 	"\x05epoch\x18\x05 \x01(\tR\x05epoch\x12\x18\n" +
-	"\astandby\x18\x06 \x01(\bR\astandby\"\xec\x02\n" +
+	"\astandby\x18\x06 \x01(\bR\astandby\"\x86\x03\n" +
 	"\x03App\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
@@ -2040,7 +2049,8 @@ const file_mraws_proto_rawDesc = "" +
 	"\x06params\x18\x04 \x03(\v2\x19.mraws.v1.App.ParamsEntryR\x06params\x127\n" +
 	"\bdefaults\x18\x05 \x03(\v2\x1b.mraws.v1.App.DefaultsEntryR\bdefaults\x12\x1a\n" +
 	"\brequired\x18\x06 \x03(\tR\brequired\x12!\n" +
-	"\fside_effects\x18\a \x01(\bR\vsideEffects\x1a9\n" +
+	"\fside_effects\x18\a \x01(\bR\vsideEffects\x12\x18\n" +
+	"\aordered\x18\b \x01(\bR\aordered\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +

@@ -101,6 +101,7 @@ type attempt struct {
 	stopped  atomic.Bool // the context has ended
 	res      Result
 	runs     *recordio.RunWriter // reused for its buffers
+	cuts     *cuts               // by which the partitions that a reduce attempt reads are cut; nil if by hashes
 
 	// What the application is working on, for errors.
 	object string

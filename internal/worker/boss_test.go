@@ -150,7 +150,7 @@ func (f *fake) put(key string, data []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.version++
-	f.objects[key] = fakeObject{data, object.Info{Key: key, Size: int64(len(data)), ETag: `"x"`}}
+	f.objects[key] = fakeObject{data: data, info: object.Info{Key: key, Size: int64(len(data)), ETag: `"x"`}}
 }
 
 func putJSON(t *testing.T, f *fake, key string, v any) {

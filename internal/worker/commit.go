@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -265,6 +266,70 @@ func (t *attempt) commitReduce(ctx context.Context, w object.Writer, rec *manife
 	if err != nil {
 		return err
 	}
-	t.res.Superseded = old.Meta[manifest.MetaAttempt] != t.ID
-	return nil
+	if old.Meta[manifest.MetaAttempt] == t.ID {
+		return nil
+	}
+	t.res.Superseded = true
+	return t.describe(ctx, old, rec)
+}
+
+// describe sees to it that the output that is there has the record of the
+// attempt that made it. Where that is lost, an attempt that has made the very
+// same output, as rec says, puts back what it said: the task counts as committed
+// only with it.
+func (t *attempt) describe(ctx context.Context, out object.Info, rec *manifest.Reduce) error {
+	attempt := out.Meta[manifest.MetaAttempt]
+	key := t.Layout.ReduceAttempt(t.Index, attempt)
+	data, info, err := t.Store.Get(ctx, key)
+	switch {
+	case err == nil:
+		if _, err = manifest.Decode[manifest.Reduce](data, manifest.ReduceSchema); err == nil {
+			return nil
+		}
+	case errors.Is(err, object.ErrDamaged):
+		info, err = t.Store.Stat(ctx, key)
+		if err != nil {
+			return err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("look for the record of attempt %s: %w", attempt, err)
+	}
+	same, err := t.holds(ctx, out, rec.Output)
+	if err != nil {
+		return err
+	}
+	if !same {
+		return &FatalError{Err: fmt.Errorf("%s is there, %s, which describes it, is lost or damaged, and the app gives other output for the same input: delete the output to have it made again", out.Key, key)}
+	}
+	again := *rec
+	again.Attempt = attempt
+	if data, err = manifest.Encode(&again); err != nil {
+		return err
+	}
+	t.Log.Warn().Str("key", key).Msg("the record of an output was deleted or damaged, and is put back")
+	_, err = t.Store.Put(ctx, key, data, object.PutOptions{
+		IfAbsent: info.ETag == "", IfMatch: info.ETag, ContentType: "application/json",
+		Meta: map[string]string{manifest.MetaJob: t.Job.ID, manifest.MetaAttempt: attempt},
+	})
+	if errors.Is(err, fs.ErrExist) { // another attempt's, of the same output, or ours
+		return nil
+	}
+	return err
+}
+
+// holds reads an object and says whether its bytes are those of an output.
+func (t *attempt) holds(ctx context.Context, info object.Info, o manifest.Output) (bool, error) {
+	if info.Size != o.Size || o.Size == 0 {
+		return info.Size == o.Size, nil
+	}
+	body, err := t.open(ctx, info.Key, info.ETag, 0, info.Size)
+	if err != nil {
+		return false, err
+	}
+	sha := sha256.New()
+	_, err = io.Copy(sha, body)
+	if err = errors.Join(err, body.Close()); err != nil {
+		return false, err
+	}
+	return hex.EncodeToString(sha.Sum(nil)) == o.Hash, nil
 }

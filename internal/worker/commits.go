@@ -54,6 +54,14 @@ func (p *part) objectHash() string {
 	return hex.EncodeToString(p.hash[:])
 }
 
+// objectSize is the size of its object.
+func (p *part) objectSize() int64 {
+	if p.packed != nil {
+		return p.packed.Size
+	}
+	return p.size
+}
+
 // partition returns partition r of every map task, in the order of the
 // tasks. It fetches, concurrently, the records that are not there yet.
 func (c *Commits) partition(ctx context.Context, e *Env, r int) ([]part, error) {
@@ -165,7 +173,7 @@ func (e *Env) mapRecord(ctx context.Context, m int) (*manifest.Map, error) {
 	key := e.Layout.MapCommit(m)
 	data, _, err := e.Store.Get(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("read commit record of map task %d: %w", m, err)
+		return nil, lostRead(key, fmt.Errorf("read commit record of map task %d: %w", m, err))
 	}
 	rec, err := manifest.DecodeMap(data, e.Layout, e.Job, m)
 	var other *manifest.OtherJobError
@@ -173,7 +181,7 @@ func (e *Env) mapRecord(ctx context.Context, m int) (*manifest.Map, error) {
 	case errors.As(err, &other):
 		return nil, &ConflictError{Key: key, Job: other.Want, Got: other.Got}
 	case err != nil:
-		return nil, fmt.Errorf("read %s: %w", key, err)
+		return nil, &LostError{key, fmt.Errorf("read %s: %w", key, err)}
 	}
 	return rec, nil
 }

@@ -3,8 +3,10 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -95,6 +97,29 @@ func (e *SegmentError) Error() string {
 
 // Unwrap returns the cause.
 func (e *SegmentError) Unwrap() error { return e.Err }
+
+// LostError says that a control object of the job is missing, damaged, or not
+// what the job wrote. The coordinator, which has read it, may be able to put it
+// back.
+type LostError struct {
+	Key string // whole S3 key
+	Err error
+}
+
+// Error returns the text of the wrapped error.
+func (e *LostError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the wrapped error.
+func (e *LostError) Unwrap() error { return e.Err }
+
+// lostRead is err, of reading a control object: a *LostError if the store
+// answered, and has no such object that it can read.
+func lostRead(key string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, object.ErrDamaged) {
+		return &LostError{key, err}
+	}
+	return err
+}
 
 // errAbort is what Emit and Write panic with once the attempt has failed, to
 // get out of the application's code; the cause is kept by the attempt.

@@ -53,6 +53,9 @@ type fake struct {
 type fakeObject struct {
 	data []byte
 	info object.Info
+	// spoiled says that data is not what the store has a checksum of: whoever
+	// reads all of it is told so.
+	spoiled bool
 }
 
 func newFake() *fake { return &fake{objects: make(map[string]fakeObject)} }
@@ -111,7 +114,7 @@ func (f *fake) write(what fault, op, key string, data []byte, o object.PutOption
 	}
 	f.version++
 	info := object.Info{Key: key, Size: int64(len(data)), ETag: fmt.Sprintf("%q", fmt.Sprint(f.version)), Meta: maps.Clone(o.Meta)}
-	f.objects[key] = fakeObject{bytes.Clone(data), info}
+	f.objects[key] = fakeObject{data: bytes.Clone(data), info: info}
 	switch {
 	case what == doneFailed, what == doneExists && !o.IfAbsent && o.IfMatch == "":
 		return object.Info{}, fmt.Errorf("%s %s: %w", op, key, errInjected)
@@ -146,6 +149,9 @@ func (f *fake) Get(ctx context.Context, key string) ([]byte, object.Info, error)
 		return nil, object.Info{}, err
 	}
 	o, err := f.get(key)
+	if err == nil && o.spoiled {
+		return nil, object.Info{}, fmt.Errorf("get %s: %w", key, object.ErrDamaged)
+	}
 	return bytes.Clone(o.data), o.info, err
 }
 
@@ -160,6 +166,10 @@ func (f *fake) OpenChunks(ctx context.Context, key, etag string, off, n, _ int64
 		return nil, err
 	case etag != o.info.ETag:
 		return nil, fmt.Errorf("get %s: %w", key, object.ErrPrecondition)
+	case o.spoiled && off == 0 && n == int64(len(o.data)):
+		return nil, fmt.Errorf("get %s: %w", key, object.ErrDamaged)
+	case o.spoiled && off+n > int64(len(o.data)):
+		return nil, fmt.Errorf("get %s: %d bytes: %w: %w", key, len(o.data), object.ErrDamaged, io.ErrUnexpectedEOF)
 	case off < 0 || n <= 0 || off+n > int64(len(o.data)):
 		return nil, fmt.Errorf("get %s: range [%d,%d) of %d", key, off, off+n, len(o.data))
 	}

@@ -167,6 +167,8 @@ func inputError(key string, err error) error {
 	switch {
 	case errors.Is(err, object.ErrPrecondition), errors.Is(err, fs.ErrNotExist):
 		return &FatalError{Err: fmt.Errorf("input changed since the job was planned: %w", err), Key: key}
+	case errors.Is(err, object.ErrDamaged):
+		return &FatalError{Err: fmt.Errorf("input is damaged: its bytes are not those that were uploaded: %w", err), Key: key}
 	case errors.Is(err, fs.ErrPermission):
 		return &FatalError{Err: fmt.Errorf("read input: %w", err), Key: key}
 	}

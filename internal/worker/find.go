@@ -13,6 +13,7 @@ import (
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/wire"
 )
 
@@ -157,10 +158,16 @@ func (l *link) readAge(ctx context.Context, lay layout.Layout) (a *manifest.Coor
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, &absentError{what: fmt.Sprintf("no announcement in s3://%s/%s", l.o.Bucket, key)}
 	}
+	if errors.Is(err, object.ErrDamaged) {
+		return nil, 0, l.spoiled(key, err)
+	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the coordinator's announcement: %w", err)
 	}
 	a, err = manifest.DecodeCoordinator(data)
+	if schema := (*manifest.SchemaError)(nil); err != nil && !(errors.As(err, &schema) && schema.OtherVersion()) {
+		return nil, 0, l.spoiled(key, err)
+	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("read %s: %w", key, err)
 	}
@@ -168,6 +175,12 @@ func (l *link) readAge(ctx context.Context, lay layout.Layout) (a *manifest.Coor
 		age = info.Served.Sub(info.Modified)
 	}
 	return a, age, nil
+}
+
+// spoiled is the error of an announcement that is damaged: a coordinator that is
+// at work writes it anew within a third of its lease.
+func (l *link) spoiled(key string, err error) error {
+	return &absentError{what: fmt.Sprintf("the announcement s3://%s/%s is damaged: %v", l.o.Bucket, key, err)}
 }
 
 // security is what the announcement and the own settings make of the door.

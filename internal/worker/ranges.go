@@ -58,7 +58,7 @@ func (t *attempt) partitioner(ctx context.Context) (*cuts, error) {
 }
 
 // ordered returns the key ranges of the job. Whoever finds none
-// in the bucket takes a sample; the first to create the object decides.
+// in the bucket, or damaged ones, takes a sample; the first to create the object decides.
 func (t *attempt) ordered(ctx context.Context) (*cuts, error) {
 	cache := t.Ranges
 	if cache == nil {
@@ -71,7 +71,12 @@ func (t *attempt) ordered(ctx context.Context) (*cuts, error) {
 	}
 	r, err := t.readRanges(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
-		r, err = t.createRanges(ctx)
+		r, err = t.createRanges(ctx, "")
+	} else if errors.Is(err, object.ErrDamaged) {
+		var info object.Info
+		if info, err = t.Store.Stat(ctx, t.Layout.Ranges()); err == nil {
+			r, err = t.createRanges(ctx, info.ETag)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -84,16 +89,62 @@ func (t *attempt) readRanges(ctx context.Context) (*manifest.Ranges, error) {
 	key := t.Layout.Ranges()
 	data, _, err := t.Store.Get(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("read the key ranges: %w", err)
+		return nil, lostRead(key, fmt.Errorf("read the key ranges: %w", err))
 	}
 	r, err := manifest.DecodeRanges(data, t.Job)
 	if err != nil {
-		return nil, &FatalError{Err: fmt.Errorf("read %s: %w", key, err)}
+		return nil, &LostError{key, fmt.Errorf("read %s: %w", key, err)}
 	}
 	return r, nil
 }
 
-func (t *attempt) createRanges(ctx context.Context) (*manifest.Ranges, error) {
+// ensureRanges sees to it in a reduce attempt that the key ranges by which map
+// tasks have cut their output are in the bucket, as whoever reads or checks the
+// output needs them, and returns them: nil if the output is not ordered, or of
+// one partition. Map attempts create them, so here they are missing only if
+// somebody deleted them; the sample is the same then.
+func (t *attempt) ensureRanges(ctx context.Context) (c *cuts, err error) {
+	if !t.App.Ordered || t.Job.NReduce == 1 {
+		return nil, nil
+	}
+	env := *t.Env
+	env.Progress = nil
+	if _, err := t.readRanges(ctx); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, object.ErrDamaged) {
+		if err != nil {
+			return nil, err
+		}
+		return t.ordered(ctx)
+	}
+	env.Ranges = nil // what was read before they were lost is not in the bucket
+	err = env.runAttempt(ctx, Attempt{Phase: mr.MapPhase, ID: t.ID + ".ranges"}, func(ctx context.Context, u *attempt) (err error) {
+		c, err = u.ordered(ctx)
+		return err
+	})
+	t.Spare.enter(t.Phase, false)
+	if err != nil {
+		return nil, fmt.Errorf("make %s again, which is lost: %w", t.Layout.Ranges(), err)
+	}
+	return c, nil
+}
+
+// within returns an error unless the first and the last key of a partition lie
+// in its range, so that no output is made by other ranges than those that are in
+// the bucket.
+func (c *cuts) within(key string, first, last []byte, r, n int) error {
+	if c == nil {
+		return nil
+	}
+	for _, k := range [][]byte{first, last} {
+		if p := c.partition(k, n); p != r {
+			return &FatalError{Err: fmt.Errorf("%s is not what the map tasks went by: key %s is in partition %d, and by its ranges in %d", key, shortKey(k), r, p)}
+		}
+	}
+	return nil
+}
+
+// createRanges takes the sample and writes the ranges, in the place of a damaged
+// version or where there are none.
+func (t *attempt) createRanges(ctx context.Context, damaged string) (*manifest.Ranges, error) {
 	keys, err := t.sample(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("sample the input: %w", err)
@@ -102,8 +153,8 @@ func (t *attempt) createRanges(ctx context.Context) (*manifest.Ranges, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode the key ranges: %w", err)
 	}
-	_, err = t.Store.Put(ctx, t.Layout.Ranges(), data, object.PutOptions{IfAbsent: true, Meta: t.meta(""), ContentType: "application/json"})
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	_, err = t.Store.Put(ctx, t.Layout.Ranges(), data, object.PutOptions{IfAbsent: damaged == "", IfMatch: damaged, Meta: t.meta(""), ContentType: "application/json"})
+	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, object.ErrPrecondition) {
 		return nil, fmt.Errorf("write the key ranges: %w", err)
 	}
 	return t.readRanges(ctx) // another's, if it came first

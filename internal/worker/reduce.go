@@ -24,6 +24,9 @@ func (t *attempt) runReduce(ctx context.Context) (err error) {
 			PartSize: t.shares.outputPart(size), Size: size, Hold: t.shares.hold,
 		})
 	}
+	if t.cuts, err = t.ensureRanges(ctx); err != nil {
+		return err
+	}
 	for round := 0; ; round++ {
 		w, rec, err := t.reduceTo(ctx, create)
 		if err == nil {
@@ -74,6 +77,9 @@ func (t *attempt) reduceTo(ctx context.Context, create func(size int64) (object.
 	if err == nil {
 		err = out.flush()
 	}
+	if err == nil && g.keys > 0 {
+		err = t.cuts.within(t.Layout.Ranges(), g.first, g.key, t.Index, t.Job.NReduce)
+	}
 	if err != nil {
 		return w, nil, err
 	}
@@ -112,6 +118,7 @@ type groups struct {
 	src    recordio.Source
 	hasher recordio.Hasher // src, if it is one
 	key    []byte
+	first  []byte // key
 	state  groupState
 	keys   int64
 	read   manifest.Sum // all that was read from src
@@ -160,6 +167,9 @@ func (g *groups) nextKey() bool {
 		return false
 	}
 	g.key = append(g.key[:0], g.src.Key()...)
+	if g.keys == 0 {
+		g.first = bytes.Clone(g.key)
+	}
 	g.state = atFirst
 	g.keys++
 	return true

@@ -32,47 +32,63 @@ import (
 // back, before it fails.
 const maxRestores = 3
 
-// mend is called when the attempt at a reduce task has failed, and says
-// whether it may begin anew: segments were missing, and no more are. Where
-// one is damaged the application has been called already, so that another
-// attempt has to read what mend put back. It returns what the attempt fails
-// with.
-func (t *attempt) mend(ctx context.Context, err error, round int) (again bool, _ error) {
+// loss is what is wrong with a segment.
+type loss int
+
+const (
+	noLoss  loss = iota
+	missing      // it is not there, or something else is
+	damaged      // the store cannot give all of its bytes as they were written
+	other        // its records are not what was committed
+)
+
+// lossOf says what an error of the attempt tells of the segments.
+func lossOf(err error) loss {
 	var seg *SegmentError
-	if !errors.As(err, &seg) || ctx.Err() != nil {
-		return false, err
-	}
 	var corrupt *recordio.CorruptError
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, object.ErrPrecondition):
-		if round >= maxRestores {
-			return false, err
-		}
-		lost, lerr := t.lostSegments(ctx)
-		if lerr != nil {
-			return false, errors.Join(err, lerr)
-		}
-		// In an order of its own: others miss the same, and whatever one of
-		// them puts back is there for all.
-		rand.Shuffle(len(lost), func(i, j int) { lost[i], lost[j] = lost[j], lost[i] })
-		for _, m := range lost {
-			if rerr := t.restore(ctx, m, -1); rerr != nil {
-				return false, rerr
-			}
-		}
-		return true, nil
+	case !errors.As(err, &seg):
+		return noLoss
 	case errors.As(err, &corrupt), errors.Is(err, errOtherRecords):
-		if rerr := t.restore(ctx, seg.Map, t.Index); rerr != nil {
+		return other
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, object.ErrPrecondition):
+		return missing
+	case errors.Is(err, object.ErrDamaged), errors.Is(err, io.ErrUnexpectedEOF):
+		return damaged
+	}
+	return noLoss
+}
+
+// mend is called when the attempt at a reduce task has failed, and says
+// whether it may begin anew: segments were missing or damaged in the store, and
+// no more are. Where that shows in the records only, the application has been
+// called already, so that another attempt has to read what mend put back. It
+// returns what the attempt fails with.
+func (t *attempt) mend(ctx context.Context, err error, round int) (again bool, _ error) {
+	what := lossOf(err)
+	if what == noLoss || ctx.Err() != nil || round >= maxRestores {
+		return false, err
+	}
+	lost, lerr := t.lostSegments(ctx, what != missing)
+	if lerr != nil {
+		return false, errors.Join(err, lerr)
+	}
+	// In an order of its own: others miss the same, and whatever one of them
+	// puts back is there for all.
+	rand.Shuffle(len(lost), func(i, j int) { lost[i], lost[j] = lost[j], lost[i] })
+	for _, m := range lost {
+		if rerr := t.restore(ctx, m, t.Index); rerr != nil {
 			return false, rerr
 		}
 	}
-	return false, err
+	return what != other, err
 }
 
 // lostSegments looks at all that the attempt has to read, and returns the map
-// tasks of which something is missing. What was restored before, and lies
-// under another version now, it notes for whoever reads it.
-func (t *attempt) lostSegments(ctx context.Context) (lost []int, err error) {
+// tasks of which something is missing or, if it is to read all of it, damaged.
+// What was restored before, and lies under another version now, it notes for
+// whoever reads it.
+func (t *attempt) lostSegments(ctx context.Context, read bool) (lost []int, err error) {
 	parts, err := t.Commits.partition(ctx, t.Env, t.Index)
 	if err != nil {
 		return nil, err
@@ -85,8 +101,8 @@ func (t *attempt) lostSegments(ctx context.Context) (lost []int, err error) {
 			continue
 		}
 		g.Go(func() error {
-			info, there, err := t.committedObject(gctx, p.key, p.etag, p.objectHash())
-			if err == nil && !there && info.ETag != "" {
+			info, there, err := t.committedObject(gctx, p.key, p.etag, p.objectHash(), p.objectSize())
+			if err == nil && (!there || read) && info.ETag != "" { // not to be believed
 				there, err = t.sound(gctx, info, p)
 			}
 			if err != nil {
@@ -108,7 +124,7 @@ func (t *attempt) lostSegments(ctx context.Context) (lost []int, err error) {
 // committedObject looks for what a commit record names: the very version, or
 // an object that was restored and says that it has the same hash. If neither
 // is there, info is what lies in its place; it has no ETag if nothing does.
-func (t *attempt) committedObject(ctx context.Context, key, etag, hash string) (info object.Info, there bool, err error) {
+func (t *attempt) committedObject(ctx context.Context, key, etag, hash string, size int64) (info object.Info, there bool, err error) {
 	info, err = t.Store.Stat(ctx, key)
 	switch job := info.Meta[manifest.MetaJob]; {
 	case errors.Is(err, fs.ErrNotExist):
@@ -118,7 +134,10 @@ func (t *attempt) committedObject(ctx context.Context, key, etag, hash string) (
 	case job != "" && job != t.Job.ID:
 		return info, false, &ConflictError{Key: key, Job: t.Job.ID, Got: job}
 	}
-	return info, info.ETag == etag || info.Meta[manifest.MetaHash] == hash, nil
+	if info.ETag == etag {
+		return info, info.Size == size, nil // or it was cut
+	}
+	return info, info.Meta[manifest.MetaHash] == hash, nil
 }
 
 // lostPiece is an object that a commit record names and that is to be made
@@ -126,6 +145,7 @@ func (t *attempt) committedObject(ctx context.Context, key, etag, hash string) (
 type lostPiece struct {
 	piece        // plain is the key that the record names
 	named string // the ETag that the record names
+	long  int64  // the size that it names
 	etag  string // of what lies in its place, "" if nothing does
 	// parts are the partitions in it by number, none in the list of what was
 	// skipped.
@@ -133,9 +153,8 @@ type lostPiece struct {
 	packed bool // all of them
 }
 
-// restore puts back what is missing of map task m. Of partition suspect,
-// which somebody could not read as it was committed, it reads what is there
-// rather than believe it; -1 is none.
+// restore puts back what is missing of map task m. Of partition suspect, which
+// is missing or damaged, it reads what is there now rather than believe it.
 func (t *attempt) restore(ctx context.Context, m, suspect int) error {
 	rec, err := t.mapRecord(ctx, m)
 	if err != nil {
@@ -186,14 +205,14 @@ func committedObjects(rec *manifest.Map) []lostPiece {
 	for r, p := range rec.Parts {
 		numbers[r] = r
 		if rec.Packed == nil && p.Size > 0 {
-			all = append(all, lostPiece{piece: piece{plain: p.Key, hash: p.Hash}, named: p.ETag, parts: numbers[r : r+1]})
+			all = append(all, lostPiece{piece: piece{plain: p.Key, hash: p.Hash}, named: p.ETag, long: p.Size, parts: numbers[r : r+1]})
 		}
 	}
 	if p := rec.Packed; p != nil && p.Size > 0 {
-		all = append(all, lostPiece{piece: piece{plain: p.Key, hash: p.Hash}, named: p.ETag, parts: numbers, packed: true})
+		all = append(all, lostPiece{piece: piece{plain: p.Key, hash: p.Hash}, named: p.ETag, long: p.Size, parts: numbers, packed: true})
 	}
 	if q := rec.Bad; q != nil {
-		all = append(all, lostPiece{piece: piece{plain: q.Key, hash: q.Hash, contentType: "application/x-ndjson"}, named: q.ETag})
+		all = append(all, lostPiece{piece: piece{plain: q.Key, hash: q.Hash, contentType: "application/x-ndjson"}, named: q.ETag, long: q.Size})
 	}
 	return all
 }
@@ -211,7 +230,7 @@ func (t *attempt) lostOf(ctx context.Context, rec *manifest.Map, suspect int) ([
 	for i := range all {
 		g.Go(func() error {
 			p := &all[i]
-			info, there, err := t.committedObject(gctx, p.plain, p.named, p.hash)
+			info, there, err := t.committedObject(gctx, p.plain, p.named, p.hash, p.long)
 			doubts := p.parts // not to be believed
 			if there {
 				doubts = slices.DeleteFunc(slices.Clone(doubts), func(r int) bool { return r != suspect })
@@ -262,6 +281,9 @@ func (t *attempt) sound(ctx context.Context, info object.Info, p part) (bool, er
 		return false, nil
 	}
 	body, err := t.open(ctx, info.Key, info.ETag, p.off, size)
+	if errors.Is(err, object.ErrDamaged) {
+		return false, nil
+	}
 	if err != nil {
 		return false, fmt.Errorf("look whether %s is damaged: %w", info.Key, err)
 	}
@@ -270,7 +292,9 @@ func (t *attempt) sound(ctx context.Context, info object.Info, p part) (bool, er
 	for r.Next() {
 	}
 	sum, err := r.Summary()
-	if cerr := errors.Join(failing.err, body.Close()); cerr != nil {
+	if cerr := errors.Join(failing.err, body.Close()); errors.Is(cerr, object.ErrDamaged) {
+		return false, nil
+	} else if cerr != nil {
 		return false, fmt.Errorf("look whether %s is damaged: %w", info.Key, cerr)
 	}
 	return err == nil && sum.Hash == p.hash && sum.Sum == p.sum, nil
@@ -332,7 +356,7 @@ func (t *attempt) putBack(ctx context.Context, p *lostPiece) (err error) {
 		if _, err = t.Store.PutFile(ctx, p.plain, p.body, p.size, o); err == nil {
 			return nil
 		}
-		info, there, serr := t.committedObject(ctx, p.plain, p.named, p.hash)
+		info, there, serr := t.committedObject(ctx, p.plain, p.named, p.hash, p.long)
 		switch {
 		case serr != nil:
 			return errors.Join(err, serr)

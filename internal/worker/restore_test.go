@@ -73,6 +73,24 @@ func rotten(w *world, key string) {
 	w.store.objects[key] = o
 }
 
+// spoiled is rotten in a store that keeps a checksum of the object.
+func spoiled(w *world, key string) {
+	rotten(w, key)
+	o := w.store.objects[key]
+	o.spoiled = true
+	w.store.objects[key] = o
+}
+
+// cut leaves n of ten bytes of it.
+func cut(n int) harm {
+	return func(w *world, key string) {
+		o := w.store.objects[key]
+		o.data = o.data[:len(o.data)*n/10]
+		o.info.Size, o.spoiled = int64(len(o.data)), true
+		w.store.objects[key] = o
+	}
+}
+
 // TestRestore: whatever becomes of committed segments, the outputs are right,
 // what was lost is there again, and the records are those that were.
 func TestRestore(t *testing.T) { eachShuffle(t, testRestore) }
@@ -100,13 +118,22 @@ func testRestore(t *testing.T, how manifest.Shuffle) {
 		fails int // attempts that have to
 		least int // objects that are put back
 	}{
-		"one is gone":      {gone, []string{part(1, 2)}, 0, 1},
-		"one map is gone":  {gone, []string{part(0, 0), part(0, 1), part(0, 2)}, 0, objects(3, 1)},
-		"all are gone":     {gone, all, 0, objects(9, 3)},
-		"a zombie came":    {zombie, []string{part(1, 2), part(2, 0)}, 0, 1},
-		"foreign":          {foreign, []string{part(0, 1)}, 0, 1},
-		"copied by hand":   {copied, all, 0, 0},
-		"one is rotten":    {rotten, []string{part(0, 2)}, 1, 1},
+		"one is gone":     {gone, []string{part(1, 2)}, 0, 1},
+		"one map is gone": {gone, []string{part(0, 0), part(0, 1), part(0, 2)}, 0, objects(3, 1)},
+		"all are gone":    {gone, all, 0, objects(9, 3)},
+		"a zombie came":   {zombie, []string{part(1, 2), part(2, 0)}, 0, 1},
+		"foreign":         {foreign, []string{part(0, 1)}, 0, 1},
+		"copied by hand":  {copied, all, 0, 0},
+		"one is rotten":   {rotten, []string{part(0, 2)}, 1, 1},
+		"one is spoiled":  {spoiled, []string{part(0, 2)}, objects(0, 1), 1},
+		"one is cut":      {cut(9), []string{part(0, 2)}, 0, 1},
+		"one is halved":   {cut(5), []string{part(1, 1)}, 0, 1},
+		"one is emptied":  {cut(0), []string{part(2, 0)}, 0, 1},
+		"all are spoiled": {spoiled, all, objects(0, 1), objects(9, 3)},
+		"all are cut":     {cut(8), all, 0, objects(9, 3)},
+		"all are emptied": {cut(0), all, 0, objects(9, 3)},
+		// One attempt finds all that are rotten of what it reads.
+		"all are rotten":   {rotten, all, objects(3, 1), objects(9, 3)},
 		"three are rotten": {rotten, slices.Compact([]string{part(0, 0), part(0, 1), part(0, 2)}), objects(3, 1), objects(3, 1)},
 	} {
 		t.Run(name, func(t *testing.T) {

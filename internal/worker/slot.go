@@ -117,11 +117,14 @@ func (w *worker) attempt(ctx context.Context, a *wire.Attempt, job string) (well
 func claim(q *wire.ReportRequest, err error) {
 	var fatal *FatalError
 	var conflict *ConflictError
+	var lost *LostError
 	switch {
 	case errors.As(err, &conflict):
 		q.Fatal, q.Conflict, q.Object = true, true, conflict.Key
 	case errors.As(err, &fatal):
 		q.Fatal, q.Object = true, fatal.Key
+	case errors.As(err, &lost):
+		q.Object = lost.Key
 	}
 }
 

@@ -332,14 +332,14 @@ func (w *worker) readJob(ctx context.Context, id string) (*manifest.Job, error) 
 	key := w.link.layout().Job()
 	data, _, err := w.o.Store.Get(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("read the job spec: %w", err)
+		return nil, lostRead(key, fmt.Errorf("read the job spec: %w", err))
 	}
 	job, err := manifest.DecodeJob(data, w.link.layout())
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
+		return nil, &LostError{key, fmt.Errorf("read %s: %w", key, err)}
 	}
 	if job.ID != id {
-		return nil, fmt.Errorf("read %s: it is of job %s, the coordinator runs %s", key, job.ID, id)
+		return nil, &LostError{key, fmt.Errorf("read %s: it is of job %s, the coordinator runs %s", key, job.ID, id)}
 	}
 	if job.App.Name != w.o.App.Name || job.App.Version != w.o.App.Version {
 		return nil, fmt.Errorf("read %s: it is of app %s %q", key, job.App.Name, job.App.Version)
