@@ -94,10 +94,6 @@ func TestConflicts(t *testing.T) {
 		{"foreign output", nil, func(b *bench) { b.store.set(lay.Output(1), []byte("mine"), nil) }, []string{lay.Output(1)}},
 		{"output of no task", nil, func(b *bench) { b.store.set(lay.Output(9), []byte("mine"), nil) }, []string{lay.Output(9)}},
 		{"a file of somebody's", nil, func(b *bench) { b.store.set(lay.OutputDir()+"notes.txt", []byte("mine"), nil) }, []string{"notes.txt"}},
-		{"output of another length", nil, func(b *bench) {
-			b.commitReduce(0, "e.r0.1")
-			b.store.set(lay.Output(0), []byte("k 12\n"), map[string]string{manifest.MetaJob: b.job(), manifest.MetaAttempt: "e.r0.1"})
-		}, []string{lay.ReduceAttempt(0, "e.r0.1")}},
 		{"another job's summary", nil, func(b *bench) {
 			b.put(lay.Success(), manifest.Success{Schema: manifest.SuccessSchema, Job: "wc-other"}, nil)
 		}, []string{lay.Success(), "wc-other"}},

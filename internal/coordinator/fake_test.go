@@ -196,6 +196,11 @@ func (f *fake) harm(t *testing.T, how, key string) {
 		f.store(key, append(bytes.Clone(o.data), 'x'), o.info.Meta)
 	case "flipped":
 		f.rotten[key] = true
+	case "cut":
+		f.rotten[key] = true
+		o.data = o.data[:len(o.data)/2]
+		o.info.Size = int64(len(o.data))
+		f.objects[key] = o
 	}
 }
 

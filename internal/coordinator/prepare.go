@@ -31,13 +31,13 @@ type state struct {
 // mapCommit is the commit record of a map task as it was read.
 type mapCommit struct {
 	*manifest.Map
-	etag string
+	at object.Info
 }
 
 // reduceCommit is the record of the attempt that made an output.
 type reduceCommit struct {
 	*manifest.Reduce
-	etag   string
+	at     object.Info
 	output string // ETag of the output
 }
 
@@ -166,7 +166,8 @@ func (c *Coordinator) fix(ctx context.Context, job *manifest.Job) (stored *manif
 	}
 	info, err := c.o.Store.Put(ctx, key, data, object.PutOptions{IfAbsent: true, ContentType: "application/json"})
 	if err == nil {
-		c.library.job = info.ETag
+		info.Size = int64(len(data))
+		c.library.job = info
 		job.Digest = manifest.DigestOf(data)
 		return job, true, nil
 	}
@@ -192,7 +193,7 @@ func (c *Coordinator) readJob(ctx context.Context) (*manifest.Job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the job spec: %w", c.unreadable(key, hintForeign, err))
 	}
-	c.library.job = info.ETag
+	c.library.job = info
 	job, err := manifest.DecodeJob(data, c.o.Layout)
 	if err != nil {
 		return nil, c.foreign(key, err.Error())
@@ -284,7 +285,7 @@ func (c *Coordinator) readMap(ctx context.Context, job *manifest.Job, m int) (*m
 		return nil, c.foreign(key, err.Error())
 	}
 	rec.Digest = manifest.DigestOf(data)
-	return &mapCommit{rec, info.ETag}, nil
+	return &mapCommit{rec, info}, nil
 }
 
 // readReduce finds which attempt made output r and reads its record.
@@ -303,14 +304,14 @@ func (c *Coordinator) readReduce(ctx context.Context, job *manifest.Job, r int) 
 		return nil, fmt.Errorf("read the record of the attempt that made %s: %w", c.o.Layout.Output(r), asGone(err))
 	}
 	rec, err := manifest.DecodeReduce(data, c.o.Layout, job, r, attempt)
-	if err != nil {
-		return nil, c.foreign(key, err.Error())
+	if err == nil && rec.Output.Size != out.Size {
+		err = fmt.Errorf("it is of an output of %d bytes, the output has %d", rec.Output.Size, out.Size)
 	}
-	if rec.Output.Size != out.Size {
-		return nil, c.foreign(key, fmt.Sprintf("it is of an output of %d bytes, the output has %d", rec.Output.Size, out.Size))
+	if err != nil { // the attempt that runs the task again finds out which of both is wrong
+		return nil, fmt.Errorf("read %s: %w: %w", key, err, fs.ErrNotExist)
 	}
 	rec.Digest = manifest.DigestOf(data)
-	return &reduceCommit{rec, info.ETag, out.ETag}, nil
+	return &reduceCommit{rec, info, out.ETag}, nil
 }
 
 // hintRecord says what to do about a commit record that cannot be read by a

@@ -28,7 +28,7 @@ const maxRemade = 3
 // kept is a control object that this coordinator knows.
 type kept struct {
 	key  string
-	etag string // of the version that was read or written
+	at   object.Info // of the version that was read or written
 	is   func() ([]byte, error)
 	meta map[string]string
 	// adopt says whether what lies in its place will do as well, and takes note
@@ -39,9 +39,9 @@ type kept struct {
 // library is what is known of control objects beside the records of tasks.
 type library struct {
 	// Owned by the loop once there is a core.
-	job    string // ETag of _job.json
-	ranges []byte // _ranges.json; nil if there is none, or none was read
-	at     string // ETag of _ranges.json
+	job    object.Info // _job.json
+	ranges []byte      // _ranges.json; nil if there is none, or none was read
+	at     object.Info // _ranges.json
 
 	mu   sync.Mutex     // held while something is put back
 	said map[string]int // how often an attempt failed over an object, by its key
@@ -61,22 +61,22 @@ func (c *Coordinator) catalogue(ctx context.Context) (map[string]kept, []*reduce
 	l := c.o.Layout
 	c.call(ctx, func() {
 		maps, reduces = slices.Clone(c.loop.maps), slices.Clone(c.loop.reduces)
-		add(kept{key: l.Job(), etag: c.library.job, is: encoded(c.loop.job)})
+		add(kept{key: l.Job(), at: c.library.job, is: encoded(c.loop.job)})
 		if ranges := c.library.ranges; ranges != nil {
-			add(kept{key: l.Ranges(), etag: c.library.at, is: func() ([]byte, error) { return ranges, nil }})
+			add(kept{key: l.Ranges(), at: c.library.at, is: func() ([]byte, error) { return ranges, nil }})
 		}
 	})
 	for m, rec := range maps {
 		if rec != nil {
 			add(kept{
-				key: l.MapCommit(m), etag: rec.etag, is: encoded(rec.Map), meta: c.metaOf(rec.Attempt),
+				key: l.MapCommit(m), at: rec.at, is: encoded(rec.Map), meta: c.metaOf(rec.Attempt),
 				adopt: func(ctx context.Context) (bool, error) { return c.adoptMap(ctx, m, rec) },
 			})
 		}
 	}
 	for r, rec := range reduces {
 		if rec != nil {
-			add(kept{key: l.ReduceAttempt(r, rec.Attempt), etag: rec.etag, is: encoded(rec.Reduce), meta: c.metaOf(rec.Attempt)})
+			add(kept{key: l.ReduceAttempt(r, rec.Attempt), at: rec.at, is: encoded(rec.Reduce), meta: c.metaOf(rec.Attempt)})
 		}
 	}
 	return all, reduces
@@ -88,24 +88,24 @@ func (c *Coordinator) metaOf(attempt string) map[string]string {
 }
 
 // noteVersion takes note of the version of a control object.
-func (c *Coordinator) noteVersion(ctx context.Context, key, etag string) {
+func (c *Coordinator) noteVersion(ctx context.Context, key string, at object.Info) {
 	l := c.o.Layout
 	c.call(context.WithoutCancel(ctx), func() {
 		m, isMap := l.ParseMapCommit(key)
 		switch {
 		case key == l.Job():
-			c.library.job = etag
+			c.library.job = at
 		case key == l.Ranges():
-			c.library.at = etag
+			c.library.at = at
 		case isMap:
 			rec := *c.loop.maps[m]
-			rec.etag = etag
+			rec.at = at
 			c.loop.maps[m] = &rec
 		default:
 			for r, rec := range c.loop.reduces {
 				if rec != nil && key == l.ReduceAttempt(r, rec.Attempt) {
 					now := *rec
-					now.etag = etag
+					now.at = at
 					c.loop.reduces[r] = &now
 				}
 			}
@@ -121,12 +121,12 @@ func (c *Coordinator) restore(ctx context.Context, k kept) error {
 		return err
 	}
 	for range 3 {
-		found, etag, err := c.lies(ctx, k.key)
+		found, at, err := c.lies(ctx, k.key)
 		if err != nil {
 			return fmt.Errorf("look what lies in the place of %s: %w", k.key, err)
 		}
 		if bytes.Equal(found, want) {
-			c.noteVersion(ctx, k.key, etag)
+			c.noteVersion(ctx, k.key, at)
 			return nil
 		}
 		if k.adopt != nil && found != nil {
@@ -139,11 +139,12 @@ func (c *Coordinator) restore(ctx context.Context, k kept) error {
 			meta[manifest.MetaHash] = manifest.DigestOf(want).String()
 		}
 		info, err := c.o.Store.Put(ctx, k.key, want, object.PutOptions{
-			IfAbsent: etag == "", IfMatch: etag, Meta: meta, ContentType: "application/json",
+			IfAbsent: at.ETag == "", IfMatch: at.ETag, Meta: meta, ContentType: "application/json",
 		})
 		if err == nil {
-			c.o.Log.Warn().Str("key", k.key).Bool("gone", etag == "").Msg("a control object was deleted or damaged, and is put back")
-			c.noteVersion(ctx, k.key, info.ETag)
+			c.o.Log.Warn().Str("key", k.key).Bool("gone", at.ETag == "").Msg("a control object was deleted or damaged, and is put back")
+			info.Size = int64(len(want))
+			c.noteVersion(ctx, k.key, info)
 			return nil
 		}
 		if !raced(err) {
@@ -155,19 +156,16 @@ func (c *Coordinator) restore(ctx context.Context, k kept) error {
 
 // lies reads what lies under a key: nil and no ETag if nothing does, nil and an
 // ETag if it is damaged.
-func (c *Coordinator) lies(ctx context.Context, key string) (data []byte, etag string, err error) {
+func (c *Coordinator) lies(ctx context.Context, key string) (data []byte, at object.Info, err error) {
 	data, info, err := c.o.Store.Get(ctx, key)
 	if errors.Is(err, object.ErrDamaged) {
 		info, err = c.o.Store.Stat(ctx, key)
 		data = nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, "", nil
+		return nil, object.Info{}, nil
 	}
-	if data == nil && err == nil && info.Size == 0 {
-		data = []byte{}
-	}
-	return data, info.ETag, err
+	return data, info, err
 }
 
 // adoptMap says whether the commit record that lies in the place of rec does as
@@ -227,7 +225,7 @@ func (c *Coordinator) noteRanges(ctx context.Context) {
 		}
 		return
 	}
-	c.call(ctx, func() { c.library.ranges, c.library.at = data, info.ETag })
+	c.call(ctx, func() { c.library.ranges, c.library.at = data, info })
 }
 
 // restored puts back the control object of which an attempt has reported that
@@ -268,7 +266,7 @@ func (c *Coordinator) restoreListed(ctx context.Context, all map[string]kept) er
 		if err != nil {
 			return fmt.Errorf("list the control objects: %w", err)
 		}
-		if k, known := missing[o.Key]; known && k.etag == o.ETag {
+		if k, known := missing[o.Key]; known && k.at.ETag == o.ETag && k.at.Size == o.Size {
 			delete(missing, o.Key)
 		}
 	}
@@ -295,6 +293,11 @@ func (c *Coordinator) review(ctx context.Context) (gone []int, err error) {
 	defer c.library.mu.Unlock()
 	if err := c.restoreListed(ctx, all); err != nil {
 		return nil, err
+	}
+	if k, ok := all[c.o.Layout.Ranges()]; ok { // which is read for the seal
+		if err := c.restore(ctx, k); err != nil {
+			return nil, err
+		}
 	}
 	there := make([]object.Info, len(outputs))
 	for o, err := range c.o.Store.List(ctx, c.o.Layout.OutputDir()) {

@@ -93,6 +93,7 @@ func TestReplacedOutput(t *testing.T) {
 	for name, spoil := range map[string]func(*bench, string){
 		"by anything":       func(b *bench, key string) { b.store.set(key, []byte("k 9\n"), nil) },
 		"with its metadata": func(b *bench, key string) { b.store.harm(b.t, "replaced", key) },
+		"by a part of it":   func(b *bench, key string) { b.store.harm(b.t, "cut", key) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, 2)
@@ -123,7 +124,7 @@ func TestReplacedOutput(t *testing.T) {
 // runs, the coordinator that has read it puts back the very bytes: at the end,
 // or when a worker could not read it, who then gets its task again.
 func TestControlObjectsPutBack(t *testing.T) {
-	for _, how := range []string{"deleted", "replaced", "flipped"} {
+	for _, how := range []string{"deleted", "replaced", "flipped", "cut"} {
 		for _, told := range []bool{true, false} {
 			if !told && how == "flipped" {
 				continue // the listing shows nothing, and nobody reads it
@@ -269,7 +270,7 @@ func TestLiarAboutRecords(t *testing.T) {
 // missing or damaged before any coordinator has read it. The task is granted
 // again, to an attempt that writes the record anew.
 func TestRecordGoneBeforeTheLook(t *testing.T) {
-	for _, how := range []string{"deleted", "flipped"} {
+	for _, how := range []string{"deleted", "flipped", "replaced", "cut"} {
 		for _, restart := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, restart %t", how, restart), func(t *testing.T) {
 				b := newBench(t, 1)

@@ -274,47 +274,60 @@ func (t *attempt) commitReduce(ctx context.Context, w object.Writer, rec *manife
 }
 
 // describe sees to it that the output that is there has the record of the
-// attempt that made it. Where that is lost, an attempt that has made the very
-// same output, as rec says, puts back what it said: the task counts as committed
-// only with it.
+// attempt that made it: the task counts as committed only with it. Where that is
+// lost, or speaks of another output, an attempt that has made the very output
+// that is there, as rec says, puts back what it said.
 func (t *attempt) describe(ctx context.Context, out object.Info, rec *manifest.Reduce) error {
 	attempt := out.Meta[manifest.MetaAttempt]
 	key := t.Layout.ReduceAttempt(t.Index, attempt)
-	data, info, err := t.Store.Get(ctx, key)
-	switch {
-	case err == nil:
-		if _, err = manifest.Decode[manifest.Reduce](data, manifest.ReduceSchema); err == nil {
-			return nil
-		}
-	case errors.Is(err, object.ErrDamaged):
-		info, err = t.Store.Stat(ctx, key)
-		if err != nil {
-			return err
-		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("look for the record of attempt %s: %w", attempt, err)
+	there, etag, err := t.reduceRecord(ctx, key, attempt)
+	if err != nil {
+		return err
+	}
+	again := *rec
+	again.Attempt = attempt
+	if there != nil && there.Output.Size == out.Size {
+		return nil
 	}
 	same, err := t.holds(ctx, out, rec.Output)
 	if err != nil {
 		return err
 	}
 	if !same {
-		return &FatalError{Err: fmt.Errorf("%s is there, %s, which describes it, is lost or damaged, and the app gives other output for the same input: delete the output to have it made again", out.Key, key)}
+		return &FatalError{Err: fmt.Errorf("%s is there, of %d bytes, and %s does not describe it, or is lost; this attempt has made %d other bytes: delete that output to have it made again",
+			out.Key, out.Size, key, rec.Output.Size)}
 	}
-	again := *rec
-	again.Attempt = attempt
-	if data, err = manifest.Encode(&again); err != nil {
+	data, err := manifest.Encode(&again)
+	if err != nil {
 		return err
 	}
 	t.Log.Warn().Str("key", key).Msg("the record of an output was deleted or damaged, and is put back")
-	_, err = t.Store.Put(ctx, key, data, object.PutOptions{
-		IfAbsent: info.ETag == "", IfMatch: info.ETag, ContentType: "application/json",
-		Meta: map[string]string{manifest.MetaJob: t.Job.ID, manifest.MetaAttempt: attempt},
-	})
+	meta := t.meta(manifest.DigestOf(data).String())
+	meta[manifest.MetaAttempt] = attempt
+	_, err = t.Store.Put(ctx, key, data, object.PutOptions{IfAbsent: etag == "", IfMatch: etag, Meta: meta, ContentType: "application/json"})
 	if errors.Is(err, fs.ErrExist) { // another attempt's, of the same output, or ours
 		return nil
 	}
 	return err
+}
+
+// reduceRecord reads the record of a reduce attempt, and tells which version it
+// is: nil if it is missing or is no such record.
+func (t *attempt) reduceRecord(ctx context.Context, key, attempt string) (rec *manifest.Reduce, etag string, err error) {
+	data, info, err := t.Store.Get(ctx, key)
+	if errors.Is(err, object.ErrDamaged) {
+		info, err = t.Store.Stat(ctx, key)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", nil
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("look for the record of the attempt that made %s: %w", t.Layout.Output(t.Index), err)
+	}
+	if rec, err = manifest.DecodeReduce(data, t.Layout, t.Job, t.Index, attempt); err != nil {
+		rec = nil
+	}
+	return rec, info.ETag, nil
 }
 
 // holds reads an object and says whether its bytes are those of an output.

@@ -79,6 +79,18 @@ func TestLostReduceRecord(t *testing.T) {
 			w.check(t)
 		})
 	}
+	t.Run("output was cut", func(t *testing.T) {
+		w := lostWorld(t, where)
+		w.run(t)
+		out := layout.Layout{}.Output(1)
+		cut(5)(w, out)
+		_, err := w.env(t).Run(t.Context(), Attempt{mr.ReducePhase, 1, "again"})
+		var fatal *FatalError
+		if !errors.As(err, &fatal) || !strings.Contains(err.Error(), out) {
+			t.Errorf("%v", err)
+		}
+		w.check(t)
+	})
 	t.Run("other output", func(t *testing.T) {
 		w := lostWorld(t, where)
 		w.run(t)
@@ -89,7 +101,7 @@ func TestLostReduceRecord(t *testing.T) {
 		w.store.objects[out] = o
 		_, err := w.env(t).Run(t.Context(), Attempt{mr.ReducePhase, 1, "again"})
 		var fatal *FatalError
-		if !errors.As(err, &fatal) || !strings.Contains(err.Error(), out) || !strings.Contains(err.Error(), key) {
+		if !errors.As(err, &fatal) || !strings.Contains(err.Error(), out) || !strings.Contains(err.Error(), "delete that output") {
 			t.Errorf("%v", err)
 		}
 		if _, there := w.store.objects[key]; there {

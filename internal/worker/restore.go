@@ -274,11 +274,8 @@ func (t *attempt) sound(ctx context.Context, info object.Info, p part) (bool, er
 		}
 		size = p.size
 	}
-	switch {
-	case p.size == 0:
-		return true, nil // it has no records
-	case size == 0:
-		return false, nil
+	if size == 0 {
+		return p.sum.Records == 0, nil
 	}
 	body, err := t.open(ctx, info.Key, info.ETag, p.off, size)
 	if errors.Is(err, object.ErrDamaged) {
