@@ -254,7 +254,9 @@ type Task struct {
 }
 
 // Counters adds up named numbers for one attempt. It is safe for concurrent
-// use.
+// use. `mraws verify --app` counts again: a number that depends on anything but
+// the records, such as a time, is best one that differs from run to run, which
+// it then leaves out.
 type Counters interface {
 	// Add adds n to the counter name, which starts at 0.
 	Add(name string, n int64)

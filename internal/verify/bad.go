@@ -187,7 +187,7 @@ func (nothing) Emit(_, _ []byte) {}
 
 // mapRecord maps one record, unless the job skipped it: then the application
 // must fail over it.
-func (q *sequential) mapRecord(object int, rec mr.Record, mapper mr.Mapper, s *sorter) error {
+func (q *sequential) mapRecord(object int, rec mr.Record, mapper mr.Mapper, s mr.Emitter) error {
 	if q.a.job.MaxBad.IsZero() {
 		return mapper.Map(rec, s)
 	}

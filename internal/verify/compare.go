@@ -30,6 +30,8 @@ type comparison struct {
 	bad   int64 // lines that differ
 	diffs []Different
 	err   error
+
+	counts counts // of the reducer
 }
 
 func (c *comparison) start(r int, body io.Reader) {

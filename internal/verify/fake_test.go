@@ -192,9 +192,9 @@ type testJob struct {
 
 type pair struct{ key, value []byte }
 
-type emitter func(key, value []byte)
+type emit func(key, value []byte)
 
-func (e emitter) Emit(key, value []byte) { e(slices.Clone(key), slices.Clone(value)) }
+func (e emit) Emit(key, value []byte) { e(slices.Clone(key), slices.Clone(value)) }
 
 type lineWriter struct {
 	key []byte
@@ -264,16 +264,16 @@ func (j testJob) build(t testing.TB) (*fakeStore, layout.Layout) {
 }
 
 func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *manifest.Job, m int, shuffled [][]pair, success *manifest.Success) {
-	rec := &manifest.Map{Schema: manifest.MapSchema, Job: job.ID, Task: m, Attempt: fmt.Sprintf("m%d.1", m), Worker: "w1",
-		Counters: map[string]int64{"tasks": 1}}
+	rec := &manifest.Map{Schema: manifest.MapSchema, Job: job.ID, Task: m, Attempt: fmt.Sprintf("m%d.1", m), Worker: "w1"}
+	var counted counts
 	parts := make([][]pair, j.reduces)
 	var bad []manifest.BadRecord
 	part := partitioner(&j.app, j.app.Partition, j.reduces)
-	mapper, err := j.app.NewMapper(&mr.Task{Context: t.Context(), Params: j.params, Counters: noCounters{}})
+	mapper, err := j.app.NewMapper(&mr.Task{Context: t.Context(), Phase: mr.MapPhase, Index: m, Params: j.params, Counters: &counted})
 	if err != nil {
 		t.Fatal(err)
 	}
-	emit := emitter(func(k, v []byte) {
+	take := emit(func(k, v []byte) {
 		r, err := part(k)
 		if err != nil {
 			t.Fatal(err)
@@ -305,13 +305,13 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 			for rd.Next() {
 				rec.Input.Records++
 				var held []pair
-				err := mapper.Map(rd.Record(), emitter(func(k, v []byte) { held = append(held, pair{k, v}) }))
+				err := mapper.Map(rd.Record(), emit(func(k, v []byte) { held = append(held, pair{k, v}) }))
 				if err != nil {
 					skip(rd.Record(), int64(len(rd.Record().Data)), err)
 					continue
 				}
 				for _, p := range held {
-					emit(p.key, p.value)
+					take(p.key, p.value)
 				}
 			}
 			if rd.Err() == nil {
@@ -324,6 +324,11 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 			}
 			rec.Input.Records++
 			skip(r, n, long)
+		}
+	}
+	if f, ok := mapper.(interface{ Flush(mr.Emitter) error }); ok {
+		if err := f.Flush(take); err != nil {
+			t.Fatal(err)
 		}
 	}
 	if len(bad) > 0 {
@@ -364,7 +369,10 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 	success.Input.Records += rec.Input.Records
 	success.Input.Bytes += rec.Input.Bytes
 	success.Emitted += rec.Emitted
-	success.Counters["tasks"]++
+	rec.Counters = counted.n
+	for name, n := range rec.Counters {
+		success.Counters[name] += n
+	}
 	putControl(t, s, lay.MapCommit(m), rec)
 }
 
@@ -434,10 +442,10 @@ func segmentOf(t testing.TB, pairs []pair) ([]byte, recordio.Summary) {
 }
 
 func (j testJob) runReduce(t testing.TB, s *fakeStore, lay layout.Layout, job *manifest.Job, r int, pairs []pair, success *manifest.Success) {
-	rec := &manifest.Reduce{Schema: manifest.ReduceSchema, Job: job.ID, Task: r, Attempt: fmt.Sprintf("r%d.1", r), Worker: "w1",
-		Counters: map[string]int64{"tasks": 1}}
+	rec := &manifest.Reduce{Schema: manifest.ReduceSchema, Job: job.ID, Task: r, Attempt: fmt.Sprintf("r%d.1", r), Worker: "w1"}
+	var counted counts
 	slices.SortStableFunc(pairs, func(a, b pair) int { return bytes.Compare(a.key, b.key) })
-	reducer, err := j.app.NewReducer(&mr.Task{Context: t.Context(), Params: j.params, Counters: noCounters{}})
+	reducer, err := j.app.NewReducer(&mr.Task{Context: t.Context(), Phase: mr.ReducePhase, Index: r, Params: j.params, Counters: &counted})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -464,7 +472,10 @@ func (j testJob) runReduce(t testing.TB, s *fakeStore, lay layout.Layout, job *m
 	out := rec.Output
 	out.Attempt = rec.Attempt
 	success.Outputs = append(success.Outputs, out)
-	success.Counters["tasks"]++
+	rec.Counters = counted.n
+	for name, n := range rec.Counters {
+		success.Counters[name] += n
+	}
 	putControl(t, s, lay.ReduceAttempt(r, rec.Attempt), rec)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"runtime/debug"
 	"sync"
 
@@ -123,18 +124,19 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 	run := &sequential{a: a, app: app, params: params, side: &sideFiles{}, objects: sync.OnceValue(a.job.Names), skips: skips{a: a}}
 	s := newSorter(a.opt.Scratch, a.job.NReduce, a.opt.Memory/2, a.partitioner(app))
 	defer s.close()
+	run.tally = newTally(a.job, app.Combine == nil)
+	s.watch = run.tally.emit
+	before := a.rep.Found
 	if err := run.mapAll(ctx, s); err != nil {
 		return fmt.Errorf("run the reference: %w", err)
 	}
 	ref := &a.rep.Reference
 	ref.Records, ref.Pairs = run.records, s.pairs
-	st := &a.rep.Structure
-	switch {
-	case st.Commits < len(a.maps): // which is a finding already
-	case st.InputRecords != run.records:
-		a.rep.add(BadSum, a.lay.CommitDir(), "the maps read %d records, the input has %d", st.InputRecords, run.records)
-	case app == a.app && ref.Pairs != a.rep.Proof.Emitted:
-		a.rep.note("the maps emitted %d pairs, the reference %d: the app does not treat each record alike", a.rep.Proof.Emitted, ref.Pairs)
+	a.checkRecords(run.tally)
+	if app == a.app && a.rep.Found == before && a.rep.Structure.Commits == len(a.maps) {
+		if err := run.checkTasks(ctx); err != nil {
+			return fmt.Errorf("run the reference by map tasks: %w", err)
+		}
 	}
 	results := make([]compared, a.job.NReduce)
 	if err := a.each(ctx, workers(), a.job.NReduce, func(ctx context.Context, r int, find *finder) error {
@@ -148,7 +150,7 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 		}
 		c.judge(a.outputs[r].Key, find)
 		results[r] = c.result()
-		return nil
+		return run.checkCounters(ctx, s, r, &c, find)
 	}); err != nil {
 		return err
 	}
@@ -167,14 +169,21 @@ type sequential struct {
 	objects func() []string
 	records int64
 	skips   skips
+	tally   *tally
 }
 
 func (q *sequential) task(ctx context.Context, phase mr.Phase, index int) *mr.Task {
 	return &mr.Task{
 		Context: ctx, Job: q.a.job.ID, Worker: "verify", Attempt: fmt.Sprintf("reference-%s-%d", phase, index),
-		Phase: phase, Index: index, Params: q.params, Side: q.side, Counters: noCounters{},
+		Phase: phase, Index: index, Params: q.params, Side: q.side, Counters: q.tally,
 		Objects: q.objects,
 	}
+}
+
+// emitter is where the pairs of a run of mappers go.
+type emitter interface {
+	mr.Emitter
+	failed() error // what has ended it
 }
 
 // mapAll maps the whole input, object by object. A mapper may keep what
@@ -183,20 +192,14 @@ func (q *sequential) task(ctx context.Context, phase mr.Phase, index int) *mr.Ta
 func (q *sequential) mapAll(ctx context.Context, s *sorter) error {
 	var mapper mr.Mapper
 	var read int64 // bytes, by this mapper
-	tasks, objects := 0, 0
-	flush := func() error {
-		f, ok := mapper.(interface{ Flush(mr.Emitter) error })
-		if mapper = nil; !ok {
-			return nil
-		}
-		return guard("flush the mapper", func() error { return f.Flush(s) })
-	}
-	err := q.a.inputs(ctx, func(in fetched) error {
+	tasks := 0
+	err := q.mapInputs(ctx, s, func(in fetched) error {
 		weight := in.obj.Weight(in.obj.Size)
 		if mapper != nil && weight > q.a.job.SplitSize-read {
-			if err := flush(); err != nil {
+			if err := flush(mapper, s); err != nil {
 				return err
 			}
+			mapper = nil
 		}
 		if mapper == nil {
 			var err error
@@ -206,20 +209,40 @@ func (q *sequential) mapAll(ctx context.Context, s *sorter) error {
 			tasks, read = tasks+1, 0
 		}
 		read += weight
-		objects++
-		return q.mapObject(ctx, objects-1, in, mapper, s)
-	})
+		return nil
+	}, func() (mr.Mapper, error) { return mapper, nil })
 	if err == nil {
-		q.skips.take(objects, 0, 0) // what did not come
-	}
-	if err == nil && mapper != nil {
-		err = flush()
+		q.skips.take(len(q.a.job.Objects), 0, 0) // what did not come
+		err = flush(mapper, s)
 	}
 	return errors.Join(err, s.finish())
 }
 
+// mapInputs hands all records to mappers: enter is called for each object, and
+// mapper for each record, of which the tally tells the map task.
+func (q *sequential) mapInputs(ctx context.Context, out emitter, enter func(fetched) error, mapper func() (mr.Mapper, error)) error {
+	objects := 0
+	return q.a.inputs(ctx, func(in fetched) error {
+		q.tally.enter(objects, 0)
+		if err := enter(in); err != nil {
+			return err
+		}
+		objects++
+		return q.mapObject(ctx, objects-1, in, mapper, out)
+	})
+}
+
+// flush ends a mapper, nil for none.
+func flush(mapper mr.Mapper, out mr.Emitter) error {
+	f, ok := mapper.(interface{ Flush(mr.Emitter) error })
+	if !ok {
+		return nil
+	}
+	return guard("flush the mapper", func() error { return f.Flush(out) })
+}
+
 // mapObject maps all records of one object, which index names.
-func (q *sequential) mapObject(ctx context.Context, index int, in fetched, mapper mr.Mapper, s *sorter) (err error) {
+func (q *sequential) mapObject(ctx context.Context, index int, in fetched, mapper func() (mr.Mapper, error), out emitter) (err error) {
 	name := in.obj.Name
 	records := newRecords(q.app.Input, q.a.opt.MaxRecord, in, in.open(ctx, q.a), q.a.unpack(in.obj))
 	defer func() { err = errors.Join(err, records.Close()) }()
@@ -235,17 +258,22 @@ func (q *sequential) mapObject(ctx context.Context, index int, in fetched, mappe
 			if q.records++; q.records%1024 == 0 && ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
+			q.tally.read(index, at)
+			m, err := mapper()
+			if err != nil {
+				return err
+			}
 			if err := records.tooLong(); err != nil {
 				if err := q.skipLong(index, records, err); err != nil {
 					return err
 				}
 				continue
 			}
-			if err := q.mapRecord(index, records.rec, mapper, s); err != nil {
+			if err := q.mapRecord(index, records.rec, m, out); err != nil {
 				return fmt.Errorf("map %s: %w", name, err)
 			}
-			if s.err != nil {
-				return s.err
+			if err := out.failed(); err != nil {
+				return err
 			}
 		}
 	})
@@ -265,7 +293,9 @@ func (q *sequential) reduce(ctx context.Context, s *sorter, r int, c *comparison
 		return err
 	}
 	defer drop()
-	reducer, err := q.app.NewReducer(q.task(ctx, mr.ReducePhase, r))
+	task := q.task(ctx, mr.ReducePhase, r)
+	task.Counters = &c.counts
+	reducer, err := q.app.NewReducer(task)
 	if err != nil {
 		return fmt.Errorf("make reducer: %w", err)
 	}
@@ -291,6 +321,25 @@ func (q *sequential) reduce(ctx context.Context, s *sorter, r int, c *comparison
 		return err
 	}
 	return c.finish()
+}
+
+// checkCounters compares what a reduce task counted. Where the app combines,
+// how many values a key has depends on the splits, so that nobody can tell.
+func (q *sequential) checkCounters(ctx context.Context, s *sorter, r int, c *comparison, find *finder) error {
+	rec := q.a.reduces[r]
+	if rec == nil || q.app != q.a.app || q.app.Combine != nil || maps.Equal(rec.counters, c.counts.n) {
+		return nil
+	}
+	var again comparison
+	defer again.close()
+	if err := q.reduce(ctx, s, r, &again); err != nil {
+		return fmt.Errorf("run the reference of partition %d again: %w", r, err)
+	}
+	if !maps.Equal(again.counts.n, c.counts.n) {
+		return nil // it does not count the same each time
+	}
+	compareCounters(find, q.a.lay.ReduceAttempt(r, rec.attempt), rec.counters, c.counts.n)
+	return nil
 }
 
 // groups cuts a merge into keys with their values.

@@ -27,6 +27,9 @@ func (a *audit) loadSuccess(ctx context.Context) error {
 	a.rep.Job, a.rep.App = c.v.Job, c.v.App.Name // or what the spec says
 	a.rep.Maps, a.rep.Reduces = c.v.Map.Tasks, c.v.NReduce
 	seal, err := manifest.CheckSeal(c.data)
+	if err == nil {
+		err = c.v.Validate(a.lay)
+	}
 	switch {
 	case err != nil:
 		a.rep.add(BadSummary, key, "%v", err)

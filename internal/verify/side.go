@@ -62,8 +62,3 @@ func (s *sideFiles) List(_ context.Context, prefix string) ([]string, error) {
 	names := slices.Sorted(maps.Keys(s.files))
 	return slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, prefix) }), nil
 }
-
-// noCounters forgets what an application counts.
-type noCounters struct{}
-
-func (noCounters) Add(string, int64) {}

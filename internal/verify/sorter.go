@@ -102,7 +102,8 @@ type sorter struct {
 	runs    []sortedRun
 	w       *recordio.Writer
 	pairs   int64
-	err     error // ends the sorting
+	watch   func(r int, key, value []byte) // sees every pair
+	err     error                          // ends the sorting
 }
 
 // sortedRun is a file of one sorted stream for each partition that has pairs.
@@ -144,7 +145,13 @@ func (s *sorter) Emit(key, value []byte) {
 	}
 	s.entries = append(s.entries, entry{prefixOf(key), s.arena.put(key, value), uint32(len(key)), uint32(len(value)), uint32(r)})
 	s.pairs++
+	if s.watch != nil {
+		s.watch(r, key, value)
+	}
 }
+
+// failed is the error that ended the sorting.
+func (s *sorter) failed() error { return s.err }
 
 // full tells whether a pair of size bytes takes the sorter beyond its limit.
 // While the entries grow, there are old ones and new ones.

@@ -25,15 +25,15 @@ func TestSorter(t *testing.T) {
 		var all []emitted
 		s := newSorter(dir, parts, limit, func(key []byte) (int, error) { return len(key) * 7 % parts, nil })
 		defer s.close()
-		for i := range rapid.IntRange(0, 60).Draw(t, "pairs") {
+		for i := range rapid.IntRange(0, 30).Draw(t, "pairs") {
 			key := []byte(text.Draw(t, "key"))
 			value := fmt.Append(nil, i)
-			switch rapid.IntRange(0, 30).Draw(t, "size") {
-			case 0:
-				value = bytes.Repeat([]byte{byte(i)}, 3<<20)
-			case 1:
+			switch rapid.IntRange(0, 99).Draw(t, "size") {
+			case 50:
+				value = bytes.Repeat([]byte{byte(i)}, 1<<20+5)
+			case 51:
 				value = bytes.Repeat([]byte{byte(i)}, 1<<20-len(key))
-			case 2, 3, 4:
+			case 60, 61, 62, 63, 64, 65:
 				value = nil
 			}
 			all = append(all, emitted{pair{key, value}, len(key) * 7 % parts})

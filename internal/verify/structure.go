@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 )
@@ -158,12 +159,6 @@ func (a *audit) readCommit(ctx context.Context, m int, find *finder) error {
 		find.add(Missing, key, "map task %d has not committed", m)
 	case c.state != "":
 		find.add(BadRecord, key, "%s", c.state)
-	case rec.Job != a.job.ID:
-		find.add(BadRecord, key, "it is of job %q", rec.Job)
-	case rec.Task != m:
-		find.add(BadRecord, key, "it is of map task %d", rec.Task)
-	case len(rec.Parts) != a.job.NReduce:
-		find.add(BadRecord, key, "it has %d partitions, not %d", len(rec.Parts), a.job.NReduce)
 	default:
 		a.keepCommit(m, key, rec, find)
 	}
@@ -202,33 +197,11 @@ func (a *audit) keepCommit(m int, key string, rec *manifest.Map, find *finder) {
 			find.add(BadRecord, key, "the packed partitions have the key %q", p.Key)
 		}
 	}
-	if !validID(rec.Attempt) || rec.Emitted < 0 || rec.Input.Records < 0 {
-		find.add(BadRecord, key, "attempt %q, %d pairs of %d records", rec.Attempt, rec.Emitted, rec.Input.Records)
-	}
-	if want := a.inputBytes(m); rec.Input.Bytes != want {
-		find.add(BadRecord, key, "it read %d bytes, the pieces of map task %d have %d", rec.Input.Bytes, m, want)
-	}
 	a.checkBad(m, key, rec, find)
 	if find.found > before {
 		return
 	}
 	a.maps[m] = &mapFacts{input: rec.Input, emitted: rec.Emitted, counters: rec.Counters, bad: rec.Bad}
-}
-
-// inputBytes is the size of the pieces of map task m.
-func (a *audit) inputBytes(m int) (n int64) {
-	for _, p := range a.job.Tasks[m] {
-		n += p.Length
-	}
-	return n
-}
-
-// validID tells whether an attempt may have this id. It is a part of keys:
-// one that is no id would make keys that a store refuses.
-func validID(id string) bool {
-	return id != "" && len(id) <= 256 && strings.IndexFunc(id, func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-_.", c)
-	}) < 0
 }
 
 // validETag tells whether a version may have this ETag, which is sent to the
@@ -278,7 +251,7 @@ func (a *audit) readOutput(ctx context.Context, r int, find *finder) error {
 	case attempt == "":
 		find.add(BadRecord, key, "its metadata names no attempt")
 		return nil
-	case !validID(attempt):
+	case !layout.ValidName(attempt):
 		find.add(BadRecord, key, "its metadata names the attempt %q, which is no id", attempt)
 		return nil
 	}
@@ -294,17 +267,16 @@ func (a *audit) readReduce(ctx context.Context, r int, obj object.Info, attempt 
 	}
 	note(a.reduceSeals, r, &c)
 	rec := c.v
+	if c.state == "" {
+		if err := rec.Validate(a.lay, a.job, r, attempt); err != nil {
+			c.state = loaded(err.Error())
+		}
+	}
 	switch {
 	case c.state == notThere:
 		find.add(Missing, key, "the record of the attempt that wrote %s", obj.Key)
 	case c.state != "":
 		find.add(BadRecord, key, "%s", c.state)
-	case rec.Job != a.job.ID:
-		find.add(BadRecord, key, "it is of job %q", rec.Job)
-	case rec.Task != r || rec.Attempt != attempt:
-		find.add(BadRecord, key, "it is of attempt %q of reduce task %d", rec.Attempt, rec.Task)
-	case rec.Output.Key != obj.Key:
-		find.add(BadRecord, key, "it is of output %q", rec.Output.Key)
 	default:
 		rec.Output.Key, rec.Output.Attempt = obj.Key, attempt // as the summary has it
 		a.reduces[r] = &reduceFacts{attempt: attempt, read: rec.Read, keys: rec.Keys, output: rec.Output, counters: rec.Counters}

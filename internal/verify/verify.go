@@ -14,6 +14,9 @@
 //     and the file format, and its output is compared line by line. It must
 //     fail over exactly those records that the job skipped.
 //
+// What the application emits and counts for the records of each map task is
+// compared with the commit records.
+//
 // What is wrong becomes a [Finding] of the [Report]; an error of [Run] means
 // that the check itself could not be done.
 //

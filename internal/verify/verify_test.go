@@ -27,11 +27,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// wordCount has a combiner.
+// wordCount has a combiner, and counts its mappers.
 func wordCount() mr.App {
 	return mr.App{
 		Name: "wc", Version: "1",
-		NewMapper: func(*mr.Task) (mr.Mapper, error) {
+		NewMapper: func(t *mr.Task) (mr.Mapper, error) {
+			t.Counters.Add("tasks", 1)
 			return mr.MapperFunc(func(rec mr.Record, out mr.Emitter) error {
 				for w := range bytes.FieldsSeq(rec.Data) {
 					out.Emit(w, mr.AppendInt64(nil, 1))
@@ -50,9 +51,10 @@ func places() mr.App {
 	return mr.App{
 		Name: "places", Version: "7", Input: mr.NumberedLines,
 		Params: []mr.Param{{Name: "sep", Default: " "}},
-		NewMapper: func(*mr.Task) (mr.Mapper, error) {
+		NewMapper: func(t *mr.Task) (mr.Mapper, error) {
 			return mr.MapperFunc(func(rec mr.Record, out mr.Emitter) error {
 				for w := range bytes.SplitSeq(rec.Data, []byte(",")) {
+					t.Counters.Add("places", 1)
 					out.Emit(w, fmt.Appendf(nil, "%s:%d", rec.Object, rec.Line))
 				}
 				return nil
@@ -61,6 +63,7 @@ func places() mr.App {
 		NewReducer: func(task *mr.Task) (mr.Reducer, error) {
 			return mr.ReducerFunc(func(key []byte, values iter.Seq[[]byte], out mr.Output) error {
 				if bytes.Contains(key, []byte("z")) {
+					task.Counters.Add("left out", 1)
 					return nil
 				}
 				for v := range values {
@@ -250,7 +253,7 @@ func TestDamage(t *testing.T) {
 		"commit: altered checksum": {commit(func(m *manifest.Map) { m.Parts[2].Sum.Hash++ }), BadSum, part},
 		"commit: altered bytes":    {commit(func(m *manifest.Map) { m.Parts[2].Sum.Bytes++ }), BadSum, part},
 		"commit: emitted too few":  {commit(func(m *manifest.Map) { m.Emitted = 0 }), BadRecord, key("intermediate/_commit/map-1")},
-		"commit: input records":    {commit(func(m *manifest.Map) { m.Input.Records++ }), BadSum, layout.Layout.CommitDir},
+		"commit: input records":    {commit(func(m *manifest.Map) { m.Input.Records++ }), BadSum, key("intermediate/_commit/map-1")},
 		"commit: counters":         {commit(func(m *manifest.Map) { m.Counters["tasks"]++ }), BadSummary, layout.Layout.Success},
 		"commit: too many":         {put(key("intermediate/_commit/map-99")), Foreign, key("intermediate/_commit/map-99")},
 
@@ -318,7 +321,7 @@ func TestDamage(t *testing.T) {
 		"reduce: altered keys":       {reduce(func(r *manifest.Reduce) { r.Keys++ }), BadSum, record},
 		"reduce: altered lines":      {reduce(func(r *manifest.Reduce) { r.Output.Lines++ }), BadOutput, out},
 		"reduce: altered size":       {reduce(func(r *manifest.Reduce) { r.Output.Size++ }), Replaced, out},
-		"reduce: altered hash":       {reduce(func(r *manifest.Reduce) { r.Output.Hash = "x" }), BadOutput, out},
+		"reduce: altered hash":       {reduce(func(r *manifest.Reduce) { r.Output.Hash = strings.Repeat("0", 64) }), BadOutput, out},
 
 		"success: dropped":       {drop(layout.Layout.Success), Missing, layout.Layout.Success},
 		"success: bit flip":      {rot(layout.Layout.Success, flip), BadSummary, layout.Layout.Success},

@@ -1,0 +1,265 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/mr"
+)
+
+// tally is what one run of the mappers did, told apart by the map task of the
+// job whose records they were at: that is what commit records speak of.
+type tally struct {
+	job     *manifest.Job
+	m, i    int              // task of the last record, and its piece in that
+	records []int64          // [m]
+	emitted []int64          // [m]
+	sums    [][]manifest.Sum // [m][r], nil where the app combines what it emits
+
+	mu       sync.Mutex
+	counters []map[string]int64 // [m]
+}
+
+func newTally(job *manifest.Job, sums bool) *tally {
+	n := len(job.Tasks)
+	t := &tally{job: job, records: make([]int64, n), emitted: make([]int64, n), counters: make([]map[string]int64, n)}
+	if sums {
+		t.sums = make([][]manifest.Sum, n)
+		for m := range t.sums {
+			t.sums[m] = make([]manifest.Sum, job.NReduce)
+		}
+	}
+	return t
+}
+
+// enter moves to the piece of a record: pieces come in input order, and a
+// record is of the one that it starts in.
+func (t *tally) enter(object int, offset int64) {
+	for len(t.job.Tasks) > 0 {
+		p := t.job.Tasks[t.m][t.i]
+		if p.Object > object || p.Object == object && offset < p.Offset+p.Length {
+			return
+		}
+		m, i := t.m, t.i+1
+		if i == len(t.job.Tasks[m]) {
+			m, i = m+1, 0
+		}
+		if m == len(t.job.Tasks) || t.job.Tasks[m][i].Object > object {
+			return // the record is of an object without bytes
+		}
+		t.m, t.i = m, i
+	}
+}
+
+// read takes note of a record.
+func (t *tally) read(object int, offset int64) {
+	t.enter(object, offset)
+	t.records[t.m]++
+}
+
+// emit takes note of a pair.
+func (t *tally) emit(r int, key, value []byte) {
+	t.emitted[t.m]++
+	if t.sums != nil {
+		recordio.AddRecord(&t.sums[t.m][r], key, value)
+	}
+}
+
+// Add implements mr.Counters.
+func (t *tally) Add(name string, n int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.counters[t.m] == nil {
+		t.counters[t.m] = map[string]int64{}
+	}
+	t.counters[t.m][name] += n
+}
+
+// counts is an mr.Counters that is read in the end.
+type counts struct {
+	mu sync.Mutex
+	n  map[string]int64
+}
+
+func (c *counts) Add(name string, n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n == nil {
+		c.n = map[string]int64{}
+	}
+	c.n[name] += n
+}
+
+// sameAs tells whether map task m did the same by both.
+func (t *tally) sameAs(other *tally, m int) bool {
+	return t.emitted[m] == other.emitted[m] && maps.Equal(t.counters[m], other.counters[m]) &&
+		(t.sums == nil || slices.Equal(t.sums[m], other.sums[m]))
+}
+
+// agrees tells whether map task m did what its commit record says.
+func (a *audit) agrees(t *tally, m int) bool {
+	f := a.maps[m]
+	if f == nil {
+		return true // which is a finding already
+	}
+	if t.emitted[m] != f.emitted || !maps.Equal(t.counters[m], f.counters) {
+		return false
+	}
+	if t.sums != nil {
+		for r, sum := range t.sums[m] {
+			if sum != a.seg(m, r).sum {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// agreesAll tells whether all of them did.
+func (a *audit) agreesAll(t *tally) bool {
+	for m := range a.maps {
+		if !a.agrees(t, m) {
+			return false
+		}
+	}
+	return true
+}
+
+// checkRecords compares how many records each map task read.
+func (a *audit) checkRecords(t *tally) {
+	for m, f := range a.maps {
+		if f != nil && f.input.Records != t.records[m] {
+			a.rep.add(BadSum, a.lay.MapCommit(m), "it says that %d records were read, its pieces have %d", f.input.Records, t.records[m])
+		}
+	}
+}
+
+// checkTasks compares what each map task emitted and counted. The reference
+// maps the input without regard to tasks, which tells for most applications.
+// Where it does not agree, mappers are run over the tasks as they were, twice:
+// what these do alike, and the record says otherwise, is a finding.
+func (q *sequential) checkTasks(ctx context.Context) error {
+	a := q.a
+	if a.agreesAll(q.tally) {
+		return nil
+	}
+	first, err := q.byTask(ctx)
+	if err != nil || a.agreesAll(first) {
+		return err
+	}
+	second, err := q.byTask(ctx)
+	if err != nil {
+		return err
+	}
+	fickle := 0
+	for m := range a.maps {
+		switch {
+		case a.agrees(first, m):
+		case !first.sameAs(second, m):
+			fickle++
+		default:
+			a.explain(first, m)
+		}
+	}
+	if fickle > 0 {
+		a.rep.note("app %s does not emit or count the same each time: what %d map tasks emitted and counted was not compared", q.app.Name, fickle)
+	}
+	return nil
+}
+
+// explain says what is wrong with the commit record of map task m.
+func (a *audit) explain(t *tally, m int) {
+	key, f := a.lay.MapCommit(m), a.maps[m]
+	if t.emitted[m] != f.emitted {
+		a.rep.add(BadSum, key, "it says that %d pairs were emitted, the app emits %d", f.emitted, t.emitted[m])
+	}
+	var find finder
+	compareCounters(&find, key, f.counters, t.counters[m])
+	a.rep.take(&find)
+	if t.sums == nil {
+		return
+	}
+	for r, sum := range t.sums[m] {
+		if rec := a.seg(m, r).sum; sum != rec {
+			a.rep.add(BadSum, key, "it says that partition %d has %s, the app emits %s", r, showSum(rec), showSum(sum))
+			return // one is enough: what is wrong in others is most likely the same
+		}
+	}
+}
+
+// compareCounters finds counters that differ.
+func compareCounters(find *finder, key string, got, want map[string]int64) {
+	all := maps.Clone(got)
+	if all == nil {
+		all = map[string]int64{}
+	}
+	maps.Copy(all, want)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if got[name] != want[name] {
+			find.add(BadSum, key, "it says that counter %q is %d, the app counts %d", name, got[name], want[name])
+		}
+	}
+}
+
+// byTask maps the input with a mapper for each map task of the job, and keeps
+// nothing but what it counts.
+func (q *sequential) byTask(ctx context.Context) (*tally, error) {
+	t := newTally(q.a.job, q.tally.sums != nil)
+	again := &sequential{a: q.a, app: q.app, params: q.params, side: &sideFiles{}, objects: q.objects, skips: skips{a: q.a}, tally: t}
+	out := &counting{tally: t, part: q.a.partitioner(q.app)}
+	var mapper mr.Mapper
+	of := -1 // its task
+	// move goes on to the mapper of another task, past those of tasks between
+	// them, which have no records.
+	move := func(to int) (err error) {
+		for of < to {
+			if t.m = max(of, 0); of >= 0 {
+				err = flush(mapper, out)
+			}
+			if of++; err != nil || of == len(t.records) {
+				return err
+			}
+			t.m = of
+			if mapper, err = q.app.NewMapper(again.task(ctx, mr.MapPhase, of)); err != nil {
+				return fmt.Errorf("make mapper: %w", err)
+			}
+		}
+		return nil
+	}
+	err := again.mapInputs(ctx, out, func(fetched) error { return nil }, func() (mr.Mapper, error) {
+		err := move(t.m)
+		return mapper, err
+	})
+	if err == nil {
+		err = move(len(t.records))
+	}
+	return t, errors.Join(err, out.err)
+}
+
+// counting is an mr.Emitter that keeps no pairs.
+type counting struct {
+	tally *tally
+	part  func(key []byte) (int, error)
+	err   error
+}
+
+func (c *counting) Emit(key, value []byte) {
+	if c.err != nil {
+		return
+	}
+	r, err := c.part(key)
+	if err != nil {
+		c.err = err
+		return
+	}
+	c.tally.emit(r, key, value)
+}
+
+// failed is the error that ended the counting.
+func (c *counting) failed() error { return c.err }
