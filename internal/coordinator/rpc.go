@@ -53,7 +53,13 @@ func (h *handlers) Register(ctx context.Context, q *wire.RegisterRequest) (*wire
 	}
 	var reply *wire.RegisterReply
 	err := errStopping
-	h.c.call(ctx, func() { reply, err = h.c.loop.register(h.c.now(), q) })
+	h.c.call(ctx, func() {
+		// A worker that has given up says that it leaves, and may have done
+		// so before this comes to run.
+		if err = ctx.Err(); err == nil {
+			reply, err = h.c.loop.register(h.c.now(), q)
+		}
+	})
 	return reply, err
 }
 

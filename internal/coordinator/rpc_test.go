@@ -329,3 +329,22 @@ func TestReportBeforeTheJobIsPrepared(t *testing.T) {
 		t.Errorf("%+v %+v", got.Map, got.Reduce)
 	}
 }
+
+// TestJoinsNoMore: a worker that has given up its registration is no member,
+// and nobody waits for it.
+func TestJoinsNoMore(t *testing.T) {
+	b := newBench(t, 1)
+	s := b.start(nil)
+	s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for i := range 100 { // whether the loop or the end of the context comes first is chance
+		q := &wire.RegisterRequest{Protocol: wire.Protocol, Worker: fmt.Sprint("w", i), Slots: 1, App: wire.DescribeApp(*s.c.o.App, nil)}
+		if reply, err := (&handlers{c: s.c}).Register(gone, q); err == nil {
+			t.Fatalf("joined: %v", reply)
+		}
+	}
+	s.until("no member is there", func(l *loop) bool { return len(l.members) == 0 })
+	s.join("w", 1).work(3)
+	s.succeeds()
+}

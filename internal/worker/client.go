@@ -291,11 +291,11 @@ func (l *link) connect(ctx context.Context) (*session, error) {
 const registerTimeout = 3 * time.Second
 
 // register joins. It owns conn.
-func (l *link) register(ctx context.Context, conn *grpc.ClientConn, address string) (*session, error) {
+func (l *link) register(outer context.Context, conn *grpc.ClientConn, address string) (*session, error) {
 	client := wire.NewCoordinatorClient(conn)
 	attempts, job, drain := l.inFlight()
 	app := wire.DescribeApp(l.o.App, l.o.Params)
-	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
+	ctx, cancel := context.WithTimeout(outer, registerTimeout)
 	defer cancel()
 	reply, err := client.Register(ctx, &wire.RegisterRequest{
 		Protocol: wire.Protocol, Version: l.o.Version, Worker: l.o.Name, Host: l.o.Host,
@@ -305,6 +305,9 @@ func (l *link) register(ctx context.Context, conn *grpc.ClientConn, address stri
 		err = otherBucket(address, reply.Bucket, l.o.Bucket)
 	}
 	if err != nil {
+		if outer.Err() != nil { // the worker ends, and may have joined all the same
+			l.tellEnd(client, nil)
+		}
 		return nil, errors.Join(err, conn.Close())
 	}
 	l.infoMu.Lock()
@@ -342,17 +345,22 @@ func (l *link) follow(ctx context.Context) {
 	}
 }
 
-// leave says good-bye if there is somebody to say it to.
+// leave says that the worker ends if there is somebody to say it to.
 func (l *link) leave(requests map[string]int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.session == nil {
 		return
 	}
+	l.tellEnd(l.session.client, requests)
+}
+
+// tellEnd tells a coordinator that the worker ends: nobody waits for it then.
+func (l *link) tellEnd(client wire.CoordinatorClient, requests map[string]int64) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if _, err := l.session.client.Leave(ctx, &wire.LeaveRequest{Worker: l.o.Name, S3Requests: requests}); err != nil {
-		l.o.Log.Debug().Err(err).Msg("left without a good-bye")
+	if _, err := client.Leave(ctx, &wire.LeaveRequest{Worker: l.o.Name, S3Requests: requests}); err != nil {
+		l.o.Log.Debug().Err(err).Msg("the coordinator was not told that the worker ends")
 	}
 }
 

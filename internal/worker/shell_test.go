@@ -225,6 +225,27 @@ func TestRevoked(t *testing.T) {
 	}
 }
 
+// TestEndsWhileItJoins: a worker that ends before the answer to its
+// registration has come says so, since it may have joined.
+func TestEndsWhileItJoins(t *testing.T) {
+	s, b := newShell(t), newBoss(t)
+	held := make(chan struct{})
+	b.onRegister = func(*wire.RegisterRequest) (*wire.RegisterReply, error) { <-held; return nil, nil }
+	b.serve(plain)
+	t.Cleanup(func() { close(held) })
+	b.announce(s.store, nil)
+	s.start()
+	await(t, b.joined, "the registration")
+	signal := errors.New("SIGTERM")
+	s.cancel(signal)
+	if err := s.ends(); !errors.Is(err, signal) {
+		t.Errorf("Run: %v", err)
+	}
+	if l := await(t, b.left, "the word that it ends"); l.Worker != s.o.Name {
+		t.Errorf("worker %q left", l.Worker)
+	}
+}
+
 // TestSignal hands back what runs, and says why it ended.
 func TestSignal(t *testing.T) {
 	s, b := newShell(t), newBoss(t).serve(plain)
