@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/rs/zerolog"
+
+	"github.com/mraws/mraws/internal/failpoint"
 )
 
 // The library of the embedded server prints what it calls internal errors, such
@@ -16,15 +18,16 @@ import (
 
 var (
 	colours = regexp.MustCompile(`\x1b\[[0-9;]*m`)
-	heading = regexp.MustCompile(`^\[[A-Z ]+\]: `)
+	heading = regexp.MustCompile(`^\[(INTERNAL ERROR|PANIC)\]: `)
 )
 
-// logLibrary turns what is printed to os.Stderr into warnings of log, until
-// flush has been called. It is for commands that run no code of users, which
-// may print there too. The variable is not set back: a goroutine of the server
-// may be about to read it.
+// logLibrary turns these lines into warnings of log, until flush has been
+// called, and passes all others on. It is for commands that run no code of
+// users, which may print there and end the process at once. The variable is not
+// set back: a goroutine of the server may be about to read it.
 func (f *frame) logLibrary(log zerolog.Logger) (flush func()) {
-	if f.err.first != os.Stderr {
+	stderr := os.Stderr
+	if f.err.first != stderr || failpoint.Enabled { // which print there and end the process too
 		return func() {}
 	}
 	r, w, err := os.Pipe()
@@ -39,13 +42,16 @@ func (f *frame) logLibrary(log zerolog.Logger) (flush func()) {
 		defer over()
 		for lines := bufio.NewReader(r); ; {
 			line, err := lines.ReadString('\n')
-			switch text := heading.ReplaceAllString(colours.ReplaceAllString(strings.TrimSuffix(line, "\n"), ""), ""); {
+			text := colours.ReplaceAllString(strings.TrimSuffix(line, "\n"), "")
+			switch cause := heading.ReplaceAllString(text, ""); {
 			case err != nil:
 				return
 			case text == end:
 				over()
-			case text != "":
-				log.Warn().Str("cause", text).Msg("S3 server")
+			case cause != text:
+				log.Warn().Str("cause", cause).Msg("S3 server")
+			default:
+				_, _ = stderr.WriteString(line) // nowhere else to go
 			}
 		}
 	}()

@@ -9,6 +9,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/reset"
@@ -137,5 +140,23 @@ func TestConfirm(t *testing.T) {
 	}
 	if err := w.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestProgressOfAService: where stderr is a log, progress is a line of it.
+func TestProgressOfAService(t *testing.T) {
+	for _, service := range []bool{false, true} {
+		s, out := testSession(config.Config{Progress: "auto"}, nil)
+		s.log, s.logsProgress = zerolog.New(out), service
+		p := s.newProgress("map", 10, false)
+		p.last = time.Now().Add(-time.Minute)
+		p.set(5)
+		want := "map: 50%, 5 of 10\n"
+		if service {
+			want = `{"level":"info","phase":"map","done":5,"total":10,"message":"progress"}` + "\n"
+		}
+		if got := out.String(); got != want {
+			t.Errorf("service is %v: %q, want %q", service, got, want)
+		}
 	}
 }

@@ -79,7 +79,7 @@ func coordinator() []Point {
 		"coordinator.copy.bad.before", "coordinator.copy.bad.after",
 
 		// the end
-		"coordinator.list.control",
+		"coordinator.list.control", "coordinator.get.control",
 		"coordinator.put.success.before", "coordinator.put.success.after",
 		"coordinator.stat.success", "coordinator.get.success",
 	}

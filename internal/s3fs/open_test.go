@@ -214,7 +214,7 @@ func TestDenied(t *testing.T) {
 		if name == "ListObjectsV2" {
 			want = 2 // one of them asks for the cause of a HEAD
 		}
-		if int64(n) != want {
+		if n != want {
 			t.Errorf("%s was tried %d times", name, n)
 		}
 	}
