@@ -281,7 +281,12 @@ func (c *Coordinator) readMap(ctx context.Context, job *manifest.Job, m int) (*m
 		return nil, fmt.Errorf("read commit record: %w", c.unreadable(key, hintRecord, err))
 	}
 	rec, err := manifest.DecodeMap(data, c.o.Layout, job, m)
-	if err != nil {
+	var other *manifest.OtherJobError
+	switch {
+	case errors.As(err, &other):
+		info.Key = key
+		return nil, c.unlessStale(ctx, info, other.Got, job.ID, err.Error())
+	case err != nil:
 		return nil, c.foreign(key, err.Error())
 	}
 	rec.Digest = manifest.DigestOf(data)
@@ -295,8 +300,9 @@ func (c *Coordinator) readReduce(ctx context.Context, job *manifest.Job, r int) 
 		return nil, fmt.Errorf("look at output: %w", err)
 	}
 	attempt := out.Meta[manifest.MetaAttempt]
-	if out.Meta[manifest.MetaJob] != job.ID || !layout.ValidName(attempt) {
-		return nil, c.foreign(c.o.Layout.Output(r), "no attempt of this job wrote it")
+	if by := out.Meta[manifest.MetaJob]; by != job.ID || !layout.ValidName(attempt) {
+		out.Key = c.o.Layout.Output(r)
+		return nil, c.unlessStale(ctx, out, by, job.ID, "no attempt of this job wrote it")
 	}
 	key := c.o.Layout.ReduceAttempt(r, attempt)
 	data, info, err := c.o.Store.Get(ctx, key)

@@ -134,6 +134,11 @@ func (c *Coordinator) restore(ctx context.Context, k kept) error {
 				return err
 			}
 		}
+		// Behind the look: what another job puts there from now on is another
+		// version.
+		if err := c.displaced(ctx); err != nil {
+			return err
+		}
 		meta := maps.Clone(k.meta)
 		if meta != nil {
 			meta[manifest.MetaHash] = manifest.DigestOf(want).String()
@@ -249,9 +254,8 @@ func (c *Coordinator) restored(ctx context.Context, key string) bool {
 	if err == nil {
 		err = c.restoreListed(ctx, all)
 	}
-	var failure *JobError
-	if errors.As(err, &failure) {
-		c.call(context.WithoutCancel(ctx), func() { c.loop.finishWith(failure) })
+	if err != nil && ofJob(err) {
+		c.call(context.WithoutCancel(ctx), func() { c.loop.finishWith(err) })
 	} else if err != nil {
 		c.o.Log.Warn().Err(err).Str("key", key).Msg("control objects not put back")
 	}

@@ -18,6 +18,8 @@ func (m *model) mapSteps(s *state, task, a int, yield func(step, *state)) {
 		}
 	case mapRecording, mapOverwriting:
 		m.recordSteps(s, task, a, st, yield)
+	case mapReplacing:
+		m.replaceRecord(s, task, a, st, yield)
 	case mapCleaning:
 		t := *s
 		m.deleteOwn(&t, task, a)
@@ -124,8 +126,12 @@ func (m *model) lookAtPlain(t *state, task, a, r int) {
 	at := &t.maps[task].attempts[a]
 	o := t.maps[task].plain[r]
 	switch {
-	case !o.exists(), m.mutant == giveUp:
+	case !o.exists(), m.mutant == giveUp, o == stale && m.mutant == lateConflicts:
 		m.mapEnd(t, task, a) // with the error of the write
+	case o == stale && m.mutant != lateAdopted:
+		at.puts[r], at.parts[r] = putDisplaced, 0
+	case o == stale:
+		m.putEnds(t, task, a, r, part(o))
 	case m.id(o.attempt()) == m.id(a):
 		m.putEnds(t, task, a, r, part(o))
 	default:
@@ -192,6 +198,15 @@ func (m *model) recordSteps(s *state, task, a int, st step, yield func(step, *st
 	at := s.maps[task].attempts[a]
 	free := s.maps[task].record == 0
 	switch {
+	case s.maps[task].stale != 0:
+		t := *s
+		t.maps[task].attempts[a].at = mapReplacing
+		if m.mutant == lateConflicts {
+			m.mapEnd(&t, task, a)
+		}
+		st.verb = "creates the commit record: that of an earlier job is there"
+		yield(st, &t)
+		return
 	case m.mutant == promoteEarly && m.promoteOwn(s, task, a, st, yield):
 		return
 	case m.mutant == leaseDecides && at.at == mapRecording:

@@ -11,6 +11,7 @@ type config struct {
 	reduces  int // 1: one task that reads every partition; R: task r reads partition r; 0: none
 	tries    int // attempts of each reduce task
 	coords   int
+	late     int  // objects that attempts of an earlier job write
 	losses   int  // committed objects that somebody deletes
 	alike    bool // of three executions two emit the same
 	sparse   bool // executions may emit nothing for a partition
@@ -40,6 +41,8 @@ type streams [maxAttempts][maxParts]uint8
 const (
 	newStream = 9
 	noStream  = 10
+	// staleStream is what an attempt of an earlier job emitted.
+	staleStream = 11
 )
 
 func newModel(c config) *model {
@@ -99,6 +102,8 @@ func (m *model) twoAlike(c contents) bool {
 // stream is what an attempt emitted for a partition.
 func (m *model) stream(s *state, task, attempt, r int) int {
 	switch {
+	case attempt < 0:
+		return staleStream
 	case attempt < m.attempts:
 	case m.repeats > 0:
 		attempt = m.repeats - 1
@@ -193,6 +198,7 @@ const (
 	reducer
 	coordinator
 	user
+	earlier
 )
 
 func (s step) String() string {
@@ -209,6 +215,8 @@ func (s step) String() string {
 		}
 	case user:
 		who = "somebody"
+	case earlier:
+		who = fmt.Sprintf("an attempt of an earlier job, task %d", s.task)
 	}
 	if s.part >= 0 {
 		who += fmt.Sprintf(", partition %d", s.part)
@@ -234,6 +242,9 @@ func (m *model) next(s *state, yield func(step, *state)) {
 	}
 	if m.mutant == userDeletes {
 		m.userSteps(s, yield)
+	}
+	if int(s.late) < m.late {
+		m.lateSteps(s, yield)
 	}
 	if int(s.losses) < m.losses {
 		m.lossSteps(s, yield)

@@ -34,6 +34,12 @@ const (
 	restorePinned  mutant = "what was restored is not read, since it is another version"
 	restoreAbsent  mutant = "what lies in the place of what is lost is left there"
 
+	lateConflicts         mutant = "an attempt that finds the object of an earlier job gives up"
+	lateAdopted           mutant = "a partition of an earlier job is adopted without comparing hashes"
+	lateOverwritten       mutant = "the record of an earlier job is replaced whatever is there by then"
+	lateOutputOverwritten mutant = "the output of an earlier job is replaced whatever is there by then"
+	lateReplaces          mutant = "an attempt of an earlier job replaces the record that it finds"
+
 	giveUp mutant = "an attempt that finds its partition's name taken gives up"
 
 	// Not mistakes: here the protocol does more than it has to.

@@ -23,6 +23,8 @@ var small = []config{
 	{name: "a loss", maps: 1, parts: 2, attempts: 2, reduces: 1, tries: 1, coords: 1, losses: 1},
 	{name: "partitions without records", maps: 1, parts: 2, attempts: 2, reduces: 1, tries: 1, coords: 1, sparse: true},
 	{name: "a loss among partitions without records", maps: 1, parts: 2, attempts: 2, reduces: 1, tries: 1, coords: 1, losses: 1, sparse: true},
+	{name: "what an earlier job writes late", maps: 1, parts: 1, attempts: 2, reduces: 1, tries: 2, coords: 1, late: 3},
+	{name: "late partitions", maps: 1, parts: 2, attempts: 2, coords: 1, late: 3},
 	{name: "two losses, two who restore", maps: 1, parts: 1, attempts: 2, reduces: 1, tries: 2, coords: 1, losses: 2},
 }
 
@@ -110,6 +112,15 @@ var every = []string{
 	"creates the output: it exists",
 	"finds the output and reads the record of its attempt",
 	"creates _SUCCESS",
+	"creates the plain name, late",
+	"creates its commit record, late",
+	"creates its output, late",
+	"creates the commit record: that of an earlier job is there",
+	"replaces the commit record of an earlier job",
+	"replaces the commit record of an earlier job: another has",
+	"creates the output: that of an earlier job is there",
+	"replaces the output of an earlier job",
+	"replaces the output of an earlier job: another has",
 	"is killed and starts again",
 }
 
@@ -122,6 +133,7 @@ var mutants = []mutant{
 	promoteEarly, errorIsNo, loserCleans, recordFirst, reduceRecordLast, sharedReduceRecord, reuseID,
 	successEarly, userDeletes, giveUp,
 	restoreBlindly, restorePinned, restoreAbsent,
+	lateConflicts, lateAdopted, lateOverwritten, lateOutputOverwritten, lateReplaces,
 }
 
 // TestMutants explores broken protocols: each must be caught, or the model is
@@ -166,6 +178,8 @@ func broken(mut mutant) config {
 		c.sparse = true
 	case restoreBlindly, restorePinned, restoreAbsent:
 		c.losses = 1
+	case lateConflicts, lateAdopted, lateOverwritten, lateOutputOverwritten, lateReplaces:
+		c.late, c.parts = 1, 1
 	case trustDone, leaseDeletes, pageLostAtResume, twoSweep:
 		c.coords = 2
 	}

@@ -19,8 +19,18 @@ func (m *model) reduceSteps(s *state, q, b int, yield func(step, *state)) {
 		}
 		st.verb = "writes its record below _attempts/"
 		yield(st, &t)
+	case at == reduceWriting && s.reduces[q].stale != 0:
+		t := *s
+		t.reduces[q].attempts[b].at = reduceReplacing
+		if m.mutant == lateConflicts {
+			m.reduceEnd(&t, q, b)
+		}
+		st.verb = "creates the output: that of an earlier job is there"
+		yield(st, &t)
 	case at == reduceWriting:
 		m.outputSteps(s, q, b, st, yield)
+	case at == reduceReplacing:
+		m.replaceOutput(s, q, b, st, yield)
 	}
 }
 

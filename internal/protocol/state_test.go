@@ -20,6 +20,7 @@ const (
 	copied   object = 1 << 3
 	restored object = 1 << 5 // lost, and made again by who read it
 	nothing  object = 1 << 6 // seen in the place of something that is lost
+	stale    object = 1 << 7 // an attempt of an earlier job has written it late
 	maker    object = 1<<3 - 1
 )
 
@@ -43,6 +44,7 @@ type state struct {
 	contents uint8 // index into model.contents: what the executions emit
 	failed   uint8 // a coordinator gave up: sumsDisagree or notAgain
 	losses   uint8 // committed objects that somebody deleted
+	late     uint8 // objects that attempts of an earlier job wrote
 	maps     [maxMaps]mapTask
 	reduces  [maxReduces]reduceTask
 	success  success
@@ -60,6 +62,7 @@ type mapTask struct {
 	displaced [maxAttempts][maxParts]object // _attempts/map-<m>/<id>/<r>
 	record    uint8                         // _commit/map-<m>: 1 + attempt; its parts are those of the attempt
 	first     uint8                         // the record that was there first: history, for the check
+	stale     uint8                         // an earlier job's record lies there
 	attempts  [maxAttempts]mapAttempt
 }
 
@@ -77,6 +80,7 @@ const (
 	mapWriting
 	mapRecording
 	mapOverwriting // mutant: the lease was found to be valid
+	mapReplacing   // an earlier job's record was seen
 	mapCleaning    // mutants
 	mapOver
 )
@@ -96,6 +100,7 @@ const (
 type reduceTask struct {
 	output   uint8           // mr-out-<r>: 1 + attempt; its content is what that attempt read
 	first    uint8           // the output that was there first: history
+	stale    uint8           // an earlier job's output lies there
 	records  [maxTries]uint8 // _attempts/reduce-<r>/<id>: 1 + attempt
 	attempts [maxTries]reduceAttempt
 }
@@ -113,7 +118,8 @@ const (
 	reduceGranted   uint8 = 1 // plus the number of reads done
 	reduceRecording uint8 = 32
 	reduceWriting   uint8 = 33
-	reduceOver      uint8 = 34
+	reduceReplacing uint8 = 34 // an earlier job's output was seen, and what was read is reduced again
+	reduceOver      uint8 = 35
 )
 
 // success is output/_SUCCESS: the commits that its sums were made of.

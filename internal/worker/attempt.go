@@ -102,6 +102,7 @@ type attempt struct {
 	res      Result
 	runs     *recordio.RunWriter // reused for its buffers
 	cuts     *cuts               // by which the partitions that a reduce attempt reads are cut; nil if by hashes
+	recorded string              // ETag of the record of a reduce attempt that has to make its output again
 
 	// What the application is working on, for errors.
 	object string

@@ -148,6 +148,9 @@ func (c *mapCommit) put(ctx context.Context, p piece) (key string, info object.I
 		return p.plain, info, nil
 	}
 	info, err = t.lookAfter(ctx, p.plain, err)
+	if isStale(err) {
+		return c.displace(ctx, p)
+	}
 	if err != nil {
 		return "", info, err
 	}
@@ -186,8 +189,8 @@ func (c *mapCommit) create(ctx context.Context, key string, p piece) (object.Inf
 }
 
 // lookAfter returns what lies under key after a write that returned werr. It
-// returns werr if nothing is there, and a *ConflictError if it belongs to
-// another job.
+// returns werr if nothing is there, and a *ConflictError or *staleError if it
+// belongs to another job.
 func (t *attempt) lookAfter(ctx context.Context, key string, werr error) (object.Info, error) {
 	info, err := t.Store.Stat(ctx, key)
 	switch {
@@ -196,15 +199,23 @@ func (t *attempt) lookAfter(ctx context.Context, key string, werr error) (object
 	case err != nil:
 		return info, errors.Join(werr, err)
 	case info.Meta[manifest.MetaJob] != t.Job.ID:
-		return info, &ConflictError{Key: key, Job: t.Job.ID, Got: info.Meta[manifest.MetaJob]}
+		return info, t.stale(ctx, key, info)
 	}
 	return info, nil
 }
 
 // settled looks for the task's commit record: if there is one it notes whose
-// it is and returns errSettled; if there is none it returns werr.
+// it is and returns errSettled; if there is none it returns werr. A stale one
+// is none; it returns a *staleError for it if werr is not nil.
 func (t *attempt) settled(ctx context.Context, werr error) error {
 	rec, err := t.mapRecord(ctx, t.Index)
+	var conflict *ConflictError
+	if errors.As(err, &conflict) {
+		err = unlessConflict(t.staleAt(ctx, conflict.Key), conflict)
+		if isStale(err) && werr == nil {
+			return nil
+		}
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return werr
@@ -229,17 +240,28 @@ func (t *attempt) putRecord(ctx context.Context, rec *manifest.Map) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.Store.Put(ctx, key, data, object.PutOptions{
-		IfAbsent: true, Meta: t.meta(manifest.DigestOf(data).String()), ContentType: "application/json",
-	})
-	if err != nil {
-		err = t.settled(ctx, err)
-	}
-	if errors.Is(err, errSettled) {
-		return nil
+	o := object.PutOptions{IfAbsent: true, Meta: t.meta(manifest.DigestOf(data).String()), ContentType: "application/json"}
+	for range mostStale {
+		_, err = t.Store.Put(ctx, key, data, o)
+		if err != nil {
+			err = t.settled(ctx, err)
+		}
+		var stale *staleError
+		switch {
+		case errors.Is(err, errSettled):
+			return nil
+		case !errors.As(err, &stale):
+			return err
+		}
+		t.Log.Warn().Str("key", key).Str("job", stale.job).Msg("a stopped attempt of an earlier job has committed in the place of this one; its record is replaced")
+		o.IfAbsent, o.IfMatch = false, stale.etag
 	}
 	return err
 }
+
+// mostStale is how often an attempt tries to commit over what earlier jobs
+// wrote late.
+const mostStale = 3
 
 // commitReduce commits the output that w holds, and ends w. The record goes first, under
 // the attempt's own name, so that whoever finds the output finds in its
@@ -251,9 +273,11 @@ func (t *attempt) commitReduce(ctx context.Context, w object.Writer, rec *manife
 	}
 	data, err := manifest.Encode(rec)
 	if err == nil {
-		_, err = t.Store.Put(ctx, t.Layout.ReduceAttempt(t.Index, t.ID), data, object.PutOptions{
-			Meta: t.meta(manifest.DigestOf(data).String()), ContentType: "application/json",
+		var info object.Info
+		info, err = t.Store.Put(ctx, t.Layout.ReduceAttempt(t.Index, t.ID), data, object.PutOptions{
+			IfMatch: t.recorded, Meta: t.meta(manifest.DigestOf(data).String()), ContentType: "application/json",
 		})
+		t.recorded = info.ETag
 	}
 	if err != nil {
 		return errors.Join(err, w.Abort())

@@ -70,9 +70,13 @@ func (t *attempt) ordered(ctx context.Context) (*cuts, error) {
 		return cache.cuts, nil
 	}
 	r, err := t.readRanges(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
+	var stale *staleError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		r, err = t.createRanges(ctx, "")
-	} else if errors.Is(err, object.ErrDamaged) {
+	case errors.As(err, &stale):
+		r, err = t.createRanges(ctx, stale.etag)
+	case errors.Is(err, object.ErrDamaged):
 		var info object.Info
 		if info, err = t.Store.Stat(ctx, t.Layout.Ranges()); err == nil {
 			r, err = t.createRanges(ctx, info.ETag)
@@ -87,11 +91,16 @@ func (t *attempt) ordered(ctx context.Context) (*cuts, error) {
 
 func (t *attempt) readRanges(ctx context.Context) (*manifest.Ranges, error) {
 	key := t.Layout.Ranges()
-	data, _, err := t.Store.Get(ctx, key)
+	data, info, err := t.Store.Get(ctx, key)
 	if err != nil {
 		return nil, lostRead(key, fmt.Errorf("read the key ranges: %w", err))
 	}
 	r, err := manifest.DecodeRanges(data, t.Job)
+	if err != nil && r != nil && r.Job != t.Job.ID {
+		if serr := unlessConflict(t.stale(ctx, key, info), nil); serr != nil {
+			return nil, serr
+		}
+	}
 	if err != nil {
 		return nil, &LostError{key, fmt.Errorf("read %s: %w", key, err)}
 	}
@@ -142,9 +151,9 @@ func (c *cuts) within(key string, first, last []byte, r, n int) error {
 	return nil
 }
 
-// createRanges takes the sample and writes the ranges, in the place of a damaged
-// version or where there are none.
-func (t *attempt) createRanges(ctx context.Context, damaged string) (*manifest.Ranges, error) {
+// createRanges takes the sample and writes the ranges, in the place of a version
+// that is damaged or stale, or where there are none.
+func (t *attempt) createRanges(ctx context.Context, over string) (*manifest.Ranges, error) {
 	keys, err := t.sample(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("sample the input: %w", err)
@@ -153,7 +162,7 @@ func (t *attempt) createRanges(ctx context.Context, damaged string) (*manifest.R
 	if err != nil {
 		return nil, fmt.Errorf("encode the key ranges: %w", err)
 	}
-	_, err = t.Store.Put(ctx, t.Layout.Ranges(), data, object.PutOptions{IfAbsent: damaged == "", IfMatch: damaged, Meta: t.meta(""), ContentType: "application/json"})
+	_, err = t.Store.Put(ctx, t.Layout.Ranges(), data, object.PutOptions{IfAbsent: over == "", IfMatch: over, Meta: t.meta(""), ContentType: "application/json"})
 	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, object.ErrPrecondition) {
 		return nil, fmt.Errorf("write the key ranges: %w", err)
 	}

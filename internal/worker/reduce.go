@@ -18,9 +18,10 @@ import (
 
 // runReduce runs a reduce attempt.
 func (t *attempt) runReduce(ctx context.Context) (err error) {
+	over := "" // the version of a stale output, which this one is to replace
 	create := func(size int64) (object.Writer, error) {
 		return t.Store.Create(ctx, t.Layout.Output(t.Index), object.PutOptions{
-			IfAbsent: true, Meta: t.meta(""), ContentType: "text/plain; charset=utf-8",
+			IfAbsent: over == "", IfMatch: over, Meta: t.meta(""), ContentType: "text/plain; charset=utf-8",
 			PartSize: t.shares.outputPart(size), Size: size, Hold: t.shares.hold,
 		})
 	}
@@ -30,7 +31,14 @@ func (t *attempt) runReduce(ctx context.Context) (err error) {
 	for round := 0; ; round++ {
 		w, rec, err := t.reduceTo(ctx, create)
 		if err == nil {
-			return t.commitReduce(ctx, w, rec)
+			err = t.commitReduce(ctx, w, rec)
+			var stale *staleError
+			if !errors.As(err, &stale) || round >= mostStale {
+				return err
+			}
+			t.Log.Warn().Str("key", stale.key).Str("job", stale.job).Msg("a stopped attempt of an earlier job has written the output in the place of this one; it is made again and replaced")
+			over = stale.etag
+			continue
 		}
 		again, err := t.mend(ctx, err, round)
 		if !again {
