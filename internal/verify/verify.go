@@ -63,8 +63,9 @@ type Store interface {
 	List(ctx context.Context, prefix string) iter.Seq2[object.Info, error]
 }
 
-// DefaultMemory is how many bytes of buffers are used where nobody says.
-const DefaultMemory = 256 << 20
+// DefaultMemory is how many bytes of buffers are used where nobody says: with
+// what else a process needs, it stays within 256 MiB.
+const DefaultMemory = 144 << 20
 
 // Options are the choices of one verification. Zero values are defaults.
 type Options struct {
