@@ -54,7 +54,9 @@ func (r *Reader) read(n, limit int) (bool, error) {
 	for idle := 0; r.have < n; {
 		if len(r.buf) < limit && r.have == len(r.buf) || len(r.buf) < min(limit, bigBuffer) {
 			// Beyond bigBuffer, the buffer grows only as bytes arrive.
-			grown := make([]byte, min(roundUp(limit), max(bigBuffer, 2*len(r.buf))))
+			size := min(roundUp(limit), max(bigBuffer, 2*len(r.buf)))
+			MakeRoom(size)
+			grown := make([]byte, size)
 			copy(grown, r.buf[:r.have])
 			r.buf = grown
 		}

@@ -179,8 +179,9 @@ func (m *Merger) Next() bool {
 func (m *Merger) fold() bool {
 	top := m.tree[0]
 	word := m.words[top]
-	m.keyBuf = append(m.keyBuf[:0], m.keys[top]...)
-	m.accBuf = append(m.accBuf[:0], m.srcs[top].Value()...)
+	m.key, m.value = nil, nil
+	Copy(&m.keyBuf, m.keys[top])
+	Copy(&m.accBuf, m.srcs[top].Value())
 	acc := m.accBuf
 	for {
 		if m.advance(); m.err != nil {

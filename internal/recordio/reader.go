@@ -222,6 +222,8 @@ func (r *Reader) open(h header, payload []byte) bool {
 	} else {
 		raw := int(h.raw)
 		if cap(r.dec) < raw || cap(r.dec) > bigBuffer && raw < cap(r.dec)/4 {
+			r.raw, r.dec = nil, nil
+			MakeRoom(raw)
 			r.dec = make([]byte, roundUp(raw))
 		}
 		r.raw = r.dec[:raw]

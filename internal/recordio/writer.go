@@ -94,6 +94,8 @@ func (w *Writer) Write(key, value []byte) error {
 		case n > MaxBlockSize:
 			return w.writeHuge(key, value)
 		case cap(w.buf) < lead+n+checksumLen:
+			w.buf = nil
+			MakeRoom(n)
 			w.buf = make([]byte, lead, lead+max(n, w.o.BlockSize)+checksumLen)
 		}
 	}
@@ -122,6 +124,8 @@ func (w *Writer) flush() {
 	block, codec := w.buf, None
 	if w.o.Codec != None {
 		if need := lead + maxCompressed(len(raw)) + checksumLen; cap(w.enc) < need {
+			w.enc = nil
+			MakeRoom(need)
 			w.enc = make([]byte, lead, max(need, lead+maxCompressed(w.o.BlockSize)+checksumLen))
 		}
 		enc, smaller, err := w.codec.compress(w.o.Codec, w.enc[:lead], raw)

@@ -109,12 +109,13 @@ func (t *attempt) reduceAll(g *groups, out *lines) error {
 	var key []byte // the application's copy, which it may spoil
 	values := g.values
 	for g.nextKey() {
-		key = append(key[:0], g.key...)
+		recordio.Copy(&key, g.key)
 		t.key, out.key, out.checked = g.key, g.key, false
 		if err := t.appError(reducer.Reduce(key, values, out)); err != nil && g.err == nil {
 			return err
 		}
 		g.drain()
+		t.key, out.key = nil, nil // g.key may be had anew
 	}
 	g.flush()
 	return g.err
@@ -174,7 +175,7 @@ func (g *groups) nextKey() bool {
 	if g.err != nil || g.state == atEnd || g.state == atStart && !g.step() {
 		return false
 	}
-	g.key = append(g.key[:0], g.src.Key()...)
+	recordio.Copy(&g.key, g.src.Key())
 	if g.keys == 0 {
 		g.first = bytes.Clone(g.key)
 	}
