@@ -378,3 +378,19 @@ func TestStatus(t *testing.T) {
 		t.Errorf("%v", r)
 	}
 }
+
+// TestSealsRanges: key ranges, which workers have made, are sealed as they lie
+// in the bucket.
+func TestSealsRanges(t *testing.T) {
+	b := newBench(t, 1)
+	s := b.start(nil)
+	w := s.join("w", 1)
+	w.work(1)
+	var id string
+	s.c.call(t.Context(), func() { id = s.c.loop.job.ID })
+	b.put(b.lay.Ranges(), manifest.Ranges{Schema: manifest.RangesSchema, Job: id, Bounds: [][]byte{{'m'}}}, nil)
+	w.work(2)
+	if got := s.succeeds(); got.Sealed.Ranges == "" {
+		t.Error("the key ranges are not sealed")
+	}
+}
