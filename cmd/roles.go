@@ -44,7 +44,7 @@ func (f *frame) roleError(err error) error {
 	case errors.As(err, &conflict):
 		return &Error{Code: ExitConflict, What: conflict.What, Cause: lines(conflict.Diff), Hint: conflict.Hint}
 	case errors.As(err, &job):
-		return &Error{Code: ExitJobFailed, What: "the job failed", Cause: errors.New(job.Cause), Hint: f.failureHint(job.Cause)}
+		return &Error{Code: ExitJobFailed, What: "the job failed", Cause: errors.New(job.Cause), Hint: f.failureHint(job)}
 	case errors.As(err, &failed):
 		return &Error{Code: ExitJobFailed, What: "the coordinator ended the job", Cause: errors.New(failed.Cause)}
 	case errors.As(err, &stuck):
@@ -91,7 +91,11 @@ var (
 )
 
 // failureHint is what can be done about a job that failed.
-func (f *frame) failureHint(cause string) string {
+func (f *frame) failureHint(job *coordinator.JobError) string {
+	cause := job.Cause
+	if job.Input {
+		return "put the input back as it was, or remove the job with `mraws reset --yes`; then start it again: " + f.again()
+	}
 	var b strings.Builder
 	if m := failedTask.FindStringSubmatch(cause); m != nil {
 		b.WriteString("`mraws replay " + m[1] + "-" + m[2] + "` runs the task again, alone\n")

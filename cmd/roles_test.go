@@ -34,6 +34,7 @@ func TestRoleErrors(t *testing.T) {
 		{"no input", fmt.Errorf("%w under s3://b/input/", coordinator.ErrNoInput), ExitUsage, []string{"s3://b/input/", "upload-input"}},
 		{"conflict", &coordinator.ConflictError{What: "another job", Diff: []string{"app: a -> b", "nreduce: 1 -> 2"}, Hint: "reset"}, ExitConflict, []string{"app: a -> b", "nreduce: 1 -> 2", "reset"}},
 		{"job failed", &coordinator.JobError{Cause: "map task 3: boom"}, ExitJobFailed, []string{"map task 3: boom"}},
+		{"input replaced", &coordinator.JobError{Cause: "map task 3: in changed", Input: true}, ExitJobFailed, []string{"put the input back", "mraws reset"}},
 		{"job failed elsewhere", &worker.JobFailedError{Cause: "map task 3: boom"}, ExitJobFailed, []string{"map task 3: boom"}},
 		{"nobody there", unreachable(errors.New("connection refused")), ExitUnreachable, []string{"host:1234", "1s", "connection refused", "--coord"}},
 		{"TLS on one side", unreachable(errors.New("first record does not look like a TLS handshake")), ExitUnreachable, []string{"host:1234", "TLS handshake", "--insecure", "--tls-ca"}},

@@ -96,7 +96,12 @@ type ConflictError struct {
 func (e *ConflictError) Error() string { return e.What }
 
 // JobError means that the job cannot be finished.
-type JobError struct{ Cause string }
+type JobError struct {
+	Cause string
+	// Input says that the input is not what the job was planned on, so that
+	// the job cannot go on over what is there.
+	Input bool
+}
 
 func (e *JobError) Error() string { return "job failed: " + e.Cause }
 

@@ -36,7 +36,10 @@ type loop struct {
 	// conflicts has what attempts said that failed over an object which does
 	// not belong to the job.
 	conflicts map[sched.AttemptID]string
-	reran     [2]int // by phase: attempts granted although a commit was there (Coordinator.rerun)
+	// otherInput has the attempts that failed over input that the bucket shows to
+	// be gone or another.
+	otherInput map[sched.AttemptID]bool
+	reran      [2]int // by phase: attempts granted although a commit was there (Coordinator.rerun)
 
 	failure error // why the job cannot be finished
 	final   *wire.Done
@@ -83,7 +86,7 @@ func newLoop(o Options, epoch string) loop {
 	return loop{
 		log: o.Log, o: o, epoch: epoch,
 		members: map[sched.WorkerID]*member{}, parked: map[slot]question{},
-		conflicts: map[sched.AttemptID]string{}, revokes: map[sched.WorkerID][]string{}, told: map[sched.WorkerID]bool{},
+		conflicts: map[sched.AttemptID]string{}, otherInput: map[sched.AttemptID]bool{}, revokes: map[sched.WorkerID][]string{}, told: map[sched.WorkerID]bool{},
 		asked: map[sched.WorkerID]map[string]int64{}, swept: time.Now(),
 		mapped: make(chan struct{}), appKnown: make(chan struct{}), appMet: make(chan struct{}), ended: make(chan struct{}), allTold: make(chan struct{}), allBack: make(chan struct{}), changed: make(chan struct{}, 1),
 	}
@@ -200,7 +203,7 @@ func (l *loop) failed(e sched.JobFailed) error {
 	if what, ok := l.conflicts[e.Attempt]; ok {
 		return &ConflictError{What: what, Hint: hintForeign}
 	}
-	return &JobError{Cause: name(e.Task) + ": " + e.Cause}
+	return &JobError{Cause: name(e.Task) + ": " + e.Cause, Input: l.otherInput[e.Attempt]}
 }
 
 // grant answers a parked question. A grant for a question that has been

@@ -294,6 +294,9 @@ func (l *loop) attemptEnded(now sched.Time, q *wire.ReportRequest, proven bool) 
 	if q.Conflict {
 		l.conflicts[a] = text
 	}
+	if _, input := l.o.Layout.InputName(q.Object); input && proven {
+		l.otherInput[a] = true
+	}
 	l.step(now, sched.Failed{
 		Worker: w, Attempt: a, Fatal: q.Fatal || q.Conflict, Proven: proven,
 		Cause: fmt.Sprintf("on worker %s: %s", q.Worker, text),

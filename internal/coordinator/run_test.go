@@ -121,7 +121,7 @@ func TestWorkersHearOfFailure(t *testing.T) {
 	}
 	s.ends()
 	var job *JobError
-	if !errors.As(s.err, &job) || job.Cause != want {
+	if !errors.As(s.err, &job) || job.Cause != want || !job.Input {
 		t.Errorf("Run: %v", s.err)
 	}
 }
