@@ -5,7 +5,7 @@ import "fmt"
 // check returns what is wrong with a state, or "". The names I1 ... are those
 // of docs/protocol-model.md.
 func (m *model) check(s *state) string {
-	if s.failed == sumsDisagree {
+	if s.failed == sumsDisagree && s.removals == 0 { // else outputs may be of a record that is gone
 		return "the job fails: the sums disagree" // I6
 	}
 	for task := range m.maps {
@@ -39,7 +39,7 @@ func (m *model) checkMap(s *state, task int) string {
 		return ""
 	}
 	for r := range m.parts {
-		if parts[r].object().exists() && !m.holds(s, task, r, parts[r]) && s.losses == 0 {
+		if parts[r].object().exists() && !m.holds(s, task, r, parts[r]) && s.losses+s.removals == 0 {
 			return "the record names an object that is not there" // I3
 		}
 	}
@@ -70,8 +70,8 @@ func (m *model) checkReduce(s *state, q int) string {
 	from, to := m.reads(q)
 	for task := range m.maps {
 		parts, ok := m.committed(s, task)
-		if !ok && m.harm {
-			continue
+		if !ok && m.harm || s.removals > 0 && s.success.there == 0 {
+			continue // the record may be gone, or be another one: what counts is what comes of it
 		}
 		if !ok {
 			return "there is output before all maps are committed" // I2
@@ -105,7 +105,7 @@ func (m *model) checkSuccess(s *state) string {
 		}
 		for r := range m.parts {
 			o, committed := s.maps[task].plain[r], m.holding(s, task, parts[r].object(), r)
-			if s.losses > 0 || committed == noStream { // nothing is promised of what nobody reads
+			if s.losses+s.removals > 0 || committed == noStream { // nothing is promised of what nobody reads
 				continue
 			}
 			if m.holding(s, task, o, r) != committed {

@@ -11,6 +11,7 @@ func (m *model) coordSteps(s *state, c int, yield func(step, *state)) {
 		st.task = int8(task)
 		m.learnMap(s, c, task, st, yield)
 		m.promote(s, c, task, st, yield)
+		m.putBack(s, c, task, st, yield)
 		m.meddle(s, c, task, st, yield)
 		if m.draining && s.coords[c].maps[task] == 0 && s.maps[task].attempts[m.attempts].at == mapIdle {
 			t := *s
@@ -55,6 +56,39 @@ func (m *model) learnMap(s *state, c, task int, st step, yield func(step, *state
 	}
 }
 
+// putBack is internal/coordinator/review.go for a commit record: the coordinator
+// that has read it creates it again. Another one that is there by then it takes
+// for its own if it speaks of the same records, and else gives up.
+func (m *model) putBack(s *state, c, task int, st step, yield func(step, *state)) {
+	known, there := s.coords[c].maps[task], s.maps[task].record
+	if m.removals == 0 || m.mutant == leaveGone || known == 0 || known == there {
+		return
+	}
+	t := *s
+	switch {
+	case there == 0:
+		t.maps[task].record = known
+		st.verb = "puts back the commit record that it knows"
+	case m.sameRecords(s, task, int(known-1), int(there-1)):
+		t.coords[c].maps[task], t.coords[c].promoted[task] = there, 0
+		st.verb = "takes another record of the same"
+	default:
+		t.failed = otherRecord
+		st.verb = "finds that another record speaks of something else"
+	}
+	yield(st, &t)
+}
+
+// sameRecords says whether two attempts emitted the same for all partitions.
+func (m *model) sameRecords(s *state, task, a, b int) bool {
+	for r := range m.parts {
+		if m.stream(s, task, a, r) != m.stream(s, task, b, r) {
+			return false
+		}
+	}
+	return true
+}
+
 // unpromoted calls f for the partitions of a map that the coordinator has to
 // copy onto their plain names.
 func (m *model) unpromoted(s *state, c, task int, f func(r int, p part)) {
@@ -76,7 +110,7 @@ func (m *model) unpromoted(s *state, c, task int, f func(r int, p part)) {
 func (m *model) promote(s *state, c, task int, st step, yield func(step, *state)) {
 	m.unpromoted(s, c, task, func(r int, p part) {
 		o, ok := m.lies(s, task, r, p)
-		if !ok && s.losses == 0 {
+		if !ok && s.losses+s.removals == 0 {
 			return
 		}
 		t := *s
@@ -168,6 +202,16 @@ func (m *model) finish(s *state, c int, st step, yield func(step, *state)) {
 		return
 	}
 	t := *s
+	if m.removals > 0 && m.mutant != blindEnd && m.review(&t, c) {
+		st.verb = "finds outputs that are gone or another attempt's, and goes on"
+		yield(st, &t)
+		return
+	}
+	for task := range m.maps {
+		if m.removals > 0 && m.mutant != leaveGone && s.maps[task].record != co.maps[task] {
+			return // put back first
+		}
+	}
 	if !m.sumsAgree(s, c) {
 		t.failed = sumsDisagree
 		st.verb = "finds that the sums of maps and reduces disagree"
@@ -177,6 +221,17 @@ func (m *model) finish(s *state, c int, st step, yield func(step, *state)) {
 		st.verb = "creates _SUCCESS"
 	}
 	yield(st, &t)
+}
+
+// review forgets the outputs that are not those that it has seen.
+func (m *model) review(t *state, c int) (changed bool) {
+	for q := range m.reduces {
+		if seen := t.coords[c].reduces[q]; seen != 0 && t.reduces[q].output != seen {
+			t.coords[c].reduces[q] = 0
+			changed = true
+		}
+	}
+	return changed
 }
 
 // sumsAgree compares what the records of the reduces say was read with what

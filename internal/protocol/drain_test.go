@@ -20,7 +20,7 @@ func (d *drains) stuck(s *state) (string, []step) {
 	for c := range d.m.coords + 1 {
 		start := d.m.alone(s, c)
 		most := 1
-		if d.m.losses > 0 { // whose output can be made again
+		if d.m.losses+d.m.removals > 0 { // whose output can be made again
 			most = d.m.attempts
 		}
 		for repeats := range most + 1 {
@@ -77,7 +77,7 @@ func isStuck(bad string) bool { return bad == stuck || bad == endless }
 func (m *model) drain(s state) (string, []step) {
 	var steps []step
 	for range 100 {
-		if s.success.there != 0 || s.failed == notAgain {
+		if s.success.there != 0 || s.failed == notAgain || s.failed == otherRecord || s.failed != 0 && s.removals > 0 {
 			return m.check(&s), steps
 		}
 		var next state

@@ -13,6 +13,7 @@ type config struct {
 	coords   int
 	late     int  // objects that attempts of an earlier job write
 	losses   int  // committed objects that somebody deletes
+	removals int  // outputs and commit records that somebody deletes before the job is done
 	alike    bool // of three executions two emit the same
 	sparse   bool // executions may emit nothing for a partition
 	named    bool // do not take states for equal that are so up to names: traces need it, and mutants that mix names up
@@ -248,5 +249,8 @@ func (m *model) next(s *state, yield func(step, *state)) {
 	}
 	if int(s.losses) < m.losses {
 		m.lossSteps(s, yield)
+	}
+	if int(s.removals) < m.removals && s.success.there == 0 {
+		m.removeSteps(s, yield)
 	}
 }

@@ -39,6 +39,8 @@ const (
 	lateOverwritten       mutant = "the record of an earlier job is replaced whatever is there by then"
 	lateOutputOverwritten mutant = "the output of an earlier job is replaced whatever is there by then"
 	lateReplaces          mutant = "an attempt of an earlier job replaces the record that it finds"
+	blindEnd              mutant = "_SUCCESS is created without a look at the outputs"
+	leaveGone             mutant = "a coordinator does not put back a record that it knows"
 
 	giveUp mutant = "an attempt that finds its partition's name taken gives up"
 

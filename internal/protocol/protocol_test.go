@@ -25,6 +25,8 @@ var small = []config{
 	{name: "a loss among partitions without records", maps: 1, parts: 2, attempts: 2, reduces: 1, tries: 1, coords: 1, losses: 1, sparse: true},
 	{name: "what an earlier job writes late", maps: 1, parts: 1, attempts: 2, reduces: 1, tries: 2, coords: 1, late: 3},
 	{name: "late partitions", maps: 1, parts: 2, attempts: 2, coords: 1, late: 3},
+	{name: "outputs and records are deleted", maps: 1, parts: 1, attempts: 2, reduces: 1, tries: 2, coords: 1, removals: 2},
+	{name: "an output is deleted under two coordinators", maps: 1, parts: 1, attempts: 1, reduces: 1, tries: 2, coords: 2, removals: 1},
 	{name: "two losses, two who restore", maps: 1, parts: 1, attempts: 2, reduces: 1, tries: 2, coords: 1, losses: 2},
 }
 
@@ -105,6 +107,13 @@ var every = []string{
 	"puts back what was lost",
 	"puts back what was lost: something else is there",
 	"does without a copy of what is lost",
+	"deletes an output",
+	"deletes the commit record of a map",
+	"puts back the commit record that it knows",
+	"takes another record of the same",
+	"finds that another record speaks of something else",
+	"finds outputs that are gone or another attempt's, and goes on",
+	"finds that the sums of maps and reduces disagree",
 	"writes its record below _attempts/",
 	"creates the output",
 	"creates the output, and the reply is lost",
@@ -134,6 +143,7 @@ var mutants = []mutant{
 	successEarly, userDeletes, giveUp,
 	restoreBlindly, restorePinned, restoreAbsent,
 	lateConflicts, lateAdopted, lateOverwritten, lateOutputOverwritten, lateReplaces,
+	blindEnd, leaveGone,
 }
 
 // TestMutants explores broken protocols: each must be caught, or the model is
@@ -180,6 +190,8 @@ func broken(mut mutant) config {
 		c.losses = 1
 	case lateConflicts, lateAdopted, lateOverwritten, lateOutputOverwritten, lateReplaces:
 		c.late, c.parts = 1, 1
+	case blindEnd, leaveGone:
+		c.parts, c.removals = 1, 1
 	case trustDone, leaseDeletes, pageLostAtResume, twoSweep:
 		c.coords = 2
 	}

@@ -21,6 +21,32 @@ func (m *model) lossSteps(s *state, yield func(step, *state)) {
 	}
 }
 
+// removeSteps are the deletions of what commits a task, before the job is done.
+// A record is deleted only where some coordinator knows it: else it is as if it
+// had never been.
+func (m *model) removeSteps(s *state, yield func(step, *state)) {
+	for q := range m.reduces {
+		if s.reduces[q].output != 0 {
+			t := *s
+			t.reduces[q].output, t.reduces[q].first = 0, 0
+			t.removals++
+			yield(step{who: user, task: int8(q), part: -1, verb: "deletes an output", fault: true}, &t)
+		}
+	}
+	for task := range m.maps {
+		known := false
+		for c := range m.coords {
+			known = known || s.coords[c].maps[task] != 0
+		}
+		if s.maps[task].record != 0 && known {
+			t := *s
+			t.maps[task].record, t.maps[task].first = 0, 0
+			t.removals++
+			yield(step{who: user, task: int8(task), part: -1, verb: "deletes the commit record of a map", fault: true}, &t)
+		}
+	}
+}
+
 // cell is where a part of a record lies.
 func (m *model) cell(t *state, task, r int, p part) *object {
 	if p.isDisplaced() {
@@ -35,7 +61,7 @@ func (m *model) lies(s *state, task, r int, p part) (object, bool) {
 	if m.holds(s, task, r, p) {
 		return p.object(), true
 	}
-	if !p.object().exists() || s.losses == 0 || m.mutant == restorePinned {
+	if !p.object().exists() || s.losses+s.removals == 0 || m.mutant == restorePinned {
 		return 0, false
 	}
 	o := *m.cell(s, task, r, p)
@@ -51,7 +77,7 @@ func (m *model) missing(s *state, q, b, task, r int, st step, yield func(step, *
 	t := *s
 	at := &t.reduces[q].attempts[b]
 	st.verb = "misses what the record names"
-	if m.losses == 0 {
+	if m.losses+m.removals == 0 {
 		m.reduceEnd(&t, q, b)
 		yield(st, &t)
 		return

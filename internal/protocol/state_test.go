@@ -42,9 +42,10 @@ func (p part) isDisplaced() bool { return p&displaced != 0 }
 // that states with the same future are equal.
 type state struct {
 	contents uint8 // index into model.contents: what the executions emit
-	failed   uint8 // a coordinator gave up: sumsDisagree or notAgain
+	failed   uint8 // a coordinator gave up: sumsDisagree, notAgain or otherRecord
 	losses   uint8 // committed objects that somebody deleted
 	late     uint8 // objects that attempts of an earlier job wrote
+	removals uint8 // outputs and commit records that somebody deleted
 	maps     [maxMaps]mapTask
 	reduces  [maxReduces]reduceTask
 	success  success
@@ -54,6 +55,7 @@ type state struct {
 const (
 	sumsDisagree uint8 = 1
 	notAgain     uint8 = 2 // what is lost cannot be made again
+	otherRecord  uint8 = 3 // in the place of a record that was deleted lies one of other records
 )
 
 // mapTask is what the bucket holds of a map task, and its attempts.
