@@ -268,7 +268,7 @@ func want(c class, how string, when moment) []ending {
 	gone := how == "deleted" || how == "unlinked"
 	switch c.name {
 	case "input":
-		if when == beforeMap && how != "put other's meta" && how != "lengthened" { // what is planned is there
+		if when == beforeMap && how != "lengthened" { // what is planned is there
 			return []ending{named}
 		}
 		if atRest && !gone { // of what nobody reads any more

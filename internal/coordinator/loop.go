@@ -220,7 +220,7 @@ func (l *loop) grant(e sched.Grant) {
 		return
 	}
 	delete(l.parked, key)
-	q.answer <- &wire.AskReply{Job: l.job.ID, Answer: &wire.AskReply_Grant{Grant: &wire.Attempt{
+	q.answer <- &wire.AskReply{Job: l.job.ID, Spec: l.job.Digest.String(), Answer: &wire.AskReply_Grant{Grant: &wire.Attempt{
 		Phase: wirePhase(e.Task.Phase), Task: int32(e.Task.Index), Id: string(e.Attempt),
 	}}}
 	l.log.Debug().Str("worker", string(e.Worker)).Str("attempt", string(e.Attempt)).

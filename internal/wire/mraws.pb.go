@@ -693,8 +693,10 @@ type AskReply struct {
 	//	*AskReply_Wait
 	//	*AskReply_Done
 	//	*AskReply_Unknown
-	Answer        isAskReply_Answer `protobuf_oneof:"answer"`
-	Job           string            `protobuf:"bytes,5,opt,name=job,proto3" json:"job,omitempty"`
+	Answer isAskReply_Answer `protobuf_oneof:"answer"`
+	Job    string            `protobuf:"bytes,5,opt,name=job,proto3" json:"job,omitempty"`
+	// Hex SHA-256 of the job's spec, so that nothing is done by another one.
+	Spec          string `protobuf:"bytes,6,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -775,6 +777,13 @@ func (x *AskReply) GetUnknown() *Unknown {
 func (x *AskReply) GetJob() string {
 	if x != nil {
 		return x.Job
+	}
+	return ""
+}
+
+func (x *AskReply) GetSpec() string {
+	if x != nil {
+		return x.Spec
 	}
 	return ""
 }
@@ -2084,13 +2093,14 @@ const file_mraws_proto_rawDesc = "" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x05R\x04slot\x12\x10\n" +
 	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x1e\n" +
-	"\vmax_wait_ms\x18\x04 \x01(\x03R\tmaxWaitMs\"\xcc\x01\n" +
+	"\vmax_wait_ms\x18\x04 \x01(\x03R\tmaxWaitMs\"\xe0\x01\n" +
 	"\bAskReply\x12)\n" +
 	"\x05grant\x18\x01 \x01(\v2\x11.mraws.v1.AttemptH\x00R\x05grant\x12$\n" +
 	"\x04wait\x18\x02 \x01(\v2\x0e.mraws.v1.WaitH\x00R\x04wait\x12$\n" +
 	"\x04done\x18\x03 \x01(\v2\x0e.mraws.v1.DoneH\x00R\x04done\x12-\n" +
 	"\aunknown\x18\x04 \x01(\v2\x11.mraws.v1.UnknownH\x00R\aunknown\x12\x10\n" +
-	"\x03job\x18\x05 \x01(\tR\x03jobB\b\n" +
+	"\x03job\x18\x05 \x01(\tR\x03job\x12\x12\n" +
+	"\x04spec\x18\x06 \x01(\tR\x04specB\b\n" +
 	"\x06answer\"\x06\n" +
 	"\x04Wait\"\t\n" +
 	"\aUnknown\" \n" +

@@ -171,7 +171,7 @@ func (e *Env) partsOf(rec *manifest.Map) ([]part, error) {
 // wraps fs.ErrNotExist when the task is not committed.
 func (e *Env) mapRecord(ctx context.Context, m int) (*manifest.Map, error) {
 	key := e.Layout.MapCommit(m)
-	data, _, err := e.Store.Get(ctx, key)
+	data, info, err := e.Store.Get(ctx, key)
 	if err != nil {
 		return nil, lostRead(key, fmt.Errorf("read commit record of map task %d: %w", m, err))
 	}
@@ -180,6 +180,8 @@ func (e *Env) mapRecord(ctx context.Context, m int) (*manifest.Map, error) {
 	switch {
 	case errors.As(err, &other):
 		return nil, &ConflictError{Key: key, Job: other.Want, Got: other.Got}
+	case err == nil && info.Meta[manifest.MetaHash] != "" && info.Meta[manifest.MetaHash] != manifest.DigestOf(data).String():
+		return nil, &LostError{key, fmt.Errorf("read %s: its bytes are not those that were written", key)}
 	case err != nil:
 		return nil, &LostError{key, fmt.Errorf("read %s: %w", key, err)}
 	}

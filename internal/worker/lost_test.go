@@ -32,6 +32,19 @@ func TestLostControlObject(t *testing.T) {
 			w.check(t)
 		})
 	}
+	t.Run("changed", func(t *testing.T) {
+		w := lostWorld(t, where)
+		w.maps(t)
+		key := layout.Layout{}.MapCommit(1)
+		o := w.store.objects[key]
+		o.data = bytes.Replace(o.data, []byte(`"emitted": `), []byte(`"emitted": 1`), 1)
+		w.store.objects[key] = o
+		_, err := w.env(t).Run(t.Context(), Attempt{mr.ReducePhase, 0, "r"})
+		var lost *LostError
+		if !errors.As(err, &lost) || lost.Key != key {
+			t.Errorf("%v", err)
+		}
+	})
 	w := lostWorld(t, where)
 	w.maps(t)
 	w.store.fault = func(_ int, op, key string) fault {

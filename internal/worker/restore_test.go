@@ -379,6 +379,7 @@ func TestRestoreRepacked(t *testing.T) {
 	}
 	o := w.store.objects[key]
 	o.data = data
+	o.info.Meta[manifest.MetaHash] = manifest.DigestOf(data).String()
 	w.store.objects[key] = o
 	gone(w, w.segment(1, 0))
 	_, err = w.env(t).Run(t.Context(), Attempt{mr.ReducePhase, 0, "r"})

@@ -326,10 +326,10 @@ func TestLoadSurvivesAnothersEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	const others = 50
 	stopped, other := make(chan error, 1), make(chan error, others)
-	go func() { _, err := w.load(ctx, "job-1"); stopped <- err }()
+	go func() { _, err := w.load(ctx, "job-1", ""); stopped <- err }()
 	await(t, reading, "the read")
 	for range others {
-		go func() { _, err := w.load(t.Context(), "job-1"); other <- err }()
+		go func() { _, err := w.load(t.Context(), "job-1", ""); other <- err }()
 	}
 	for range 1000 {
 		runtime.Gosched() // so that most of them wait for the first

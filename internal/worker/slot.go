@@ -23,15 +23,14 @@ const maxText = 8 << 10
 // or ctx ends. It returns nil once asking is over since the worker drains.
 func (w *worker) slot(ctx, asking context.Context, index int) error {
 	for seq := uint64(1); ; seq++ {
-		var grant *wire.Attempt
-		var job string
+		var reply *wire.AskReply
 		err := w.room()
 		if err == nil {
-			grant, job, err = w.ask(asking, index, seq)
+			reply, err = w.ask(asking, index, seq)
 		}
 		well := true
 		if err == nil {
-			well, err = w.attempt(ctx, grant, job)
+			well, err = w.attempt(ctx, reply)
 		}
 		if err == nil && !well {
 			err = w.reach(asking)
@@ -47,7 +46,7 @@ func (w *worker) slot(ctx, asking context.Context, index int) error {
 
 // ask repeats one question until it has a grant. The number stays the same,
 // so that a grant whose reply was lost is handed out again.
-func (w *worker) ask(ctx context.Context, index int, seq uint64) (*wire.Attempt, string, error) {
+func (w *worker) ask(ctx context.Context, index int, seq uint64) (*wire.AskReply, error) {
 	q := &wire.AskRequest{Worker: w.o.Name, Slot: int32(index), Seq: seq, MaxWaitMs: askFor.Milliseconds()}
 	for ctx.Err() == nil {
 		var reply *wire.AskReply
@@ -60,22 +59,23 @@ func (w *worker) ask(ctx context.Context, index int, seq uint64) (*wire.Attempt,
 			return err
 		})
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
 		switch a := reply.Answer.(type) {
 		case *wire.AskReply_Grant:
-			return a.Grant, reply.Job, nil
+			return reply, nil
 		case *wire.AskReply_Done:
-			return nil, "", ending(a.Done)
+			return nil, ending(a.Done)
 		}
 	}
-	return nil, "", context.Cause(ctx)
+	return nil, context.Cause(ctx)
 }
 
 // attempt runs one granted attempt, reports how it ended and says whether it
 // ended well. It returns an error only when the worker as a whole has to stop.
-func (w *worker) attempt(ctx context.Context, a *wire.Attempt, job string) (well bool, err error) {
-	r := &running{attempt: a, job: job, progress: new(Progress), pulse: new(object.Pulse)}
+func (w *worker) attempt(ctx context.Context, reply *wire.AskReply) (well bool, err error) {
+	a, job := reply.GetGrant(), reply.Job
+	r := &running{attempt: a, job: job, spec: reply.Spec, progress: new(Progress), pulse: new(object.Pulse)}
 	runCtx, cancel := context.WithCancelCause(object.WithPulse(ctx, r.pulse))
 	r.cancel = cancel
 	if !w.begin(r) {
@@ -177,7 +177,7 @@ func (w *worker) noteWaits(r *running) {
 
 // execute runs the attempt on the data path.
 func (w *worker) execute(ctx context.Context, r *running) (res Result, err error) {
-	l, err := w.load(ctx, r.job)
+	l, err := w.load(ctx, r.job, r.spec)
 	if err != nil {
 		return Result{}, err
 	}

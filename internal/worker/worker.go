@@ -112,6 +112,7 @@ type worker struct {
 type running struct {
 	attempt  *wire.Attempt
 	job      string
+	spec     string // SHA-256 of the job's spec; "" if the coordinator did not say
 	cancel   context.CancelCauseFunc
 	progress *Progress
 	pulse    *object.Pulse // of its requests to the store
@@ -324,11 +325,13 @@ func ending(d *wire.Done) error {
 }
 
 // load returns the spec of a job and what else has been read of it.
-func (w *worker) load(ctx context.Context, id string) (*loaded, error) {
-	return w.o.Shared.load(ctx, id, func() (*manifest.Job, error) { return w.readJob(ctx, id) })
+func (w *worker) load(ctx context.Context, id, digest string) (*loaded, error) {
+	return w.o.Shared.load(ctx, id, func() (*manifest.Job, error) { return w.readJob(ctx, id, digest) })
 }
 
-func (w *worker) readJob(ctx context.Context, id string) (*manifest.Job, error) {
+// readJob reads the spec of a job; digest is that of its bytes, "" if the
+// coordinator does not say.
+func (w *worker) readJob(ctx context.Context, id, digest string) (*manifest.Job, error) {
 	key := w.link.layout().Job()
 	data, _, err := w.o.Store.Get(ctx, key)
 	if err != nil {
@@ -337,6 +340,9 @@ func (w *worker) readJob(ctx context.Context, id string) (*manifest.Job, error) 
 	job, err := manifest.DecodeJob(data, w.link.layout())
 	if err != nil {
 		return nil, &LostError{key, fmt.Errorf("read %s: %w", key, err)}
+	}
+	if got := manifest.DigestOf(data).String(); digest != "" && got != digest {
+		return nil, &LostError{key, fmt.Errorf("read %s: its bytes have SHA-256 %s, the coordinator goes by %s", key, got, digest)}
 	}
 	if job.ID != id {
 		return nil, &LostError{key, fmt.Errorf("read %s: it is of job %s, the coordinator runs %s", key, job.ID, id)}
