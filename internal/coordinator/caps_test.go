@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -43,26 +42,27 @@ func TestManyWorkers(t *testing.T) {
 	s.succeeds()
 }
 
-// TestManyConnections: those who connect and say nothing keep others waiting
-// until they are cut off, and no longer.
+// TestManyConnections: those who connect and say nothing keep out neither a
+// worker that has joined nor one that comes to join.
 func TestManyConnections(t *testing.T) {
 	b := newBench(t, 1)
-	s := b.start(func(o *Options) { o.Connections = 2 })
-	s.until("it leads", func(*loop) bool { return s.c.leading.Load() })
-	for range 2 { // they are accepted first, since they come first
+	s := b.start(func(o *Options) { o.Connections = 4 })
+	w := s.join("w", 1)
+	for range 9 {
 		c, err := net.Dial("tcp", s.c.o.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
 	}
-	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	if _, err := s.conn.Discover(short, &wire.DiscoverRequest{}); err == nil {
-		t.Error("a third connection is served")
+	w.heartbeat()
+	conn, err := wire.Dial(s.c.o.Listener.Addr().String(), wire.ClientOptions{Insecure: true})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(patience); ; { // for the time-out of handshakes
-		_, err := s.conn.Discover(t.Context(), &wire.DiscoverRequest{})
+	defer conn.Close()
+	for deadline := time.Now().Add(patience); ; {
+		_, err := wire.NewCoordinatorClient(conn).Status(t.Context(), &wire.StatusRequest{})
 		if err == nil {
 			break
 		}
@@ -70,6 +70,6 @@ func TestManyConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.join("w", 1).work(3)
+	w.work(3)
 	s.succeeds()
 }

@@ -19,9 +19,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/layout"
@@ -161,7 +159,10 @@ func (c *Coordinator) WasDone() bool { return c.wasDone.Load() }
 // an error of the store.
 func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 	security := c.o.Security
-	security.Ready = c.ready
+	security.Ready, security.Connections = c.ready, c.o.connections()
+	security.Refused = func(n int64, why, from string) {
+		c.o.Log.Warn().Int64("callers", n).Str("last", why).Str("from", from).Msg("callers were turned away")
+	}
 	server, err := wire.NewServer(&handlers{c: c}, security)
 	if err != nil {
 		close(c.over)
@@ -177,7 +178,7 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 	g.Go(func() error { defer close(loopDone); c.run(ctx); return nil })
 	g.Go(func() error { c.tellWaits(ctx); return nil })
 
-	success, err := c.life(ctx, cancel, g, func() error { return server.Serve(netutil.LimitListener(c.o.Listener, c.o.connections())) })
+	success, err := c.life(ctx, cancel, g, func() error { return server.Serve(c.o.Listener) })
 	if err != nil && !ofJob(err) {
 		cancel(err)
 	}
@@ -278,7 +279,7 @@ func (c *Coordinator) toEnd(ctx context.Context) (*manifest.Success, error) {
 }
 
 // stop lets the answers that are on their way arrive, for a second at most.
-func stop(server *grpc.Server) {
+func stop(server *wire.Server) {
 	timer := time.AfterFunc(time.Second, server.Stop)
 	defer timer.Stop()
 	server.GracefulStop()

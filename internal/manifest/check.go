@@ -34,7 +34,7 @@ const (
 	// mostSeconds is about 30 years.
 	mostSeconds = 1e9
 	// mostParams bounds the parameters of an app, in bytes.
-	mostParams = 1 << 20
+	mostParams = 512 << 10
 	// mostFailure bounds why a job failed, and why a record was skipped.
 	mostFailure = 32 << 10
 	// mostAddresses bounds the addresses of a coordinator.

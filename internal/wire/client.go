@@ -31,8 +31,9 @@ func Dial(address string, o ClientOptions) (*grpc.ClientConn, error) {
 		return nil, err
 	}
 	opts := dialOptions(creds)
-	if o.Token != "" {
-		opts = append(opts, grpc.WithPerRPCCredentials(bearer{o.Token, !o.Insecure}))
+	if o.Token != "" && !o.Insecure { // in plain text there is nothing to bind a proof to
+		p := prover{o.Token}
+		opts = append(opts, grpc.WithPerRPCCredentials(p), grpc.WithChainUnaryInterceptor(p.demand))
 	}
 	return newClient(address, opts)
 }
@@ -107,15 +108,3 @@ func (o ClientOptions) credentials() (credentials.TransportCredentials, error) {
 	}
 	return credentials.NewTLS(config), nil
 }
-
-// bearer sends the token with every call.
-type bearer struct {
-	token  string
-	secure bool
-}
-
-func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	return map[string]string{"authorization": "Bearer " + b.token}, nil
-}
-
-func (b bearer) RequireTransportSecurity() bool { return b.secure }

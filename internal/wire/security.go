@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -126,6 +125,3 @@ func pinned(certPEM string) (*tls.Config, error) {
 // ErrPin means that whoever listens is not the coordinator that the bucket
 // names: it was restarted a moment ago, or is another.
 var ErrPin = errors.New("the coordinator's certificate is not the one in the bucket")
-
-// sameToken compares in constant time.
-func sameToken(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

@@ -4,16 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"path"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/mraws/mraws/internal/failpoint"
@@ -31,23 +29,51 @@ type ServerOptions struct {
 	// Observe, if there is one, is told of each call that was answered: its
 	// method, the name of its code, how long it took.
 	Observe func(method, code string, took time.Duration)
+	// Refused, if there is one, is told at most once a minute of callers who
+	// were turned away before any handler: how many since it was last told,
+	// why the last one, and from which address that came.
+	Refused func(n int64, why, from string)
+	// Connections bounds the connections at the same time; 0 is 512. A quarter
+	// of them, at most 128, is for those that have not shown the token.
+	Connections int
 }
 
-// NewServer returns a gRPC server for impl. Messages are capped at 4 MiB (a
-// request of ours is a few kilobytes), handshakes at 5 s, streams of one
-// connection at 4096. A connection over which nobody has asked anything for
-// 5 minutes is closed; a worker that has a reason to be silent for so long
-// makes another without noticing. How many there may be is the listener's to
-// say.
-func NewServer(impl CoordinatorServer, o ServerOptions) (*grpc.Server, error) {
+// Server serves the protocol.
+type Server struct {
+	*grpc.Server
+	o *ServerOptions
+}
+
+// Serve takes connections from lis until Stop.
+func (s *Server) Serve(lis net.Listener) error { return s.Server.Serve(s.o.open(lis)) }
+
+const (
+	// maxMessage bounds a request: one of ours is a few kilobytes, and that of
+	// a worker that tells of thousands of attempts some hundred.
+	maxMessage = 1 << 20
+	// maxHeaders bounds the headers of a call.
+	maxHeaders = 16 << 10
+)
+
+// NewServer returns a server for impl. A call is judged by its headers, before
+// its body is read ([ServerOptions.tap]). Messages are capped at 1 MiB,
+// handshakes at 5 s, streams of one connection at 4096. A connection over
+// which nobody has asked anything for 5 minutes is closed; a worker that has a
+// reason to be silent for so long makes another without noticing.
+func NewServer(impl CoordinatorServer, o ServerOptions) (*Server, error) {
 	creds, err := o.credentials()
 	if err != nil {
 		return nil, err
 	}
 	opts := []grpc.ServerOption{
-		grpc.Creds(creds),
+		grpc.Creds(greeter{creds}),
+		grpc.InTapHandle(o.tap),
 		grpc.ConnectionTimeout(5 * time.Second),
-		grpc.MaxRecvMsgSize(4 << 20),
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxHeaderListSize(maxHeaders),
+		// Fixed windows: grown ones are up to 16 MiB.
+		grpc.InitialWindowSize(64 << 10),
+		grpc.InitialConnWindowSize(maxMessage),
 		grpc.MaxConcurrentStreams(4096),
 		// A worker pings every 10 s, also during a long poll; the default
 		// policy would cut it off after three pings.
@@ -55,14 +81,14 @@ func NewServer(impl CoordinatorServer, o ServerOptions) (*grpc.Server, error) {
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: 10 * time.Second, Timeout: 5 * time.Second, MaxConnectionIdle: 5 * time.Minute,
 		}),
-		grpc.ChainUnaryInterceptor(o.observe, o.authorize),
+		grpc.ChainUnaryInterceptor(o.observe, o.answer, o.ready),
 	}
 	if failpoint.Enabled {
 		opts = append(opts, grpc.ChainUnaryInterceptor(failpoint.Serve))
 	}
 	s := grpc.NewServer(opts...)
 	RegisterCoordinatorServer(s, impl)
-	return s, nil
+	return &Server{s, &o}, nil
 }
 
 func (o ServerOptions) credentials() (credentials.TransportCredentials, error) {
@@ -90,7 +116,7 @@ func (o ServerOptions) credentials() (credentials.TransportCredentials, error) {
 }
 
 // observe tells of a call, also of one that is turned away.
-func (o ServerOptions) observe(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+func (o *ServerOptions) observe(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	if o.Observe == nil {
 		return next(ctx, req)
 	}
@@ -100,21 +126,11 @@ func (o ServerOptions) observe(ctx context.Context, req any, info *grpc.UnarySer
 	return reply, err
 }
 
-// authorize lets only Discover pass without the token.
-func (o ServerOptions) authorize(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+// ready lets only Discover pass before the coordinator leads.
+func (o *ServerOptions) ready(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	if o.Ready != nil && info.FullMethod != Coordinator_Discover_FullMethodName {
 		if err := o.Ready(); err != nil {
 			return nil, err
-		}
-	}
-	if o.Token != "" && info.FullMethod != Coordinator_Discover_FullMethodName {
-		md, _ := metadata.FromIncomingContext(ctx)
-		sent := ""
-		if v := md.Get("authorization"); len(v) == 1 {
-			sent, _ = strings.CutPrefix(v[0], "Bearer ")
-		}
-		if !sameToken(sent, o.Token) {
-			return nil, status.Error(codes.Unauthenticated, "the token is not this coordinator's")
 		}
 	}
 	return next(ctx, req)

@@ -5,7 +5,7 @@
 // Security with nothing configured: the coordinator makes a key pair and a
 // 256-bit token at start and publishes certificate and token in the bucket
 // (layout.Layout.Coordinator). A worker that may read that object pins the
-// certificate and sends the token, so IAM alone decides who joins.
+// certificate and proves that it has the token, so IAM alone decides who joins.
 package wire
 
 import (
@@ -25,7 +25,7 @@ import (
 
 // Protocol is the number that both sides of a connection must share. It
 // grows with every change that an older peer would misread.
-const Protocol = 1
+const Protocol = 2
 
 // CallTimeout bounds every call that has no deadline of its own; long polls
 // set theirs.
@@ -110,9 +110,11 @@ func Plain(err error) error {
 
 // IsMismatch says whether somebody listened but the two sides do not agree on
 // how to secure the connection: TLS on one side only, or an own authority.
-// gRPC tells such an end of a handshake only by its text.
+// gRPC tells such an end of a handshake only by its text. One that took too
+// long shows no mismatch: the other side has no place for another connection,
+// or no time.
 func IsMismatch(err error) bool {
-	if err == nil {
+	if err == nil || strings.Contains(err.Error(), "deadline exceeded") || strings.Contains(err.Error(), "i/o timeout") {
 		return false
 	}
 	for _, sign := range []string{"handshake", "broken pipe", "connection reset", "tls: ", "error reading server preface"} {

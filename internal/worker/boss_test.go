@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"google.golang.org/grpc"
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
@@ -34,7 +33,7 @@ type boss struct {
 	wire.UnimplementedCoordinatorServer
 	t       *testing.T
 	address string
-	server  *grpc.Server
+	server  *wire.Server
 	served  chan struct{}
 
 	grants   chan *wire.Attempt // handed out as they come

@@ -1,0 +1,364 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
+)
+
+// A connection is a guest until a call over it has shown the token (or, where
+// none is asked for, any call but Discover). A guest may send little, stay for
+// a short time and call Discover a few times, and there are few guests at a
+// time, so what strangers can make a coordinator hold has a bound that does not
+// depend on their number. Members, which have shown it, have places of their
+// own that no guest takes.
+
+const (
+	// guestTime is how long a connection may be a guest.
+	guestTime = 10 * time.Second
+	// guestBytes is how much a guest may send: a handshake with certificates of
+	// an own authority and a call are a few KiB.
+	guestBytes = 64 << 10
+	// guestCalls is how often a guest may call Discover, and how often it may
+	// be refused another call, before its connection is closed.
+	guestCalls = 8
+	// mostGuests bounds the guests at the same time.
+	mostGuests = 128
+	// guestPeace is how long a guest is left in peace, though others wait for
+	// its place: a handshake takes some time where many come at once.
+	guestPeace = time.Second
+	// refusalEvery is how often refusals are logged at most.
+	refusalEvery = time.Minute
+)
+
+var (
+	errGuestBytes = errors.New("a connection that has not shown the token sent too much")
+	errMembers    = status.Error(codes.Unavailable, "the coordinator has as many connections as its limit of file descriptors allows, and takes no more")
+)
+
+// door is the listener that turns connections into guests.
+type door struct {
+	net.Listener
+	o       *ServerOptions
+	guests  int // at most
+	members int // at most
+	freed   chan struct{}
+	closed  chan struct{}
+	once    sync.Once
+
+	mu     sync.Mutex
+	inside map[*guest]struct{}
+	joined int
+	denied int64     // since they were last logged
+	logged time.Time // when that was
+}
+
+// open puts the door before a listener that takes most connections.
+func (o *ServerOptions) open(lis net.Listener) *door {
+	most := o.Connections
+	if most <= 0 {
+		most = 4 * mostGuests
+	}
+	guests := max(1, min(most/4, mostGuests))
+	return &door{
+		Listener: lis, o: o, guests: guests, members: max(1, most-guests),
+		inside: map[*guest]struct{}{}, freed: make(chan struct{}, 1), closed: make(chan struct{}),
+	}
+}
+
+// Close ends Accept too where that waits for a place.
+func (d *door) Close() error {
+	d.once.Do(func() { close(d.closed) })
+	return d.Listener.Close()
+}
+
+// Accept returns the next connection, as a guest. Where there are as many as
+// there may be, the oldest one of the address that has the most makes room,
+// once it has had its peace, or at once if that address has half of all places
+// and the next one comes from another.
+func (d *door) Accept() (net.Conn, error) {
+	for {
+		c, err := d.Listener.Accept()
+		if err != nil {
+			if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+				d.refuse("Connect", "no_descriptor", "no file descriptor is left for another connection", "")
+				if d.evict() {
+					continue
+				}
+			}
+			return nil, err
+		}
+		g := &guest{Conn: c, door: d, came: time.Now(), from: hostOf(c.RemoteAddr())}
+		g.left.Store(guestBytes)
+		for !d.enter(g) {
+			select {
+			case <-d.freed:
+			case <-time.After(guestPeace / 8):
+			case <-d.closed:
+				return nil, errors.Join(net.ErrClosed, c.Close())
+			}
+		}
+		return g, nil
+	}
+}
+
+// enter gives g a place; false means that it has to wait for one.
+func (d *door) enter(g *guest) bool {
+	d.mu.Lock()
+	if len(d.inside) < d.guests {
+		d.admit(g)
+		d.mu.Unlock()
+		return true
+	}
+	out, crowd := d.oldest()
+	if time.Since(out.came) < guestPeace && (out.from == g.from || crowd <= d.guests/2) {
+		d.mu.Unlock()
+		return false
+	}
+	delete(d.inside, out)
+	d.admit(g)
+	d.mu.Unlock()
+	d.refuse("Connect", "too_many", "too many connections that have not shown the token", out.from)
+	_ = out.Close() // it is a stranger's
+	return true
+}
+
+// admit counts g in. d is locked.
+func (d *door) admit(g *guest) {
+	d.inside[g] = struct{}{}
+	g.timer = time.AfterFunc(guestTime, func() {
+		if g.known.Load() {
+			return
+		}
+		d.refuse("Connect", "too_long", "a connection did not show the token in time", g.from)
+		_ = g.Close() // it is a stranger's
+	})
+}
+
+// oldest returns the oldest guest of the address that has the most, and how
+// many that has. d is locked, and has guests.
+func (d *door) oldest() (out *guest, crowd int) {
+	count := map[string]int{}
+	for g := range d.inside {
+		count[g.from]++
+	}
+	for g := range d.inside {
+		n := count[g.from]
+		if out == nil || n > crowd || n == crowd && g.came.Before(out.came) {
+			out, crowd = g, n
+		}
+	}
+	return out, crowd
+}
+
+// evict closes the oldest guest, and says whether there was one.
+func (d *door) evict() bool {
+	d.mu.Lock()
+	if len(d.inside) == 0 {
+		d.mu.Unlock()
+		return false
+	}
+	out, _ := d.oldest()
+	delete(d.inside, out)
+	d.mu.Unlock()
+	_ = out.Close() // it is a stranger's
+	return true
+}
+
+// refuse counts somebody who was turned away, and logs how many there were.
+func (d *door) refuse(method, code, why, from string) {
+	if d.o.Observe != nil {
+		d.o.Observe(method, code, 0)
+	}
+	d.mu.Lock()
+	d.denied++
+	n := d.denied
+	due := d.o.Refused != nil && time.Since(d.logged) >= refusalEvery
+	if due {
+		d.denied, d.logged = 0, time.Now()
+	}
+	d.mu.Unlock()
+	if due {
+		d.o.Refused(n, why, from)
+	}
+}
+
+func hostOf(a net.Addr) string {
+	host, _, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	return host
+}
+
+// guest is a connection that has not shown the token, or a member, which has.
+type guest struct {
+	net.Conn
+	door  *door
+	came  time.Time
+	from  string
+	timer *time.Timer
+	left  atomic.Int64 // bytes that it may send as a guest
+	known atomic.Bool
+	gone  sync.Once
+
+	// Of the goroutine that reads from the connection.
+	calls int
+	proof string // that the caller owes; "" until it was computed
+}
+
+// Read gives a guest no more than it may send.
+func (g *guest) Read(p []byte) (int, error) {
+	if g.known.Load() {
+		return g.Conn.Read(p)
+	}
+	left := g.left.Load()
+	if left <= 0 {
+		g.door.refuse("Connect", "too_much", errGuestBytes.Error(), g.from)
+		return 0, errGuestBytes
+	}
+	n, err := g.Conn.Read(p[:min(int64(len(p)), left)])
+	g.left.Add(int64(-n))
+	return n, err
+}
+
+// Close frees the place.
+func (g *guest) Close() error {
+	g.gone.Do(func() {
+		d := g.door
+		d.mu.Lock()
+		g.timer.Stop()
+		delete(d.inside, g)
+		if g.known.Load() {
+			d.joined--
+		}
+		d.mu.Unlock()
+		d.free()
+	})
+	return g.Conn.Close()
+}
+
+func (d *door) free() {
+	select {
+	case d.freed <- struct{}{}:
+	default:
+	}
+}
+
+// join makes a guest a member, if there is room for another.
+func (g *guest) join() error {
+	if g.known.Load() {
+		return nil
+	}
+	d := g.door
+	d.mu.Lock()
+	_, here := d.inside[g]
+	if !here || d.joined >= d.members { // closed a moment ago, or one too many
+		d.mu.Unlock()
+		d.refuse("Connect", "too_many_members", "more workers than the limit of file descriptors allows", g.from)
+		return errMembers
+	}
+	delete(d.inside, g)
+	d.joined++
+	g.known.Store(true)
+	g.timer.Stop()
+	d.mu.Unlock()
+	d.free()
+	return nil
+}
+
+// greeter notes with each connection whose it is.
+type greeter struct {
+	credentials.TransportCredentials
+}
+
+// caller is what is known of a connection.
+type caller struct {
+	credentials.AuthInfo
+	guest *guest
+}
+
+// ServerHandshake implements credentials.TransportCredentials.
+func (s greeter) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	g, ok := c.(*guest)
+	if !ok {
+		return nil, nil, fmt.Errorf("greet a %T", c)
+	}
+	conn, info, err := s.TransportCredentials.ServerHandshake(c)
+	return conn, caller{info, g}, err
+}
+
+// Clone implements credentials.TransportCredentials.
+func (s greeter) Clone() credentials.TransportCredentials {
+	return greeter{s.TransportCredentials.Clone()}
+}
+
+func callerOf(ctx context.Context) (caller, bool) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return caller{}, false
+	}
+	c, ok := p.AuthInfo.(caller)
+	return c, ok
+}
+
+// tap judges a call when its headers have come, before any of its body is read.
+func (o *ServerOptions) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
+	c, ok := callerOf(ctx)
+	if !ok {
+		return ctx, status.Error(codes.Internal, "the connection is of nobody")
+	}
+	g, public := c.guest, info.FullMethodName == Coordinator_Discover_FullMethodName
+	switch {
+	case o.shown(c, info.Header.Get("authorization")):
+		if public && o.Token == "" { // whoever only asks who is there stays a guest
+			break
+		}
+		return ctx, g.join()
+	case !public:
+		o.strike(g)
+		g.door.refuse(methodOf(info.FullMethodName), codes.Unauthenticated.String(), "a call without the token", g.from)
+		return ctx, status.Error(codes.Unauthenticated, "the token is not this coordinator's")
+	}
+	if !g.known.Load() {
+		o.strike(g)
+	}
+	return ctx, nil
+}
+
+// strike counts what a guest asked for, and ends a connection that asks for
+// too much.
+func (o *ServerOptions) strike(g *guest) {
+	if g.calls++; g.calls > guestCalls && !g.known.Load() {
+		g.left.Store(0) // what it was told already arrives, and nothing more is read
+	}
+}
+
+// methodOf names a method of the protocol, for metrics; others are one.
+func methodOf(full string) string {
+	for _, m := range Coordinator_ServiceDesc.Methods {
+		if full == "/"+Coordinator_ServiceDesc.ServiceName+"/"+m.MethodName {
+			return m.MethodName
+		}
+	}
+	return "unknown"
+}
+
+// From is the address that a call came from, without the port.
+func From(ctx context.Context) string {
+	if c, ok := callerOf(ctx); ok {
+		return c.guest.from
+	}
+	return ""
+}
