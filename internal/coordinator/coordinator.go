@@ -121,6 +121,7 @@ type Coordinator struct {
 	led    time.Time     // since when it leads
 	came   time.Time     // the same by the clock of the store; zero if that did not say
 	before int           // workers of the coordinator before it
+	after  bool          // there was one
 	// compared is the id of the job that was found to be the one that this
 	// coordinator was started for, while it stood by; "" for none.
 	compared string
@@ -233,6 +234,9 @@ func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, 
 	})
 	if over, err := c.lead(ctx, open); over != nil || err != nil {
 		return over, err
+	}
+	if c.after {
+		c.call(ctx, func() { c.loop.led = c.led })
 	}
 	g.Go(func() error {
 		if err := c.keepAnnounced(ctx, c.own); err != nil {

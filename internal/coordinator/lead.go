@@ -178,6 +178,7 @@ func (l *claim) take(ctx context.Context, v version) (decided bool, err error) {
 func (l *claim) become(ctx context.Context, v version) {
 	l.says.etag = v.etag
 	l.own, l.led, l.before = l.says, time.Now(), v.Workers
+	l.after = v.Epoch != "" && v.Epoch != l.epoch || v.unreadable != nil
 	l.leading.Store(true)
 	l.open()
 	if info, err := l.o.Store.Stat(ctx, l.o.Layout.Coordinator()); err == nil {

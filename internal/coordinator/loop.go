@@ -44,9 +44,14 @@ type loop struct {
 	failure error // why the job cannot be finished
 	final   *wire.Done
 	told    map[sched.WorkerID]bool
-	asked   map[sched.WorkerID]map[string]int64 // S3 requests of each worker since it started, also of those that left
-	looking bool                                // a look into the bucket before a Tick is under way
-	swept   time.Time                           // when silent workers were last looked for
+	// askedBefore has the requests of workers that have left, once asked is full.
+	askedBefore map[string]int64
+	// hopeless has the addresses from which a task was called hopeless.
+	hopeless map[sched.TaskID]map[string]bool
+	led      time.Time                           // when the coordinator took over from another; zero if there was none
+	asked    map[sched.WorkerID]map[string]int64 // S3 requests of each worker since it started, also of those that left
+	looking  bool                                // a look into the bucket before a Tick is under way
+	swept    time.Time                           // when silent workers were last looked for
 
 	expected int           // members that are waited for; 0 before expect
 	changed  chan struct{} // holds one: there are more members, or fewer
@@ -68,6 +73,9 @@ type member struct {
 	running  []sched.Running // told at registration
 	lastSeen time.Time
 	drain    *sched.Drain // once it drains
+	from     string       // the address that it called from
+	counted  time.Time    // when it last told of its requests
+	doubted  bool         // it has told of some that it cannot have made
 }
 
 type slot struct {
@@ -87,7 +95,7 @@ func newLoop(o Options, epoch string) loop {
 		log: o.Log, o: o, epoch: epoch,
 		members: map[sched.WorkerID]*member{}, parked: map[slot]question{},
 		conflicts: map[sched.AttemptID]string{}, otherInput: map[sched.AttemptID]bool{}, revokes: map[sched.WorkerID][]string{}, told: map[sched.WorkerID]bool{},
-		asked: map[sched.WorkerID]map[string]int64{}, swept: time.Now(),
+		asked: map[sched.WorkerID]map[string]int64{}, askedBefore: map[string]int64{}, hopeless: map[sched.TaskID]map[string]bool{}, swept: time.Now(),
 		mapped: make(chan struct{}), appKnown: make(chan struct{}), appMet: make(chan struct{}), ended: make(chan struct{}), allTold: make(chan struct{}), allBack: make(chan struct{}), changed: make(chan struct{}, 1),
 	}
 }
@@ -155,15 +163,6 @@ func (l *loop) noteBack() {
 		l.expected = 0
 		close(l.allBack)
 	}
-}
-
-// ours lists what a member runs of this job: an attempt of another can tell
-// nothing here.
-func (l *loop) ours(m *member) []sched.Running {
-	if m.job != l.job.ID {
-		return nil
-	}
-	return m.running
 }
 
 // step applies one event and carries out its effects.
@@ -309,18 +308,13 @@ func (l *loop) committedReduce(now sched.Time, r int, rec *reduceCommit) {
 // requests adds up the S3 requests of everyone who told.
 func (l *loop) requests(own map[string]int64) map[string]int64 {
 	sum := maps.Clone(own)
+	for op, n := range l.askedBefore {
+		sum[op] += n
+	}
 	for _, requests := range l.asked {
 		for op, n := range requests {
 			sum[op] += n
 		}
 	}
 	return sum
-}
-
-// noteRequests keeps a worker's count, which only grows, so that the last one
-// told holds and a repetition changes nothing.
-func (l *loop) noteRequests(w sched.WorkerID, requests map[string]int64) {
-	if requests != nil {
-		l.asked[w] = requests
-	}
 }

@@ -48,7 +48,7 @@ func (h *handlers) Register(ctx context.Context, q *wire.RegisterRequest) (*wire
 			Hint: "run the same version of the binary everywhere",
 		}
 	}
-	if !layout.ValidName(q.Worker) || q.Slots < 1 || q.Slots > sched.MaxSlots {
+	if !layout.ValidName(q.Worker) || q.Slots < 1 || q.Slots > sched.MaxSlots || len(q.Running) > maxRunning*int(q.Slots) {
 		return nil, status.Errorf(codes.InvalidArgument, "worker %q with %d slots", wire.Text(q.Worker, 200), q.Slots)
 	}
 	var reply *wire.RegisterReply
@@ -57,13 +57,13 @@ func (h *handlers) Register(ctx context.Context, q *wire.RegisterRequest) (*wire
 		// A worker that has given up says that it leaves, and may have done
 		// so before this comes to run.
 		if err = ctx.Err(); err == nil {
-			reply, err = h.c.loop.register(h.c.now(), q)
+			reply, err = h.c.loop.register(h.c.now(), q, wire.From(ctx))
 		}
 	})
 	return reply, err
 }
 
-func (l *loop) register(now sched.Time, q *wire.RegisterRequest) (*wire.RegisterReply, error) {
+func (l *loop) register(now sched.Time, q *wire.RegisterRequest, from string) (*wire.RegisterReply, error) {
 	if err := l.learn(q.App, "worker "+q.Worker); err != nil {
 		return nil, err
 	}
@@ -71,12 +71,12 @@ func (l *loop) register(now sched.Time, q *wire.RegisterRequest) (*wire.Register
 	if err := l.full(w); err != nil {
 		return nil, err
 	}
-	m := &member{host: wire.Text(q.Host, 255), slots: int(q.Slots), job: q.Job, lastSeen: time.Now()}
+	m := &member{host: wire.Text(q.Host, 255), slots: int(q.Slots), job: q.Job, from: from, lastSeen: time.Now()}
 	for _, a := range q.Running {
 		m.running = append(m.running, sched.Running{Task: taskOf(a), Attempt: sched.AttemptID(a.GetId())})
 	}
 	if old := l.members[w]; old != nil { // q may be a late copy: there is no way back from draining
-		m.drain = old.drain
+		m.drain, m.counted, m.doubted = old.drain, old.counted, old.doubted
 	}
 	l.members[w] = m
 	l.noteMembers()
@@ -297,8 +297,12 @@ func (l *loop) attemptEnded(now sched.Time, q *wire.ReportRequest, proven bool) 
 	if _, input := l.o.Layout.InputName(q.Object); input && proven {
 		l.otherInput[a] = true
 	}
+	fatal := q.Fatal || q.Conflict
+	if m := l.members[w]; fatal && !proven && m != nil {
+		fatal = l.countsAsFatal(taskOf(q.Attempt), m)
+	}
 	l.step(now, sched.Failed{
-		Worker: w, Attempt: a, Fatal: q.Fatal || q.Conflict, Proven: proven,
+		Worker: w, Attempt: a, Fatal: fatal, Proven: proven,
 		Cause: fmt.Sprintf("on worker %s: %s", q.Worker, text),
 	})
 }

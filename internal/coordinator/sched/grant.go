@@ -166,6 +166,12 @@ func (c *Core) heartbeat(ev Heartbeat) {
 	c.stick(w, ev.Stuck)
 }
 
+// Granted tells whether this core gave out the attempt.
+func (c *Core) Granted(id AttemptID) bool {
+	epoch, _, ok := id.parse()
+	return ok && epoch == c.cfg.Epoch
+}
+
 // serve grants the slot a task, if there is one for it.
 func (c *Core) serve(s *slot) bool {
 	if s.worker.apart() {
