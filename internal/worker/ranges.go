@@ -136,17 +136,15 @@ func (t *attempt) ensureRanges(ctx context.Context) (c *cuts, err error) {
 	return c, nil
 }
 
-// within returns an error unless the first and the last key of a partition lie
-// in its range, so that no output is made by other ranges than those that are in
-// the bucket.
-func (c *cuts) within(key string, first, last []byte, r, n int) error {
+// within returns an error unless the key lies in the range of partition r. Asked
+// for the first and the last key of a partition, it keeps an output from being
+// made by other ranges than those that are in the bucket.
+func (c *cuts) within(ranges string, key []byte, r, n int) error {
 	if c == nil {
 		return nil
 	}
-	for _, k := range [][]byte{first, last} {
-		if p := c.partition(k, n); p != r {
-			return &FatalError{Err: fmt.Errorf("%s is not what the map tasks went by: key %s is in partition %d, and by its ranges in %d", key, shortKey(k), r, p)}
-		}
+	if p := c.partition(key, n); p != r {
+		return &FatalError{Err: fmt.Errorf("%s is not what the map tasks went by: key %s is in partition %d, and by its ranges in %d", ranges, shortKey(key), r, p)}
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func (t *attempt) reduceTo(ctx context.Context, create func(size int64) (object.
 		err = out.flush()
 	}
 	if err == nil && g.keys > 0 {
-		err = t.cuts.within(t.Layout.Ranges(), g.first, g.key, t.Index, t.Job.NReduce)
+		err = g.within()
 	}
 	if err != nil {
 		return w, nil, err
@@ -127,7 +127,6 @@ type groups struct {
 	src    recordio.Source
 	hasher recordio.Hasher // src, if it is one
 	key    []byte
-	first  []byte // key
 	state  groupState
 	keys   int64
 	read   manifest.Sum // all that was read from src
@@ -177,11 +176,18 @@ func (g *groups) nextKey() bool {
 	}
 	recordio.Copy(&g.key, g.src.Key())
 	if g.keys == 0 {
-		g.first = bytes.Clone(g.key)
+		if g.err = g.within(); g.err != nil {
+			return false
+		}
 	}
 	g.state = atFirst
 	g.keys++
 	return true
+}
+
+// within returns an error unless the key is in the range of the partition.
+func (g *groups) within() error {
+	return g.t.cuts.within(g.t.Layout.Ranges(), g.key, g.t.Index, g.t.Job.NReduce)
 }
 
 // nextValue moves to the next value of the key.
