@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gofiber/fiber/v3"
@@ -267,7 +268,9 @@ func (n *connections) gone() bool {
 	return len(n.open) == 0 && len(n.refused) == 0
 }
 
-// Read notes what it waits for.
+// Read notes what it waits for. A connection that this server has closed, or
+// that the client has reset, is one that has ended: of any other error the
+// library prints that it is internal.
 func (k *conn) Read(p []byte) (int, error) {
 	if k.served.CompareAndSwap(true, false) {
 		k.all.wait(k)
@@ -277,6 +280,9 @@ func (k *conn) Read(p []byte) (int, error) {
 	k.reading.Store(0)
 	if n > 0 && k.silent.CompareAndSwap(true, false) {
 		k.all.begin(k)
+	}
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) {
+		err = io.EOF
 	}
 	return n, err
 }

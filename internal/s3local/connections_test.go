@@ -1,6 +1,7 @@
 package s3local
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -210,5 +211,44 @@ func TestFullOfWork(t *testing.T) {
 	}
 	for range 2 * most { // those that are idle now make room
 		newClient(t, s.Endpoint()).want(200, "GET", "/bucket", "")
+	}
+}
+
+// TestAnEndIsNoError: who reads from a connection that was closed, here or by a
+// reset of the client, sees its end. The library prints other errors.
+func TestAnEndIsNoError(t *testing.T) {
+	tcp, err := listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := newConnections(10, usualTimes)
+	l := &listener{TCPListener: tcp, clients: n}
+	defer l.Close()
+	for what, end := range map[string]func(client *net.TCPConn) error{
+		"closed here":       func(*net.TCPConn) error { n.close(); return nil },
+		"reset by a client": func(c *net.TCPConn) error { return errors.Join(c.SetLinger(0), c.Close()) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			client, err := net.Dial("tcp", tcp.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			c, err := tcp.AcceptTCP()
+			if err != nil {
+				t.Fatal(err)
+			}
+			k := &conn{TCPConn: c, all: n}
+			n.mu.Lock()
+			n.open[k] = struct{}{}
+			n.mu.Unlock()
+			n.wait(k)
+			if err := end(client.(*net.TCPConn)); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := k.Read(make([]byte, 1)); got != 0 || err != io.EOF { //nolint:errorlint // as the library compares it
+				t.Errorf("read %d bytes and %v, want the end", got, err)
+			}
+		})
 	}
 }
