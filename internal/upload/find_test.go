@@ -40,13 +40,14 @@ func TestFind(t *testing.T) {
 	tree(t, "a.txt", "books/b.txt", "books/deep/er/c.md", "books/deep/d.txt", "books/.hidden", "books/.git/config",
 		"other/books/b.txt", "odd/x[1].txt", "odd/{a,b}.txt", ".h/e.txt",
 		"hadoop/_SUCCESS", "hadoop/part-0", "hadoop/_x/part-1", "hadoop/.part-0.crc",
-		"link->books", "books/loop->..", "books/broken->nowhere", "books/file-link->../a.txt")
+		"link->books", "books/loop->..", "books/broken->nowhere", "books/file-link->../a.txt", "-")
 	for _, c := range []struct {
 		name          string
 		args, include []string
 		want          []string
 	}{
 		{name: "file", args: []string{"books/b.txt"}, want: []string{"b.txt"}},
+		{name: "file that is called like the standard input", args: []string{"./-"}, want: []string{"-"}},
 		{name: "folder", args: []string{"books"}, want: []string{"books/b.txt", "books/deep/d.txt", "books/deep/er/c.md", "books/file-link"}},
 		{name: "with a slash", args: []string{"books/deep/"}, want: []string{"deep/d.txt", "deep/er/c.md"}},
 		{name: "link to a folder", args: []string{"link/deep"}, want: []string{"deep/d.txt", "deep/er/c.md"}},

@@ -18,10 +18,13 @@ const Stdin = "-"
 // stdinName is its name below input/.
 const stdinName = "stdin"
 
-// isStdin tells whether an argument means the standard input.
+// isStdin tells whether an argument means the standard input. A file of that
+// name is "./-".
 func isStdin(arg string) bool {
 	switch filepath.Clean(arg) {
-	case Stdin, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0":
+	case Stdin:
+		return arg == Stdin
+	case "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0":
 		return true
 	}
 	return false
