@@ -144,7 +144,9 @@ func (s *session) jobJSON(success *manifest.Success, st *store) jobJSON {
 // printSuccess writes the summary of a job to stdout.
 func (s *session) printSuccess(success *manifest.Success, again bool, st *store) error {
 	if s.output == "json" {
-		return s.printJSON(s.jobJSON(success, st))
+		doc := s.jobJSON(success, st)
+		doc.AlreadyDone = again
+		return s.printJSON(doc)
 	}
 	return s.say("%s", successText(success, again, st.Bucket(), s.layout))
 }

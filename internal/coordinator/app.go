@@ -82,6 +82,7 @@ func (c *Coordinator) learnApp(ctx context.Context) (over *manifest.Success, err
 	}
 	if over, err := c.readSuccess(ctx, stored.ID); !errors.Is(err, fs.ErrNotExist) {
 		if err == nil {
+			c.wasDone.Store(true)
 			c.call(ctx, func() { c.loop.end(nil) })
 		}
 		return over, err

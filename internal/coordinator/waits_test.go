@@ -24,8 +24,9 @@ func TestGoesOnWithoutApp(t *testing.T) {
 		s := b.start(nil)
 		s.join("w", 1).work(3)
 		want := s.succeeds()
-		if d := cmp.Diff(want, b.start(without).succeeds()); d != "" {
-			t.Error(d)
+		s = b.start(without)
+		if d := cmp.Diff(want, s.succeeds()); d != "" || !s.c.WasDone() {
+			t.Errorf("done before: %v\n%s", s.c.WasDone(), d)
 		}
 	})
 	t.Run("only the summary is missing", func(t *testing.T) {
