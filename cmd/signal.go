@@ -44,6 +44,12 @@ func WithSignals(ctx context.Context, signals <-chan os.Signal, exit func(code i
 	t := &terminations{}
 	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, terminationsKey{}, t))
 	go func() {
+		var late *time.Timer
+		defer func() {
+			if late != nil {
+				late.Stop()
+			}
+		}()
 		for s := range signals {
 			switch sig := (Signal{s}); {
 			case ctx.Err() != nil:
@@ -51,8 +57,7 @@ func WithSignals(ctx context.Context, signals <-chan os.Signal, exit func(code i
 			case s == syscall.SIGTERM && t.take(sig):
 			default:
 				cancel(sig)
-				late := time.AfterFunc(lastResort, func() { exit(sig.Code()) })
-				defer late.Stop()
+				late = time.AfterFunc(lastResort, func() { exit(sig.Code()) })
 			}
 		}
 	}()

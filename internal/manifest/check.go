@@ -26,8 +26,9 @@ const (
 	Most = 1 << 53
 	// MostReduces bounds the reduce tasks of a job.
 	MostReduces = 1 << 20
-	// MostCounters and MostCounterName bound what an attempt counts.
-	MostCounters    = 1000
+	// MostCounters bounds the counters of an attempt.
+	MostCounters = 1000
+	// MostCounterName bounds the name of a counter, in bytes.
 	MostCounterName = 256
 	// mostText bounds a version, an ETag and the like, in bytes.
 	mostText = 1 << 10

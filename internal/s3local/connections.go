@@ -220,7 +220,8 @@ func (n *connections) expire(now time.Time, stopped bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for k := range n.open {
-		limit, since := n.times.body, time.Time{}
+		var since time.Time
+		limit := n.times.body
 		switch at := k.reading.Load(); {
 		case k.place != nil && k.begun:
 			limit, since = n.times.headers, k.since

@@ -43,7 +43,7 @@ func (c *client) encoded(query url.Values, size int) (keys, prefixes []string, e
 			k, perr := url.PathUnescape(s)
 			q, qerr := url.QueryUnescape(s)
 			if perr != nil || qerr != nil || k != q {
-				err = fmt.Errorf("%q is read in two ways: %q, %v and %q, %v", s, k, perr, q, qerr)
+				err = fmt.Errorf("%q is read in two ways: %q (%w) and %q (%w)", s, k, perr, q, qerr)
 			}
 			return k
 		}
