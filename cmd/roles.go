@@ -3,6 +3,7 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -178,12 +179,13 @@ func attemptsText(a manifest.Attempts) string {
 	return text
 }
 
-// dollarsText is a price, of small ones two digits.
+// dollarsText is a price with two digits that count, and at least cents.
 func dollarsText(d float64) string {
-	if d < 1 {
-		return fmt.Sprintf("$%.2g", d)
+	decimals := 2
+	if d > 0 && d < 0.1 {
+		decimals = 1 - int(math.Floor(math.Log10(d)))
 	}
-	return fmt.Sprintf("$%.2f", d)
+	return fmt.Sprintf("$%.*f", decimals, d)
 }
 
 // successText says in a few lines what a job did, now or before.
