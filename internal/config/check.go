@@ -59,14 +59,14 @@ func (k Key) canon(s string) (string, error) {
 		return k.check(s)
 	}
 	if !slices.Contains(k.Choices, s) {
-		return "", fmt.Errorf("want one of %s", strings.Join(k.Choices, ", "))
+		return "", fmt.Errorf("must be one of %s", strings.Join(k.Choices, ", "))
 	}
 	return s, nil
 }
 
 func text(s string) (string, error) {
 	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return "", errors.New("want text without control characters")
+		return "", errors.New("must not contain control characters")
 	}
 	return s, nil
 }
@@ -91,7 +91,7 @@ var bucketForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 // (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html).
 func bucket(s string) (string, error) {
 	if !bucketForm.MatchString(s) || strings.Contains(s, "..") {
-		return "", errors.New("want the name of a bucket: 3 to 63 of a-z, 0-9, '-' and '.', without s3://")
+		return "", errors.New("must be the name of a bucket: 3 to 63 of a-z, 0-9, '-' and '.', without s3://")
 	}
 	return s, nil
 }
@@ -107,14 +107,14 @@ func prefix(s string) (string, error) {
 	}
 	for part := range strings.SplitSeq(s, "/") {
 		if part == "" || part == "." || part == ".." || len(part) > 255 {
-			return "", errors.New(`want a path without empty parts, "." and "..", each part at most 255 bytes`)
+			return "", errors.New(`must be a path without empty parts, "." and "..", each part at most 255 bytes`)
 		}
 		if part == "input" || part == "intermediate" || part == "output" {
-			return "", fmt.Errorf("want a path without the part %q: the job would lie in a folder of another, and be deleted with it", part)
+			return "", fmt.Errorf("must not contain the part %q: the job would lie in a folder of another job, and be deleted with it", part)
 		}
 	}
 	if len(s) > 512 {
-		return "", errors.New("want at most 512 bytes")
+		return "", errors.New("must have at most 512 bytes")
 	}
 	return text(s)
 }
@@ -123,7 +123,7 @@ var regionForm = regexp.MustCompile(`^[a-z0-9-]{0,64}$`)
 
 func region(s string) (string, error) {
 	if !regionForm.MatchString(s) {
-		return "", errors.New("want the name of a region, such as eu-west-1")
+		return "", errors.New("must be the name of a region, such as eu-west-1")
 	}
 	return s, nil
 }
@@ -135,7 +135,7 @@ func endpoint(s string) (string, error) {
 	u, err := url.Parse(s)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" ||
 		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", errors.New("want http://host:port or https://host:port, without credentials")
+		return "", errors.New("must be http://host:port or https://host:port, without credentials")
 	}
 	return strings.TrimSuffix(s, "/"), nil
 }
@@ -147,14 +147,14 @@ func boolean(s string) (string, error) {
 	case "false", "0", "no", "off":
 		return "false", nil
 	}
-	return "", errors.New("want true or false")
+	return "", errors.New("must be true or false")
 }
 
 func number(low, high int) func(string) (string, error) {
 	return func(s string) (string, error) {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < low || n > high {
-			return "", fmt.Errorf("want a whole number from %d to %d", low, high)
+			return "", fmt.Errorf("must be a whole number from %d to %d", low, high)
 		}
 		return strconv.Itoa(n), nil
 	}
@@ -172,7 +172,7 @@ func share(s string) (string, error) {
 			return strconv.FormatFloat(f, 'f', -1, 64) + "%", nil
 		}
 	}
-	return "", errors.New("want a number such as 10, or a percentage such as 0.1%, of at most four decimals")
+	return "", errors.New("must be a number such as 10, or a percentage such as 0.1%, of at most four decimals")
 }
 
 func size(low Size) func(string) (string, error) {
@@ -182,7 +182,7 @@ func size(low Size) func(string) (string, error) {
 			return "", err
 		}
 		if n < low {
-			return "", fmt.Errorf("want at least %v", low)
+			return "", fmt.Errorf("must be at least %v", low)
 		}
 		return n.String(), nil
 	}
@@ -208,10 +208,10 @@ func duration(low time.Duration) func(string) (string, error) {
 	return func(s string) (string, error) {
 		d, err := time.ParseDuration(s)
 		if err != nil {
-			return "", errors.New("want a duration with a unit, such as 500ms, 10s or 2m")
+			return "", errors.New("must be a duration with a unit, such as 500ms, 10s or 2m")
 		}
 		if d < low {
-			return "", fmt.Errorf("want at least %v", low)
+			return "", fmt.Errorf("must be at least %v", low)
 		}
 		return d.String(), nil
 	}
@@ -221,7 +221,7 @@ func duration(low time.Duration) func(string) (string, error) {
 func hostPorts(s string) (string, error) {
 	for part := range strings.SplitSeq(s, ",") {
 		if _, err := hostPort(part); err != nil || part == "" && s != "" {
-			return "", errors.New("want host:port, such as 10.0.0.7:1234 or [::1]:1234; several are separated by commas")
+			return "", errors.New("must be host:port, such as 10.0.0.7:1234 or [::1]:1234; several are separated by commas")
 		}
 	}
 	return s, nil
@@ -237,12 +237,12 @@ func hostPort(s string) (string, error) {
 			return s, nil
 		}
 	}
-	return "", errors.New("want host:port, such as 10.0.0.7:1234 or [::1]:1234")
+	return "", errors.New("must be host:port, such as 10.0.0.7:1234 or [::1]:1234")
 }
 
 func host(s string) (string, error) {
 	if strings.ContainsAny(s, "/ \t[]@") || (strings.Contains(s, ":") && net.ParseIP(s) == nil) {
-		return "", errors.New("want a host name or an IP address; the port has a key of its own")
+		return "", errors.New("must be a host name or an IP address; the port has its own key")
 	}
 	return s, nil
 }
@@ -257,7 +257,7 @@ func listenOn(s string) (string, error) {
 		h, p = "", s
 	}
 	if p, err = number(0, 65535)(p); err != nil {
-		return "", errors.New("want a port such as 9101, or host:port such as 0.0.0.0:9101")
+		return "", errors.New("must be a port such as 9101, or host:port such as 0.0.0.0:9101")
 	}
 	if h == "" {
 		h = "127.0.0.1"
@@ -273,7 +273,7 @@ func advertise(s string) (string, error) {
 		return s, nil
 	}
 	if _, err := hostPort(s); err != nil {
-		return "", errors.New("want host or host:port")
+		return "", errors.New("must be host or host:port")
 	}
 	return s, nil
 }
@@ -290,16 +290,16 @@ func (l *Loaded) together() error {
 	}
 	switch {
 	case l.TLSCert != "" && l.TLSKey == "":
-		problem("tls-cert", "want tls-key with it")
+		problem("tls-cert", "needs tls-key too")
 	case l.TLSKey != "" && l.TLSCert == "":
-		problem("tls-key", "want tls-cert with it")
+		problem("tls-key", "needs tls-cert too")
 	case l.TLSCA != "" && l.TLSCert == "":
-		problem("tls-ca", "want tls-cert and tls-key with it")
+		problem("tls-ca", "needs tls-cert and tls-key too")
 	case l.TLSCert != "" && l.TLSCA == "":
-		problem("tls-cert", "want tls-ca with it")
+		problem("tls-cert", "needs tls-ca too")
 	}
 	if l.Insecure && (l.TLSCA != "" || l.TLSCert != "" || l.TokenFile != "") {
-		problem("insecure", "want it alone: tls-ca, tls-cert, tls-key and token-file would have no effect")
+		problem("insecure", "excludes tls-ca, tls-cert, tls-key and token-file, which would have no effect")
 	}
 	return errors.Join(errs...)
 }

@@ -9,7 +9,7 @@ import (
 // Example returns a file with every key commented out at its default.
 func Example() string {
 	var b strings.Builder
-	b.WriteString("# Configuration of mraws. For each key the first of these counts: its flag, its\n" +
+	b.WriteString("# Configuration of mraws. The value of a key is the first of these: its flag, its\n" +
 		"# environment variable, this file, its default. Relative paths are relative to\n" +
 		"# this file. Sizes need a unit: 64MiB is 64 x 1,048,576 bytes, 64MB is\n" +
 		"# 64,000,000. S3 credentials do not belong here: they come from the AWS\n" +

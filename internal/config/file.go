@@ -65,7 +65,7 @@ type Stray struct {
 
 // String says so in one line.
 func (s Stray) String() string {
-	line := "environment variable " + s.Name + " has no meaning"
+	line := "environment variable " + s.Name + " is unknown"
 	if s.Near != "" {
 		line += ", did you mean " + s.Near + "?"
 	}

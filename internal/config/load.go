@@ -162,10 +162,10 @@ func scalar(k Key, raw any, o Origin) (string, error) {
 		}
 	case float64, time.Time:
 	default:
-		return s, errors.New("want a single value")
+		return s, errors.New("must be a single value")
 	}
 	if o.Level == File {
-		return s, errors.New("want it in quotes: YAML does not read this as text")
+		return s, errors.New("must be quoted")
 	}
 	return s, nil
 }

@@ -207,8 +207,8 @@ func TestProblems(t *testing.T) {
 		{name: "twice", file: "bucket: aaa\nbucket: bbb\n", want: []string{"mraws.yaml", "already defined"}},
 		{name: "list", file: "bucket: [a]\n", want: []string{"bucket", "single value"}},
 		{name: "map", file: "bucket: {a: b}\n", want: []string{"bucket.a"}},
-		{name: "octal", file: "prefix: 007\n", want: []string{"prefix", "quotes"}},
-		{name: "date", file: "prefix: 2026-01-01\n", want: []string{"prefix", "quotes"}},
+		{name: "octal", file: "prefix: 007\n", want: []string{"prefix", "must be quoted"}},
+		{name: "date", file: "prefix: 2026-01-01\n", want: []string{"prefix", "must be quoted"}},
 		{name: "float", file: "nreduce: 2.5\n", want: []string{"nreduce", "2.5"}},
 		{name: "bare size", file: "split-size: 64\n", want: []string{"split-size", `"64"`, "file mraws.yaml", "64MiB"}},
 		{name: "M", args: []string{"--split-size=64M"}, want: []string{"flag --split-size", "unit"}},
@@ -233,9 +233,9 @@ func TestProblems(t *testing.T) {
 		{name: "metrics", args: []string{"--metrics=localhost"}, want: []string{"9101", "0.0.0.0:9101"}},
 		{name: "metrics URL", args: []string{"--metrics=http://h:1"}, want: []string{"port such as"}},
 		{name: "region", args: []string{"--region=Europe"}, want: []string{"eu-west-1"}},
-		{name: "cert without key", args: []string{"--tls-cert=a"}, want: []string{"tls-cert", "tls-key with it"}},
-		{name: "key without cert", args: []string{"--tls-key=a"}, want: []string{"tls-key", "tls-cert with it"}},
-		{name: "insecure", args: []string{"--insecure", "--tls-ca=a"}, want: []string{"insecure", "alone"}},
+		{name: "cert without key", args: []string{"--tls-cert=a"}, want: []string{"tls-cert", "needs tls-key too"}},
+		{name: "key without cert", args: []string{"--tls-key=a"}, want: []string{"tls-key", "needs tls-cert too"}},
+		{name: "insecure", args: []string{"--insecure", "--tls-ca=a"}, want: []string{"insecure", "excludes tls-ca"}},
 		{name: "share of more than all", args: []string{"--max-bad-records=100.1%"}, want: []string{"max-bad-records", "0.1%"}},
 		{name: "share too fine", args: []string{"--max-bad-records=0.00001%"}, want: []string{"four decimals"}},
 		{name: "many at once", args: []string{"--nreduce=0"}, env: map[string]string{"MRAWS_PORT": "x"}, want: []string{"nreduce", "port"}},
@@ -324,10 +324,10 @@ func TestStrayEnv(t *testing.T) {
 		got = append(got, s.String())
 	}
 	want := []string{
-		"environment variable MRAWS_BUKET has no meaning, did you mean MRAWS_BUCKET?",
-		"environment variable MRAWS_NREDUCES has no meaning, did you mean MRAWS_NREDUCE?",
-		"environment variable MRAWS_QQQQQQQQ has no meaning",
-		"environment variable MRAWS_XY has no meaning",
+		"environment variable MRAWS_BUKET is unknown, did you mean MRAWS_BUCKET?",
+		"environment variable MRAWS_NREDUCES is unknown, did you mean MRAWS_NREDUCE?",
+		"environment variable MRAWS_QQQQQQQQ is unknown",
+		"environment variable MRAWS_XY is unknown",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -29,11 +29,11 @@ func ParseSize(s string) (Size, error) {
 		return 0, nil
 	}
 	if !sizeForm.MatchString(s) {
-		return 0, fmt.Errorf("want %s", sizeWant)
+		return 0, fmt.Errorf("must be %s", sizeWant)
 	}
 	n, err := humanize.ParseBytes(s)
 	if err != nil || n > math.MaxInt64 {
-		return 0, fmt.Errorf("want at most %d bytes", int64(math.MaxInt64))
+		return 0, fmt.Errorf("must be at most %d bytes", int64(math.MaxInt64))
 	}
 	return Size(n), nil
 }
