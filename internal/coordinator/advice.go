@@ -40,10 +40,10 @@ func advice(job *manifest.Job, input mr.Input, pack Pack) string {
 	if !many && (pairs <= manyRanges || bytes/pairs >= smallRange) {
 		return ""
 	}
-	text := fmt.Sprintf("%s map tasks times %s reduce tasks are %s ranges of %s on average for reduce tasks to read",
+	text := fmt.Sprintf("%s map tasks times %s reduce tasks give %s ranges of %s on average",
 		humanize.Comma(maps), humanize.Comma(reduces), humanize.Comma(pairs), humanize.IBytes(uint64(bytes/pairs)))
 	if many {
-		text += fmt.Sprintf(", and their records take %s in every worker and twice as much here", humanize.IBytes(uint64(pairs)*recordMemory))
+		text += fmt.Sprintf(", which need %s of memory in every worker and twice as much in the coordinator", humanize.IBytes(uint64(pairs)*recordMemory))
 	}
 	split := int64(1 << 20)
 	for split < fineRange*reduces && split < maxSplit {
@@ -52,5 +52,5 @@ func advice(job *manifest.Job, input mr.Input, pack Pack) string {
 	if better, err := Plan(job.Objects, input, split, pack); err == nil && int64(len(better)) <= maps/2 {
 		return text + fmt.Sprintf("; with --split-size %dMiB there would be %s map tasks", split>>20, humanize.Comma(int64(len(better))))
 	}
-	return text + "; fewer reduce tasks (nreduce) would make it less"
+	return text + "; a smaller --nreduce gives fewer ranges"
 }

@@ -119,7 +119,7 @@ func (c *Coordinator) renew(ctx context.Context, a *announcement, within time.Du
 				return &ConflictError{
 					What: "another coordinator has taken over this job",
 					Diff: []string{"this one: " + strings.Join(a.Addresses, ", "), "the other: " + v.who()},
-					Hint: "nothing is lost: its workers go on from what the bucket holds",
+					Hint: "nothing is lost: the other coordinator resumes the job",
 				}
 			}
 		}

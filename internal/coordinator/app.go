@@ -116,7 +116,7 @@ func (l *loop) match(a *wire.App, from string) error {
 			return &wire.Refusal{
 				Reason: wire.ReasonApp,
 				What:   fmt.Sprintf("the job runs app %s with %s, not with %s=%s", a.Name, showParams(l.app.Params), name, v),
-				Hint:   "leave --app-arg out: workers take the job's",
+				Hint:   "leave out --app-arg: workers use the job's parameters",
 			}
 		}
 	}

@@ -20,7 +20,7 @@ func (l *loop) drain(now sched.Time, w sched.WorkerID, d *wire.Drain) {
 	left := min(max(d.LeftMs, 0), maxDrain.Milliseconds())
 	ev := sched.Drain{Worker: w, Left: time.Duration(left) * time.Millisecond}
 	if m.drain == nil {
-		l.log.Info().Str("worker", string(w)).Str("left", ev.Left.Round(time.Millisecond).String()).Msg("worker drains: it gets no new work")
+		l.log.Info().Str("worker", string(w)).Str("left", ev.Left.Round(time.Millisecond).String()).Msg("worker drains: it gets no new task")
 	}
 	m.drain = &ev
 	l.unpark(w, waitReply)

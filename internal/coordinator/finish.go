@@ -41,7 +41,7 @@ func (c *Coordinator) promote(ctx context.Context, rec *manifest.Map) error {
 			if errors.Is(err, object.ErrPrecondition) || errors.Is(err, fs.ErrNotExist) {
 				// Whoever has to read it restores it. If nobody has to any
 				// more, the job does not fail over its looks.
-				c.o.Log.Warn().Err(err).Str("key", key).Msg("what was committed is lost, and was not copied onto its plain name")
+				c.o.Log.Warn().Err(err).Str("key", key).Msg("a committed partition is lost and was not copied to its plain name")
 				return nil
 			}
 			return err
@@ -73,7 +73,7 @@ func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
 	}
 	gone, err := c.review(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("look once more at what the job has written: %w", err)
+		return nil, fmt.Errorf("check the objects of the job: %w", err)
 	}
 	if len(gone) > 0 {
 		return nil, c.reopen(ctx, gone)
@@ -115,7 +115,7 @@ func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
 }
 
 // hintSummary says what to do about a summary that cannot be read.
-const hintSummary = "delete that object and start the same line again: the summary is written anew, and no task is run again"
+const hintSummary = "delete that object and start the same line again: the summary is written again, and no task is run again"
 
 // sealRanges adds the digest of the key ranges, which the coordinator has no
 // other use for, if the job has any.

@@ -44,7 +44,7 @@ func (c *Coordinator) inputs(ctx context.Context) ([]manifest.Object, error) {
 	}
 	for _, name := range c.o.Names {
 		if named[name] {
-			return nil, c.foreign(l.Input(name), "it is input of the job, and gone since it was uploaded")
+			return nil, c.foreign(l.Input(name), "it is input of the job, and was deleted after it was uploaded")
 		}
 	}
 	return objects, nil
@@ -123,10 +123,10 @@ func (c *Coordinator) warnOfBytes(objects []manifest.Object) {
 		}
 	}
 	for _, name := range names[:min(len(names), mostWarned)] {
-		c.o.Log.Warn().Str("key", c.o.Layout.Input(name)).Msg("its name says that it is compressed, and this kind is not decompressed: its bytes are read as they are")
+		c.o.Log.Warn().Str("key", c.o.Layout.Input(name)).Msg("the compression that its name shows is not supported: its bytes are read as they are")
 	}
 	if more := len(names) - mostWarned; more > 0 {
-		c.o.Log.Warn().Int("objects", more).Msg("so are others")
+		c.o.Log.Warn().Int("objects", more).Msg("more objects have such a name")
 	}
 }
 

@@ -121,7 +121,7 @@ func (l *claim) wrong(err error) error {
 		return err
 	}
 	if l.failed == 0 {
-		l.o.Log.Warn().Err(err).Msg("standing by, in trouble with the store")
+		l.o.Log.Warn().Err(err).Msg("standby cannot reach the store")
 	}
 	l.failed++
 	return nil
@@ -166,7 +166,7 @@ func (l *claim) take(ctx context.Context, v version) (decided bool, err error) {
 		}
 	}
 	if v.etag != "" {
-		l.o.Log.Info().Str("from", v.who()).Bool("released", v.Released).Str("unchanged", l.watch.unchanged.Round(time.Millisecond).String()).Msg("took over")
+		l.o.Log.Info().Str("from", v.who()).Bool("released", v.Released).Str("unchanged", l.watch.unchanged.Round(time.Millisecond).String()).Msg("took over the job")
 	}
 	v.etag = l.says.etag
 	l.become(ctx, v)

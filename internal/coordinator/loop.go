@@ -176,14 +176,14 @@ func (l *loop) step(now sched.Time, ev sched.Event) {
 			l.log.Info().Str("worker", string(e.Worker)).Str("attempt", string(e.Attempt)).Msg("attempt revoked")
 		case sched.Excluded:
 			l.log.Warn().Str("worker", string(e.Worker)).Str("for", time.Duration(e.Until-now).Round(time.Millisecond).String()).
-				Msg("one task after the other failed on this worker; it gets no new work for a while")
+				Msg("worker excluded: several tasks failed on it")
 		case sched.Readmitted:
-			l.log.Info().Str("worker", string(e.Worker)).Msg("worker gets work again")
+			l.log.Info().Str("worker", string(e.Worker)).Msg("worker readmitted")
 		case sched.Stuck:
 			l.log.Warn().Str("worker", string(e.Worker)).
-				Msg("nothing moves between this worker and the store; it gets no new work until it does")
+				Msg("worker suspended: it transfers no data to or from the store")
 		case sched.Unstuck:
-			l.log.Info().Str("worker", string(e.Worker)).Msg("worker reaches the store again")
+			l.log.Info().Str("worker", string(e.Worker)).Msg("worker resumed: it reaches the store")
 		case sched.PhaseDone:
 			if e.Phase == mr.MapPhase {
 				close(l.mapped)
@@ -211,7 +211,7 @@ func (l *loop) failed(e sched.JobFailed) error {
 func (l *loop) grant(e sched.Grant) {
 	if e.Backup {
 		l.log.Info().Str("worker", string(e.Worker)).Str("attempt", string(e.Attempt)).
-			Stringer("task", e.Task).Msg("task lags: backup attempt granted")
+			Stringer("task", e.Task).Msg("task is slow: speculative attempt granted")
 	}
 	key := slot{e.Worker, e.Slot}
 	q, ok := l.parked[key]

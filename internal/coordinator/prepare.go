@@ -102,7 +102,7 @@ func (c *Coordinator) gather(ctx context.Context, s *state) {
 	}
 	c.call(ctx, func() { c.loop.expect(c.before) })
 	until := c.led.Add(min(gatherTime, c.o.Lease))
-	c.o.Log.Info().Int("workers", c.before).Str("up_to", time.Until(until).Round(time.Millisecond).String()).Msg("waiting for the workers of the coordinator before")
+	c.o.Log.Info().Int("workers", c.before).Str("up_to", time.Until(until).Round(time.Millisecond).String()).Msg("waiting for the workers of the previous coordinator")
 	late := time.NewTimer(time.Until(until))
 	defer late.Stop()
 	select {
@@ -297,7 +297,7 @@ func (c *Coordinator) readMap(ctx context.Context, job *manifest.Job, m int) (*m
 func (c *Coordinator) readReduce(ctx context.Context, job *manifest.Job, r int) (*reduceCommit, error) {
 	out, err := c.o.Store.Stat(ctx, c.o.Layout.Output(r))
 	if err != nil {
-		return nil, fmt.Errorf("look at output: %w", err)
+		return nil, fmt.Errorf("read the metadata of an output: %w", err)
 	}
 	attempt := out.Meta[manifest.MetaAttempt]
 	if by := out.Meta[manifest.MetaJob]; by != job.ID || !layout.ValidName(attempt) {
@@ -307,7 +307,7 @@ func (c *Coordinator) readReduce(ctx context.Context, job *manifest.Job, r int) 
 	key := c.o.Layout.ReduceAttempt(r, attempt)
 	data, info, err := c.o.Store.Get(ctx, key)
 	if err != nil { // if it is gone: the attempt that runs the task again writes it
-		return nil, fmt.Errorf("read the record of the attempt that made %s: %w", c.o.Layout.Output(r), asGone(err))
+		return nil, fmt.Errorf("read the record of the attempt that wrote %s: %w", c.o.Layout.Output(r), asGone(err))
 	}
 	rec, err := manifest.DecodeReduce(data, c.o.Layout, job, r, attempt)
 	if err == nil && rec.Output.Size != out.Size {

@@ -123,7 +123,7 @@ func (c *Coordinator) restore(ctx context.Context, k kept) error {
 	for range 3 {
 		found, at, err := c.lies(ctx, k.key)
 		if err != nil {
-			return fmt.Errorf("look what lies in the place of %s: %w", k.key, err)
+			return fmt.Errorf("read the metadata of %s: %w", k.key, err)
 		}
 		if bytes.Equal(found, want) {
 			c.noteVersion(ctx, k.key, at)
@@ -147,13 +147,13 @@ func (c *Coordinator) restore(ctx context.Context, k kept) error {
 			IfAbsent: at.ETag == "", IfMatch: at.ETag, Meta: meta, ContentType: "application/json",
 		})
 		if err == nil {
-			c.o.Log.Warn().Str("key", k.key).Bool("gone", at.ETag == "").Msg("a control object was deleted or damaged, and is put back")
+			c.o.Log.Warn().Str("key", k.key).Bool("gone", at.ETag == "").Msg("a control object was deleted or damaged; it is written again")
 			info.Size = int64(len(want))
 			c.noteVersion(ctx, k.key, info)
 			return nil
 		}
 		if !raced(err) {
-			return fmt.Errorf("put back %s: %w", k.key, err)
+			return fmt.Errorf("write %s again: %w", k.key, err)
 		}
 	}
 	return &JobError{Cause: fmt.Sprintf("s3://%s/%s is deleted or replaced again and again while the job runs", c.o.Store.Bucket(), k.key)}
@@ -187,7 +187,7 @@ func (c *Coordinator) adoptMap(ctx context.Context, m int, rec *mapCommit) (bool
 	case now.Attempt == rec.Attempt:
 		return false, nil // rec, changed
 	case !sameRecords(now.Map, rec.Map):
-		return false, &JobError{Cause: fmt.Sprintf("s3://%s/%s was deleted while the job ran, and attempt %s has committed other output for the same input than attempt %s before: the app does not always give the same",
+		return false, &JobError{Cause: fmt.Sprintf("s3://%s/%s was deleted while the job ran, and attempt %s committed an output that differs from that of attempt %s: the app is not deterministic",
 			c.o.Store.Bucket(), c.o.Layout.MapCommit(m), now.Attempt, rec.Attempt)}
 	}
 	c.call(context.WithoutCancel(ctx), func() { c.loop.maps[m] = now })
@@ -257,7 +257,7 @@ func (c *Coordinator) restored(ctx context.Context, key string) bool {
 	if err != nil && ofJob(err) {
 		c.call(context.WithoutCancel(ctx), func() { c.loop.finishWith(err) })
 	} else if err != nil {
-		c.o.Log.Warn().Err(err).Str("key", key).Msg("control objects not put back")
+		c.o.Log.Warn().Err(err).Str("key", key).Msg("control objects not written again")
 	}
 	return err == nil
 }
@@ -290,7 +290,7 @@ func (c *Coordinator) review(ctx context.Context) (gone []int, err error) {
 	c.noteRanges(ctx) // those that were lost and are made again
 	all, outputs := c.catalogue(ctx)
 	if _, ok := all[c.o.Layout.Ranges()]; !ok && c.ranged(ctx) {
-		return nil, &JobError{Cause: fmt.Sprintf("s3://%s/%s is missing or damaged: somebody has deleted or changed it, and without it nobody can tell that every output has its keys; run `mraws reset` and the job again",
+		return nil, &JobError{Cause: fmt.Sprintf("s3://%s/%s is missing or damaged: it was deleted or changed, and without it the outputs cannot be checked; run `mraws reset` and the job again",
 			c.o.Store.Bucket(), c.o.Layout.Ranges())}
 	}
 	c.library.mu.Lock()

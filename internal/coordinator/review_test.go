@@ -232,7 +232,7 @@ func TestRecordMadeAgain(t *testing.T) {
 			}
 			s.ends()
 			var failure *JobError
-			if !errors.As(s.err, &failure) || !strings.Contains(failure.Cause, key) || !strings.Contains(failure.Cause, "the app does not always give the same") {
+			if !errors.As(s.err, &failure) || !strings.Contains(failure.Cause, key) || !strings.Contains(failure.Cause, "the app is not deterministic") {
 				t.Errorf("Run: %v", s.err)
 			}
 		})

@@ -255,7 +255,7 @@ func (h *handlers) Report(ctx context.Context, q *wire.ReportRequest) (*wire.Rep
 	}
 	if q.Restored > 0 && err == nil {
 		h.c.o.Log.Warn().Str("worker", q.Worker).Str("attempt", q.Attempt.Id).Int32("objects", q.Restored).
-			Msg("committed intermediate objects were lost or damaged; the attempt has put them back")
+			Msg("committed intermediate objects were lost or damaged; the attempt wrote them again")
 	}
 	return &wire.ReportReply{}, err
 }
@@ -286,7 +286,7 @@ func (l *loop) attemptEnded(now sched.Time, q *wire.ReportRequest, proven bool) 
 	}
 	_, on, live := l.core.Attempt(a)
 	if !live || on != w { // of an earlier job, or given to another since (I4)
-		l.log.Debug().Str("worker", q.Worker).Str("attempt", q.Attempt.Id).Str("err", q.Error).Msg("report on an attempt that is over")
+		l.log.Debug().Str("worker", q.Worker).Str("attempt", q.Attempt.Id).Str("err", q.Error).Msg("report on an attempt that has ended")
 		return
 	}
 	text := wire.Text(q.Error, maxText)
@@ -318,7 +318,7 @@ func (h *handlers) unproven(ctx, reading context.Context, q *wire.ReportRequest,
 		return wire.Later("look for the commit of %s: %v", q.Attempt.Id, err)
 	}
 	if q.Outcome == wire.Outcome_OUTCOME_COMMITTED {
-		q.Error, q.Fatal, q.Conflict = "reported a commit that is not in the bucket", false, false
+		q.Error, q.Fatal, q.Conflict = "the worker reported a commit that is not in the bucket", false, false
 	}
 	if q.Outcome == wire.Outcome_OUTCOME_FAILED && !q.Fatal && q.Object != "" && h.c.restored(reading, q.Object) {
 		q.Outcome = wire.Outcome_OUTCOME_RELEASED // at no fault of the task or the worker

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -180,18 +182,24 @@ func (c *Coordinator) rerun(ctx context.Context, key, committed, attempt string)
 // runs nothing is forgotten. It may register again.
 const silence = 3
 
-// sweep forgets workers that are gone without a good-bye, so that no task
-// waits for another worker that is none. It looks once in a lease.
+// seconds shows a duration to people, to a tenth: 14 s.
+func seconds(d time.Duration) string {
+	return strconv.FormatFloat(math.Round(10*d.Seconds())/10, 'f', -1, 64) + " s"
+}
+
+// sweep forgets workers that ended without a Leave call, so that no task
+// waits for them. It runs once in a lease.
 func (l *loop) sweep(now sched.Time) {
 	if time.Since(l.swept) < l.o.Lease {
 		return
 	}
 	l.swept = time.Now()
 	for w, m := range l.members {
-		if time.Since(m.lastSeen) < silence*l.o.Lease || l.core != nil && len(l.core.Running(w, nil)) > 0 {
+		silent := time.Since(m.lastSeen)
+		if silent < silence*l.o.Lease || l.core != nil && len(l.core.Running(w, nil)) > 0 {
 			continue
 		}
-		l.log.Warn().Str("worker", string(w)).Msg("worker has been silent for long and is forgotten")
+		l.log.Warn().Str("worker", string(w)).Msg("worker lost: no heartbeat for " + seconds(silent))
 		l.forget(w)
 		if l.core != nil {
 			l.step(now, sched.Gone{Worker: w})

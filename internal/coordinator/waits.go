@@ -76,7 +76,7 @@ func (l *loop) wait() wait {
 	case l.failure != nil:
 		return wait{}
 	case l.app == nil:
-		return wait{text: "waiting for a worker, which names the app; or start the coordinator with --app"}
+		return wait{text: "waiting for a worker that names the app; or start the coordinator with --app"}
 	case len(l.members) > 0:
 		return wait{}
 	case l.core == nil && l.app.met:
@@ -84,7 +84,7 @@ func (l *loop) wait() wait {
 	case l.core != nil && l.done():
 		return wait{} // it finishes
 	}
-	return wait{text: "waiting for workers: none is here"}
+	return wait{text: "waiting for workers: none has joined"}
 }
 
 // done says whether every task is committed.
@@ -113,5 +113,5 @@ func (l *loop) waitForTold() wait {
 	if n > 3 {
 		names = append(names[:3], fmt.Sprintf("and %d more", n-3))
 	}
-	return wait{text: "the job is over; waiting until its workers have heard of it: " + strings.Join(names, ", "), upTo: l.o.Lease}
+	return wait{text: "the job has ended; waiting for workers to learn it: " + strings.Join(names, ", "), upTo: l.o.Lease}
 }

@@ -144,16 +144,16 @@ func TestTellsWaits(t *testing.T) {
 		t.Helper()
 		s.until("the log has "+text, func(*loop) bool { return log.has(text) })
 	}
-	said("which names the app")
+	said("waiting for a worker that names the app")
 	w := s.join("w", 1)
 	w.work(1)
-	if log.has("none is here") {
+	if log.has("waiting for workers: none has joined") {
 		t.Error("it waited for a worker that had joined")
 	}
 	if _, err := s.conn.Leave(t.Context(), &wire.LeaveRequest{Worker: "w"}); err != nil {
 		t.Fatal(err)
 	}
-	said("none is here")
+	said("waiting for workers: none has joined")
 	late, w := s.join("late", 1), s.join("w2", 1)
 	w.work(2)
 	w.told()

@@ -54,7 +54,7 @@ type Notice struct {
 
 // Error says what happens to the machine, and when.
 func (n *Notice) Error() string {
-	return fmt.Sprintf("EC2 takes this machine away: %s at %s", n.Action, n.Time.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("EC2 interrupts this machine: %s at %s", n.Action, n.Time.UTC().Format(time.RFC3339))
 }
 
 // Leave is when to be gone, for a notice that was first seen at now: somewhat
@@ -71,7 +71,7 @@ func (n *Notice) Leave(now time.Time) time.Time {
 func Watch(ctx context.Context, log zerolog.Logger) *Notice {
 	w := &watcher{log: log, every: every}
 	if err := w.open(ctx); err != nil {
-		log.Debug().Err(err).Msg("no spot notices: the AWS configuration is broken")
+		log.Debug().Err(err).Msg("no spot notices: the AWS configuration cannot be loaded")
 		return nil
 	}
 	return w.watch(ctx)
@@ -125,10 +125,10 @@ func (w *watcher) watch(ctx context.Context) *Notice {
 				break
 			}
 			if !answered {
-				w.log.Debug().Err(err).Msg("no instance metadata: no spot notices are waited for")
+				w.log.Debug().Err(err).Msg("no instance metadata: spot notices are not watched")
 				return nil
 			}
-			w.log.Warn().Err(err).Msg("the instance metadata do not answer any more: a spot notice may be missed")
+			w.log.Warn().Err(err).Msg("the instance metadata no longer answer: a spot notice may be missed")
 		}
 		select {
 		case <-ctx.Done():
@@ -164,7 +164,7 @@ func (w *watcher) recommendation(ctx context.Context) {
 	}
 	if text, err := w.get(ctx, "events/recommendations/rebalance"); err == nil && text != nil {
 		w.recommended = true
-		w.log.Info().Bytes("recommendation", text).Msg("EC2 recommends to leave this spot instance: it may be taken away soon")
+		w.log.Info().Bytes("recommendation", text).Msg("EC2 recommends a rebalance: this spot instance may be interrupted soon")
 	}
 }
 

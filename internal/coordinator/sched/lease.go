@@ -31,7 +31,7 @@ func (c *Core) tick() {
 	for at, ok := c.due(); ok && at <= c.now; at, ok = c.due() {
 		a, cause := c.leases.front(), "lease ended without a heartbeat"
 		if a.stalled > 0 {
-			cause = fmt.Sprintf("nothing has moved between worker %s and the store for %v", a.worker.id, a.stalled)
+			cause = fmt.Sprintf("worker %s has transferred no data to or from the store for %v", a.worker.id, a.stalled)
 		}
 		c.phases[a.task.Phase].expired++
 		c.lose(a, cause)
