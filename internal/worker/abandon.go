@@ -51,7 +51,7 @@ type StuckError struct{ Attempts int }
 
 // Error says how many.
 func (e *StuckError) Error() string {
-	return fmt.Sprintf("the application has not returned from %d attempts, and there is no room for another beside them", e.Attempts)
+	return fmt.Sprintf("the application has not returned from %d attempts; no slot is free", e.Attempts)
 }
 
 // outcome is how an attempt ended.

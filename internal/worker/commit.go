@@ -177,7 +177,7 @@ func (c *mapCommit) displace(ctx context.Context, p piece) (key string, info obj
 			return "", info, err
 		}
 		if info.Meta[manifest.MetaAttempt] != t.ID || info.Meta[manifest.MetaHash] != p.hash {
-			return "", info, fmt.Errorf("put %s: it exists, and not by this attempt", p.own)
+			return "", info, fmt.Errorf("put %s: it exists, and another attempt wrote it", p.own)
 		}
 	}
 	return p.own, info, nil
@@ -318,14 +318,14 @@ func (t *attempt) describe(ctx context.Context, out object.Info, rec *manifest.R
 		return err
 	}
 	if !same {
-		return &FatalError{Err: fmt.Errorf("%s is there, of %d bytes, and %s does not describe it, or is lost; this attempt has made %d other bytes: delete that output to have it made again",
+		return &FatalError{Err: fmt.Errorf("%s is there, of %d bytes, and %s does not describe it, or is lost; this attempt made %d other bytes: delete that output and its reduce task is run again",
 			out.Key, out.Size, key, rec.Output.Size)}
 	}
 	data, err := manifest.Encode(&again)
 	if err != nil {
 		return err
 	}
-	t.Log.Warn().Str("key", key).Msg("the record of an output was deleted or damaged, and is put back")
+	t.Log.Warn().Str("key", key).Msg("the record of an output was deleted or damaged; it is written again")
 	meta := t.meta(manifest.DigestOf(data).String())
 	meta[manifest.MetaAttempt] = attempt
 	_, err = t.Store.Put(ctx, key, data, object.PutOptions{IfAbsent: etag == "", IfMatch: etag, Meta: meta, ContentType: "application/json"})
@@ -346,7 +346,7 @@ func (t *attempt) reduceRecord(ctx context.Context, key, attempt string) (rec *m
 		return nil, "", nil
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("look for the record of the attempt that made %s: %w", t.Layout.Output(t.Index), err)
+		return nil, "", fmt.Errorf("read the record of the attempt that wrote %s: %w", t.Layout.Output(t.Index), err)
 	}
 	if rec, err = manifest.DecodeReduce(data, t.Layout, t.Job, t.Index, attempt); err != nil {
 		rec = nil

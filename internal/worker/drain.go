@@ -25,7 +25,7 @@ func (o *Order) word() *wire.Drain {
 }
 
 // errNoMore ends what asks for new attempts.
-var errNoMore = errors.New("the worker drains")
+var errNoMore = errors.New("the worker is draining")
 
 // draining returns the order that the worker carries out, or nil.
 func (w *worker) draining() *Order {
@@ -49,7 +49,7 @@ func (w *worker) obey(ctx context.Context, noMore, cancel context.CancelCauseFun
 			noMore(errNoMore)
 		case <-over:
 			order := w.draining()
-			w.o.Log.Warn().AnErr("cause", order.Cause).Msg("time is over: what still runs is handed back")
+			w.o.Log.Warn().AnErr("cause", order.Cause).Msg("drain timeout over: running attempts are handed back")
 			cancel(order.Cause)
 			return
 		case <-ctx.Done():
@@ -67,12 +67,12 @@ func (w *worker) heed(o Order) (left time.Duration, earlier bool) {
 	log := w.o.Log.Info().AnErr("cause", o.Cause).Str("left", left.Round(time.Millisecond).String()).Int("running", len(w.running))
 	switch {
 	case w.order == nil:
-		log.Msg("worker drains: it takes nothing new")
+		log.Msg("worker drains: it takes no new task")
 	case o.Until.Before(w.order.Until):
 		o.Cause = w.order.Cause
-		log.Msg("worker has to end earlier")
+		log.Msg("worker drains: its deadline is now earlier")
 	default:
-		log.Msg("worker drains already")
+		log.Msg("worker is already draining")
 		return 0, false
 	}
 	w.order = &o

@@ -186,16 +186,16 @@ func (l *link) spoiled(key string, err error) error {
 // security is what the announcement and the own settings make of the door.
 func (l *link) security(a *manifest.Coordinator) (wire.ClientOptions, error) {
 	if a.Insecure != l.o.Insecure {
-		what, hint := "the coordinator uses TLS, this worker was told not to", "leave --insecure out"
+		what, hint := "the coordinator uses TLS, this worker runs with --insecure", "leave --insecure out"
 		if a.Insecure {
-			what, hint = "the coordinator runs without TLS", "start the worker with --insecure too, or better the coordinator without it"
+			what, hint = "the coordinator runs without TLS", "start the coordinator without --insecure, or the worker with it"
 		}
 		return wire.ClientOptions{}, &wire.Refusal{Reason: wire.ReasonUsage, What: what, Hint: hint}
 	}
 	if own := a.CertPEM == ""; !a.Insecure && own != l.o.Files.Set() {
-		what, hint := "the coordinator shows a certificate of its own making, this worker has an own CA", "give tls-ca, tls-cert and tls-key to both or to neither"
+		what, hint := "the coordinator has a self-signed certificate, this worker has a CA", "set tls-ca, tls-cert and tls-key on both sides or on neither"
 		if own {
-			what = "the coordinator has an own CA, this worker has none"
+			what = "the coordinator has a CA, this worker has none"
 		}
 		return wire.ClientOptions{}, &wire.Refusal{Reason: wire.ReasonUsage, What: what, Hint: hint}
 	}
@@ -231,7 +231,7 @@ func (l *link) search(ctx context.Context) (*manifest.Coordinator, error) {
 		return nil, &wire.Refusal{
 			Reason: wire.ReasonUsage,
 			What:   fmt.Sprintf("bucket %s has several coordinators, below the prefixes %s", l.o.Bucket, strings.Join(prefixes, ", ")),
-			Hint:   "say which one with --prefix or --coord",
+			Hint:   "name one with --prefix or --coord",
 		}
 	}
 	return alive[0], nil

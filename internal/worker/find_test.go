@@ -265,10 +265,10 @@ func TestSecurity(t *testing.T) {
 		{"own token", manifest.Coordinator{CertPEM: "c"}, false, wire.Files{}, "own", wire.ClientOptions{CertPEM: "c", Token: "own"}, ""},
 		{"own authority", manifest.Coordinator{}, false, files, "", wire.ClientOptions{Files: files}, ""},
 		{"both insecure", manifest.Coordinator{Insecure: true}, true, wire.Files{}, "", wire.ClientOptions{Insecure: true}, ""},
-		{"worker insecure", manifest.Coordinator{CertPEM: "c"}, true, wire.Files{}, "", wire.ClientOptions{}, "was told not to"},
+		{"worker insecure", manifest.Coordinator{CertPEM: "c"}, true, wire.Files{}, "", wire.ClientOptions{}, "this worker runs with --insecure"},
 		{"coordinator insecure", manifest.Coordinator{Insecure: true}, false, wire.Files{}, "", wire.ClientOptions{}, "without TLS"},
 		{"authority there alone", manifest.Coordinator{}, false, wire.Files{}, "", wire.ClientOptions{}, "this worker has none"},
-		{"authority here alone", manifest.Coordinator{CertPEM: "c"}, false, files, "", wire.ClientOptions{}, "this worker has an own CA"},
+		{"authority here alone", manifest.Coordinator{CertPEM: "c"}, false, files, "", wire.ClientOptions{}, "this worker has a CA"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

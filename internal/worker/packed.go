@@ -83,7 +83,7 @@ func (t *attempt) suspect(ctx context.Context, err error) error {
 		// Checksums come last: perhaps the application failed over rubbish.
 		again := t.check(ctx, task.Object)
 		if errors.As(again, &damage) {
-			return &FatalError{Err: fmt.Errorf("%w (before this was known the app failed: %s)", advise(again, damage), err.Error())}
+			return &FatalError{Err: fmt.Errorf("%w (the app failed first: %s)", advise(again, damage), err.Error())}
 		}
 	}
 	return err
@@ -100,20 +100,20 @@ func (t *attempt) confirm(ctx context.Context, damage *inflate.Error, err error)
 	case errors.As(again, &second) && damage.Same(second):
 		return &FatalError{Err: advise(err, damage)}
 	case again == nil:
-		return fmt.Errorf("%w; read once more it was whole, so the store or the way to it damages data", err)
+		return fmt.Errorf("%w; a second read was intact, so the store or the network damages data", err)
 	}
-	return fmt.Errorf("%w; read once more: %w", err, again)
+	return fmt.Errorf("%w; second read: %w", err, again)
 }
 
 // advise adds to an error what can be done about it.
 func advise(err error, damage *inflate.Error) error {
 	switch {
 	case errors.Is(damage, inflate.ErrTooLarge):
-		return fmt.Errorf("%w: raise decompress-ratio or decompress-limit if it is what it should be", err)
+		return fmt.Errorf("%w: raise decompress-ratio or decompress-limit if the object is sound", err)
 	case errors.Is(damage, inflate.ErrFormat), errors.Is(damage, inflate.ErrEmpty):
-		return fmt.Errorf("%w: give it another name, or read all input as it is with decompress: off", err)
+		return fmt.Errorf("%w: rename the object, or set decompress: off to read all input as it is", err)
 	}
-	return fmt.Errorf("%w: upload it again", err)
+	return fmt.Errorf("%w: upload the object again", err)
 }
 
 // check reads the whole of a compressed object. It returns nil if it is

@@ -138,11 +138,11 @@ func TestDamagedInput(t *testing.T) {
 	}{
 		{"checksum", "a.gz", flip(len(good) - 8), 0, inflate.ErrChecksum, []string{
 			fmt.Sprintf("run attempt m of map task 0: read a.gz at byte 200000: decompress a.gz (gzip) at byte %d of %d, 200000 decompressed: damaged", len(good), len(good)),
-			"upload it again"}},
-		{"data", "a.gz", flip(len(good) / 2), 0, nil, []string{"decompress a.gz (gzip) at byte ", "damaged", "upload it again"}},
-		{"truncated", "a.gz", good[:len(good)/2], 0, inflate.ErrTruncated, []string{"ends in the middle"}},
+			"upload the object again"}},
+		{"data", "a.gz", flip(len(good) / 2), 0, nil, []string{"decompress a.gz (gzip) at byte ", "damaged", "upload the object again"}},
+		{"truncated", "a.gz", good[:len(good)/2], 0, inflate.ErrTruncated, []string{"is cut off"}},
 		{"garbage", "a.gz", good + "x", 0, inflate.ErrTrailing, nil},
-		{"plain", "a.gz", text, 0, inflate.ErrFormat, []string{"read a.gz at byte 0:", "give it another name, or read all input as it is with decompress: off"}},
+		{"plain", "a.gz", text, 0, inflate.ErrFormat, []string{"read a.gz at byte 0:", "rename the object, or set decompress: off to read all input as it is"}},
 		{"empty", "a.zst", "", 0, inflate.ErrEmpty, []string{"decompress a.zst (zstd) at byte 0 of 0", "decompress: off"}},
 		{"bomb", "a.gz", good, 199_999, inflate.ErrTooLarge, []string{"199999 decompressed", "raise decompress-ratio or decompress-limit"}},
 	} {
@@ -199,7 +199,7 @@ func (f *flipper) OpenChunks(ctx context.Context, key, etag string, off, n, chun
 // not the job.
 func TestDamagedOnTheWay(t *testing.T) {
 	data := gz(t, noise(300_000))
-	for times, want := range map[int]string{0: "", 1: "read once more it was whole", 2: "upload it again"} {
+	for times, want := range map[int]string{0: "", 1: "a second read was intact", 2: "upload the object again"} {
 		w := newWorld(wc, 1, 0, 1, file{"a.gz", data})
 		w.scratch = t.TempDir()
 		_, err := w.mapOnce(t, &flipper{fake: w.store, at: int64(len(data)) / 2, left: times})
@@ -244,7 +244,7 @@ func TestRubbish(t *testing.T) {
 		fatal bool
 		says  string
 	}{
-		{data[:at] + "y" + data[at+1:], true, `damaged: its checksum or length is not that of its data: upload it again (before this was known the app failed: map task 0, record at byte 400 of a.gz: there is 'y'; the record is "yxx")`},
+		{data[:at] + "y" + data[at+1:], true, `damaged: its checksum or length is not that of its data: upload the object again (the app failed first: map task 0, record at byte 400 of a.gz: there is 'y'; the record is "yxx")`},
 		{gz(t, lines+"y\n"+lines), false, `map task 0, record at byte 4000 of a.gz: there is 'y'; the record is "y"`},
 	} {
 		w := newWorld(picky, 1, 0, 1, file{"a.gz", tc.data})

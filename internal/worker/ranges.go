@@ -131,7 +131,7 @@ func (t *attempt) ensureRanges(ctx context.Context) (c *cuts, err error) {
 	})
 	t.Spare.enter(t.Phase, false)
 	if err != nil {
-		return nil, fmt.Errorf("make %s again, which is lost: %w", t.Layout.Ranges(), err)
+		return nil, fmt.Errorf("write %s again, which is lost: %w", t.Layout.Ranges(), err)
 	}
 	return c, nil
 }
@@ -144,7 +144,7 @@ func (c *cuts) within(ranges string, key []byte, r, n int) error {
 		return nil
 	}
 	if p := c.partition(key, n); p != r {
-		return &FatalError{Err: fmt.Errorf("%s is not what the map tasks went by: key %s is in partition %d, and by its ranges in %d", ranges, shortKey(key), r, p)}
+		return &FatalError{Err: fmt.Errorf("%s differs from the key ranges of the map tasks: key %s is in partition %d, its ranges say %d", ranges, shortKey(key), r, p)}
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ type reached struct {
 
 // errOther is what an address comes to at which a standby listens, or a
 // coordinator that has been replaced and does not know it yet.
-var errOther = status.Error(codes.Unavailable, "who listens there is not the coordinator that the bucket names")
+var errOther = status.Error(codes.Unavailable, "another server than the coordinator in the bucket listens there")
 
 // reach connects to the first address at which the announced coordinator is
 // found. Nothing is sent to any other that it could use: the certificate is

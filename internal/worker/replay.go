@@ -148,7 +148,7 @@ func (t *attempt) replayReduce(ctx context.Context, r *Replayed, out func(string
 	key := t.Layout.ReduceAttempt(t.Index, id)
 	data, _, err := t.Store.Get(ctx, key)
 	if err != nil {
-		return fmt.Errorf("read the record of the attempt that made %s: %w", info.Key, err)
+		return fmt.Errorf("read the record of the attempt that wrote %s: %w", info.Key, err)
 	}
 	was, err := manifest.DecodeReduce(data, t.Layout, t.Job, t.Index, id)
 	if err != nil {

@@ -165,7 +165,7 @@ func (t *attempt) restore(ctx context.Context, m, suspect int) error {
 		return err
 	}
 	t.Log.Warn().Int("map", m).Str("key", lost[0].plain).Int("objects", len(lost)).
-		Msg("what a map task committed is lost or damaged; the task is run again to put it back")
+		Msg("a committed partition is lost or damaged; its map task is run again")
 	env := *t.Env
 	env.Progress = nil // that of the reduce task tells of the reduce task
 	id := fmt.Sprintf("%s.m%d", t.ID, m)
@@ -282,7 +282,7 @@ func (t *attempt) sound(ctx context.Context, info object.Info, p part) (bool, er
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("look whether %s is damaged: %w", info.Key, err)
+		return false, fmt.Errorf("check %s for damage: %w", info.Key, err)
 	}
 	failing := &keepError{r: body}
 	r := recordio.NewReader(failing, recordio.ReaderOptions{})
@@ -292,7 +292,7 @@ func (t *attempt) sound(ctx context.Context, info object.Info, p part) (bool, er
 	if cerr := errors.Join(failing.err, body.Close()); errors.Is(cerr, object.ErrDamaged) {
 		return false, nil
 	} else if cerr != nil {
-		return false, fmt.Errorf("look whether %s is damaged: %w", info.Key, cerr)
+		return false, fmt.Errorf("check %s for damage: %w", info.Key, cerr)
 	}
 	return err == nil && sum.Hash == p.hash && sum.Sum == p.sum, nil
 }
@@ -334,11 +334,11 @@ func (s *segments) fill(lost []lostPiece, rec *manifest.Map) error {
 			continue
 		}
 		if d := s.differFrom(rec); len(d) > 0 {
-			return &FatalError{Err: fmt.Errorf("the app gives other output for the same input: %s", strings.Join(d, "; "))}
+			return &FatalError{Err: fmt.Errorf("the app is not deterministic: it gave another output for the same input: %s", strings.Join(d, "; "))}
 		}
 		// Of packed segments the places count too. A machine whose compressor
 		// finds them may have the next attempt.
-		return fmt.Errorf("the app gives the same output, but it is compressed to %d bytes here, to %d when it was committed", p.size, rec.Packed.Size)
+		return fmt.Errorf("the output is the same, but its compressed size is %d bytes, and was %d when it was committed", p.size, rec.Packed.Size)
 	}
 	return nil
 }

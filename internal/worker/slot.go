@@ -92,7 +92,7 @@ func (w *worker) attempt(ctx context.Context, reply *wire.AskReply) (well bool, 
 	switch {
 	case errors.Is(context.Cause(runCtx), errRevoked) && err != nil:
 		w.end(r)
-		log.Info().Msg("attempt stopped: it was revoked")
+		log.Info().Msg("attempt revoked")
 		return false, nil
 	case ctx.Err() != nil && err != nil:
 		w.end(r)
@@ -147,7 +147,7 @@ func (w *worker) reach(ctx context.Context) error {
 		w.cutSince(start)
 		if !told {
 			told = true
-			w.o.Log.Warn().Err(err).Msg("the store does not answer; nothing new is begun until it does")
+			w.o.Log.Warn().Err(err).Msg("the store does not answer; no task starts until it does")
 		}
 		select {
 		case <-time.After(rand.N(2 * time.Second)):
