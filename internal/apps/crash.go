@@ -20,7 +20,7 @@ func crash() mr.App { return crashWith(os.Exit, rand.IntN) }
 func crashWith(exit func(int), dice func(int) int) mr.App {
 	app, ref := nocrash(), nocrash()
 	app.Name = "crash"
-	app.Help = "what nocrash does, in workers that exit or stall at random"
+	app.Help = "nocrash, in workers that exit or stall at random"
 	app.NeedsProcesses = true
 	app.Reference = &ref
 	app.Params = []mr.Param{{

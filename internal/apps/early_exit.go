@@ -13,12 +13,12 @@ import (
 // job, worker or coordinator, exits before all output is there. It counts
 // how often each base name occurs, escaped as [mr.EscapeName] says.
 func earlyExit() mr.App {
-	app := namesApp("early_exit", "take long over some reduce tasks: nobody may exit before all output is final")
+	app := namesApp("early_exit", "run some reduce tasks for long: no process may exit before all output is final")
 	ref := namesApp(app.Name, app.Help)
 	app.Reference = &ref
 	app.Params = []mr.Param{{
 		Name: "stall", Default: "2s", Check: mr.CheckDuration,
-		Help: "how long reduce takes over about a third of the keys",
+		Help: "time that reduce takes for about a third of the keys",
 	}}
 	app.NewReducer = func(t *mr.Task) (mr.Reducer, error) {
 		stall, err := t.Duration("stall")

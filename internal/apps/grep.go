@@ -24,8 +24,8 @@ func grep() mr.App {
 				_, err := regexp.Compile(v)
 				return err
 			}},
-			{Name: "ignore-case", Help: "match upper and lower case alike", Default: "false", Check: mr.CheckBool},
-			{Name: "invert", Help: "find the lines that do not match", Default: "false", Check: mr.CheckBool},
+			{Name: "ignore-case", Help: "ignore case", Default: "false", Check: mr.CheckBool},
+			{Name: "invert", Help: "select the lines that do not match", Default: "false", Check: mr.CheckBool},
 		},
 		NewMapper:  newGrepMapper,
 		NewReducer: newGrepReducer,

@@ -17,7 +17,7 @@ func indexer() mr.App {
 	names, plain := &shortNames{}, plainIndexer()
 	return mr.App{
 		Name:       "indexer",
-		Help:       "list the files of each word: word, how many, their names",
+		Help:       "list the files of each word: word, number of files, their names",
 		Version:    indexerVersion,
 		NewMapper:  func(t *mr.Task) (mr.Mapper, error) { return newIndexMapper(t, names), nil },
 		NewReducer: newIndexReducer,

@@ -17,13 +17,13 @@ import (
 func jobcount() mr.App {
 	return mr.App{
 		Name:        "jobcount",
-		Help:        "count how often map tasks were run, on all machines",
+		Help:        "count the runs of map tasks on all machines",
 		Version:     "1",
 		SideEffects: true,
 		Input:       mr.WholeObjects,
 		Params: []mr.Param{{
 			Name: "stall", Default: "300ms", Check: mr.CheckDuration,
-			Help: "each map attempt takes between this and twice as long, so that one run twice shows",
+			Help: "each map attempt takes between this and twice this time",
 		}},
 		NewMapper:  newCountMapper,
 		NewReducer: newCountReducer,

@@ -33,7 +33,7 @@ func (s *shortNames) of(object string, objects []string) (string, error) {
 	return object[s.starts[i]:], nil
 }
 
-func noInput(object string) error { return fmt.Errorf("object %q is no input of the job", object) }
+func noInput(object string) error { return fmt.Errorf("object %q is not an input of the job", object) }
 
 // shortStarts returns where the short name of each object begins. Objects that
 // end alike come together when they are sorted from their last byte on.

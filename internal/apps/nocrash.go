@@ -14,7 +14,7 @@ import (
 func nocrash() mr.App {
 	return mr.App{
 		Name:      "nocrash",
-		Help:      "names and sizes of the input files: what crash gives, without crashing",
+		Help:      "names and sizes of the input files: the output of crash, without crashes",
 		Version:   "2",
 		Input:     mr.WholeObjects,
 		NewMapper: func(*mr.Task) (mr.Mapper, error) { return mr.MapperFunc(describe), nil },

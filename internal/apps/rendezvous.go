@@ -49,7 +49,7 @@ const (
 func timeoutParam() mr.Param {
 	return mr.Param{
 		Name: "timeout", Default: "10s", Check: mr.CheckDuration,
-		Help: "how long a task waits for one of another worker",
+		Help: "time that a task waits for a task of another worker",
 	}
 }
 

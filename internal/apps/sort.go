@@ -15,16 +15,16 @@ import (
 func sortLines() mr.App {
 	return mr.App{
 		Name:    "sort",
-		Help:    "sort lines by their bytes, over all outputs",
+		Help:    "sort lines by their bytes across all outputs",
 		Version: "2",
 		Params: []mr.Param{
-			{Name: "key-bytes", Help: "compare only so many bytes, 0 is all; ties stay in input order", Default: "0", Check: func(v string) error {
+			{Name: "key-bytes", Help: "compare only this many bytes, 0 compares all; equal keys stay in input order", Default: "0", Check: func(v string) error {
 				if _, err := strconv.ParseUint(v, 10, 31); err != nil {
-					return fmt.Errorf("%q is no number of bytes", v)
+					return fmt.Errorf("%q is not a number of bytes", v)
 				}
 				return nil
 			}},
-			{Name: "unique", Help: "of lines with the same key keep the first", Default: "false", Check: mr.CheckBool},
+			{Name: "unique", Help: "keep only the first line of each key", Default: "false", Check: mr.CheckBool},
 		},
 		Ordered:    true,
 		NewMapper:  newSortMapper,

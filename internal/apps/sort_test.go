@@ -39,7 +39,7 @@ func TestSort(t *testing.T) {
 	}
 	if err := (mrtest.Job{App: sortLines(), Params: map[string]string{"key-bytes": "-1"}, Inputs: inputs}); err.App.Validate() != nil {
 		t.Error("sort is no valid app")
-	} else if _, rerr := err.Run(t.Context()); rerr == nil || !strings.Contains(rerr.Error(), "no number of bytes") {
+	} else if _, rerr := err.Run(t.Context()); rerr == nil || !strings.Contains(rerr.Error(), "not a number of bytes") {
 		t.Errorf("%v: want the parameter refused", rerr)
 	}
 }

@@ -59,7 +59,7 @@ func (m *members) next() error {
 	case len(head) < 4:
 		return ErrTruncated
 	case head[2] != 8 || head[3]&0xe0 != 0:
-		return fmt.Errorf("a gzip header with method %d and flags %#02x, which nobody knows", head[2], head[3])
+		return fmt.Errorf("a gzip header with method %d and flags %#02x, which are unknown", head[2], head[3])
 	}
 	if err := m.gz.Reset(m.in); err != nil {
 		return noEOF(err)

@@ -21,13 +21,13 @@ import (
 // What can be wrong with an object. An [*Error] wraps one of these or the
 // error of the decompressor.
 var (
-	ErrEmpty     = errors.New("it is empty, and even compressed nothing has some bytes")
-	ErrFormat    = errors.New("it does not begin as its name says")
-	ErrTruncated = errors.New("it ends in the middle: was all of it uploaded?")
-	ErrTrailing  = errors.New("something else follows the end of the compressed data")
+	ErrEmpty     = errors.New("the object is empty, which no compressed file is")
+	ErrFormat    = errors.New("its first bytes do not match its name")
+	ErrTruncated = errors.New("it is cut off: was all of it uploaded?")
+	ErrTrailing  = errors.New("other bytes follow the end of the compressed data")
 	ErrChecksum  = errors.New("damaged: its checksum or length is not that of its data")
 	ErrWindow    = fmt.Errorf("its window is larger than %d MiB: compress it without --long and --ultra", Window>>20)
-	ErrTooLarge  = errors.New("it decompresses to more than it may")
+	ErrTooLarge  = errors.New("it decompresses to more than the limit")
 )
 
 // Error says that an object cannot be decompressed. Unless its bytes were

@@ -119,9 +119,9 @@ func TestDamage(t *testing.T) {
 		want         error  // nil for any other
 		says         string // in the message
 	}{
-		{"empty", "a.gz", nil, ErrEmpty, "decompress a.gz (gzip) at byte 0 of 0, 0 decompressed: it is empty"},
+		{"empty", "a.gz", nil, ErrEmpty, "decompress a.gz (gzip) at byte 0 of 0, 0 decompressed: the object is empty"},
 		{"one byte", "a.gz", gz[:1], ErrTruncated, "at byte 0 of 1,"},
-		{"text", "a.gz", text, ErrFormat, "at byte 0 of 243, 0 decompressed: it does not begin"},
+		{"text", "a.gz", text, ErrFormat, "at byte 0 of 243, 0 decompressed: its first bytes do not match"},
 		{"zstd in gzip", "a.gz", zs, ErrFormat, ""},
 		{"method", "a.gz", edit(gz, func(b []byte) { b[2] = 7 }), nil, "method 7 and flags 0x00"},
 		{"reserved flag", "a.gz", edit(gz, func(b []byte) { b[3] = 0x20 }), nil, "method 8 and flags 0x20"},
@@ -136,7 +136,7 @@ func TestDamage(t *testing.T) {
 		{"half a magic", "a.gz", append(bytes.Clone(gz), 0x1f), ErrTruncated, "243 decompressed"},
 		{"garbage behind zeros", "a.gz", append(append(bytes.Clone(gz), 0, 0, 0), gz...), ErrTrailing, ""},
 		{"second member", "a.gz", append(bytes.Clone(gz), gz[:n-1]...), ErrTruncated, "486 decompressed"},
-		{"empty", "a.zst", nil, ErrEmpty, "decompress a.zst (zstd) at byte 0 of 0, 0 decompressed: it is empty"},
+		{"empty", "a.zst", nil, ErrEmpty, "decompress a.zst (zstd) at byte 0 of 0, 0 decompressed: the object is empty"},
 		{"text", "a.zst", text, ErrFormat, ""},
 		{"gzip in zstd", "a.zst", gz, ErrFormat, ""},
 		{"in the magic", "a.zst", zs[:3], ErrFormat, ""},

@@ -49,7 +49,7 @@ type Page struct{ reg *prometheus.Registry }
 func New(version, commit, goVersion string) *Page {
 	p := &Page{reg: prometheus.NewRegistry()}
 	p.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	p.Add([]Desc{{Name: "mraws_build_info", Help: "Always 1; the labels say what runs.", Kind: Gauge, Labels: []string{"version", "commit", "go"}}},
+	p.Add([]Desc{{Name: "mraws_build_info", Help: "Always 1; the labels name the version, commit and Go version.", Kind: Gauge, Labels: []string{"version", "commit", "go"}}},
 		func(emit Emit) { emit("mraws_build_info", 1, version, commit, goVersion) })
 	return p
 }
@@ -107,10 +107,10 @@ func callBuckets() []float64 { return []float64{.0005, .002, .01, .05, .2, 1, 5,
 // to be told of each: its method, the name of its code, how long it took.
 func (p *Page) Calls() func(method, code string, took time.Duration) {
 	n := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "mraws_rpc_calls_total", Help: "Calls that were answered, by method and gRPC code.",
+		Name: "mraws_rpc_calls_total", Help: "Completed calls, by method and gRPC code.",
 	}, []string{"method", "code"})
 	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "mraws_rpc_duration_seconds", Help: "Time to answer a call, by method; Ask waits until there is work.", Buckets: callBuckets(),
+		Name: "mraws_rpc_duration_seconds", Help: "Time to answer a call in seconds, by method; Ask includes the wait for work.", Buckets: callBuckets(),
 	}, []string{"method"})
 	p.reg.MustRegister(n, took)
 	return func(method, code string, d time.Duration) {

@@ -106,15 +106,15 @@ func (s *Store) classify(e *Error, o op, precondition error) {
 		s.classifyRegion(e)
 	case isThrottled(e.Err):
 		e.Kind = ErrThrottled
-		e.Hint = "the store asks for fewer requests: lower --s3-concurrency or use fewer workers"
+		e.Hint = "the store throttles requests: lower --s3-concurrency or use fewer workers"
 	case code == "NoSuchBucket", status == http.StatusNotFound && (o == opCheck || o == opList):
 		e.Kind = ErrNoBucket
-		e.Hint = fmt.Sprintf("create the bucket (`aws s3 mb s3://%s`) or name another with --bucket", s.o.Bucket)
+		e.Hint = fmt.Sprintf("create the bucket (`aws s3 mb s3://%s`), or name another with --bucket", s.o.Bucket)
 	case code == "NoSuchKey", code == "NotFound", code == "NoSuchUpload", status == http.StatusNotFound:
 		e.Kind = fs.ErrNotExist
 	case isDamaged(e.Err):
 		e.Kind = ErrDamaged
-		e.Hint = "the store itself is damaged: an object has other bytes than were written"
+		e.Hint = "the store damaged an object: its bytes differ from those written"
 	case status == http.StatusPreconditionFailed:
 		e.Kind = precondition
 	case status == http.StatusForbidden, status == http.StatusUnauthorized:

@@ -21,7 +21,7 @@ func ask(ctx context.Context, o Options, a *manifest.Coordinator) (*Live, error)
 		return nil, err
 	}
 	if len(a.Addresses) == 0 {
-		return nil, errors.New("it has announced no address")
+		return nil, errors.New("it announced no address")
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -61,7 +61,7 @@ func (o Options) security(a *manifest.Coordinator) (wire.ClientOptions, error) {
 	case a.Insecure:
 		return wire.ClientOptions{Insecure: true}, nil
 	case a.CertPEM == "" && !o.Files.Set():
-		return wire.ClientOptions{}, errors.New("it has an own CA: tls-ca, tls-cert and tls-key are needed to ask it")
+		return wire.ClientOptions{}, errors.New("it has a CA: tls-ca, tls-cert and tls-key are needed to connect to it")
 	case a.CertPEM != "":
 		o.Files = wire.Files{}
 	}

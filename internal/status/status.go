@@ -121,7 +121,7 @@ func look(ctx context.Context, o Options) (*found, error) {
 		var bad *UnreadableError
 		switch {
 		case errors.Is(err, fs.ErrPermission):
-			note, err = "no right to read "+o.key(o.Layout.Coordinator())+", and so nothing of the coordinator", nil
+			note, err = "no right to read "+o.key(o.Layout.Coordinator())+", so the coordinator is not asked", nil
 		case errors.As(err, &bad):
 			note, err = bad.Error(), nil
 		}
@@ -163,7 +163,7 @@ func get[T any](ctx context.Context, o Options, key, schema string) (*T, object.
 	case errors.Is(err, object.ErrDamaged):
 		return nil, info, &UnreadableError{o.key(key), err}
 	case err != nil:
-		return nil, info, fmt.Errorf("read what the job is: %w", err)
+		return nil, info, fmt.Errorf("read the job spec: %w", err)
 	}
 	v, err := manifest.Decode[T](data, schema)
 	if err != nil {
@@ -186,7 +186,7 @@ func get[T any](ctx context.Context, o Options, key, schema string) (*T, object.
 func (o Options) list(ctx context.Context, dir string, parse func(string) (int, bool)) (tasks []int, bytes int64, err error) {
 	for obj, err := range o.Store.List(ctx, dir) {
 		if err != nil {
-			return nil, 0, fmt.Errorf("list what is done: %w", err)
+			return nil, 0, fmt.Errorf("list the commit records: %w", err)
 		}
 		if n, ok := parse(obj.Key); ok {
 			tasks = append(tasks, n)
@@ -202,8 +202,8 @@ func (f *found) report(o Options) *Report {
 	if f.job != nil {
 		r.Job, r.App, r.Created = f.job.ID, clean(f.job.App), &f.job.Created
 		r.Map.Tasks, r.Reduce.Tasks = len(f.job.Tasks), f.job.NReduce
-		r.Map.Done = r.within(f.maps, r.Map.Tasks, "commit records")
-		r.Reduce.Done = r.within(f.reduces, r.Reduce.Tasks, "outputs")
+		r.Map.Done = r.within(f.maps, r.Map.Tasks, "commit record")
+		r.Reduce.Done = r.within(f.reduces, r.Reduce.Tasks, "output")
 		switch {
 		case r.Map.Done < r.Map.Tasks:
 			r.State = Map
@@ -213,7 +213,7 @@ func (f *found) report(o Options) *Report {
 			r.State = Finishing
 		}
 	} else if n := len(f.maps) + len(f.reduces); n > 0 {
-		r.note("there is no %s, but %d commit records and outputs: they belong to no job", o.key(o.Layout.Job()), n)
+		r.note("%s is missing: the commit records and outputs of its job (%d) belong to no job", o.key(o.Layout.Job()), n)
 	}
 	if f.says != nil {
 		f.coordinator(r)
@@ -231,8 +231,11 @@ func (r *Report) within(tasks []int, n int, what string) (known int) {
 			known++
 		}
 	}
-	if known < len(tasks) {
-		r.note("%d %s do not belong to this job", len(tasks)-known, what)
+	switch others := len(tasks) - known; {
+	case others == 1:
+		r.note("1 %s does not belong to this job", what)
+	case others > 1:
+		r.note("%d %ss do not belong to this job", others, what)
 	}
 	return known
 }
@@ -290,7 +293,7 @@ func (f *found) finished(r *Report, o Options) {
 		r.Map.Done, r.Reduce.Done = len(f.maps), len(f.reduces)
 	}
 	if r.Map.Done < r.Map.Tasks || r.Reduce.Done < r.Reduce.Tasks {
-		r.note("the job is done, but records or outputs are missing now: `mraws verify` says which")
+		r.note("the job is done, but records or outputs are missing: `mraws verify` lists them")
 	}
 }
 

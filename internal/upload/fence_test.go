@@ -68,7 +68,7 @@ func TestFindSparesTheDataFolder(t *testing.T) {
 		}
 	}
 	for _, arg := range []string{"in/data", "in/data/s3/b/input", "in/data/credentials.json", "elsewhere/data", "elsewhere/data/s3", "in/z/secret", "in/z/hard", "in/out", "in/out/mr-out-0", "in/old/s3/b/y"} {
-		if p, err := Find([]string{arg}, o); err == nil || !strings.Contains(err.Error(), arg+" is never input: it belongs to the ") {
+		if p, err := Find([]string{arg}, o); err == nil || !strings.Contains(err.Error(), arg+" is not uploaded: it belongs to the ") {
 			t.Errorf("%s: %+v, %v", arg, p, err)
 		}
 	}

@@ -127,7 +127,7 @@ func (f *finder) argument(arg string) error {
 		return f.add(File{Path: abs, Name: name, Pipe: true})
 	}
 	if why := f.fence.bars(abs, info); why != "" {
-		return fmt.Errorf("%s is never input: it belongs to the %s", arg, why)
+		return fmt.Errorf("%s is not uploaded: it belongs to the %s", arg, why)
 	}
 	return f.take(abs, name, info)
 }
@@ -189,9 +189,9 @@ func (f *finder) take(abs, name string, info fs.FileInfo) error {
 }
 
 const (
-	underscore = `its name begins with "_", and it is not named itself`
+	underscore = `its name begins with "_", and it is not named in INPUT`
 
-	linkLoop     = "link to itself"
+	linkLoop     = "symbolic link to itself"
 	linkToFolder = "link to a folder"
 )
 

@@ -138,7 +138,7 @@ func TestFindErrors(t *testing.T) {
 		{name: "collision", args: []string{"a/x.txt", "b/x.txt"}, want: []string{"a/x.txt", "b/x.txt", "input/x.txt"}},
 		{name: "file and folder", args: []string{"c/y", "d/y"}, want: []string{"d/y would be input/y", "c/y/z below it"}},
 		{name: "device", args: []string{"/dev/null"}, want: []string{"/dev/null is neither"}},
-		{name: "link to itself", args: []string{"self"}, want: []string{"self: too many levels of symbolic links"}},
+		{name: "symbolic link to itself", args: []string{"self"}, want: []string{"self: too many levels of symbolic links"}},
 		{name: "control characters", args: []string{"odd"}, want: []string{"control characters"}},
 		{name: "not UTF-8", args: []string{"bad"}, want: []string{"UTF-8"}},
 		{name: "long", args: []string{"long"}, want: []string{"480 bytes"}},

@@ -199,11 +199,11 @@ func (q *sequential) mapRecord(object int, rec mr.Record, mapper mr.Mapper, s mr
 	case !skipped:
 		if err := try(s); err != nil {
 			return &inputError{q.a.lay.Input(rec.Object), Mismatch,
-				fmt.Errorf("app %s fails over the record at byte %d, which the job did not skip: %w", q.app.Name, rec.Offset, err)}
+				fmt.Errorf("app %s fails at the record at byte %d, which the job did not skip: %w", q.app.Name, rec.Offset, err)}
 		}
 	case q.app.Name != q.a.app.Name: // a stand-in, which may not fail
 	case try(nothing{}) == nil:
-		q.a.rep.add(Mismatch, list, "app %s does not fail over the %d bytes at %d of %s", q.app.Name, len(rec.Data), rec.Offset, rec.Object)
+		q.a.rep.add(Mismatch, list, "app %s does not fail at the %d bytes at %d of %s", q.app.Name, len(rec.Data), rec.Offset, rec.Object)
 	}
 	return nil
 }
@@ -251,7 +251,7 @@ func (a *audit) listBad(ctx context.Context, listed map[int]bool) error {
 		}
 		a.rep.Structure.Skipped += f.bad.Records
 		if !listed[m] && f.bad.Key != a.lay.Bad(m) {
-			a.rep.add(Missing, a.lay.Bad(m), "it was to be a copy of %s, which was committed", f.bad.Key)
+			a.rep.add(Missing, a.lay.Bad(m), "it must be a copy of the committed %s", f.bad.Key)
 		}
 	}
 	a.checkBudget()
@@ -273,7 +273,7 @@ func (a *audit) checkBadCopy(ctx context.Context, m int, find *finder) (err erro
 		return nil
 	}
 	if err == nil && hex.EncodeToString(sum.Sum(nil)) != q.Hash {
-		find.add(Replaced, key, "it is not a copy of %s, which was committed", q.Key)
+		find.add(Replaced, key, "it is not a copy of the committed %s", q.Key)
 	}
 	return err
 }

@@ -157,15 +157,15 @@ func TestSkippedDamage(t *testing.T) {
 			return append(b, manifest.BadRecord{Object: "c", ETag: b[0].ETag, Offset: 16, Length: 2})
 		}), mr.App{}, Mismatch, list, "it names 2 bytes at 16 of c, which are no record"},
 		"too short": {relist(func(b []manifest.BadRecord) []manifest.BadRecord { b[2].Length--; return b }), mr.App{}, Mismatch,
-			func(l layout.Layout) string { return l.Input("c") }, "fails over the record at byte 11, which the job did not skip"},
+			func(l layout.Layout) string { return l.Input("c") }, "fails at the record at byte 11, which the job did not skip"},
 		"good one": {relist(func(b []manifest.BadRecord) []manifest.BadRecord {
 			return append(b[:2:2], append([]manifest.BadRecord{{Object: "c", ETag: b[0].ETag, Offset: 8, Length: 2}}, b[2:]...)...)
-		}), mr.App{}, Mismatch, list, "app wc does not fail over the 2 bytes at 8 of c"},
+		}), mr.App{}, Mismatch, list, "app wc does not fail at the 2 bytes at 8 of c"},
 		"left out": {relist(func(b []manifest.BadRecord) []manifest.BadRecord { return b[:3] }), mr.App{}, Mismatch,
-			func(l layout.Layout) string { return l.Input("c") }, "fails over the record at byte 15, which the job did not skip: it holds bad"},
+			func(l layout.Layout) string { return l.Input("c") }, "fails at the record at byte 15, which the job did not skip: it holds bad"},
 
-		"job skipped too much":   {nil, wordCount(), Mismatch, func(l layout.Layout) string { return l.Bad(0) }, "app wc does not fail over the 18 bytes at 0 of a"},
-		"job skipped too little": {nil, brittle("bad", "good"), Mismatch, func(l layout.Layout) string { return l.Input("a") }, "fails over the record at byte 19"},
+		"job skipped too much":   {nil, wordCount(), Mismatch, func(l layout.Layout) string { return l.Bad(0) }, "app wc does not fail at the 18 bytes at 0 of a"},
+		"job skipped too little": {nil, brittle("bad", "good"), Mismatch, func(l layout.Layout) string { return l.Input("a") }, "fails at the record at byte 19"},
 		"panics over more":       {nil, brittle("bad", "panic"), "", nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -171,7 +171,7 @@ func (a *audit) loadRanges(ctx context.Context) (ok bool, err error) {
 		}
 	}
 	if c.state != "" {
-		a.rep.add(BadJob, key, "%s: nobody can tell which partition a key belongs to", c.state)
+		a.rep.add(BadJob, key, "%s: the partition of a key cannot be told", c.state)
 		if ordered {
 			a.rep.Reference.Why = "the key ranges cannot be used"
 		}

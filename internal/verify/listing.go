@@ -42,7 +42,7 @@ func (a *audit) listIntermediate(ctx context.Context) error {
 			case o.known:
 				o.plain, o.copied = true, obj.Size == o.size
 				if !o.copied {
-					find.add(Replaced, obj.Key, "it is not a copy of %s, which was committed", o.key)
+					find.add(Replaced, obj.Key, "it is not a copy of the committed %s", o.key)
 				}
 			}
 			continue
@@ -92,7 +92,7 @@ func (a *audit) countObjects(find *finder) {
 			a.rep.Structure.Partitions += each
 			a.rep.Structure.PartBytes += o.size
 			if o.key != "" && !o.plain {
-				find.add(Missing, a.plainKey(m, r), "it was to be a copy of %s, which was committed", o.key)
+				find.add(Missing, a.plainKey(m, r), "it must be a copy of the committed %s", o.key)
 			}
 		case o.known && a.packed():
 			find.add(Missing, a.segKey(m, r), "the %d partitions of map task %d, which has committed", each, m)
@@ -145,7 +145,7 @@ func (a *audit) checkLeft(ctx context.Context, left []leftover) error {
 		case err != nil:
 			return err
 		case info.Meta[manifest.MetaJob] != a.job.ID, l.attempt != "" && by != l.attempt:
-			find.add(Foreign, l.key, "no task of this job wrote it, nor had anything to write there")
+			find.add(Foreign, l.key, "no task of this job writes it")
 		}
 		return nil
 	})
@@ -249,7 +249,7 @@ func (a *audit) listInput(ctx context.Context) error {
 			case err != nil:
 				return err
 			case missed:
-				unread.add(Unread, obj.Key, "it was there when the job was planned, and the job did not read it: the listing left it out, or it came meanwhile")
+				unread.add(Unread, obj.Key, "it is not in the job's input, though it is older than the job: the listing omitted it, or it was written during the listing")
 			default:
 				others++
 			}
@@ -268,7 +268,7 @@ func (a *audit) listInput(ctx context.Context) error {
 		find.add(InputChanged, a.lay.Input(a.job.Objects[next].Name), "it is gone: the reference cannot be compared")
 	}
 	if others > 0 {
-		a.rep.note("%d objects under %s came after the job had started and are not part of it", others, a.lay.InputDir())
+		a.rep.note("%d objects under %s are newer than the job and not part of it", others, a.lay.InputDir())
 	}
 	a.changed = find.found
 	a.rep.take(&find)

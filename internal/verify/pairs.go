@@ -121,7 +121,7 @@ func more(n int64, what, does string) string {
 	case n <= 0:
 		return ""
 	case n == 1:
-		return fmt.Sprintf(" (and one more %s %s)", what, does)
+		return fmt.Sprintf(" (and 1 more %s %s)", what, does)
 	}
 	return fmt.Sprintf(" (and so do %d more %ss)", n, what)
 }

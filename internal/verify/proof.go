@@ -160,7 +160,7 @@ func (p *prover) checkCopy(ctx context.Context, m int) error {
 			return err
 		}
 		if err != nil || sum.Hash != p.a.seg(m, p.r).hash {
-			p.find.add(Replaced, key, "%sit is not a copy of %s, which was committed", p.a.which(m, p.r), was)
+			p.find.add(Replaced, key, "%sit is not a copy of the committed %s", p.a.which(m, p.r), was)
 		}
 		return nil
 	})
@@ -295,7 +295,7 @@ func (p *prover) judge(segs []*segmentSource) {
 		return // which is a finding already
 	}
 	if p.bad > 10 {
-		p.doubts.add(ForeignLine, p.a.lay.Output(p.r), "and so do %d lines more", p.bad-10)
+		p.doubts.add(ForeignLine, p.a.lay.Output(p.r), "and so do %d more lines", p.bad-10)
 	}
 	p.find.merge(&p.doubts)
 	rec := p.a.reduces[p.r]

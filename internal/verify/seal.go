@@ -50,7 +50,7 @@ func (a *audit) judgeSeal() {
 			a.rep.add(OtherSeal, a.lay.Success(), "the job has no seal")
 		}
 	case a.opt.Seal != "" && a.opt.Seal != a.success.Seal:
-		a.rep.add(OtherSeal, a.lay.Success(), "the job has the seal %s, not %s: it is another job, or another end of it", a.success.Seal, a.opt.Seal)
+		a.rep.add(OtherSeal, a.lay.Success(), "the job has the seal %s, not %s: it is another job, or another run of it", a.success.Seal, a.opt.Seal)
 	case a.rep.OK():
 		a.rep.Seal = a.success.Seal
 	}

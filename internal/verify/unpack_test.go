@@ -89,7 +89,7 @@ func TestPackedWrong(t *testing.T) {
 				m.Bad.First[0].Offset++
 				m.Bad = putList(t, s, m.Bad.Key, m.Bad.First)
 			})
-		}, Mismatch, "fails over the record at byte 5, which the job did not skip"},
+		}, Mismatch, "fails at the record at byte 5, which the job did not skip"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			job := packedJob(brittle("bad"))

@@ -112,7 +112,7 @@ func (o ServerOptions) credentials() (credentials.TransportCredentials, error) {
 			Certificates: []tls.Certificate{o.Identity.Certificate},
 		}), nil
 	}
-	return nil, fmt.Errorf("serve: no certificate and not insecure")
+	return nil, fmt.Errorf("serve: no certificate, and insecure is not set")
 }
 
 // observe tells of a call, also of one that is turned away.
