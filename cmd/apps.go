@@ -35,13 +35,13 @@ func (f *frame) findApp(name string) (mr.App, error) {
 		names = append(names, a.Name)
 	}
 	if name == "" {
-		return mr.App{}, usagef("one of "+strings.Join(names, ", "), "no application named: --app is missing")
+		return mr.App{}, usagef("one of "+strings.Join(names, ", "), "no app named: --app is required")
 	}
-	hint := "`mraws apps` lists what there is"
+	hint := "`mraws apps` lists the apps"
 	if near := config.Nearest(name, names); near != "" {
 		hint = "did you mean " + near + "? " + hint
 	}
-	return mr.App{}, usagef(hint, "no application %q in this program", name)
+	return mr.App{}, usagef(hint, "unknown app %q", name)
 }
 
 // completeApps completes --app.
@@ -71,7 +71,7 @@ type paramJSON struct {
 func (f *frame) appsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "apps",
-		Short: "List the applications of this program",
+		Short: "List the apps of this program",
 		Args:  cobra.NoArgs,
 		RunE: f.bare(func(context.Context, []string) error {
 			if f.output == "json" {

@@ -17,8 +17,8 @@ func (f *frame) catCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cat",
 		Short: "Print the output of a job",
-		Long: "Print the lines of output/mr-out-*, partition after partition. Lines are sorted by key within\n" +
-			"each partition; pipe them through sort for one order over all.",
+		Long: "Print the lines of output/mr-out-* in order of partition. Lines are sorted by key within\n" +
+			"each partition; pipe them through sort for one order over all partitions.",
 		Example: "  " + f.name + " cat --head 20\n  " + f.name + " cat --partition 3 >part",
 		Args:    cobra.NoArgs,
 		RunE: f.run(func(ctx context.Context, s *session, _ []string) (err error) {
@@ -26,7 +26,7 @@ func (f *frame) catCommand() *cobra.Command {
 			case partition < -1:
 				return usagef("partitions are numbered from 0; -1 is all", "there is no partition %d", partition)
 			case head < -1:
-				return usagef("-1 is all", "--head %d is not possible", head)
+				return usagef("-1 is all", "invalid --head %d", head)
 			}
 			st, err := s.openStore(ctx, found)
 			if err != nil {
@@ -56,7 +56,7 @@ func (s *session) cat(ctx context.Context, st *store, partition, head int) error
 		return s.noOutput(ctx, st, partition)
 	}
 	if !done {
-		s.note("the job is not done: this is a part of its output")
+		s.note("the job is not finished: its output is incomplete")
 	}
 	return s.printData(func(w io.Writer) error {
 		out := bufio.NewWriterSize(w, 64<<10)
@@ -88,9 +88,9 @@ func (s *session) noOutput(ctx context.Context, st *store, partition int) error 
 	case partition >= job.NReduce:
 		return usagef("they are numbered from 0", "there is no partition %d: job %s has %s", partition, job.ID, countText(int64(job.NReduce), "partition"))
 	case partition >= 0:
-		return usagef("`mraws status` shows how far the job is", "there is no output of partition %d yet in s3://%s/%s", partition, st.Bucket(), s.layout.OutputDir())
+		return usagef("`mraws status` shows the progress of the job", "there is no output of partition %d yet in s3://%s/%s", partition, st.Bucket(), s.layout.OutputDir())
 	}
-	return usagef("`mraws status` shows how far the job is", "there is no output yet in s3://%s/%s", st.Bucket(), s.layout.OutputDir())
+	return usagef("`mraws status` shows the progress of the job", "there is no output yet in s3://%s/%s", st.Bucket(), s.layout.OutputDir())
 }
 
 // copyLines copies up to most lines, all if most is negative, and returns

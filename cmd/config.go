@@ -29,7 +29,7 @@ func (f *frame) configShowCommand() *cobra.Command {
 	var origin bool
 	c := &cobra.Command{
 		Use:     "show",
-		Short:   "Print the configuration in force, as a file that can be used",
+		Short:   "Print the effective configuration as a configuration file",
 		Example: "  " + f.name + " config show --origin\n  MRAWS_NREDUCE=3 " + f.name + " config show -o json",
 		Args:    cobra.NoArgs,
 		RunE: f.run(func(_ context.Context, s *session, _ []string) error {
@@ -46,7 +46,7 @@ func (f *frame) configShowCommand() *cobra.Command {
 			return s.printTable([]string{"key", "value", "origin"}, rows)
 		}),
 	}
-	c.Flags().BoolVar(&origin, "origin", false, "say where each value comes from")
+	c.Flags().BoolVar(&origin, "origin", false, "show the source of each value")
 	return allGroups(c)
 }
 
@@ -71,7 +71,7 @@ func configJSON(conf *config.Loaded) any {
 func (f *frame) configValidateCommand() *cobra.Command {
 	return allGroups(&cobra.Command{
 		Use:   "validate",
-		Short: "Check the configuration; exits 2 with all that is wrong",
+		Short: "Check the configuration; list all errors and exit with code 2",
 		Args:  cobra.NoArgs,
 		RunE: f.run(func(_ context.Context, s *session, _ []string) error {
 			var stray []string

@@ -39,9 +39,9 @@ func (f *frame) jobFlags(c *cobra.Command, appHelp string) *jobFlags {
 }
 
 func (o *jobFlags) addEmpty(c *cobra.Command) {
-	c.Flags().BoolVar(&o.allowEmpty, "allow-empty", false, "no input is no error: write empty outputs")
+	c.Flags().BoolVar(&o.allowEmpty, "allow-empty", false, "accept a job without input and write empty outputs")
 	c.Flags().BoolVar(&o.unsafe, "unsafe-single-coordinator", false,
-		"skip the test that the store honours conditional writes; only for deterministic apps, one coordinator and no lost worker")
+		"skip the check that the store honours conditional writes; safe only for a deterministic app, one coordinator and no lost worker")
 }
 
 // params returns the parameters given, or nil if there are none. Values are
@@ -93,18 +93,18 @@ func (f *frame) soleApp(name string) (mr.App, error) {
 func (f *frame) coordinatorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "coordinator",
-		Short: "Plan a job and hand out its tasks until all output is there",
-		Long: "Plan a job over what lies under input/, hand out its tasks to workers, and end when all\n" +
-			"output is in the bucket. Killed and started again with the same line, it goes on from what\n" +
-			"the bucket holds. While another coordinator is at work on the job it stands by: it takes over\n" +
-			"when that one was silent for --lease, and ends as the job ends.",
+		Short: "Plan a job and assign its tasks until all output is written",
+		Long: "Plan a job over the objects below input/, assign its tasks to workers, and end when all\n" +
+			"output is in the bucket. A coordinator that is started again with the same line resumes the\n" +
+			"job. While another coordinator runs the job, this one is a standby: it takes over when the\n" +
+			"other has not renewed its announcement for --lease, and ends when the job ends.",
 		Example: "  " + f.name + " coordinator --nreduce 10\n" +
 			"  " + f.name + " coordinator --local --app wc --nreduce 4",
 		Args: cobra.NoArgs,
 	}
-	o := f.jobFlags(c, "the job's app; empty takes that of the first worker")
+	o := f.jobFlags(c, "app of the job; if empty, the app of the first worker")
 	o.addEmpty(c)
-	c.Flags().BoolVar(&o.takeOver, "takeover", false, "take the place of a coordinator that is alive, but sick: it ends with exit code 7")
+	c.Flags().BoolVar(&o.takeOver, "takeover", false, "replace a running coordinator, which then ends with exit code 7")
 	config.AddFlags(c.Flags(), config.Names(config.Net, config.Serve, config.Job)...)
 	c.RunE = f.run(func(ctx context.Context, s *session, _ []string) error {
 		return s.coordinate(ctx, o)

@@ -53,11 +53,11 @@ func (s *session) fitRequests(serving bool) error {
 	case fits >= s.conf.S3Concurrency:
 		return nil
 	case fits < leastRequests:
-		return usagef("raise it for this process, or let it have fewer --slots",
-			"%s at a time: %d file descriptors are needed, the limit (ulimit -n) is %d", countText(int64(slots), "task"), factor*needDescriptors(slots, leastRequests), limit)
+		return usagef("raise the limit for this process, or set fewer --slots",
+			"running %s at a time takes %d file descriptors, the limit (ulimit -n) is %d", countText(int64(slots), "task"), factor*needDescriptors(slots, leastRequests), limit)
 	}
 	s.log.Warn().Int("limit", limit).Int("need", factor*needDescriptors(slots, s.conf.S3Concurrency)).Int("s3-concurrency", fits).
-		Msg("few file descriptors (ulimit -n): fewer S3 requests at the same time")
+		Msg("few file descriptors (ulimit -n): s3-concurrency lowered")
 	s.conf.S3Concurrency = fits
 	return nil
 }

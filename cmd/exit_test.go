@@ -44,7 +44,7 @@ func TestExplain(t *testing.T) {
 		{"throttled", bg, fmt.Errorf("x: %w", object.ErrThrottled), 5, "x", "--s3-concurrency"},
 		{"unsafe store", bg, fmt.Errorf("x: %w", object.ErrUnsafe), 2, "x", "--unsafe-single-coordinator"},
 		{"precondition", bg, fmt.Errorf("x: %w", object.ErrPrecondition), 7, "x", "writes here"},
-		{"changed file", bg, fmt.Errorf("upload f: %w", upload.ErrChanged), 7, "upload f", "once nothing writes"},
+		{"changed file", bg, fmt.Errorf("upload f: %w", upload.ErrChanged), 7, "upload f", "once no process writes"},
 		{"locked", bg, fmt.Errorf("x: %w", s3local.ErrLocked), 7, "x", "--data-dir"},
 		{"permission", bg, &fs.PathError{Op: "open", Path: "/x", Err: syscall.EACCES}, 6, "open /x", "rights"},
 		{"hint of the store", bg, fmt.Errorf("x: %w", &s3fs.Error{Op: "get", Kind: object.ErrUnreachable, Hint: "plug it in"}), 5, "x", "plug it in"},

@@ -34,7 +34,7 @@ func (s *session) findInput(args, include []string, avoid ...upload.Avoid) (*upl
 	case err == nil:
 		return plan, nil
 	case errors.Is(err, upload.ErrNothing):
-		return nil, usagef("files whose name begins with a dot or _ are passed over unless named: `mraws upload-input --help`", "no files to upload")
+		return nil, usagef("files whose name begins with a dot or _ are skipped unless named: `mraws upload-input --help`", "no files to upload")
 	case errors.Is(err, fs.ErrPermission):
 		return nil, err
 	}
@@ -58,12 +58,12 @@ func (s *session) warnOfSkipped(plan *upload.Plan) {
 	count := map[string]int{}
 	for _, skip := range plan.Skipped {
 		if count[skip.Why]++; count[skip.Why] <= mostSkipped {
-			s.log.Warn().Str("key", skip.Path).Msg("passed over: " + skip.Why)
+			s.log.Warn().Str("key", skip.Path).Msg("skipped: " + skip.Why)
 		}
 	}
 	for why, n := range count {
 		if n > mostSkipped {
-			s.log.Warn().Int("files", n-mostSkipped).Msg("passed over more: " + why)
+			s.log.Warn().Int("files", n-mostSkipped).Msg("skipped more: " + why)
 		}
 	}
 }
@@ -112,7 +112,7 @@ func (s *session) noteStdin() {
 	if t := info.Mode().Type(); t != 0 && t != fs.ModeNamedPipe {
 		return
 	}
-	s.note("the standard input is not read: the job reads s3://%s/%s; to read it, name - as INPUT", s.conf.Bucket, s.layout.InputDir())
+	s.note("standard input is not read: the job reads s3://%s/%s; to read standard input, name - as INPUT", s.conf.Bucket, s.layout.InputDir())
 }
 
 // place uploads the input of a job, unless the job is there already and has

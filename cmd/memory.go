@@ -53,7 +53,7 @@ func autoMemory(limit int64, file string) (int64, error) {
 		return budget, nil
 	}
 	least := worker.LimitFor(config.MinMemory)
-	return 0, usagef(fmt.Sprintf("raise the limit, or set --memory, at least %v, and take the risk of being killed", config.Size(config.MinMemory)),
+	return 0, usagef(fmt.Sprintf("raise the limit, or set --memory to at least %v; the kernel may then kill the process", config.Size(config.MinMemory)),
 		"too little memory: %s allows %v, --memory auto needs %v", file, config.Size(limit), config.Size(least))
 }
 

@@ -44,7 +44,7 @@ func (s *session) openPage() error {
 	}
 	at := p.server.Addr()
 	if tcp, ok := at.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-		s.log.Warn().Str("metrics", "http://"+at.String()+"/metrics").Msg("metrics are shown to whoever reaches this address")
+		s.log.Warn().Str("metrics", "http://"+at.String()+"/metrics").Msg("anyone who can reach this address can read the metrics")
 	} else {
 		s.log.Info().Str("metrics", "http://"+at.String()+"/metrics").Msg("metrics")
 	}

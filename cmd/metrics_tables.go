@@ -18,18 +18,18 @@ import (
 func storeMetrics() []metrics.Desc {
 	op := []string{"operation"}
 	return []metrics.Desc{
-		{Name: "mraws_s3_requests_total", Help: "HTTP requests to S3 that have ended, by operation and outcome.", Labels: []string{"operation", "outcome"}},
-		{Name: "mraws_s3_retries_total", Help: "Requests that repeated another, paid from the retry budget.", Labels: op},
+		{Name: "mraws_s3_requests_total", Help: "Completed HTTP requests to S3, by operation and outcome.", Labels: []string{"operation", "outcome"}},
+		{Name: "mraws_s3_retries_total", Help: "Retried requests, each paid from the retry budget.", Labels: op},
 		{Name: "mraws_s3_sent_bytes_total", Help: "Bytes of request bodies."},
 		{Name: "mraws_s3_received_bytes_total", Help: "Bytes of reply bodies."},
-		{Name: "mraws_s3_requests_in_flight", Help: "Requests under way.", Kind: metrics.Gauge},
-		{Name: "mraws_s3_requests_queued", Help: "Requests that wait for their turn.", Kind: metrics.Gauge},
-		{Name: "mraws_s3_concurrency_limit", Help: "Requests that may be under way now; it follows the store.", Kind: metrics.Gauge},
-		{Name: "mraws_s3_concurrency_halvings_total", Help: "How often throttling has halved the limit."},
-		{Name: "mraws_s3_retry_budget", Help: "Retries that may be made now without waiting.", Kind: metrics.Gauge},
-		{Name: "mraws_s3_retry_budget_max", Help: "The most that the retry budget holds.", Kind: metrics.Gauge},
-		{Name: "mraws_s3_retries_waiting", Help: "Retries that wait for the retry budget.", Kind: metrics.Gauge},
-		{Name: "mraws_s3_retries_delayed_total", Help: "Retries that had to wait for the retry budget."},
+		{Name: "mraws_s3_requests_in_flight", Help: "Requests in flight.", Kind: metrics.Gauge},
+		{Name: "mraws_s3_requests_queued", Help: "Requests queued for the concurrency limit.", Kind: metrics.Gauge},
+		{Name: "mraws_s3_concurrency_limit", Help: "Limit of requests in flight; lowered while the store throttles.", Kind: metrics.Gauge},
+		{Name: "mraws_s3_concurrency_halvings_total", Help: "Times that throttling halved the limit."},
+		{Name: "mraws_s3_retry_budget", Help: "Retries that the budget allows now without waiting.", Kind: metrics.Gauge},
+		{Name: "mraws_s3_retry_budget_max", Help: "Capacity of the retry budget, in retries.", Kind: metrics.Gauge},
+		{Name: "mraws_s3_retries_waiting", Help: "Retries waiting for the retry budget.", Kind: metrics.Gauge},
+		{Name: "mraws_s3_retries_delayed_total", Help: "Retries that waited for the retry budget."},
 	}
 }
 
@@ -57,16 +57,16 @@ func emitStore(emit metrics.Emit, a s3fs.Activity) {
 func workerMetrics() []metrics.Desc {
 	phase := []string{"phase"}
 	return []metrics.Desc{
-		{Name: "mraws_worker_slots", Help: "Tasks that may run at the same time.", Kind: metrics.Gauge},
-		{Name: "mraws_worker_attempts_running", Help: "Attempts that run now.", Kind: metrics.Gauge, Labels: phase},
-		{Name: "mraws_worker_attempts_total", Help: "Attempts that have ended, by outcome.", Labels: []string{"phase", "outcome"}},
-		{Name: "mraws_worker_records_read_total", Help: "Input records of maps, pairs of reduces.", Labels: phase},
-		{Name: "mraws_worker_read_bytes_total", Help: "Bytes of those.", Labels: phase},
-		{Name: "mraws_worker_spills_total", Help: "Sorted runs written to scratch.", Labels: phase},
-		{Name: "mraws_worker_spilled_bytes_total", Help: "Bytes of those, compressed.", Labels: phase},
-		{Name: "mraws_worker_memory_budget_bytes", Help: "Memory for buffers, of all slots.", Kind: metrics.Gauge},
-		{Name: "mraws_worker_memory_used_bytes", Help: "Memory of the process that Go compares with its limit.", Kind: metrics.Gauge},
-		{Name: "mraws_worker_memory_limit_bytes", Help: "Go's memory limit: the budget, a quarter of it and 32 MiB.", Kind: metrics.Gauge},
+		{Name: "mraws_worker_slots", Help: "Slots: tasks that can run at the same time.", Kind: metrics.Gauge},
+		{Name: "mraws_worker_attempts_running", Help: "Running attempts.", Kind: metrics.Gauge, Labels: phase},
+		{Name: "mraws_worker_attempts_total", Help: "Ended attempts, by outcome.", Labels: []string{"phase", "outcome"}},
+		{Name: "mraws_worker_records_read_total", Help: "Records read: input records of map tasks, pairs of reduce tasks.", Labels: phase},
+		{Name: "mraws_worker_read_bytes_total", Help: "Uncompressed bytes of the records read.", Labels: phase},
+		{Name: "mraws_worker_spills_total", Help: "Sorted runs spilled to scratch.", Labels: phase},
+		{Name: "mraws_worker_spilled_bytes_total", Help: "Compressed bytes of the spilled runs.", Labels: phase},
+		{Name: "mraws_worker_memory_budget_bytes", Help: "Memory budget for the buffers of all slots, in bytes.", Kind: metrics.Gauge},
+		{Name: "mraws_worker_memory_used_bytes", Help: "Memory of the process that counts toward Go's memory limit, in bytes.", Kind: metrics.Gauge},
+		{Name: "mraws_worker_memory_limit_bytes", Help: "Go's memory limit in bytes: 1.25 times the budget, plus 32 MiB.", Kind: metrics.Gauge},
 	}
 }
 
@@ -92,19 +92,19 @@ func emitWorker(emit metrics.Emit, s worker.StatsSnapshot, used, limit int64) {
 func coordinatorMetrics() []metrics.Desc {
 	phase := []string{"phase"}
 	return []metrics.Desc{
-		{Name: "mraws_coordinator_active", Help: "1 if it leads the job, 0 if it is a standby.", Kind: metrics.Gauge},
+		{Name: "mraws_coordinator_active", Help: "1 if the coordinator leads the job, 0 if it is a standby.", Kind: metrics.Gauge},
 		{Name: "mraws_coordinator_tasks", Help: "Tasks by state.", Kind: metrics.Gauge, Labels: []string{"phase", "state"}},
-		{Name: "mraws_coordinator_tasks_reused", Help: "Tasks that were found committed at the start.", Kind: metrics.Gauge, Labels: phase},
-		{Name: "mraws_coordinator_attempts_running", Help: "Attempts that run now; with a backup a task has two.", Kind: metrics.Gauge, Labels: phase},
-		{Name: "mraws_coordinator_attempts_started_total", Help: "Attempts granted, and those taken over from an earlier coordinator.", Labels: []string{"phase", "kind"}},
-		{Name: "mraws_coordinator_attempts_ended_total", Help: "Attempts that have ended, by outcome.", Labels: []string{"phase", "outcome"}},
-		{Name: "mraws_coordinator_backups_won_total", Help: "Backup attempts that became the commit of their task.", Labels: phase},
-		{Name: "mraws_coordinator_leases_ended_total", Help: "Leases that ended without a heartbeat.", Labels: phase},
-		{Name: "mraws_coordinator_looks_total", Help: "Looks into the bucket for the commit of a task, by result.", Labels: []string{"result"}},
+		{Name: "mraws_coordinator_tasks_reused", Help: "Tasks found committed when the coordinator started.", Kind: metrics.Gauge, Labels: phase},
+		{Name: "mraws_coordinator_attempts_running", Help: "Running attempts; a task with a speculative attempt has two.", Kind: metrics.Gauge, Labels: phase},
+		{Name: "mraws_coordinator_attempts_started_total", Help: "Attempts granted, and attempts adopted from an earlier coordinator.", Labels: []string{"phase", "kind"}},
+		{Name: "mraws_coordinator_attempts_ended_total", Help: "Ended attempts, by outcome.", Labels: []string{"phase", "outcome"}},
+		{Name: "mraws_coordinator_backups_won_total", Help: "Speculative attempts that committed their task.", Labels: phase},
+		{Name: "mraws_coordinator_leases_ended_total", Help: "Leases that expired without a heartbeat.", Labels: phase},
+		{Name: "mraws_coordinator_commit_lookups_total", Help: "Lookups of a task's commit in the bucket, by result.", Labels: []string{"result"}},
 		{Name: "mraws_coordinator_workers", Help: "Workers by state.", Kind: metrics.Gauge, Labels: []string{"state"}},
 		{Name: "mraws_coordinator_slots", Help: "Slots of all workers.", Kind: metrics.Gauge},
-		{Name: "mraws_coordinator_questions_waiting", Help: "Questions for work without an answer.", Kind: metrics.Gauge},
-		{Name: "mraws_coordinator_exclusions_total", Help: "How often a worker was excluded."},
+		{Name: "mraws_coordinator_questions_waiting", Help: "Slots that wait for work.", Kind: metrics.Gauge},
+		{Name: "mraws_coordinator_exclusions_total", Help: "Times that a worker was excluded."},
 	}
 }
 
@@ -122,9 +122,9 @@ func emitCoordinator(emit metrics.Emit, s *coordinator.Snapshot) {
 		emitPhase(emit, phase.String(), p, s.Active[phase])
 		emit("mraws_coordinator_leases_ended_total", float64(s.Expired[phase]), phase.String())
 	}
-	emit("mraws_coordinator_looks_total", float64(s.Looks.Found), "found")
-	emit("mraws_coordinator_looks_total", float64(s.Looks.Absent), "absent")
-	emit("mraws_coordinator_looks_total", float64(s.Looks.Failed), "error")
+	emit("mraws_coordinator_commit_lookups_total", float64(s.Looks.Found), "found")
+	emit("mraws_coordinator_commit_lookups_total", float64(s.Looks.Absent), "absent")
+	emit("mraws_coordinator_commit_lookups_total", float64(s.Looks.Failed), "error")
 	states, slots := map[string]int{"busy": 0, "idle": 0, "excluded": 0, "draining": 0, "silent": 0}, 0
 	for _, m := range s.Members {
 		states[memberState(m, s.Lease)]++

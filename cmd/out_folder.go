@@ -33,7 +33,7 @@ var partName = regexp.MustCompile(`^mr-out-(0|[1-9][0-9]*)$`)
 // parts of another job in it may be replaced; other files stay.
 func openOut(path string, overwrite bool) (*outFolder, error) {
 	wrong := func(err error, hint string) error {
-		return &Error{Code: ExitUsage, What: "the output cannot be fetched into " + path, Cause: err, Hint: hint}
+		return &Error{Code: ExitUsage, What: "cannot write the output to " + path, Cause: err, Hint: hint}
 	}
 	info, err := os.Stat(path)
 	o := &outFolder{path: path, fresh: errors.Is(err, os.ErrNotExist)}
@@ -52,7 +52,7 @@ func openOut(path string, overwrite bool) (*outFolder, error) {
 	}
 	switch err := o.prepare(overwrite); {
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		return nil, &Error{Code: ExitConflict, What: "another run fetches its output into " + path, Hint: "wait for it, or name another folder with --out"}
+		return nil, &Error{Code: ExitConflict, What: "another run writes its output to " + path, Hint: "wait for it, or name another folder with --out"}
 	case err != nil:
 		return nil, wrong(errors.Join(err, o.Close()), "--overwrite replaces the parts of another job; or name another folder with --out")
 	}

@@ -24,14 +24,14 @@ func (f *frame) replayCommand() *cobra.Command {
 	var out string
 	c := &cobra.Command{
 		Use:   "replay TASK",
-		Short: "Run one task of a job again, here, and change nothing",
+		Short: "Run one task of a job again and write nothing to the bucket",
 		Long: "Run one task of a job again in this process, from the same bytes: a map task from the input\n" +
-			"as the job pinned it, a reduce task from the partitions that the maps committed. Nothing is\n" +
-			"written to the bucket, so it can be done while the job runs and after it. What the task makes\n" +
-			"goes to stdout or to files, and is compared with what was committed. The app runs in one\n" +
+			"as the job recorded it, a reduce task from the partitions that the maps committed. Nothing is\n" +
+			"written to the bucket, so a task can be replayed during the job and after it. The result\n" +
+			"goes to stdout or to files, and is compared with the committed result. The app runs in one\n" +
 			"goroutine, for a debugger: dlv exec ./" + f.name + " -- replay map-12.\n\n" +
-			"A pair of a map task is a line of key, tab and value, both quoted; what a reduce task makes is\n" +
-			"the output. An error of the app has exit code 4 and names the record; another result than the\n" +
+			"A map task prints a line for each pair: key, tab and value, both quoted. A reduce task prints\n" +
+			"its output. An error of the app has exit code 4 and names the record; a result other than the\n" +
 			"committed one has exit code 8.",
 		Example: "  " + f.name + " replay map-12 >/dev/null\n  " + f.name + " replay reduce-3 --prefix runs/42 --out again",
 		Args:    cobra.ExactArgs(1),
@@ -44,7 +44,7 @@ func (f *frame) replayCommand() *cobra.Command {
 				return err
 			}
 			if info, err := os.Stat(out); out != "" && err == nil && !info.IsDir() {
-				return usagef("--out names a folder: what the task makes is files in it", "%s is a file", escape.Line(out))
+				return usagef("--out names a folder: the results of the task are files in it", "%s is a file", escape.Line(out))
 			}
 			st, err := s.openStore(ctx, found)
 			if err != nil {
@@ -70,7 +70,7 @@ func parseTask(s string) (phase mr.Phase, index int, err error) {
 	case name == mr.ReducePhase.String():
 		return mr.ReducePhase, index, nil
 	}
-	return 0, 0, usagef("such as map-12 or reduce-3", "%q is no task", s)
+	return 0, 0, usagef("such as map-12 or reduce-3", "invalid task %q", s)
 }
 
 // replay runs a task again and tells what came of it.

@@ -33,19 +33,19 @@ func (f *frame) resetCommand() *cobra.Command {
 		Short: "Delete intermediate and output data of a job",
 		Long: "Delete all objects and unfinished multipart uploads below intermediate/ and\n" +
 			"output/ (with --input below input/ too). Asks first; without a terminal it\n" +
-			"needs --yes. While a coordinator is at work on the job it needs --force.",
+			"needs --yes. While a coordinator runs the job it needs --force.",
 		Example: "  " + f.name + " reset --dry-run\n  " + f.name + " reset --yes --prefix runs/42",
 		Args:    cobra.NoArgs,
 		RunE: f.run(func(ctx context.Context, s *session, _ []string) error {
 			if !o.yes && !o.dryRun && !f.term.in {
-				return usagef("add --yes: `mraws reset --yes"+o.others()+"`; --dry-run only lists what would go", "reset deletes data and cannot ask: stdin is not a terminal")
+				return usagef("add --yes: `mraws reset --yes"+o.others()+"`; --dry-run only lists the objects", "reset deletes data and cannot ask: stdin is not a terminal")
 			}
 			return s.reset(ctx, o)
 		}),
 	}
 	c.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "only list what would be deleted")
-	c.Flags().BoolVar(&o.force, "force", false, "also while a coordinator is at work on the job")
+	c.Flags().BoolVar(&o.force, "force", false, "delete even while a coordinator runs the job")
 	c.Flags().BoolVar(&o.input, "input", false, "delete the input too")
 	return c
 }
@@ -77,7 +77,7 @@ func (s *session) reset(ctx context.Context, f *resetFlags) (err error) {
 		return s.printReset(false, counts)
 	case busy != "" && !f.force:
 		return &Error{Code: ExitConflict, What: busy,
-			Hint: "stop it and its workers first; `mraws reset --yes --force" + f.others() + "` deletes the job all the same"}
+			Hint: "stop it and its workers first; `mraws reset --yes --force" + f.others() + "` deletes the job anyway"}
 	case !f.yes:
 		if err := s.confirm(ctx, counts, busy); err != nil {
 			return err
@@ -90,7 +90,7 @@ func (s *session) reset(ctx context.Context, f *resetFlags) (err error) {
 	var remains *reset.RemainsError
 	switch {
 	case errors.As(err, &remains):
-		return &Error{Code: ExitConflict, What: err.Error(), Hint: "something still writes: stop coordinator and workers, then reset again"}
+		return &Error{Code: ExitConflict, What: err.Error(), Hint: "another process still writes: stop coordinator and workers, then reset again"}
 	case err != nil:
 		return err
 	}
@@ -102,12 +102,12 @@ func (s *session) busy(ctx context.Context, st *store) (string, error) {
 	holder, err := reset.Holder(ctx, st, s.layout, coordinator.HasEnded)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		s.log.Warn().Str("key", s.layout.Coordinator()).Msg("no right to read the announcement: a coordinator may be at work on the job")
+		s.log.Warn().Str("key", s.layout.Coordinator()).Msg("not allowed to read the announcement: a coordinator may be running the job")
 		return "", nil
 	case err != nil || holder == nil:
 		return "", err
 	}
-	return fmt.Sprintf("a coordinator is at work on the job in s3://%s, at %s", s.where(),
+	return fmt.Sprintf("a coordinator runs the job in s3://%s, at %s", s.where(),
 		wire.Text(strings.Join(holder.Addresses, ", "), 255)), nil
 }
 

@@ -113,7 +113,7 @@ func TestStopped(t *testing.T) {
 		}}
 		code := Execute(ctx, "mraws", nil, tt.args, IO{In: strings.NewReader(""), Out: io.Discard, Err: stderr}, []mr.App{slow})
 		said := stderr.all.String()
-		want := regexp.MustCompile("(?m)^mraws: error: stopped by signal: interrupt\n  hint: what is committed is kept; this goes on from there: `" + tt.resume + "`\n  hint: this removes it: `" + tt.remove + "`$")
+		want := regexp.MustCompile("(?m)^mraws: error: stopped by signal: interrupt\n  hint: committed tasks are kept; to resume: `" + tt.resume + "`\n  hint: to remove the job: `" + tt.remove + "`$")
 		if code != ExitInterrupt || want.MatchString(said) == tt.nothing || tt.nothing && strings.Contains(said, "hint:") {
 			t.Errorf("%v: code %d\n%s", tt.args, code, said)
 		}

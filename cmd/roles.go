@@ -38,10 +38,10 @@ func (f *frame) roleError(err error) error {
 		return &Error{Code: ExitTerminate, What: notice.Error()}
 	case errors.Is(err, coordinator.ErrNoInput):
 		return &Error{Code: ExitUsage, What: err.Error(),
-			Hint: "`mraws upload-input PATH…` puts files there (names that begin with _ or a dot are no input); --allow-empty makes it no error"}
+			Hint: "`mraws upload-input PATH…` uploads files (names that begin with _ or a dot are no input); --allow-empty accepts a job without input"}
 	case errors.Is(err, coordinator.ErrFolderObject):
 		return &Error{Code: ExitUsage, What: err.Error(),
-			Hint: "give it a key without the slash if it is input, else delete it"}
+			Hint: "if it is input, give it a key without the slash; otherwise delete it"}
 	case errors.As(err, &conflict):
 		return &Error{Code: ExitConflict, What: conflict.What, Cause: lines(conflict.Diff), Hint: conflict.Hint}
 	case errors.As(err, &job):
@@ -50,13 +50,13 @@ func (f *frame) roleError(err error) error {
 		return &Error{Code: ExitJobFailed, What: "the coordinator ended the job", Cause: errors.New(failed.Cause)}
 	case errors.As(err, &stuck):
 		return &Error{Code: ExitInternal, What: err.Error(),
-			Hint: "the log has the stack of each; a worker that is started again takes other tasks"}
+			Hint: "the log has the stack of each; start the worker again to run other tasks"}
 	case errors.As(err, &unreachable) && wire.IsDenied(unreachable.Cause):
-		return &Error{Code: ExitDenied, What: "the coordinator at " + unreachable.Where + " does not let this worker in", Cause: unreachable.Cause,
-			Hint: "give --token-file to both or to neither, with the same token in it"}
+		return &Error{Code: ExitDenied, What: "the coordinator at " + unreachable.Where + " rejected this worker", Cause: unreachable.Cause,
+			Hint: "set --token-file on both sides, with the same token, or on neither"}
 	case errors.As(err, &unreachable) && wire.IsMismatch(unreachable.Cause):
-		return &Error{Code: ExitUnreachable, What: "no understanding with what listens at " + unreachable.Where, Cause: unreachable.Cause,
-			Hint: "--tls-ca, --tls-cert and --tls-key, or --insecure, belong to both sides or to neither; or another program has that port"}
+		return &Error{Code: ExitUnreachable, What: "TLS handshake failed: " + unreachable.Where, Cause: unreachable.Cause,
+			Hint: "set --tls-ca, --tls-cert and --tls-key, or --insecure, on both sides or on neither; another program may use that port"}
 	case errors.As(err, &unreachable):
 		return &Error{Code: ExitUnreachable, What: unreachable.Error(), Cause: unreachable.Cause,
 			Hint: "start it with `mraws coordinator`, check --coord and the firewall, or wait longer with --coord-timeout"}
@@ -81,7 +81,7 @@ func (f *frame) stopHint() string {
 	if f.at.ownPrefix {
 		remove = "`mraws reset --yes --input`"
 	}
-	return "what is committed is kept; this goes on from there: " + f.again() + "\nthis removes it: " + remove
+	return "committed tasks are kept; to resume: " + f.again() + "\nto remove the job: " + remove
 }
 
 // failedTask and failedRecord are what the cause of a failed job says of the
@@ -99,12 +99,12 @@ func (f *frame) failureHint(job *coordinator.JobError) string {
 	}
 	var b strings.Builder
 	if m := failedTask.FindStringSubmatch(cause); m != nil {
-		b.WriteString("`mraws replay " + m[1] + "-" + m[2] + "` runs the task again, alone\n")
+		b.WriteString("`mraws replay " + m[1] + "-" + m[2] + "` runs only this task again\n")
 	}
 	if failedRecord.MatchString(cause) {
 		b.WriteString("a new run with --max-bad-records N skips up to N such records, after `mraws reset --yes`\n")
 	}
-	b.WriteString("what is committed is kept; once the cause is removed this goes on from there: " + f.again())
+	b.WriteString("committed tasks are kept; once the cause is removed, to resume: " + f.again())
 	return b.String()
 }
 
@@ -160,7 +160,7 @@ func (s *session) skipped(success *manifest.Success, st *store) error {
 	}
 	where := fmt.Sprintf("s3://%s/%s", st.Bucket(), s.layout.BadDir())
 	return &Error{Code: ExitSkipped, Warning: true, What: countText(success.Skipped, "bad record") + " skipped",
-		Hint: where + " lists them, with object, place and error; `mraws replay map-N` runs a task again under a debugger"}
+		Hint: where + " lists them with object, offset and error; `mraws replay map-N` runs a task again under a debugger"}
 }
 
 // attemptsText says what went on besides one attempt for each task; "" if

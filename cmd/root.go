@@ -93,7 +93,7 @@ func (f *frame) root() *cobra.Command {
 		Use:   f.name,
 		Short: "MapReduce over S3",
 		Long: "MapReduce over S3: a coordinator, any number of workers, and one bucket.\n\n" +
-			"Keys that are not flags of a command can be set in mraws.yaml or by MRAWS_*\n" +
+			"Keys that are not flags of a command can be set in mraws.yaml or with MRAWS_*\n" +
 			"variables: see `" + f.name + " config show --origin`.",
 		Version:       readVersion().Version,
 		SilenceErrors: true,
@@ -110,7 +110,7 @@ func (f *frame) root() *cobra.Command {
 	p.StringVar(&f.configFile, "config", "", "configuration `file`, instead of ./mraws.yaml, XDG's or /etc/mraws/mraws.yaml")
 	p.BoolVarP(&f.quiet, "quiet", "q", false, "only errors: --log-level error --progress none")
 	p.BoolVarP(&f.verbose, "verbose", "v", false, "--log-level debug")
-	p.VarP(&oneOf{&f.output, []string{"text", "json"}}, "output", "o", "form of results and errors")
+	p.VarP(&oneOf{&f.output, []string{"text", "json"}}, "output", "o", "format of results and errors")
 	f.output = "text"
 	root.MarkFlagsMutuallyExclusive("quiet", "verbose")
 
@@ -235,7 +235,7 @@ func (o *oneOf) String() string { return *o.value }
 func (o *oneOf) Type() string   { return strings.Join(o.choices, "|") }
 func (o *oneOf) Set(s string) error {
 	if !slices.Contains(o.choices, s) {
-		return fmt.Errorf("want one of %s", strings.Join(o.choices, ", "))
+		return fmt.Errorf("must be one of %s", strings.Join(o.choices, ", "))
 	}
 	*o.value = s
 	return nil

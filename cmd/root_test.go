@@ -49,7 +49,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"apps", "-z"}, "unknown shorthand flag"},
 		{[]string{"apps", "too", "many"}, `unknown command "too"`},
 		{[]string{"upload-input"}, "requires at least 1 arg"},
-		{[]string{"apps", "-o", "xml"}, "want one of text, json"},
+		{[]string{"apps", "-o", "xml"}, "must be one of text, json"},
 		{[]string{"apps", "-q", "-v"}, "quiet verbose"},
 		{[]string{"config", "show", "--port"}, "flag needs an argument"},
 		{[]string{"config", "show", "--port=x"}, "the configuration is not valid\n  cause: port = \"x\" (flag --port)"},

@@ -36,8 +36,8 @@ func (f *frame) runCommand() *cobra.Command {
 		Use:   "run [INPUT...]",
 		Short: "Run a whole job: upload, coordinator, workers, result",
 		Long: "Run a whole job in one process tree. INPUT is files, folders and globs as for upload-input,\n" +
-			"or - for the standard input, and the job reads these alone; without any it reads what lies\n" +
-			"under input/. Where no bucket is configured the store is\n" +
+			"or - for standard input, and the job reads only these; without INPUT it reads the objects\n" +
+			"below input/. If no bucket is configured, the store is\n" +
 			"the embedded S3 server with its data folder, and each run with INPUT has a prefix of its own.",
 		Example: "  " + f.name + " run --app wc book.txt\n" +
 			"  " + f.name + " run --app grep --app-arg pattern=whale --nreduce 1 --out result 'books/**/*.txt'\n" +
@@ -45,13 +45,13 @@ func (f *frame) runCommand() *cobra.Command {
 	}
 	o := &runFlags{jobFlags: f.jobFlags(c, "the app to run")}
 	o.addEmpty(c)
-	c.Flags().IntVar(&o.workers, "workers", 0, "workers, of one task at a time each; 0 is one for each core")
-	c.Flags().BoolVar(&o.processes, "processes", false, "a process for each worker, started again if it dies, instead of one process for all")
-	c.Flags().BoolVar(&o.verify, "verify", false, "check the result as the command verify does")
+	c.Flags().IntVar(&o.workers, "workers", 0, "number of workers with one slot each; 0 is one per core")
+	c.Flags().BoolVar(&o.processes, "processes", false, "run each worker in its own process, which is restarted if it dies")
+	c.Flags().BoolVar(&o.verify, "verify", false, "check the result with the checks of the command verify")
 	c.Flags().StringVar(&o.out, "out", "", "fetch the output into this `folder`, which must be empty or not exist")
 	c.Flags().BoolVar(&o.overwrite, "overwrite", false, "replace the parts of another job in the --out folder; other files in it stay")
 	c.Flags().IntVar(&o.head, "head", 5, "show this many lines of the output")
-	c.Flags().StringArrayVar(&o.include, "include", nil, "of INPUT take only files that match this `glob`; may be given again")
+	c.Flags().StringArrayVar(&o.include, "include", nil, "take only the files of INPUT that match this `glob`; may be repeated")
 	config.AddFlags(c.Flags(), config.Names(config.Job)...)
 	config.AddFlags(c.Flags(), "memory", "scratch", "port", "listen", "insecure", "coord-timeout", "metrics")
 	c.RunE = f.run(func(ctx context.Context, s *session, args []string) error {
@@ -71,7 +71,7 @@ func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err e
 		return err
 	}
 	if app.NeedsProcesses && !o.processes {
-		return usagef("add --processes", "app %s may end its process, so its workers need processes of their own", app.Name)
+		return usagef("add --processes", "app %s may end its process, so each worker needs its own process", app.Name)
 	}
 	if err := o.complete(s); err != nil {
 		return err
@@ -151,10 +151,10 @@ func (o *runFlags) complete(s *session) (err error) {
 		}
 	}
 	if o.head < 0 {
-		return usagef("0 shows none", "--head %d is not possible", o.head)
+		return usagef("0 shows none", "invalid --head %d", o.head)
 	}
 	if o.workers < 1 {
-		return usagef("0 is one for each core", "--workers %d is not possible", o.workers)
+		return usagef("0 is one for each core", "invalid --workers %d", o.workers)
 	}
 	if !o.processes {
 		s.slots = o.workers

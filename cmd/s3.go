@@ -25,7 +25,7 @@ func (f *frame) s3Command() *cobra.Command {
 		Short: "Run the embedded S3 server alone",
 		Long: "Serve a data folder over S3 until a signal. Commands of the same user with\n" +
 			"--local and the same --data-dir find address and credentials in the folder.\n" +
-			"With --faults they get a server that fails as a script says (docs/faults.md).",
+			"With --faults they get a server with the faults of a script (docs/faults.md).",
 		Example: "  " + f.name + " s3 --data-dir /tmp/s3 --address 127.0.0.1:9000\n" +
 			"  eval \"$(" + f.name + " s3 --show-credentials)\"    # of the server that runs\n" +
 			"  " + f.name + " s3 --faults storm.txt --fault-seed 7",
@@ -53,8 +53,8 @@ func (f *frame) s3Command() *cobra.Command {
 	}
 	c.Flags().StringVar(&o.Address, "address", "127.0.0.1:0", "`host:port` to listen on; port 0 takes a free one")
 	c.Flags().BoolVar(&show, "show-credentials", false, "print how to reach the server that runs on the data folder, as lines for a shell with the AWS CLI")
-	c.Flags().StringVar(&script, "faults", "", "play the faults of this script, a `file`")
-	c.Flags().Uint64Var(&seed, "fault-seed", 0, "`number` that fixes which calls fail by chance; 0 takes one at random")
+	c.Flags().StringVar(&script, "faults", "", "inject the faults of this script, a `file`")
+	c.Flags().Uint64Var(&seed, "fault-seed", 0, "seed of the random faults, a `number`; 0 takes one at random")
 	config.AddFlags(c.Flags(), "metrics")
 	c.MarkFlagsMutuallyExclusive("show-credentials", "faults")
 	c.MarkFlagsMutuallyExclusive("show-credentials", "address")
@@ -84,7 +84,7 @@ func (s *session) warnAddress(address string) {
 		return
 	}
 	s.log.Warn().Str("address", address).
-		Msg("other machines can reach this server: it has one key pair, no TLS, and is made for one machine")
+		Msg("other machines can reach this server, which has one key pair and no TLS and is made for one machine")
 }
 
 // serve runs the server until ctx ends; closeFront comes before its end.

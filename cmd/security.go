@@ -38,7 +38,7 @@ func (s *session) ownToken() (string, error) {
 // token goes into the bucket.
 func (s *session) serverSecurity() (o wire.ServerOptions, publish bool, err error) {
 	if s.conf.Insecure {
-		s.log.Warn().Msg("--insecure: whoever reaches the port may join the job, read its parameters and end it")
+		s.log.Warn().Msg("--insecure: anyone who can reach the port can join the job, read its parameters and end it")
 		return wire.ServerOptions{Insecure: true}, false, nil
 	}
 	token, err := s.ownToken()

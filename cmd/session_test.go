@@ -118,11 +118,11 @@ func TestConfirm(t *testing.T) {
 	counts := []reset.Count{{Dir: "output/", Objects: 1, Bytes: 2048, Uploads: 2}}
 	for in, ok := range map[string]bool{"y\n": true, "YES\n": true, " y \n": true, "n\n": false, "\n": false, "": false, "yesterday\n": false} {
 		s, out := testSession(config.Config{Bucket: "b"}, strings.NewReader(in))
-		err := s.confirm(t.Context(), counts, "a coordinator is at work")
+		err := s.confirm(t.Context(), counts, "a coordinator runs the job")
 		if (err == nil) != ok {
 			t.Errorf("%q: %v", in, err)
 		}
-		if !strings.HasPrefix(out.String(), "  a coordinator is at work\n  s3://b/output/  1 object, 2.0 KiB, 2 unfinished uploads\n") {
+		if !strings.HasPrefix(out.String(), "  a coordinator runs the job\n  s3://b/output/  1 object, 2.0 KiB, 2 unfinished uploads\n") {
 			t.Error(out)
 		}
 	}

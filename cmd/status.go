@@ -25,9 +25,9 @@ func (f *frame) statusCommand() *cobra.Command {
 	o := &statusFlags{}
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "Tell where a job stands",
-		Long: "Tell where a job stands: what its bucket says, for which no coordinator is needed, and, if\n" +
-			"the coordinator can be reached, who works at what. The exit code is 0 whatever the job's\n" +
+		Short: "Show the status of a job",
+		Long: "Show the status of a job: its committed tasks, for which no coordinator is needed, and, if\n" +
+			"the coordinator answers, its workers and running attempts. The exit code is 0 whatever the job's\n" +
 			"state, and 2 if there is no job.",
 		Example: "  " + f.name + " status\n  " + f.name + " status --watch --prefix runs/42\n  " + f.name + " status --json | jq .state",
 		Args:    cobra.NoArgs,
@@ -55,8 +55,8 @@ func (f *frame) statusCommand() *cobra.Command {
 		}),
 	}
 	c.Flags().BoolVar(&o.json, "json", false, "the same as -o json")
-	c.Flags().BoolVar(&o.watch, "watch", false, "look again and again until the job is done or has failed")
-	c.Flags().DurationVar(&o.every, "every", 2*time.Second, "how often to look with --watch")
+	c.Flags().BoolVar(&o.watch, "watch", false, "repeat until the job is done or has failed")
+	c.Flags().DurationVar(&o.every, "every", 2*time.Second, "interval of --watch")
 	config.AddFlags(c.Flags(), "tls-ca", "tls-cert", "tls-key", "token-file")
 	return c
 }
@@ -119,9 +119,9 @@ func (s *session) statusError(ctx context.Context, st *store, err error) error {
 		return &Error{Code: ExitUsage, What: err.Error(), Hint: s.otherPrefixes(ctx, st)}
 	case errors.As(err, &unreadable):
 		return &Error{Code: ExitConflict, What: unreadable.Key + " cannot be read", Cause: unreadable.Err,
-			Hint: "it is damaged, or another version of " + s.name + " wrote it: look with that one, or remove the job: `mraws reset --yes`"}
+			Hint: "it is damaged, or another version of " + s.name + " wrote it: use that version, or remove the job: `mraws reset --yes`"}
 	}
-	return fmt.Errorf("look at s3://%s: %w", s.where(), err)
+	return fmt.Errorf("read the status of the job in s3://%s: %w", s.where(), err)
 }
 
 // mostPrefixes is how many prefixes a hint names.

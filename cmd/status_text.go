@@ -66,7 +66,7 @@ func stateText(r *status.Report) string {
 	case r.State == status.Failed:
 		text += ": " + strings.ReplaceAll(r.Failure, "\n", "; ")
 	case r.Coordinator == nil || r.Coordinator.State != status.Active:
-		text += ", and stands still: no coordinator is at work"
+		text += ", stalled: no coordinator"
 	case r.Created != nil:
 		text += ", planned " + r.Created.Local().Format(time.DateTime)
 	}
@@ -89,7 +89,7 @@ func coordinatorText(c *status.Coordinator) string {
 	case status.Ended:
 		return text + ", ended " + age + " ago"
 	case status.Silent:
-		text += fmt.Sprintf(", silent for %s, with a lease of %s: probably dead", age, secondsText(c.LeaseSeconds))
+		text += fmt.Sprintf(", not renewed for %s, lease %s: probably dead", age, secondsText(c.LeaseSeconds))
 	default:
 		text += ", announced " + age + " ago"
 	}

@@ -158,7 +158,7 @@ func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 		st.Close()
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, &Error{Code: ExitUsage, What: "there is no bucket " + c.Bucket, Cause: err,
-				Hint: "`" + bucketLine(c) + "` makes it; or name another with --bucket, or use --local"}
+				Hint: "`" + bucketLine(c) + "` creates it; or name another with --bucket, or use --local"}
 		}
 		return nil, err
 	}

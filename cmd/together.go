@@ -47,7 +47,7 @@ func (t together) run(ctx context.Context) (*manifest.Success, error) {
 		case <-t.ended: // how the job ended is the coordinator's to say
 		default:
 			if err != nil { // nil: told that the job is done, a moment before the coordinator knows
-				stop(fmt.Errorf("all workers have ended: %w", err))
+				stop(fmt.Errorf("all workers ended: %w", err))
 			}
 		}
 		return nil

@@ -89,7 +89,7 @@ func TestTogetherWithoutWorkers(t *testing.T) {
 					},
 				}
 				_, got := together.run(t.Context())
-				if !errors.Is(got, err) || err != nil && !strings.Contains(got.Error(), "all workers have ended") {
+				if !errors.Is(got, err) || err != nil && !strings.Contains(got.Error(), "all workers ended") {
 					t.Errorf("run: %v, want %v", got, err)
 				}
 			})

@@ -19,10 +19,10 @@ func (f *frame) uploadCommand() *cobra.Command {
 		Use:   "upload-input PATH...",
 		Short: "Upload files, folders and globs to input/",
 		Long: "Upload files, folders and globs to input/. A file keeps its base name, a folder\n" +
-			"its tree below its base name, a quoted glob (** is any depth) what follows its\n" +
-			"fixed part. Files whose name begins with a dot or \"_\" are passed over unless\n" +
-			"named; - is the standard input, and a pipe is read to its end. What is there\n" +
-			"already with equal size and checksum is not sent again.",
+			"its tree below its base name, a file of a quoted glob (** is any depth) its path after the\n" +
+			"fixed part. Files whose name begins with a dot or \"_\" are skipped unless\n" +
+			"named. - is standard input, and a pipe is read to its end. A file whose object\n" +
+			"has the same size and checksum is not sent again.",
 		Example: "  " + f.name + " upload-input books/*.txt\n" +
 			"  " + f.name + " upload-input logs --include '*.log'\n" +
 			"  " + f.name + " upload-input 'src/**/*.{go,md}' --dry-run",
@@ -39,7 +39,7 @@ func (f *frame) uploadCommand() *cobra.Command {
 			return s.upload(ctx, plan)
 		}),
 	}
-	c.Flags().StringArrayVar(&include, "include", nil, "take only files that match this `glob`; may be given again")
+	c.Flags().StringArrayVar(&include, "include", nil, "take only files that match this `glob`; may be repeated")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only list what would be uploaded")
 	return c
 }

@@ -40,9 +40,9 @@ func TestMisspelt(t *testing.T) {
 		{"coordinator --app one", "app one needs parameter pattern"},
 		{"run --app noe in", "did you mean one?"},
 		{"cat --partition=-2", "there is no partition -2\n  hint: partitions are numbered from 0; -1 is all"},
-		{"cat --head=-5", "--head -5 is not possible\n  hint: -1 is all"},
-		{"run --app one --app-arg pattern=x --head=-5 in", "--head -5 is not possible"},
-		{"run --app one --app-arg pattern=x --workers=-5 in", "--workers -5 is not possible"},
+		{"cat --head=-5", "invalid --head -5\n  hint: -1 is all"},
+		{"run --app one --app-arg pattern=x --head=-5 in", "invalid --head -5"},
+		{"run --app one --app-arg pattern=x --workers=-5 in", "invalid --workers -5"},
 	} {
 		r := execute(t, []mr.App{one}, strings.Fields(tt.args)...)
 		if r.code != ExitUsage || !strings.Contains(r.err, tt.want) || r.out != "" {
@@ -57,7 +57,7 @@ func TestMisspeltVariable(t *testing.T) {
 	clean(t)
 	t.Setenv("MRAWS_NREDUCES", "2")
 	t.Setenv("MRAWS_OF_SOMEBODY_ELSE", "2")
-	const warning = "warning: environment variable MRAWS_NREDUCES has no meaning, did you mean MRAWS_NREDUCE?\n"
+	const warning = "warning: environment variable MRAWS_NREDUCES is unknown, did you mean MRAWS_NREDUCE?\n"
 	for _, args := range [][]string{{"status", "--local"}, {"config", "show"}, {"config", "validate"}, {"reset", "--yes", "--local"}} {
 		r := execute(t, nil, args...)
 		if strings.Count(r.err, warning) != 1 || strings.Contains(r.err, "SOMEBODY") != slices.Contains(args, "validate") {

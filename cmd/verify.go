@@ -20,15 +20,15 @@ func (f *frame) verifyCommand() *cobra.Command {
 	var name, seal string
 	c := &cobra.Command{
 		Use:   "verify",
-		Short: "Check a finished job against nothing but its bucket",
-		Long: "Check a finished job against nothing but its bucket:\n" +
-			"  structure  every record, partition and output is there, as recorded and sealed, and nothing foreign\n" +
+		Short: "Check a finished job, using only its bucket",
+		Long: "Check a finished job, using only its bucket:\n" +
+			"  structure  every record, partition and output exists as recorded and sealed, and no unknown object\n" +
 			"  proof      the records that maps emitted, that were shuffled and that reduces read are the\n" +
 			"             same, sorted, each in its partition, and every output line has one of their keys\n" +
 			"  reference  with --app: the output equals that of one sequential run over the same input\n" +
-			"  seal       one number for every byte of the job: keep it, and --seal proves later that nothing\n" +
+			"  seal       one checksum over every byte of the job; keep it, and --seal proves later that nothing\n" +
 			"             has changed\n" +
-			"Whatever is wrong is listed, and makes the exit code 8.",
+			"Every fault is listed, and the exit code is then 8.",
 		Example: "  " + f.name + " verify --app wc\n  " + f.name + " verify --app indexer --prefix runs/42 -o json\n  " + f.name + " verify --seal HEX",
 		Args:    cobra.NoArgs,
 		RunE: f.run(func(ctx context.Context, s *session, _ []string) (err error) {
@@ -125,7 +125,7 @@ func (s *session) verifyError(err error) error {
 		}
 		return &Error{Code: ExitConflict, What: err.Error(), Hint: hint}
 	case errors.As(err, &unknown):
-		return &Error{Code: ExitUsage, What: err.Error(), Hint: "`mraws apps` lists what there is"}
+		return &Error{Code: ExitUsage, What: err.Error(), Hint: "`mraws apps` lists the apps"}
 	}
 	return fmt.Errorf("verify s3://%s: %w", s.where(), err)
 }
@@ -145,12 +145,12 @@ func (s *session) mismatch(rep *verify.Report) error {
 			changed++
 		}
 	}
-	hint := "-o json lists the findings; after a look at them `mraws reset --yes` removes the job, and it can be run again"
+	hint := "-o json lists the findings; `mraws reset --yes` removes the job, which can then be run again"
 	switch {
 	case rep.Unfinished():
-		hint = "start coordinator and workers again: they go on with what is there"
+		hint = "start coordinator and workers again: they resume the job"
 	case changed == rep.Found:
-		hint = "the job itself is whole: put the inputs back, or remove it with `mraws reset --yes` and run it over the new ones"
+		hint = "the job itself is intact: restore the inputs, or remove the job with `mraws reset --yes` and run it over the new inputs"
 	}
 	return &Error{
 		Code: ExitMismatch, What: fmt.Sprintf("%s in job %s in s3://%s", countText(int64(rep.Found), "finding"), rep.Job, s.where()),
@@ -191,7 +191,7 @@ func verifyText(rep *verify.Report) string {
 	case rep.Unfinished():
 		line("seal", verify.Skipped, "the job is not finished")
 	default:
-		line("seal", verify.Failed, "not all is as it was sealed")
+		line("seal", verify.Failed, "the job differs from its seal")
 	}
 	for _, c := range ref.Partitions {
 		fmt.Fprintf(&b, "  partition %d: %s not equal\n", c.Partition, countText(c.Different, "line"))

@@ -22,9 +22,9 @@ func (f *frame) workerCommand() *cobra.Command {
 		Use:   "worker",
 		Short: "Run tasks for a coordinator until the job is done",
 		Long: "Join a job and run its tasks until it is done. Any number of workers may join and leave at\n" +
-			"any time, on any machine that can read the bucket: that right is all that lets them in.\n\n" +
-			"SIGTERM drains a worker: it takes nothing new, finishes what it runs for at most\n" +
-			"--drain-timeout and hands back the rest. SIGINT, or a second SIGTERM, hands back at once.",
+			"any time, on any machine that can read the bucket; no other right is needed.\n\n" +
+			"SIGTERM drains a worker: it takes no new task, runs its tasks for at most\n" +
+			"--drain-timeout and hands back the others. SIGINT, or a second SIGTERM, hands back at once.",
 		Example: "  " + f.name + " worker --coord host:1234 --app wc\n" +
 			"  " + f.name + " worker --app wc            # finds the coordinator in the bucket",
 		Args: cobra.NoArgs,

@@ -104,9 +104,9 @@ func TestDamagedGzip(t *testing.T) {
 		data []byte
 		says []string
 	}{
-		"cut":      {good[:n/2], []string{fmt.Sprintf("(gzip) at byte %d of %d, ", n/2, n/2), " decompressed: it ends in the middle", "upload it again"}},
+		"cut":      {good[:n/2], []string{fmt.Sprintf("(gzip) at byte %d of %d, ", n/2, n/2), " decompressed: it is cut off", "upload the object again"}},
 		"checksum": {append(append([]byte{}, good[:n-8]...), "CRC?size"...), []string{fmt.Sprintf("at byte %d of %d, %d decompressed: damaged", n, n, len(book(1)))}},
-		"text":     {[]byte(book(1)), []string{"read bad.gz at byte 0:", "it does not begin as its name says", "decompress: off"}},
+		"text":     {[]byte(book(1)), []string{"read bad.gz at byte 0:", "its first bytes do not match its name", "decompress: off"}},
 		"trailing": {append(append([]byte{}, good...), "more"...), []string{"something else follows"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -81,7 +81,7 @@ func TestDiskFull(t *testing.T) {
 			b.signal(good, syscall.SIGSTOP) // it shall leave something for the other
 			full := start(b, line...)
 			b.until("three tasks have failed", func() bool {
-				return strings.Contains(c.errout.String(), "one task after the other failed on this worker")
+				return strings.Contains(c.errout.String(), "several tasks failed on it")
 			})
 			b.until("its files are gone", func() bool {
 				left, err := os.ReadDir(full.scratch)

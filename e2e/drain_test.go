@@ -126,7 +126,7 @@ func TestSpotNotice(t *testing.T) {
 	if code := b.exit(w); code != 143 {
 		t.Errorf("worker: exit code %d, want 143", code)
 	}
-	wants(t, w.errout.String(), "worker drains", "EC2 takes this machine away: terminate at "+at.UTC().Format(time.RFC3339))
+	wants(t, w.errout.String(), "worker drains", "EC2 interrupts this machine: terminate at "+at.UTC().Format(time.RFC3339))
 	if begun, done := len(b.keys(b.layout.SideDir())), b.commits(); begun != done || done == 8 {
 		t.Errorf("%d maps were begun and %d committed, of 8", begun, done)
 	}

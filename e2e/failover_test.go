@@ -58,7 +58,7 @@ func (b *bench) pair(line ...string) (first, second *process, addresses string) 
 // and returns how long after the end of the first one's lease that was.
 func (b *bench) takenOver(second *process, renewed time.Time, lease time.Duration) {
 	b.t.Helper()
-	b.until("the second leads", func() bool { return second.said("took over") == 1 })
+	b.until("the second leads", func() bool { return second.said("took over the job") == 1 })
 	led := time.Since(renewed) - lease
 	b.until("both workers are back", func() bool { return second.said("worker joined") >= 2 })
 	back := time.Since(renewed) - lease
@@ -210,7 +210,7 @@ func TestFailoverOnSignal(t *testing.T) {
 		t.Errorf("the first: exit code %d, want 143", code)
 	}
 	stopped := time.Now()
-	b.until("the second leads", func() bool { return second.said("took over") == 1 })
+	b.until("the second leads", func() bool { return second.said("took over the job") == 1 })
 	if took := time.Since(stopped); took > promised {
 		t.Errorf("the second leads after %v", took)
 	}
@@ -230,7 +230,7 @@ func TestStandbyTellsTheEnd(t *testing.T) {
 	if d := cmp.Diff(first.out.String(), second.out.String()); d != "" || first.out.String() == "" {
 		t.Errorf("the summaries differ:\n%s", d)
 	}
-	if n := second.said("took over"); n != 0 {
+	if n := second.said("took over the job"); n != 0 {
 		t.Error("the standby took over a job that was done")
 	}
 }

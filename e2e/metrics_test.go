@@ -154,7 +154,7 @@ func TestMetrics(t *testing.T) {
 			in(ofW, `attempts_total{outcome="committed",phase="map"} [2-9]`, `attempts_running{phase="map"} 1`)
 	})
 	wants(t, ofC, `mraws_coordinator_active 1`, `mraws_rpc_calls_total{code="OK",method="Register"} 1`,
-		`mraws_coordinator_looks_total{result="found"}`, `mraws_s3_concurrency_limit 64`, `mraws_s3_retry_budget 512`)
+		`mraws_coordinator_commit_lookups_total{result="found"}`, `mraws_s3_concurrency_limit 64`, `mraws_s3_retry_budget 512`)
 	wants(t, ofW, `mraws_worker_slots 1`, `mraws_worker_records_read_total{phase="map"}`,
 		`mraws_s3_requests_total{operation="GetObject",outcome="ok"}`)
 	seen := shown(ofC)

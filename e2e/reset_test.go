@@ -13,11 +13,11 @@ func TestResetOfALiveJob(t *testing.T) {
 	c, address := b.coordinator("--app", "wc", "--nreduce", "2", "--lease", "10m")
 	b.until("the coordinator is announced", func() bool { return len(b.keys(b.layout.Job())) == 1 })
 	_, stderr := b.run(7, "reset", "--yes")
-	wants(t, stderr, "a coordinator is at work on the job in s3://", "at "+address, "reset --yes --force ")
+	wants(t, stderr, "a coordinator runs the job in s3://", "at "+address, "reset --yes --force ")
 	_, hint, _ := strings.Cut(stderr, "first; `")
 	hint, _, _ = strings.Cut(hint, "`")
 	_, stderr = b.run(0, "reset", "--dry-run")
-	wants(t, stderr, "a coordinator is at work on the job in s3://")
+	wants(t, stderr, "a coordinator runs the job in s3://")
 	if n := len(b.keys(b.layout.Job())); n != 1 {
 		t.Fatal("a refused reset deleted the job")
 	}

@@ -331,7 +331,7 @@ func TestDeniedToOne(t *testing.T) {
 	if s := b.success(); s.Map.Failed == 0 || s.Map.Lost > 0 {
 		t.Errorf("%+v", s.Map)
 	}
-	wants(t, c.errout.String(), "s3:GetObject is not allowed", "it gets no new work for a while")
+	wants(t, c.errout.String(), "s3:GetObject is not allowed", "worker excluded: several tasks failed on it")
 }
 
 // TestStraggler is row 7: a worker whose input comes slowly, though it comes,
@@ -469,7 +469,7 @@ func TestSwallowedRequests(t *testing.T) {
 	if s := b.success(); s.Map.Lost == 0 || s.Map.Lost > 2 || s.Map.Failed+s.Reduce.Lost+s.Reduce.Failed != 0 {
 		t.Errorf("the victim's two attempts are lost and it gets no others: map %+v reduce %+v", s.Map, s.Reduce)
 	}
-	wants(t, c.errout.String(), "nothing moves between this worker and the store")
+	wants(t, c.errout.String(), "transfers no data to or from the store")
 	b.exact("wc", 3)
 	b.run(0, "verify", "--app", "wc")
 }
@@ -528,7 +528,7 @@ func TestDeletedOfFickle(t *testing.T) {
 		t.Errorf("coordinator: exit code %d, want 4", code)
 	}
 	b.exit(w)
-	wants(t, c.errout.String(), "committed by map task 5", "intermediate/mr-5-", "the app gives other output for the same input")
+	wants(t, c.errout.String(), "committed by map task 5", "intermediate/mr-5-", "gave another output for the same input")
 	if len(b.outputs()) > 0 {
 		t.Error("there is an output made of something else than was committed")
 	}

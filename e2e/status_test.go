@@ -55,7 +55,7 @@ func TestStatus(t *testing.T) {
 		t.Errorf("after the kill: %+v, %+v", r, r.Coordinator)
 	}
 	text, _ = b.run(0, "status")
-	wants(t, text, "stands still", "probably dead", "does not answer")
+	wants(t, text, "stalled: no coordinator", "probably dead", "does not answer")
 
 	watch := b.start("status", "--watch", "--every", "100ms", "--json")
 	again, _ := b.coordinator(line...)

@@ -38,7 +38,7 @@ func TestFailoverMachineGone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.until("the standby leads", func() bool { return strings.Contains(standby.Stderr(), "took over") })
+			w.until("the standby leads", func() bool { return strings.Contains(standby.Stderr(), "took over the job") })
 			led := time.Since(a.Renewed) - 2*time.Second
 			w.until("all workers are with the standby", func() bool { return strings.Count(standby.Stderr(), "worker joined") >= len(workers) })
 			late := time.Since(a.Renewed) - 2*time.Second
