@@ -157,7 +157,7 @@ func TestTellsWaits(t *testing.T) {
 	late, w := s.join("late", 1), s.join("w2", 1)
 	w.work(2)
 	w.told()
-	said("until its workers have heard of it: late")
+	said("waiting for workers to learn it: late")
 	late.told()
 	s.succeeds()
 }
