@@ -21,7 +21,7 @@ func TestBomb(t *testing.T) {
 		largest int64 // record, bytes
 		says    string
 	}{
-		"lines": {bytes.Repeat(lines, 140), 4096, fmt.Sprintf("%d decompressed: it decompresses to more than it may: raise decompress-ratio", manifest.DecompressFloor)},
+		"lines": {bytes.Repeat(lines, 140), 4096, fmt.Sprintf("%d decompressed: it decompresses to more than the limit: raise decompress-ratio", manifest.DecompressFloor)},
 		"zeros": {bytes.Repeat(zeros, 100), 64 * mib, "record at byte 0 of bomb.gz is longer than"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -116,7 +116,7 @@ func TestPackedShuffle(t *testing.T) {
 	out, _ := b.run(8, "verify", "--app", "wc")
 	wants(t, out, b.layout.Packed(5)+": it has 14 bytes", b.layout.Packed(6)+": the 10 partitions of map task 6")
 	_, log := b.run(0, append(line, "--shuffle", "plain")...)
-	wants(t, log, "run again to put it back")
+	wants(t, log, "its map task is run again")
 	if d := cmp.Diff(before, b.outputs()); d != "" {
 		t.Error(d)
 	}

@@ -497,7 +497,7 @@ func TestDeletedIntermediate(t *testing.T) {
 			t.Errorf("mraws %s: exit code %d", p.name, code)
 		}
 	}
-	wants(t, w1.errout.String()+w2.errout.String(), gone, "run again to put it back")
+	wants(t, w1.errout.String()+w2.errout.String(), gone, "its map task is run again")
 	wants(t, c.errout.String(), "lost or damaged")
 	if d := cmp.Diff(outputs, b.outputs()); d != "" {
 		t.Error(d)

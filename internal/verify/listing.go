@@ -249,7 +249,7 @@ func (a *audit) listInput(ctx context.Context) error {
 			case err != nil:
 				return err
 			case missed:
-				unread.add(Unread, obj.Key, "it is not in the job's input, though it is older than the job: the listing omitted it, or it was written during the listing")
+				unread.add(Unread, obj.Key, "the job did not read it, though it is older than the job: the listing omitted it, or it was written during the listing")
 			default:
 				others++
 			}
