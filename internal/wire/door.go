@@ -329,7 +329,7 @@ func (o *ServerOptions) tap(ctx context.Context, info *tap.Info) (context.Contex
 	case !public:
 		o.strike(g)
 		g.door.refuse(methodOf(info.FullMethodName), codes.Unauthenticated.String(), "a call without the token", g.from)
-		return ctx, status.Error(codes.Unauthenticated, "the token is not this coordinator's")
+		return ctx, status.Error(codes.Unauthenticated, "the token is not the coordinator's token")
 	}
 	if !g.known.Load() {
 		o.strike(g)
