@@ -136,19 +136,24 @@ const shownFindings = 5
 // mismatch is the error of a report with findings.
 func (s *session) mismatch(rep *verify.Report) error {
 	var lines []string
-	changed := 0
+	changed, seals := 0, 0
 	for i, f := range rep.Findings {
 		if i < shownFindings {
 			lines = append(lines, f.String())
 		}
-		if f.Kind == verify.InputChanged {
+		switch f.Kind {
+		case verify.InputChanged:
 			changed++
+		case verify.OtherSeal:
+			seals++
 		}
 	}
 	hint := "-o json lists the findings; `mraws reset --yes` removes the job, which can then be run again"
 	switch {
 	case rep.Unfinished():
 		hint = "start coordinator and workers again: they resume the job"
+	case seals == rep.Found:
+		hint = "the job fits its own seal: check what --seal and --prefix name; another job in its place, or the same job run again, has another seal"
 	case changed == rep.Found:
 		hint = "the job itself is intact: restore the inputs, or remove the job with `mraws reset --yes` and run it over the new inputs"
 	}

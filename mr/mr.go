@@ -254,7 +254,8 @@ type Task struct {
 }
 
 // Counters adds up named numbers for one attempt. It is safe for concurrent
-// use. `mraws verify --app` counts again: a number that depends on anything but
+// use. An attempt has at most 1,000 counters, with names of at most 256 bytes;
+// the job fails over one that has more. `mraws verify --app` counts again: a number that depends on anything but
 // the records, such as a time, is best one that differs from run to run, which
 // it then leaves out.
 type Counters interface {

@@ -148,7 +148,7 @@ func TestForged(t *testing.T) {
 			commit(t, s, l, 1, func(m *manifest.Map) { m.Input.Bytes++ })
 			sum(t, s, l, func(v *manifest.Success) { v.Input.Bytes++ })
 		}, nil, "it read 10 bytes of input, the task has 9"},
-		"a counter":          {forgedJob(wordCount()), counted("tasks"), nil, `counter "tasks" is 8, the app counts 1`},
+		"a counter":          {forgedJob(wordCount()), counted("tasks"), nil, `counter "tasks" is 8, the app counts 1; one that depends on more than the records, such as a time, may differ without damage`},
 		"a counter, once":    {forgedJob(onceWords()), counted("words"), nil, `counter "words" is`},
 		"a counter, made up": {numbered, counted("x"), nil, `counter "x" is 7, the app counts 0`},
 		"a counter of a reduce task": {numbered, func(t *testing.T, s *fakeStore, l layout.Layout) {
