@@ -97,7 +97,7 @@ func (k *Checker) Step(now Time, ev Event) ([]Effect, error) {
 			return out, err
 		}
 		if e, ok := e.(JobFailed); ok && hasty {
-			return out, fmt.Errorf("the job failed by the word of %s alone: %+v", e.Worker, e)
+			return out, fmt.Errorf("the job failed on the report of %s alone: %+v", e.Worker, e)
 		}
 	}
 	for i := range c.phases {
