@@ -5,19 +5,19 @@
 run: ## count the words of Go's own source and documents
 	go run . run --app wc --verify "$$(go env GOROOT)/src" "$$(go env GOROOT)/doc"
 
-test: ## all tests but those that need a foreign server or client
+test: ## all tests except those that need another server or client
 	scripts/test.sh
 
 test-interop: ## the S3 side and the jobs again, with MinIO and the AWS CLI
 	scripts/test-interop.sh
 
-test-net: ## jobs over a network that is cut; as root, or: unshare -Ur make test-net
+test-net: ## jobs over a network with partitions; run as root, or: unshare -Ur make test-net
 	scripts/test-net.sh
 
-chaos: ## real processes under random faults: make chaos ROUNDS=200; SEED=7 plays the plan of a failure again
+chaos: ## real processes under random faults: make chaos ROUNDS=200; SEED=7 repeats the plan of a failure
 	go run ./e2e/chaos -rounds $(or $(ROUNDS),20) -seed $(or $(SEED),0) $(if $(CHAOS_RACE),-race)
 
-bench: ## mraws against what one would use instead: make bench ONLY='^wc$$' (docs/benchmarks.md)
+bench: ## mraws compared with other tools: make bench ONLY='^wc$$' (docs/benchmarks.md)
 	go run ./bench -only '$(ONLY)'
 
 scale: ## 1 TB and 100 TB on 10 to 1,000 machines, in simulation (docs/scale.md)

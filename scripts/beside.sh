@@ -4,7 +4,7 @@
 # race is the flag for the race detector, which needs a C compiler.
 race=-race
 if [ "$(go env CGO_ENABLED)" != 1 ] || ! command -v "$(go env CC)" >/dev/null; then
-	echo "no C compiler: the race detector stays off" >&2
+	echo "no C compiler: the race detector is off" >&2
 	race=
 fi
 

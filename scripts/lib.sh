@@ -72,7 +72,7 @@ waiting() {
 	shift
 	until "$@" 2>/dev/null; do
 		n=$((n - 1))
-		[ "$n" -gt 0 ] || { echo "gave up on: $*" >&2; return 1; }
+		[ "$n" -gt 0 ] || { echo "timeout: no success of $*" >&2; return 1; }
 		sleep 0.05
 	done
 }

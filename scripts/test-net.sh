@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 . scripts/beside.sh
 if [ ! -e /dev/net/tun ] && [ "$(id -u)" = 0 ]; then
 	mkdir -p /dev/net
-	mknod /dev/net/tun c 10 200 || echo "there is no /dev/net/tun, and it cannot be made" >&2
+	mknod /dev/net/tun c 10 200 || echo "/dev/net/tun is missing and cannot be created" >&2
 fi
 # Both mostly wait for time-outs, so they run side by side, and more at a time
 # than there are cores. The rounds of chaos are played under the race detector,

@@ -22,7 +22,7 @@ func (c *Coordinator) unlessStale(ctx context.Context, found object.Info, by, jo
 	now, at, err := c.owner(ctx)
 	switch {
 	case err != nil:
-		return fmt.Errorf("look whether %s still belongs to job %s: %w", found.Key, job, err)
+		return fmt.Errorf("read %s, to see whether it still belongs to job %s: %w", found.Key, job, err)
 	case now != job || found.Modified.Before(at.Modified):
 		return conflict
 	}

@@ -317,7 +317,7 @@ func callerOf(ctx context.Context) (caller, bool) {
 func (o *ServerOptions) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
 	c, ok := callerOf(ctx)
 	if !ok {
-		return ctx, status.Error(codes.Internal, "the connection is of nobody")
+		return ctx, status.Error(codes.Internal, "the connection has no token")
 	}
 	g, public := c.guest, info.FullMethodName == Coordinator_Discover_FullMethodName
 	switch {

@@ -47,7 +47,7 @@ func (e *Env) stale(ctx context.Context, key string, info object.Info) error {
 		return conflict
 	}
 	if err != nil {
-		return fmt.Errorf("look whether %s still belongs to job %s: %w", key, e.Job.ID, err)
+		return fmt.Errorf("read %s, to see whether it still belongs to job %s: %w", key, e.Job.ID, err)
 	}
 	now, err := manifest.DecodeJob(data, e.Layout)
 	if err != nil || now.ID != e.Job.ID || info.Modified.Before(at.Modified) {

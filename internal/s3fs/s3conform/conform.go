@@ -189,7 +189,7 @@ func winner(errs []error, lost func(error) bool) (int, error) {
 		}
 	}
 	if won < 0 {
-		return 0, fmt.Errorf("nobody won: %w", errs[0])
+		return 0, fmt.Errorf("no writer won: %w", errs[0])
 	}
 	return won, nil
 }

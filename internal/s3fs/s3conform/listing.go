@@ -146,7 +146,7 @@ func (s suite) deletes(t *testing.T) {
 		t.Errorf("stat of a deleted object: %v", err)
 	}
 	if _, err := s.Put(ctx, keys[0], nil, s3fs.PutOptions{IfAbsent: true}); err != nil {
-		t.Errorf("create anew: %v", err)
+		t.Errorf("create again: %v", err)
 	}
 }
 
