@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/manifest"
@@ -294,13 +295,26 @@ func TestLeavesAfterCommit(t *testing.T) {
 	}
 }
 
+// TestSeconds: a log shows a duration with its unit.
+func TestSeconds(t *testing.T) {
+	for d, want := range map[time.Duration]string{14 * time.Second: "14 s", 30240 * time.Millisecond: "30.2 s", 155 * time.Millisecond: "0.2 s", 2 * time.Minute: "120 s"} {
+		if got := seconds(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+}
+
 // TestForgetsTheSilent: a worker that died is no worker that a failed task
 // could wait for.
 func TestForgetsTheSilent(t *testing.T) {
 	b := newBench(t, 1)
-	s := b.start(func(o *Options) { o.Lease = 50 * time.Millisecond })
+	log := &lockedBuffer{}
+	s := b.start(func(o *Options) { o.Lease, o.Log = 50*time.Millisecond, zerolog.New(log) })
 	s.join("dead", 1)
 	s.until("the silent worker is forgotten", func(l *loop) bool { return len(l.members) == 0 && (l.core == nil || !l.core.Known("dead")) })
+	if !log.has("worker lost: no heartbeat for ") {
+		t.Error("the log does not name the lost worker")
+	}
 	h := &hand{service: s, name: "dead"}
 	if r := h.ask(h.next()); r.GetUnknown() == nil {
 		t.Errorf("answered %v, not that it is unknown", r)
