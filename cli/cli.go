@@ -20,11 +20,14 @@ import (
 // Main runs the command line of the process with apps to choose from and
 // exits with its code. The first SIGINT or SIGTERM asks the command to end
 // (exit 130 or 143), the second ends the process at once. A worker that gets
-// SIGTERM drains first, and counts from there.
+// SIGTERM drains first, and counts from there. Where code of an app runs, the
+// process may be a child that Main starts with the same arguments, since the
+// code may end it.
 func Main(apps ...mr.App) {
 	signals := make(chan os.Signal, 3)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	ctx := cmd.WithSignals(context.Background(), signals, os.Exit)
+	p := cmd.NewProcess(os.Args)
+	ctx := cmd.WithSignals(p.Context(context.Background()), p.Signals(signals), p.Exit)
 	stdio := cmd.IO{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
-	os.Exit(cmd.Execute(ctx, filepath.Base(os.Args[0]), cmd.Invocation(os.Args), os.Args[1:], stdio, apps))
+	p.Exit(cmd.Execute(ctx, filepath.Base(os.Args[0]), p.Invocation(), os.Args[1:], stdio, apps))
 }

@@ -52,12 +52,16 @@ func (f *frame) command(words string) string {
 }
 
 // again is the command line of this process, for a hint. With a prefix that it
-// made up itself it names that, so that it goes on with the same job.
-func (f *frame) again() string {
+// made up itself it names that, so that it goes on with the same job. more are
+// further flags.
+func (f *frame) again(more ...string) string {
 	words := slices.Clone(f.args)
-	if f.at != nil && f.at.ownPrefix {
+	if f.at != nil {
+		if f.at.ownPrefix {
+			more = append([]string{"--prefix", f.at.conf.Prefix}, more...)
+		}
 		if i := slices.Index(words, f.at.flags.Name()); i >= 0 {
-			words = slices.Insert(words, i+1, "--prefix", f.at.conf.Prefix)
+			words = slices.Insert(words, i+1, more...)
 		}
 	}
 	return "`" + whole + f.self() + " " + quoteAll(words) + "`"

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,6 +46,9 @@ func (f *frame) replayCommand() *cobra.Command {
 			}
 			if info, err := os.Stat(out); out != "" && err == nil && !info.IsDir() {
 				return usagef("--out names a folder: the results of the task are files in it", "%s is a file", escape.Line(out))
+			}
+			if slices.ContainsFunc(s.apps, s.needsProcess) { // which of them is known later
+				return s.callApart(ctx)
 			}
 			st, err := s.openStore(ctx, found)
 			if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -85,31 +86,33 @@ func TestParams(t *testing.T) {
 // TestWorkerThatNeverGetsToWork is not started again for ever; one that dies
 // now and then is.
 func TestWorkerThatNeverGetsToWork(t *testing.T) {
-	died := exec.Command("false").Run()
-	if died == nil {
+	false0 := exec.Command("false")
+	if false0.Run() == nil {
 		t.Fatal("false succeeded")
 	}
+	died := &outcome{state: false0.ProcessState}
 	s := &session{frame: &frame{}, log: zerolog.Nop()}
 	synctest.Test(t, func(t *testing.T) {
 		runs := 0
-		err := s.keepUp(t.Context(), nil, 0, func() error { runs++; return died })
-		if runs != mostQuick || !errors.Is(err, died) {
+		err := s.keepUp(t.Context(), nil, 0, func() (*outcome, error) { runs++; return died, nil })
+		var e *Error
+		if runs != mostQuick || !errors.As(err, &e) || e.Code != ExitJobFailed || !strings.Contains(err.Error(), "the application ended its process with exit code 1") {
 			t.Errorf("after %d runs: %v", runs, err)
 		}
 		runs = 0
-		err = s.keepUp(t.Context(), nil, 0, func() error {
+		err = s.keepUp(t.Context(), nil, 0, func() (*outcome, error) {
 			if runs++; runs > 10*mostQuick {
-				return nil
+				return &outcome{verdict: new(int)}, nil
 			}
 			time.Sleep(time.Duration(runs%2) * 2 * soon)
-			return died
+			return died, nil
 		})
 		if err != nil {
 			t.Errorf("after %d runs: %v", runs, err)
 		}
 		over := make(chan struct{})
 		close(over)
-		if err := s.keepUp(t.Context(), over, 0, func() error { return died }); err != nil {
+		if err := s.keepUp(t.Context(), over, 0, func() (*outcome, error) { return died, nil }); err != nil {
 			t.Errorf("after the job: %v", err)
 		}
 	})
@@ -119,6 +122,29 @@ func TestDollarsText(t *testing.T) {
 	for d, want := range map[float64]string{0: "$0.00", 0.00007: "$0.000070", 0.0018: "$0.0018", 0.062: "$0.062", 0.99: "$0.99", 181.238: "$181.24"} {
 		if got := dollarsText(d); got != want {
 			t.Errorf("dollarsText(%g) = %q, want %q", d, got, want)
+		}
+	}
+}
+
+// TestWorkerVerdicts: only a worker's own verdict says that it cannot work here.
+// What the application ended with the same code is started again.
+func TestWorkerVerdicts(t *testing.T) {
+	s := &session{frame: &frame{}, log: zerolog.Nop()}
+	for _, code := range []int{ExitUsage, ExitJobFailed, ExitUnreachable, ExitDenied, ExitConflict} {
+		c := exec.Command("sh", "-c", "exit "+strconv.Itoa(code))
+		if c.Run() == nil {
+			t.Fatalf("sh did not exit with %d", code)
+		}
+		runs := 0
+		err := s.keepUp(t.Context(), nil, 0, func() (*outcome, error) {
+			if runs++; runs == 1 {
+				return &outcome{state: c.ProcessState}, nil
+			}
+			return &outcome{state: c.ProcessState, verdict: &code}, nil
+		})
+		var e *Error
+		if runs != 2 || !errors.As(err, &e) || e.Code != code {
+			t.Errorf("after %d runs, the last with verdict %d: %v", runs, code, err)
 		}
 	}
 }

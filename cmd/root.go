@@ -6,6 +6,7 @@
 //	line.go     command lines for the user to paste
 //	exit.go     exit codes, and how errors become codes and messages
 //	signal.go   what SIGINT and SIGTERM do
+//	verdict.go  processes that code of an application may end
 //	session.go  what a command gets once flags and configuration are read
 //	logging.go  the logger
 //	store.go    which store is meant, and opening it
@@ -46,6 +47,7 @@ type frame struct {
 	program []string // as it was started; empty is its name
 	args    []string // of the command line
 	at      *session // of the command, once its configuration is read
+	process *Process // nil where commands are only called
 	io      IO
 	err     *lockedWriter // io.Err
 	term    terminal
@@ -67,6 +69,7 @@ func Execute(ctx context.Context, name string, program, args []string, stdio IO,
 	f := &frame{name: name, program: program, args: args, io: stdio, apps: apps, term: terminalOf(stdio)}
 	f.err = &lockedWriter{first: stdio.Err, w: stdio.Err}
 	f.io.Err = f.err
+	f.process, _ = ctx.Value(processKey{}).(*Process)
 	err := checkApps(apps)
 	if err == nil {
 		root := f.root()
@@ -75,6 +78,10 @@ func Execute(ctx context.Context, name string, program, args []string, stdio IO,
 	}
 	if err == nil {
 		return ExitOK
+	}
+	var code told
+	if errors.As(err, &code) {
+		return int(code)
 	}
 	if !f.started {
 		err = f.usageError(err)

@@ -73,6 +73,9 @@ func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err e
 	if app.NeedsProcesses && !o.processes {
 		return usagef("add --processes", "app %s may end its process, so each worker needs its own process", app.Name)
 	}
+	if (!o.processes || o.verify) && s.needsProcess(app) {
+		return s.runApart(ctx, o)
+	}
 	if err := o.complete(s); err != nil {
 		return err
 	}
@@ -110,6 +113,7 @@ func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err e
 		o.jobID = s.conf.Prefix
 		s.layout = layout.New(s.conf.Prefix)
 	}
+	s.process.say(word{Place: &jobPlace{Local: s.local, Prefix: s.conf.Prefix, OwnPrefix: s.ownPrefix}})
 	success, again, err := s.job(ctx, st, o, app, params, plan, cwd)
 	if err != nil {
 		return err

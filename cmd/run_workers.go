@@ -43,38 +43,41 @@ func (s *session) child(ctx context.Context, over <-chan struct{}, st *store, o 
 		return fmt.Errorf("find this program: %w", err)
 	}
 	args := s.childArgs(st, o, app, address)
-	return s.keepUp(ctx, over, index, func() error {
+	return s.keepUp(ctx, over, index, func() (*outcome, error) {
 		c := exec.CommandContext(ctx, self, args...)
 		c.Dir, c.Stdout, c.Stderr = cwd, s.io.Err, s.io.Err
 		c.Cancel = func() error { return c.Process.Signal(os.Interrupt) } // SIGTERM would drain it
 		c.WaitDelay = 5 * time.Second
-		return c.Run()
+		return oversee(c, nil, nil)
 	})
 }
 
 // keepUp runs a worker process again and again until the job is over. It ends
 // with an error when a worker says that it cannot work here at all, or never
 // gets to work.
-func (s *session) keepUp(ctx context.Context, over <-chan struct{}, index int, run func() error) error {
+func (s *session) keepUp(ctx context.Context, over <-chan struct{}, index int, run func() (*outcome, error)) error {
 	for quick := 0; ; {
 		began := time.Now()
-		err := run()
-		var exit *exec.ExitError
+		o, err := run()
 		switch {
-		case err == nil || ctx.Err() != nil:
+		case ctx.Err() != nil:
 			return nil
-		case !errors.As(err, &exit):
+		case err != nil:
 			return fmt.Errorf("start worker process %d: %w", index, err)
-		case slices.Contains([]int{ExitUsage, ExitJobFailed, ExitUnreachable, ExitDenied, ExitConflict}, exit.ExitCode()):
-			return fmt.Errorf("worker process %d: %w", index, err)
+		case o.verdict != nil && *o.verdict == ExitOK:
+			return nil
+		case o.verdict != nil && slices.Contains([]int{ExitUsage, ExitJobFailed, ExitUnreachable, ExitDenied, ExitConflict}, *o.verdict):
+			return &Error{Code: *o.verdict, What: fmt.Sprintf("worker process %d has ended with exit code %d", index, *o.verdict)}
 		}
+		died := errors.New(o.why())
 		if quick++; time.Since(began) > soon {
 			quick = 0
 		}
 		if quick == mostQuick {
-			return fmt.Errorf("worker process %d died %d times within %v of its start: %w", index, quick, soon, err)
+			return &Error{Code: ExitJobFailed, Cause: died,
+				What: fmt.Sprintf("worker process %d died %d times within %v of its start", index, quick, soon)}
 		}
-		s.log.Warn().Err(err).Int("worker", index).Msg("worker process died")
+		s.log.Warn().Err(died).Int("worker", index).Msg("worker process died")
 		select {
 		case <-over:
 			return nil

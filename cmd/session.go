@@ -49,7 +49,9 @@ func (f *frame) run(fn func(ctx context.Context, s *session, args []string) erro
 		}
 		s := &session{frame: f, conf: conf, layout: layout.New(conf.Prefix), flags: c}
 		s.log = f.newLogger(conf)
-		s.warnStray()
+		if !f.process.overseen() { // else the parent has warned
+			s.warnStray()
+		}
 		f.at = s
 		return fn(c.Context(), s, args)
 	}

@@ -28,6 +28,9 @@ func (s Signal) Code() int {
 type terminations struct {
 	mu sync.Mutex
 	to chan<- Signal // nil where SIGTERM ends the command
+	// all gets every signal in place of the command; nil where the command
+	// runs in this process.
+	all chan<- os.Signal
 }
 
 type terminationsKey struct{}
@@ -52,6 +55,7 @@ func WithSignals(ctx context.Context, signals <-chan os.Signal, exit func(code i
 		}()
 		for s := range signals {
 			switch sig := (Signal{s}); {
+			case t.takeAll(s):
 			case ctx.Err() != nil:
 				exit(sig.Code())
 			case s == syscall.SIGTERM && t.take(sig):
@@ -74,6 +78,32 @@ func (t *terminations) take(s Signal) bool {
 	t.to <- s
 	t.to = nil
 	return true
+}
+
+// takeAll hands a signal to the command, if it is one that takes them all.
+func (t *terminations) takeAll(s os.Signal) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.all == nil {
+		return false
+	}
+	select {
+	case t.all <- s:
+	default: // a dozen are waiting already
+	}
+	return true
+}
+
+// allSignals returns a channel that gets every signal from now on, of which
+// none cancels ctx or ends the process any more.
+func allSignals(ctx context.Context) <-chan os.Signal {
+	c := make(chan os.Signal, 12)
+	if t, ok := ctx.Value(terminationsKey{}).(*terminations); ok {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.all = c
+	}
+	return c
 }
 
 // terminated returns a channel that gets the first SIGTERM from now on, which

@@ -38,7 +38,9 @@ func (f *frame) verifyCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				app = &found
+				if app = &found; s.needsProcess(found) {
+					return s.callApart(ctx)
+				}
 			}
 			asked := strings.ToLower(seal)
 			if _, err := manifest.ParseDigest(asked); err != nil && s.flags.Flags().Changed("seal") {

@@ -1,4 +1,4 @@
-// Command program is mraws with two applications more, for tests that need
+// Command program is mraws with applications more, for tests that need
 // input to do something special to a task.
 package main
 
@@ -7,4 +7,4 @@ import (
 	"github.com/mraws/mraws/internal/apps"
 )
 
-func main() { cli.Main(append(apps.Table(), fickle(), endless())...) }
+func main() { cli.Main(append(apps.Table(), fickle(), endless(), quits())...) }

@@ -6,6 +6,7 @@ package apps
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/mraws/mraws/mr"
@@ -25,6 +26,13 @@ func Table() []mr.App {
 		crash(),
 		nocrash(),
 	}
+}
+
+// Has says whether app is one of the table, by what it says of itself.
+func Has(app mr.App) bool {
+	return slices.ContainsFunc(Table(), func(a mr.App) bool {
+		return a.Name == app.Name && a.Version == app.Version && a.Help == app.Help
+	})
 }
 
 // wait returns nil after d, or why ctx ended before.

@@ -1,0 +1,414 @@
+package cmd
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/mraws/mraws/internal/apps"
+	"github.com/mraws/mraws/internal/coordinator"
+	"github.com/mraws/mraws/mr"
+)
+
+// Code of an application may end its process: with a code of its own choice
+// (os.Exit), with 2 (Go's, after a panic in a goroutine) or by a signal. None of
+// these says how the command ended. So a process that a parent started to run
+// such code writes its verdict to a pipe just before it exits, and one that
+// ends without a verdict was ended by the application. The pipe carries what
+// the parent then needs to say more: where the job is, and what tasks ran.
+
+// verdictVariable marks a process with a parent that waits for its verdict.
+// Its value is a [mark].
+const verdictVariable = "MRAWS_VERDICT"
+
+// The descriptors that such a process inherits.
+const (
+	verdictFD = 3 // the pipe to the parent
+	signalsFD = 4 // the pipe from it, with a byte for each signal
+)
+
+// mark is what a process is told about its parent.
+type mark struct {
+	Parent  int      `json:"parent"`            // its process id: no other process is meant
+	Signals bool     `json:"signals,omitempty"` // it passes on signals
+	Program []string `json:"program,omitempty"` // how the user started it
+}
+
+// word is what a process tells its parent, a line of JSON. What Go prints when
+// it ends the process goes to the same pipe.
+type word struct {
+	Place   *jobPlace `json:"place,omitempty"`
+	Begun   string    `json:"begun,omitempty"` // a task
+	Ended   string    `json:"ended,omitempty"`
+	Verdict *int      `json:"verdict,omitempty"` // the exit code
+}
+
+// jobPlace is where a job is, for hints.
+type jobPlace struct {
+	Local     bool   `json:"local"`
+	Prefix    string `json:"prefix"`
+	OwnPrefix bool   `json:"own_prefix"`
+}
+
+// Process is this process to the command line.
+type Process struct {
+	program []string
+	name    string   // of the program, as the process was given it
+	from    *os.File // signals that a parent passes on, or nil
+
+	mu sync.Mutex
+	to *os.File // a parent that waits for a verdict, or nil
+}
+
+// NewProcess is called once, first of all, with os.Args.
+func NewProcess(argv []string) *Process {
+	p := &Process{name: argv[0]}
+	text := os.Getenv(verdictVariable)
+	_ = os.Unsetenv(verdictVariable) // it is not meant for processes that the application starts
+	var m mark
+	if json.Unmarshal([]byte(text), &m) != nil || m.Parent != os.Getppid() {
+		p.program = Invocation(argv)
+		return p
+	}
+	p.program = m.Program
+	syscall.CloseOnExec(verdictFD)
+	p.to = os.NewFile(verdictFD, "verdict")
+	_ = debug.SetCrashOutput(p.to, debug.CrashOptions{}) // without it the parent knows less, no more
+	if m.Signals {
+		syscall.CloseOnExec(signalsFD)
+		p.from = os.NewFile(signalsFD, "signals")
+	}
+	return p
+}
+
+// Invocation is how the user started the program.
+func (p *Process) Invocation() []string { return p.program }
+
+type processKey struct{}
+
+// Context returns a context by which a command finds the process. In one
+// without, no command starts another process for an application.
+func (p *Process) Context(ctx context.Context) context.Context {
+	return context.WithValue(ctx, processKey{}, p)
+}
+
+// Exit tells the parent, if one waits, and ends the process.
+func (p *Process) Exit(code int) {
+	p.say(word{Verdict: &code})
+	os.Exit(code)
+}
+
+// overseen says whether a parent waits for a verdict.
+func (p *Process) overseen() bool { return p != nil && p.to != nil }
+
+func (p *Process) say(w word) {
+	if !p.overseen() {
+		return
+	}
+	line, err := json.Marshal(w)
+	if err != nil {
+		return // it is plain data
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, _ = p.to.Write(append(line, '\n')) // a parent that is gone needs none
+}
+
+// telling is an app whose attempts the parent hears of.
+func (p *Process) telling(app mr.App) mr.App {
+	if !p.overseen() {
+		return app
+	}
+	begun := func(t *mr.Task) {
+		task := fmt.Sprintf("%s task %d", t.Phase, t.Index)
+		p.say(word{Begun: task})
+		context.AfterFunc(t.Context, func() { p.say(word{Ended: task}) })
+	}
+	mapper, reducer := app.NewMapper, app.NewReducer
+	app.NewMapper = func(t *mr.Task) (mr.Mapper, error) { begun(t); return mapper(t) }
+	app.NewReducer = func(t *mr.Task) (mr.Reducer, error) { begun(t); return reducer(t) }
+	return app
+}
+
+// Signals are those that the process gets itself and those that its parent
+// passes on. What a terminal or a kill of the process group sends to both
+// arrives on both ways, and counts once.
+func (p *Process) Signals(own <-chan os.Signal) <-chan os.Signal {
+	if p.from == nil {
+		return own
+	}
+	passed, all := make(chan os.Signal), make(chan os.Signal, cap(own))
+	go func() {
+		for b := make([]byte, 1); ; {
+			if _, err := p.from.Read(b); err != nil {
+				return // the parent is gone
+			}
+			passed <- syscall.Signal(b[0])
+		}
+	}()
+	go join(own, passed, all)
+	return all
+}
+
+// join sends on each signal that came more often on one of two ways than on
+// the other, until own is closed.
+func join(own, passed <-chan os.Signal, all chan<- os.Signal) {
+	for seen := map[os.Signal]*[2]int{}; ; {
+		var s os.Signal
+		way, ok := 0, true
+		select {
+		case s, ok = <-own:
+		case s = <-passed:
+			way = 1
+		}
+		if !ok {
+			return
+		}
+		if seen[s] == nil {
+			seen[s] = new([2]int)
+		}
+		n := seen[s]
+		if n[way]++; n[way] > n[1-way] {
+			all <- s
+		}
+	}
+}
+
+// outcome is how a process ended that told its verdict, or did not.
+type outcome struct {
+	verdict *int // nil: the application, or a signal, ended it
+	place   *jobPlace
+	tasks   map[string]int // that ran at the end, with their attempts
+	crash   bytes.Buffer   // the beginning of what Go printed when it ended the process
+	state   *os.ProcessState
+	passed  os.Signal // the last that was passed on
+}
+
+// oversee starts c and waits for its end. signals are passed on to it; nil is
+// that it gets its own. It dies with this process.
+func oversee(c *exec.Cmd, program []string, signals <-chan os.Signal) (*outcome, error) {
+	runtime.LockOSThread() // the end of the thread that starts it counts as the parent's
+	defer runtime.UnlockOSThread()
+	words, to, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	defer words.Close()
+	from, pass, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make a pipe: %w", err), to.Close())
+	}
+	defer pass.Close()
+	text, err := json.Marshal(mark{Parent: os.Getpid(), Signals: signals != nil, Program: program})
+	if err != nil {
+		return nil, fmt.Errorf("mark the process: %w", err)
+	}
+	c.ExtraFiles = []*os.File{to, from}
+	c.Env = append(os.Environ(), verdictVariable+"="+string(text))
+	c.SysProcAttr = diesWithParent()
+	err = c.Start()
+	if err := errors.Join(err, to.Close(), from.Close()); err != nil {
+		return nil, err
+	}
+	o := &outcome{tasks: map[string]int{}}
+	heard, over := make(chan struct{}), make(chan struct{})
+	go func() { defer close(heard); o.listen(words) }()
+	var passing sync.WaitGroup
+	passing.Go(func() { o.pass(c.Process, pass, signals, over) })
+	_ = c.Wait() // the state says how it ended
+	close(over)
+	passing.Wait()
+	_ = words.SetReadDeadline(time.Now().Add(time.Second)) // a process that the application left behind may hold the pipe
+	<-heard
+	o.state = c.ProcessState
+	return o, nil
+}
+
+// crashKept is how much is kept of what Go prints at the end.
+const crashKept = 64 << 10
+
+// listen reads what a process tells.
+func (o *outcome) listen(words *os.File) {
+	for r := bufio.NewReaderSize(words, crashKept); ; {
+		line, err := r.ReadSlice('\n')
+		var w word
+		switch {
+		case o.crash.Len() > 0 || json.Unmarshal(line, &w) != nil: // what Go prints comes last, and may hold anything
+			o.crash.Write(line[:min(len(line), crashKept-min(o.crash.Len(), crashKept))])
+		case w.Verdict != nil:
+			o.verdict = w.Verdict
+		case w.Place != nil:
+			o.place = w.Place
+		case w.Begun != "":
+			o.tasks[w.Begun]++
+		case w.Ended != "":
+			if o.tasks[w.Ended]--; o.tasks[w.Ended] <= 0 {
+				delete(o.tasks, w.Ended)
+			}
+		}
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return
+		}
+	}
+}
+
+// pass passes signals on until over is closed. Those that no process of ours
+// takes go as they are.
+func (o *outcome) pass(p *os.Process, to *os.File, signals <-chan os.Signal, over <-chan struct{}) {
+	var deadly chan os.Signal
+	if signals != nil {
+		deadly = make(chan os.Signal, 2)
+		signal.Notify(deadly, syscall.SIGQUIT)
+		if !signal.Ignored(syscall.SIGHUP) { // nohup
+			signal.Notify(deadly, syscall.SIGHUP)
+		}
+		defer signal.Stop(deadly)
+	}
+	for {
+		select {
+		case s := <-signals:
+			o.passed = s
+			if n, ok := s.(syscall.Signal); ok {
+				_, _ = to.Write([]byte{byte(n)}) // else it has just ended
+			}
+		case s := <-deadly:
+			o.passed = s
+			_ = p.Signal(s) // else it has just ended
+		case <-over:
+			return
+		}
+	}
+}
+
+// why says what ended a process, and what ran in it.
+func (o *outcome) why() string {
+	ws, _ := o.state.Sys().(syscall.WaitStatus)
+	why := fmt.Sprintf("the application ended its process with exit code %d", o.state.ExitCode())
+	if o.verdict != nil {
+		why = fmt.Sprintf("exit code %d", *o.verdict)
+	} else if line := o.crashLine(); line != "" {
+		why = "the Go runtime ended the process of the application: " + line
+	} else if ws.Signaled() {
+		why = "the process of the application was ended by signal: " + ws.Signal().String()
+	}
+	switch tasks := slices.Sorted(maps.Keys(o.tasks)); len(tasks) {
+	case 0:
+		return why
+	case 1:
+		return tasks[0] + ": " + why
+	default:
+		return why + "; it ran " + strings.Join(tasks, ", ")
+	}
+}
+
+// crashLine is the last line of the message in front of the stacks that Go
+// prints; "" if it printed none.
+func (o *outcome) crashLine() string {
+	last := ""
+	for line := range strings.Lines(o.crash.String()) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "goroutine ") {
+			break
+		}
+		for _, begin := range []string{"panic: ", "fatal error: ", "SIG"} {
+			if strings.HasPrefix(line, begin) {
+				last = line
+			}
+		}
+	}
+	return last
+}
+
+// told is the exit code of a process that has said all itself.
+type told int
+
+func (t told) Error() string { return fmt.Sprintf("exit code %d", int(t)) }
+
+// needsProcess says that an application, which may end the process, should not
+// run in this one. Those of the program itself do not end it, a process that
+// has a parent for it is that process, and a debugger is to see the code.
+func (f *frame) needsProcess(app mr.App) bool {
+	return f.process != nil && !f.process.overseen() && !apps.Has(app) && !traced()
+}
+
+// traced says whether a debugger has started this process.
+func traced() bool {
+	status, _ := os.ReadFile("/proc/self/status") // none without /proc
+	_, tracer, found := strings.Cut(string(status), "\nTracerPid:")
+	return found && !strings.HasPrefix(strings.TrimSpace(tracer), "0\n")
+}
+
+// supervise runs this command line in a process of its own and waits for it.
+// What the process says is said; else it is what is known of its end.
+func (s *session) supervise(ctx context.Context) (*outcome, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	signals := allSignals(ctx)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	o, err := oversee(&exec.Cmd{
+		Path: self, Args: append([]string{s.process.name}, s.args...),
+		Stdin: s.io.In, Stdout: s.io.Out, Stderr: s.err.first,
+	}, s.program, signals)
+	if err != nil {
+		return nil, fmt.Errorf("start a process for the application: %w", err)
+	}
+	ws, _ := o.state.Sys().(syscall.WaitStatus)
+	switch {
+	case o.verdict != nil:
+		return nil, told(*o.verdict)
+	case o.passed != nil:
+		return nil, &Error{Code: Signal{o.passed}.Code(), What: Signal{o.passed}.Error()}
+	case ws.Signaled() && ws.Signal() == syscall.SIGPIPE: // the reader of stdout has gone
+		return nil, told(Signal{syscall.SIGPIPE}.Code())
+	}
+	return o, nil
+}
+
+// runApart is run in a process of its own.
+func (s *session) runApart(ctx context.Context, o *runFlags) error {
+	out, err := s.supervise(ctx)
+	if err != nil {
+		return err
+	}
+	e := &Error{Code: ExitJobFailed, What: "the job failed", Cause: errors.New(out.why())}
+	if at := out.place; at != nil {
+		s.chosen, s.local, s.ownPrefix = true, at.Local, at.OwnPrefix
+		s.conf.Prefix = at.Prefix
+		e.Hint = s.failureHint(&coordinator.JobError{Cause: e.Cause.Error()})
+		if !o.processes {
+			e.Hint += "\n--processes replaces a worker process that ends and runs its task again: " + s.again("--processes")
+		}
+	}
+	if ws, _ := out.state.Sys().(syscall.WaitStatus); ws.Signal() == syscall.SIGKILL {
+		e.Hint = strings.TrimPrefix(e.Hint+"\nthe kernel's log says whether memory ran out (OOM): --memory bounds the buffers, not what the application takes", "\n")
+	}
+	return e
+}
+
+// callApart is another command that calls code of an application, in a process
+// of its own.
+func (s *session) callApart(ctx context.Context) error {
+	out, err := s.supervise(ctx)
+	if err != nil {
+		return err
+	}
+	return &Error{Code: ExitJobFailed, What: "the app failed", Cause: errors.New(out.why())}
+}
