@@ -286,7 +286,7 @@ func (c *Coordinator) restoreListed(ctx context.Context, all map[string]kept) er
 // to speak of is there. Control objects that are not it puts back. It returns
 // the outputs that have to be made again, and an error for one in whose place
 // something else lies.
-func (c *Coordinator) review(ctx context.Context) (gone []int, err error) {
+func (c *Coordinator) review(ctx context.Context) ([]int, error) {
 	c.noteRanges(ctx) // those that were lost and are made again
 	all, outputs := c.catalogue(ctx)
 	if _, ok := all[c.o.Layout.Ranges()]; !ok && c.ranged(ctx) {
@@ -303,6 +303,12 @@ func (c *Coordinator) review(ctx context.Context) (gone []int, err error) {
 			return nil, err
 		}
 	}
+	return c.reviewOutputs(ctx, outputs)
+}
+
+// reviewOutputs looks with one listing whether every output is the one that was
+// committed. It returns those that are gone.
+func (c *Coordinator) reviewOutputs(ctx context.Context, outputs []*reduceCommit) (gone []int, err error) {
 	there := make([]object.Info, len(outputs))
 	for o, err := range c.o.Store.List(ctx, c.o.Layout.OutputDir()) {
 		if err != nil {
@@ -313,13 +319,20 @@ func (c *Coordinator) review(ctx context.Context) (gone []int, err error) {
 		}
 	}
 	for r, rec := range outputs {
-		switch o := there[r]; {
-		case o.Key == "":
+		o, key := there[r], c.o.Layout.Output(r)
+		var err error
+		if o.Key == "" { // a listing may hide what is there
+			o, err = c.o.Store.Stat(ctx, key)
+		}
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			gone = append(gone, r)
+		case err != nil:
+			return nil, fmt.Errorf("read the metadata of %s: %w", key, err)
 		case o.ETag != rec.output || o.Size != rec.Output.Size:
 			now, err := c.readReduce(ctx, c.loop.job, r)
 			if err != nil || now.Attempt == rec.Attempt {
-				return nil, errors.Join(c.spoiled(o.Key, fmt.Sprintf("it has %d bytes and ETag %s, its reduce task made %d bytes with ETag %s",
+				return nil, errors.Join(c.spoiled(key, fmt.Sprintf("it has %d bytes and ETag %s, its reduce task made %d bytes with ETag %s",
 					o.Size, o.ETag, rec.Output.Size, rec.output)), storeError(err))
 			}
 			c.call(ctx, func() { c.loop.committedReduce(c.now(), r, now) }) // it was gone, and is made again
