@@ -148,17 +148,12 @@ func (d *damagedJob) run(when moment, harm func()) error {
 	return failure
 }
 
-// file is where the embedded server keeps an object.
-func (d *damagedJob) file(key string) string {
-	return filepath.Join(d.dir, "data", "s3", "mapreducedata", key)
-}
-
 // harms are the ways in which others than the job harm an object: in the files
 // of the server, where the version and all else stay, and by requests.
 func harms() map[string]func(d *damagedJob, key string) error {
 	atRest := func(change func([]byte) []byte) func(*damagedJob, string) error {
 		return func(d *damagedJob, key string) error {
-			f, err := os.OpenFile(d.file(key), os.O_RDWR, 0)
+			f, err := os.OpenFile(d.fileOf(key), os.O_RDWR, 0)
 			if err != nil {
 				return err
 			}
@@ -193,7 +188,7 @@ func harms() map[string]func(d *damagedJob, key string) error {
 	}
 	return map[string]func(*damagedJob, string) error{
 		"deleted":          func(d *damagedJob, key string) error { return d.store.Delete(d.t.Context(), key) },
-		"unlinked":         func(d *damagedJob, key string) error { return os.Remove(d.file(key)) },
+		"unlinked":         func(d *damagedJob, key string) error { return os.Remove(d.fileOf(key)) },
 		"flipped":          atRest(flip),
 		"cut":              atRest(func(data []byte) []byte { return data[:len(data)/2] }),
 		"emptied":          atRest(func([]byte) []byte { return nil }),

@@ -46,26 +46,9 @@ func (b *bench) sealedJob(app string, flags ...string) map[string]stored {
 			b.t.Fatal(err)
 		}
 		all[key] = stored{data, info.Meta}
-		if _, err := b.store.Copy(b.t.Context(), key, info.ETag, kept(key), object.PutOptions{}); err != nil {
-			b.t.Fatal(err)
-		}
+		b.keep(key)
 	}
 	return all
-}
-
-// kept is where a copy of an object is kept.
-func kept(key string) string { return "kept-" + key }
-
-// putBack puts an object back as it was, ETag and all.
-func (b *bench) putBack(key string) {
-	b.t.Helper()
-	info, err := b.store.Stat(b.t.Context(), kept(key))
-	if err == nil {
-		_, err = b.store.Copy(b.t.Context(), kept(key), info.ETag, key, object.PutOptions{})
-	}
-	if err != nil {
-		b.t.Fatal(err)
-	}
 }
 
 // stored is an object of a job.

@@ -3,6 +3,9 @@
 package e2e
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -43,4 +46,39 @@ func cliEnv(t *testing.T, b *bench) []string {
 	}
 	return []string{"AWS_ENDPOINT_URL=" + at.URL, "AWS_ACCESS_KEY_ID=" + at.AccessKey,
 		"AWS_SECRET_ACCESS_KEY=" + at.SecretKey, "AWS_REGION=" + at.Region, "AWS_DEFAULT_REGION=" + at.Region}
+}
+
+// fileOf is where the embedded server keeps an object.
+func (b *bench) fileOf(key string) string {
+	return filepath.Join(b.dir, "data", "s3", "mapreducedata", key)
+}
+
+// keptFile is a second name of the file of an object. The server replaces and
+// removes names, so the file stays, with all that the server notes at it.
+func (b *bench) keptFile(key string) string { return filepath.Join(b.dir, "data", "kept", key) }
+
+// keep keeps an object for putBack.
+func (b *bench) keep(key string) {
+	b.t.Helper()
+	link(b.t, b.fileOf(key), b.keptFile(key))
+}
+
+// putBack puts an object back as it was, ETag and all.
+func (b *bench) putBack(key string) {
+	b.t.Helper()
+	if err := os.Remove(b.fileOf(key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		b.t.Fatal(err)
+	}
+	link(b.t, b.keptFile(key), b.fileOf(key))
+}
+
+// link gives a file a second name.
+func link(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(from, to); err != nil {
+		t.Fatal(err)
+	}
 }

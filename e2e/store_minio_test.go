@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/s3fs"
 )
 
@@ -105,4 +106,22 @@ func cliEnv(t *testing.T, _ *bench) []string {
 	}
 	return []string{"AWS_ENDPOINT_URL=" + m.url, "AWS_ACCESS_KEY_ID=" + minioKey, "AWS_SECRET_ACCESS_KEY=" + minioKey,
 		"AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1"}
+}
+
+// keep keeps a copy of an object for putBack.
+func (b *bench) keep(key string) { b.copyOf(key, "kept-"+key) }
+
+// putBack puts an object back as it was, ETag and all.
+func (b *bench) putBack(key string) { b.copyOf("kept-"+key, key) }
+
+// copyOf copies an object over another.
+func (b *bench) copyOf(from, to string) {
+	b.t.Helper()
+	info, err := b.store.Stat(b.t.Context(), from)
+	if err == nil {
+		_, err = b.store.Copy(b.t.Context(), from, info.ETag, to, object.PutOptions{})
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
 }
