@@ -31,6 +31,7 @@ func (c *crash) anyPrefix() {
 // done.
 func (c *crash) orphaned() {
 	first := c.with("coordinator.serve.ask.after=kill", c.coordinatorLine()...) // the worker has joined
+	c.until("the first coordinator has announced itself", func() bool { return c.announced() != "" })
 	c.armed = c.with(c.points(), c.workerLine()...)
 	<-first.done
 	c.reached()
