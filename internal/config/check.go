@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mraws/mraws/internal/layout"
 )
 
 // minLease keeps a lease long enough for heartbeats to fit in.
@@ -96,28 +98,8 @@ func bucket(s string) (string, error) {
 	return s, nil
 }
 
-// prefix drops slashes at the ends. Inside, only clean paths: the embedded
-// server keeps objects in folders, where "a//b" and "a/../b" have no place.
-// No element has the name of a folder of a job: below "z/output" there would
-// be a job within the output of the job of "z", and part of its reset.
-func prefix(s string) (string, error) {
-	s = strings.Trim(s, "/")
-	if s == "" {
-		return "", nil
-	}
-	for part := range strings.SplitSeq(s, "/") {
-		if part == "" || part == "." || part == ".." || len(part) > 255 {
-			return "", errors.New(`must be a path without empty parts, "." and "..", each part at most 255 bytes`)
-		}
-		if part == "input" || part == "intermediate" || part == "output" {
-			return "", fmt.Errorf("must not contain the part %q: the job would lie in a folder of another job, and be deleted with it", part)
-		}
-	}
-	if len(s) > 512 {
-		return "", errors.New("must have at most 512 bytes")
-	}
-	return text(s)
-}
+// prefix is that of a job in its bucket.
+func prefix(s string) (string, error) { return layout.CheckPrefix(s) }
 
 var regionForm = regexp.MustCompile(`^[a-z0-9-]{0,64}$`)
 

@@ -27,9 +27,6 @@ const (
 	// maxAsked bounds the workers whose requests are kept apart, with those
 	// that have left.
 	maxAsked = 4 * maxWorkers
-	// maxRunning bounds the attempts that a worker may list for each slot:
-	// those that it could not report yet are among them.
-	maxRunning = 16
 )
 
 // noteRequests keeps a worker's counts, which only grow, so that the last one

@@ -85,7 +85,7 @@ func TestClaimedAttempts(t *testing.T) {
 		t.Errorf("revoked are %v", r.Revoked)
 	}
 	var all []*wire.Attempt
-	for i := range maxRunning + 1 {
+	for i := range wire.MostRunning + 1 {
 		all = append(all, &wire.Attempt{Id: fmt.Sprintf("x.m0.%d", i)})
 	}
 	if _, err := (&hand{service: s, name: "other"}).register(wc(), 1, b.job(), all...); status.Code(err) != codes.InvalidArgument {

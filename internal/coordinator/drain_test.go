@@ -3,6 +3,7 @@ package coordinator
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/wire"
@@ -37,7 +38,7 @@ func TestDrain(t *testing.T) {
 		t.Errorf("the parked question was answered %v", r)
 	}
 	for range 2 { // said again, and asked in spite of it
-		w.drains(math.MinInt64, mine)
+		w.drains(0, mine)
 		if r := w.ask(&wire.AskRequest{Worker: "w", Slot: 1, Seq: 2, MaxWaitMs: patience.Milliseconds()}); r.GetWait() == nil {
 			t.Errorf("a worker that drains was answered %v", r)
 		}
@@ -80,7 +81,7 @@ func TestDrainTheNextCoordinator(t *testing.T) {
 	w = &hand{service: s, name: "w"}
 	q := &wire.RegisterRequest{
 		Protocol: wire.Protocol, Worker: "w", Slots: 1, App: wc(), Job: b.job(),
-		Running: []*wire.Attempt{mine}, Drain: &wire.Drain{LeftMs: math.MaxInt64},
+		Running: []*wire.Attempt{mine}, Drain: &wire.Drain{LeftMs: math.MaxInt64 / int64(time.Millisecond)},
 	}
 	if _, err := s.conn.Register(t.Context(), q); err != nil {
 		t.Fatal(err)

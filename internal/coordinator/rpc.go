@@ -11,7 +11,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
-	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -26,6 +25,9 @@ type handlers struct {
 	wire.UnimplementedCoordinatorServer
 	c *Coordinator
 }
+
+// The scheduler numbers all the slots that a worker may have.
+var _ = [1]struct{}{}[sched.MaxSlots-wire.MostSlots]
 
 // errStopping is the answer while the coordinator goes away.
 var errStopping = status.Error(codes.Unavailable, "the coordinator is stopping")
@@ -47,9 +49,6 @@ func (h *handlers) Register(ctx context.Context, q *wire.RegisterRequest) (*wire
 				h.c.o.Version, wire.Protocol, q.Version, q.Protocol),
 			Hint: "run the same version of the binary everywhere",
 		}
-	}
-	if !layout.ValidName(q.Worker) || q.Slots < 1 || q.Slots > sched.MaxSlots || len(q.Running) > maxRunning*int(q.Slots) {
-		return nil, status.Errorf(codes.InvalidArgument, "worker %q with %d slots", wire.Text(q.Worker, 200), q.Slots)
 	}
 	var reply *wire.RegisterReply
 	err := errStopping
@@ -228,7 +227,7 @@ func (h *handlers) Report(ctx context.Context, q *wire.ReportRequest) (*wire.Rep
 			l.noteRequests(w, q.S3Requests)
 		}
 		prepared = l.core != nil
-		if exists = l.exists(task); prepared && q.Attempt != nil {
+		if exists = l.exists(task); prepared {
 			l.step(h.c.now(), sched.Reported{Worker: w, Attempt: sched.AttemptID(q.Attempt.Id)})
 		}
 	})
@@ -239,7 +238,7 @@ func (h *handlers) Report(ctx context.Context, q *wire.ReportRequest) (*wire.Rep
 		return &wire.ReportReply{Unknown: true}, nil
 	case !prepared:
 		return nil, wire.Later("the job is still being prepared")
-	case !exists || q.Attempt == nil: // an attempt of another job
+	case !exists: // an attempt of another job
 		return &wire.ReportReply{}, nil
 	}
 	if q.Outcome == wire.Outcome_OUTCOME_RELEASED {

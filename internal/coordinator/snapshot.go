@@ -84,16 +84,13 @@ func (l *loop) snapshot() *Snapshot {
 	return s
 }
 
-// mostListed bounds the lists of a status, so that it fits into a message.
-const mostListed = 1000
-
 // detail adds to a status what only people who ask for it want to know.
 func (c *Coordinator) detail(s *wire.StatusReply) {
 	l := &c.loop
 	s.Epoch, s.Version = c.epoch, c.o.Version
 	s.UptimeMs, s.LeaseMs = time.Since(c.start).Milliseconds(), c.o.Lease.Milliseconds()
 	snap := l.snapshot()
-	for _, m := range snap.Members[:min(len(snap.Members), mostListed)] {
+	for _, m := range snap.Members[:min(len(snap.Members), wire.MostListed)] {
 		s.Members = append(s.Members, &wire.WorkerStatus{
 			Name: m.Name, Host: m.Host, Slots: int32(m.Slots), Running: int32(m.Running),
 			Excluded: m.Excluded, Draining: m.Draining, SilentMs: m.Silent.Milliseconds(),
@@ -106,7 +103,7 @@ func (c *Coordinator) detail(s *wire.StatusReply) {
 	s.Reduce = phaseStatus(snap.Stats.Reduce, snap.Active[mr.ReducePhase], snap.Expired[mr.ReducePhase])
 	live := l.core.Live(c.now())
 	slices.SortStableFunc(live, func(a, b sched.Live) int { return cmp.Compare(b.Age, a.Age) })
-	for _, a := range live[:min(len(live), mostListed)] {
+	for _, a := range live[:min(len(live), wire.MostListed)] {
 		s.Attempts = append(s.Attempts, &wire.AttemptStatus{
 			Attempt: &wire.Attempt{Phase: wirePhase(a.Task.Phase), Task: int32(a.Task.Index), Id: string(a.Attempt)},
 			Worker:  string(a.Worker), AgeMs: time.Duration(a.Age).Milliseconds(), LeftMs: time.Duration(a.Left).Milliseconds(),

@@ -59,13 +59,13 @@ func TestSnapshot(t *testing.T) {
 // fits into a message.
 func TestStatusIsBounded(t *testing.T) {
 	c := New(Options{Lease: time.Minute})
-	for i := range 3 * mostListed {
+	for i := range 3 * wire.MostListed {
 		name := fmt.Sprintf("%0128d", i)
 		c.loop.members[sched.WorkerID(name)] = &member{host: strings.Repeat("h", 255), lastSeen: time.Now()}
 	}
 	s := c.loop.status()
 	c.detail(s)
-	if n := proto.Size(s); len(s.Members) != mostListed || s.Workers != 3*mostListed || n > 1<<20 {
+	if n := proto.Size(s); len(s.Members) != wire.MostListed || s.Workers != 3*wire.MostListed || n > 1<<20 {
 		t.Errorf("%d of %d workers in %d bytes", len(s.Members), s.Workers, n)
 	}
 }

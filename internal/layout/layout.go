@@ -21,6 +21,8 @@ package layout
 
 import (
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"path"
 	"strconv"
 	"strings"
@@ -240,6 +242,33 @@ func ValidName(s string) bool {
 		}
 	}
 	return s != "" && s != "." && s != ".." && len(s) <= 128
+}
+
+// CheckPrefix returns the prefix of a job without slashes at its ends, or says
+// why there can be no job below it. Inside, only clean paths: the embedded
+// server keeps objects in folders, where "a//b" and "a/../b" have no place.
+// No element has the name of a folder of a job: below "z/output" there would
+// be a job within the output of the job of "z", and part of its reset.
+func CheckPrefix(s string) (string, error) {
+	s = strings.Trim(s, "/")
+	if s == "" {
+		return "", nil
+	}
+	for part := range strings.SplitSeq(s, "/") {
+		if part == "" || part == "." || part == ".." || len(part) > 255 {
+			return "", errors.New(`must be a path without empty parts, "." and "..", each part at most 255 bytes`)
+		}
+		if part == "input" || part == "intermediate" || part == "output" {
+			return "", fmt.Errorf("must not contain the part %q: the job would lie in a folder of another job, and be deleted with it", part)
+		}
+	}
+	if len(s) > 512 {
+		return "", errors.New("must have at most 512 bytes")
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return "", errors.New("must not contain control characters")
+	}
+	return s, nil
 }
 
 // MaxKey is the most bytes that a key of S3 may have.

@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"math"
 	"net"
 	"os"
 	"reflect"
@@ -53,7 +54,7 @@ func reply(context.Context) (*wire.StatusReply, error) {
 	return &wire.StatusReply{
 		State: "map", Epoch: "e", UptimeMs: 1500, Workers: 2,
 		Map:     &wire.PhaseStatus{Tasks: 3, Done: 1, Active: 1, Granted: 3, Running: 1, Won: 1, Lost: 1, Expired: 1, Backups: 1},
-		Members: []*wire.WorkerStatus{{Name: "w\x1b", Host: "h", Slots: 2, Running: 1, Excluded: true, Draining: true, SilentMs: 200}},
+		Members: []*wire.WorkerStatus{{Name: "w", Host: "h‮", Slots: 2, Running: 1, Excluded: true, Draining: true, SilentMs: 200}},
 		Attempts: []*wire.AttemptStatus{{
 			Attempt: &wire.Attempt{Phase: wire.Phase_PHASE_REDUCE, Task: 7, Id: "e.r7.1"}, Worker: "w", AgeMs: 3000, Progress: 0.5, LeftMs: 4000, Lags: true,
 		}},
@@ -76,6 +77,11 @@ func TestAsk(t *testing.T) {
 		return nil, status.Error(codes.Unavailable, "this coordinator is a standby")
 	}
 	hangs := func(ctx context.Context) (*wire.StatusReply, error) { <-ctx.Done(); return nil, ctx.Err() }
+	forged := func(ctx context.Context) (*wire.StatusReply, error) {
+		r, err := reply(ctx)
+		r.Attempts[0].Progress = math.NaN() // of which no JSON can be made
+		return r, err
+	}
 	plain := serve(t, wire.ServerOptions{Insecure: true}, func(ctx context.Context) (*wire.StatusReply, error) { return reply(ctx) })
 	pin := func(addresses ...string) manifest.Coordinator {
 		return announcement(func(a *manifest.Coordinator) { a.CertPEM, a.Token, a.Addresses = id.CertPEM, id.Token, addresses })
@@ -98,6 +104,7 @@ func TestAsk(t *testing.T) {
 		{"another certificate", announcement(func(a *manifest.Coordinator) { a.CertPEM, a.Addresses = other.CertPEM, []string{good} }), "", "certificate"},
 		{"another token", announcement(func(a *manifest.Coordinator) { a.CertPEM, a.Addresses = id.CertPEM, []string{good} }), "", "token"},
 		{"a standby", pin(serve(t, guarded, denied)), "", "standby"},
+		{"a forged answer", pin(serve(t, guarded, forged)), "", "the answer to Status is not valid: an attempt has the progress NaN"},
 		{"own CA", announcement(func(a *manifest.Coordinator) { a.CertPEM = "" }), "", "tls-ca"},
 		{"silence", pin(serve(t, guarded, hangs)), "", "no answer within"},
 	} {
@@ -122,7 +129,7 @@ func TestAsk(t *testing.T) {
 			want := &Live{
 				Epoch: "e", State: "map", UptimeSeconds: 1.5, Workers: 2,
 				Map:      LivePhase{Tasks: 3, Done: 1, Active: 1, Granted: 3, Running: 1, Committed: 1, Lost: 1, LeasesEnded: 1, Backups: 1},
-				Members:  []Member{{Name: `w\x1b`, Host: "h", Slots: 2, Running: 1, Excluded: true, Draining: true, SilentSeconds: 0.2}},
+				Members:  []Member{{Name: "w", Host: `h\u202e`, Slots: 2, Running: 1, Excluded: true, Draining: true, SilentSeconds: 0.2}},
 				Attempts: []Attempt{{Task: "reduce-7", ID: "e.r7.1", Worker: "w", Seconds: 3, Progress: 0.5, LeftSeconds: 4, Lags: true}},
 			}
 			if r.Live != nil {

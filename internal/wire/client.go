@@ -69,6 +69,7 @@ func dialOptions(creds credentials.TransportCredentials) []grpc.DialOption {
 			MinConnectTimeout: 2 * time.Second,
 		}),
 		grpc.WithUnaryInterceptor(deadline),
+		grpc.WithChainUnaryInterceptor(believe), // what is nearer to the connection has asked for the proof by then
 	}
 	if failpoint.Enabled {
 		opts = append(opts, grpc.WithChainUnaryInterceptor(failpoint.Call))

@@ -176,11 +176,16 @@ func (d *door) evict() bool {
 	return true
 }
 
-// refuse counts somebody who was turned away, and logs how many there were.
+// refuse counts somebody who was turned away, and logs it.
 func (d *door) refuse(method, code, why, from string) {
 	if d.o.Observe != nil {
 		d.o.Observe(method, code, 0)
 	}
+	d.tell(why, from)
+}
+
+// tell logs who was turned away, and how many there were since it last did.
+func (d *door) tell(why, from string) {
 	d.mu.Lock()
 	d.denied++
 	n := d.denied

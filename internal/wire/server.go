@@ -81,7 +81,7 @@ func NewServer(impl CoordinatorServer, o ServerOptions) (*Server, error) {
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: 10 * time.Second, Timeout: 5 * time.Second, MaxConnectionIdle: 5 * time.Minute,
 		}),
-		grpc.ChainUnaryInterceptor(o.observe, o.answer, o.ready),
+		grpc.ChainUnaryInterceptor(o.observe, o.answer, o.ready, judge),
 	}
 	if failpoint.Enabled {
 		opts = append(opts, grpc.ChainUnaryInterceptor(failpoint.Serve))

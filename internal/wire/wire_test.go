@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type echo struct{ UnimplementedCoordinatorServer }
 
 func (echo) Discover(context.Context, *DiscoverRequest) (*DiscoverReply, error) {
-	return &DiscoverReply{Prefix: "p", Protocol: Protocol}, nil
+	return &DiscoverReply{Bucket: "bucket", Prefix: "p", Protocol: Protocol, Epoch: "e"}, nil
 }
 
 func (echo) Status(ctx context.Context, _ *StatusRequest) (*StatusReply, error) {

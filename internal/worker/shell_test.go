@@ -308,7 +308,7 @@ func TestSessionDroppedByAnother(t *testing.T) {
 		if tries++; tries == 1 {
 			l.drop(l.session)
 		}
-		_, err := c.Heartbeat(ctx, &wire.HeartbeatRequest{})
+		_, err := c.Heartbeat(ctx, &wire.HeartbeatRequest{Worker: "w"})
 		return err
 	})
 	if err != nil || tries != 2 {
