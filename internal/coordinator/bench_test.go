@@ -413,6 +413,9 @@ func (b *bench) commitReduce(r int, id string) {
 func (b *bench) put(key string, v any, meta map[string]string) {
 	b.t.Helper()
 	data, err := manifest.Encode(v)
+	if s, ok := v.(manifest.Success); ok {
+		data, err = manifest.EncodeSealed(&s)
+	}
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -82,7 +82,8 @@ func DecodeJob(data []byte, lay layout.Layout) (*Job, error) {
 	return j, j.Validate(lay)
 }
 
-// DecodeSuccess reads the summary of a job; "" is any.
+// DecodeSuccess reads the summary of a job, whose bytes have to be those that
+// were sealed; "" is any job.
 func DecodeSuccess(data []byte, lay layout.Layout, job string) (*Success, error) {
 	s, err := Decode[Success](data, SuccessSchema)
 	if err != nil {
@@ -90,6 +91,9 @@ func DecodeSuccess(data []byte, lay layout.Layout, job string) (*Success, error)
 	}
 	if job != "" && s.Job != job {
 		return nil, &OtherJobError{Got: s.Job, Want: job}
+	}
+	if _, err := CheckSeal(data); err != nil {
+		return nil, err
 	}
 	return s, s.Validate(lay)
 }

@@ -87,3 +87,23 @@ func TestDigestOfAll(t *testing.T) {
 		t.Errorf("of none: %s", none)
 	}
 }
+
+// TestDecodeSuccessChecksTheSeal: whoever reads a summary is told of a change in
+// it that every other check lets pass.
+func TestDecodeSuccessChecksTheSeal(t *testing.T) {
+	s := samples()["success"].(*Success)
+	data, err := EncodeSealed(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := DecodeSuccess(data, lay, s.Job); err != nil {
+		t.Errorf("as it is: %v", err)
+	}
+	forged := bytes.Replace(data, []byte(`"seconds": `), []byte(`"seconds": 1`), 1)
+	if bytes.Equal(forged, data) {
+		t.Fatal("nothing was changed")
+	}
+	if _, err := DecodeSuccess(forged, lay, s.Job); err == nil || !strings.Contains(err.Error(), "seal") {
+		t.Errorf("a summary that took longer: %v", err)
+	}
+}

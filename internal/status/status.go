@@ -101,23 +101,22 @@ func look(ctx context.Context, o Options) (*found, error) {
 	f := &found{}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		f.success, _, err = get[manifest.Success](ctx, o, o.Layout.Success(), manifest.SuccessSchema)
+		f.success, _, err = get(ctx, o, o.Layout.Success(), func(data []byte) (*manifest.Success, error) {
+			return manifest.DecodeSuccess(data, o.Layout, "")
+		})
 		return err
 	})
 	g.Go(func() (err error) {
-		f.job, _, err = get[manifest.Job](ctx, o, o.Layout.Job(), manifest.JobSchema)
-		if err == nil && f.job != nil {
-			if verr := f.job.Validate(o.Layout); verr != nil {
-				return &UnreadableError{o.key(o.Layout.Job()), verr}
-			}
-		}
+		f.job, _, err = get(ctx, o, o.Layout.Job(), func(data []byte) (*manifest.Job, error) {
+			return manifest.DecodeJob(data, o.Layout)
+		})
 		return err
 	})
 	var says *manifest.Coordinator
 	var info object.Info
 	var note string
 	g.Go(func() (err error) {
-		says, info, err = get[manifest.Coordinator](ctx, o, o.Layout.Coordinator(), manifest.CoordinatorSchema)
+		says, info, err = get(ctx, o, o.Layout.Coordinator(), manifest.DecodeCoordinator)
 		var bad *UnreadableError
 		switch {
 		case errors.Is(err, fs.ErrPermission):
@@ -155,7 +154,7 @@ func look(ctx context.Context, o Options) (*found, error) {
 func (o Options) key(key string) string { return fmt.Sprintf("s3://%s/%s", o.Store.Bucket(), key) }
 
 // get reads a control object; nil without an error if there is none.
-func get[T any](ctx context.Context, o Options, key, schema string) (*T, object.Info, error) {
+func get[T any](ctx context.Context, o Options, key string, decode func([]byte) (*T, error)) (*T, object.Info, error) {
 	data, info, err := o.Store.Get(ctx, key)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -165,16 +164,7 @@ func get[T any](ctx context.Context, o Options, key, schema string) (*T, object.
 	case err != nil:
 		return nil, info, fmt.Errorf("read the job spec: %w", err)
 	}
-	v, err := manifest.Decode[T](data, schema)
-	if err != nil {
-		return nil, info, &UnreadableError{o.key(key), err}
-	}
-	switch v := any(v).(type) { // a job is judged where it is shown
-	case *manifest.Success:
-		err = v.Validate(o.Layout)
-	case *manifest.Coordinator:
-		err = v.Validate()
-	}
+	v, err := decode(data)
 	if err != nil {
 		return nil, info, &UnreadableError{o.key(key), err}
 	}

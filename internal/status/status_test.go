@@ -63,6 +63,9 @@ func (f *fake) List(_ context.Context, prefix string) iter.Seq2[object.Info, err
 func (f *fake) put(t *testing.T, key string, v any) {
 	t.Helper()
 	data, err := manifest.Encode(v)
+	if s, ok := v.(manifest.Success); ok {
+		data, err = manifest.EncodeSealed(&s)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -155,6 +155,9 @@ func (f *fake) put(key string, data []byte) {
 func putJSON(t *testing.T, f *fake, key string, v any) {
 	t.Helper()
 	data, err := manifest.Encode(v)
+	if s, ok := v.(manifest.Success); ok {
+		data, err = manifest.EncodeSealed(&s)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
