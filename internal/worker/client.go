@@ -33,11 +33,12 @@ type link struct {
 	infoMu    sync.Mutex
 	lay       layout.Layout
 	leaseIs   time.Duration
-	announced time.Duration // the lease of the last announcement that was read; 0 for none
-	joined    bool          // once, at least
-	idle      time.Duration // the job's task time-out
-	waiting   *time.Timer   // tells that the worker waits for a coordinator; nil while it has one
-	lack      error         // why it waits, as known last
+	announced time.Duration   // the lease of the last announcement that was read; 0 for none
+	joined    bool            // once, at least
+	idle      time.Duration   // the job's task time-out
+	waiting   *time.Timer     // tells that the worker waits for a coordinator; nil while it has one
+	lack      error           // why it waits, as known last
+	passed    map[string]bool // prefixes whose announcements the search has passed over
 }
 
 // session is one registration.

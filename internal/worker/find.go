@@ -29,6 +29,8 @@ type found struct {
 type absentError struct {
 	what  string
 	ended bool // it was there, and has ended
+	// spoiled says that there is an announcement, which is damaged.
+	spoiled bool
 }
 
 func (e *absentError) Error() string { return e.what }
@@ -180,7 +182,7 @@ func (l *link) readAge(ctx context.Context, lay layout.Layout) (a *manifest.Coor
 // spoiled is the error of an announcement that is damaged: a coordinator that is
 // at work writes it anew within a third of its lease.
 func (l *link) spoiled(key string, err error) error {
-	return &absentError{what: fmt.Sprintf("the announcement s3://%s/%s is damaged: %v", l.o.Bucket, key, err)}
+	return &absentError{spoiled: true, what: fmt.Sprintf("the announcement s3://%s/%s is damaged: %v", l.o.Bucket, key, err)}
 }
 
 // security is what the announcement and the own settings make of the door.
@@ -244,7 +246,24 @@ const (
 	maxDirs  = 1000
 )
 
-// walk visits the announcements below prefix.
+// passOver warns once of an announcement that the search passes over.
+func (l *link) passOver(prefix string, err error) {
+	l.infoMu.Lock()
+	defer l.infoMu.Unlock()
+	if l.passed[prefix] {
+		return
+	}
+	if l.passed == nil {
+		l.passed = map[string]bool{}
+	}
+	l.passed[prefix] = true
+	l.o.Log.Warn().Err(err).Str("prefix", strings.TrimSuffix(prefix, "/")).
+		Msg("the search for a coordinator passes over an announcement that cannot be read")
+}
+
+// walk visits the announcements below prefix. One that cannot be read, since it
+// is another version's or the store denies it, is passed over: it says nothing
+// of the others.
 func (l *link) walk(ctx context.Context, prefix string, depth int, budget *int, visit func(string, *manifest.Coordinator, time.Duration)) error {
 	if *budget--; *budget < 0 || depth > maxDepth {
 		return nil
@@ -256,10 +275,13 @@ func (l *link) walk(ctx context.Context, prefix string, depth int, budget *int, 
 	if slices.Contains(dirs, prefix+"intermediate/") {
 		a, age, err := l.readAge(ctx, layout.New(prefix))
 		var absent *absentError
-		if err == nil {
+		switch {
+		case err == nil:
 			visit(strings.TrimSuffix(prefix, "/"), a, age)
-		} else if !errors.As(err, &absent) {
+		case ctx.Err() != nil || errors.Is(err, object.ErrUnreachable):
 			return err
+		case !errors.As(err, &absent) || absent.spoiled:
+			l.passOver(prefix, err)
 		}
 	}
 	for _, d := range dirs {

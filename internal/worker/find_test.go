@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -281,6 +282,41 @@ func TestSecurity(t *testing.T) {
 				t.Errorf("refused with %v", err)
 			}
 		})
+	}
+}
+
+// TestSearchPassesOver: an announcement that cannot be read, of another version,
+// damaged or denied, keeps nobody from the one that can, and is named once.
+func TestSearchPassesOver(t *testing.T) {
+	f := newFake()
+	live := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, Version: "right", LeaseMS: 10_000}
+	putJSON(t, f, layout.New("d").Coordinator(), live)
+	f.put(layout.New("a").Coordinator(), []byte(`{"schema":"mraws/coordinator/v99"}`))
+	f.put(layout.New("b").Coordinator(), []byte(`{"schema":`))
+	putJSON(t, f, layout.New("c").Coordinator(), live)
+	f.fault = func(_ int, _, key string) fault {
+		if key == layout.New("c").Coordinator() {
+			return denied
+		}
+		return fine
+	}
+	dirs := func(_ context.Context, prefix string) ([]string, error) {
+		if prefix == "" {
+			return []string{"a/", "b/", "c/", "d/"}, nil
+		}
+		return []string{prefix + "intermediate/"}, nil
+	}
+	var log bytes.Buffer
+	l := newLink(Options{Store: f, Bucket: "bucket", Dirs: dirs, Insecure: true, Log: zerolog.New(&log)}, nil, nil)
+	for range 2 {
+		if a, err := l.search(t.Context()); err != nil || a.Version != "right" {
+			t.Errorf("found %+v, %v", a, err)
+		}
+	}
+	for _, prefix := range []string{"a", "b", "c"} {
+		if n := strings.Count(log.String(), `"prefix":"`+prefix+`"`); n != 1 {
+			t.Errorf("%s was named %d times:\n%s", prefix, n, &log)
+		}
 	}
 }
 
