@@ -63,7 +63,9 @@ func (f *frame) s3Command() *cobra.Command {
 
 // showCredentials prints how to reach the server of the data folder.
 func (s *session) showCredentials(ctx context.Context) error {
+	over := s.whileWaiting("the server of "+s.conf.DataDir, settle)
 	at, err := s3local.Find(ctx, s.conf.DataDir)
+	over()
 	if errors.Is(err, fs.ErrNotExist) {
 		return &Error{Code: ExitUnreachable, What: "no S3 server runs on " + s.conf.DataDir,
 			Hint: "`mraws s3` starts one, in another terminal; it ends with a signal"}

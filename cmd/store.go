@@ -154,7 +154,10 @@ func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := st.CheckBucket(ctx); err != nil {
+	over := s.whileWaiting(storeName(c.Endpoint, c.Bucket), st.Patience())
+	err = st.CheckBucket(ctx)
+	over()
+	if err != nil {
 		st.Close()
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, &Error{Code: ExitUsage, What: "there is no bucket " + c.Bucket, Cause: err,
@@ -187,7 +190,9 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 	if dir == "" { // no home folder to have a default in
 		return nil, usagef("name one with --data-dir", "the embedded store has no data folder")
 	}
+	over := s.whileWaiting("the server of "+dir, settle)
 	at, server, err := findOrServe(ctx, s3local.Options{DataDir: dir})
+	over()
 	if err != nil {
 		return nil, fmt.Errorf("open the embedded store in %s: %w", dir, serverError(err))
 	}
@@ -199,7 +204,10 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 		})
 	}
 	if err == nil {
-		if err = out.EnsureBucket(ctx); err != nil {
+		over := s.whileWaiting(at.URL, out.Patience())
+		err = out.EnsureBucket(ctx)
+		over()
+		if err != nil {
 			out.Store.Close()
 		}
 	}

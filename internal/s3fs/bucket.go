@@ -29,6 +29,17 @@ func (s *Store) listOne(ctx context.Context) (*s3.ListObjectsV2Output, error) {
 	return s.api.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: s.bucket(), MaxKeys: aws.Int32(1)})
 }
 
+// Patience bounds the time that a question such as [Store.CheckBucket] takes
+// where nobody answers.
+func (s *Store) Patience() time.Duration {
+	r := retryer{base: s.o.BackoffBase}
+	tries := time.Duration(s.o.MaxAttempts) * s.o.HeaderTimeout
+	for n := range s.o.MaxAttempts - 1 {
+		tries += r.longest(n+1, false)
+	}
+	return min(tries, s.o.MaxElapsed+s.o.HeaderTimeout)
+}
+
 // Skew is by how much the store's clock was ahead of this machine's at the
 // last [Store.CheckBucket]. The SDK signs with the store's time where the two
 // are more than four minutes apart.

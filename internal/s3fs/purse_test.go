@@ -249,3 +249,21 @@ func TestOutageEnds(t *testing.T) {
 		}
 	})
 }
+
+// TestPatience: the time that is told for a store that does not answer is that
+// of all tries and of the longest delays between them.
+func TestPatience(t *testing.T) {
+	for _, tt := range []struct {
+		o    Options
+		want time.Duration
+	}{
+		{Options{}, 8*20*time.Second + 12_700*time.Millisecond},
+		{Options{MaxAttempts: 1}, 20 * time.Second},
+		{Options{MaxElapsed: time.Minute}, 80 * time.Second},
+	} {
+		s := &Store{o: tt.o.withDefaults()}
+		if got := s.Patience(); got != tt.want {
+			t.Errorf("%+v: %v, want %v", tt.o, got, tt.want)
+		}
+	}
+}

@@ -188,6 +188,11 @@ func (r *retryer) RetryDelay(attempt int, err error) (time.Duration, error) {
 
 // backoff returns the delay after the try number attempt, counted from 1.
 func (r *retryer) backoff(attempt int, throttled bool) time.Duration {
+	return rand.N(r.longest(attempt, throttled) + 1)
+}
+
+// longest returns the longest such delay.
+func (r *retryer) longest(attempt int, throttled bool) time.Duration {
 	top := 2 * r.base
 	if throttled {
 		top *= 4
@@ -195,7 +200,7 @@ func (r *retryer) backoff(attempt int, throttled bool) time.Duration {
 	for range min(attempt-1, 20) {
 		top = min(2*top, 2*maxBackoff)
 	}
-	return rand.N(min(top, maxBackoff) + 1)
+	return min(top, maxBackoff)
 }
 
 // again reports, after a delay, whether an operation whose reply's body
