@@ -258,7 +258,7 @@ func (l *link) passOver(prefix string, err error) {
 	}
 	l.passed[prefix] = true
 	l.o.Log.Warn().Err(err).Str("prefix", strings.TrimSuffix(prefix, "/")).
-		Msg("the search for a coordinator passes over an announcement that cannot be read")
+		Msg("the search for a coordinator skips an announcement that cannot be read")
 }
 
 // walk visits the announcements below prefix. One that cannot be read, since it
