@@ -22,6 +22,15 @@ import (
 // roleError gives the errors of coordinator and worker their exit codes and
 // hints. Errors that it does not know go on to explain.
 func (f *frame) roleError(err error) error {
+	var reset *coordinator.ResetError
+	if errors.As(err, &reset) {
+		err = f.roleError(reset.Err)
+		if e := (*Error)(nil); errors.As(err, &e) {
+			e.Hint = "job " + reset.Job + " was removed while it ran, and its committed tasks with it; `mraws reset --yes` removes what was written since\n" +
+				"to run it from the beginning: " + f.again()
+		}
+		return err
+	}
 	var conflict *coordinator.ConflictError
 	var job *coordinator.JobError
 	var failed *worker.JobFailedError

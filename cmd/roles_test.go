@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +36,8 @@ func TestRoleErrors(t *testing.T) {
 		{"no input", fmt.Errorf("%w under s3://b/input/", coordinator.ErrNoInput), ExitUsage, []string{"s3://b/input/", "upload-input"}},
 		{"conflict", &coordinator.ConflictError{What: "another job", Diff: []string{"app: a -> b", "nreduce: 1 -> 2"}, Hint: "reset"}, ExitConflict, []string{"app: a -> b", "nreduce: 1 -> 2", "reset"}},
 		{"job failed", &coordinator.JobError{Cause: "map task 3: boom"}, ExitJobFailed, []string{"map task 3: boom"}},
+		{"removed while it ran", &coordinator.ResetError{Job: "wc-7", Err: &coordinator.JobError{Cause: "map task 3: in changed", Input: true}}, ExitJobFailed, []string{"in changed", "job wc-7 was removed while it ran", "from the beginning"}},
+		{"removed and stopped", &coordinator.ResetError{Job: "wc-7", Err: Signal{syscall.SIGINT}}, ExitInterrupt, []string{"job wc-7 was removed while it ran", "from the beginning"}},
 		{"input replaced", &coordinator.JobError{Cause: "map task 3: in changed", Input: true}, ExitJobFailed, []string{"put the input back", "mraws reset"}},
 		{"job failed elsewhere", &worker.JobFailedError{Cause: "map task 3: boom"}, ExitJobFailed, []string{"map task 3: boom"}},
 		{"nobody there", unreachable(errors.New("connection refused")), ExitUnreachable, []string{"host:1234", "1s", "connection refused", "--coord"}},

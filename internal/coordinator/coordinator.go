@@ -103,6 +103,16 @@ type JobError struct {
 
 func (e *JobError) Error() string { return "job failed: " + e.Cause }
 
+// ResetError means that the job did not end well, and that it was removed from
+// the bucket while it ran: nothing is left to go on with.
+type ResetError struct {
+	Job string
+	Err error
+}
+
+func (e *ResetError) Error() string { return e.Err.Error() }
+func (e *ResetError) Unwrap() error { return e.Err }
+
 // Coordinator runs one job. Make it with New, then call Run once.
 type Coordinator struct {
 	o       Options
@@ -195,6 +205,9 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 	cancel(nil)
 	<-loopDone
 	_ = g.Wait() // every goroutine reports through cancel
+	if c.wasReset(outer, err) {
+		err = &ResetError{Job: c.loop.job.ID, Err: err}
+	}
 	if c.own != nil {
 		c.release(outer, c.own, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -59,4 +60,16 @@ func (c *Coordinator) displaced(ctx context.Context) error {
 		Diff: []string{fmt.Sprintf("s3://%s/%s belongs to job %s", c.o.Store.Bucket(), c.o.Layout.Job(), now)},
 		Hint: "nothing of this job is left to go on with; give it a --prefix of its own to run it beside the other",
 	}
+}
+
+// wasReset says whether a job that ended with err has been removed from the
+// bucket. A store that does not answer says nothing of it.
+func (c *Coordinator) wasReset(ctx context.Context, err error) bool {
+	if err == nil || c.loop.job == nil || errors.Is(err, object.ErrUnreachable) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_, err = c.o.Store.Stat(ctx, c.o.Layout.Job())
+	return errors.Is(err, fs.ErrNotExist)
 }

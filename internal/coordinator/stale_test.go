@@ -86,3 +86,23 @@ func TestResetUnderARunningJob(t *testing.T) {
 		}
 	}
 }
+
+// TestRemovedWhileItRan: a coordinator that ends without success says so if its
+// job is not in the bucket any more.
+func TestRemovedWhileItRan(t *testing.T) {
+	for _, removed := range []bool{false, true} {
+		b := newBench(t, 2)
+		s := b.start(nil)
+		s.join("w", 1).granted()
+		job := b.job()
+		if removed {
+			b.store.remove(b.lay.Job())
+		}
+		s.cancel(errKilled)
+		s.ends()
+		var reset *ResetError
+		if is := errors.As(s.err, &reset); is != removed || is && reset.Job != job || !errors.Is(s.err, errKilled) {
+			t.Errorf("removed: %t, it ends with %#v", removed, s.err)
+		}
+	}
+}
