@@ -54,7 +54,7 @@ func reply(context.Context) (*wire.StatusReply, error) {
 	return &wire.StatusReply{
 		State: "map", Epoch: "e", UptimeMs: 1500, Workers: 2,
 		Map:     &wire.PhaseStatus{Tasks: 3, Done: 1, Active: 1, Granted: 3, Running: 1, Won: 1, Lost: 1, Expired: 1, Backups: 1},
-		Members: []*wire.WorkerStatus{{Name: "w", Host: "h‮", Slots: 2, Running: 1, Excluded: true, Draining: true, SilentMs: 200}},
+		Members: []*wire.WorkerStatus{{Name: "w", Host: "h\u202e", Slots: 2, Running: 1, Excluded: true, Draining: true, SilentMs: 200}},
 		Attempts: []*wire.AttemptStatus{{
 			Attempt: &wire.Attempt{Phase: wire.Phase_PHASE_REDUCE, Task: 7, Id: "e.r7.1"}, Worker: "w", AgeMs: 3000, Progress: 0.5, LeftMs: 4000, Lags: true,
 		}},
