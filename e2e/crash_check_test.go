@@ -169,6 +169,7 @@ func (c *crash) finish() {
 			wants(c.t, p.errout.String(), "mraws: error:", "failpoint "+string(c.point))
 		case p == c.armed && strings.Contains(c.also, "=error") && code == 5: // that one's doing
 		case c.action == failpoint.Stop && code == 7: // of two one gives way
+		case p == c.armed && c.stops != 0 && code == c.stops: // it was asked to end
 		default:
 			c.t.Errorf("mraws %s: exit code %d", p.name, code)
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/mraws/mraws/internal/failpoint"
+	"github.com/mraws/mraws/internal/manifest"
 )
 
 // How scenes go that crashWorker and crashCoordinator do not play.
@@ -62,10 +63,21 @@ func (c *crash) isLeft() {
 	}
 }
 
-// interrupt asks a worker to end when it is at work.
-func (c *crash) interrupt(w *process) {
+// isInterrupted: a coordinator is asked to end while a worker is at work, and
+// looks whether its job is still there.
+func (c *crash) isInterrupted() {
+	c.armed = c.with(c.points(), c.coordinatorLine()...)
+	c.coords = append(c.coords, c.armed)
+	c.join()
+	c.stops = 143
+	c.interrupt(c.armed)
+	c.replace()
+}
+
+// interrupt asks a process to end when a worker is at work.
+func (c *crash) interrupt(p *process) {
 	c.until("the worker is at work", func() bool { return strings.Contains(c.coords[0].errout.String(), `"granted"`) })
-	if err := w.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -171,4 +183,35 @@ func (c *crash) overtaken() {
 		c.until("the task is committed", func() bool { return len(c.keys(c.layout.CommitDir())) == 1 })
 	}
 	c.replace()
+}
+
+// superseded: an output with its record comes to lie in the bucket after the
+// coordinator has looked, so that the worker makes it again and finds it.
+func (c *crash) superseded() {
+	first := c.with("coordinator.put.success.before=kill", c.coordinatorLine()...)
+	w := c.start(c.workerLine()...)
+	<-first.done
+	c.kill(w)
+	keys := []string{c.layout.Output(0)}
+	_, info, err := c.store.Get(c.t.Context(), keys[0])
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	keys = append(keys, c.layout.ReduceAttempt(0, info.Meta[manifest.MetaAttempt]))
+	objects := make([]stored, len(keys))
+	for i, key := range keys {
+		data, info, err := c.store.Get(c.t.Context(), key)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		objects[i] = stored{data, info.Meta}
+		c.bench.replace(key, nil)
+	}
+	second := c.coordinate()
+	c.until("the job is ready", func() bool { return strings.Contains(second.errout.String(), "job ready") })
+	for i, key := range keys {
+		c.bench.replace(key, &objects[i])
+	}
+	c.armed = c.with(c.points(), c.workerLine()...)
+	c.rest()
 }

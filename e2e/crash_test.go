@@ -81,7 +81,7 @@ type crash struct {
 	scratch  string
 	lease    time.Duration
 	exitCode int // of a coordinator that has finished the job
-	stops    int // exit code of an armed worker that is asked to end
+	stops    int // exit code of an armed process that is asked to end
 }
 
 func newCrash(t *testing.T, calm *calm, s scene, action failpoint.Action) *crash {

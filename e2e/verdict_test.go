@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -125,6 +126,11 @@ func TestProcessOfAnApplication(t *testing.T) {
 		wants(t, p.errout.String(), "cause: map task 1: the process of the application was ended by signal: killed\n", "to resume: `")
 		b.run(0, line...)
 	})
+	// A process inherits that SIGHUP is ignored, under nohup say, unless its
+	// parent takes it.
+	taken := make(chan os.Signal, 1)
+	signal.Notify(taken, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(taken) })
 	for sig, code := range map[syscall.Signal]int{syscall.SIGKILL: 137, syscall.SIGHUP: 129, syscall.SIGQUIT: 131} {
 		t.Run("the parent gets "+sig.String(), func(t *testing.T) {
 			b, p, kid := begun(t)

@@ -46,6 +46,7 @@ func worker() []Point {
 		"worker.put.reduce-record.before", "worker.put.reduce-record.after",
 		"worker.commit.output.before", "worker.commit.output.after",
 		"worker.stat.output",
+		"worker.get.reduce-record",
 
 		// side files of the application
 		"worker.put.side.before", "worker.put.side.after",
@@ -82,5 +83,6 @@ func coordinator() []Point {
 		"coordinator.list.control", "coordinator.get.control",
 		"coordinator.put.success.before", "coordinator.put.success.after",
 		"coordinator.stat.success", "coordinator.get.success",
+		"coordinator.stat.job",
 	}
 }
