@@ -205,12 +205,12 @@ func (c *crash) superseded() {
 			c.t.Fatal(err)
 		}
 		objects[i] = stored{data, info.Meta}
-		c.bench.replace(key, nil)
+		c.overwrite(key, nil)
 	}
 	second := c.coordinate()
 	c.until("the job is ready", func() bool { return strings.Contains(second.errout.String(), "job ready") })
 	for i, key := range keys {
-		c.bench.replace(key, &objects[i])
+		c.overwrite(key, &objects[i])
 	}
 	c.armed = c.with(c.points(), c.workerLine()...)
 	c.rest()

@@ -57,8 +57,8 @@ type stored struct {
 	meta map[string]string
 }
 
-// replace writes an object anew, or removes it.
-func (b *bench) replace(key string, o *stored) {
+// overwrite writes other bytes to an object, or removes it if there are none.
+func (b *bench) overwrite(key string, o *stored) {
 	b.t.Helper()
 	var err error
 	if o == nil {
@@ -108,12 +108,12 @@ func TestSealedJob(t *testing.T) {
 			for _, key := range keys {
 				o := job[key]
 				for what, data := range damages(o.data) {
-					b.replace(key, &stored{data, nil})
+					b.overwrite(key, &stored{data, nil})
 					found(key + ": " + what)
-					b.replace(key, &stored{data, o.meta})
+					b.overwrite(key, &stored{data, o.meta})
 					found(key + ": " + what + ", metadata kept")
 				}
-				b.replace(key, nil)
+				b.overwrite(key, nil)
 				found(key + ": deleted")
 				b.putBack(key)
 			}
@@ -123,8 +123,8 @@ func TestSealedJob(t *testing.T) {
 				if bytes.Equal(x.data, y.data) {
 					continue
 				}
-				b.replace(key, &y)
-				b.replace(other, &x)
+				b.overwrite(key, &y)
+				b.overwrite(other, &x)
 				found(key + " swapped with " + other)
 				b.putBack(key)
 				b.putBack(other)
@@ -134,9 +134,9 @@ func TestSealedJob(t *testing.T) {
 				"output/mr-out-9", "output/_bad/map-9", "output/x",
 			} {
 				key = b.layout.Prefix() + "/" + key
-				b.replace(key, &stored{[]byte("x"), nil})
+				b.overwrite(key, &stored{[]byte("x"), nil})
 				found(key + ": added")
-				b.replace(key, nil)
+				b.overwrite(key, nil)
 			}
 			b.run(0, "verify", "--seal", seal)
 			t.Logf("%d damages of %d objects", tried, len(keys))
@@ -146,7 +146,7 @@ func TestSealedJob(t *testing.T) {
 				o := job[key]
 				lines := bytes.SplitAfter(o.data, []byte("\n"))
 				lines[1], lines[2] = lines[2], lines[1]
-				b.replace(key, &stored{bytes.Join(lines, nil), o.meta})
+				b.overwrite(key, &stored{bytes.Join(lines, nil), o.meta})
 				for _, line := range [][]string{{"verify"}, {"verify", "--app", flags[0]}, {"verify", "--app", "grep"}} {
 					if key == b.layout.MapCommit(0) && slices.Contains(line, "grep") {
 						continue // spec and summary say that this is another app
@@ -156,7 +156,7 @@ func TestSealedJob(t *testing.T) {
 				}
 				b.putBack(key)
 			}
-			b.replace(b.layout.Job(), nil)
+			b.overwrite(b.layout.Job(), nil)
 			_, errout := b.run(8, "verify")
 			wants(t, errout, b.layout.Job()+": it is not there, and ")
 		})
