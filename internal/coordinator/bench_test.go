@@ -133,6 +133,18 @@ func (s *service) ends() {
 	s.returns()
 }
 
+// standsBy waits until the coordinator has seen that another one is active.
+func (s *service) standsBy() {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		if st := s.c.Status(context.Background()); st == nil || time.Now().After(deadline) {
+			s.t.Fatalf("the coordinator does not stand by: %v", st)
+		} else if st.State == "standing by" {
+			return
+		}
+	}
+}
+
 // returns waits for Run to return.
 func (s *service) returns() {
 	s.t.Helper()

@@ -51,6 +51,7 @@ func TestEnds(t *testing.T) {
 		w := first.join("w", 1)
 		a := w.granted()
 		second := b.start(nil)
+		second.standsBy() // one that starts after the failure would try again
 		w.report(a, func(q *wire.ReportRequest) { q.Outcome, q.Fatal, q.Error = wire.Outcome_OUTCOME_FAILED, true, "boom" })
 		first.ends()
 		second.ends()
