@@ -66,6 +66,11 @@ type App struct {
 	// second time only because it lags. A task whose worker is lost is run
 	// again all the same.
 	SideEffects bool
+	// ExactCounters says that what a task adds to its [Counters] depends on
+	// its records and parameters alone, never on time, host, attempt or
+	// order of goroutines. `mraws verify --app` then takes a counter that
+	// differs from its own run for damage; otherwise it prints a note.
+	ExactCounters bool
 	// NeedsProcesses says that the app may end its process, so that workers
 	// must not share one with the coordinator.
 	NeedsProcesses bool
@@ -255,9 +260,10 @@ type Task struct {
 
 // Counters adds up named numbers for one attempt. It is safe for concurrent
 // use. An attempt has at most 1,000 counters, with names of at most 256 bytes;
-// the job fails over one that has more. `mraws verify --app` counts again: a number that depends on anything but
-// the records, such as a time, is best one that differs from run to run, which
-// it then leaves out.
+// the job fails over one that has more. The seal of a job covers its counters,
+// so `mraws verify --seal` finds one that was changed later. `mraws verify
+// --app` also counts again. A difference is a finding for an app with
+// [App.ExactCounters], else a note: a counter may depend on time or host.
 type Counters interface {
 	// Add adds n to the counter name, which starts at 0.
 	Add(name string, n int64)

@@ -21,6 +21,8 @@ func app() mr.App {
 		NewMapper:  newMapper,
 		NewReducer: mr.SumReducer,
 		Combine:    mr.SumInt64,
+
+		ExactCounters: true,
 	}
 }
 

@@ -29,6 +29,8 @@ func grep() mr.App {
 		},
 		NewMapper:  newGrepMapper,
 		NewReducer: newGrepReducer,
+
+		ExactCounters: true, // there are none
 	}
 }
 

@@ -29,6 +29,8 @@ func sortLines() mr.App {
 		Ordered:    true,
 		NewMapper:  newSortMapper,
 		NewReducer: newSortReducer,
+
+		ExactCounters: true, // there are none
 	}
 }
 

@@ -8,11 +8,14 @@ func wc() mr.App {
 		Name:    "wc",
 		Help:    "count words (runs of Unicode letters)",
 		Version: "1",
+
 		NewMapper: func(*mr.Task) (mr.Mapper, error) {
 			return &wcMapper{classes: newClasses(), one: mr.AppendInt64(nil, 1)}, nil
 		},
 		NewReducer: mr.SumReducer,
 		Combine:    mr.SumInt64,
+
+		ExactCounters: true, // there are none
 	}
 }
 

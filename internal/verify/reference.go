@@ -139,6 +139,7 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 		}
 	}
 	results := make([]compared, a.job.NReduce)
+	counters := make([]finder, a.job.NReduce) // that differ
 	if err := a.each(ctx, workers(), a.job.NReduce, func(ctx context.Context, r int, find *finder) error {
 		if a.outputs[r].Key == "" {
 			return nil // which is a finding already
@@ -150,13 +151,19 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 		}
 		c.judge(a.outputs[r].Key, find)
 		results[r] = c.result()
-		return run.checkCounters(ctx, s, r, &c, find)
+		return run.checkCounters(ctx, s, r, &c, find, &counters[r])
 	}); err != nil {
 		return err
 	}
+	var other finder
+	tasks := 0
 	for r := range results {
 		ref.take(results[r])
+		if other.merge(&counters[r]); counters[r].found > 0 {
+			tasks++
+		}
 	}
+	a.noteCounters(tasks, mr.ReducePhase, &other)
 	return nil
 }
 
@@ -325,9 +332,15 @@ func (q *sequential) reduce(ctx context.Context, s *sorter, r int, c *comparison
 
 // checkCounters compares what a reduce task counted. Where the app combines,
 // how many values a key has depends on the splits, so that nobody can tell.
-func (q *sequential) checkCounters(ctx context.Context, s *sorter, r int, c *comparison, find *finder) error {
+// What differs goes to find if the app has exact counters, else to other.
+func (q *sequential) checkCounters(ctx context.Context, s *sorter, r int, c *comparison, find, other *finder) error {
 	rec := q.a.reduces[r]
 	if rec == nil || q.app != q.a.app || q.app.Combine != nil || maps.Equal(rec.counters, c.counts.n) {
+		return nil
+	}
+	key := q.a.lay.ReduceAttempt(r, rec.attempt)
+	if !q.app.ExactCounters {
+		compareCounters(other, key, rec.counters, c.counts.n)
 		return nil
 	}
 	var again comparison
@@ -338,7 +351,7 @@ func (q *sequential) checkCounters(ctx context.Context, s *sorter, r int, c *com
 	if !maps.Equal(again.counts.n, c.counts.n) {
 		return nil // it does not count the same each time
 	}
-	compareCounters(find, q.a.lay.ReduceAttempt(r, rec.attempt), rec.counters, c.counts.n)
+	compareCounters(find, key, rec.counters, c.counts.n)
 	return nil
 }
 

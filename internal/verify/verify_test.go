@@ -42,6 +42,8 @@ func wordCount() mr.App {
 		},
 		NewReducer: mr.SumReducer,
 		Combine:    mr.SumInt64,
+
+		ExactCounters: true,
 	}
 }
 
@@ -73,6 +75,8 @@ func places() mr.App {
 			}), nil
 		},
 		Partition: func(key []byte, n int) int { return len(key) % n },
+
+		ExactCounters: true,
 	}
 }
 
