@@ -385,7 +385,7 @@ func (b *bench) packs() bool {
 
 // commitPacked is commitMap of a job that packs.
 func (b *bench) commitPacked(m int, id string, displaced bool) {
-	rec := manifest.Map{Schema: manifest.MapSchemaPacked, Job: b.job(), Task: m, Attempt: id, Worker: "w", Input: b.inputOf(m), Emitted: 2, Counters: map[string]int64{"n": 1}}
+	rec := manifest.Map{Schema: manifest.MapSchema, Job: b.job(), Task: m, Attempt: id, Worker: "w", Input: b.inputOf(m), Emitted: 2, Counters: map[string]int64{"n": 1}}
 	for r := range 2 {
 		rec.Parts = append(rec.Parts, manifest.Part{Offset: int64(2 * r), Size: 2, Hash: partHash, Sum: manifest.Sum{Records: 1, Hash: 1, Bytes: 2}})
 	}

@@ -81,10 +81,10 @@ func TestConflicts(t *testing.T) {
 		{"more input", nil, func(b *bench) { b.store.set(lay.Input("z"), []byte("x"), nil) }, []string{`input added: "z"`}},
 		{"changed input", nil, func(b *bench) { b.store.set(lay.Input("in-0"), []byte("y"), nil) }, []string{`input changed: "in-0"`}},
 		{"no spec", nil, func(b *bench) { b.store.set(lay.Job(), []byte("{}"), nil) }, []string{lay.Job(), "schema"}},
-		{"spec of packed objects with other names", nil, func(b *bench) {
+		{"spec of another program", nil, func(b *bench) {
 			data, _ := b.store.data(lay.Job())
-			b.store.set(lay.Job(), []byte(strings.Replace(data, manifest.JobSchemaCompressed, "mraws/job/v3", 1)), nil)
-		}, []string{lay.Job(), `schema "mraws/job/v3" is of another version of mraws`}},
+			b.store.set(lay.Job(), []byte(strings.Replace(data, manifest.JobSchema, "mraws/job/v2", 1)), nil)
+		}, []string{lay.Job(), `schema "mraws/job/v2" is of another version of mraws`}},
 		{"torn spec", nil, func(b *bench) { b.store.set(lay.Job(), []byte(`{"schema`), nil) }, []string{lay.Job(), "JSON"}},
 		{"record of no task", nil, func(b *bench) { b.store.set(lay.MapCommit(7), []byte("{}"), nil) }, []string{lay.MapCommit(7)}},
 		{"foreign record", nil, func(b *bench) {
@@ -211,7 +211,6 @@ func TestPromotionOfSparse(t *testing.T) {
 	}
 	none := sha256.Sum256(nil)
 	rec.Parts[1] = manifest.Part{Hash: hex.EncodeToString(none[:])}
-	rec.Schema = manifest.MapSchemaOf(rec)
 	b.put(key, rec, nil)
 	b.store.remove(b.lay.MapAttempt(0, a.Id, 1))
 	w.report(a, nil)

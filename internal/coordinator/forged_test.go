@@ -24,10 +24,8 @@ func TestForgedRecords(t *testing.T) {
 			m.Parts[0].Key = b.lay.MapAttempt(0, m.Attempt, 0)
 		},
 		"no records in an object": func(_ *bench, m *manifest.Map) { m.Parts[0].Sum = manifest.Sum{} },
-		"no records at all": func(_ *bench, m *manifest.Map) {
-			m.Parts, m.Schema = []manifest.Part{{Hash: none}, {Hash: none}}, manifest.MapSchemaSparse
-		},
-		"less input": func(_ *bench, m *manifest.Map) { m.Input.Bytes = 0 },
+		"no records at all":       func(_ *bench, m *manifest.Map) { m.Parts = []manifest.Part{{Hash: none}, {Hash: none}} },
+		"less input":              func(_ *bench, m *manifest.Map) { m.Input.Bytes = 0 },
 	} {
 		for _, resumed := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {

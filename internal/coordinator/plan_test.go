@@ -120,7 +120,6 @@ func TestPlanCoversInputInOrder(t *testing.T) {
 				job.Objects[i].Compression = manifest.Zstd
 			}
 		}
-		job.Schema = manifest.SchemaOf(job)
 		if job.Compressed() {
 			job.Decompress = manifest.Decompress{Ratio: 1, Limit: 1}
 		}

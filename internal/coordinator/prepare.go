@@ -134,7 +134,6 @@ func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error)
 	job.Named = c.o.Names != nil
 	job.ID, job.Created, job.Tasks = id, time.Now().UTC(), tasks
 	job.Shuffle = c.o.Shuffle.of(len(tasks), job.NReduce)
-	job.Schema = manifest.SchemaOf(job)
 	if err := job.Validate(c.o.Layout); err != nil {
 		return nil, fmt.Errorf("plan the job: %w", err)
 	}
@@ -147,11 +146,10 @@ func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error)
 // outline is the job that this coordinator was started for, as far as the
 // output depends on it.
 func (c *Coordinator) outline(app manifest.App, objects []manifest.Object) *manifest.Job {
-	job := &manifest.Job{App: app, NReduce: c.o.NReduce, SplitSize: c.o.SplitSize, MaxBad: c.o.MaxBad, Objects: objects}
+	job := &manifest.Job{Schema: manifest.JobSchema, App: app, NReduce: c.o.NReduce, SplitSize: c.o.SplitSize, MaxBad: c.o.MaxBad, Objects: objects}
 	if job.Compressed() {
 		job.Decompress = c.o.Decompress
 	}
-	job.Schema = manifest.SchemaOf(job)
 	return job
 }
 

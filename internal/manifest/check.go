@@ -160,8 +160,6 @@ func (m *Map) validatePart(lay layout.Layout, r int) error {
 		return fmt.Errorf("partition %d has %d bytes, %d records and the largest record %d", r, p.Size, p.Sum.Records, p.Largest)
 	case !validHash(p.Hash):
 		return fmt.Errorf("partition %d has the hash %q", r, p.Hash)
-	case (p.Sum.Records == 0) != (p.Hash == noRecords):
-		return fmt.Errorf("partition %d is said to have %d records with the hash %s", r, p.Sum.Records, p.Hash)
 	case m.Packed == nil && p.Offset != 0:
 		return fmt.Errorf("partition %d begins at byte %d of an object of its own", r, p.Offset)
 	case stored && p.Key != lay.Partition(m.Task, r) && p.Key != lay.MapAttempt(m.Task, m.Attempt, r):

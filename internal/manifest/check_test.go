@@ -25,11 +25,7 @@ func validate(name string, v any) error {
 		if name == "map" {
 			return v.Validate(lay, theJob, 1)
 		}
-		job := packedJob()
-		if name == "map-sparse" {
-			job.Shuffle, job.Schema = "", JobSchema
-		}
-		return v.Validate(lay, job, 0)
+		return v.Validate(lay, packedJob(), 0)
 	case *Reduce:
 		return v.Validate(lay, theJob, 0, "reduce-0.1")
 	case *Success:
@@ -132,7 +128,7 @@ func hostile() []any {
 		"p/intermediate/_attempts/map-0/map-0.1/../../x", "p/output/mr-out-1", "p/output/_bad/map-0", "../x", "..", ".", "", "/", "a/../b",
 		"a\nb", "\x1b[2J", "\x00", strings.Repeat("x", 1<<17), zeroHash, someHash, strings.ToUpper(someHash), "00ab54a98ceb1f0a", "packed", "gzip",
 		-1.0, 0.0, 1.0, 2.0, 333.0, float64(1 << 53), float64(1 << 62), 1e300, nil, true, []any{}, map[string]any{}, []any{0.0, 0.0, 100.0},
-		"host", "host:1/x", "a@b:1", "10.0.0.7:1234", "2026-03-01T12:30:00Z", "mraws/map/v1", "mraws/map/v2", "mraws/map/v3", "mraws/job/v1",
+		"host", "host:1/x", "a@b:1", "10.0.0.7:1234", "2026-03-01T12:30:00Z", "mraws/map/v1", "mraws/map/v2", "mraws/job/v1",
 	}
 }
 
@@ -228,7 +224,7 @@ func TestValidateMap(t *testing.T) {
 	}{
 		"another job":             {func(m *Map) { m.Job = "wc-2" }, `of job "wc-2"`},
 		"another task":            {func(m *Map) { m.Task = 0 }, "of map task 0, not of 1"},
-		"partitions":              {func(m *Map) { m.Parts = m.Parts[:1] }, "1 partitions, not 2"},
+		"partitions":              {func(m *Map) { m.Parts = m.Parts[:1] }, "1 partitions, not 3"},
 		"attempt":                 {func(m *Map) { m.Attempt = "../../x" }, `attempt "../../x"`},
 		"worker":                  {func(m *Map) { m.Worker = "\x1b[2J" }, `worker "\x1b[2J"`},
 		"elsewhere":               {func(m *Map) { m.Parts[0].Key = "elsewhere/victim.txt" }, `"elsewhere/victim.txt", which no attempt at the task writes`},
@@ -269,7 +265,6 @@ func TestValidateMap(t *testing.T) {
 // emptied is a record that says that nothing is in its partitions.
 func emptied(m *Map) Map {
 	e := *m
-	e.Parts = []Part{{Hash: zeroHash}, {Hash: zeroHash}}
-	e.Schema = MapSchemaSparse
+	e.Parts = []Part{{Hash: zeroHash}, {Hash: zeroHash}, {Hash: zeroHash}}
 	return e
 }

@@ -69,11 +69,9 @@ func EncodeLine(dst []byte, v any) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Decode reads a control object of the given schema; any other schema or
-// version is a [*SchemaError]. Fields that T does not know are ignored, so
-// that a version may add some: a change that old readers must not overlook
-// gets a new schema version. Where a [JobSchema] or [MapSchema] is asked for
-// a later version of it will do: a [Job] and a [Map] have what those add.
+// Decode reads a control object of the given schema; any other is a
+// [*SchemaError]. Fields that T does not know are ignored, so that a later
+// program may add some.
 func Decode[T any](data []byte, schema string) (*T, error) {
 	var head struct {
 		Schema string `json:"schema"`
@@ -81,7 +79,7 @@ func Decode[T any](data []byte, schema string) (*T, error) {
 	if err := json.Unmarshal(data, &head); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", schema, err)
 	}
-	if head.Schema != schema && !later(head.Schema, schema) {
+	if head.Schema != schema {
 		return nil, &SchemaError{Got: head.Schema, Want: schema}
 	}
 	v := new(T)
@@ -89,15 +87,4 @@ func Decode[T any](data []byte, schema string) (*T, error) {
 		return nil, fmt.Errorf("decode %s: %w", schema, err)
 	}
 	return v, nil
-}
-
-// later tells whether a reader of the schema want reads got as well.
-func later(got, want string) bool {
-	switch got {
-	case JobSchemaCompressed, JobSchemaPacked:
-		return want == JobSchema
-	case MapSchemaPacked, MapSchemaSparse:
-		return want == MapSchema
-	}
-	return false
 }

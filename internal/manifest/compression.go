@@ -87,19 +87,6 @@ func (j *Job) Compressed() bool {
 	return false
 }
 
-// SchemaOf is the schema of a job: only a reader that knows of compressed
-// objects may read one that has any, since another would take their bytes
-// for text, and only one that knows of packed partitions may write some.
-func SchemaOf(j *Job) string {
-	switch {
-	case j.Shuffle == ShufflePacked:
-		return JobSchemaPacked
-	case j.Compressed():
-		return JobSchemaCompressed
-	}
-	return JobSchema
-}
-
 // validateCompression looks at the kinds of compression and their limits.
 func (j *Job) validateCompression() error {
 	for _, o := range j.Objects {

@@ -43,7 +43,7 @@ func TestWeight(t *testing.T) {
 }
 
 func TestMostRecords(t *testing.T) {
-	plain, packed := samples()["job"].(*Job), compressedJob()
+	plain, packed := samples()["job"].(*Job), packedJob()
 	if got := plain.MostRecords(); got != 100+90<<20+2 {
 		t.Errorf("plain: %d", got)
 	}

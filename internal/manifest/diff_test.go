@@ -33,17 +33,17 @@ func TestDiff(t *testing.T) {
 		{"param", func(a, b *Job) { b.App.Params = map[string]string{"pattern": ""} }, []string{
 			`app parameter pattern: "<b>&" -> ""`,
 		}},
-		{"nreduce", func(a, b *Job) { b.NReduce = 10 }, []string{"nreduce: 2 -> 10"}},
+		{"nreduce", func(a, b *Job) { b.NReduce = 10 }, []string{"nreduce: 3 -> 10"}},
 		{"budget", func(a, b *Job) { b.MaxBad = Budget{Records: 7} }, []string{"max-bad-records: 0.1% -> 7"}},
 		{"objects", func(a, b *Job) {
 			b.Objects = []Object{{Name: "b.txt", ETag: `"other"`, Size: 90 << 20}, {Name: "c\n.txt", ETag: "e", Size: 1}}
 		}, []string{`input added: "c\n.txt"`, `input removed: "a.txt"`, `input changed: "b.txt"`}},
 		{"compression", func(a, b *Job) {
-			*a, *b = *compressedJob(), *compressedJob()
+			*a, *b = *packedJob(), *packedJob()
 			b.Objects[1].Compression, b.Decompress.Ratio, b.Decompress.Limit = "", 9, 8
 		}, []string{"decompress-ratio: 200 -> 9", "decompress-limit: 1099511627776 -> 8", `input read otherwise (decompress): "b.log.gz"`}},
 		{"limits of nothing", func(a, b *Job) {
-			*a = *compressedJob()
+			*a = *packedJob()
 			a.Decompress, a.Objects = Decompress{}, a.Objects[:1]
 			*b = *a
 			b.Decompress.Ratio = 7

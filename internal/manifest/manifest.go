@@ -9,21 +9,12 @@ import (
 	"time"
 )
 
-// The schema names, one for each kind of control object.
+// The schemas: one for each kind of control object, and the only one of its
+// kind that this program writes or reads. From the first release on a change
+// that an older program must not overlook raises the number by one.
 const (
-	JobSchema = "mraws/job/v1"
-	// JobSchemaCompressed is that of a [Job] with compressed objects.
-	JobSchemaCompressed = "mraws/job/v2"
-	// JobSchemaPacked is that of a [Job] whose map tasks pack their
-	// partitions, and whose objects may be compressed. In version 3 these
-	// had other names.
-	JobSchemaPacked = "mraws/job/v4"
-	MapSchema       = "mraws/map/v1"
-	// MapSchemaPacked is that of a [Map] with packed partitions.
-	MapSchemaPacked = "mraws/map/v2"
-	// MapSchemaSparse is that of a [Map] with partitions, packed or not, of
-	// which nothing is stored.
-	MapSchemaSparse   = "mraws/map/v3"
+	JobSchema         = "mraws/job/v1"
+	MapSchema         = "mraws/map/v1"
 	ReduceSchema      = "mraws/reduce/v1"
 	SuccessSchema     = "mraws/success/v1"
 	CoordinatorSchema = "mraws/coordinator/v1"
@@ -158,8 +149,7 @@ type Part struct {
 	// Offset is where it begins in the packed object, else 0.
 	Offset int64 `json:"offset,omitempty"`
 	// Size is the bytes of the partition as it is stored: 0 if it has no
-	// records, since then nothing is. Before [MapSchemaSparse] there was
-	// something for each.
+	// records, since then nothing is.
 	Size int64  `json:"size"`
 	Hash string `json:"hash"` // hex SHA-256 of the hashes of the records
 	Sum  Sum    `json:"sum"`

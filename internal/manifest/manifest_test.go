@@ -34,21 +34,20 @@ func samples() map[string]any {
 	out := Output{Key: "p/output/mr-out-0", Size: 42, Lines: 4, Hash: someHash}
 	return map[string]any{
 		"job": &Job{
-			Schema: JobSchema, ID: "grep-01kjm5", Created: started, App: countApp, NReduce: 2, SplitSize: 64 << 20,
+			Schema: JobSchema, ID: "grep-01kjm5", Created: started, App: countApp, NReduce: 3, SplitSize: 64 << 20,
 			MaxBad:  Budget{PPM: 1000},
 			Objects: []Object{{Name: "a.txt", ETag: `"e1"`, Size: 100}, {Name: "b.txt", ETag: `"e2-3"`, Size: 90 << 20}},
 			Tasks:   [][]Piece{{{0, 0, 100}, {1, 0, 64 << 20}}, {{1, 64 << 20, 26 << 20}}},
 		},
-		"job-compressed": compressedJob(),
-		"job-packed":     packedJob(),
-		"map-packed":     packedMap(),
-		"map-sparse":     sparseMap(),
+		"job-packed": packedJob(),
+		"map-packed": packedMap(),
 		"map": &Map{
 			Schema: MapSchema, Job: "grep-01kjm5", Task: 1, Attempt: "map-1.2", Worker: "w3", Started: started,
 			Seconds: 1.25, Input: Input{Records: 10, Bytes: 26 << 20}, Emitted: 12,
 			Parts: []Part{
 				{Key: "p/intermediate/mr-1-0", ETag: `"x"`, Size: 333, Hash: someHash, Sum: sum},
 				{Key: "p/intermediate/_attempts/map-1/map-1.2/1", ETag: `"z"`, Size: 333, Hash: someHash, Sum: sum},
+				{Hash: zeroHash},
 			},
 			Bad: &Quarantine{
 				Key: "p/output/_bad/map-1", ETag: `"y"`, Size: 100, Hash: someHash, Records: 1,
@@ -91,11 +90,12 @@ func sealedSuccess(sum Sum, out Output) *Success {
 	return s
 }
 
-// compressedJob is a job with objects of each kind.
-func compressedJob() *Job {
+// packedJob is a job with objects of each kind, whose map tasks write one
+// object each.
+func packedJob() *Job {
 	return &Job{
-		Schema: JobSchemaCompressed, ID: "wc-01kjm6", Created: started, App: App{Name: "wc", Version: "1"}, NReduce: 1, SplitSize: 64 << 20,
-		Decompress: Decompress{Ratio: 200, Limit: 1 << 40},
+		Schema: JobSchema, ID: "wc-01kjm7", Created: started, App: App{Name: "wc", Version: "1"}, NReduce: 2, SplitSize: 64 << 20,
+		Shuffle: ShufflePacked, Decompress: Decompress{Ratio: 200, Limit: 1 << 40},
 		Objects: []Object{
 			{Name: "a.log", ETag: `"e1"`, Size: 10}, {Name: "b.log.gz", ETag: `"e2"`, Size: 90 << 20, Compression: Gzip},
 			{Name: "c.log.zst", ETag: `"e3"`, Size: 30, Compression: Zstd},
@@ -104,33 +104,10 @@ func compressedJob() *Job {
 	}
 }
 
-// packedJob is a job whose map tasks write one object each.
-func packedJob() *Job {
-	return &Job{
-		Schema: JobSchemaPacked, ID: "wc-01kjm7", Created: started, App: App{Name: "wc", Version: "1"}, NReduce: 2, SplitSize: 64 << 20,
-		Shuffle: ShufflePacked,
-		Objects: []Object{{Name: "a.log", ETag: `"e1"`, Size: 10}},
-		Tasks:   [][]Piece{{{0, 0, 10}}},
-	}
-}
-
-// sparseMap is the commit record of a task with a partition that has no
-// records.
-func sparseMap() *Map {
-	return &Map{
-		Schema: MapSchemaSparse, Job: "wc-01kjm7", Task: 0, Attempt: "map-0.1", Worker: "w3", Started: started,
-		Seconds: 1.25, Input: Input{Records: 4, Bytes: 10}, Emitted: 3,
-		Parts: []Part{
-			{Hash: zeroHash},
-			{Key: "p/intermediate/mr-0-1", ETag: `"x"`, Size: 333, Hash: someHash, Sum: Sum{Records: 3, Hash: 0x00ab54a98ceb1f0a, Bytes: 21}},
-		},
-	}
-}
-
-// packedMap is the commit record of its task.
+// packedMap is the commit record of its first task.
 func packedMap() *Map {
 	m := &Map{
-		Schema: MapSchemaPacked, Job: "wc-01kjm7", Task: 0, Attempt: "map-0.1", Worker: "w3", Started: started,
+		Schema: MapSchema, Job: "wc-01kjm7", Task: 0, Attempt: "map-0.1", Worker: "w3", Started: started,
 		Seconds: 1.25, Input: Input{Records: 4, Bytes: 10}, Emitted: 12,
 		Parts: []Part{
 			{Size: 100, Hash: someHash, Sum: Sum{Records: 1, Hash: 1, Bytes: 2}},
@@ -199,10 +176,7 @@ func TestDecodeSchema(t *testing.T) {
 		{"unknown fields", `{"schema":"mraws/job/v1","id":"x","colour":{"a":[1]},"app":{"nick":1}}`, "", false},
 		{"none", `{}`, `no schema, want "mraws/job/v1"`, true},
 		{"other kind", `{"schema":"mraws/map/v1"}`, `schema "mraws/map/v1", want "mraws/job/v1"`, true},
-		{"with compressed objects", `{"schema":"mraws/job/v2","id":"x"}`, "", false},
-		{"with packed partitions", `{"schema":"mraws/job/v4","id":"x"}`, "", false},
-		{"packed, with other names", `{"schema":"mraws/job/v3","id":"x"}`, `schema "mraws/job/v3" is of another version of mraws`, true},
-		{"other version", `{"schema":"mraws/job/v5"}`, `schema "mraws/job/v5" is of another version of mraws, this one reads "mraws/job/v1"`, true},
+		{"other version", `{"schema":"mraws/job/v2"}`, `schema "mraws/job/v2" is of another version of mraws, this one reads "mraws/job/v1"`, true},
 		{"newer with other types", `{"schema":"mraws/job/v10","id":7}`, "another version", true},
 		{"foreign", `{"schema":"x"}`, `schema "x", want`, true},
 		{"cut short", `{"schema":"mraws/job/v1"`, "decode mraws/job/v1: unexpected end", false},

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // Shuffle says how a map task stores its partitions; "" is an object for
@@ -44,26 +43,11 @@ func PackedHash(parts []Part) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// MapSchemaOf is the schema of a commit record: a reader that does not know of
-// packed partitions, or of those of which nothing is stored, would look for
-// objects that are not there.
-func MapSchemaOf(m *Map) string {
-	switch {
-	case slices.ContainsFunc(m.Parts, func(p Part) bool { return p.Size == 0 }):
-		return MapSchemaSparse
-	case m.Packed != nil:
-		return MapSchemaPacked
-	}
-	return MapSchema
-}
-
 // CheckParts returns an error unless the partitions of m lie one after the
 // other in their packed object, or each in an object of its own, as the job
-// has it, and those of which nothing is stored have no records.
+// has it, and nothing is stored of exactly those that have no records.
 func (m *Map) CheckParts(job *Job) error {
-	switch want := MapSchemaOf(m); {
-	case m.Schema != want:
-		return &SchemaError{Got: m.Schema, Want: want}
+	switch {
 	case m.Packed == nil && job.Shuffle == ShufflePacked:
 		return errors.New("its partitions are not packed, as the job wants them")
 	case m.Packed != nil && job.Shuffle != ShufflePacked:
@@ -73,8 +57,8 @@ func (m *Map) CheckParts(job *Job) error {
 		switch {
 		case p.Size < 0:
 			return fmt.Errorf("partition %d is said to have %d bytes", r, p.Size)
-		case p.Size == 0 && (p.Sum != Sum{} || p.Hash != noRecords):
-			return fmt.Errorf("partition %d is said to have %d records with the hash %s, and no bytes", r, p.Sum.Records, p.Hash)
+		case (p.Size == 0) != (p.Sum == Sum{}) || (p.Size == 0) != (p.Hash == noRecords):
+			return fmt.Errorf("partition %d is said to have %d records with the hash %s in %d bytes", r, p.Sum.Records, p.Hash, p.Size)
 		case m.Packed == nil && (p.Key == "") != (p.Size == 0):
 			return fmt.Errorf("partition %d has %d bytes and the key %q", r, p.Size, p.Key)
 		}

@@ -7,8 +7,9 @@ import (
 
 func TestCheckParts(t *testing.T) {
 	plain := func(j *Job, m *Map) {
-		*j, *m = *packedJob(), *sparseMap()
-		j.Schema, j.Shuffle = JobSchema, ""
+		j.Shuffle = ""
+		m.Packed, m.Parts[0], m.Parts[1].Offset = nil, Part{Hash: zeroHash}, 0
+		m.Parts[1].Key, m.Parts[1].ETag = "p/intermediate/mr-0-1", `"x"`
 	}
 	bare := func(m *Map, parts ...int) { // packed
 		end := int64(0)
@@ -22,7 +23,7 @@ func TestCheckParts(t *testing.T) {
 		if m.Packed.Size = end; end == 0 {
 			m.Packed.Key, m.Packed.ETag = "", ""
 		}
-		m.Packed.Hash, m.Schema = PackedHash(m.Parts), MapSchemaSparse
+		m.Packed.Hash = PackedHash(m.Parts)
 	}
 	for name, tt := range map[string]struct {
 		change func(*Job, *Map)
@@ -32,8 +33,6 @@ func TestCheckParts(t *testing.T) {
 		"plain":            {func(j *Job, m *Map) { *j, *m = *samples()["job"].(*Job), *samples()["map"].(*Map) }, ""},
 		"plain, packed":    {func(j *Job, m *Map) { *m = *samples()["map"].(*Map) }, "not packed"},
 		"packed, plain":    {func(j *Job, m *Map) { j.Shuffle = "" }, "an object for each"},
-		"packed as v1":     {func(j *Job, m *Map) { m.Schema = MapSchema }, "another version"},
-		"plain as v2":      {func(j *Job, m *Map) { m.Packed = nil }, "another version"},
 		"a gap":            {func(j *Job, m *Map) { m.Parts[1].Offset++ }, "partition 1 is said to have 333 bytes from 101 on"},
 		"an overlap":       {func(j *Job, m *Map) { m.Parts[1].Offset = 0 }, "partition 1"},
 		"less than none":   {func(j *Job, m *Map) { m.Parts[0].Size = -1 }, "partition 0"},
@@ -44,8 +43,7 @@ func TestCheckParts(t *testing.T) {
 		"no hash":          {func(j *Job, m *Map) { m.Parts[0].Hash = "x" }, "the hash"},
 
 		"none, plain":             {plain, ""},
-		"none, as v1":             {func(j *Job, m *Map) { plain(j, m); m.Schema = MapSchema }, "another version"},
-		"some, as v3":             {func(j *Job, m *Map) { m.Schema = MapSchemaSparse }, "another version"},
+		"none, in a file":         {func(j *Job, m *Map) { plain(j, m); m.Parts[1].Sum, m.Parts[1].Hash = Sum{}, zeroHash }, "partition 1 is said to have 0 records"},
 		"none, with records":      {func(j *Job, m *Map) { plain(j, m); m.Parts[0].Sum.Records = 1 }, "partition 0 is said to have 1 records"},
 		"none, with another hash": {func(j *Job, m *Map) { plain(j, m); m.Parts[0].Hash = strings.Repeat("0", 64) }, "partition 0"},
 		"none, with a key":        {func(j *Job, m *Map) { plain(j, m); m.Parts[0].Key = "k" }, "partition 0"},

@@ -9,13 +9,10 @@ import (
 )
 
 // Validate reports whether the job can be run as it is written, on objects
-// that lay names: schema, names and counts are right, the objects are pinned and in strict byte order of name,
-// and the tasks, read in order, cover the whole input exactly once in input
+// that lay names: names and counts are right, the objects are pinned and in
+// strict byte order of name, and the tasks, read in order, cover the whole input exactly once in input
 // order. An empty object is covered by one piece of length 0 or by none.
 func (j *Job) Validate(lay layout.Layout) error {
-	if want := SchemaOf(j); j.Schema != want {
-		return &SchemaError{Got: j.Schema, Want: want}
-	}
 	switch {
 	case j.ID == "":
 		return errors.New("job without an id")

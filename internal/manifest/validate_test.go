@@ -14,7 +14,6 @@ func TestValidate(t *testing.T) {
 		want   string // of the error; "" is valid
 	}{
 		{"sample", func(*Job) {}, ""},
-		{"schema", func(j *Job) { j.Schema = "mraws/job/v2" }, "another version"},
 		{"id", func(j *Job) { j.ID = "" }, "without an id"},
 		{"app", func(j *Job) { j.App.Name = "" }, "without an app"},
 		{"nreduce", func(j *Job) { j.NReduce = 0 }, "nreduce is 0"},
@@ -26,20 +25,17 @@ func TestValidate(t *testing.T) {
 		{"twice", func(j *Job) { j.Objects[1].Name = "a.txt" }, "does not follow"},
 		{"etag", func(j *Job) { j.Objects[1].ETag = "" }, `"b.txt" has no etag`},
 		{"size", func(j *Job) { j.Objects[0].Size = -1 }, `"a.txt" has size -1`},
-		{"compressed", func(j *Job) { *j = *compressedJob() }, ""},
-		{"compressed in version 1", func(j *Job) { *j = *compressedJob(); j.Schema = JobSchema }, "another version"},
-		{"unknown compression", func(j *Job) { *j = *compressedJob(); j.Objects[1].Compression = "bzip2" }, `"b.log.gz" has unknown compression "bzip2"`},
+		{"compressed and packed", func(j *Job) { *j = *packedJob() }, ""},
+		{"unknown compression", func(j *Job) { *j = *packedJob(); j.Objects[1].Compression = "bzip2" }, `"b.log.gz" has unknown compression "bzip2"`},
 		{"compressed, in pieces", func(j *Job) {
-			*j = *compressedJob()
+			*j = *packedJob()
 			j.Tasks[1][0].Length--
 			j.Tasks = [][]Piece{j.Tasks[0], j.Tasks[1], {{1, 90<<20 - 1, 1}}, j.Tasks[2]}
 		}, `"b.log.gz", which is compressed and cannot be cut`},
-		{"packed", func(j *Job) { *j = *packedJob() }, ""},
-		{"packed and compressed", func(j *Job) { *j = *compressedJob(); j.Shuffle, j.Schema = ShufflePacked, JobSchemaPacked }, ""},
-		{"packed in version 1", func(j *Job) { j.Shuffle = ShufflePacked }, "another version"},
+		{"packed", func(j *Job) { j.Shuffle = ShufflePacked }, ""},
 		{"unknown shuffle", func(j *Job) { j.Shuffle = "by-hand" }, `unknown shuffle "by-hand"`},
-		{"no ratio", func(j *Job) { *j = *compressedJob(); j.Decompress.Ratio = 0 }, "decompress is"},
-		{"no limit", func(j *Job) { *j = *compressedJob(); j.Decompress.Limit = -1 }, "decompress is"},
+		{"no ratio", func(j *Job) { *j = *packedJob(); j.Decompress.Ratio = 0 }, "decompress is"},
+		{"no limit", func(j *Job) { *j = *packedJob(); j.Decompress.Limit = -1 }, "decompress is"},
 		{"no input, no task", func(j *Job) { j.Objects, j.Tasks = nil, nil }, ""},
 		{"no task", func(j *Job) { j.Tasks = nil }, `no map task reads input object "a.txt" from byte 0`},
 		{"empty task", func(j *Job) { j.Tasks = append(j.Tasks, nil) }, "map task 2 has no piece"},

@@ -10,7 +10,7 @@ import (
 // The stream starts with magic, version and flags, 8 bytes.
 const (
 	magic     = "\x89mraws"
-	version   = 2
+	version   = 1
 	fileLen   = 8
 	flagLocal = 1 << 0 // Options.Local
 )

@@ -122,7 +122,7 @@ func seal(b []byte) []byte {
 
 // TestForged: streams whose checksums are right but which no Writer wrote.
 func TestForged(t *testing.T) {
-	start := "\x89mraws\x02\x00"
+	start := "\x89mraws\x01\x00"
 	one := header{kind: kindRecords, codec: None, records: 1}
 	footer := func(t totals) string {
 		return string(block(header{kind: kindFooter, codec: None}, string(t.append(nil, 0))))
@@ -133,8 +133,8 @@ func TestForged(t *testing.T) {
 	tests := []struct{ name, data, want string }{
 		{"empty", "", "ends after 0 of 8"},
 		{"text", "hello, world", `not a record stream: it starts with "hello,"`},
-		{"version", "\x89mraws\x01\x00", "version 1 of the format, this program reads 2"},
-		{"flags", "\x89mraws\x02\x02", "unknown flags 0x2"},
+		{"version", "\x89mraws\x02\x00", "version 2 of the format, this program reads 1"},
+		{"flags", "\x89mraws\x01\x02", "unknown flags 0x2"},
 		{"kind 0", records(with(one, func(h *header) { h.kind = 0 }), "\x00\x00"), "unknown kind of block 0"},
 		{"kind index", records(with(one, func(h *header) { h.kind = kindIndex }), "\x00\x00"), "unknown kind of block 3"},
 		{"codec", records(with(one, func(h *header) { h.codec = 3 }), "\x00\x00"), "unknown codec 3"},
@@ -193,7 +193,7 @@ func TestOffset(t *testing.T) {
 
 // TestLyingHeader: what a header promises is not allocated before it comes.
 func TestLyingHeader(t *testing.T) {
-	data := append([]byte("\x89mraws\x02\x00"), block(header{kindRecords, None, 1, 1 << 30, 1 << 30}, "x")...)
+	data := append([]byte("\x89mraws\x01\x00"), block(header{kindRecords, None, 1, 1 << 30, 1 << 30}, "x")...)
 	data = append(data, make([]byte, 3<<20)...)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -56,7 +56,7 @@ func FuzzBlock(f *testing.F) {
 		h := header{kind: kind(k), codec: Codec(codec), records: records, raw: raw, stored: uint32(len(payload))}
 		b := make([]byte, headerLen)
 		h.put(b)
-		data := append([]byte("\x89mraws\x02\x00"), seal(append(b, payload...))...)
+		data := append([]byte("\x89mraws\x01\x00"), seal(append(b, payload...))...)
 		readFuzzed(t, data)
 	})
 }

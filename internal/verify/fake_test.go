@@ -182,9 +182,6 @@ type testJob struct {
 	// displaced is a map task whose partitions lie under _attempts/.
 	displaced int
 	packed    bool
-	// old is how many map tasks were run by a version that stored something of
-	// partitions without records too.
-	old       int
 	maxBad    manifest.Budget
 	maxRecord int
 	bounds    [][]byte // of the key ranges, of an app with ordered output
@@ -217,7 +214,7 @@ func (j testJob) build(t testing.TB) (*fakeStore, layout.Layout) {
 	t.Helper()
 	s, lay := newFakeStore(), layout.New(j.prefix)
 	job := &manifest.Job{
-		ID: "wc-01jd9z6t3m", NReduce: j.reduces, SplitSize: max(j.split, 1<<20), MaxBad: j.maxBad,
+		Schema: manifest.JobSchema, ID: "wc-01jd9z6t3m", NReduce: j.reduces, SplitSize: max(j.split, 1<<20), MaxBad: j.maxBad,
 		App: manifest.App{Name: j.app.Name, Version: j.app.Version, Params: j.params},
 	}
 	for i, name := range slices.Sorted(maps.Keys(j.inputs)) {
@@ -235,7 +232,7 @@ func (j testJob) build(t testing.TB) (*fakeStore, layout.Layout) {
 	if j.packed {
 		job.Shuffle = manifest.ShufflePacked
 	}
-	if job.Schema = manifest.SchemaOf(job); job.Compressed() {
+	if job.Compressed() {
 		job.Decompress = manifest.Decompress{Ratio: 200, Limit: 1 << 40}
 	}
 	if err := job.Validate(lay); err != nil {
@@ -345,7 +342,7 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 		pairs = j.combine(pairs)
 		shuffled[r] = append(shuffled[r], pairs...)
 		data, sum := segmentOf(t, pairs)
-		if len(pairs) == 0 && m >= j.old {
+		if len(pairs) == 0 {
 			data = nil
 		}
 		p := manifest.Part{Size: int64(len(data)), Hash: hex.EncodeToString(sum.Hash[:]), Sum: sum.Sum}
@@ -365,7 +362,6 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 			rec.Packed.Key, rec.Packed.ETag, rec.Packed.Size = o.Key, o.ETag, o.Size
 		}
 	}
-	rec.Schema = manifest.MapSchemaOf(rec)
 	success.Input.Records += rec.Input.Records
 	success.Input.Bytes += rec.Input.Bytes
 	success.Emitted += rec.Emitted

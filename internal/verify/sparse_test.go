@@ -14,27 +14,21 @@ func sparseJob() testJob {
 	return testJob{app: wordCount(), reduces: 6, prefix: "p", inputs: map[string]string{"a": "x\n", "b": "x y\n", "c": "\n", "d": "z x\n"}}
 }
 
-// TestSparse: nothing is missing of partitions that have no records, whether
-// a version that stored something of them has run the map task or not.
+// TestSparse: nothing is missing of partitions that have no records.
 func TestSparse(t *testing.T) {
 	for name, j := range map[string]testJob{"plain": {}, "packed": {packed: true}, "displaced": {displaced: 2}, "packed and displaced": {packed: true, displaced: 2}} {
-		for old := range 5 {
-			t.Run(name, func(t *testing.T) {
-				k := sparseJob()
-				k.packed, k.displaced, k.old = j.packed, j.displaced, old
-				s, lay := k.build(t)
-				rep := run(t, s, lay, k.app, Options{Scratch: t.TempDir()})
-				if !rep.OK() {
-					t.Fatalf("%d of an older version: findings in an intact job:\n%s", old, show(rep))
-				}
-				if rep.Structure.Partitions != 24 || rep.Proof.State != OK || rep.Reference.State != OK {
-					t.Errorf("%d of an older version: %+v %+v", old, rep.Structure, rep.Proof)
-				}
-				if n := rep.Proof.Segments; n != 5+6*old-[]int{0, 1, 3, 3, 5}[old] {
-					t.Errorf("%d of an older version: %d segments were read", old, n)
-				}
-			})
-		}
+		t.Run(name, func(t *testing.T) {
+			k := sparseJob()
+			k.packed, k.displaced = j.packed, j.displaced
+			s, lay := k.build(t)
+			rep := run(t, s, lay, k.app, Options{Scratch: t.TempDir()})
+			if !rep.OK() {
+				t.Fatalf("findings in an intact job:\n%s", show(rep))
+			}
+			if rep.Structure.Partitions != 24 || rep.Proof.Segments != 5 || rep.Proof.State != OK || rep.Reference.State != OK {
+				t.Errorf("%+v %+v", rep.Structure, rep.Proof)
+			}
+		})
 	}
 }
 
@@ -59,49 +53,45 @@ func TestSparseDamage(t *testing.T) {
 	}
 	ours := map[string]string{manifest.MetaJob: "wc-01jd9z6t3m"}
 	for name, tt := range map[string]struct {
-		old    int
 		packed bool
 		damage func(t *testing.T, s *fakeStore, l layout.Layout, filled, bare int)
 		kind   Kind // "" is no finding
 		detail string
 	}{
-		"filled is missing": {0, false, func(_ *testing.T, s *fakeStore, l layout.Layout, filled, _ int) {
+		"filled is missing": {false, func(_ *testing.T, s *fakeStore, l layout.Layout, filled, _ int) {
 			delete(s.objs, l.Partition(0, filled))
 		}, Missing, "which has committed"},
-		"packed is missing": {0, true, func(_ *testing.T, s *fakeStore, l layout.Layout, _, _ int) {
+		"packed is missing": {true, func(_ *testing.T, s *fakeStore, l layout.Layout, _, _ int) {
 			delete(s.objs, l.Packed(0))
 		}, Missing, "the 6 partitions"},
-		"an older one is missing": {1, false, func(_ *testing.T, s *fakeStore, l layout.Layout, _, bare int) {
-			delete(s.objs, l.Partition(0, bare))
-		}, Missing, "which has committed"},
-		"left by another attempt": {0, false, func(_ *testing.T, s *fakeStore, l layout.Layout, _, bare int) {
+		"left by another attempt": {false, func(_ *testing.T, s *fakeStore, l layout.Layout, _, bare int) {
 			s.put(l.Partition(0, bare), []byte("x"), ours)
 		}, "", ""},
-		"packed, left by another attempt": {0, true, func(_ *testing.T, s *fakeStore, l layout.Layout, _, _ int) {
+		"packed, left by another attempt": {true, func(_ *testing.T, s *fakeStore, l layout.Layout, _, _ int) {
 			s.put(l.Packed(2), []byte("x"), ours)
 		}, "", ""},
-		"foreign": {0, false, func(_ *testing.T, s *fakeStore, l layout.Layout, _, bare int) {
+		"foreign": {false, func(_ *testing.T, s *fakeStore, l layout.Layout, _, bare int) {
 			s.put(l.Partition(0, bare), []byte("x"), nil)
 		}, Foreign, "no task of this job"},
-		"packed, foreign": {0, true, func(_ *testing.T, s *fakeStore, l layout.Layout, _, _ int) {
+		"packed, foreign": {true, func(_ *testing.T, s *fakeStore, l layout.Layout, _, _ int) {
 			s.put(l.Packed(2), []byte("x"), nil)
 		}, Foreign, "no task of this job"},
-		"said to have none": {0, false, func(t *testing.T, s *fakeStore, l layout.Layout, filled, bare int) {
+		"said to have none": {false, func(t *testing.T, s *fakeStore, l layout.Layout, filled, bare int) {
 			edit(t, s, l.MapCommit(0), manifest.MapSchema, func(m *manifest.Map) { m.Parts[filled] = m.Parts[bare] })
 		}, BadRecord, "its partitions have 0 records"},
-		"said to have some": {0, false, func(t *testing.T, s *fakeStore, l layout.Layout, filled, bare int) {
+		"said to have some": {false, func(t *testing.T, s *fakeStore, l layout.Layout, filled, bare int) {
 			edit(t, s, l.MapCommit(0), manifest.MapSchema, func(m *manifest.Map) { m.Parts[bare].Sum.Records++ })
 		}, BadRecord, "1 records"},
-		"filled, of no bytes": {0, false, func(t *testing.T, s *fakeStore, l layout.Layout, filled, _ int) {
+		"filled, of no bytes": {false, func(t *testing.T, s *fakeStore, l layout.Layout, filled, _ int) {
 			s.rot(l.Partition(0, filled), func([]byte) []byte { return nil })
 		}, Corrupt, ""},
-		"filled, replaced by nothing": {0, false, func(t *testing.T, s *fakeStore, l layout.Layout, filled, _ int) {
+		"filled, replaced by nothing": {false, func(t *testing.T, s *fakeStore, l layout.Layout, filled, _ int) {
 			s.put(l.Partition(0, filled), nil, ours)
 		}, Replaced, "it has 0 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := sparseJob()
-			j.packed, j.old = tt.packed, tt.old
+			j.packed = tt.packed
 			s, lay := j.build(t)
 			filled, bare := look(t, s, lay)
 			tt.damage(t, s, lay, filled, bare)

@@ -295,7 +295,7 @@ func TestDamage(t *testing.T) {
 			m.Parts[0].Hash = m.Parts[1].Hash
 			m.Packed.Hash = manifest.PackedHash(m.Parts)
 		}), BadSum, pack},
-		"packed: commit of plain ones": {commit(func(m *manifest.Map) { m.Packed, m.Schema = nil, manifest.MapSchema }), BadRecord, key("intermediate/_commit/map-1")},
+		"packed: commit of plain ones": {commit(func(m *manifest.Map) { m.Packed = nil }), BadRecord, key("intermediate/_commit/map-1")},
 
 		"output: dropped":      {drop(out), Missing, out},
 		"output: bit flip":     {rot(out, flip), BadOutput, out},

@@ -25,7 +25,7 @@ import (
 
 // Protocol is the number that both sides of a connection must share. It
 // grows with every change that an older peer would misread.
-const Protocol = 2
+const Protocol = 1
 
 // CallTimeout bounds every call that has no deadline of its own; long polls
 // set theirs.

@@ -228,7 +228,7 @@ func (t *attempt) settled(ctx context.Context, werr error) error {
 
 // putRecord creates the commit record; rec has what was uploaded.
 func (t *attempt) putRecord(ctx context.Context, rec *manifest.Map) error {
-	rec.Schema, rec.Job, rec.Task, rec.Attempt, rec.Worker = manifest.MapSchemaOf(rec), t.Job.ID, t.Index, t.ID, t.Worker
+	rec.Schema, rec.Job, rec.Task, rec.Attempt, rec.Worker = manifest.MapSchema, t.Job.ID, t.Index, t.ID, t.Worker
 	rec.Started, rec.Seconds = t.started, time.Since(t.started).Seconds()
 	rec.Input = manifest.Input{Records: t.Progress.Records.Load(), Bytes: t.inputBytes()}
 	rec.Emitted, rec.Counters = t.res.Emitted, t.counters.all()

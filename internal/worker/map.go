@@ -194,10 +194,7 @@ func (t *attempt) inputBytes() (n int64) {
 type segments struct {
 	spool spool
 	parts []segment
-	// footers wants a footer of partitions without records too, of which
-	// there is nothing else. Commit records of before mraws/map/v3 name it.
-	footers bool
-	bad     *quarantine // nil if nothing may be skipped
+	bad   *quarantine // nil if nothing may be skipped
 }
 
 // Close frees all of it.
@@ -241,7 +238,7 @@ func (c *collector) writeSegments(segs *segments, ins []sorted) error {
 		if err := c.t.copyRecords(w, mergeSources(ins, r, c.combine)); err != nil {
 			return fmt.Errorf("write partition %d: %w", r, err)
 		}
-		if w.Records() == 0 && !segs.footers {
+		if w.Records() == 0 {
 			seg.Hash = sha256.Sum256(nil)
 			continue
 		}

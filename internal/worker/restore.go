@@ -170,7 +170,7 @@ func (t *attempt) restore(ctx context.Context, m, suspect int) error {
 	env.Progress = nil // that of the reduce task tells of the reduce task
 	id := fmt.Sprintf("%s.m%d", t.ID, m)
 	err = env.runAttempt(ctx, Attempt{Phase: mr.MapPhase, Index: m, ID: id}, func(ctx context.Context, u *attempt) (err error) {
-		segs := &segments{spool: spool{t: u, what: "segments", limit: u.shares.spool}, footers: hasFooters(rec)}
+		segs := &segments{spool: spool{t: u, what: "segments", limit: u.shares.spool}}
 		defer func() { err = errors.Join(err, segs.Close()) }()
 		if err := u.mapTo(ctx, segs); err != nil {
 			return err
@@ -191,11 +191,6 @@ func (t *attempt) restore(ctx context.Context, m, suspect int) error {
 	}
 	t.res.Restored += len(lost)
 	return nil
-}
-
-// hasFooters tells whether something is stored of partitions without records.
-func hasFooters(rec *manifest.Map) bool {
-	return slices.ContainsFunc(rec.Parts, func(p manifest.Part) bool { return p.Sum.Records == 0 && p.Size > 0 })
 }
 
 // committedObjects lists the objects that a commit record names.

@@ -2,8 +2,6 @@ package worker
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -24,20 +22,6 @@ func sparseWorld(t *testing.T, how manifest.Shuffle) *world {
 	w := newWorld(where, 5, 0, 1, file{"a", "x\n"}, file{"b", "x y\nx\n"}, file{"c", "\n\n"}, file{"d", "the quick x\n"}).shuffled(how)
 	w.scratch = t.TempDir()
 	return w
-}
-
-// oldMap runs a map attempt as versions did that stored something of
-// partitions without records.
-func (w *world) oldMap(t *testing.T, m int, id string) error {
-	t.Helper()
-	return w.env(t).runAttempt(t.Context(), Attempt{mr.MapPhase, m, id}, func(ctx context.Context, t *attempt) (err error) {
-		segs := &segments{spool: spool{t: t, what: "segments", limit: t.shares.spool}, footers: true}
-		defer func() { err = errors.Join(err, segs.Close()) }()
-		if err := t.mapTo(ctx, segs); err != nil {
-			return err
-		}
-		return t.commitMap(ctx, segs)
-	})
 }
 
 // intermediates lists the objects with partitions.
@@ -65,9 +49,6 @@ func testSparse(t *testing.T, how manifest.Shuffle) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rec.Schema != manifest.MapSchemaSparse {
-			t.Errorf("the record of map %d is a %s", m, rec.Schema)
-		}
 		objects := committedObjects(rec)
 		stored += len(objects)
 		for _, o := range objects {
@@ -84,88 +65,20 @@ func testSparse(t *testing.T, how manifest.Shuffle) {
 	}
 }
 
-// TestSparseMixed: a job that an older version began goes on, and what was
-// committed by either comes back when it is lost.
-func TestSparseMixed(t *testing.T) { eachShuffle(t, testSparseMixed) }
+// TestSparseLost: what was committed comes back when it is lost.
+func TestSparseLost(t *testing.T) { eachShuffle(t, testSparseLost) }
 
-func testSparseMixed(t *testing.T, how manifest.Shuffle) {
+func testSparseLost(t *testing.T, how manifest.Shuffle) {
 	want := sparseWorld(t, how).run(t)
-	for old := range 5 {
-		w := sparseWorld(t, how)
-		for m := range w.job.Tasks {
-			if m < old {
-				if err := w.oldMap(t, m, "old"); err != nil {
-					t.Fatal(err)
-				}
-			} else if _, err := w.env(t).Run(t.Context(), Attempt{mr.MapPhase, m, "new"}); err != nil {
-				t.Fatal(err)
-			}
-			rec, err := w.env(t).mapRecord(t.Context(), m)
-			if err != nil || (rec.Schema == manifest.MapSchemaSparse) != (m >= old) {
-				t.Fatalf("map %d: %+v, %v", m, rec, err)
-			}
-		}
-		before := maps.Clone(w.store.objects)
-		for _, key := range w.intermediates() {
-			gone(w, key)
-		}
-		for r := range w.job.NReduce {
-			if _, err := w.env(t).Run(t.Context(), Attempt{mr.ReducePhase, r, fmt.Sprintf("r%d", r)}); err != nil {
-				t.Fatalf("%d maps by an older version: %v", old, err)
-			}
-		}
-		if d := cmp.Diff(want, w.outputs(t)); d != "" {
-			t.Errorf("%d maps by an older version: outputs (-want +got):\n%s", old, d)
-		}
-		for m := range w.job.Tasks {
-			if m == 2 {
-				continue // nobody has to read anything of it
-			}
-			rec, err := w.env(t).mapRecord(t.Context(), m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, o := range committedObjects(rec) {
-				if now := w.store.objects[o.plain].data; !bytes.Equal(before[o.plain].data, now) {
-					t.Errorf("%s has %d bytes, not the %d that were committed", o.plain, len(now), len(before[o.plain].data))
-				}
-			}
-		}
-		w.check(t)
-	}
-}
-
-// TestSparseAfterOld: what an older version left without a record is taken
-// over as far as it is the same; nothing else is read.
-func TestSparseAfterOld(t *testing.T) { eachShuffle(t, testSparseAfterOld) }
-
-func testSparseAfterOld(t *testing.T, how manifest.Shuffle) {
 	w := sparseWorld(t, how)
-	want := sparseWorld(t, how).run(t)
-	var l layout.Layout
-	w.store.fault = func(_ int, op, key string) fault {
-		if key == l.MapCommit(1) && op == "put" {
-			return notDone
-		}
-		return fine
-	}
-	if err := w.oldMap(t, 1, "old"); !errors.Is(err, errInjected) {
-		t.Fatal(err)
-	}
-	w.store.fault = nil
-	res, err := w.env(t).Run(t.Context(), Attempt{mr.MapPhase, 1, "new"})
-	filled := map[int]bool{mr.Partition([]byte("x"), 5): true, mr.Partition([]byte("y"), 5): true}
-	adopted, displaced := len(filled), 0
-	if how == manifest.ShufflePacked {
-		adopted, displaced = 0, 1 // its partitions lie elsewhere in the object
-	}
-	if err != nil || res.Adopted != adopted || res.Displaced != displaced {
-		t.Errorf("%+v, %v", res, err)
-	}
-	for _, m := range []int{0, 2, 3} {
-		if _, err := w.env(t).Run(t.Context(), Attempt{mr.MapPhase, m, "new"}); err != nil {
+	for m := range w.job.Tasks {
+		if _, err := w.env(t).Run(t.Context(), Attempt{mr.MapPhase, m, "m"}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	before := maps.Clone(w.store.objects)
+	for _, key := range w.intermediates() {
+		gone(w, key)
 	}
 	for r := range w.job.NReduce {
 		if _, err := w.env(t).Run(t.Context(), Attempt{mr.ReducePhase, r, fmt.Sprintf("r%d", r)}); err != nil {
@@ -174,6 +87,17 @@ func testSparseAfterOld(t *testing.T, how manifest.Shuffle) {
 	}
 	if d := cmp.Diff(want, w.outputs(t)); d != "" {
 		t.Errorf("outputs (-want +got):\n%s", d)
+	}
+	for m := range w.job.Tasks {
+		rec, err := w.env(t).mapRecord(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range committedObjects(rec) {
+			if now := w.store.objects[o.plain].data; !bytes.Equal(before[o.plain].data, now) {
+				t.Errorf("%s has %d bytes, not the %d that were committed", o.plain, len(now), len(before[o.plain].data))
+			}
+		}
 	}
 	w.check(t)
 }

@@ -41,7 +41,7 @@ type world struct {
 func newWorld(app mr.App, nreduce int, split, pack int, files ...file) *world {
 	w := &world{store: newFake(), app: app, memory: 64 << 20}
 	w.job = &manifest.Job{
-		ID: "job-1", NReduce: nreduce, SplitSize: int64(split),
+		Schema: manifest.JobSchema, ID: "job-1", NReduce: nreduce, SplitSize: int64(split),
 		App: manifest.App{Name: app.Name},
 	}
 	var l layout.Layout
@@ -60,7 +60,7 @@ func newWorld(app mr.App, nreduce int, split, pack int, files ...file) *world {
 		}
 	}
 	w.job.Tasks = slices.Collect(slices.Chunk(pieces, max(pack, 1)))
-	if w.job.Schema = manifest.SchemaOf(w.job); w.job.Compressed() {
+	if w.job.Compressed() {
 		w.job.Decompress = manifest.Decompress{Ratio: 200, Limit: 1 << 40}
 	}
 	return w
@@ -76,7 +76,6 @@ func eachShuffle(t *testing.T, f func(t *testing.T, how manifest.Shuffle)) {
 // shuffled makes the job one that stores partitions in this way.
 func (w *world) shuffled(how manifest.Shuffle) *world {
 	w.job.Shuffle = how
-	w.job.Schema = manifest.SchemaOf(w.job)
 	return w
 }
 
