@@ -10,6 +10,7 @@ import (
 
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/recordio"
 )
 
 // List is slow for each page of a thousand.
@@ -38,7 +39,7 @@ func TestReadsAhead(t *testing.T) {
 		job := b.spec()
 		commit := func(m int) {
 			part := func(r int) manifest.Part {
-				return manifest.Part{Key: b.lay.Partition(m, r), ETag: "e", Size: 1, Hash: partHash, Sum: manifest.Sum{Records: 1}}
+				return manifest.Part{Key: b.lay.Partition(m, r), ETag: "e", Size: 1, Hash: partHash, Sum: recordio.Sum{Records: 1}}
 			}
 			rec := manifest.Map{
 				Schema: manifest.MapSchema, Job: job.ID, Task: m, Attempt: fmt.Sprintf("e.m%d.1", m), Input: b.inputOf(m), Emitted: 2,

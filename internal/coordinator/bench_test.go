@@ -16,6 +16,7 @@ import (
 	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -361,7 +362,7 @@ func (b *bench) commitMap(m int, id string, displaced bool) {
 			key = b.lay.MapAttempt(m, id, r)
 		}
 		info := b.store.set(key, []byte("part"), nil)
-		rec.Parts = append(rec.Parts, manifest.Part{Key: key, ETag: info.ETag, Size: info.Size, Hash: partHash, Sum: manifest.Sum{Records: 1, Hash: 1, Bytes: 2}})
+		rec.Parts = append(rec.Parts, manifest.Part{Key: key, ETag: info.ETag, Size: info.Size, Hash: partHash, Sum: recordio.Sum{Records: 1, Hash: 1, Bytes: 2}})
 	}
 	b.put(b.lay.MapCommit(m), rec, nil)
 }
@@ -387,7 +388,7 @@ func (b *bench) packs() bool {
 func (b *bench) commitPacked(m int, id string, displaced bool) {
 	rec := manifest.Map{Schema: manifest.MapSchema, Job: b.job(), Task: m, Attempt: id, Worker: "w", Input: b.inputOf(m), Emitted: 2, Counters: map[string]int64{"n": 1}}
 	for r := range 2 {
-		rec.Parts = append(rec.Parts, manifest.Part{Offset: int64(2 * r), Size: 2, Hash: partHash, Sum: manifest.Sum{Records: 1, Hash: 1, Bytes: 2}})
+		rec.Parts = append(rec.Parts, manifest.Part{Offset: int64(2 * r), Size: 2, Hash: partHash, Sum: recordio.Sum{Records: 1, Hash: 1, Bytes: 2}})
 	}
 	key := b.lay.Packed(m)
 	if displaced {
@@ -404,10 +405,10 @@ const partHash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a
 
 func (b *bench) commitReduce(r int, id string) {
 	b.t.Helper()
-	var read manifest.Sum
+	var read recordio.Sum
 	job := b.plan()
 	for m := range job.Tasks {
-		sum := manifest.Sum{Records: 1, Hash: 1, Bytes: 2} // as commitMap has it
+		sum := recordio.Sum{Records: 1, Hash: 1, Bytes: 2} // as commitMap has it
 		data, _ := b.store.data(b.lay.MapCommit(m))
 		if rec, err := manifest.DecodeMap([]byte(data), b.lay, job, m); err == nil {
 			sum = rec.Parts[r].Sum

@@ -14,6 +14,7 @@ import (
 	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -139,7 +140,7 @@ func (c *Coordinator) sealRanges(ctx context.Context, success *manifest.Success)
 // up; nil if there is none.
 func unequal(maps []*mapCommit, reduces []*reduceCommit) error {
 	for r, red := range reduces {
-		var sum manifest.Sum
+		var sum recordio.Sum
 		for _, m := range maps {
 			sum.Add(m.Parts[r].Sum)
 		}

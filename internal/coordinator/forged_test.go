@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/recordio"
 )
 
 // TestForgedRecords: somebody who may write to the bucket has written a commit
@@ -23,7 +24,7 @@ func TestForgedRecords(t *testing.T) {
 			m.Attempt = "../../../private"
 			m.Parts[0].Key = b.lay.MapAttempt(0, m.Attempt, 0)
 		},
-		"no records in an object": func(_ *bench, m *manifest.Map) { m.Parts[0].Sum = manifest.Sum{} },
+		"no records in an object": func(_ *bench, m *manifest.Map) { m.Parts[0].Sum = recordio.Sum{} },
 		"no records at all":       func(_ *bench, m *manifest.Map) { m.Parts = []manifest.Part{{Hash: none}, {Hash: none}} },
 		"less input":              func(_ *bench, m *manifest.Map) { m.Input.Bytes = 0 },
 	} {
@@ -82,7 +83,7 @@ func TestForgedSums(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec.Parts[0].Sum, rec.Parts[1].Sum = manifest.Sum{Records: 1, Hash: 0, Bytes: 1}, manifest.Sum{Records: 1, Hash: 2, Bytes: 3}
+	rec.Parts[0].Sum, rec.Parts[1].Sum = recordio.Sum{Records: 1, Hash: 0, Bytes: 1}, recordio.Sum{Records: 1, Hash: 2, Bytes: 3}
 	b.put(b.lay.MapCommit(0), rec, nil)
 	s = b.start(nil)
 	s.join("w2", 1).work(1)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -124,7 +125,7 @@ func TestJobEndsUnderAnother(t *testing.T) {
 				if id := map[string]string{"this": job.ID, "another": "wc-other"}[tt.success]; id != "" {
 					b.put(b.lay.Success(), manifest.Success{
 						Schema: manifest.SuccessSchema, Job: id, App: job.App, NReduce: 1, Emitted: 7, Keys: 7,
-						Shuffled: manifest.Sum{Records: 7}, Read: manifest.Sum{Records: 7},
+						Shuffled: recordio.Sum{Records: 7}, Read: recordio.Sum{Records: 7},
 						Outputs: []manifest.Output{{Key: b.lay.Output(0), Size: 4, Lines: 1, Hash: partHash}},
 					}, nil)
 				}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -22,8 +23,8 @@ func TestWeights(t *testing.T) {
 		NReduce: 2, Objects: []manifest.Object{{}, {Compression: manifest.Gzip}},
 		Tasks: [][]manifest.Piece{{{Length: 60}, {Object: 1, Length: 5}}, nil},
 	})
-	w.add(&manifest.Map{Parts: []manifest.Part{{Sum: manifest.Sum{Bytes: 5}}, {Sum: manifest.Sum{Bytes: 10}}}})
-	w.add(&manifest.Map{Parts: []manifest.Part{{Sum: manifest.Sum{Bytes: 5}}, {}}})
+	w.add(&manifest.Map{Parts: []manifest.Part{{Sum: recordio.Sum{Bytes: 5}}, {Sum: recordio.Sum{Bytes: 10}}}})
+	w.add(&manifest.Map{Parts: []manifest.Part{{Sum: recordio.Sum{Bytes: 5}}, {}}})
 	if d := cmp.Diff(weights{maps: []int64{100, 0}, reduces: []int64{10, 10}}, w, cmp.AllowUnexported(weights{})); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/recordio"
 )
 
 // Whoever may write to the bucket may write a control object, so nothing in
@@ -133,7 +134,7 @@ func (m *Map) Validate(lay layout.Layout, job *Job, task int) error {
 	if err := m.CheckParts(job); err != nil {
 		return err
 	}
-	total := Sum{}
+	total := recordio.Sum{}
 	for r := range m.Parts {
 		if err := m.validatePart(lay, r); err != nil {
 			return err
@@ -173,7 +174,7 @@ func (m *Map) validatePart(lay layout.Layout, r int) error {
 // validateCounts holds what the attempt counted against the task's pieces
 // and against the partitions. A combiner makes of the pairs of a key at least
 // one.
-func (m *Map) validateCounts(job *Job, total Sum) error {
+func (m *Map) validateCounts(job *Job, total recordio.Sum) error {
 	bytes, least, most := int64(0), int64(0), int64(0)
 	for _, p := range job.Tasks[m.Task] {
 		bytes += p.Length
@@ -393,9 +394,9 @@ func validCount(n int64) bool { return n >= 0 && n <= Most }
 func validSeconds(s float64) bool { return s >= 0 && s <= mostSeconds }
 
 // validSum tells whether any records have the sum.
-func validSum(s Sum) bool {
+func validSum(s recordio.Sum) bool {
 	if s.Records == 0 {
-		return s == Sum{}
+		return s == recordio.Sum{}
 	}
 	return s.Records > 0 && s.Records <= Most && s.Bytes >= 0 && s.Bytes <= Most
 }

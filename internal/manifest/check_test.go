@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/mraws/mraws/internal/recordio"
 )
 
 var theJob = samples()["job"].(*Job)
@@ -232,7 +234,7 @@ func TestValidateMap(t *testing.T) {
 		"another partition":       {func(m *Map) { m.Parts[0].Key = m.Parts[1].Key }, "which no attempt"},
 		"another attempt's":       {func(m *Map) { m.Parts[1].Key = lay.MapAttempt(1, "map-1.1", 1) }, "which no attempt"},
 		"bad":                     {func(m *Map) { m.Bad.Key = "p/output/mr-out-0" }, "which no attempt"},
-		"no records, but a hash":  {func(m *Map) { m.Parts[0].Sum = Sum{} }, "0 records with the hash 9f86"},
+		"no records, but a hash":  {func(m *Map) { m.Parts[0].Sum = recordio.Sum{} }, "0 records with the hash 9f86"},
 		"records, and no hash":    {func(m *Map) { m.Parts[0].Hash = zeroHash }, "3 records with the hash e3b0"},
 		"no records at all":       {func(m *Map) { *m = emptied(m) }, "emitted 12 pairs, and its partitions have 0 records"},
 		"more than was emitted":   {func(m *Map) { m.Emitted = 5 }, "emitted 5 pairs, and its partitions have 6 records"},

@@ -5,8 +5,9 @@ package manifest
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
+
+	"github.com/mraws/mraws/internal/recordio"
 )
 
 // The schemas: one for each kind of control object, and the only one of its
@@ -108,38 +109,6 @@ func (j *Job) Names() []string {
 	return names
 }
 
-// Sum is the order-independent checksum of a multiset of records: how many,
-// and the sum modulo 2^64 of their hashes (recordio.HashRecord).
-type Sum struct {
-	Records int64 `json:"records"`
-	Hash    Hex64 `json:"hash"`
-	Bytes   int64 `json:"bytes"` // of keys and values, without framing
-}
-
-// Add adds the records of t to s.
-func (s *Sum) Add(t Sum) {
-	s.Records += t.Records
-	s.Hash += t.Hash
-	s.Bytes += t.Bytes
-}
-
-// Hex64 is a 64-bit number that JSON carries as 16 hex digits, since readers
-// in other languages lose bits of large JSON numbers.
-type Hex64 uint64
-
-// MarshalText writes 16 hex digits.
-func (h Hex64) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%016x", uint64(h)), nil }
-
-// UnmarshalText reads 16 hex digits.
-func (h *Hex64) UnmarshalText(b []byte) error {
-	v, err := strconv.ParseUint(string(b), 16, 64)
-	if err != nil || len(b) != 16 {
-		return fmt.Errorf("read %q as 16 hex digits", b)
-	}
-	*h = Hex64(v)
-	return nil
-}
-
 // Part is one partition in the commit record of a map task.
 type Part struct {
 	// Key (whole, prefix included) and ETag are those of its object; "" if
@@ -150,9 +119,9 @@ type Part struct {
 	Offset int64 `json:"offset,omitempty"`
 	// Size is the bytes of the partition as it is stored: 0 if it has no
 	// records, since then nothing is.
-	Size int64  `json:"size"`
-	Hash string `json:"hash"` // hex SHA-256 of the hashes of the records
-	Sum  Sum    `json:"sum"`
+	Size int64        `json:"size"`
+	Hash string       `json:"hash"` // hex SHA-256 of the hashes of the records
+	Sum  recordio.Sum `json:"sum"`
 	// Largest is the size in bytes, key and value, of the largest record, if
 	// it is too large for a block with others: a reader needs memory for it.
 	Largest int64 `json:"largest,omitempty"`
@@ -193,7 +162,7 @@ type Reduce struct {
 	Worker   string           `json:"worker"`
 	Started  time.Time        `json:"started"`
 	Seconds  float64          `json:"seconds"`
-	Read     Sum              `json:"read"` // what the merge handed to reduce
+	Read     recordio.Sum     `json:"read"` // what the merge handed to reduce
 	Keys     int64            `json:"keys"`
 	Output   Output           `json:"output"`
 	Counters map[string]int64 `json:"counters,omitempty"`
@@ -241,8 +210,8 @@ type Success struct {
 	Input    Input            `json:"input"`
 	Emitted  int64            `json:"emitted"`
 	Skipped  int64            `json:"skipped"`  // of the records read
-	Shuffled Sum              `json:"shuffled"` // summed over commit records
-	Read     Sum              `json:"read"`     // summed over reduce records
+	Shuffled recordio.Sum     `json:"shuffled"` // summed over commit records
+	Read     recordio.Sum     `json:"read"`     // summed over reduce records
 	Keys     int64            `json:"keys"`
 	Outputs  []Output         `json:"outputs"` // [r]
 	Counters map[string]int64 `json:"counters,omitempty"`

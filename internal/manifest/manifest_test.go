@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/recordio"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -30,7 +31,7 @@ var lay = layout.New("p")
 
 // samples holds one of each control object, every field set.
 func samples() map[string]any {
-	sum := Sum{Records: 3, Hash: 0x00ab54a98ceb1f0a, Bytes: 21}
+	sum := recordio.Sum{Records: 3, Hash: 0x00ab54a98ceb1f0a, Bytes: 21}
 	out := Output{Key: "p/output/mr-out-0", Size: 42, Lines: 4, Hash: someHash}
 	return map[string]any{
 		"job": &Job{
@@ -71,7 +72,7 @@ func samples() map[string]any {
 }
 
 // sealedSuccess is a summary with its seal.
-func sealedSuccess(sum Sum, out Output) *Success {
+func sealedSuccess(sum recordio.Sum, out Output) *Success {
 	out.Attempt = "reduce-0.1"
 	s := &Success{
 		Schema: SuccessSchema, Job: "grep-01kjm5", App: countApp, NReduce: 2, Finished: started, Seconds: 12,
@@ -110,8 +111,8 @@ func packedMap() *Map {
 		Schema: MapSchema, Job: "wc-01kjm7", Task: 0, Attempt: "map-0.1", Worker: "w3", Started: started,
 		Seconds: 1.25, Input: Input{Records: 4, Bytes: 10}, Emitted: 12,
 		Parts: []Part{
-			{Size: 100, Hash: someHash, Sum: Sum{Records: 1, Hash: 1, Bytes: 2}},
-			{Offset: 100, Size: 333, Hash: someHash, Sum: Sum{Records: 3, Hash: 0x00ab54a98ceb1f0a, Bytes: 21}},
+			{Size: 100, Hash: someHash, Sum: recordio.Sum{Records: 1, Hash: 1, Bytes: 2}},
+			{Offset: 100, Size: 333, Hash: someHash, Sum: recordio.Sum{Records: 3, Hash: 0x00ab54a98ceb1f0a, Bytes: 21}},
 		},
 	}
 	m.Packed = &Packed{Key: "p/intermediate/00/mr-0", ETag: `"x"`, Size: 433, Hash: PackedHash(m.Parts)}
@@ -210,30 +211,6 @@ func TestDecodeSchema(t *testing.T) {
 func TestEncodeRefuses(t *testing.T) {
 	if _, err := Encode(func() {}); err == nil {
 		t.Error("a function was encoded")
-	}
-}
-
-func TestHex64(t *testing.T) {
-	for _, h := range []Hex64{0, 1, 0xfedcba9876543210, 1<<64 - 1} {
-		text, err := h.MarshalText()
-		var back Hex64
-		if err != nil || len(text) != 16 || back.UnmarshalText(text) != nil || back != h {
-			t.Errorf("%d became %q and %d, %v", uint64(h), text, uint64(back), err)
-		}
-	}
-	for _, bad := range []string{"", "0", "0x00000000000000", "+000000000000000", "000000000000000g",
-		"00000000000000000", " 00000000000000 ", "0000_0000_0000_0"} {
-		if err := new(Hex64).UnmarshalText([]byte(bad)); err == nil {
-			t.Errorf("%q was read", bad)
-		}
-	}
-}
-
-func TestSumAdd(t *testing.T) {
-	s := Sum{Records: 1, Hash: 1<<64 - 1, Bytes: 2}
-	s.Add(Sum{Records: 2, Hash: 2, Bytes: 3})
-	if want := (Sum{Records: 3, Hash: 1, Bytes: 5}); s != want {
-		t.Errorf("got %+v, want %+v", s, want)
 	}
 }
 

@@ -2,9 +2,10 @@ package manifest
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"sort"
+
+	"github.com/mraws/mraws/internal/recordio"
 )
 
 // Ranges is _ranges.json: which keys go to which partition where the output
@@ -45,26 +46,14 @@ func (r *Ranges) Validate(job string, n int) error {
 func (r *Ranges) Partitioner() func(key []byte, n int) int {
 	words := make([]uint64, len(r.Bounds)) // most comparisons are of these
 	for i, b := range r.Bounds {
-		words[i] = Prefix(b)
+		words[i] = recordio.Prefix(b)
 	}
 	return func(key []byte, _ int) int {
-		w := Prefix(key)
+		w := recordio.Prefix(key)
 		lo := sort.Search(len(words), func(i int) bool { return words[i] >= w })
 		for lo < len(words) && words[lo] == w && bytes.Compare(r.Bounds[lo], key) <= 0 {
 			lo++
 		}
 		return lo
 	}
-}
-
-// Prefix returns the first eight bytes of a key as a number that orders like
-// them; a shorter key is filled up with zeros. Who sorts and who looks up
-// ranges compare these first.
-func Prefix(key []byte) uint64 {
-	if len(key) >= 8 {
-		return binary.BigEndian.Uint64(key)
-	}
-	var b [8]byte
-	copy(b[:], key)
-	return binary.BigEndian.Uint64(b[:])
 }

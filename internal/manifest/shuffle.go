@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+
+	"github.com/mraws/mraws/internal/recordio"
 )
 
 // Shuffle says how a map task stores its partitions; "" is an object for
@@ -57,7 +59,7 @@ func (m *Map) CheckParts(job *Job) error {
 		switch {
 		case p.Size < 0:
 			return fmt.Errorf("partition %d is said to have %d bytes", r, p.Size)
-		case (p.Size == 0) != (p.Sum == Sum{}) || (p.Size == 0) != (p.Hash == noRecords):
+		case (p.Size == 0) != (p.Sum == recordio.Sum{}) || (p.Size == 0) != (p.Hash == noRecords):
 			return fmt.Errorf("partition %d is said to have %d records with the hash %s in %d bytes", r, p.Sum.Records, p.Hash, p.Size)
 		case m.Packed == nil && (p.Key == "") != (p.Size == 0):
 			return fmt.Errorf("partition %d has %d bytes and the key %q", r, p.Size, p.Key)

@@ -3,6 +3,8 @@ package manifest
 import (
 	"strings"
 	"testing"
+
+	"github.com/mraws/mraws/internal/recordio"
 )
 
 func TestCheckParts(t *testing.T) {
@@ -43,7 +45,7 @@ func TestCheckParts(t *testing.T) {
 		"no hash":          {func(j *Job, m *Map) { m.Parts[0].Hash = "x" }, "the hash"},
 
 		"none, plain":             {plain, ""},
-		"none, in a file":         {func(j *Job, m *Map) { plain(j, m); m.Parts[1].Sum, m.Parts[1].Hash = Sum{}, zeroHash }, "partition 1 is said to have 0 records"},
+		"none, in a file":         {func(j *Job, m *Map) { plain(j, m); m.Parts[1].Sum, m.Parts[1].Hash = recordio.Sum{}, zeroHash }, "partition 1 is said to have 0 records"},
 		"none, with records":      {func(j *Job, m *Map) { plain(j, m); m.Parts[0].Sum.Records = 1 }, "partition 0 is said to have 1 records"},
 		"none, with another hash": {func(j *Job, m *Map) { plain(j, m); m.Parts[0].Hash = strings.Repeat("0", 64) }, "partition 0"},
 		"none, with a key":        {func(j *Job, m *Map) { plain(j, m); m.Parts[0].Key = "k" }, "partition 0"},

@@ -81,7 +81,7 @@ func summarize(recs []rec) Summary {
 		b := binary.AppendUvarint(nil, uint64(len(r.K)))
 		b = binary.AppendUvarint(b, uint64(len(r.V)))
 		h.Write(binary.LittleEndian.AppendUint64(nil, xxhash.Sum64(append(b, r.K+r.V...))))
-		AddRecord(&s.Sum, []byte(r.K), []byte(r.V))
+		s.Sum.AddRecord([]byte(r.K), []byte(r.V))
 	}
 	h.Sum(s.Hash[:0])
 	return s

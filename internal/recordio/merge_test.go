@@ -12,7 +12,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -242,10 +241,10 @@ func TestAddCurrent(t *testing.T) {
 			combine = nil
 		}
 		m := Merge(srcs, combine)
-		var got, want manifest.Sum
+		var got, want Sum
 		for m.Next() {
-			AddCurrent(&got, m, m)
-			AddRecord(&want, m.Key(), m.Value())
+			got.AddCurrent(m, m)
+			want.AddRecord(m.Key(), m.Value())
 		}
 		if m.Err() != nil || got != want {
 			t.Fatalf("%v: sum %v, want %v", m.Err(), got, want)

@@ -20,10 +20,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-
-	"github.com/cespare/xxhash/v2"
-
-	"github.com/mraws/mraws/internal/manifest"
 )
 
 // Codec is how the payload of a block is compressed. The numbers stand in
@@ -108,57 +104,12 @@ func maxRecord(n int) int {
 type Summary struct {
 	// Sum is the count, size and order-independent checksum of the
 	// records. Its Hash is 0 in a Local stream.
-	Sum manifest.Sum
+	Sum Sum
 	// Hash is the SHA-256 over the hash of each record, eight bytes
 	// little-endian; zero in a Local stream.
 	Hash [32]byte
 	// Bytes is the size of the file.
 	Bytes int64
-}
-
-// HashRecord is the xxHash64 of the record as it is framed in the logical
-// stream. Added up modulo 2^64 such hashes check a multiset of records
-// whatever their order (manifest.Sum).
-func HashRecord(key, value []byte) uint64 {
-	if len(key)+len(value) <= 128-frameMax {
-		var b [128]byte // on the stack, one call instead of five
-		return xxhash.Sum64(append(append(appendFrame(b[:0], key, value), key...), value...))
-	}
-	var d xxhash.Digest
-	d.Reset()
-	var frame [2 * binary.MaxVarintLen64]byte
-	_, _ = d.Write(appendFrame(frame[:0], key, value))
-	_, _ = d.Write(key)
-	_, _ = d.Write(value)
-	return d.Sum64()
-}
-
-// AddRecord adds one record to s.
-func AddRecord(s *manifest.Sum, key, value []byte) {
-	addHashed(s, HashRecord(key, value), key, value)
-}
-
-// Hasher is a [Source] that may know the hash of its current record, from
-// checking it.
-type Hasher interface{ Hash() (hash uint64, ok bool) }
-
-// AddCurrent adds the current record of src to s. It computes no hash if h,
-// which is src as a Hasher or nil, knows it.
-func AddCurrent(s *manifest.Sum, src Source, h Hasher) {
-	key, value := src.Key(), src.Value()
-	if h != nil {
-		if hash, ok := h.Hash(); ok {
-			addHashed(s, hash, key, value)
-			return
-		}
-	}
-	AddRecord(s, key, value)
-}
-
-func addHashed(s *manifest.Sum, hash uint64, key, value []byte) {
-	s.Records++
-	s.Hash += manifest.Hex64(hash)
-	s.Bytes += int64(len(key)) + int64(len(value))
 }
 
 // appendFrame appends the two lengths that stand before a record.

@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
-
-	"github.com/mraws/mraws/internal/manifest"
 )
 
 // writeRun returns a run of the given partitions.
@@ -18,7 +16,7 @@ func writeRun(t tb, o Options, parts map[int][]rec) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := NewRunWriter(&b, o)
-	want := manifest.Sum{}
+	want := Sum{}
 	for _, p := range slices.Sorted(maps.Keys(parts)) {
 		if err := w.StartPartition(p); err != nil {
 			t.Fatalf("start: %v", err)

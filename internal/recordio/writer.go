@@ -7,8 +7,6 @@ import (
 	"io"
 
 	"github.com/cespare/xxhash/v2"
-
-	"github.com/mraws/mraws/internal/manifest"
 )
 
 // lead is the room before a payload in the buffers of a Writer, so that the
@@ -230,7 +228,7 @@ func (w *Writer) Close() (Summary, error) {
 // summary is what the totals of a file of n bytes say.
 func (t *totals) summary(n int64) Summary {
 	return Summary{
-		Sum:   manifest.Sum{Records: int64(t.records), Hash: manifest.Hex64(t.sum), Bytes: int64(t.bytes)},
+		Sum:   Sum{Records: int64(t.records), Hash: Hex64(t.sum), Bytes: int64(t.bytes)},
 		Hash:  t.sha256,
 		Bytes: n,
 	}

@@ -20,7 +20,7 @@ type tally struct {
 	m, i    int              // task of the last record, and its piece in that
 	records []int64          // [m]
 	emitted []int64          // [m]
-	sums    [][]manifest.Sum // [m][r], nil where the app combines what it emits
+	sums    [][]recordio.Sum // [m][r], nil where the app combines what it emits
 
 	mu       sync.Mutex
 	counters []map[string]int64 // [m]
@@ -30,9 +30,9 @@ func newTally(job *manifest.Job, sums bool) *tally {
 	n := len(job.Tasks)
 	t := &tally{job: job, records: make([]int64, n), emitted: make([]int64, n), counters: make([]map[string]int64, n)}
 	if sums {
-		t.sums = make([][]manifest.Sum, n)
+		t.sums = make([][]recordio.Sum, n)
 		for m := range t.sums {
-			t.sums[m] = make([]manifest.Sum, job.NReduce)
+			t.sums[m] = make([]recordio.Sum, job.NReduce)
 		}
 	}
 	return t
@@ -67,7 +67,7 @@ func (t *tally) read(object int, offset int64) {
 func (t *tally) emit(r int, key, value []byte) {
 	t.emitted[t.m]++
 	if t.sums != nil {
-		recordio.AddRecord(&t.sums[t.m][r], key, value)
+		t.sums[t.m][r].AddRecord(key, value)
 	}
 }
 

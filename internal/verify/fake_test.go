@@ -450,7 +450,7 @@ func (j testJob) runReduce(t testing.TB, s *fakeStore, lay layout.Layout, job *m
 		lines.key = pairs[i].key
 		var values [][]byte
 		for ; i < len(pairs) && bytes.Equal(pairs[i].key, lines.key); i++ {
-			recordio.AddRecord(&rec.Read, pairs[i].key, pairs[i].value)
+			rec.Read.AddRecord(pairs[i].key, pairs[i].value)
 			values = append(values, slices.Clone(pairs[i].value))
 		}
 		rec.Keys++

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/internal/scratch"
 )
@@ -30,7 +29,7 @@ type segmentSource struct {
 	done bool
 	bad  bool // the records cannot be trusted
 	// What was read.
-	sum    manifest.Sum
+	sum    recordio.Sum
 	seen   bool
 	strays int64 // distinct keys of other partitions
 	stray  string
@@ -111,7 +110,7 @@ func (s *segmentSource) finish() {
 }
 
 // showSum is a sum for people.
-func showSum(s manifest.Sum) string {
+func showSum(s recordio.Sum) string {
 	return fmt.Sprintf("%d records of %d bytes, checksum %016x", s.Records, s.Bytes, uint64(s.Hash))
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/recordio"
 )
@@ -60,7 +59,7 @@ func (a *audit) countEmitted() {
 // proved is what was counted in one partition.
 type proved struct {
 	segments int
-	sum      manifest.Sum
+	sum      recordio.Sum
 	keys     int64
 	lines    int64
 }

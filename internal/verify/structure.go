@@ -11,6 +11,7 @@ import (
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/recordio"
 )
 
 // stored is an object of intermediate data, as a commit record has it: one
@@ -34,7 +35,7 @@ type segment struct {
 	off  int64 // in its object
 	size int64 // bytes; as recorded
 	hash [32]byte
-	sum  manifest.Sum
+	sum  recordio.Sum
 	gone bool // it could not be read
 }
 
@@ -50,7 +51,7 @@ type mapFacts struct {
 // reduceFacts is what is kept of a reduce record.
 type reduceFacts struct {
 	attempt  string
-	read     manifest.Sum
+	read     recordio.Sum
 	keys     int64
 	output   manifest.Output
 	counters map[string]int64

@@ -6,7 +6,7 @@ import (
 	"encoding/binary"
 	"sort"
 
-	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/recordio"
 )
 
 // buffer holds the pairs of a map attempt that were not spilled yet.
@@ -96,7 +96,7 @@ func (l *list) add(part int, key, value []byte) bool {
 	b := append(l.mem[l.used:l.used], key...)
 	b = binary.AppendUvarint(b, uint64(len(value)))
 	b = append(b, value...)
-	l.push(pair{rank{manifest.Prefix(key), uint32(part), uint32(len(key))}, uint64(l.used)})
+	l.push(pair{rank{recordio.Prefix(key), uint32(part), uint32(len(key))}, uint64(l.used)})
 	l.used += len(b)
 	return true
 }
@@ -160,7 +160,7 @@ func (l *list) before(part int) int {
 		return l.n
 	}
 	bound, e := l.bounds[part-1], l.entries()
-	prefix := manifest.Prefix(bound)
+	prefix := recordio.Prefix(bound)
 	return sort.Search(len(e), func(i int) bool {
 		if e[i].prefix != prefix {
 			return e[i].prefix > prefix

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/recordio"
 )
 
 // Commits caches the commit records of one job's map tasks for the reduce
@@ -40,7 +41,7 @@ type part struct {
 	// packed is the object, if it holds all partitions of the map task.
 	packed *manifest.Packed
 	hash   [32]byte
-	sum    manifest.Sum
+	sum    recordio.Sum
 	// largest is the size of the largest record, 0 if none has a block to
 	// itself.
 	largest int64

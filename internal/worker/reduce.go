@@ -129,8 +129,8 @@ type groups struct {
 	key    []byte
 	state  groupState
 	keys   int64
-	read   manifest.Sum // all that was read from src
-	noted  manifest.Sum // of it, in the attempt's progress
+	read   recordio.Sum // all that was read from src
+	noted  recordio.Sum // of it, in the attempt's progress
 	err    error
 }
 
@@ -149,7 +149,7 @@ func (g *groups) step() bool {
 	if g.t.stopped.Load() {
 		g.err = errStopped
 	} else if g.src.Next() {
-		recordio.AddCurrent(&g.read, g.src, g.hasher)
+		g.read.AddCurrent(g.src, g.hasher)
 		if g.read.Records-g.noted.Records >= 256 {
 			g.flush()
 		}

@@ -7,7 +7,7 @@ import (
 	"sort"
 	"unsafe"
 
-	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -99,7 +99,7 @@ func (t *table) add(part int, key, value []byte) bool {
 	copy(dst, key)
 	v, dst := t.alloc(vcap)
 	copy(dst, value)
-	e := t.push(group{rank{manifest.Prefix(key), uint32(part), uint32(len(key))}, uint64(k), uint64(v), uint32(len(value)), uint32(vcap)})
+	e := t.push(group{rank{recordio.Prefix(key), uint32(part), uint32(len(key))}, uint64(k), uint64(v), uint32(len(value)), uint32(vcap)})
 	t.cells[i] = cell{hash, uint32(e) + 1}
 	return true
 }

@@ -9,7 +9,7 @@ import (
 	"reflect"
 	"sort"
 
-	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -264,7 +264,7 @@ func (t *tally) sort(parts int) {
 	t.order = t.order[:0]
 	for i := range t.cells {
 		if c := &t.cells[i]; c.part != 0 {
-			t.order = append(t.order, countRef{rank{manifest.Prefix(t.keyOf(c)), c.part - 1, c.klen}, uint64(i)})
+			t.order = append(t.order, countRef{rank{recordio.Prefix(t.keyOf(c)), c.part - 1, c.klen}, uint64(i)})
 		}
 	}
 	sortEntries(t.order, parts, func(a, b countRef) int {
