@@ -3,7 +3,7 @@ package worker
 // The data path. An attempt ([Env.Run]) is a function of the job spec, the
 // input and the bucket. A map attempt reads its pieces (fetch.go), hands
 // records to the application, collects what it emits in bounded memory
-// (buffer.go, table.go, slab.go), spills sorted runs (spill.go) and merges
+// (package sortbuf), spills sorted runs (spill.go) and merges
 // them into one sorted segment for each partition (map.go). A reduce attempt
 // fetches the segments of all map tasks (segment.go), merges them (merge.go)
 // and streams the application's output into one object (reduce.go).

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/mraws/mraws/internal/layout"
-	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -163,41 +162,4 @@ func BenchmarkSmallFiles(b *testing.B) {
 		w.forget()
 		b.StartTimer()
 	}
-}
-
-// BenchmarkBuffer sorts a million pairs of ten partitions by keys of 10
-// random bytes, and goes through pairs that are sorted.
-func BenchmarkBuffer(b *testing.B) {
-	const n = 1_000_000
-	text := random(n * 100)
-	fill := func(l *list) {
-		for i := range n {
-			line := []byte(text[100*i : 100*i+99])
-			l.add(int(line[0]-'a')*10/26, line[:10], line[10:])
-		}
-	}
-	l := newList(256 << 20)
-	b.Run("sort", func(b *testing.B) {
-		for b.Loop() {
-			b.StopTimer()
-			l.reset()
-			fill(l)
-			b.StartTimer()
-			l.sort(10)
-		}
-		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/pair")
-	})
-	b.Run("walk", func(b *testing.B) {
-		l.reset()
-		fill(l)
-		l.sort(10)
-		for b.Loop() {
-			for part := range 10 {
-				for p := partition(l, part); p.Next(); {
-					recordio.HashRecord(p.Key(), p.Value())
-				}
-			}
-		}
-		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/pair")
-	})
 }

@@ -219,7 +219,7 @@ func (c *collector) finish(segs *segments) error {
 	ins := make([]sorted, 0, len(c.runs)+1)
 	ins = append(ins, c.runs...)
 	c.runs = nil
-	c.buf.sort(c.t.Job.NReduce)
+	c.buf.Sort(c.t.Job.NReduce)
 	ins, err := c.t.compact(append(ins, resident{c.buf}), c.t.Job.NReduce, c.t.shares.readers, c.combine)
 	if err != nil {
 		return err

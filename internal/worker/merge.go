@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/internal/sortbuf"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -45,16 +46,11 @@ func (r *run) weight() int64 { return r.memory }
 func (r *run) Close() error  { return r.file.Close() }
 
 // resident is the buffer of a map attempt, sorted, as the last of its runs.
-type resident struct{ buf buffer }
+type resident struct{ buf sortbuf.Buffer }
 
-func (r resident) source(part int) recordio.Source {
-	if p := partition(r.buf, part); p.i < p.hi {
-		return p
-	}
-	return nil
-}
-func (r resident) weight() int64 { return 0 }
-func (r resident) Close() error  { return nil }
+func (r resident) source(part int) recordio.Source { return sortbuf.Partition(r.buf, part) }
+func (r resident) weight() int64                   { return 0 }
+func (r resident) Close() error                    { return nil }
 
 // mergeSources merges what ins hold of a partition; the order of values is
 // that of ins.

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
-
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/mr"
@@ -101,37 +99,4 @@ func TestSamplePieces(t *testing.T) {
 			t.Errorf("piece %d, %v, overlaps the one before or comes before it", i, p)
 		}
 	}
-}
-
-// TestSpansOfRanges: pairs sorted as one lie where the partitioner of the
-// ranges would have put them, with bounds that are equal, short, or too few.
-func TestSpansOfRanges(t *testing.T) {
-	const parts = 6
-	key := rapid.SliceOfN(rapid.SampledFrom([]byte{0, 'a', 'b', 0xff}), 0, 10)
-	rapid.Check(t, func(t *rapid.T) {
-		bounds := rapid.SliceOfN(key, 0, parts-1).Draw(t, "bounds")
-		slices.SortFunc(bounds, bytes.Compare)
-		where := (&manifest.Ranges{Bounds: bounds}).Partitioner()
-		l := newList(1 << 20)
-		l.bounds = bounds
-		want := make([][]string, parts)
-		for i, k := range rapid.SliceOfN(key, 0, 100).Draw(t, "keys") {
-			l.add(0, k, []byte{byte(i)})
-			p := where(k, parts)
-			want[p] = append(want[p], fmt.Sprintf("%s %d", k, i))
-		}
-		l.sort(parts)
-		for p := range parts {
-			slices.SortStableFunc(want[p], func(a, b string) int {
-				return strings.Compare(a[:strings.LastIndexByte(a, ' ')], b[:strings.LastIndexByte(b, ' ')])
-			})
-			var got []string
-			for s := partition(l, p); s.Next(); {
-				got = append(got, fmt.Sprintf("%s %d", s.Key(), s.Value()[0]))
-			}
-			if !slices.Equal(got, want[p]) {
-				t.Fatalf("partition %d of bounds %q has %q, want %q", p, bounds, got, want[p])
-			}
-		}
-	})
 }

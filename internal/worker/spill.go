@@ -3,9 +3,11 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/internal/sortbuf"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -14,33 +16,36 @@ import (
 type collector struct {
 	t         *attempt
 	partition func(key []byte, n int) int
-	inOrder   bool // of partitions are keys, so that buf finds them when it has sorted
+	ranged    bool // Keys are range-partitioned; the buffer derives the partition after sorting.
 	combine   mr.Combiner
-	buf       buffer
-	tally     *tally   // is buf, for an application that adds up numbers; else nil
-	runs      []sorted // in the order of time
-	levels    []int    // of runs: how often they were merged
-	width     int      // least number of neighbours of a level that are merged
+	buf       sortbuf.Buffer
+	sums      *sortbuf.SumTable // is buf, for an application that adds up numbers; else nil
+	runs      []sorted          // in the order of time
+	levels    []int             // of runs: how often they were merged
+	width     int               // least number of neighbours of a level that are merged
 }
 
 func (t *attempt) newCollector(cuts *cuts) *collector {
 	c := &collector{t: t, partition: cuts.partition, combine: detached(t.App.Combine)}
 	c.width = spillWidth(t.shares.readers, t.Job.NReduce)
-	if sums(t.App.Combine) {
-		c.tally = t.Spare.sums(t.shares.pairs, t.inputBytes())
-		c.buf = c.tally
+	if addsUp(t.App.Combine) {
+		c.sums = t.Spare.buffers().SumTable(t.shares.pairs, t.inputBytes())
+		c.buf = c.sums
 	} else if c.combine != nil {
-		c.buf = newTable(t.shares.pairs, t.App.Combine)
+		c.buf = sortbuf.NewTable(t.shares.pairs, t.App.Combine)
 	} else {
 		expect := int64(0) // bytes of pairs: unknown
 		if t.App.Ordered {
 			expect = t.inputBytes() * 3 / 2 // as they sort most of what they read
 		}
-		l := t.Spare.list(t.shares.pairs, expect)
-		l.bounds, c.inOrder = cuts.bounds, cuts.bounds != nil
-		c.buf = l
+		c.buf, c.ranged = t.Spare.buffers().List(t.shares.pairs, expect, cuts.bounds), cuts.bounds != nil
 	}
 	return c
+}
+
+// addsUp tells whether a combiner is mr.SumInt64.
+func addsUp(combine mr.Combiner) bool {
+	return combine != nil && reflect.ValueOf(combine).Pointer() == reflect.ValueOf(mr.SumInt64).Pointer()
 }
 
 // Emit takes a pair. An error ends the attempt from in here.
@@ -52,13 +57,13 @@ func (c *collector) Emit(key, value []byte) {
 	if t.res.Emitted++; t.res.Emitted%beatEach == 0 {
 		t.Progress.Beats.Add(1)
 	}
-	if c.tally != nil && c.tally.bump(key, value) {
+	if c.sums != nil && c.sums.AddKnown(key, value) {
 		return
 	}
 	t.key = key // for errors: partitioner and combiner are called below
 	size := len(key) + len(value)
 	part := 0
-	if !c.inOrder || int64(size) > t.shares.pairs {
+	if !c.ranged || int64(size) > t.shares.pairs {
 		n := t.Job.NReduce
 		if part = c.partition(key, n); uint(part) >= uint(n) {
 			t.fail(t.taskError(fmt.Errorf("partitioner returned %d, want 0 to %d", part, n-1)))
@@ -73,7 +78,7 @@ func (c *collector) Emit(key, value []byte) {
 			t.fail(err)
 		}
 	} else {
-		for !c.buf.add(part, key, value) {
+		for !c.buf.Add(part, key, value) {
 			if err := c.spill(); err != nil {
 				t.fail(err)
 			}
@@ -88,7 +93,7 @@ const beatEach = 1024
 // EmitSpans takes many pairs of one value, see mr.SpanEmitter. Where numbers
 // are added up it looks for the cells of some keys together.
 func (c *collector) EmitSpans(text []byte, spans []uint32, value []byte) {
-	if c.tally == nil || len(value) != 8 || c.t.failed != nil {
+	if c.sums == nil || len(value) != 8 || c.t.failed != nil {
 		for ; len(spans) >= 2; spans = spans[2:] {
 			c.Emit(text[spans[0]:spans[1]], value)
 		}
@@ -96,9 +101,9 @@ func (c *collector) EmitSpans(text []byte, spans []uint32, value []byte) {
 	}
 	add := uint64(mr.ParseInt64(value))
 	for len(spans) >= 2 {
-		n := c.tally.look(text, spans)
+		n := c.sums.Probe(text, spans)
 		for i := 0; i < n; i++ {
-			known := c.tally.bumpSeen(i, n, add)
+			known := c.sums.AddProbed(i, n, add)
 			c.t.res.Emitted += int64(known)
 			if i += known; i < n {
 				c.Emit(text[spans[2*i]:spans[2*i+1]], value)
@@ -113,12 +118,12 @@ func (c *collector) spill() error {
 	if c.t.stopped.Load() {
 		return errStopped // a call of the application may go on for long
 	}
-	c.buf.sort(c.t.Job.NReduce)
+	c.buf.Sort(c.t.Job.NReduce)
 	r, err := c.t.writeRun("spill", c.t.Job.NReduce, resident{c.buf}.source)
 	if err != nil {
 		return fmt.Errorf("spill: %w", err)
 	}
-	c.buf.reset()
+	c.buf.Reset()
 	return c.keep(r)
 }
 
@@ -160,7 +165,7 @@ func (c *collector) keep(r sorted) error {
 // spillPair writes a pair that is larger than the buffer as a run of its own,
 // from the memory of the application, behind what came before it.
 func (c *collector) spillPair(part int, key, value []byte) error {
-	if c.buf.len() > 0 {
+	if c.buf.Len() > 0 {
 		if err := c.spill(); err != nil {
 			return err
 		}
@@ -195,7 +200,7 @@ func (p *onePair) Err() error    { return nil }
 // Close frees the buffer and the runs.
 func (c *collector) Close() error {
 	err := closeAll(c.runs)
-	c.t.Spare.keep(c.buf)
+	c.t.Spare.buffers().Keep(c.buf)
 	c.buf, c.runs = nil, nil
 	if err != nil {
 		return errors.Join(errors.New("free spilled runs"), err)

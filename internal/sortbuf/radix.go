@@ -1,15 +1,15 @@
-package worker
+package sortbuf
 
 import (
 	"slices"
 	"unsafe"
 )
 
-// rank is how an entry starts: what most of its order hangs on.
+// rank is how an entry starts: it decides most of the order.
 type rank struct {
 	prefix uint64 // of the key
 	part   uint32
-	klen   uint32 // bytes of the key, of no account here
+	klen   uint32 // bytes of the key; the radix sort ignores it
 }
 
 // A ranked is an entry whose memory starts with a rank.
@@ -113,7 +113,7 @@ func (s *sorter[T]) sort(e []T, shift int) {
 		return
 	}
 	var b buckets
-	tell(&b, e, shift)
+	countBuckets(&b, e, shift)
 	switch {
 	case b.first == b.last:
 		s.sort(e, shift-8)
@@ -136,8 +136,8 @@ func (s *sorter[T]) sort(e []T, shift int) {
 	}
 }
 
-// tell says how large the buckets of e are.
-func tell[T ranked](b *buckets, e []T, shift int) {
+// countBuckets counts the entries of each bucket.
+func countBuckets[T ranked](b *buckets, e []T, shift int) {
 	for i := range e {
 		b.ends[byte(rankOf(&e[i]).prefix>>shift)]++
 	}

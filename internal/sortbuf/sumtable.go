@@ -1,4 +1,4 @@
-package worker
+package sortbuf
 
 import (
 	"bytes"
@@ -6,57 +6,56 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"math/bits"
-	"reflect"
 	"sort"
 
 	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/mr"
 )
 
-// tally is the buffer of an application that adds up numbers (mr.SumInt64),
-// the most common of all: a hash table like that of table, with the number
+// SumTable is the buffer of an application that adds up numbers (mr.SumInt64),
+// the most common of all: a hash table like that of [Table], with the number
 // and a short key in the cell itself. So a pair of a known key, which nearly
-// all pairs are, costs one look at one cache line.
-type tally struct {
+// all pairs are, costs one cache line.
+type SumTable struct {
 	cells []count // power of two, at most 5/8 in use
 	n     int
 	most  int // number of cells
 	long  []byte
-	share int64 // what newTally was given
+	share int64 // what NewSumTable was given
 	limit int   // bytes of long
 	seed  [2]uint64
 	hash  maphash.Seed // of long keys
 
-	seen    [sights]sight
-	order   []countRef // after sort
+	probes  [probeBatch]probe
+	order   []countRef // after Sort
 	value   [8]byte    // what at returned
-	touched byte       // of no use, but the compiler must not know
+	touched byte       // never read; it keeps the compiler from dropping loads
 }
 
 // count is a cell.
 type count struct {
 	// key is the key, or of a longer one the first 8 bytes and where in
-	// tally.long it lies.
+	// SumTable.long it lies.
 	key  [inlineKey]byte
 	n    uint64
 	klen uint32
 	part uint32 // partition plus one; 0 is a free cell
 }
 
-// sights is how many keys are looked for together: more than there are lines
-// of memory on the way at a time, as many of the keys are in a cache.
-const sights = 64
+// probeBatch is how many keys are probed together: more than a core has loads
+// in flight, as many of the cells are in a cache.
+const probeBatch = 64
 
-// sight is a key that was looked for: what load makes of it and the number
-// that slot does. A length of 0 stands for a key that has no place in a cell.
-type sight struct {
+// probe is a key of a batch: what load and slot make of it. klen is 0 for a key
+// that has no place in a cell.
+type probe struct {
 	lo, hi, at uint64
 	klen       uint32
 }
 
 const (
-	cellSize   = 32      // bytes of a count
-	tallyCells = 1 << 12 // at first, where the budget has room for them
+	cellSize = 32      // bytes of a count
+	sumCells = 1 << 12 // at first, where the budget has room for them
 )
 
 // countRef is an entry of the sorted order.
@@ -68,29 +67,26 @@ type countRef struct {
 // inlineKey is the longest key in bytes that fits into a cell.
 const inlineKey = 16
 
-// sums tells whether a combiner is mr.SumInt64.
-func sums(combine mr.Combiner) bool {
-	return combine != nil && reflect.ValueOf(combine).Pointer() == reflect.ValueOf(mr.SumInt64).Pointer()
-}
-
-// newTally shares limit bytes: three quarters for cells, which take half as
+// NewSumTable shares limit bytes: three quarters for cells, which take half as
 // much again while they grow and as long as they are sorted, an eighth for
 // long keys, whose block may have grown to twice that.
-func newTally(limit int64) *tally {
-	t := &tally{share: limit, limit: int(limit / 8), hash: maphash.MakeSeed(), most: firstCells}
+func NewSumTable(limit int64) *SumTable {
+	t := &SumTable{share: limit, limit: int(limit / 8), hash: maphash.MakeSeed(), most: firstCells}
 	for i := range t.seed {
 		t.seed[i] = maphash.Comparable(t.hash, i)
 	}
 	for int64(t.most)*2*(cellSize*3/2) <= limit/4*3 {
 		t.most *= 2
 	}
-	t.cells = make([]count, min(t.most, tallyCells))
+	t.cells = make([]count, min(t.most, sumCells))
 	return t
 }
 
-func (t *tally) len() int { return t.n }
+// Len counts the keys.
+func (t *SumTable) Len() int { return t.n }
 
-func (t *tally) reset() {
+// Reset empties the table.
+func (t *SumTable) Reset() {
 	clear(t.cells)
 	t.n, t.long = 0, t.long[:0]
 	if cap(t.long) > 2*t.limit { // for a key that an empty buffer had to take
@@ -117,13 +113,14 @@ func load(key []byte) (lo, hi uint64) {
 }
 
 // slot returns where the search for a short key begins.
-func (t *tally) slot(lo, hi uint64, n int) uint64 {
+func (t *SumTable) slot(lo, hi uint64, n int) uint64 {
 	h, l := bits.Mul64(lo^t.seed[0], hi^t.seed[1]^uint64(n))
 	return h ^ l
 }
 
-// bump adds value to a key that is known; otherwise it returns false.
-func (t *tally) bump(key, value []byte) bool {
+// AddKnown adds value to a key that is in the table; otherwise it returns
+// false.
+func (t *SumTable) AddKnown(key, value []byte) bool {
 	if len(value) != 8 {
 		return false
 	}
@@ -135,15 +132,15 @@ func (t *tally) bump(key, value []byte) bool {
 	return true
 }
 
-// look gets ready to bump the first keys between pairs of offsets in text, as
-// many as it returns. Their cells are touched in a loop of their own, short
-// enough that a core has as many lines of memory on the way as it can.
-func (t *tally) look(text []byte, spans []uint32) int {
-	n := min(len(spans)/2, len(t.seen))
-	seen := t.seen[:n]
-	for i := range seen {
+// Probe prepares a batch of the first keys between pairs of offsets in text, and
+// returns how many they are. It touches their cells in a loop of its own, which
+// is short enough that a core keeps as many loads in flight as it can.
+func (t *SumTable) Probe(text []byte, spans []uint32) int {
+	n := min(len(spans)/2, len(t.probes))
+	probes := t.probes[:n]
+	for i := range probes {
 		key := text[spans[2*i]:spans[2*i+1]]
-		s := &seen[i]
+		s := &probes[i]
 		if s.klen = 0; len(key) <= inlineKey {
 			s.lo, s.hi = load(key)
 			s.at, s.klen = t.slot(s.lo, s.hi, len(key)), uint32(len(key))
@@ -151,19 +148,19 @@ func (t *tally) look(text []byte, spans []uint32) int {
 	}
 	var sum byte
 	cells := t.cells
-	for i := range seen {
-		sum += cells[seen[i].at&uint64(len(cells)-1)].key[0]
+	for i := range probes {
+		sum += cells[probes[i].at&uint64(len(cells)-1)].key[0]
 	}
 	t.touched += sum
 	return n
 }
 
-// bumpSeen adds a number to the keys of look from i to n, up to the first one
-// that is not known. It returns how many there were.
-func (t *tally) bumpSeen(i, n int, add uint64) int {
+// AddProbed adds a number to the keys i to n of the batch, up to the first one
+// that is not in the table. It returns how many there were.
+func (t *SumTable) AddProbed(i, n int, add uint64) int {
 	mask := uint64(len(t.cells) - 1)
 next:
-	for k, s := range t.seen[i:n] {
+	for k, s := range t.probes[i:n] {
 		if s.klen == 0 {
 			return k
 		}
@@ -182,7 +179,7 @@ next:
 }
 
 // find returns the cell of a key, or the free one where it belongs.
-func (t *tally) find(key []byte) *count {
+func (t *SumTable) find(key []byte) *count {
 	if len(key) > inlineKey {
 		return t.findLong(key)
 	}
@@ -196,7 +193,7 @@ func (t *tally) find(key []byte) *count {
 	}
 }
 
-func (t *tally) findLong(key []byte) *count {
+func (t *SumTable) findLong(key []byte) *count {
 	mask := uint64(len(t.cells) - 1)
 	for i := maphash.Bytes(t.hash, key) & mask; ; i = (i + 1) & mask {
 		c := &t.cells[i]
@@ -206,7 +203,7 @@ func (t *tally) findLong(key []byte) *count {
 	}
 }
 
-func (t *tally) keyOf(c *count) []byte {
+func (t *SumTable) keyOf(c *count) []byte {
 	if c.klen <= inlineKey {
 		return c.key[:c.klen]
 	}
@@ -214,7 +211,8 @@ func (t *tally) keyOf(c *count) []byte {
 	return t.long[at : at+uint64(c.klen)]
 }
 
-func (t *tally) add(part int, key, value []byte) bool {
+// Add takes a pair, of which the value is a number.
+func (t *SumTable) Add(part int, key, value []byte) bool {
 	n := mr.ParseInt64(value)
 	c := t.find(key)
 	if c.part == 0 {
@@ -242,7 +240,7 @@ func (t *tally) add(part int, key, value []byte) bool {
 }
 
 // grow doubles the number of cells; false if that is too much memory.
-func (t *tally) grow() bool {
+func (t *SumTable) grow() bool {
 	if 2*len(t.cells) > t.most {
 		return false
 	}
@@ -257,7 +255,8 @@ func (t *tally) grow() bool {
 	return true
 }
 
-func (t *tally) sort(parts int) {
+// Sort orders the keys.
+func (t *SumTable) Sort(parts int) {
 	if cap(t.order) < t.n {
 		t.order = make([]countRef, 0, t.n)
 	}
@@ -275,13 +274,13 @@ func (t *tally) sort(parts int) {
 	})
 }
 
-func (t *tally) at(i int) (key, value []byte) {
+func (t *SumTable) at(i int) (key, value []byte) {
 	c := &t.cells[t.order[i].cell]
 	binary.BigEndian.PutUint64(t.value[:], c.n)
 	return t.keyOf(c), t.value[:]
 }
 
-func (t *tally) touch(lo, hi int) {
+func (t *SumTable) touch(lo, hi int) {
 	var sum byte
 	for _, r := range t.order[lo:hi] {
 		sum += t.cells[r.cell].key[0]
@@ -289,7 +288,7 @@ func (t *tally) touch(lo, hi int) {
 	t.touched += sum
 }
 
-func (t *tally) span(part int) (lo, hi int) {
+func (t *SumTable) span(part int) (lo, hi int) {
 	lo = sort.Search(t.n, func(i int) bool { return int(t.order[i].part) >= part })
 	hi = lo + sort.Search(t.n-lo, func(i int) bool { return int(t.order[lo+i].part) > part })
 	return lo, hi

@@ -1,4 +1,4 @@
-package worker
+package sortbuf
 
 import (
 	"bytes"
@@ -26,11 +26,11 @@ type cell struct {
 	index uint32
 }
 
-// table is the buffer of an application with a combiner: an open-addressing
+// Table is the buffer of an application with a combiner: an open-addressing
 // hash table with linear probing, which combines each pair at once with what
 // is known of its key. Its hash has a random seed, so that no input can be
 // made to collide; nothing depends on it, as the pairs leave sorted.
-type table struct {
+type Table struct {
 	slab[group]
 	combine mr.Combiner
 	seed    maphash.Seed
@@ -44,11 +44,11 @@ type table struct {
 	overOf int
 }
 
-// newTable shares limit bytes between slab and cells: an entry takes 40
+// NewTable shares limit bytes between slab and cells: an entry takes 40
 // bytes and more in the slab and 8 at 3/4 use among the cells, which need
 // half as much again while they grow.
-func newTable(limit int64, combine mr.Combiner) *table {
-	t := &table{combine: combine, seed: maphash.MakeSeed(), limit: int(limit / 4 * 3), overOf: -1}
+func NewTable(limit int64, combine mr.Combiner) *Table {
+	t := &Table{combine: combine, seed: maphash.MakeSeed(), limit: int(limit / 4 * 3), overOf: -1}
 	t.most = firstCells
 	for int64(t.most)*2*int64(unsafe.Sizeof(cell{}))*3/2 <= limit/4 {
 		t.most *= 2
@@ -60,15 +60,18 @@ func newTable(limit int64, combine mr.Combiner) *table {
 // firstCells is the least number of cells.
 const firstCells = 64
 
-func (t *table) len() int { return t.n }
+// Len counts the keys.
+func (t *Table) Len() int { return t.n }
 
-func (t *table) reset() {
+// Reset empties the table.
+func (t *Table) Reset() {
 	t.slab.reset(t.limit)
 	clear(t.cells)
 	t.full, t.over, t.overOf = false, nil, -1
 }
 
-func (t *table) add(part int, key, value []byte) bool {
+// Add takes a pair, whose value it combines with that of the key.
+func (t *Table) Add(part int, key, value []byte) bool {
 	if t.full {
 		return false
 	}
@@ -108,7 +111,7 @@ func (t *table) add(part int, key, value []byte) bool {
 func valueCap(n int) int { return (n + n/2 + 8) &^ 7 }
 
 // grow doubles the number of cells; false if that is too much memory.
-func (t *table) grow() bool {
+func (t *Table) grow() bool {
 	if 2*len(t.cells) > t.most {
 		return false
 	}
@@ -128,7 +131,7 @@ func (t *table) grow() bool {
 }
 
 // fold combines value into entry e.
-func (t *table) fold(e int, value []byte) {
+func (t *Table) fold(e int, value []byte) {
 	g := t.entry(e)
 	acc := t.mem[g.value : g.value+uint64(g.vlen) : g.value+uint64(g.vcap)]
 	sum := t.combine(acc, value)
@@ -150,9 +153,10 @@ func (t *table) fold(e int, value []byte) {
 	g.value, g.vlen, g.vcap = uint64(v), uint32(len(sum)), uint32(vcap)
 }
 
-func (t *table) keyOf(g *group) []byte { return t.mem[g.key : g.key+uint64(g.klen)] }
+func (t *Table) keyOf(g *group) []byte { return t.mem[g.key : g.key+uint64(g.klen)] }
 
-func (t *table) sort(parts int) {
+// Sort orders the keys.
+func (t *Table) Sort(parts int) {
 	if t.overOf >= 0 { // entries are about to lose their numbers
 		t.entry(t.overOf).vcap = 0
 	}
@@ -164,7 +168,7 @@ func (t *table) sort(parts int) {
 	})
 }
 
-func (t *table) at(i int) (key, value []byte) {
+func (t *Table) at(i int) (key, value []byte) {
 	g := &t.entries()[i]
 	if g.vcap == 0 {
 		return t.keyOf(g), t.over
@@ -172,9 +176,9 @@ func (t *table) at(i int) (key, value []byte) {
 	return t.keyOf(g), t.mem[g.value : g.value+uint64(g.vlen) : g.value+uint64(g.vlen)]
 }
 
-func (t *table) touch(int, int) {}
+func (t *Table) touch(int, int) {}
 
-func (t *table) span(part int) (lo, hi int) {
+func (t *Table) span(part int) (lo, hi int) {
 	e := t.entries()
 	lo = sort.Search(len(e), func(i int) bool { return int(e[i].part) >= part })
 	hi = lo + sort.Search(len(e)-lo, func(i int) bool { return int(e[lo+i].part) > part })
