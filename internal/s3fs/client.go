@@ -51,7 +51,12 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 	op := budgetOf(req.Context())
 	ctx, cancel := context.WithCancelCause(req.Context())
 	wait := c.headerTimeout(name, op)
-	timer := time.AfterFunc(wait, func() { cancel(errHeaderTimeout) })
+	var answered atomic.Bool // the transport may read the request's body after that
+	timer := time.AfterFunc(wait, func() {
+		if !answered.Load() {
+			cancel(errHeaderTimeout)
+		}
+	})
 	op.wait.Begin(max(0, wait-c.header)) // what takes long by nature is no stall
 	var slot sync.Once
 	end := func(v verdict) {
@@ -70,6 +75,7 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 		sent.Body = &progress{ReadCloser: req.Body, timer: timer, wait: wait, count: &c.meter.sent, op: op}
 	}
 	resp, err := c.hc.Do(sent)
+	answered.Store(true)
 	timer.Stop()
 	if err != nil {
 		err = causeOf(ctx, err)
