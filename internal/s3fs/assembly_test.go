@@ -37,29 +37,30 @@ func TestAssembly(t *testing.T) {
 		"still": {silent, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			o := quick()
-			o.HeaderTimeout, o.IdleTimeout = 200*time.Millisecond, 2*time.Second
-			tries := 0
-			s, _ := fake(t, o, func(w http.ResponseWriter, r *http.Request) {
-				switch q := r.URL.Query(); {
-				case q.Has("uploads"):
-					ok(`<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>`)(w, r)
-				case r.Method != http.MethodPost:
-					ok("")(w, r)
-				default:
-					if tries++; tries == 1 {
-						_, _ = io.Copy(io.Discard, r.Body)
-						tt.first(w, r)
-						return
+			inBubble(t, func(t *testing.T) {
+				o := quick()
+				o.HeaderTimeout = 200 * time.Millisecond
+				tries := 0
+				s, _ := fakeInBubble(t, o, func(w http.ResponseWriter, r *http.Request) {
+					switch q := r.URL.Query(); {
+					case q.Has("uploads"):
+						ok(`<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>`)(w, r)
+					case r.Method != http.MethodPost:
+						ok("")(w, r)
+					default:
+						if tries++; tries == 1 {
+							_, _ = io.Copy(io.Discard, r.Body)
+							tt.first(w, r)
+							return
+						}
+						ok(done)(w, r)
 					}
-					ok(done)(w, r)
+				})
+				info, err := s.PutFile(t.Context(), key, bytes.NewReader(make([]byte, 5000)), 5000, s3fs.PutOptions{})
+				if err != nil || info.ETag != `"v1"` || s.Requests()["CompleteMultipartUpload"] != tt.tries {
+					t.Errorf("%+v, %v, after %v", info, err, s.Requests())
 				}
 			})
-			info, err := s.PutFile(t.Context(), key, bytes.NewReader(make([]byte, 5000)), 5000, s3fs.PutOptions{})
-			if err != nil || info.ETag != `"v1"` || s.Requests()["CompleteMultipartUpload"] != tt.tries {
-				t.Errorf("%+v, %v, after %v", info, err, s.Requests())
-			}
 		})
 	}
 }

@@ -121,23 +121,21 @@ func TestDirect(t *testing.T) {
 func TestDirectResumes(t *testing.T) {
 	data := bytesOf(2_000_000)
 	for name, how := range map[string]breakage{"finish": finish, "reset": reset, "stall": stall} {
-		o := near()
-		if name == "stall" {
-			o.IdleTimeout = 300 * time.Millisecond
-		}
-		s, sc := fake(t, o, broken(data, 700_000, how), broken(data, 0, how), whole(data))
-		got, err := io.ReadAll(openWhole(t, s, len(data)))
-		if err != nil || !bytes.Equal(got, data) {
-			t.Errorf("%s: read %d bytes, %v", name, len(got), err)
-		}
-		if name == "reset" { // which may take bytes with it that were on their way
-			continue
-		}
-		rest := "GET /b/dir/k?x-id=GetObject bytes=700000-1999999"
-		want := []string{"GET /b/dir/k?x-id=GetObject bytes=0-1999999", rest, rest}
-		if d := cmp.Diff(want, sc.requests()); d != "" {
-			t.Errorf("%s: requests (-want +got):\n%s", name, d)
-		}
+		breaks(t, name, func(t *testing.T, fake fakeFunc) {
+			s, sc := fake(t, near(), broken(data, 700_000, how), broken(data, 0, how), whole(data))
+			got, err := io.ReadAll(openWhole(t, s, len(data)))
+			if err != nil || !bytes.Equal(got, data) {
+				t.Errorf("%s: read %d bytes, %v", name, len(got), err)
+			}
+			if name == "reset" { // which may take bytes with it that were on their way
+				return
+			}
+			rest := "GET /b/dir/k?x-id=GetObject bytes=700000-1999999"
+			want := []string{"GET /b/dir/k?x-id=GetObject bytes=0-1999999", rest, rest}
+			if d := cmp.Diff(want, sc.requests()); d != "" {
+				t.Errorf("%s: requests (-want +got):\n%s", name, d)
+			}
+		})
 	}
 	s, sc := fake(t, near(), broken(data, 300_000, finish))
 	if got, err := io.ReadAll(openWhole(t, s, len(data))); err != nil || !bytes.Equal(got, data) || len(sc.requests()) != 7 {

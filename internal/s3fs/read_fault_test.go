@@ -62,15 +62,13 @@ func TestBrokenBodies(t *testing.T) {
 	for name, how := range map[string]breakage{"stall": stall, "finish": finish, "reset": reset} {
 		for way, read := range reads {
 			t.Run(name+"/"+way, func(t *testing.T) {
-				o := quick()
-				if name == "stall" {
-					o.IdleTimeout = 100 * time.Millisecond
-				}
-				s, _ := fake(t, o, broken(data, 700, how), broken(data, 0, how), whole(data))
-				got, err := read(t.Context(), s, len(data))
-				if err != nil || !bytes.Equal(got, data) {
-					t.Errorf("read %d bytes, %v", len(got), err)
-				}
+				breaks(t, name, func(t *testing.T, fake fakeFunc) {
+					s, _ := fake(t, quick(), broken(data, 700, how), broken(data, 0, how), whole(data))
+					got, err := read(t.Context(), s, len(data))
+					if err != nil || !bytes.Equal(got, data) {
+						t.Errorf("read %d bytes, %v", len(got), err)
+					}
+				})
 			})
 		}
 	}
@@ -78,22 +76,22 @@ func TestBrokenBodies(t *testing.T) {
 
 // TestResumeAsksForTheRest: a resumption begins where the body broke.
 func TestResumeAsksForTheRest(t *testing.T) {
-	data := bytesOf(900)
-	o := quick()
-	o.IdleTimeout = 100 * time.Millisecond
-	s, sc := fake(t, o, broken(data, 300, stall), whole(data))
-	r, err := s.OpenRange(t.Context(), key, "", 0, 900)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, data) {
-		t.Errorf("read %d bytes, %v", len(got), err)
-	}
-	want := []string{"GET /b/dir/k?x-id=GetObject bytes=0-899", "GET /b/dir/k?x-id=GetObject bytes=300-899"}
-	if d := cmp.Diff(want, sc.requests()); d != "" {
-		t.Errorf("requests (-want +got):\n%s", d)
-	}
+	inBubble(t, func(t *testing.T) {
+		data := bytesOf(900)
+		s, sc := fakeInBubble(t, quick(), broken(data, 300, stall), whole(data))
+		r, err := s.OpenRange(t.Context(), key, "", 0, 900)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("read %d bytes, %v", len(got), err)
+		}
+		want := []string{"GET /b/dir/k?x-id=GetObject bytes=0-899", "GET /b/dir/k?x-id=GetObject bytes=300-899"}
+		if d := cmp.Diff(want, sc.requests()); d != "" {
+			t.Errorf("requests (-want +got):\n%s", d)
+		}
+	})
 }
 
 // TestLongSpan: a request for many bytes whose body breaks again and again
@@ -159,15 +157,15 @@ func TestCancelledRead(t *testing.T) {
 
 // TestNoHeaders: a server that says nothing is tried again.
 func TestNoHeaders(t *testing.T) {
-	o := quick()
-	o.HeaderTimeout = 100 * time.Millisecond
-	s, sc := fake(t, o, silent, whole([]byte("x")))
-	if got, _, err := s.Get(t.Context(), key); err != nil || string(got) != "x" {
-		t.Errorf("get: %q, %v", got, err)
-	}
-	if n := s.Requests()["GetObject"]; n != 2 || len(sc.requests()) != 2 {
-		t.Errorf("%d tries counted, %d seen", n, len(sc.requests()))
-	}
+	inBubble(t, func(t *testing.T) {
+		s, sc := fakeInBubble(t, quick(), silent, whole([]byte("x")))
+		if got, _, err := s.Get(t.Context(), key); err != nil || string(got) != "x" {
+			t.Errorf("get: %q, %v", got, err)
+		}
+		if n := s.Requests()["GetObject"]; n != 2 || len(sc.requests()) != 2 {
+			t.Errorf("%d tries counted, %d seen", n, len(sc.requests()))
+		}
+	})
 }
 
 // TestLyingReplies: replies that do not hold what was asked for are errors.

@@ -48,29 +48,30 @@ func TestStallIsTold(t *testing.T) {
 		"upload":  {put, silent, ok(""), func(o *s3fs.Options) { o.HeaderTimeout = 200 * time.Millisecond }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := quick()
-			tt.o(&o)
-			o.MaxAttempts = 100
-			open := make(chan struct{})
-			s, sc := fake(t, o, tt.first, gate(open, tt.last))
-			p := new(object.Pulse)
-			done := make(chan error, 1)
-			go func() { done <- tt.call(object.WithPulse(t.Context(), p), s) }()
-			for deadline := time.Now().Add(20 * time.Second); p.Stalled() < 600*time.Millisecond; time.Sleep(time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatalf("stalled for %v after %d requests", p.Stalled(), len(sc.requests()))
+			inBubble(t, func(t *testing.T) {
+				o := quick()
+				tt.o(&o)
+				o.MaxAttempts = 100
+				open := make(chan struct{})
+				s, sc := fakeInBubble(t, o, tt.first, gate(open, tt.last))
+				p := new(object.Pulse)
+				done := make(chan error, 1)
+				go func() { done <- tt.call(object.WithPulse(t.Context(), p), s) }()
+				time.Sleep(600 * time.Millisecond)
+				if d := p.Stalled(); d < 590*time.Millisecond || d > 600*time.Millisecond {
+					t.Errorf("stalled for %v after 600 ms and %d requests", d, len(sc.requests()))
 				}
-			}
-			if n := len(sc.requests()); n < 2 {
-				t.Errorf("%d requests: nothing was tried again", n)
-			}
-			close(open)
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-			if d := p.Stalled(); d != 0 {
-				t.Errorf("stalled for %v after the end", d)
-			}
+				if n := len(sc.requests()); n < 2 {
+					t.Errorf("%d requests: nothing was tried again", n)
+				}
+				close(open)
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				if d := p.Stalled(); d != 0 {
+					t.Errorf("stalled for %v after the end", d)
+				}
+			})
 		})
 	}
 }
@@ -96,14 +97,24 @@ func TestStallEnds(t *testing.T) {
 // than its time-out, so that two of them are over within one; a write gets
 // all of it.
 func TestReadsAreRepeatedEarly(t *testing.T) {
-	o := quick()
-	o.HeaderTimeout = 4 * time.Second
-	s, _ := fake(t, o, silent, silent, whole(bytesOf(10)))
-	start := time.Now()
-	if _, _, err := s.Get(t.Context(), key); err != nil {
-		t.Error(err)
-	}
-	if took := time.Since(start); took < 3*time.Second || took >= 8*time.Second {
-		t.Errorf("two tries that hung took %v, want 1 s and 2 s", took)
-	}
+	inBubble(t, func(t *testing.T) {
+		o := quick()
+		o.HeaderTimeout = 4 * time.Second
+		data := bytesOf(10)
+		s, _ := fakeInBubble(t, o, silent, silent, whole(data), silent, ok(""))
+		start := time.Now()
+		if _, _, err := s.Get(t.Context(), key); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start).Round(100 * time.Millisecond); took != 3*time.Second {
+			t.Errorf("two tries to read that hung took %v, want 1 s and 2 s", took)
+		}
+		start = time.Now()
+		if _, err := s.Put(t.Context(), key, data, s3fs.PutOptions{}); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start).Round(100 * time.Millisecond); took != 4*time.Second {
+			t.Errorf("a try to write that hung took %v, want 4 s", took)
+		}
+	})
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -46,17 +45,19 @@ func TestLostReplyOfPut(t *testing.T) {
 
 // TestStalledRequestBody: a server that stops reading is left.
 func TestStalledRequestBody(t *testing.T) {
-	o := quick()
-	o.HeaderTimeout, o.MultipartAbove = 200*time.Millisecond, 64<<20
-	done := make(chan struct{})
-	defer close(done)
-	s, _ := fake(t, o, deaf(done), ok(""))
-	if _, err := s.Put(t.Context(), key, make([]byte, 16<<20), s3fs.PutOptions{}); err != nil {
-		t.Error(err)
-	}
-	if n := s.Requests()["PutObject"]; n != 2 {
-		t.Errorf("%d tries", n)
-	}
+	inBubble(t, func(t *testing.T) {
+		o := quick()
+		o.MultipartAbove = 64 << 20
+		done := make(chan struct{})
+		defer close(done)
+		s, _ := fakeInBubble(t, o, deaf(done), ok(""))
+		if _, err := s.Put(t.Context(), key, make([]byte, 16<<20), s3fs.PutOptions{}); err != nil {
+			t.Error(err)
+		}
+		if n := s.Requests()["PutObject"]; n != 2 {
+			t.Errorf("%d tries", n)
+		}
+	})
 }
 
 // uploadServer answers the requests of one multipart upload, but for those
