@@ -37,6 +37,7 @@ func TestReadsAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, maps)
 		job := b.spec()
+		b.known = job
 		commit := func(m int) {
 			part := func(r int) manifest.Part {
 				return manifest.Part{Key: b.lay.Partition(m, r), ETag: "e", Size: 1, Hash: partHash, Sum: recordio.Sum{Records: 1}}

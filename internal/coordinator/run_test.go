@@ -249,13 +249,15 @@ func TestLeaseEnds(t *testing.T) {
 	for _, committed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("committed=%v", committed), func(t *testing.T) {
 			b := newBench(t, 1)
-			s := b.start(func(o *Options) { o.Lease = 200 * time.Millisecond })
+			var k clock
+			s := b.start(k.set)
 			a := s.join("dead", 1).granted()
 			if committed {
 				b.commit(a)
 			}
 			w := s.join("w", 1)
-			next := w.granted() // waits for the lease's end
+			k.pass(s.c.o.Lease)
+			next := w.granted()
 			if (next.Phase == wire.Phase_PHASE_MAP) == committed {
 				t.Fatalf("granted %v", next)
 			}

@@ -1,10 +1,15 @@
 package coordinator
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/manifest"
@@ -97,17 +102,12 @@ func TestGather(t *testing.T) {
 			a := *readAnnouncement(b)
 			b.put(b.lay.Coordinator(), a, nil)
 		}
-		second := b.start(func(o *Options) {
-			if !comes {
-				o.Lease = 500 * time.Millisecond
-			}
-		})
+		second := b.start(nil)
 		w := &hand{service: second, name: "one"}
 		if _, err := w.register(wc(), 2, b.job(), one); err != nil {
 			t.Fatal(err)
 		}
 		second.hands = append(second.hands, w)
-		asked := time.Now()
 		granted := make(chan *wire.Attempt, 1)
 		go func() {
 			r, err := second.conn.Ask(t.Context(), &wire.AskRequest{Worker: "one", Slot: 1, Seq: 1, MaxWaitMs: patience.Milliseconds()})
@@ -132,9 +132,6 @@ func TestGather(t *testing.T) {
 				}
 				return true
 			})
-			if took := time.Since(asked); took > gatherTime {
-				t.Errorf("it waited for %v although both were back", took)
-			}
 			second.kill()
 			<-granted
 			continue
@@ -143,6 +140,35 @@ func TestGather(t *testing.T) {
 			t.Errorf("granted %v", a)
 		}
 		second.kill()
+	}
+}
+
+// TestGatherTime: it takes as long as it takes the last of them to come back.
+func TestGatherTime(t *testing.T) {
+	const each = time.Second
+	for back, want := range []time.Duration{gatherTime, gatherTime, 2 * each, 2 * each} {
+		inBubble(t, func(t *testing.T, b *bench) {
+			c := New(Options{Log: zerolog.Nop(), Lease: testLease})
+			c.before, c.led = 2, time.Now()
+			ctx, cancel := context.WithCancel(t.Context())
+			var all sync.WaitGroup
+			all.Go(func() { c.run(ctx) })
+			all.Go(func() {
+				for i := range back {
+					time.Sleep(each)
+					c.call(ctx, func() {
+						c.loop.members[sched.WorkerID(fmt.Sprint(i))] = &member{}
+						c.loop.noteMembers()
+					})
+				}
+			})
+			c.gather(ctx, &state{job: b.spec()})
+			if took := time.Since(c.led); took != want {
+				t.Errorf("with %d of 2 back it takes %v, want %v", back, took, want)
+			}
+			cancel()
+			all.Wait()
+		})
 	}
 }
 

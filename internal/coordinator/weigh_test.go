@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,23 +67,20 @@ func TestBackup(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		b.store.set(b.lay.Input(name), bytes.Repeat([]byte("x\n"), 50_000), nil)
 	}
-	// The scheduler's time stands still but for what the test adds, so that
-	// the paces of the workers are what they are said to be.
-	var clock atomic.Int64
-	pass := func(d time.Duration) { clock.Add(int64(d)) }
+	var k clock
 	s := b.start(func(o *Options) {
 		o.Speculate = true
-		o.clock = func() sched.Time { return sched.Time(clock.Load()) }
+		k.set(o)
 	})
 	slow, fast := s.join("slow", 1), s.join("fast", 1)
 	lost := slow.granted()
 	for range 2 {
 		a := fast.granted()
-		pass(time.Second)
+		k.pass(time.Second)
 		b.commit(a)
 		fast.report(a, nil)
 	}
-	pass(4 * time.Second) // no second heartbeat is left out yet
+	k.pass(4 * time.Second) // no second heartbeat is left out yet
 	q := &wire.HeartbeatRequest{Worker: "slow", Running: []*wire.Progress{{Attempt: lost, Bytes: 1}}}
 	if _, err := s.conn.Heartbeat(t.Context(), q); err != nil {
 		t.Fatal(err)
