@@ -26,7 +26,7 @@ import (
 )
 
 // patience bounds every wait for what must happen.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // boss is a coordinator that does what the test says.
 type boss struct {
