@@ -7,7 +7,7 @@ import (
 	"runtime/debug"
 
 	"github.com/mraws/mraws/internal/config"
-	"github.com/mraws/mraws/internal/worker"
+	"github.com/mraws/mraws/internal/task"
 )
 
 // memoryLimit is the limit given to Go's collector for a budget of buffers:
@@ -17,7 +17,7 @@ func memoryLimit(budget int64) int64 { return budget + budget/4 + 32<<20 }
 // setMemory decides on the budget of this process.
 func (s *session) setMemory() (err error) {
 	if s.memory = int64(s.conf.Memory); s.memory == 0 {
-		s.memory, err = autoMemory(worker.MemoryLimit())
+		s.memory, err = autoMemory(hostLimit())
 	}
 	if os.Getenv("GOGC") == "" {
 		delayCollector(s.memory)
@@ -48,15 +48,15 @@ func delayCollector(budget int64) {
 // autoMemory is the budget of a process that may use limit bytes in all, as
 // file says, or an error if that is too little.
 func autoMemory(limit int64, file string) (int64, error) {
-	budget := worker.DefaultMemory(limit)
+	budget := defaultMemory(limit)
 	if budget >= config.MinMemory {
 		return budget, nil
 	}
-	least := worker.LimitFor(config.MinMemory)
+	least := limitFor(config.MinMemory)
 	return 0, usagef(fmt.Sprintf("raise the limit, or set --memory to at least %v; the kernel may then kill the process", config.Size(config.MinMemory)),
 		"too little memory: %s allows %v, --memory auto needs %v", file, config.Size(limit), config.Size(least))
 }
 
 // cores is how many tasks run at the same time where nobody has said: one for
 // each core, if there is memory for them.
-func (s *session) cores() int { return min(runtime.GOMAXPROCS(0), worker.MostSlots(s.memory)) }
+func (s *session) cores() int { return min(runtime.GOMAXPROCS(0), task.MostSlots(s.memory)) }

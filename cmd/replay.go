@@ -17,7 +17,7 @@ import (
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/manifest"
-	"github.com/mraws/mraws/internal/worker"
+	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -105,9 +105,9 @@ func (s *session) replay(ctx context.Context, st *store, phase mr.Phase, index i
 	if scratch == "" {
 		scratch = os.TempDir()
 	}
-	env := &worker.Env{
+	env := &task.Env{
 		Store: st, Near: st.Embedded, Layout: s.layout, Job: job, App: app, Worker: "replay", Scratch: scratch, Memory: s.memory,
-		Commits: new(worker.Commits), Log: s.log,
+		Commits: new(task.Commits), Log: s.log,
 	}
 	create, err := s.replayFiles(dir)
 	if err != nil {
@@ -167,16 +167,16 @@ func (s *session) replayFiles(dir string) (func(name string) (io.WriteCloser, er
 
 // replayError explains what stopped a replay.
 func (s *session) replayError(err error) error {
-	var task *worker.TaskError
-	var fatal *worker.FatalError
-	var segment *worker.SegmentError
-	var conflict *worker.ConflictError
+	var app *task.AppError
+	var fatal *task.FatalError
+	var segment *task.SegmentError
+	var conflict *task.ConflictError
 	switch {
-	case errors.As(err, &task):
-		if task.Stack != "" {
-			s.note("%s", strings.TrimSpace(task.Stack))
+	case errors.As(err, &app):
+		if app.Stack != "" {
+			s.note("%s", strings.TrimSpace(app.Stack))
 		}
-		return &Error{Code: ExitJobFailed, What: "the app failed", Cause: task}
+		return &Error{Code: ExitJobFailed, What: "the app failed", Cause: app}
 	case errors.As(err, &fatal):
 		return &Error{Code: ExitJobFailed, What: "the task cannot succeed", Cause: fatal}
 	case errors.As(err, &conflict):
@@ -191,13 +191,13 @@ func (s *session) replayError(err error) error {
 }
 
 // replayed tells how a replay ended.
-func (s *session) replayed(task string, r worker.Replayed) error {
+func (s *session) replayed(name string, r task.Replayed) error {
 	if s.output == "json" {
 		if err := s.printJSON(struct {
 			Schema string `json:"schema"`
 			Task   string `json:"task"`
-			worker.Replayed
-		}{"mraws/replay/v1", task, r}); err != nil {
+			task.Replayed
+		}{"mraws/replay/v1", name, r}); err != nil {
 			return err
 		}
 	}
@@ -206,10 +206,10 @@ func (s *session) replayed(task string, r worker.Replayed) error {
 		skipped = ", skipped " + countText(r.Skipped, "record")
 	}
 	emitted := countText(r.Emitted, "pair") + " emitted"
-	if strings.HasPrefix(task, mr.ReducePhase.String()) {
+	if strings.HasPrefix(name, mr.ReducePhase.String()) {
 		emitted = countText(r.Emitted, "line")
 	}
-	s.note("replayed %s: read %s in %s%s, %s", task, bytesText(r.Bytes), countText(r.Records, "record"), skipped, emitted)
+	s.note("replayed %s: read %s in %s%s, %s", name, bytesText(r.Bytes), countText(r.Records, "record"), skipped, emitted)
 	switch {
 	case r.Committed == "":
 		s.note("the task is not committed: there is nothing to compare with")

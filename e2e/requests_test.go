@@ -23,6 +23,7 @@ import (
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/s3fs"
 	"github.com/mraws/mraws/internal/s3local"
+	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/internal/worker"
 )
@@ -197,7 +198,7 @@ func (c *counted) bill(j countedJob) bill.Job {
 				total++
 			}
 		}
-		chunk := worker.Chunk(memory, j.slots, total)
+		chunk := task.Chunk(memory, j.slots, total)
 		for _, p := range pieces {
 			o, length := job.Objects[p.Object], p.Length
 			if p.Offset > 0 {
@@ -233,7 +234,7 @@ func (c *counted) bill(j countedJob) bill.Job {
 			total += n
 		}
 		for _, n := range sizes {
-			b.SegmentReads += bill.Reads(n, worker.Chunk(memory, j.slots, total))
+			b.SegmentReads += bill.Reads(n, task.Chunk(memory, j.slots, total))
 		}
 	}
 	for r, o := range c.success().Outputs {
@@ -242,8 +243,8 @@ func (c *counted) bill(j countedJob) bill.Job {
 			c.t.Fatal(err)
 		}
 		rec := record[manifest.Reduce](c, c.layout.ReduceAttempt(r, info.Meta[manifest.MetaAttempt]), manifest.ReduceSchema)
-		b.Outputs.Add(bill.Stream(o.Size, worker.OutputPart(memory, j.slots, rec.Read.Bytes),
-			worker.OutputWhole(memory, j.slots, rec.Read.Bytes, j.whole)))
+		b.Outputs.Add(bill.Stream(o.Size, task.OutputPart(memory, j.slots, rec.Read.Bytes),
+			task.OutputWhole(memory, j.slots, rec.Read.Bytes, j.whole)))
 		busy[rec.Worker], reducers[rec.Worker] = true, true
 	}
 	b.Busy, b.Reducers = int64(len(busy)), int64(len(reducers))

@@ -16,8 +16,9 @@ promises=(
 	internal/recordio 'TestReaderMemory|TestCombinerMemory|TestLyingHeader'
 	internal/s3local 'TestDescriptors|TestSilentConnections|TestLimits'
 	internal/wire 'TestHeldStreams|TestSilentConnectionsKeepNobodyOut|TestMembersAreBounded'
-	internal/worker 'TestMemory|TestLargeRecords|TestManySpills|TestSpare|TestBudgets|TestDefaultMemory|TestSlotMemory'
-	cmd 'TestAutoMemory|TestSilentStore'
+	internal/sortbuf 'TestSpare'
+	internal/task 'TestMemory|TestLargeRecords|TestManySpills|TestSpare|TestBudgets|TestSlotMemory'
+	cmd 'TestAutoMemory|TestDefaultMemory|TestSilentStore'
 	e2e 'TestMemoryBudget|TestMemoryLimit|TestBomb|TestVerifyMemory|TestFewDescriptors|TestFailover'
 )
 dir=$(mktemp -d)

@@ -52,7 +52,7 @@ type stage struct {
 }
 
 const (
-	requests = 16 // of an attempt at the same time (worker/memory.go)
+	requests = 16 // of an attempt at the same time (task/memory.go)
 	window   = 4  // parts of an upload at the same time (s3fs)
 	// least is the bytes of a ranged read or part, as by default.
 	least = 8 << 20

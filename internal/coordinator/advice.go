@@ -13,7 +13,7 @@ import (
 // records have an entry for each. docs/scale.md says what comes of too many.
 const (
 	// manyPairs is the number of these from which on there is a warning, and
-	// recordMemory what each takes of a worker, bytes (worker/commits.go).
+	// recordMemory what each takes of a worker, bytes (task/commits.go).
 	manyPairs    = 10_000_000
 	recordMemory = 160
 	// manyRanges is the number from which on a hint is worth while if they are

@@ -12,7 +12,7 @@ import (
 )
 
 // unlessStale is the error of an object that names another job: fs.ErrNotExist
-// if it is stale (worker/stale.go), since an attempt of this job will commit in
+// if it is stale (task/stale.go), since an attempt of this job will commit in
 // its place, else the *ConflictError that it is somebody's. found is what was
 // seen of it.
 func (c *Coordinator) unlessStale(ctx context.Context, found object.Info, by, job, why string) error {

@@ -1,6 +1,6 @@
 package protocol
 
-// internal/worker/stale.go as a set of transitions: an attempt of an earlier
+// internal/task/stale.go as a set of transitions: an attempt of an earlier
 // job stood still while that was reset, goes on, and writes into the place of
 // this job. What it creates it creates on condition that nothing is there, and
 // it replaces nothing, since it asks whose the place is. Whoever meets its

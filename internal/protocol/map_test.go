@@ -1,6 +1,6 @@
 package protocol
 
-// mapSteps is internal/worker/commit.go as a set of transitions: commitMap,
+// mapSteps is internal/task/commit.go as a set of transitions: commitMap,
 // put, displace, lookAfter, settled and putRecord.
 func (m *model) mapSteps(s *state, task, a int, yield func(step, *state)) {
 	at := &s.maps[task].attempts[a]

@@ -1,6 +1,6 @@
 package protocol
 
-// reduceSteps is internal/worker/reduce.go and commitReduce as a set of
+// reduceSteps is internal/task/reduce.go and commitReduce as a set of
 // transitions. The reads of one attempt come one after the other here.
 func (m *model) reduceSteps(s *state, q, b int, yield func(step, *state)) {
 	at := s.reduces[q].attempts[b].at

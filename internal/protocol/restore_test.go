@@ -1,6 +1,6 @@
 package protocol
 
-// internal/worker/restore.go as a set of transitions: what becomes of a job
+// internal/task/restore.go as a set of transitions: what becomes of a job
 // when somebody deletes what was committed.
 
 // lossSteps are the deletions. Whoever replaces an object deletes it first;

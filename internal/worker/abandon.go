@@ -1,15 +1,11 @@
 package worker
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"path"
-	"regexp"
-	"runtime/pprof"
-	"strings"
 	"time"
 
+	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/internal/wire"
 )
 
@@ -56,23 +52,22 @@ func (e *StuckError) Error() string {
 
 // outcome is how an attempt ended.
 type outcome struct {
-	result Result
+	result task.Result
 	err    error
 }
 
 // supervise runs an attempt until it has ended, or is abandoned. ctx is the
 // worker's, run the attempt's.
-func (w *worker) supervise(ctx, run context.Context, r *running) (Result, error) {
+func (w *worker) supervise(ctx, run context.Context, r *running) (task.Result, error) {
 	exec, cancel := context.WithCancelCause(run)
 	defer cancel(nil)
 	end := w.o.Stats.begin(exec, phase(r.attempt.Phase), r.progress)
 	ended := make(chan outcome, 1)
-	labels := pprof.Labels(attemptLabel, r.attempt.Id)
-	go pprof.Do(exec, labels, func(exec context.Context) {
+	go func() {
 		defer w.returned(r)
 		result, err := w.execute(exec, r)
 		ended <- outcome{result, err}
-	})
+	}()
 	idle := w.watchIdle(exec, r)
 	var o outcome
 	select {
@@ -114,8 +109,7 @@ func (w *worker) lastWord(ctx context.Context, r *running, ended <-chan outcome,
 	w.abandoned++
 	w.mu.Unlock()
 	w.o.Shared.renew(r.job) // others must not wait for what it was about to read
-	stack := stackOf(r.attempt.Id)
-	at := userFunction(stack)
+	stack, at := task.InApp(r.attempt.Id)
 	if idle, ok := cause.(*IdleError); ok { //nolint:errorlint // made in supervise
 		cause = &IdleError{For: idle.For, At: at}
 	}
@@ -140,7 +134,7 @@ func (w *worker) returned(r *running) {
 func (w *worker) room() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if n := w.abandoned; n > max(w.o.Slots, leastAbandoned) || n > 0 && w.o.Slots+n > MostSlots(w.o.Memory) {
+	if n := w.abandoned; n > max(w.o.Slots, leastAbandoned) || n > 0 && w.o.Slots+n > task.MostSlots(w.o.Memory) {
 		return &StuckError{Attempts: n}
 	}
 	return nil
@@ -151,7 +145,7 @@ func (w *worker) room() error {
 func (w *worker) slotMemory() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return SlotMemory(w.o.Memory, w.o.Slots+w.abandoned)
+	return task.SlotMemory(w.o.Memory, w.o.Slots+w.abandoned)
 }
 
 // timeout is the task time-out: the worker's own, or else the job's. 0 is none.
@@ -200,61 +194,4 @@ type life struct{ records, bytes, spilled, beats, moves int64 }
 func (r *running) life() life {
 	p := r.progress
 	return life{p.Records.Load(), p.Bytes.Load(), p.Spilled.Load(), p.Beats.Load(), r.pulse.Moves()}
-}
-
-// attemptLabel marks the goroutines of an attempt.
-const attemptLabel = "mraws-attempt"
-
-// stackOf returns the stacks of an attempt's goroutines that are in the
-// application's code, the innermost function first; "" if there are none.
-func stackOf(attempt string) string {
-	var all bytes.Buffer
-	if err := pprof.Lookup("goroutine").WriteTo(&all, 1); err != nil {
-		return ""
-	}
-	var found []string
-	for block := range strings.SplitSeq(all.String(), "\n\n") {
-		if !strings.Contains(block, fmt.Sprintf("%q:%q", attemptLabel, attempt)) || !strings.Contains(block, ".(*attempt).guard") {
-			continue
-		}
-		var lines []string
-		for line := range strings.Lines(block) {
-			if f := strings.Fields(line); len(f) == 4 && f[0] == "#" { // # 0xaddress function+0xoffset file:line
-				name, _, _ := strings.Cut(f[2], "+0x")
-				lines = append(lines, name+" "+path.Base(f[3]))
-			}
-		}
-		found = append(found, strings.Join(lines, "\n"))
-	}
-	return strings.Join(found, "\n\n")
-}
-
-// caller are the functions of this package that call the application.
-var caller = regexp.MustCompile(`/internal/worker\.\(\*(attempt|collector|table|quarantine|groups|lines)\)\.|/internal/recordio\.`)
-
-// userFunction names the innermost function of a stack that is the
-// application's, with its file and line.
-func userFunction(stack string) string {
-	var inner string
-	for line := range strings.SplitSeq(stack, "\n") {
-		name, place, _ := strings.Cut(line, " ")
-		if caller.MatchString(name) {
-			break
-		}
-		inner = fmt.Sprintf("%s (%s)", name, place)
-		if !isStandard(name) {
-			break
-		}
-	}
-	return inner
-}
-
-// isStandard says whether a function is one of the standard library.
-func isStandard(name string) bool {
-	pkg, _, _ := strings.Cut(name, "/")
-	if pkg != name {
-		return !strings.Contains(pkg, ".")
-	}
-	pkg, _, _ = strings.Cut(name, ".")
-	return pkg != "main"
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -155,7 +156,7 @@ func TestTaskTimeoutHeeded(t *testing.T) {
 		if err := <-u.done; err != nil {
 			t.Errorf("Run: %v", err)
 		}
-		u.check(t)
+		u.Check(t)
 	})
 }
 
@@ -273,7 +274,7 @@ func TestRoomBesideAbandoned(t *testing.T) {
 	w := newWorker(Options{Slots: 2, Memory: 96 << 20})
 	one := &running{attempt: map0}
 	for n := range 4 {
-		if got, want := w.slotMemory(), SlotMemory(96<<20, 2+n); got != want || w.room() != nil {
+		if got, want := w.slotMemory(), task.SlotMemory(96<<20, 2+n); got != want || w.room() != nil {
 			t.Errorf("beside %d: %d bytes, want %d, and %v", n, got, want, w.room())
 		}
 		w.abandoned++
@@ -287,19 +288,5 @@ func TestRoomBesideAbandoned(t *testing.T) {
 	w.returned(one)
 	if w.abandoned != 0 || one.abandoned {
 		t.Errorf("%d are abandoned after the last has returned", w.abandoned)
-	}
-}
-
-// TestUserFunction: the place in a stack that people want to know.
-func TestUserFunction(t *testing.T) {
-	for want, stack := range map[string]string{
-		"main.(*m).Map (app.go:12)":        "time.Sleep time.go:3\nmain.(*m).Map app.go:12\ngithub.com/mraws/mraws/internal/worker.(*attempt).mapRecords map.go:1",
-		"example.com/app.wait (wait.go:7)": "runtime.gopark proc.go:1\nexample.com/app.wait wait.go:7\nmain.main app.go:1",
-		"encoding/json.Unmarshal (x.go:1)": "encoding/json.Unmarshal x.go:1\ngithub.com/mraws/mraws/internal/worker.(*attempt).guard a.go:1",
-		"":                                 "github.com/mraws/mraws/internal/worker.(*attempt).guard a.go:1",
-	} {
-		if got := userFunction(stack); got != want {
-			t.Errorf("%q, want %q", got, want)
-		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
-	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/testkit"
 	"github.com/mraws/mraws/internal/wire"
 )
 
@@ -144,28 +144,8 @@ func (b *boss) Leave(_ context.Context, q *wire.LeaveRequest) (*wire.LeaveReply,
 	return &wire.LeaveReply{}, nil
 }
 
-// put writes an object over whatever is there.
-func (f *fake) put(key string, data []byte) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.version++
-	f.objects[key] = fakeObject{data: data, info: object.Info{Key: key, Size: int64(len(data)), ETag: `"x"`}}
-}
-
-func putJSON(t *testing.T, f *fake, key string, v any) {
-	t.Helper()
-	data, err := manifest.Encode(v)
-	if s, ok := v.(manifest.Success); ok {
-		data, err = manifest.EncodeSealed(&s)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.put(key, data)
-}
-
 // announce says in the bucket where the boss is.
-func (b *boss) announce(f *fake, id *wire.Identity) {
+func (b *boss) announce(f *testkit.Store, id *wire.Identity) {
 	b.t.Helper()
 	a := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: b.discover.Epoch, Addresses: []string{b.address}, Renewed: time.Now(), LeaseMS: 10_000}
 	if id == nil {
@@ -173,12 +153,12 @@ func (b *boss) announce(f *fake, id *wire.Identity) {
 	} else {
 		a.CertPEM, a.Token = id.CertPEM, id.Token
 	}
-	putJSON(b.t, f, layout.New(b.discover.Prefix).Coordinator(), a)
+	f.PutJSON(b.t, layout.New(b.discover.Prefix).Coordinator(), a)
 }
 
 // shell is a worker under test.
 type shell struct {
-	*world
+	*testkit.Job
 	t      *testing.T
 	o      Options
 	cancel context.CancelCauseFunc
@@ -187,12 +167,12 @@ type shell struct {
 
 // newShell prepares a worker of two slots for a job of two maps and a reduce.
 func newShell(t *testing.T) *shell {
-	w := newWorld(wc, 1, 100, 1, file{"a", "x y\n"}, file{"b", "y\n"})
-	w.scratch = t.TempDir()
-	putJSON(t, w.store, layout.Layout{}.Job(), w.job)
-	return &shell{world: w, t: t, done: make(chan error, 1), o: Options{
-		Store: w.store, Bucket: "bucket", Log: zerolog.Nop(), Version: "v", App: w.app, Insecure: true,
-		CoordTimeout: 500 * time.Millisecond, Name: "w", Host: "h", Slots: 2, Memory: 64 << 20, Scratch: w.scratch,
+	w := testkit.NewJob(testkit.WC, 1, 100, 1, testkit.File{Name: "a", Text: "x y\n"}, testkit.File{Name: "b", Text: "y\n"})
+	w.Scratch = t.TempDir()
+	w.Store.PutJSON(t, layout.Layout{}.Job(), w.Spec)
+	return &shell{Job: w, t: t, done: make(chan error, 1), o: Options{
+		Store: w.Store, Bucket: "bucket", Log: zerolog.Nop(), Version: "v", App: w.App, Insecure: true,
+		CoordTimeout: 500 * time.Millisecond, Name: "w", Host: "h", Slots: 2, Memory: 64 << 20, Scratch: w.Scratch,
 	}}
 }
 

@@ -132,7 +132,7 @@ func (u *bubble) ended(want error, took time.Duration) {
 	if since := time.Since(u.start); since != took {
 		u.shell.t.Errorf("it took %v, want %v", since, took)
 	}
-	u.check(u.shell.t)
+	u.Check(u.shell.t)
 }
 
 func order(d time.Duration) Order { return Order{Cause: errTerm, Until: time.Now().Add(d)} }
@@ -289,7 +289,7 @@ func TestDrainOverARestart(t *testing.T) {
 	orders := make(chan Order)
 	s.o.Drain, s.o.CoordTimeout = orders, patience
 	release, began := s.stalled()
-	b.announce(s.store, nil)
+	b.announce(s.Store, nil)
 	s.start()
 	if q := await(t, b.joined, "the registration"); q.Drain != nil {
 		t.Errorf("registered with %v", q)
@@ -299,7 +299,7 @@ func TestDrainOverARestart(t *testing.T) {
 	orders <- order(patience)
 	b.die()
 	next := newBoss(t).serve(plain)
-	next.announce(s.store, nil)
+	next.announce(s.Store, nil)
 	q := await(t, next.joined, "the second registration")
 	running := slices.Collect(func(yield func(string) bool) {
 		for _, a := range q.Running {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/testkit"
 	"github.com/mraws/mraws/internal/wire"
 )
 
@@ -38,7 +39,7 @@ func TestWorkerIsRefused(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s, b := newShell(t), newBoss(t).serve(plain)
-			b.announce(s.store, nil)
+			b.announce(s.Store, nil)
 			s.o.Addresses, s.o.CoordTimeout = []string{b.address}, patience
 			tt.change(b, s)
 			s.start()
@@ -67,22 +68,22 @@ func TestWorkerAlone(t *testing.T) {
 		{"nobody announced", func(s *shell) {}, false, "s3://bucket/intermediate/_coordinator.json", 0},
 		{"nobody at the address", func(s *shell) { s.o.Addresses = []string{"127.0.0.1:1"} }, false, "127.0.0.1:1", 0},
 		{"nobody where it was announced", func(s *shell) {
-			putJSON(t, s.store, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, Addresses: []string{"127.0.0.1:1"}, LeaseMS: 200})
+			s.Store.PutJSON(t, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, Addresses: []string{"127.0.0.1:1"}, LeaseMS: 200})
 		}, false, "s3://bucket/", 200 * time.Millisecond},
 		{"announced without an address", func(s *shell) {
-			putJSON(t, s.store, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, LeaseMS: 1})
+			s.Store.PutJSON(t, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, LeaseMS: 1})
 		}, false, "s3://bucket/", time.Millisecond},
 		{"it has ended", func(s *shell) {
-			putJSON(t, s.store, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, Addresses: []string{"127.0.0.1:1"}, LeaseMS: 200, Released: true})
+			s.Store.PutJSON(t, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, Addresses: []string{"127.0.0.1:1"}, LeaseMS: 200, Released: true})
 		}, false, "s3://bucket/", 0},
 		{"the job is done", func(s *shell) {
 			s.o.Addresses = []string{"127.0.0.1:1"}
-			putJSON(t, s.store, layout.Layout{}.Success(), success("wc", "job-1"))
+			s.Store.PutJSON(t, layout.Layout{}.Success(), success("wc", "job-1"))
 		}, true, "", 0},
 		{"another app's job is done", func(s *shell) {
-			putJSON(t, s.store, layout.Layout{}.Success(), success("grep", "job-1"))
+			s.Store.PutJSON(t, layout.Layout{}.Success(), success("grep", "job-1"))
 		}, false, "_coordinator.json", 0},
-		{"a summary that is none", func(s *shell) { s.store.put(layout.Layout{}.Success(), nil) }, false, "_coordinator.json", 0},
+		{"a summary that is none", func(s *shell) { s.Store.Replace(layout.Layout{}.Success(), nil) }, false, "_coordinator.json", 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -106,7 +107,7 @@ func TestWorkerAlone(t *testing.T) {
 // from the bucket at once, however long it would wait for a coordinator.
 func TestComesAfterTheEnd(t *testing.T) {
 	released := func(s *shell, lay layout.Layout, address string) {
-		putJSON(t, s.store, lay.Coordinator(), manifest.Coordinator{
+		s.Store.PutJSON(t, lay.Coordinator(), manifest.Coordinator{
 			Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, Addresses: []string{"192.0.2.1:77", address}, LeaseMS: 200, Released: true,
 		})
 	}
@@ -138,7 +139,7 @@ func TestComesAfterTheEnd(t *testing.T) {
 			s := newShell(t)
 			s.o.CoordTimeout = time.Hour
 			lay := tt.prep(s)
-			putJSON(t, s.store, lay.Success(), summary(lay, "job-1", "wc"))
+			s.Store.PutJSON(t, lay.Success(), summary(lay, "job-1", "wc"))
 			s.start()
 			if err := s.ends(); err != nil {
 				t.Errorf("Run: %v", err)
@@ -157,14 +158,14 @@ func TestEarlyForAnother(t *testing.T) {
 		}
 	}
 	s, b := newShell(t), newBoss(t).serve(plain)
-	putJSON(t, s.store, layout.Layout{}.Success(), manifest.Success{Schema: manifest.SuccessSchema, Job: "job-0", App: manifest.App{Name: "wc"}})
-	putJSON(t, s.store, layout.Layout{}.Coordinator(), manifest.Coordinator{
+	s.Store.PutJSON(t, layout.Layout{}.Success(), manifest.Success{Schema: manifest.SuccessSchema, Job: "job-0", App: manifest.App{Name: "wc"}})
+	s.Store.PutJSON(t, layout.Layout{}.Coordinator(), manifest.Coordinator{
 		Schema: manifest.CoordinatorSchema, Insecure: true, Addresses: []string{"192.0.2.1:1"}, Released: true,
 	})
 	b.discover.Prefix = "p"
 	s.o.Addresses, s.o.CoordTimeout = []string{b.address}, patience
 	looked, calls := make(chan bool, 1), 0
-	s.store.hook = func(_, key string) {
+	s.Store.Hook = func(_, key string) {
 		if key == layout.New("p").Coordinator() {
 			if calls++; calls == 5 { // by one caller at a time
 				looked <- true
@@ -173,7 +174,7 @@ func TestEarlyForAnother(t *testing.T) {
 	}
 	s.start()
 	await(t, looked, "looks for the coordinator below p") // where none is announced yet
-	b.announce(s.store, nil)
+	b.announce(s.Store, nil)
 	await(t, b.joined, "the registration")
 	b.end("")
 	if err := s.ends(); err != nil {
@@ -225,7 +226,7 @@ func TestDenied(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := newBoss(t).serve(wire.ServerOptions{Identity: id, Token: id.Token})
-	b.announce(s.store, id)
+	b.announce(s.Store, id)
 	s.o.Insecure, s.o.Token, s.o.CoordTimeout = false, "another token entirely", 100*time.Millisecond
 	s.start()
 	var gone *UnreachableError
@@ -241,7 +242,7 @@ func TestOwnAuthority(t *testing.T) {
 	files := ownAuthority(t)
 	b.discover.Prefix = "deep/down"
 	b.serve(wire.ServerOptions{Files: files})
-	putJSON(t, s.store, layout.New("deep/down").Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: b.discover.Epoch, LeaseMS: 200, Addresses: []string{b.address}})
+	s.Store.PutJSON(t, layout.New("deep/down").Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: b.discover.Epoch, LeaseMS: 200, Addresses: []string{b.address}})
 	s.o.Insecure, s.o.Files, s.o.Addresses = false, files, []string{b.address}
 	s.start()
 	await(t, b.joined, "the registration")
@@ -288,17 +289,17 @@ func TestSecurity(t *testing.T) {
 // TestSearchPassesOver: an announcement that cannot be read, of another version,
 // damaged or denied, keeps nobody from the one that can, and is named once.
 func TestSearchPassesOver(t *testing.T) {
-	f := newFake()
+	f := testkit.NewStore()
 	live := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, Version: "right", LeaseMS: 10_000}
-	putJSON(t, f, layout.New("d").Coordinator(), live)
-	f.put(layout.New("a").Coordinator(), []byte(`{"schema":"mraws/coordinator/v99"}`))
-	f.put(layout.New("b").Coordinator(), []byte(`{"schema":`))
-	putJSON(t, f, layout.New("c").Coordinator(), live)
-	f.fault = func(_ int, _, key string) fault {
+	f.PutJSON(t, layout.New("d").Coordinator(), live)
+	f.Replace(layout.New("a").Coordinator(), []byte(`{"schema":"mraws/coordinator/v99"}`))
+	f.Replace(layout.New("b").Coordinator(), []byte(`{"schema":`))
+	f.PutJSON(t, layout.New("c").Coordinator(), live)
+	f.Fault = func(_ int, _, key string) testkit.Fault {
 		if key == layout.New("c").Coordinator() {
-			return denied
+			return testkit.Denied
 		}
-		return fine
+		return testkit.Fine
 	}
 	dirs := func(_ context.Context, prefix string) ([]string, error) {
 		if prefix == "" {
@@ -344,17 +345,17 @@ func TestSearch(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFake()
+			f := testkit.NewStore()
 			for prefix, a := range tt.there {
 				a.Version = prefix
 				key := layout.New(prefix).Coordinator()
-				putJSON(t, f, key, a)
-				o := f.objects[key]
-				o.info.Served, o.info.Modified = now, now.Add(-31*time.Second)
+				f.PutJSON(t, key, a)
+				o := f.Objects[key]
+				o.Info.Served, o.Info.Modified = now, now.Add(-31*time.Second)
 				if a.Renewed.After(time.Now()) {
-					o.info.Modified = now.Add(-33 * time.Second)
+					o.Info.Modified = now.Add(-33 * time.Second)
 				}
-				f.objects[key] = o
+				f.Objects[key] = o
 			}
 			dirs := func(_ context.Context, prefix string) (out []string, err error) {
 				for o := range f.List(t.Context(), prefix) {

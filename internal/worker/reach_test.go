@@ -142,7 +142,7 @@ func TestFollowsTakeover(t *testing.T) {
 					if secure {
 						a.CertPEM, a.Token = id.CertPEM, id.Token
 					}
-					putJSON(t, s.store, layout.Layout{}.Coordinator(), a)
+					s.Store.PutJSON(t, layout.Layout{}.Coordinator(), a)
 				}
 				announce(first, id1, "one")
 				s.start()
@@ -189,7 +189,7 @@ func TestLeavesTheOverdue(t *testing.T) {
 		b.serve(plain)
 	}
 	announce := func(b *boss) {
-		putJSON(t, s.store, layout.Layout{}.Coordinator(), manifest.Coordinator{
+		s.Store.PutJSON(t, layout.Layout{}.Coordinator(), manifest.Coordinator{
 			Schema: manifest.CoordinatorSchema, Epoch: b.discover.Epoch, Addresses: []string{b.address}, LeaseMS: 10_000, Insecure: true,
 		})
 	}

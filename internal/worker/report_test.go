@@ -2,11 +2,15 @@ package worker
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/internal/wire"
 )
 
@@ -41,7 +45,7 @@ func TestReportBesideWork(t *testing.T) {
 		}
 		return nil, nil
 	}
-	b.serve(plain).announce(s.store, nil)
+	b.serve(plain).announce(s.Store, nil)
 	s.start()
 	b.grants <- map0
 	b.grants <- map1
@@ -61,7 +65,7 @@ func TestReportBesideWork(t *testing.T) {
 	if err := s.ends(); err != nil {
 		t.Errorf("Run: %v", err)
 	}
-	s.check(t)
+	s.Check(t)
 }
 
 // TestUnheardIsRevoked: what the coordinator takes away meanwhile is reported
@@ -80,7 +84,7 @@ func TestUnheardIsRevoked(t *testing.T) {
 		}
 		return nil, nil
 	}
-	b.serve(plain).announce(s.store, nil)
+	b.serve(plain).announce(s.Store, nil)
 	s.start()
 	b.grants <- map0
 	b.grants <- map1
@@ -96,7 +100,7 @@ func TestUnheardIsRevoked(t *testing.T) {
 	if err := s.ends(); err == nil {
 		t.Error("stopped without saying why")
 	}
-	s.check(t)
+	s.Check(t)
 }
 
 // TestUnheardIsBounded: a slot does not begin more than it may have to say
@@ -120,7 +124,7 @@ func TestUnheardIsBounded(t *testing.T) {
 		}
 		return nil, nil
 	}
-	b.serve(plain).announce(s.store, nil)
+	b.serve(plain).announce(s.Store, nil)
 	s.start()
 	const more = 3
 	for i := range maxUnheard + 1 + more {
@@ -144,5 +148,26 @@ func TestUnheardIsBounded(t *testing.T) {
 	b.end("")
 	if err := s.ends(); err != nil {
 		t.Errorf("Run: %v", err)
+	}
+}
+
+// TestClaim: what a report says of an attempt's error and of its object.
+func TestClaim(t *testing.T) {
+	err := errors.New("x")
+	for name, tt := range map[string]struct {
+		err             error
+		fatal, conflict bool
+		object          string
+	}{
+		"fatal":              {&task.FatalError{Err: err, Key: "input/b"}, true, false, "input/b"},
+		"conflict":           {&task.ConflictError{Key: "output/mr-out-0", Job: "a"}, true, true, "output/mr-out-0"},
+		"lost":               {&task.LostError{Key: "intermediate/_commit/map-0", Err: err}, false, false, "intermediate/_commit/map-0"},
+		"of the app":         {&task.AppError{Object: "input/b", Err: err}, false, false, ""},
+		"of the scratch dir": {&fs.PathError{Op: "open", Path: "scratch", Err: fs.ErrPermission}, false, false, ""},
+	} {
+		q := new(wire.ReportRequest)
+		if claim(q, fmt.Errorf("run attempt: %w", tt.err)); q.Fatal != tt.fatal || q.Conflict != tt.conflict || q.Object != tt.object {
+			t.Errorf("%s: reported as %v", name, q)
+		}
 	}
 }

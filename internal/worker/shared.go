@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/task"
 )
 
 // Shared is what workers of one process, on the same bucket, prefix and
@@ -20,8 +21,8 @@ type Shared struct {
 type loaded struct {
 	once    sync.Once
 	job     *manifest.Job
-	commits *Commits
-	ranges  *Ranges
+	commits *task.Commits
+	ranges  *task.Ranges
 	objects func() []string // names of the input, made when they are asked for
 	err     error
 	ready   bool // all of it is there; guarded by the mutex of Shared
@@ -45,7 +46,7 @@ func (s *Shared) load(ctx context.Context, id string, read func() (*manifest.Job
 		l.once.Do(func() {
 			mine = true
 			l.job, l.err = read()
-			l.commits, l.ranges = new(Commits), new(Ranges)
+			l.commits, l.ranges = new(task.Commits), new(task.Ranges)
 			l.objects = sync.OnceValue(func() []string { return l.job.Names() })
 		})
 		s.mu.Lock()
@@ -74,7 +75,7 @@ func (s *Shared) renew(id string) {
 	if l == nil || !l.ready {
 		return
 	}
-	n := &loaded{job: l.job, objects: l.objects, commits: new(Commits), ranges: new(Ranges), ready: true}
+	n := &loaded{job: l.job, objects: l.objects, commits: new(task.Commits), ranges: new(task.Ranges), ready: true}
 	n.once.Do(func() {})
 	s.jobs[id] = n
 }

@@ -26,7 +26,7 @@ var plain = wire.ServerOptions{Insecure: true}
 
 func TestWorkerRunsAJob(t *testing.T) {
 	s, b := newShell(t), newBoss(t).serve(plain)
-	b.announce(s.store, nil)
+	b.announce(s.Store, nil)
 	s.o.Requests = func() map[string]int64 { return map[string]int64{"GetObject": 5} }
 	s.start()
 	q := await(t, b.joined, "the registration")
@@ -49,15 +49,15 @@ func TestWorkerRunsAJob(t *testing.T) {
 	if l := await(t, b.left, "the good-bye"); l.S3Requests["GetObject"] != 5 {
 		t.Errorf("left with %v", l)
 	}
-	if out := s.outputs(t); out[0] != "x 1\ny 2\n" {
+	if out := s.Outputs(t); out[0] != "x 1\ny 2\n" {
 		t.Errorf("output %q", out)
 	}
-	s.check(t)
+	s.Check(t)
 }
 
 func TestWorkerHearsOfFailure(t *testing.T) {
 	s, b := newShell(t), newBoss(t).serve(plain)
-	b.announce(s.store, nil)
+	b.announce(s.Store, nil)
 	s.start()
 	await(t, b.joined, "the registration")
 	b.end("map task 3: boom")
@@ -75,12 +75,12 @@ func TestCoordinatorGoesAway(t *testing.T) {
 		t.Run(job, func(t *testing.T) {
 			t.Parallel()
 			s, b := newShell(t), newBoss(t).serve(plain)
-			b.announce(s.store, nil)
+			b.announce(s.Store, nil)
 			s.start()
 			b.grants <- map0
 			await(t, b.reports, "the report")
 			if job != "" {
-				putJSON(t, s.store, layout.Layout{}.Success(), summary(layout.Layout{}, job, "wc"))
+				s.Store.PutJSON(t, layout.Layout{}.Success(), summary(layout.Layout{}, job, "wc"))
 			}
 			b.die()
 			var gone *UnreachableError
@@ -120,7 +120,7 @@ func TestCoordinatorRestarts(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := newBoss(t).serve(wire.ServerOptions{Identity: id, Token: id.Token})
-		b.announce(s.store, id)
+		b.announce(s.Store, id)
 		bosses = append(bosses, b)
 		if len(bosses) == 1 {
 			s.start()
@@ -161,7 +161,7 @@ func TestReportAgain(t *testing.T) {
 		}
 		return nil, nil
 	}
-	b.serve(plain).announce(s.store, nil)
+	b.serve(plain).announce(s.Store, nil)
 	s.start()
 	b.grants <- map0
 	await(t, b.reports, "the report")
@@ -179,7 +179,7 @@ func TestReportAgain(t *testing.T) {
 func TestHostileErrorText(t *testing.T) {
 	for _, text := range []string{"bad \xff\x00\x1b[2J line", strings.Repeat("é", 5<<20), "x" + strings.Repeat("é", 5<<20)} {
 		s, b := newShell(t), newBoss(t).serve(plain)
-		b.announce(s.store, nil)
+		b.announce(s.Store, nil)
 		s.o.App.NewMapper = func(*mr.Task) (mr.Mapper, error) { return nil, errors.New(text) }
 		s.start()
 		b.grants <- map0
@@ -207,7 +207,7 @@ func TestRevoked(t *testing.T) {
 		}
 		return r, nil
 	}
-	b.serve(plain).announce(s.store, nil)
+	b.serve(plain).announce(s.Store, nil)
 	s.start()
 	b.grants <- map0
 	b.grants <- map1
@@ -233,7 +233,7 @@ func TestEndsWhileItJoins(t *testing.T) {
 	b.onRegister = func(*wire.RegisterRequest) (*wire.RegisterReply, error) { <-held; return nil, nil }
 	b.serve(plain)
 	t.Cleanup(func() { close(held) })
-	b.announce(s.store, nil)
+	b.announce(s.Store, nil)
 	s.start()
 	await(t, b.joined, "the registration")
 	signal := errors.New("SIGTERM")
@@ -249,7 +249,7 @@ func TestEndsWhileItJoins(t *testing.T) {
 // TestSignal hands back what runs, and says why it ended.
 func TestSignal(t *testing.T) {
 	s, b := newShell(t), newBoss(t).serve(plain)
-	b.announce(s.store, nil)
+	b.announce(s.Store, nil)
 	_, began := s.stalled()
 	s.start()
 	b.grants <- map0
@@ -263,7 +263,7 @@ func TestSignal(t *testing.T) {
 	if len(b.reports) > 0 {
 		t.Errorf("reported %v", <-b.reports)
 	}
-	s.check(t)
+	s.Check(t)
 }
 
 // TestHalfOpenConnection: a heartbeat without an answer is given up in time
@@ -283,7 +283,7 @@ func TestHalfOpenConnection(t *testing.T) {
 		}
 		return nil, nil
 	}
-	b.serve(plain).announce(s.store, nil)
+	b.serve(plain).announce(s.Store, nil)
 	s.start()
 	await(t, b.joined, "the registration")
 	if left := await(t, hung, "the heartbeat that hangs"); left > b.lease/2 {
@@ -300,7 +300,7 @@ func TestHalfOpenConnection(t *testing.T) {
 // closes it while another is about to use it.
 func TestSessionDroppedByAnother(t *testing.T) {
 	s, b := newShell(t), newBoss(t).serve(plain)
-	b.announce(s.store, nil)
+	b.announce(s.Store, nil)
 	l := newLink(s.o, func() ([]*wire.Attempt, string, *wire.Drain) { return nil, "", nil }, func(context.Context) bool { return false })
 	defer l.close()
 	tries := 0
@@ -322,7 +322,7 @@ func TestLoadSurvivesAnothersEnd(t *testing.T) {
 	s := newShell(t)
 	w := newWorker(s.o)
 	reading, release := make(chan struct{}, 100), make(chan struct{})
-	s.store.hook = func(string, string) { reading <- struct{}{}; <-release }
+	s.Store.Hook = func(string, string) { reading <- struct{}{}; <-release }
 	ctx, cancel := context.WithCancel(t.Context())
 	const others = 50
 	stopped, other := make(chan error, 1), make(chan error, others)

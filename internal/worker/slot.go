@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -75,7 +77,7 @@ func (w *worker) ask(ctx context.Context, index int, seq uint64) (*wire.AskReply
 // ended well. It returns an error only when the worker as a whole has to stop.
 func (w *worker) attempt(ctx context.Context, reply *wire.AskReply) (well bool, err error) {
 	a, job := reply.GetGrant(), reply.Job
-	r := &running{attempt: a, job: job, spec: reply.Spec, progress: new(Progress), pulse: new(object.Pulse)}
+	r := &running{attempt: a, job: job, spec: reply.Spec, progress: new(task.Progress), pulse: new(object.Pulse)}
 	runCtx, cancel := context.WithCancelCause(object.WithPulse(ctx, r.pulse))
 	r.cancel = cancel
 	if !w.begin(r) {
@@ -102,7 +104,7 @@ func (w *worker) attempt(ctx context.Context, reply *wire.AskReply) (well bool, 
 	if err != nil {
 		q.Outcome, q.Error = wire.Outcome_OUTCOME_FAILED, wire.Text(err.Error(), maxText)
 		claim(q, err)
-		var panicked *TaskError
+		var panicked *task.AppError
 		if errors.As(err, &panicked) && panicked.Stack != "" {
 			log.Error().Err(err).Str("stack", panicked.Stack).Msg("the application panicked")
 		}
@@ -115,9 +117,9 @@ func (w *worker) attempt(ctx context.Context, reply *wire.AskReply) (well bool, 
 
 // claim fills in what an attempt's error says of other attempts.
 func claim(q *wire.ReportRequest, err error) {
-	var fatal *FatalError
-	var conflict *ConflictError
-	var lost *LostError
+	var fatal *task.FatalError
+	var conflict *task.ConflictError
+	var lost *task.LostError
 	switch {
 	case errors.As(err, &conflict):
 		q.Fatal, q.Conflict, q.Object = true, true, conflict.Key
@@ -176,19 +178,43 @@ func (w *worker) noteWaits(r *running) {
 }
 
 // execute runs the attempt on the data path.
-func (w *worker) execute(ctx context.Context, r *running) (res Result, err error) {
+func (w *worker) execute(ctx context.Context, r *running) (res task.Result, err error) {
 	l, err := w.load(ctx, r.job, r.spec)
 	if err != nil {
-		return Result{}, err
+		return task.Result{}, err
 	}
 	spare := w.spares.take()
 	defer w.spares.put(spare)
-	env := &Env{
+	env := &task.Env{
 		Store: w.o.Store, Near: w.o.Near, Layout: w.link.layout(), Job: l.job, App: w.o.App, Worker: w.o.Name,
 		Scratch: w.o.Scratch, Memory: w.slotMemory(), Commits: l.commits, Ranges: l.ranges, Objects: l.objects, Spare: spare,
 		Log: w.o.Log, Progress: r.progress,
 	}
-	return env.Run(ctx, Attempt{Phase: phase(r.attempt.Phase), Index: int(r.attempt.Task), ID: r.attempt.Id})
+	return env.Run(ctx, task.Attempt{Phase: phase(r.attempt.Phase), Index: int(r.attempt.Task), ID: r.attempt.Id})
+}
+
+// spares are those of all slots.
+type spares struct {
+	mu   sync.Mutex
+	free []*task.Spare
+}
+
+func (s *spares) take() *task.Spare {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.free)
+	if n == 0 {
+		return new(task.Spare)
+	}
+	last := s.free[n-1]
+	s.free = s.free[:n-1]
+	return last
+}
+
+func (s *spares) put(one *task.Spare) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free = append(s.free, one)
 }
 
 func taskName(a *wire.Attempt) string { return fmt.Sprintf("%s-%d", phase(a.Phase), a.Task) }

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/internal/wire"
 )
 
 // mute is a store that takes requests for input and for what is there, and
 // answers none of them while it is shut.
 type mute struct {
-	Store
+	task.Store
 	shut chan struct{} // closed when it answers again
 }
 
@@ -52,7 +53,7 @@ func (m *mute) Stat(ctx context.Context, key string) (object.Info, error) {
 func TestStoreThatIsMute(t *testing.T) {
 	s, b := newShell(t), newBoss(t)
 	s.o.Slots = 1
-	m := &mute{s.store, make(chan struct{})}
+	m := &mute{s.Store, make(chan struct{})}
 	s.o.Store = m
 	const enough = 700 * time.Millisecond
 	var phase atomic.Int32 // 0: the attempt, 1: revoked, 2: it has told of more
@@ -79,7 +80,7 @@ func TestStoreThatIsMute(t *testing.T) {
 		}
 		return nil, nil
 	}
-	b.serve(plain).announce(s.store, nil)
+	b.serve(plain).announce(s.Store, nil)
 	s.start()
 	b.grants <- map0
 	b.grants <- map1
@@ -100,12 +101,12 @@ func TestStoreThatIsMute(t *testing.T) {
 	if err := s.ends(); err != nil {
 		t.Errorf("Run: %v", err)
 	}
-	s.check(t)
+	s.Check(t)
 }
 
 // absent is a store that cannot be reached, for as many calls.
 type absent struct {
-	Store
+	task.Store
 	left atomic.Int32
 }
 
@@ -119,7 +120,7 @@ func (g *absent) Stat(ctx context.Context, key string) (object.Info, error) {
 // TestStoreThatIsGone: one that refuses connections is waited for too.
 func TestStoreThatIsGone(t *testing.T) {
 	s := newShell(t)
-	g := &absent{Store: s.store}
+	g := &absent{Store: s.Store}
 	s.o.Store = g
 	w := newWorker(s.o)
 	g.left.Store(2)

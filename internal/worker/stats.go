@@ -5,16 +5,17 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/mr"
 )
 
 // Stats counts what the workers of a process do, for those who watch them.
 // The zero value is ready, several workers may share one, and nil counts
-// nothing. What an attempt has read so far is taken from its [Progress], so
+// nothing. What an attempt has read so far is taken from its [task.Progress], so
 // that counting costs the data path nothing.
 type Stats struct {
 	mu     sync.Mutex
-	live   map[*Progress]mr.Phase
+	live   map[*task.Progress]mr.Phase
 	ended  [2]PhaseStats // by phase
 	slots  int
 	memory int64
@@ -59,17 +60,17 @@ func (s *Stats) join(slots int, memory int64) (leave func()) {
 }
 
 // begin counts an attempt that runs under ctx; end tells how it ended.
-func (s *Stats) begin(ctx context.Context, phase mr.Phase, p *Progress) (end func(Result, error)) {
+func (s *Stats) begin(ctx context.Context, phase mr.Phase, p *task.Progress) (end func(task.Result, error)) {
 	if s == nil {
-		return func(Result, error) {}
+		return func(task.Result, error) {}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.live == nil {
-		s.live = make(map[*Progress]mr.Phase)
+		s.live = make(map[*task.Progress]mr.Phase)
 	}
 	s.live[p] = phase
-	return func(res Result, err error) {
+	return func(res task.Result, err error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.live, p)
@@ -93,7 +94,7 @@ func (s *Stats) begin(ctx context.Context, phase mr.Phase, p *Progress) (end fun
 }
 
 // read adds what an attempt has read and spilled.
-func (n *PhaseStats) read(p *Progress) {
+func (n *PhaseStats) read(p *task.Progress) {
 	n.Records += p.Records.Load()
 	n.Bytes += p.Bytes.Load()
 	n.Spills += p.Spills.Load()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -16,7 +17,7 @@ func TestStats(t *testing.T) {
 	s, b := newShell(t), newBoss(t).serve(plain)
 	s.o.Stats = new(Stats)
 	release, began := s.stalled()
-	b.announce(s.store, nil)
+	b.announce(s.Store, nil)
 	s.start()
 	b.grants <- map0
 	await(t, began, "the attempt")
@@ -49,9 +50,9 @@ func TestStats(t *testing.T) {
 // is never counted twice or forgotten.
 func TestStatsEnds(t *testing.T) {
 	s := new(Stats)
-	end := func(cause error, res Result, err error) {
+	end := func(cause error, res task.Result, err error) {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		p := new(Progress)
+		p := new(task.Progress)
 		ended := s.begin(ctx, mr.MapPhase, p)
 		p.Records.Add(10)
 		p.Bytes.Add(100)
@@ -69,12 +70,12 @@ func TestStatsEnds(t *testing.T) {
 		}
 	}
 	failure := errors.New("failure")
-	end(nil, Result{}, nil)
-	end(nil, Result{Superseded: true}, nil)
-	end(nil, Result{}, failure)
-	end(errRevoked, Result{}, failure)
-	end(errRevoked, Result{}, nil) // too late
-	end(context.Canceled, Result{}, failure)
+	end(nil, task.Result{}, nil)
+	end(nil, task.Result{Superseded: true}, nil)
+	end(nil, task.Result{}, failure)
+	end(errRevoked, task.Result{}, failure)
+	end(errRevoked, task.Result{}, nil) // too late
+	end(context.Canceled, task.Result{}, failure)
 	want := StatsSnapshot{Map: PhaseStats{
 		Committed: 2, Superseded: 1, Failed: 1, Revoked: 1, HandedBack: 1,
 		Records: 60, Bytes: 600, Spills: 6, Spilled: 300,
@@ -83,6 +84,6 @@ func TestStatsEnds(t *testing.T) {
 		t.Error(diff)
 	}
 	var none *Stats
-	none.begin(t.Context(), mr.MapPhase, new(Progress))(Result{}, nil)
+	none.begin(t.Context(), mr.MapPhase, new(task.Progress))(task.Result{}, nil)
 	none.join(1, 1)()
 }

@@ -1,10 +1,7 @@
-// Package worker is the role that runs map and reduce attempts. It keeps no
-// state that matters: what it reads is pinned, what it writes is committed
-// by one conditional PUT (commit.go), and whatever it was doing when it died
-// is done again by another.
-//
-// worker.go, client.go, slot.go and drain.go talk to the coordinator; the
-// other files are the data path and know nothing of it.
+// Package worker is the role that finds the coordinator, joins it, runs the
+// attempts that it hands out (package task) in slots, keeps their leases and
+// reports how they ended. It keeps no state that matters: whatever it was doing
+// when it died is done again by another worker.
 package worker
 
 import (
@@ -22,14 +19,15 @@ import (
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
 
 // Options are all that a worker is told.
 type Options struct {
-	Store   Store
-	Near    bool   // Store is on this machine, see [Env]
+	Store   task.Store
+	Near    bool   // Store is on this machine, see [task.Env]
 	Bucket  string // of Store
 	Layout  layout.Layout
 	Log     zerolog.Logger
@@ -114,7 +112,7 @@ type running struct {
 	job      string
 	spec     string // SHA-256 of the job's spec; "" if the coordinator did not say
 	cancel   context.CancelCauseFunc
-	progress *Progress
+	progress *task.Progress
 	pulse    *object.Pulse // of its requests to the store
 	waits    time.Time     // since when one stood still, as told last; zero if none
 	// abandoned is set when nobody waits for its code any more, until that
@@ -335,17 +333,17 @@ func (w *worker) readJob(ctx context.Context, id, digest string) (*manifest.Job,
 	key := w.link.layout().Job()
 	data, _, err := w.o.Store.Get(ctx, key)
 	if err != nil {
-		return nil, lostRead(key, fmt.Errorf("read the job spec: %w", err))
+		return nil, task.LostRead(key, fmt.Errorf("read the job spec: %w", err))
 	}
 	job, err := manifest.DecodeJob(data, w.link.layout())
 	if err != nil {
-		return nil, &LostError{key, fmt.Errorf("read %s: %w", key, err)}
+		return nil, &task.LostError{Key: key, Err: fmt.Errorf("read %s: %w", key, err)}
 	}
 	if got := manifest.DigestOf(data).String(); digest != "" && got != digest {
-		return nil, &LostError{key, fmt.Errorf("read %s: its bytes have SHA-256 %s, the coordinator goes by %s", key, got, digest)}
+		return nil, &task.LostError{Key: key, Err: fmt.Errorf("read %s: its bytes have SHA-256 %s, the coordinator goes by %s", key, got, digest)}
 	}
 	if job.ID != id {
-		return nil, &LostError{key, fmt.Errorf("read %s: it is of job %s, the coordinator runs %s", key, job.ID, id)}
+		return nil, &task.LostError{Key: key, Err: fmt.Errorf("read %s: it is of job %s, the coordinator runs %s", key, job.ID, id)}
 	}
 	if job.App.Name != w.o.App.Name || job.App.Version != w.o.App.Version {
 		return nil, fmt.Errorf("read %s: it is of app %s %q", key, job.App.Name, job.App.Version)

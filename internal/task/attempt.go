@@ -1,0 +1,257 @@
+// Package task runs one attempt at a map or reduce task: a function of the job
+// spec, the input and the bucket. It knows nothing of a coordinator.
+//
+// A map attempt reads its pieces (fetch.go), hands records to the application,
+// collects what it emits in bounded memory (package sortbuf), spills sorted
+// runs (spill.go) and merges them into one sorted segment for each partition
+// (map.go). A reduce attempt fetches the segments of all map tasks
+// (segment.go), merges them (merge.go) and streams the application's output
+// into one object (reduce.go). commit.go is the only code that publishes
+// either. memory.go says how the memory of a slot is shared out.
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"runtime/debug"
+	"runtime/pprof"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/mr"
+)
+
+// Attempt names one attempt at one task.
+type Attempt struct {
+	Phase mr.Phase
+	Index int    // of the task in its phase
+	ID    string // unique among all attempts of the job
+}
+
+// Env is what the attempts of one slot run in. It runs one attempt at a
+// time; the slots of a worker share Store, Job, App, Commits and Ranges.
+type Env struct {
+	Store  Store
+	Layout layout.Layout
+	Job    *manifest.Job // validated
+	App    mr.App
+	Worker string // the worker's id
+	// Scratch is an existing directory for temporary files. They have no
+	// name left once they are open, where the system allows it, so that
+	// even a killed process leaves none behind.
+	Scratch string
+	// Near says that the store is on this machine, and reads ranges from
+	// [object.DirectFrom] on directly: a piece of input is then one of them.
+	Near bool
+	// Memory is the budget of this slot in bytes, see [SlotMemory].
+	Memory   int64
+	Commits  *Commits
+	Ranges   *Ranges         // nil keeps none
+	Objects  func() []string // as [mr.Task] has it; nil keeps none
+	Spare    *Spare          // nil keeps none
+	Log      zerolog.Logger
+	Progress *Progress // reset by the caller; nil for none
+
+	maxRecord int // most bytes of an input record; 0 is the default
+}
+
+// Progress counts what an attempt has read so far: input records and their
+// bytes of a map task, intermediate pairs and their bytes of a reduce task.
+// Weight is Bytes in the measure by which the coordinator weighs tasks
+// ([manifest.Object.Weight]). Spills and Spilled are the runs and bytes that
+// it has written to scratch.
+type Progress struct {
+	Records, Bytes, Weight atomic.Int64
+	Spills, Spilled        atomic.Int64
+	// Beats counts further signs of life: pairs that were emitted, merged
+	// and written, by the thousand, and what user code counts.
+	Beats atomic.Int64
+}
+
+// Result tells how an attempt that did not fail ended.
+type Result struct {
+	// Superseded says that another attempt had committed the task before.
+	Superseded bool
+	Records    int64 // read, as in Progress
+	Bytes      int64
+	Emitted    int64 // pairs emitted by map before combining, or output lines
+	Spills     int   // sorted runs written to scratch, those of merges included
+	Skipped    int64 // bad records
+	Adopted    int   // objects found in the bucket, equal to ours
+	Displaced  int   // objects that met other bytes and went below _attempts/
+	Restored   int   // objects of map tasks that were lost and are there again
+}
+
+// attempt is one running attempt.
+type attempt struct {
+	*Env
+	Attempt
+	task     *mr.Task
+	counters counters
+	shares   shares
+	started  time.Time
+	stopped  atomic.Bool // the context has ended
+	res      Result
+	runs     *recordio.RunWriter // reused for its buffers
+	cuts     *cuts               // by which the partitions that a reduce attempt reads are cut; nil if by hashes
+	recorded string              // ETag of the record of a reduce attempt that has to make its output again
+
+	// What the application is working on, for errors.
+	object string
+	offset int64
+	record string  // the text of the record that failed, for its error
+	packed *packed // the compressed object at hand, if it is
+	key    []byte
+	failed error // set by fail: wins over whatever the application returns
+}
+
+// Run runs one attempt to its end. When it returns without an error the
+// task is committed: by this attempt, or by another if the result says
+// superseded. The kinds of errors are listed with [AppError]. When ctx ends
+// Run stops at the next record and returns its cause. A panic of the
+// application becomes a *AppError. Run leaves no temporary file, no
+// goroutine and no unfinished upload behind.
+func (e *Env) Run(ctx context.Context, a Attempt) (res Result, err error) {
+	pprof.Do(ctx, pprof.Labels(attemptLabel, a.ID), func(ctx context.Context) {
+		err = e.runAttempt(ctx, a, func(ctx context.Context, t *attempt) error {
+			err := t.run(ctx)
+			res = t.res
+			res.Records, res.Bytes = t.Progress.Records.Load(), t.Progress.Bytes.Load()
+			return err
+		})
+	})
+	if err != nil {
+		return res, fmt.Errorf("run attempt %s of %s task %d: %w", a.ID, a.Phase, a.Index, err)
+	}
+	return res, nil
+}
+
+// runAttempt calls run with a new attempt. When ctx ended it returns why.
+func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Context, *attempt) error) error {
+	e.Spare.enter(a.Phase, !e.Job.MaxBad.IsZero())
+	t := &attempt{Env: e, Attempt: a, started: time.Now()}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { t.stopped.Store(true) })()
+	if e.Progress == nil {
+		env := *e
+		env.Progress = new(Progress)
+		t.Env = &env
+	}
+	t.counters.beats = &t.Progress.Beats
+	t.task = &mr.Task{
+		Context: ctx, Job: e.Job.ID, Worker: e.Worker, Attempt: a.ID, Phase: a.Phase, Index: a.Index,
+		Params: e.params(), Objects: e.Objects, Side: &sideFiles{store: e.Store, layout: e.Layout, job: e.Job.ID, attempt: a.ID},
+		Counters: &t.counters,
+	}
+	if t.task.Objects == nil {
+		t.task.Objects = sync.OnceValue(e.Job.Names)
+	}
+	if !t.exists() {
+		return &FatalError{Err: fmt.Errorf("job %s has no %s task %d", t.Job.ID, t.Phase, t.Index)}
+	}
+	t.shares = shareOut(a.Phase, e.Memory-t.unpacking())
+	err := run(ctx, t)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // what it led to is no news
+	}
+	return err
+}
+
+// open opens a range of an object that is read once more, beside the plan.
+func (t *attempt) open(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error) {
+	return t.Store.OpenChunks(ctx, key, etag, off, n, t.shares.chunk, windowChunks)
+}
+
+// exists tells whether the job has the task.
+func (t *attempt) exists() bool {
+	n := len(t.Job.Tasks)
+	if t.Phase == mr.ReducePhase {
+		n = t.Job.NReduce
+	}
+	return t.Index >= 0 && t.Index < n
+}
+
+func (t *attempt) run(ctx context.Context) error {
+	if t.Phase == mr.ReducePhase {
+		return t.runReduce(ctx)
+	}
+	return t.runMap(ctx)
+}
+
+// params returns the job's parameters, defaults filled in.
+func (e *Env) params() map[string]string {
+	p := make(map[string]string)
+	for _, d := range e.App.Params {
+		p[d.Name] = d.Default
+	}
+	maps.Copy(p, e.Job.App.Params)
+	return p
+}
+
+// guard calls f, which calls the application, and turns a panic of the
+// application into a *AppError.
+func (t *attempt) guard(f func() error) (err error) {
+	defer func() {
+		v := recover()
+		switch {
+		case t.failed != nil:
+			err = t.failed
+		case v != nil:
+			te := t.appFailure(fmt.Errorf("panic: %v", v))
+			te.Stack = string(debug.Stack())
+			err = te
+		}
+	}()
+	return f()
+}
+
+// appFailure wraps an error of the application with what it was working on.
+func (t *attempt) appFailure(err error) *AppError {
+	te := &AppError{Phase: t.Phase, Index: t.Index, Object: t.object, Offset: t.offset, Record: t.record, Err: err}
+	if t.key != nil {
+		te.Key = shortKey(t.key)
+	}
+	return te
+}
+
+// noteRecord keeps the text of the record that the application failed over, also
+// for a failure that the engine noted before.
+func (t *attempt) noteRecord(data []byte) {
+	t.record = shortKey(data)
+	var te *AppError
+	if errors.As(t.failed, &te) && te.Record == "" {
+		te.Record = t.record
+	}
+}
+
+// fail ends the attempt from within a call of the application.
+func (t *attempt) fail(err error) {
+	if t.failed == nil {
+		t.failed = err
+	}
+	panic(errAbort)
+}
+
+// appError wraps what the application returned, unless that is the end of
+// the attempt's own context or a failure that the engine noted by itself.
+func (t *attempt) appError(err error) error {
+	switch {
+	case t.failed != nil:
+		return t.failed
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled) && t.stopped.Load():
+		return err
+	}
+	return t.appFailure(err)
+}

@@ -1,0 +1,35 @@
+package task
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+)
+
+// counters is the mr.Counters of one attempt.
+type counters struct {
+	mu sync.Mutex
+	n  map[string]int64
+	// beats is told of each change; nil for nobody.
+	beats *atomic.Int64
+}
+
+// Add adds n to the counter name.
+func (c *counters) Add(name string, n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n == nil {
+		c.n = make(map[string]int64)
+	}
+	c.n[name] += n
+	if c.beats != nil {
+		c.beats.Add(1)
+	}
+}
+
+// all returns a copy of the counters, nil if there are none.
+func (c *counters) all() map[string]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.n)
+}

@@ -1,0 +1,136 @@
+package task
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/mr"
+)
+
+// The errors of an attempt are of three kinds. A [*FatalError] or a
+// [*ConflictError] would, as far as the worker can tell, come back wherever
+// the task ran next: the job ends with it if the coordinator or a second
+// worker finds the same. Every other error, a [*AppError] included, may be
+// tried again.
+
+// AppError is a failure of the application's code: an error that it
+// returned, a panic, or a partition out of range.
+type AppError struct {
+	Phase  mr.Phase
+	Index  int
+	Object string // input object of the record at hand; "" in a reduce task
+	Offset int64  // of that record in its object
+	Line   int64  // of that record, from 1; 0 if nobody counted
+	Record string // the text of that record, shortened and quoted; "" if it is not known
+	Key    string // the key at hand, shortened and quoted; "" if none
+	Stack  string // of a panic, else ""
+	Err    error
+}
+
+// Error names the task and the record or key, without the stack.
+func (e *AppError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s task %d", e.Phase, e.Index)
+	if e.Object != "" {
+		fmt.Fprintf(&b, ", record at byte %d of %s", e.Offset, e.Object)
+		if e.Line > 0 {
+			fmt.Fprintf(&b, " (line %d)", e.Line)
+		}
+	}
+	if e.Key != "" {
+		b.WriteString(", key " + e.Key)
+	}
+	b.WriteString(": " + e.Err.Error())
+	if e.Record != "" {
+		b.WriteString("; the record is " + e.Record)
+	}
+	return b.String()
+}
+
+// Unwrap returns the application's error.
+func (e *AppError) Unwrap() error { return e.Err }
+
+// FatalError wraps what would fail in the same way wherever the task ran:
+// changed input, a line that is too long, output that is not one line.
+type FatalError struct {
+	Err error
+	Key string // whole S3 key of the input object that it is about, or ""
+}
+
+// Error returns the text of the wrapped error.
+func (e *FatalError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the wrapped error.
+func (e *FatalError) Unwrap() error { return e.Err }
+
+// ConflictError says that an object of another job, or of none, lies where
+// this job is to write.
+type ConflictError struct {
+	Key string // whole S3 key
+	Job string // our job
+	Got string // the job that the object names; "" for none
+}
+
+// Error names the key and both jobs.
+func (e *ConflictError) Error() string {
+	if e.Got == "" {
+		return fmt.Sprintf("%s exists and was not written by job %s", e.Key, e.Job)
+	}
+	return fmt.Sprintf("%s exists and belongs to job %s, not to %s", e.Key, e.Got, e.Job)
+}
+
+// SegmentError says that the partition of a committed map task cannot be
+// read as it was committed: it is missing, was replaced, or is corrupt.
+type SegmentError struct {
+	Map int    // the map task
+	Key string // whole S3 key of the partition
+	Err error
+}
+
+// Error names the key and the map task.
+func (e *SegmentError) Error() string {
+	return fmt.Sprintf("read %s, committed by map task %d: %v", e.Key, e.Map, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *SegmentError) Unwrap() error { return e.Err }
+
+// LostError says that a control object of the job is missing, damaged, or not
+// what the job wrote. The coordinator, which has read it, may be able to put it
+// back.
+type LostError struct {
+	Key string // whole S3 key
+	Err error
+}
+
+// Error returns the text of the wrapped error.
+func (e *LostError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the wrapped error.
+func (e *LostError) Unwrap() error { return e.Err }
+
+// LostRead is err, of reading a control object: a *LostError if the store
+// answered, and has no such object that it can read.
+func LostRead(key string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, object.ErrDamaged) {
+		return &LostError{key, err}
+	}
+	return err
+}
+
+// errAbort is what Emit and Write panic with once the attempt has failed, to
+// get out of the application's code; the cause is kept by the attempt.
+var errAbort = errors.New("attempt has failed")
+
+// shortKey quotes a key or a record for an error message, at most its first
+// 64 bytes.
+func shortKey(key []byte) string {
+	const most = 64
+	if len(key) > most {
+		return fmt.Sprintf("%q… (%d bytes)", key[:most], len(key))
+	}
+	return fmt.Sprintf("%q", key)
+}

@@ -1,0 +1,157 @@
+package task
+
+import (
+	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/mr"
+)
+
+// How the budget B of a slot is shared out. The shares of one column are
+// held at the same time, at most.
+//
+//	map attempt           reading  merging  uploading
+//	  pairs and cells       1/2      1/2       -
+//	  fetched input         1/8       -        -
+//	  pairs of one record   1/8       -        -    if bad ones may be skipped
+//	  readers of runs       1/8      1/8       -    while some are merged
+//	  segments, ready       1/8      1/8      1/8   reading: what those of the attempt before have left,
+//	                                                unless bad ones may be skipped
+//	reduce attempt        fetching  reducing
+//	  segments              3/8      3/8
+//	  bodies on their way   1/8       -
+//	  readers of segments    -       1/4
+//	  output parts, or all   -       1/4, see outputPart
+//
+// Of a map task with compressed objects, what decompressing takes
+// (inflate.Memory: 640 KiB for gzip, up to 9.6 MiB for zstd) is off the budget
+// before it is shared out, up to half of it.
+//
+// What is left is for the garbage collector, one line of input, a block or
+// two of a codec and the bodies of uploads. Three things may exceed the
+// budget, as they cannot be had in pieces: a line or whole object of input,
+// one pair, and the application's own memory. Of pairs that are larger than
+// any share two are held by readers, however many there are, each decoded
+// and as stored, and one by a writer; operations.md promises at most five.
+// What does not fit into its share goes to scratch files.
+const (
+	pairsShare    = 2 // B/2
+	windowShare   = 8
+	heldShare     = 8
+	spoolShare    = 8
+	runsShare     = 8
+	segmentsShare = 8 // 3*B/8
+	readersShare  = 4
+	partsShare    = 32 // five at a time
+	holdShare     = 4  // in place of them, all of an output
+)
+
+const (
+	// MinSlotMemory is the least budget of a slot in bytes.
+	MinSlotMemory = 8 << 20
+	// maxChunk is the most bytes of a ranged read of an attempt that makes up
+	// to manyReads of them. One that reads more makes them larger, up to
+	// maxWide, if the window has room for eight of those: each is paid for and
+	// counts as a GET, but the first record waits for all of the first one.
+	maxChunk  = 8 << 20
+	maxWide   = 64 << 20
+	manyReads = 64
+	// maxPart is the most bytes of a part of an output, and outputParts the
+	// number of parts from which on they are larger than the store's.
+	maxPart     = 64 << 20
+	outputParts = 64
+	// windowChunks is how many chunks the window has room for, at least.
+	windowChunks = 4
+	// minChunk keeps small budgets from making a request for every few
+	// bytes.
+	minChunk = 64 << 10
+	// requests bounds the requests that an attempt has in flight.
+	requests = 16
+	// perObject is what a small object on its way is taken to weigh at
+	// least: its request has a cost too.
+	perObject = 8 << 10
+	// perStream is what one weighs that is read directly.
+	perStream = 256 << 10
+)
+
+// shares is the budget of a slot, shared out. All in bytes.
+type shares struct {
+	pairs    int64 // buffer of a map attempt
+	window   int64 // bodies on their way
+	chunk    int64 // of them, one request
+	wide     int64 // the same of an attempt that makes many, at most
+	held     int64 // pairs of one record; a quarter of it for the list of bad ones
+	spool    int64 // finished segments held in memory
+	readers  int64 // of the sources of one merge
+	segments int64 // fetched segments held in memory
+	block    int   // of spill files
+	part     int64 // the most that a part of the output may have
+	hold     int64 // an output that is not sent in parts
+}
+
+func shareOut(phase mr.Phase, budget int64) shares {
+	s := shares{
+		pairs:    budget / pairsShare,
+		window:   max(budget/windowShare, minChunk),
+		held:     budget / heldShare,
+		spool:    budget / spoolShare,
+		readers:  budget / runsShare,
+		segments: 3 * budget / segmentsShare,
+		block:    recordio.DefaultBlockSize,
+		part:     min(budget/partsShare, maxPart),
+		hold:     budget / holdShare,
+	}
+	if phase == mr.ReducePhase {
+		s.readers = budget / readersShare
+	}
+	s.chunk = min(max(s.window/windowChunks, minChunk), maxChunk)
+	s.wide = min(s.window/8, maxWide)
+	return s
+}
+
+// chunkOf returns how many bytes one request of an attempt asks for that reads
+// total bytes. Large ones are whole mebibytes, or nearly all would have a last
+// one of a few bytes.
+func (s shares) chunkOf(total int64) int64 {
+	const mib = 1 << 20
+	return max(s.chunk, min((total/manyReads+mib-1)/mib*mib, s.wide))
+}
+
+// outputPart returns what a part of an output of about size bytes is to have,
+// so that a large one has some dozens in place of thousands: each is paid for
+// and counts as a PUT. What is less than the store's own size does not matter.
+func (s shares) outputPart(size int64) int64 { return min(size/outputParts, s.part) }
+
+// SlotMemory is the budget of one of slots slots of a process that is to
+// stay within total bytes: a quarter, at most 64 MiB, is left to the runtime
+// and to what the slots share.
+func SlotMemory(total int64, slots int) int64 {
+	return max((total-min(total/4, 64<<20))/int64(max(slots, 1)), MinSlotMemory)
+}
+
+// MostSlots is how many slots a process has memory for.
+func MostSlots(total int64) int {
+	return max(1, int(SlotMemory(total, 1)/MinSlotMemory))
+}
+
+// Chunk is how many bytes a ranged read of an attempt asks for that reads so
+// many bytes in all, in a process that has total bytes for slots slots. For
+// compressed input it may be less.
+func Chunk(total int64, slots int, bytes int64) int64 {
+	return shareOut(mr.MapPhase, SlotMemory(total, slots)).chunkOf(bytes)
+}
+
+// OutputPart is how many bytes a part of an output is to have, if that is more
+// than the store's own part size. The output is made of pairs of so many
+// bytes; total and slots are as for [Chunk].
+func OutputPart(total int64, slots int, pairs int64) int64 {
+	return shareOut(mr.ReducePhase, SlotMemory(total, slots)).outputPart(pairs)
+}
+
+// OutputWhole is up to how many bytes an output goes in one request, made of
+// pairs of so many bytes, where the store takes those of most. It is 0 if
+// pairs are more.
+func OutputWhole(total int64, slots int, pairs, most int64) int64 {
+	if most = min(most, shareOut(mr.ReducePhase, SlotMemory(total, slots)).hold); pairs > most {
+		return 0
+	}
+	return most
+}

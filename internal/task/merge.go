@@ -1,0 +1,239 @@
+package task
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/internal/sortbuf"
+	"github.com/mraws/mraws/mr"
+)
+
+// sorted is something that holds sorted segments, at most one for each of
+// some partitions: a run, a full buffer, a fetched segment.
+type sorted interface {
+	// source returns the segment of a partition, nil if it is empty. The
+	// source is used up before the next call.
+	source(part int) recordio.Source
+	// weight is the memory in bytes that a source takes.
+	weight() int64
+	// Close frees what it holds.
+	Close() error
+}
+
+// run is a spill in a scratch file.
+type run struct {
+	*recordio.Run
+	file   *tempFile
+	reader *recordio.Reader
+	memory int64 // of reader and index, bytes
+}
+
+func (r *run) source(part int) recordio.Source {
+	if r.Records(part) == 0 {
+		return nil
+	}
+	if r.reader == nil {
+		r.reader = recordio.NewReader(nil, recordio.ReaderOptions{})
+	}
+	r.PartitionInto(r.reader, part)
+	return r.reader
+}
+
+func (r *run) weight() int64 { return r.memory }
+func (r *run) Close() error  { return r.file.Close() }
+
+// resident is the buffer of a map attempt, sorted, as the last of its runs.
+type resident struct{ buf sortbuf.Buffer }
+
+func (r resident) source(part int) recordio.Source { return sortbuf.Partition(r.buf, part) }
+func (r resident) weight() int64                   { return 0 }
+func (r resident) Close() error                    { return nil }
+
+// mergeSources merges what ins hold of a partition; the order of values is
+// that of ins.
+func mergeSources(ins []sorted, part int, combine mr.Combiner) recordio.Source {
+	srcs := make([]recordio.Source, 0, len(ins))
+	for _, in := range ins {
+		if s := in.source(part); s != nil {
+			srcs = append(srcs, s)
+		}
+	}
+	if len(srcs) == 1 {
+		return srcs[0] // already combined
+	}
+	return recordio.Merge(srcs, combine)
+}
+
+// writeRun writes the partitions that parts lists, in order, as a run; what
+// is "spill" or "merge".
+func (t *attempt) writeRun(what string, nparts int, source func(part int) recordio.Source) (_ *run, err error) {
+	f, err := t.newTemp(what)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	o := recordio.Options{Codec: recordio.S2, BlockSize: t.shares.block}
+	if t.runs == nil {
+		t.runs = recordio.NewRunWriter(f, o)
+	}
+	t.runs.Reset(f)
+	for part := range nparts {
+		s := source(part)
+		if s == nil {
+			continue
+		}
+		if err := t.runs.StartPartition(part); err != nil {
+			return nil, err
+		}
+		if err := t.copyRecords(t.runs, s); err != nil {
+			return nil, err
+		}
+	}
+	sum, err := t.runs.Close()
+	if err != nil {
+		return nil, err
+	}
+	t.res.Spills++
+	t.Progress.Spills.Add(1)
+	t.Progress.Spilled.Add(sum.Bytes)
+	r, err := recordio.OpenRun(f, sum.Bytes, recordio.ReaderOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("read back scratch file in %s: %w", t.Scratch, err)
+	}
+	memory := recordio.ReaderMemory(o, t.runs.Largest()) + recordio.IndexMemory(nparts)
+	return &run{Run: r, file: f, memory: memory}, nil
+}
+
+// copyRecords writes a source to its end, or until the attempt is stopped.
+func (t *attempt) copyRecords(w interface{ Write(key, value []byte) error }, s recordio.Source) error {
+	for n := 1; s.Next(); n++ {
+		if t.stopped.Load() {
+			return errStopped
+		}
+		if n%beatEach == 0 {
+			t.Progress.Beats.Add(1)
+		}
+		if err := w.Write(s.Key(), s.Value()); err != nil {
+			return recordError(s.Key(), err)
+		}
+	}
+	return s.Err()
+}
+
+// errStopped stands for the cause of the attempt's context, which Run
+// returns in its place.
+var errStopped = errors.New("attempt was stopped")
+
+// recordError makes the error of a record that is too large a fatal one that
+// names the key.
+func recordError(key []byte, err error) error {
+	var large *recordio.TooLargeError
+	if errors.As(err, &large) {
+		return &FatalError{Err: fmt.Errorf("write key %s: %w", shortKey(key), err)}
+	}
+	return err
+}
+
+// compact merges neighbours among ins into runs until the sources of all
+// take no more memory than limit, as weigh counts it. Only neighbours, since
+// the order of values is the order of ins. It closes what it has merged, and
+// everything after an error.
+func (t *attempt) compact(ins []sorted, nparts int, limit int64, combine mr.Combiner) (_ []sorted, err error) {
+	for weigh(ins) > limit {
+		if ins, err = t.pass(ins, nparts, limit, combine); err != nil {
+			return nil, err
+		}
+	}
+	return ins, nil
+}
+
+// pass merges neighbours among ins, as many at a time as limit allows, but
+// the first two at least. It leaves what needs no pass.
+func (t *attempt) pass(ins []sorted, nparts int, limit int64, combine mr.Combiner) (out []sorted, err error) {
+	for len(ins) > 0 {
+		if len(out) > 0 && weigh(out, ins...) <= limit {
+			return append(out, ins...), nil
+		}
+		group := 1
+		for group < len(ins) && weigh(ins[:group+1]) <= limit {
+			group++
+		}
+		merged, err := t.mergeGroup(ins[:group], nparts, combine)
+		if err != nil {
+			return nil, errors.Join(err, closeAll(out), closeAll(ins))
+		}
+		out, ins = append(out, merged), ins[group:]
+	}
+	return out, nil
+}
+
+// mergeGroup merges one group into a run, and closes the group unless there
+// is an error.
+func (t *attempt) mergeGroup(group []sorted, nparts int, combine mr.Combiner) (sorted, error) {
+	if len(group) == 1 {
+		return group[0], nil
+	}
+	r, err := t.writeRun("merge", nparts, func(part int) recordio.Source { return mergeSources(group, part, combine) })
+	if err != nil {
+		return nil, err
+	}
+	if err := closeAll(group); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	clear(group) // closed: not again after an error of a later group
+	return r, nil
+}
+
+// weigh is the memory in bytes that a merge of ins and more takes for its
+// readers, all but the two heaviest: no merge does with fewer. Their weight
+// is that of their largest records, which fit no budget.
+func weigh(ins []sorted, more ...sorted) (n int64) {
+	var first, second int64
+	for _, list := range [][]sorted{ins, more} {
+		for _, in := range list {
+			w := in.weight()
+			n += w
+			if w > first {
+				first, second = w, first
+			} else {
+				second = max(second, w)
+			}
+		}
+	}
+	return n - first - second
+}
+
+func closeAll(ins []sorted) error {
+	var errs []error
+	for _, in := range ins {
+		if in != nil {
+			errs = append(errs, in.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// detached returns combine made safe against a combiner that returns next
+// itself, whose memory is about to be used again.
+func detached(combine mr.Combiner) mr.Combiner {
+	if combine == nil {
+		return nil
+	}
+	return func(acc, next []byte) []byte {
+		sum := combine(acc, next)
+		if len(sum) > 0 && len(next) > 0 {
+			s, n := uintptr(unsafe.Pointer(unsafe.SliceData(sum))), uintptr(unsafe.Pointer(unsafe.SliceData(next)))
+			if s >= n && s < n+uintptr(len(next)) {
+				return bytes.Clone(sum)
+			}
+		}
+		return sum
+	}
+}

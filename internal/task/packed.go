@@ -1,0 +1,141 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/mraws/mraws/internal/inflate"
+	"github.com/mraws/mraws/internal/input"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/mr"
+)
+
+// Compressed input. What is wrong with a compressed object does not change
+// from attempt to attempt, so it ends the job; but its bytes may also be
+// damaged on their way, which the next attempt would not see. So an attempt
+// that meets damage reads the object once more before it says which it is.
+
+// packed is the compressed object that is being read.
+type packed struct {
+	o      manifest.Object
+	stream *inflate.Stream // nil before the first byte
+	taken  int64           // bytes of the object that progress knows of
+}
+
+// unpack makes the reader of a compressed object decompress it. It returns
+// nil for one that is not compressed.
+func (t *attempt) unpack(p *input.Piece, o manifest.Object, d *inflate.Decoder) *packed {
+	if o.Compression == "" {
+		return nil
+	}
+	k := &packed{o: o}
+	p.Decode = func(body io.Reader) io.ReadCloser {
+		k.stream = d.Open(o, t.Job.Decompress.Most(o.Size), body)
+		return k.stream
+	}
+	return k
+}
+
+// weigh returns what was read since the last call, of which bytes have
+// become records, by its weight.
+func (k *packed) weigh(bytes int64) int64 {
+	if k == nil {
+		return bytes
+	}
+	if k.stream == nil {
+		return 0
+	}
+	before := k.o.Weight(k.taken)
+	k.taken = k.stream.Taken()
+	return k.o.Weight(k.taken) - before
+}
+
+// unpacking is how much of the budget decompressing takes.
+func (t *attempt) unpacking() int64 {
+	if t.Phase != mr.MapPhase {
+		return 0
+	}
+	var kinds []manifest.Compression
+	var sum int64
+	for _, p := range t.Job.Tasks[t.Index] {
+		if c := t.Job.Objects[p.Object].Compression; c != "" && !slices.Contains(kinds, c) {
+			kinds = append(kinds, c)
+			sum += inflate.Memory(c)
+		}
+	}
+	return min(sum, t.Memory/2)
+}
+
+// suspect decides what an error that came from compressed input means.
+func (t *attempt) suspect(ctx context.Context, err error) error {
+	var damage *inflate.Error
+	var task *AppError
+	switch {
+	case ctx.Err() != nil:
+		return err
+	case errors.As(err, &damage):
+		return t.confirm(ctx, damage, err)
+	case errors.As(err, &task):
+		// Checksums come last: perhaps the application failed over rubbish.
+		again := t.check(ctx, task.Object)
+		if errors.As(again, &damage) {
+			return &FatalError{Err: fmt.Errorf("%w (the app failed first: %s)", advise(again, damage), err.Error())}
+		}
+	}
+	return err
+}
+
+// confirm reads a damaged object again. Damage that comes back is fatal.
+func (t *attempt) confirm(ctx context.Context, damage *inflate.Error, err error) error {
+	if errors.Is(damage, inflate.ErrTooLarge) { // which no accident brings about
+		return &FatalError{Err: advise(err, damage)}
+	}
+	var second *inflate.Error
+	again := t.check(ctx, damage.Object)
+	switch {
+	case errors.As(again, &second) && damage.Same(second):
+		return &FatalError{Err: advise(err, damage)}
+	case again == nil:
+		return fmt.Errorf("%w; a second read was intact, so the store or the network damages data", err)
+	}
+	return fmt.Errorf("%w; second read: %w", err, again)
+}
+
+// advise adds to an error what can be done about it.
+func advise(err error, damage *inflate.Error) error {
+	switch {
+	case errors.Is(damage, inflate.ErrTooLarge):
+		return fmt.Errorf("%w: raise decompress-ratio or decompress-limit if the object is sound", err)
+	case errors.Is(damage, inflate.ErrFormat), errors.Is(damage, inflate.ErrEmpty):
+		return fmt.Errorf("%w: rename the object, or set decompress: off to read all input as it is", err)
+	}
+	return fmt.Errorf("%w: upload the object again", err)
+}
+
+// check reads the whole of a compressed object. It returns nil if it is
+// sound, or not compressed.
+func (t *attempt) check(ctx context.Context, name string) error {
+	i := slices.IndexFunc(t.Job.Objects, func(o manifest.Object) bool { return o.Name == name })
+	if i < 0 || t.Job.Objects[i].Compression == "" {
+		return nil
+	}
+	return t.readAgain(ctx, t.Job.Objects[i], func(r io.Reader) error { _, err := io.Copy(io.Discard, r); return err })
+}
+
+// readAgain hands the decompressed bytes of an object to read.
+func (t *attempt) readAgain(ctx context.Context, o manifest.Object, read func(io.Reader) error) (err error) {
+	body, key := io.NopCloser(strings.NewReader("")), t.Layout.Input(o.Name)
+	if o.Size > 0 {
+		if body, err = t.open(ctx, key, o.ETag, 0, o.Size); err != nil {
+			return inputError(key, err)
+		}
+	}
+	var d inflate.Decoder
+	defer d.Close()
+	s := d.Open(o, t.Job.Decompress.Most(o.Size), body)
+	return errors.Join(inputError(key, read(s)), s.Close(), body.Close())
+}

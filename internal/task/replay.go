@@ -1,0 +1,334 @@
+package task
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/mr"
+)
+
+// Replayed tells what a task made that was run once more.
+type Replayed struct {
+	Records int64 `json:"records"` // input records, or pairs of a reduce task
+	Bytes   int64 `json:"bytes"`
+	Emitted int64 `json:"emitted"` // pairs before combining, or output lines
+	Skipped int64 `json:"skipped"` // bad records
+	// Committed is the attempt that committed the task; "" if none has.
+	Committed string `json:"committed,omitempty"`
+	// Different lists what is not as it was committed.
+	Different []string `json:"different,omitempty"`
+}
+
+// Replay runs a task once more, from the same bytes as any attempt at it: the
+// input as it was pinned, or the committed partitions. It writes nothing to
+// the bucket; side files that the application writes are seen by this replay
+// only. What the task makes goes to files that out creates: for a map task
+// "mr-<m>-<r>" with a line "key<TAB>value\n" for each pair of partition r
+// after combining, both quoted as Go does, and "bad-map-<m>" with the list of
+// what was skipped, if anything; for a reduce task "mr-out-<r>", the output
+// itself. The application is called from the calling goroutine only. Errors
+// are those of [Env.Run]; a *AppError has the number of the line.
+func (e *Env) Replay(ctx context.Context, phase mr.Phase, index int, out func(name string) (io.WriteCloser, error)) (Replayed, error) {
+	env := *e
+	env.Store = &replayStore{Store: e.Store, files: map[string]replayFile{}}
+	var r Replayed
+	err := env.runAttempt(ctx, Attempt{Phase: phase, Index: index, ID: "replay"}, func(ctx context.Context, t *attempt) (err error) {
+		if phase == mr.ReducePhase {
+			err = t.replayReduce(ctx, &r, out)
+		} else {
+			err = t.replayMap(ctx, &r, out)
+		}
+		var te *AppError
+		if errors.As(err, &te) && te.Object != "" {
+			te.Line = t.lineOf(ctx, te.Object, te.Offset)
+		}
+		r.Records, r.Bytes = t.Progress.Records.Load(), t.Progress.Bytes.Load()
+		r.Emitted = t.res.Emitted
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("replay %s task %d: %w", phase, index, err)
+	}
+	return r, err
+}
+
+func (t *attempt) replayMap(ctx context.Context, r *Replayed, out func(string) (io.WriteCloser, error)) (err error) {
+	segs := &segments{spool: spool{t: t, what: "segments", limit: t.shares.spool}}
+	defer func() { err = errors.Join(err, segs.Close()) }()
+	if err := t.mapTo(ctx, segs); err != nil {
+		return err
+	}
+	for p := range segs.parts {
+		name := fmt.Sprintf("mr-%d-%d", t.Index, p)
+		if err := writeTo(out, name, func(w io.Writer) error {
+			if segs.parts[p].Bytes == 0 {
+				return nil
+			}
+			return writePairs(w, segs.reader(p))
+		}); err != nil {
+			return err
+		}
+	}
+	if q := segs.bad; q != nil && q.n > 0 {
+		r.Skipped = q.n
+		if err := writeTo(out, fmt.Sprintf("bad-map-%d", t.Index), func(w io.Writer) error {
+			_, err := io.Copy(w, io.NewSectionReader(&q.list, 0, q.list.size))
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	rec, err := t.mapRecord(ctx, t.Index)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		r.Committed, r.Different = rec.Attempt, segs.differFrom(rec)
+	}
+	return err
+}
+
+// differFrom lists what a commit record has otherwise.
+func (s *segments) differFrom(rec *manifest.Map) (lines []string) {
+	for p, was := range rec.Parts {
+		seg := &s.parts[p]
+		if hash := hex.EncodeToString(seg.Hash[:]); hash != was.Hash {
+			lines = append(lines, fmt.Sprintf("partition %d: %d records with SHA-256 %s, committed were %d with %s",
+				p, seg.Sum.Records, hash, was.Sum.Records, was.Hash))
+		}
+	}
+	var n, was int64
+	var hash, wasHash string
+	if s.bad != nil && s.bad.n > 0 {
+		n, hash = s.bad.n, hex.EncodeToString(s.bad.sha.Sum(nil))
+	}
+	if rec.Bad != nil {
+		was, wasHash = rec.Bad.Records, rec.Bad.Hash
+	}
+	if hash != wasHash {
+		lines = append(lines, fmt.Sprintf("skipped: %d records, list with SHA-256 %q, committed were %d with %q", n, hash, was, wasHash))
+	}
+	return lines
+}
+
+func (t *attempt) replayReduce(ctx context.Context, r *Replayed, out func(string) (io.WriteCloser, error)) error {
+	w, rec, err := t.reduceTo(ctx, func(int64) (object.Writer, error) {
+		f, err := out(fmt.Sprintf("mr-out-%d", t.Index))
+		return replayWriter{f}, err
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := w.Commit(ctx); err != nil {
+		return err
+	}
+	info, err := t.lookAfter(ctx, t.Layout.Output(t.Index), nil)
+	if err != nil || info.Key == "" {
+		return err
+	}
+	id := info.Meta[manifest.MetaAttempt]
+	if !layout.ValidName(id) {
+		return fmt.Errorf("read the metadata of %s: it is of attempt %q", info.Key, id)
+	}
+	key := t.Layout.ReduceAttempt(t.Index, id)
+	data, _, err := t.Store.Get(ctx, key)
+	if err != nil {
+		return fmt.Errorf("read the record of the attempt that wrote %s: %w", info.Key, err)
+	}
+	was, err := manifest.DecodeReduce(data, t.Layout, t.Job, t.Index, id)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", key, err)
+	}
+	r.Committed = was.Attempt
+	if was.Output.Hash != rec.Output.Hash {
+		r.Different = []string{fmt.Sprintf("output: %d lines with SHA-256 %s, committed were %d with %s",
+			rec.Output.Lines, rec.Output.Hash, was.Output.Lines, was.Output.Hash)}
+	}
+	return nil
+}
+
+// replayWriter is the output of a replayed reduce task.
+type replayWriter struct{ io.WriteCloser }
+
+func (w replayWriter) Commit(context.Context) (object.Info, error) { return object.Info{}, w.Close() }
+func (w replayWriter) Abort() error                                { return w.Close() }
+
+// writeTo writes one file.
+func writeTo(out func(string) (io.WriteCloser, error), name string, write func(io.Writer) error) error {
+	f, err := out(name)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(write(f), f.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
+// writePairs writes the records of a segment as lines.
+func writePairs(w io.Writer, segment io.Reader) error {
+	r := recordio.NewReader(segment, recordio.ReaderOptions{})
+	var block []byte
+	for r.Next() {
+		block = strconv.AppendQuote(block, string(r.Key()))
+		block = append(block, '\t')
+		block = strconv.AppendQuote(block, string(r.Value()))
+		block = append(block, '\n')
+		if len(block) >= lineBlock {
+			if _, err := w.Write(block); err != nil {
+				return err
+			}
+			block = block[:0]
+		}
+	}
+	_, err := w.Write(block)
+	return errors.Join(r.Err(), err)
+}
+
+// farthestLine bounds how much of an object is read to count its lines.
+const farthestLine = 1 << 30
+
+// lineOf counts the lines of an object up to the one at offset, from 1; 0 if
+// that cannot be told.
+func (t *attempt) lineOf(ctx context.Context, name string, offset int64) int64 {
+	if t.App.Input == mr.WholeObjects || offset > farthestLine {
+		return 0
+	}
+	if offset == 0 {
+		return 1
+	}
+	i := slices.IndexFunc(t.Job.Objects, func(o manifest.Object) bool { return o.Name == name })
+	if i < 0 {
+		return 0
+	}
+	o := t.Job.Objects[i]
+	var n lineCount
+	if o.Compression != "" {
+		err := t.readAgain(ctx, o, func(r io.Reader) error { _, err := io.CopyN(&n, r, offset); return err })
+		if err != nil {
+			return 0 // the error that led here matters more
+		}
+		return int64(n) + 1
+	}
+	body, err := t.open(ctx, t.Layout.Input(name), o.ETag, 0, offset)
+	if err != nil {
+		return 0
+	}
+	_, err = io.Copy(&n, body)
+	if errors.Join(err, body.Close()) != nil {
+		return 0
+	}
+	return int64(n) + 1
+}
+
+// lineCount counts line feeds.
+type lineCount int64
+
+// Write implements io.Writer.
+func (n *lineCount) Write(p []byte) (int, error) {
+	*n += lineCount(bytes.Count(p, []byte{'\n'}))
+	return len(p), nil
+}
+
+// replayStore reads from the bucket, and keeps to itself what is written.
+type replayStore struct {
+	Store
+	mu    sync.Mutex
+	files map[string]replayFile // by key
+}
+
+type replayFile struct {
+	data []byte
+	info object.Info
+}
+
+func (s *replayStore) own(key string) (replayFile, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, ok := s.files[key]
+	return f, ok
+}
+
+// Stat implements Store.
+func (s *replayStore) Stat(ctx context.Context, key string) (object.Info, error) {
+	if f, ok := s.own(key); ok {
+		return f.info, nil
+	}
+	return s.Store.Stat(ctx, key)
+}
+
+// Get implements Store.
+func (s *replayStore) Get(ctx context.Context, key string) ([]byte, object.Info, error) {
+	if f, ok := s.own(key); ok {
+		return bytes.Clone(f.data), f.info, nil
+	}
+	return s.Store.Get(ctx, key)
+}
+
+// Put implements Store for side files.
+func (s *replayStore) Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error) {
+	if o.IfAbsent {
+		_, err := s.Stat(ctx, key)
+		if err == nil {
+			err = fs.ErrExist
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return object.Info{}, fmt.Errorf("put %s: %w", key, err)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	info := object.Info{Key: key, Size: int64(len(data)), Meta: maps.Clone(o.Meta)}
+	s.files[key] = replayFile{bytes.Clone(data), info}
+	return info, nil
+}
+
+// List implements Store.
+func (s *replayStore) List(ctx context.Context, prefix string) iter.Seq2[object.Info, error] {
+	return func(yield func(object.Info, error) bool) {
+		s.mu.Lock()
+		own := maps.Clone(s.files)
+		s.mu.Unlock()
+		for info, err := range s.Store.List(ctx, prefix) {
+			if err == nil {
+				delete(own, info.Key)
+			}
+			if !yield(info, err) || err != nil {
+				return
+			}
+		}
+		for key, f := range own {
+			if strings.HasPrefix(key, prefix) && !yield(f.info, nil) {
+				return
+			}
+		}
+	}
+}
+
+// errReplay is for what no replay does.
+var errReplay = errors.New("a replay writes nothing to the bucket")
+
+// PutFile implements Store.
+func (s *replayStore) PutFile(_ context.Context, key string, _ io.ReaderAt, _ int64, _ object.PutOptions) (object.Info, error) {
+	return object.Info{}, fmt.Errorf("put %s: %w", key, errReplay)
+}
+
+// Create implements Store.
+func (s *replayStore) Create(_ context.Context, key string, _ object.PutOptions) (object.Writer, error) {
+	return nil, fmt.Errorf("put %s: %w", key, errReplay)
+}

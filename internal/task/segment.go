@@ -1,0 +1,196 @@
+package task
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/mraws/mraws/internal/recordio"
+)
+
+// fetched is one partition of a committed map task, here.
+type fetched struct {
+	m    int // map task
+	part part
+	body io.ReaderAt
+	off  int64 // in body
+}
+
+// source returns the segment's records, checked.
+func (f *fetched) source(int) recordio.Source {
+	body := io.NewSectionReader(f.body, f.off, f.part.size)
+	return &checked{Reader: recordio.NewReader(body, recordio.ReaderOptions{}), from: f}
+}
+
+// weight is the memory of one reader; one of a small segment takes less.
+func (f *fetched) weight() int64 {
+	const fixed = 24 << 10
+	raw := f.part.sum.Bytes + 10*f.part.sum.Records
+	return min(recordio.ReaderMemory(recordio.Options{}, f.part.largest), fixed+f.part.size+raw)
+}
+
+// Close does nothing: all segments share a body.
+func (f *fetched) Close() error { return nil }
+
+// checked compares a segment at its end with its commit record, so that no
+// output can be committed that was made of anything else.
+type checked struct {
+	*recordio.Reader
+	from *fetched
+	err  error
+}
+
+// Next advances to the next record.
+func (c *checked) Next() bool {
+	if c.err != nil {
+		return false
+	}
+	if c.Reader.Next() {
+		return true
+	}
+	sum, err := c.Reader.Summary()
+	switch p := &c.from.part; {
+	case err != nil:
+		c.err = c.from.failed(err)
+	case sum.Hash != p.hash || sum.Sum != p.sum:
+		c.err = c.from.failed(fmt.Errorf("%w: %d records with SHA-256 %s are not the %d with %s that were committed",
+			errOtherRecords, sum.Sum.Records, hex.EncodeToString(sum.Hash[:]), p.sum.Records, hex.EncodeToString(p.hash[:])))
+	}
+	return false
+}
+
+// errOtherRecords says that a segment is whole and not what was committed.
+var errOtherRecords = errors.New("other records")
+
+// Err returns what ended the segment early, naming its key.
+func (c *checked) Err() error { return c.err }
+
+func (f *fetched) failed(err error) error { return &SegmentError{Map: f.m, Key: f.part.key, Err: err} }
+
+// shuffle is what a reduce attempt fetched: all segments that have records,
+// in the order of the map tasks, in one block of memory or one file.
+type shuffle struct {
+	segments []*fetched
+	raw      int64 // of their keys and values, bytes
+	file     *tempFile
+	spare    *Spare
+	block    []byte
+}
+
+// Close frees the file, if any, and leaves the block to the next attempt.
+func (s *shuffle) Close() error {
+	if s.spare != nil {
+		s.spare.block, s.block = s.block, nil
+	}
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
+}
+
+// fetchShuffle fetches partition t.Index of every map task. Empty ones have
+// nothing to fetch.
+func (t *attempt) fetchShuffle(ctx context.Context) (s *shuffle, err error) {
+	parts, err := t.Commits.partition(ctx, t.Env, t.Index)
+	if err != nil {
+		return nil, err
+	}
+	s = &shuffle{}
+	total := int64(0)
+	for m, p := range parts {
+		if p.sum.Records > 0 {
+			s.segments = append(s.segments, &fetched{m: m, part: p, off: total})
+			total += p.size
+			s.raw += p.sum.Bytes
+		}
+	}
+	var body interface {
+		io.ReaderAt
+		io.WriterAt
+	}
+	if total <= t.shares.segments {
+		s.spare, s.block = t.Spare, t.Spare.bytes(total)
+		body = &block{data: s.block}
+	} else if s.file, err = t.newTemp("shuffle"); err != nil {
+		return nil, err
+	} else {
+		body = s.file
+	}
+	if err := t.fetchAll(ctx, s.segments, body); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// fetchAll fetches segments to their places in body, in chunks, several at a
+// time within a window of bytes.
+func (t *attempt) fetchAll(ctx context.Context, segs []*fetched, body interface {
+	io.ReaderAt
+	io.WriterAt
+}) error {
+	total := int64(0)
+	for _, s := range segs {
+		total += s.part.size
+	}
+	chunk := t.shares.chunkOf(total)
+	room := semaphore.NewWeighted(t.shares.window)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(requests)
+	for _, s := range segs {
+		s.body = body
+		for off := int64(0); off < s.part.size; off += chunk {
+			n := min(chunk, s.part.size-off)
+			if err := room.Acquire(ctx, n); err != nil {
+				return errors.Join(g.Wait(), err)
+			}
+			g.Go(func() error {
+				defer room.Release(n)
+				return t.fetchChunk(ctx, s, off, n, body)
+			})
+		}
+	}
+	return g.Wait()
+}
+
+// fetchChunk fetches the bytes [off, off+n) of a segment by one request.
+func (t *attempt) fetchChunk(ctx context.Context, s *fetched, off, n int64, to io.WriterAt) error {
+	r, err := t.Store.OpenChunks(ctx, s.part.key, s.part.etag, s.part.off+off, n, n, 1)
+	if err != nil {
+		return s.failed(err)
+	}
+	w := io.NewOffsetWriter(to, s.off+off)
+	m, err := io.Copy(w, r)
+	if err == nil && m != n {
+		err = fmt.Errorf("got %d of %d bytes: %w", m, n, io.ErrUnexpectedEOF)
+	}
+	if err = errors.Join(err, r.Close()); err != nil {
+		return s.failed(err)
+	}
+	return nil
+}
+
+// block is memory as a file of fixed size.
+type block struct{ data []byte }
+
+// ReadAt reads from the block.
+func (b *block) ReadAt(p []byte, off int64) (int, error) {
+	return bytes.NewReader(b.data).ReadAt(p, off)
+}
+
+// WriteAt writes within the block.
+func (b *block) WriteAt(p []byte, off int64) (int, error) {
+	if off < 0 || off > int64(len(b.data)) {
+		return 0, io.ErrShortWrite
+	}
+	n := copy(b.data[off:], p)
+	if n < len(p) {
+		return n, io.ErrShortWrite
+	}
+	return n, nil
+}

@@ -1,0 +1,44 @@
+package task
+
+import (
+	"context"
+	"io"
+	"iter"
+
+	"github.com/mraws/mraws/internal/object"
+)
+
+// Store is what an attempt needs of the bucket. Keys are whole keys. Every
+// method may be called from several goroutines, retries by itself what is
+// worth retrying, and returns errors that wrap fs.ErrNotExist, fs.ErrExist
+// or object.ErrPrecondition where these apply. After any other error of a
+// write the object may or may not be there, now or later: whoever must know
+// looks (commit.go).
+type Store interface {
+	// Stat returns an object with its metadata.
+	Stat(ctx context.Context, key string) (object.Info, error)
+	// Get returns a small object whole; its length has been checked.
+	Get(ctx context.Context, key string) ([]byte, object.Info, error)
+	// OpenChunks streams the bytes [off, off+n) of the version etag of an
+	// object. Errors come from the call or from Read, such as
+	// object.ErrPrecondition when the object is at another version. A body
+	// that ends early is an error. Each request asks for chunk bytes, the last
+	// one for what is left; at most window of them, and n bytes, are held in
+	// memory.
+	OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error)
+	// Put writes an object atomically. With IfMatch it replaces that version
+	// only, or returns object.ErrPrecondition or fs.ErrNotExist. With IfAbsent at most one of any
+	// number of concurrent calls for a key creates the object; all others
+	// return fs.ErrExist, and so may a call that created it but lost the
+	// reply: the metadata tells.
+	Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error)
+	// PutFile is Put of size bytes of r, which it may read more than once.
+	PutFile(ctx context.Context, key string, r io.ReaderAt, size int64, o object.PutOptions) (object.Info, error)
+	// Create begins an object that is written as a stream, in bounded
+	// memory. Nothing is visible under the key before Commit, which then is
+	// as atomic and as conditional as Put.
+	Create(ctx context.Context, key string, o object.PutOptions) (object.Writer, error)
+	// List yields every object below prefix, or an error: never a part of
+	// the pages only.
+	List(ctx context.Context, prefix string) iter.Seq2[object.Info, error]
+}
