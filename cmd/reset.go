@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mraws/mraws/internal/coordinator"
+	"github.com/mraws/mraws/internal/coordinator/lease"
 	"github.com/mraws/mraws/internal/reset"
 	"github.com/mraws/mraws/internal/wire"
 )
@@ -99,7 +99,7 @@ func (s *session) reset(ctx context.Context, f *resetFlags) (err error) {
 
 // busy says which coordinator is at work on the job; "" is none.
 func (s *session) busy(ctx context.Context, st *store) (string, error) {
-	holder, err := reset.Holder(ctx, st, s.layout, coordinator.HasEnded)
+	holder, err := reset.Holder(ctx, st, s.layout, lease.HasEnded)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		s.log.Warn().Str("key", s.layout.Coordinator()).Msg("not allowed to read the announcement: a coordinator may be running the job")

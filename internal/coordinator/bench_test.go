@@ -251,7 +251,7 @@ func (s *service) join(name string, slots int32, running ...*wire.Attempt) *hand
 func (h *hand) register(app *wire.App, slots int32, job string, running ...*wire.Attempt) (*wire.RegisterReply, error) {
 	h.t.Helper()
 	deadline := time.Now().Add(patience)
-	for !h.c.leading.Load() && time.Now().Before(deadline) && h.c.call(context.Background(), func() {}) {
+	for !h.c.leading() && time.Now().Before(deadline) && h.c.call(context.Background(), func() {}) {
 		runtime.Gosched()
 	}
 	return h.conn.Register(h.t.Context(), &wire.RegisterRequest{

@@ -11,9 +11,11 @@ package coordinator
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +23,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mraws/mraws/internal/coordinator/lease"
 	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
@@ -124,22 +127,15 @@ type Coordinator struct {
 	over    chan struct{} // closed when it is known how the job ended
 	loop    loop          // owned by the loop goroutine
 	looks   looks
-	leading atomic.Bool // it has announced itself; before, it is a standby
+	lease   *lease.Lease
+	term    atomic.Pointer[lease.Term] // nil: it does not hold the lease
 
-	// What lead leaves behind, fixed once leading is true.
-	own    *announcement // kept by keepAnnounced, then by release
-	led    time.Time     // since when it leads
-	came   time.Time     // the same by the clock of the store; zero if that did not say
-	before int           // workers of the coordinator before it
-	after  bool          // there was one
 	// compared is the id of the job that was found to be the one that this
 	// coordinator was started for, while it stood by; "" for none.
 	compared string
 	memory   memory
 	library  library
 	wasDone  atomic.Bool
-
-	renewed atomic.Int64 // when the announcement was last known to be there, in nanoseconds since led
 }
 
 // New returns a coordinator that has done nothing yet.
@@ -147,9 +143,12 @@ func New(o Options) *Coordinator {
 	epoch := newEpoch()
 	return &Coordinator{
 		o: o, epoch: epoch, start: time.Now(), acts: make(chan func()), stopped: make(chan struct{}), over: make(chan struct{}),
-		loop: newLoop(o, epoch), process: thisProcess(listens(o.Listener)),
+		loop: newLoop(o, epoch), process: lease.ThisProcess(listens(o.Listener)),
 	}
 }
+
+// newEpoch names one start of a coordinator; it begins the id of each attempt.
+func newEpoch() string { return strings.ToLower(rand.Text()[:8]) }
 
 func listens(l net.Listener) string {
 	if l == nil {
@@ -197,7 +196,7 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 		c.call(ctx, func() { c.loop.end(err) })
 	}
 	close(c.over)
-	if ctx.Err() == nil && c.leading.Load() {
+	if ctx.Err() == nil && c.leading() {
 		c.linger(ctx)
 	}
 	stop(server)
@@ -208,8 +207,12 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 	if c.wasReset(outer, err) {
 		err = &ResetError{Job: c.loop.job.ID, Err: err}
 	}
-	if c.own != nil {
-		c.release(outer, c.own, err)
+	if c.leading() {
+		failure := ""
+		if job := (*JobError)(nil); errors.As(err, &job) {
+			failure = job.Cause
+		}
+		c.lease.Release(outer, failure)
 	}
 	return success, err
 }
@@ -248,11 +251,11 @@ func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, 
 	if over, err := c.lead(ctx, open); over != nil || err != nil {
 		return over, err
 	}
-	if c.after {
-		c.call(ctx, func() { c.loop.led = c.led })
+	if term := c.term.Load(); term.After {
+		c.call(ctx, func() { c.loop.led = term.Since })
 	}
 	g.Go(func() error {
-		if err := c.keepAnnounced(ctx, c.own); err != nil {
+		if err := c.keepLease(ctx); err != nil {
 			cancel(err)
 		}
 		return nil

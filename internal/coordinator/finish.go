@@ -93,7 +93,7 @@ func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
 	if err := c.sealRanges(ctx, success); err != nil {
 		return nil, err
 	}
-	success.Seconds = time.Since(c.led).Seconds()
+	success.Seconds = time.Since(c.term.Load().Since).Seconds()
 	success.Finished = time.Now().UTC()
 	if err := success.Validate(c.o.Layout); err != nil {
 		return nil, &JobError{Cause: fmt.Sprintf("its summary cannot be: %v", err)}
@@ -217,7 +217,7 @@ func attempts(p sched.PhaseStats, reran int) manifest.Attempts {
 func (c *Coordinator) Status(ctx context.Context) *wire.StatusReply {
 	var s *wire.StatusReply
 	c.call(ctx, func() { s = c.loop.status() })
-	if s != nil && !c.leading.Load() {
+	if s != nil && !c.leading() {
 		s.State = "standing by"
 	}
 	return s

@@ -3,6 +3,9 @@ package coordinator
 import (
 	"fmt"
 	"math"
+	"strings"
+
+	"github.com/oklog/ulid/v2"
 
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/mr"
@@ -92,6 +95,9 @@ func Plan(objects []manifest.Object, input mr.Input, splitSize int64, pack Pack)
 	}
 	return tasks, nil
 }
+
+// NewJobID is the app's name and a lower-case ULID: it sorts by time.
+func NewJobID(app string) string { return app + "-" + strings.ToLower(ulid.Make().String()) }
 
 // cut divides size bytes into the fewest pieces of at most splitSize, as
 // equal as can be, so that no task is a small remainder.

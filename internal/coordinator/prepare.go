@@ -97,12 +97,13 @@ const gatherTime = 3 * time.Second
 // is granted. What they are in the middle of is written nowhere, so its tasks
 // would be granted to those that come first, and the others told to stop.
 func (c *Coordinator) gather(ctx context.Context, s *state) {
-	if s.created || c.before == 0 || s.complete() {
+	term := c.term.Load()
+	if s.created || term.Workers == 0 || s.complete() {
 		return
 	}
-	c.call(ctx, func() { c.loop.expect(c.before) })
-	until := c.led.Add(min(gatherTime, c.o.Lease))
-	c.o.Log.Info().Int("workers", c.before).Str("up_to", time.Until(until).Round(time.Millisecond).String()).Msg("waiting for the workers of the previous coordinator")
+	c.call(ctx, func() { c.loop.expect(term.Workers) })
+	until := term.Since.Add(min(gatherTime, c.o.Lease))
+	c.o.Log.Info().Int("workers", term.Workers).Str("up_to", time.Until(until).Round(time.Millisecond).String()).Msg("waiting for the workers of the previous coordinator")
 	late := time.NewTimer(time.Until(until))
 	defer late.Stop()
 	select {

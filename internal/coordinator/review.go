@@ -152,7 +152,7 @@ func (c *Coordinator) restore(ctx context.Context, k kept) error {
 			c.noteVersion(ctx, k.key, info)
 			return nil
 		}
-		if !raced(err) {
+		if !object.ConditionFailed(err) {
 			return fmt.Errorf("write %s again: %w", k.key, err)
 		}
 	}

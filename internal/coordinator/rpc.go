@@ -36,7 +36,7 @@ var errStopping = status.Error(codes.Unavailable, "the coordinator is stopping")
 func (h *handlers) Discover(context.Context, *wire.DiscoverRequest) (*wire.DiscoverReply, error) {
 	return &wire.DiscoverReply{
 		Bucket: h.c.o.Store.Bucket(), Prefix: h.c.o.Layout.Prefix(),
-		Protocol: wire.Protocol, Version: h.c.o.Version, Epoch: h.c.epoch, Standby: !h.c.leading.Load(),
+		Protocol: wire.Protocol, Version: h.c.o.Version, Epoch: h.c.epoch, Standby: !h.c.leading(),
 	}, nil
 }
 
@@ -177,7 +177,7 @@ func (h *handlers) Heartbeat(ctx context.Context, q *wire.HeartbeatRequest) (*wi
 	if reply == nil {
 		return nil, errStopping
 	}
-	reply.Overdue = h.c.overdue()
+	reply.Overdue = h.c.lease.Overdue()
 	return reply, nil
 }
 

@@ -58,7 +58,7 @@ func (c *Coordinator) Snapshot(ctx context.Context) *Snapshot {
 	var s *Snapshot
 	c.call(ctx, func() { s = c.loop.snapshot() })
 	if s != nil {
-		s.Leading = c.leading.Load()
+		s.Leading = c.leading()
 		s.Looks = Looks{Found: c.looks.found.Load(), Absent: c.looks.absent.Load(), Failed: c.looks.failed.Load()}
 	}
 	return s

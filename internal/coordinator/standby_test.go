@@ -1,120 +1,196 @@
 package coordinator
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
 
-// TestStandbyInTrouble: a standby that cannot read the announcement takes no
-// part of that time for silence, and does not end over it.
-func TestStandbyInTrouble(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *bench) {
-		first := b.active()
-		second := b.standby(nil)
-		defer second.kill()
-		for range 3 { // nobody reaches the store
-			first.door.shut.Store(true)
-			second.door.shut.Store(true)
-			time.Sleep(3 * testLease)
-			second.door.shut.Store(false)
-			time.Sleep(testLease / 3)
-			first.door.shut.Store(false)
-			time.Sleep(testLease)
-			if second.leads() {
-				t.Fatal("it took an outage of the store for one of the coordinator")
-			}
-		}
-		second.door.shut.Store(true)
-		first.kill()
-		time.Sleep(testLease)
-		second.door.shut.Store(false)
-		second.awaitLed(time.Now(), testLease/2, testLease+within)
-	})
+// The tests of this file run coordinators without a network, in bubbles with a
+// clock of their own: what they measure is exact.
+
+// testLease is the lease of all contenders.
+const testLease = 10 * time.Second
+
+// within is how long after the lease's end a standby may take to lead: it
+// looks once in a tenth of the lease.
+const within = testLease / 10
+
+// slow is a store whose requests take time.
+type slow struct {
+	*fake
+	delay atomic.Int64 // of each request and of each reply, in nanoseconds
 }
 
-// TestCutOffLeader: who leads and does not reach the store is replaced, and
-// ends when it hears of it.
-func TestCutOffLeader(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *bench) {
-		first := b.active()
-		second := b.standby(nil)
-		defer second.kill()
-		first.door.shut.Store(true)
-		second.awaitLed(time.Now(), testLease*2/3, testLease+within)
-		time.Sleep(testLease)
-		first.door.shut.Store(false)
-		<-first.done
-		var conflict *ConflictError
-		if !errors.As(first.err, &conflict) {
-			t.Errorf("the first: %v", first.err)
-		}
-	})
+// wait waits for a request, and returns what waits for its reply.
+func (s *slow) wait() (reply func()) {
+	delay := time.Duration(s.delay.Load())
+	time.Sleep(delay)
+	return func() { time.Sleep(delay) }
 }
 
-// TestReleased: nobody waits for a coordinator that has said good-bye.
-func TestReleased(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *bench) {
-		b.spec()
-		first := b.active()
-		second := b.standby(nil)
-		first.kill()
-		first.c.release(t.Context(), first.c.own, errKilled)
-		second.awaitLed(time.Now(), 0, within)
-		if a := readAnnouncement(b); a.Released || a.Failure != "" {
-			t.Errorf("announced is %+v", a)
-		}
-		second.kill()
-		// The last renewal was applied, and its reply lost.
-		second.c.own.etag = `"old"`
-		second.c.release(t.Context(), second.c.own, errKilled)
-		if a := readAnnouncement(b); !a.Released {
-			t.Errorf("announced is %+v", a)
-		}
-		b.active().kill() // a newcomer neither
-	})
+func (s *slow) Get(ctx context.Context, key string) ([]byte, object.Info, error) {
+	defer s.wait()()
+	return s.fake.Get(ctx, key)
 }
 
-// TestReleaseNotOurs: who was replaced does not release its successor.
-func TestReleaseNotOurs(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *bench) {
-		first := b.active()
-		second := b.contend(func(o *Options) { o.TakeOver = true })
-		defer second.kill()
-		second.awaitLed(time.Now(), 0, 0)
-		first.kill()
-		first.c.release(t.Context(), first.c.own, errKilled)
-		if a := readAnnouncement(b); a.Released || a.Epoch != second.c.epoch {
-			t.Errorf("announced is %+v", a)
+func (s *slow) Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error) {
+	defer s.wait()()
+	return s.fake.Put(ctx, key, data, o)
+}
+
+// contender is a coordinator that wants to lead and then keeps its lease. It has
+// no server.
+type contender struct {
+	t      *testing.T
+	c      *Coordinator
+	store  *slow
+	cancel context.CancelCauseFunc
+	led    chan time.Time // when it came to lead
+	done   chan struct{}
+	over   *manifest.Success
+	err    error
+}
+
+// contend starts a contender. It has to be killed.
+func (b *bench) contend(change func(*Options)) *contender {
+	d := &slow{fake: b.store}
+	o := Options{
+		Store: d, Layout: b.lay, Log: zerolog.Nop(), Version: "v", NReduce: 2,
+		App:   &mr.App{Name: "wc", Version: "1", Params: []mr.Param{{Name: "fold", Default: "no"}}},
+		Lease: testLease, Security: wire.ServerOptions{Insecure: true}, Addresses: []string{"10.0.0.7:1234"},
+	}
+	if change != nil {
+		change(&o)
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	x := &contender{t: b.t, c: New(o), store: d, cancel: cancel, led: make(chan time.Time, 1), done: make(chan struct{})}
+	x.c.process = manifest.Process{} // all of them are this process
+	go func() {
+		defer close(x.done)
+		if x.over, x.err = x.c.lead(ctx, func() {}); x.over != nil || x.err != nil {
+			return
 		}
-	})
+		x.led <- time.Now()
+		loop := make(chan struct{})
+		go func() { defer close(loop); x.c.run(ctx) }()
+		x.err = x.c.keepLease(ctx)
+		x.cancel(nil)
+		<-loop
+	}()
+	return x
+}
+
+// kill is a kill -9: nothing is released.
+func (x *contender) kill() {
+	x.cancel(errKilled)
+	<-x.done
+}
+
+// leads says whether x leads by now.
+func (x *contender) leads() bool {
+	synctest.Wait()
+	return x.c.leading()
+}
+
+// awaitLed waits for x to lead and wants that after at least and at most so
+// long from since on.
+func (x *contender) awaitLed(since time.Time, least, most time.Duration) {
+	x.t.Helper()
+	select {
+	case at := <-x.led:
+		if took := at.Sub(since); took < least || took > most {
+			x.t.Errorf("it leads after %v, want %v to %v", took, least, most)
+		}
+	case <-x.done:
+		x.t.Fatalf("it has ended: %v, %v", x.over, x.err)
+	case <-time.After(time.Hour):
+		x.t.Fatal("it never leads")
+	}
+}
+
+// ends waits for x to end without having led.
+func (x *contender) ends() error {
+	x.t.Helper()
+	select {
+	case <-x.done:
+	case <-time.After(time.Hour):
+		x.t.Fatal("it does not end")
+	}
+	if x.c.leading() {
+		x.t.Error("it has led")
+	}
+	return x.err
+}
+
+// inBubble runs f with a bench, and everything that f starts, in a bubble.
+func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { f(t, newBench(t, 2)) })
+}
+
+// spec writes the spec of the job that all contenders are for.
+func (b *bench) spec() *manifest.Job {
+	b.t.Helper()
+	c := New(Options{Store: b.store, Layout: b.lay, Log: zerolog.Nop(), NReduce: 2, SplitSize: 1 << 20, Pack: PackNever})
+	job, err := c.plan(context.Background(), spec{App: manifest.App{Name: "wc", Version: "1", Params: map[string]string{"fold": "no"}}, met: true})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.put(b.lay.Job(), job, nil)
+	return job
+}
+
+// active starts a contender that leads at once.
+func (b *bench) active() *contender {
+	b.t.Helper()
+	x := b.contend(nil)
+	x.awaitLed(time.Now(), 0, 0)
+	return x
+}
+
+// standby starts a contender that finds another at work.
+func (b *bench) standby(change func(*Options)) *contender {
+	b.t.Helper()
+	x := b.contend(change)
+	if x.leads() {
+		b.t.Fatal("it did not wait for the coordinator that is at work")
+	}
+	return x
 }
 
 // TestJobEndsUnderAnother: a standby tells how the job ended, whether or not
 // its coordinator lived to say good-bye.
 func TestJobEndsUnderAnother(t *testing.T) {
+	none, boom := "", "map task 3: boom"
 	tests := []struct {
 		name    string
-		success string // job of the summary; "" for none
-		release error  // nil: it does not release
+		success string  // job of the summary; "" for none
+		release *string // with that failure; nil: it does not release
 		leads   bool
 		fails   string
 	}{
-		{"done", "this", errDone, false, ""},
+		{"done", "this", &none, false, ""},
 		{"done, then killed", "this", nil, false, ""},
-		{"failed", "", &JobError{Cause: "map task 3: boom"}, false, "job failed: map task 3: boom"},
-		{"stopped", "", errKilled, true, ""},
+		{"failed", "", &boom, false, "job failed: map task 3: boom"},
+		{"stopped", "", &none, true, ""},
 		{"killed", "", nil, true, ""},
-		{"another job's summary", "another", errKilled, false, "does not belong to this job"},
+		{"another job's summary", "another", &none, false, "does not belong to this job"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -131,7 +207,7 @@ func TestJobEndsUnderAnother(t *testing.T) {
 				}
 				first.kill()
 				if tt.release != nil {
-					first.c.release(t.Context(), first.c.own, tt.release)
+					first.c.lease.Release(t.Context(), *tt.release)
 				}
 				if tt.leads {
 					second.awaitLed(time.Now(), 0, testLease+within)
@@ -151,97 +227,14 @@ func TestJobEndsUnderAnother(t *testing.T) {
 	}
 }
 
-// errDone stands for an end without an error, where a test wants a release.
-var errDone = errors.New("done")
-
 // TestFailedBefore: the same line again tries again a job that failed.
 func TestFailedBefore(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.spec()
 		first := b.active()
 		first.kill()
-		first.c.release(t.Context(), first.c.own, &JobError{Cause: "boom"})
+		first.c.lease.Release(t.Context(), "boom")
 		b.active().kill()
-	})
-}
-
-// TestRemovedAnnouncement: a reset while somebody stands by. The live
-// coordinator says it again; if there is none, the standby leads after a
-// lease.
-func TestRemovedAnnouncement(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *bench) {
-		first, second := b.active(), b.standby(nil)
-		defer second.kill()
-		b.store.remove(b.lay.Coordinator())
-		time.Sleep(3 * testLease)
-		if second.leads() {
-			t.Fatal("it took over from a live coordinator")
-		}
-		first.kill()
-		b.store.remove(b.lay.Coordinator())
-		second.awaitLed(time.Now(), testLease, testLease+2*within)
-	})
-}
-
-// TestTakeOver: on request a coordinator replaces the one that was announced
-// when it came, and nobody else.
-func TestTakeOver(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *bench) {
-		first := b.active()
-		b.store.inject("put", b.lay.Coordinator(), 1, notDone)
-		if err := b.contend(func(o *Options) { o.TakeOver = true }).ends(); !errors.Is(err, errInjected) {
-			t.Errorf("a write that fails: %v", err)
-		}
-		second := b.contend(func(o *Options) { o.TakeOver = true })
-		second.awaitLed(time.Now(), 0, 0)
-		<-first.done
-		var conflict *ConflictError
-		if !errors.As(first.err, &conflict) {
-			t.Errorf("the first: %v", first.err)
-		}
-		second.kill()
-		for _, unreadable := range []string{"{", `{"schema":"mraws/coordinator/v2"}`} {
-			b.store.set(b.lay.Coordinator(), []byte(unreadable), nil)
-			third := b.contend(func(o *Options) { o.TakeOver = true })
-			third.awaitLed(time.Now(), 0, 0)
-			third.kill()
-		}
-	})
-}
-
-// TestUnreadableAnnouncement: what another version wrote is waited for as
-// long as the own lease.
-func TestUnreadableAnnouncement(t *testing.T) {
-	for _, text := range []string{"{", `{"schema":"mraws/coordinator/v2"}`, `{"schema":"mraws/coordinator/v1","epoch":"x","lease_ms":-1}`, `{"schema":"mraws/coordinator/v1","epoch":"x","lease_ms":9223372036854775807}`} {
-		inBubble(t, func(t *testing.T, b *bench) {
-			b.store.set(b.lay.Coordinator(), []byte(text), nil)
-			x := b.standby(nil)
-			defer x.kill()
-			x.awaitLed(time.Now(), testLease, testLease)
-		})
-	}
-}
-
-// TestRestartHere: what the machine itself knows to be dead is not waited
-// for.
-func TestRestartHere(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *bench) {
-		a := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: "x", LeaseMS: testLease.Milliseconds()}
-		me := manifest.Process{Boot: "b", PIDNS: "pid:[7]", PID: 1, NetNS: "net:[7]", Listen: "[::]:1234"}
-		for _, there := range []manifest.Process{me, {}, {Boot: "b", NetNS: "net:[8]", Listen: "[::]:1234"}} {
-			a.Process = there
-			b.put(b.lay.Coordinator(), a, nil)
-			o := Options{Store: b.store, Layout: b.lay, Log: zerolog.Nop(), Lease: testLease}
-			c := New(o)
-			c.process = me
-			start := time.Now()
-			if _, err := c.lead(t.Context(), func() {}); err != nil {
-				t.Fatal(err)
-			}
-			if took := time.Since(start); (took == 0) != (there == me) || took > testLease {
-				t.Errorf("behind %+v it took %v", there, took)
-			}
-		}
 	})
 }
 
@@ -287,22 +280,6 @@ func TestStandbyOfAnotherJob(t *testing.T) {
 	}
 }
 
-// TestStandbyStopped: a signal ends a standby, and leaves the announcement
-// alone.
-func TestStandbyStopped(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *bench) {
-		first, second := b.active(), b.standby(nil)
-		defer first.kill()
-		second.kill()
-		if !errors.Is(second.err, errKilled) {
-			t.Errorf("lead: %v", second.err)
-		}
-		if a := readAnnouncement(b); a.Epoch != first.c.epoch || a.Released {
-			t.Errorf("announced is %+v", a)
-		}
-	})
-}
-
 // TestNewcomerFails: what is wrong from the beginning is told at once.
 func TestNewcomerFails(t *testing.T) {
 	lay := layout.New("p")
@@ -316,5 +293,110 @@ func TestNewcomerFails(t *testing.T) {
 				t.Errorf("get of %s: %v", key, err)
 			}
 		})
+	}
+}
+
+// List is slow for each page of a thousand.
+func (s *slow) List(ctx context.Context, prefix string) iter.Seq2[object.Info, error] {
+	return func(yield func(object.Info, error) bool) {
+		n := 0
+		for o, err := range s.fake.List(ctx, prefix) {
+			if n%1000 == 0 {
+				time.Sleep(5 * time.Duration(s.delay.Load()))
+			}
+			if n++; !yield(o, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestReadsAhead: a standby goes on with a large job, of which most is
+// committed, within half a second over a store that takes 20 ms for each
+// object, and 50 ms for each page of a listing. Without having read ahead it
+// takes that time for each of its records.
+func TestReadsAhead(t *testing.T) {
+	const maps = 2000
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, maps)
+		job := b.spec()
+		b.known = job
+		commit := func(m int) {
+			part := func(r int) manifest.Part {
+				return manifest.Part{Key: b.lay.Partition(m, r), ETag: "e", Size: 1, Hash: partHash, Sum: recordio.Sum{Records: 1}}
+			}
+			rec := manifest.Map{
+				Schema: manifest.MapSchema, Job: job.ID, Task: m, Attempt: fmt.Sprintf("e.m%d.1", m), Input: b.inputOf(m), Emitted: 2,
+				Parts: []manifest.Part{part(0), part(1)},
+			}
+			b.put(b.lay.MapCommit(m), rec, nil)
+		}
+		for m := range maps - 300 {
+			commit(m)
+		}
+		first, second := b.active(), b.standby(func(o *Options) { o.SplitSize, o.Pack = 1<<20, PackNever })
+		defer second.kill()
+		second.store.delay.Store(int64(10 * time.Millisecond))
+		time.Sleep(3 * aheadEvery)
+		for m := maps - 300; m < maps-1; m++ { // since it last looked
+			commit(m)
+		}
+		first.kill()
+		renewed := readAnnouncement(b).Renewed
+		second.awaitLed(renewed, testLease, testLease+2*within)
+		led := time.Now()
+		app := spec{met: true, App: job.App}
+		s, err := second.c.prepare(t.Context(), app)
+		if err != nil || len(s.maps) != maps-1 || s.maps[7].Attempt != "e.m7.1" || s.created {
+			t.Fatalf("%v", err)
+		}
+		t.Logf("prepared in %v", time.Since(led))
+		if took := time.Since(led); took > time.Second/2 {
+			t.Errorf("it took %v", took)
+		}
+		if second.c.memory.kept != nil {
+			t.Error("it keeps the records twice")
+		}
+		second.kill()
+		led = time.Now()
+		second.c.compared = ""
+		if _, err := second.c.prepare(t.Context(), app); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(led); took < 1200*time.Millisecond {
+			t.Errorf("without reading ahead it takes %v: the test shows nothing", took)
+		} else {
+			t.Logf("without reading ahead it takes %v", took)
+		}
+	})
+}
+
+// TestRecall: what was read is read again only if it is another version.
+func TestRecall(t *testing.T) {
+	var m memory
+	reads := 0
+	read := func() (*manifest.Map, error) { reads++; return &manifest.Map{Task: reads}, nil }
+	get := func(etag string) int {
+		rec, err := recall(&m, "k", etag, read)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rec.Task
+	}
+	if get("a") != 1 || get("a") != 2 {
+		t.Error("it remembers although nobody asked it to")
+	}
+	m.start()
+	for i, key := range []string{"a", "a", "b", "b"} {
+		if want := 3 + i/2; get(key) != want {
+			t.Errorf("it does not remember %s, which was %d", key, want)
+		}
+	}
+	if _, err := recall(&m, "k", "b", func() (*manifest.Reduce, error) { return nil, errInjected }); err == nil {
+		t.Error("it took a map's record for a reduce's")
+	}
+	m.stop()
+	if get("b") != 5 {
+		t.Error("it does not forget")
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/mraws/mraws/internal/coordinator/lease"
 	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/wire"
@@ -149,7 +150,7 @@ func TestGatherTime(t *testing.T) {
 	for back, want := range []time.Duration{gatherTime, gatherTime, 2 * each, 2 * each} {
 		inBubble(t, func(t *testing.T, b *bench) {
 			c := New(Options{Log: zerolog.Nop(), Lease: testLease})
-			c.before, c.led = 2, time.Now()
+			c.term.Store(&lease.Term{Workers: 2, Since: time.Now()})
 			ctx, cancel := context.WithCancel(t.Context())
 			var all sync.WaitGroup
 			all.Go(func() { c.run(ctx) })
@@ -163,7 +164,7 @@ func TestGatherTime(t *testing.T) {
 				}
 			})
 			c.gather(ctx, &state{job: b.spec()})
-			if took := time.Since(c.led); took != want {
+			if took := time.Since(c.term.Load().Since); took != want {
 				t.Errorf("with %d of 2 back it takes %v, want %v", back, took, want)
 			}
 			cancel()
@@ -182,11 +183,11 @@ func TestOverdue(t *testing.T) {
 		t.Error("overdue from the start")
 	}
 	b.store.inject("put", b.lay.Coordinator(), 8, notDone)
-	s.until("a heartbeat tells", func(*loop) bool { return s.c.overdue() })
+	s.until("a heartbeat tells", func(*loop) bool { return s.c.lease.Overdue() })
 	if !w.heartbeat().Overdue {
 		t.Error("the worker is not told")
 	}
-	s.until("it is renewed again", func(*loop) bool { return !s.c.overdue() })
+	s.until("it is renewed again", func(*loop) bool { return !s.c.lease.Overdue() })
 	if w.heartbeat().Overdue {
 		t.Error("the worker is told for too long")
 	}

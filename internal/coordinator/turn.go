@@ -172,7 +172,7 @@ func (c *Coordinator) rerun(ctx context.Context, key, committed, attempt string)
 	if !ours(attempt) || ours(committed) {
 		return 0
 	}
-	if info, err := c.o.Store.Stat(ctx, key); err != nil || !info.Modified.Before(c.came) {
+	if info, err := c.o.Store.Stat(ctx, key); err != nil || !info.Modified.Before(c.term.Load().Stored) {
 		return 0
 	}
 	return 1

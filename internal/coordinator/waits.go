@@ -53,7 +53,7 @@ func (c *Coordinator) tellWaits(ctx context.Context) {
 			return
 		case at := <-tick.C:
 			var now wait
-			if c.leading.Load() {
+			if c.leading() {
 				c.call(ctx, func() { now = c.loop.wait() })
 			}
 			if !w.due(at, now) {

@@ -7,6 +7,7 @@ package object
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"time"
 )
 
@@ -72,6 +73,13 @@ var (
 	// ErrCredentials: there are no usable credentials, or they have expired.
 	ErrCredentials = errors.New("no usable credentials")
 )
+
+// ConditionFailed reports whether a conditional write failed since another
+// version than the one to be replaced is there: another's, or the one of this
+// very write, whose reply was lost.
+func ConditionFailed(err error) bool {
+	return errors.Is(err, fs.ErrExist) || errors.Is(err, ErrPrecondition) || errors.Is(err, fs.ErrNotExist)
+}
 
 // Writer is an object being written as a stream. Exactly one of Commit and
 // Abort ends it.

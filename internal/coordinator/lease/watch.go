@@ -1,4 +1,4 @@
-package coordinator
+package lease
 
 import "time"
 
@@ -43,13 +43,13 @@ func (w *watch) saw(etag string, lease time.Duration, asked, answered time.Time)
 // missed takes note of a look that was not answered.
 func (w *watch) missed() { w.last = time.Time{} }
 
-// lapsed says whether the version has stayed for its lease.
-func (w *watch) lapsed() bool { return w.began && w.unchanged >= w.lease }
+// expired says whether the version has stayed for its lease.
+func (w *watch) expired() bool { return w.began && w.unchanged >= w.lease }
 
 // pause is how long to wait at now before the next look.
 func (w *watch) pause(now time.Time) time.Duration {
 	p := min(max(w.lease/10, minPoll), maxPoll)
-	if !w.last.IsZero() && !w.lapsed() {
+	if !w.last.IsZero() && !w.expired() {
 		left := w.lease - w.unchanged - now.Sub(w.last)
 		p = min(p, max(left, time.Millisecond))
 	}

@@ -1,4 +1,4 @@
-package coordinator
+package lease
 
 import (
 	"testing"
@@ -7,7 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestWatch: a version lapses when it was seen unchanged for its lease, and
+// TestWatch: a version expires when it was seen unchanged for its lease, and
 // time in which nobody looked, or could look, does not count.
 func TestWatch(t *testing.T) {
 	const lease = 10 * time.Second
@@ -47,8 +47,8 @@ func TestWatch(t *testing.T) {
 				}
 				w.saw(l.etag, lease, start.Add(l.at), start.Add(l.at))
 			}
-			if w.lapsed() != tt.want {
-				t.Errorf("unchanged for %v: lapsed is %v", w.unchanged, w.lapsed())
+			if w.expired() != tt.want {
+				t.Errorf("unchanged for %v: expired is %v", w.unchanged, w.expired())
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package coordinator
+package lease
 
 import (
 	"errors"
@@ -10,9 +10,9 @@ import (
 	"github.com/mraws/mraws/internal/manifest"
 )
 
-// thisProcess describes this process, which listens on listen; it is the zero
+// ThisProcess describes this process, which listens on listen; it is the zero
 // value where the kernel does not tell (no /proc).
-func thisProcess(listen string) manifest.Process {
+func ThisProcess(listen string) manifest.Process {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return manifest.Process{}
@@ -33,7 +33,7 @@ func thisProcess(listen string) manifest.Process {
 
 // HasEnded says whether p is proved to serve nobody any more, as seen from
 // this process, which listens on no address.
-func HasEnded(p manifest.Process) bool { return hasEnded(p, thisProcess("")) }
+func HasEnded(p manifest.Process) bool { return hasEnded(p, ThisProcess("")) }
 
 // hasEnded says whether p is proved to serve nobody any more, as seen from
 // the process me. There are two proofs, and both need the same boot of the

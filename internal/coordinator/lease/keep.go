@@ -1,0 +1,93 @@
+package lease
+
+import (
+	"context"
+	"time"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+)
+
+// Keep renews the lease until ctx ends, three times in its length, and soon
+// after each value of changed; describe completes what is announced. It
+// returns a *TakenError if another coordinator has the lease: that one has the
+// workers then, and this one is of no more use. It logs any other trouble and
+// tries again.
+func (l *Lease) Keep(ctx context.Context, changed <-chan struct{}, describe func(*manifest.Coordinator)) error {
+	every := max(l.lasts/3, 100*time.Millisecond)
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-changed: // changes that come together are announced together
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(min(every, 100*time.Millisecond)):
+			}
+			tick.Reset(every)
+		}
+		describe(&l.says)
+		if err := l.renew(ctx, max(every, time.Second)); err != nil {
+			return err
+		}
+	}
+}
+
+// renew is one renewal. It is given up after a time: a request that the store
+// has not answered by then may hang where a new one does not.
+func (l *Lease) renew(ctx context.Context, within time.Duration) error {
+	short, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	asked := time.Now()
+	err := l.write(short)
+	if object.ConditionFailed(err) {
+		var h holder
+		if h, err = l.read(short); err == nil {
+			if h.Epoch != l.o.Announce.Epoch && h.etag != "" && !h.damaged() {
+				return &TakenError{Own: l.says.Addresses, By: h.String()}
+			}
+			l.etag = h.etag // written, and the reply was lost; or removed or damaged: write again
+		}
+	}
+	switch {
+	case err == nil:
+		l.renewed.Store(&asked)
+	case ctx.Err() == nil:
+		l.o.Log.Warn().Err(err).Str("key", l.o.Key).Msg("announcement not renewed")
+	}
+	return nil
+}
+
+// Overdue says whether renewals have failed for so long that a standby may be
+// about to take the lease, or has.
+func (l *Lease) Overdue() bool {
+	last := l.renewed.Load()
+	return last != nil && time.Since(*last) > max(l.lasts*2/3, 200*time.Millisecond)
+}
+
+// releaseTime bounds Release.
+const releaseTime = 2 * time.Second
+
+// Release gives the lease back, with why the job failed if not "", so that
+// nobody waits for it to expire. It tries for two seconds, also if ctx has ended.
+func (l *Lease) Release(ctx context.Context, failure string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
+	defer cancel()
+	l.says.Released, l.says.Token, l.says.Failure = true, "", failure
+	err := l.write(ctx)
+	for object.ConditionFailed(err) {
+		h, rerr := l.read(ctx)
+		if rerr != nil || h.Epoch != l.o.Announce.Epoch || h.Released {
+			return
+		}
+		l.etag = h.etag // the reply to the last renewal was lost
+		err = l.write(ctx)
+	}
+	if err != nil {
+		l.o.Log.Debug().Err(err).Msg("announcement not released")
+	}
+}
