@@ -26,7 +26,6 @@ import (
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
-	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -91,6 +90,12 @@ type Result struct {
 	Restored   int   // objects of map tasks that were lost and are there again
 }
 
+// live is what the parts of an attempt tell of their work, and hear of its end.
+type live struct {
+	*Progress
+	stopped atomic.Bool // the context has ended
+}
+
 // attempt is one running attempt.
 type attempt struct {
 	*Env
@@ -99,19 +104,20 @@ type attempt struct {
 	counters counters
 	shares   shares
 	started  time.Time
-	stopped  atomic.Bool // the context has ended
+	live     *live
+	space    *space
+	bucket   *bucket
+	commit   *committer
 	res      Result
-	runs     *recordio.RunWriter // reused for its buffers
-	cuts     *cuts               // by which the partitions that a reduce attempt reads are cut; nil if by hashes
-	recorded string              // ETag of the record of a reduce attempt that has to make its output again
+	cuts     *cuts // by which the partitions that a reduce attempt reads are cut; nil if by hashes
 
 	// What the application is working on, for errors.
-	object string
-	offset int64
-	record string  // the text of the record that failed, for its error
-	packed *packed // the compressed object at hand, if it is
-	key    []byte
-	failed error // set by fail: wins over whatever the application returns
+	object     string
+	offset     int64
+	record     string      // the text of the record that failed, for its error
+	compressed *compressed // the compressed object at hand, if it is
+	key        []byte
+	failed     error // set by fail: wins over whatever the application returns
 }
 
 // Run runs one attempt to its end. When it returns without an error the
@@ -125,7 +131,7 @@ func (e *Env) Run(ctx context.Context, a Attempt) (res Result, err error) {
 		err = e.runAttempt(ctx, a, func(ctx context.Context, t *attempt) error {
 			err := t.run(ctx)
 			res = t.res
-			res.Records, res.Bytes = t.Progress.Records.Load(), t.Progress.Bytes.Load()
+			res.Records, res.Bytes, res.Spills = t.live.Records.Load(), t.live.Bytes.Load(), int(t.live.Spills.Load())
 			return err
 		})
 	})
@@ -138,16 +144,14 @@ func (e *Env) Run(ctx context.Context, a Attempt) (res Result, err error) {
 // runAttempt calls run with a new attempt. When ctx ended it returns why.
 func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Context, *attempt) error) error {
 	e.Spare.enter(a.Phase, !e.Job.MaxBad.IsZero())
-	t := &attempt{Env: e, Attempt: a, started: time.Now()}
+	t := &attempt{Env: e, Attempt: a, started: time.Now(), live: &live{Progress: e.Progress}}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { t.stopped.Store(true) })()
+	defer context.AfterFunc(ctx, func() { t.live.stopped.Store(true) })()
 	if e.Progress == nil {
-		env := *e
-		env.Progress = new(Progress)
-		t.Env = &env
+		t.live.Progress = new(Progress)
 	}
-	t.counters.beats = &t.Progress.Beats
+	t.counters.beats = &t.live.Beats
 	t.task = &mr.Task{
 		Context: ctx, Job: e.Job.ID, Worker: e.Worker, Attempt: a.ID, Phase: a.Phase, Index: a.Index,
 		Params: e.params(), Objects: e.Objects, Side: &sideFiles{store: e.Store, layout: e.Layout, job: e.Job.ID, attempt: a.ID},
@@ -159,7 +163,12 @@ func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Contex
 	if !t.exists() {
 		return &FatalError{Err: fmt.Errorf("job %s has no %s task %d", t.Job.ID, t.Phase, t.Index)}
 	}
-	t.shares = shareOut(a.Phase, e.Memory-t.unpacking())
+	t.shares = shareOut(a.Phase, e.Memory-t.decompressMemory())
+	t.space = &space{dir: e.Scratch, name: fmt.Sprintf("mraws-%s-%d", a.Phase, a.Index), spare: e.Spare}
+	t.bucket = &bucket{store: e.Store, layout: e.Layout, job: e.Job, chunk: t.shares.chunk}
+	t.commit = &committer{
+		bucket: t.bucket, log: e.Log, index: a.Index, id: a.ID, worker: e.Worker, started: t.started, res: &t.res,
+	}
 	err := run(ctx, t)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx) // what it led to is no news
@@ -179,6 +188,16 @@ func (t *attempt) exists() bool {
 		n = t.Job.NReduce
 	}
 	return t.Index >= 0 && t.Index < n
+}
+
+// merger makes runs of nparts partitions for the attempt.
+func (t *attempt) merger(nparts int, combine mr.Combiner) merger {
+	return merger{space: t.space, live: t.live, nparts: nparts, limit: t.shares.readers, block: t.shares.block, combine: detached(combine)}
+}
+
+// segmentSpool is where a map attempt puts what it has made.
+func (t *attempt) segmentSpool() spool {
+	return spool{space: t.space, what: "segments", limit: t.shares.spool}
 }
 
 func (t *attempt) run(ctx context.Context) error {
@@ -250,7 +269,7 @@ func (t *attempt) appError(err error) error {
 		return t.failed
 	case err == nil:
 		return nil
-	case errors.Is(err, context.Canceled) && t.stopped.Load():
+	case errors.Is(err, context.Canceled) && t.live.stopped.Load():
 		return err
 	}
 	return t.appFailure(err)

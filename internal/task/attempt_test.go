@@ -417,7 +417,7 @@ func TestTask(t *testing.T) {
 	if names := task.Objects(); !slices.Equal(names, []string{"a", "b\n"}) {
 		t.Errorf("input objects %q", names)
 	}
-	rec, err := w.env(t).mapRecord(context.Background(), 0)
+	rec, err := w.bucket().mapRecord(context.Background(), 0)
 	if err != nil || rec.Counters["seen"] != 5 || rec.Emitted != 2 || rec.Input != (manifest.Input{Records: 1, Bytes: 2}) {
 		t.Errorf("%+v, %v", rec, err)
 	}

@@ -97,7 +97,7 @@ func testFaults(t *testing.T, smallJob func(t *testing.T) *fixture) {
 // committer tells whose attempt is committed.
 func (w *fixture) committer(t *testing.T, task Attempt) string {
 	if task.Phase == mr.MapPhase {
-		rec, err := w.env(t).mapRecord(context.Background(), task.Index)
+		rec, err := w.bucket().mapRecord(context.Background(), task.Index)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +192,7 @@ func testFickleMap(t *testing.T, how manifest.Shuffle) {
 	if packed := how == manifest.ShufflePacked; err != nil || !packed && res.Displaced != 2 || packed && res.Displaced != 1 || res.Adopted != 0 {
 		t.Fatalf("%+v, %v", res, err)
 	}
-	rec, err := e.mapRecord(context.Background(), 0)
+	rec, err := w.bucket().mapRecord(context.Background(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -387,7 +387,7 @@ func TestSideFiles(t *testing.T) {
 func TestCommitsCache(t *testing.T) {
 	w := smallJob(t)
 	e := w.env(t)
-	if _, err := e.Commits.partition(context.Background(), e, 0); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := e.Commits.partition(context.Background(), w.bucket(), 0); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("uncommitted: %v", err)
 	}
 	if _, err := e.Run(context.Background(), Attempt{mr.MapPhase, 0, "m"}); err != nil {
@@ -406,12 +406,12 @@ func TestCommitsCache(t *testing.T) {
 	}
 	errs := make(chan error)
 	go func() {
-		_, err := e.Commits.partition(ctx, e, 0)
+		_, err := e.Commits.partition(ctx, w.bucket(), 0)
 		errs <- err
 	}()
 	<-first
 	go func() {
-		_, err := e.Commits.partition(context.Background(), e, 0)
+		_, err := e.Commits.partition(context.Background(), w.bucket(), 0)
 		errs <- err
 	}()
 	cancel()
@@ -423,7 +423,7 @@ func TestCommitsCache(t *testing.T) {
 	if !errors.Is(a, context.Canceled) || b != nil {
 		t.Errorf("cancelled %v, other %v", a, b)
 	}
-	if _, err := e.Commits.partition(context.Background(), e, 1); err != nil || gets > 2 {
+	if _, err := e.Commits.partition(context.Background(), w.bucket(), 1); err != nil || gets > 2 {
 		t.Errorf("%v after %d gets", err, gets)
 	}
 }

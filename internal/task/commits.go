@@ -3,7 +3,6 @@ package task
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -65,8 +64,8 @@ func (p *part) objectSize() int64 {
 
 // partition returns partition r of every map task, in the order of the
 // tasks. It fetches, concurrently, the records that are not there yet.
-func (c *Commits) partition(ctx context.Context, e *Env, r int) ([]part, error) {
-	all := make([]part, len(e.Job.Tasks))
+func (c *Commits) partition(ctx context.Context, b *bucket, r int) ([]part, error) {
+	all := make([]part, len(b.job.Tasks))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(requests)
 	for m := range all {
@@ -75,7 +74,7 @@ func (c *Commits) partition(ctx context.Context, e *Env, r int) ([]part, error) 
 			continue
 		}
 		g.Go(func() error {
-			parts, err := c.get(ctx, e, m)
+			parts, err := c.get(ctx, b, m)
 			if err == nil {
 				all[m] = parts[r]
 			}
@@ -110,7 +109,7 @@ func (c *Commits) peek(m int) ([]part, bool) {
 
 // get returns the record of map task m; of callers at the same time one
 // fetches it. An error is not kept.
-func (c *Commits) get(ctx context.Context, e *Env, m int) ([]part, error) {
+func (c *Commits) get(ctx context.Context, b *bucket, m int) ([]part, error) {
 	for {
 		c.mu.Lock()
 		if c.maps == nil {
@@ -121,7 +120,11 @@ func (c *Commits) get(ctx context.Context, e *Env, m int) ([]part, error) {
 			k = &commit{done: make(chan struct{})}
 			c.maps[m] = k
 			c.mu.Unlock()
-			parts, err := e.readCommit(ctx, m)
+			rec, err := b.mapRecord(ctx, m)
+			var parts []part
+			if err == nil {
+				parts, err = partsOf(rec)
+			}
 			c.mu.Lock()
 			k.parts, k.err = parts, err
 			if err != nil {
@@ -144,17 +147,8 @@ func (c *Commits) get(ctx context.Context, e *Env, m int) ([]part, error) {
 	}
 }
 
-// readCommit reads and checks the commit record of map task m.
-func (e *Env) readCommit(ctx context.Context, m int) ([]part, error) {
-	rec, err := e.mapRecord(ctx, m)
-	if err != nil {
-		return nil, err
-	}
-	return e.partsOf(rec)
-}
-
 // partsOf returns the partitions that a commit record names.
-func (e *Env) partsOf(rec *manifest.Map) ([]part, error) {
+func partsOf(rec *manifest.Map) ([]part, error) {
 	parts := make([]part, len(rec.Parts))
 	for r, p := range rec.Parts {
 		parts[r] = part{key: p.Key, etag: p.ETag, off: p.Offset, size: p.Size, packed: rec.Packed, sum: p.Sum, largest: p.Largest}
@@ -162,29 +156,8 @@ func (e *Env) partsOf(rec *manifest.Map) ([]part, error) {
 			parts[r].key, parts[r].etag = rec.Packed.Key, rec.Packed.ETag
 		}
 		if _, err := hex.Decode(parts[r].hash[:], []byte(p.Hash)); err != nil {
-			return nil, fmt.Errorf("read %s: partition %d has hash %q", e.Layout.MapCommit(rec.Task), r, p.Hash)
+			return nil, fmt.Errorf("commit record of map task %d: partition %d has hash %q", rec.Task, r, p.Hash)
 		}
 	}
 	return parts, nil
-}
-
-// mapRecord reads the commit record of map task m, or returns an error that
-// wraps fs.ErrNotExist when the task is not committed.
-func (e *Env) mapRecord(ctx context.Context, m int) (*manifest.Map, error) {
-	key := e.Layout.MapCommit(m)
-	data, info, err := e.Store.Get(ctx, key)
-	if err != nil {
-		return nil, LostRead(key, fmt.Errorf("read commit record of map task %d: %w", m, err))
-	}
-	rec, err := manifest.DecodeMap(data, e.Layout, e.Job, m)
-	var other *manifest.OtherJobError
-	switch {
-	case errors.As(err, &other):
-		return nil, &ConflictError{Key: key, Job: other.Want, Got: other.Got}
-	case err == nil && info.Meta[manifest.MetaHash] != "" && info.Meta[manifest.MetaHash] != manifest.DigestOf(data).String():
-		return nil, &LostError{key, fmt.Errorf("read %s: its bytes are not those that were written", key)}
-	case err != nil:
-		return nil, &LostError{key, fmt.Errorf("read %s: %w", key, err)}
-	}
-	return rec, nil
 }

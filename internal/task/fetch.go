@@ -22,7 +22,9 @@ import (
 // ranges. From a store that is near a large piece is one chunk, of which the
 // store holds what is being read.
 type ahead struct {
-	t      *attempt
+	bucket *bucket
+	near   bool  // see [Env.Near]
+	window int64 // bytes
 	ctx    context.Context
 	cancel context.CancelFunc
 	pieces []manifest.Piece
@@ -45,10 +47,10 @@ type chunk struct {
 	err    error
 }
 
-// fetchAhead starts fetching the pieces of a map task. Close ends it.
-func (t *attempt) fetchAhead(ctx context.Context, pieces []manifest.Piece) *ahead {
+// fetchAhead starts fetching pieces of the input. Close ends it.
+func fetchAhead(ctx context.Context, b *bucket, near bool, shares shares, pieces []manifest.Piece) *ahead {
 	a := &ahead{
-		t: t, pieces: pieces, room: semaphore.NewWeighted(t.shares.window),
+		bucket: b, near: near, window: shares.window, pieces: pieces, room: semaphore.NewWeighted(shares.window),
 		queue: make(chan *chunk, 4*requests),
 	}
 	total := int64(0)
@@ -56,7 +58,7 @@ func (t *attempt) fetchAhead(ctx context.Context, pieces []manifest.Piece) *ahea
 		_, n := planned(p)
 		total += n
 	}
-	a.chunk = t.shares.chunkOf(total)
+	a.chunk = shares.chunkOf(total)
 	a.ctx, a.cancel = context.WithCancel(ctx)
 	a.done.Go(a.dispatch)
 	return a
@@ -95,11 +97,11 @@ func (a *ahead) dispatch() {
 // cut says how much of the bytes that are left of a piece one request asks
 // for, and what it weighs.
 func (a *ahead) cut(left int64) (n, weight int64) {
-	if a.t.Near && left >= object.DirectFrom {
-		return left, min(perStream, a.t.shares.window)
+	if a.near && left >= object.DirectFrom {
+		return left, min(perStream, a.window)
 	}
 	n = min(left, a.chunk)
-	return n, min(max(n, perObject), a.t.shares.window)
+	return n, min(max(n, perObject), a.window)
 }
 
 // fetchers are goroutines that fetch one chunk after the other: a request
@@ -149,15 +151,15 @@ func (a *ahead) fetch(c *chunk) {
 
 // open opens a range of the object of a piece, by one request.
 func (a *ahead) open(piece int, off, n int64) (io.ReadCloser, error) {
-	o := a.t.Job.Objects[a.pieces[piece].Object]
+	o := a.bucket.job.Objects[a.pieces[piece].Object]
 	key := a.key(piece)
-	body, err := a.t.Store.OpenChunks(a.ctx, key, o.ETag, off, n, n, 1)
+	body, err := a.bucket.store.OpenChunks(a.ctx, key, o.ETag, off, n, n, 1)
 	return body, inputError(key, err)
 }
 
 // key returns the whole key of the object of a piece.
 func (a *ahead) key(piece int) string {
-	return a.t.Layout.Input(a.t.Job.Objects[a.pieces[piece].Object].Name)
+	return a.bucket.layout.Input(a.bucket.job.Objects[a.pieces[piece].Object].Name)
 }
 
 // inputError makes errors of input fatal that no other try mends: the job was

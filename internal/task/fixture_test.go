@@ -54,6 +54,11 @@ func (w *fixture) shuffled(how manifest.Shuffle) *fixture {
 	return w
 }
 
+// bucket is the job as its attempts read it.
+func (w *fixture) bucket() *bucket {
+	return &bucket{store: w.Store, job: w.Spec, chunk: minChunk}
+}
+
 // env is the environment of a worker.
 func (w *fixture) env(t testkit.TB) *Env {
 	t.Helper()

@@ -10,18 +10,22 @@ import (
 
 	"github.com/mraws/mraws/internal/inflate"
 	"github.com/mraws/mraws/internal/input"
+	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/mr"
 )
 
 // runMap runs a map attempt.
 func (t *attempt) runMap(ctx context.Context) (err error) {
-	segs := &segments{spool: spool{t: t, what: "segments", limit: t.shares.spool}}
+	segs := &segments{spool: t.segmentSpool()}
 	defer func() { err = errors.Join(err, segs.Close()) }()
 	if err := t.mapTo(ctx, segs); err != nil {
 		return err
 	}
-	return t.commitMap(ctx, segs)
+	return t.commit.commitMap(ctx, segs, &manifest.Map{
+		Input:   manifest.Input{Records: t.live.Records.Load(), Bytes: t.inputBytes()},
+		Emitted: t.res.Emitted, Counters: t.counters.all(),
+	})
 }
 
 // mapTo is a map attempt without its commit.
@@ -44,12 +48,12 @@ func (t *attempt) mapTo(ctx context.Context, segs *segments) (err error) {
 // mapInput hands every record of the task's pieces to the application,
 // through q if that is not nil.
 func (t *attempt) mapInput(ctx context.Context, c *collector, q *quarantine) error {
-	return t.suspect(ctx, t.mapPieces(ctx, c, q))
+	return t.bucket.suspect(ctx, t.mapPieces(ctx, c, q))
 }
 
 func (t *attempt) mapPieces(ctx context.Context, c *collector, q *quarantine) error {
 	pieces := t.Job.Tasks[t.Index]
-	in := t.fetchAhead(ctx, pieces)
+	in := fetchAhead(ctx, t.bucket, t.Near, t.shares, pieces)
 	defer in.Close()
 	var decoder inflate.Decoder
 	defer decoder.Close()
@@ -68,12 +72,12 @@ func (t *attempt) mapPieces(ctx context.Context, c *collector, q *quarantine) er
 				q.etag = o.ETag
 			}
 			piece := input.Piece{Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length, Open: in.opener(i)}
-			t.packed = t.unpack(&piece, o, &decoder)
+			t.compressed = t.decompress(&piece, o, &decoder)
 			if err := t.mapPiece(piece, each, c, q); err != nil {
 				return err
 			}
 		}
-		t.packed = nil
+		t.compressed = nil
 		t.object, t.offset = "", 0
 		if f, ok := mapper.(interface{ Flush(mr.Emitter) error }); ok {
 			return t.appError(f.Flush(c))
@@ -115,9 +119,9 @@ func (t *attempt) mapPiece(piece input.Piece, mapper mr.Mapper, c *collector, q 
 
 // note brings the attempt's progress up to date.
 func (t *attempt) note(records, bytes int64) {
-	t.Progress.Records.Add(records)
-	t.Progress.Bytes.Add(bytes)
-	t.Progress.Weight.Add(t.packed.weigh(bytes))
+	t.live.Records.Add(records)
+	t.live.Bytes.Add(bytes)
+	t.live.Weight.Add(t.compressed.weigh(bytes))
 }
 
 // mapRecords maps records until the end, or until one is too long.
@@ -135,7 +139,7 @@ func (t *attempt) mapRecords(mapper mr.Mapper, r input.Reader, out mr.Emitter) e
 		}
 	}()
 	for r.Next() {
-		if t.stopped.Load() {
+		if t.live.stopped.Load() {
 			return errStopped
 		}
 		rec := r.Record()
@@ -159,7 +163,7 @@ func (t *attempt) mapRecords(mapper mr.Mapper, r input.Reader, out mr.Emitter) e
 // mapBlocks is mapRecords for a mapper that takes many lines at a time.
 func (t *attempt) mapBlocks(mapper mr.BlockMapper, r input.BlockReader, out mr.Emitter) error {
 	for r.NextBlock() {
-		if t.stopped.Load() {
+		if t.live.stopped.Load() {
 			return errStopped
 		}
 		block := r.Record()
@@ -220,7 +224,7 @@ func (c *collector) finish(segs *segments) error {
 	ins = append(ins, c.runs...)
 	c.runs = nil
 	c.buf.Sort(c.t.Job.NReduce)
-	ins, err := c.t.compact(append(ins, resident{c.buf}), c.t.Job.NReduce, c.t.shares.readers, c.combine)
+	ins, err := c.merger.compact(append(ins, resident{c.buf}))
 	if err != nil {
 		return err
 	}
@@ -235,7 +239,7 @@ func (c *collector) writeSegments(segs *segments, ins []sorted) error {
 		seg := &segs.parts[r]
 		seg.off = segs.spool.size
 		w.Reset(&segs.spool)
-		if err := c.t.copyRecords(w, mergeSources(ins, r, c.combine)); err != nil {
+		if err := c.t.live.copyRecords(w, c.merger.source(ins, r)); err != nil {
 			return fmt.Errorf("write partition %d: %w", r, err)
 		}
 		if w.Records() == 0 {

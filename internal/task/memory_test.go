@@ -122,9 +122,10 @@ func TestLargeRequests(t *testing.T) {
 	}
 	want = append(want, size-want[0]*int64(len(want)))
 	job := &manifest.Job{NReduce: 1, Objects: []manifest.Object{{Name: "a", Size: size}}}
-	for name, read := range map[string]func(t *attempt) error{
-		"input": func(t *attempt) error {
-			a := t.fetchAhead(context.Background(), []manifest.Piece{{Length: size}})
+	shares := shareOut(mr.MapPhase, budget)
+	for name, read := range map[string]func(b *bucket) error{
+		"input": func(b *bucket) error {
+			a := fetchAhead(context.Background(), b, false, shares, []manifest.Piece{{Length: size}})
 			defer a.Close()
 			body, err := a.opener(0)(0, size)
 			if err == nil {
@@ -132,13 +133,13 @@ func TestLargeRequests(t *testing.T) {
 			}
 			return err
 		},
-		"shuffle": func(t *attempt) error {
-			return t.fetchAll(context.Background(), []*fetched{{part: part{size: size}}}, nowhere{})
+		"shuffle": func(b *bucket) error {
+			s := shuffle{bucket: b, shares: shares, segments: []*fetched{{part: part{size: size}}}}
+			return s.fetchTo(context.Background(), nowhere{})
 		},
 	} {
 		store := new(asked)
-		a := &attempt{Env: &Env{Store: store, Job: job}, shares: shareOut(mr.MapPhase, budget)}
-		if err := read(a); err != nil {
+		if err := read(&bucket{store: store, job: job}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		slices.SortFunc(store.reads, func(a, b int64) int { return cmp.Compare(b, a) })
@@ -152,7 +153,7 @@ func TestLargeRequests(t *testing.T) {
 // is small, and weighs no more than what is held of it.
 func TestNear(t *testing.T) {
 	shares := shareOut(mr.MapPhase, 8<<20)
-	a := &ahead{t: &attempt{Env: &Env{Near: true}, shares: shares}, chunk: shares.chunkOf(1 << 30)}
+	a := &ahead{near: true, window: shares.window, chunk: shares.chunkOf(1 << 30)}
 	for left, want := range map[int64][2]int64{
 		1 << 30: {1 << 30, perStream}, object.DirectFrom: {object.DirectFrom, perStream},
 		object.DirectFrom - 1: {a.chunk, a.chunk}, 10: {10, perObject},

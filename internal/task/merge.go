@@ -52,9 +52,21 @@ func (r resident) source(part int) recordio.Source { return sortbuf.Partition(r.
 func (r resident) weight() int64                   { return 0 }
 func (r resident) Close() error                    { return nil }
 
-// mergeSources merges what ins hold of a partition; the order of values is
-// that of ins.
-func mergeSources(ins []sorted, part int, combine mr.Combiner) recordio.Source {
+// merger writes sorted runs to scratch and merges them. A run has the sorted
+// pairs of all partitions.
+type merger struct {
+	space   *space
+	live    *live
+	nparts  int                 // partitions of a run
+	limit   int64               // memory of the readers of one merge, bytes
+	block   int                 // of a run, bytes
+	combine mr.Combiner         // nil leaves the values of a key as they are
+	writer  *recordio.RunWriter // reused for its buffers
+}
+
+// source merges what ins hold of a partition; the order of values is that of
+// ins.
+func (m *merger) source(ins []sorted, part int) recordio.Source {
 	srcs := make([]recordio.Source, 0, len(ins))
 	for _, in := range ins {
 		if s := in.source(part); s != nil {
@@ -64,13 +76,13 @@ func mergeSources(ins []sorted, part int, combine mr.Combiner) recordio.Source {
 	if len(srcs) == 1 {
 		return srcs[0] // already combined
 	}
-	return recordio.Merge(srcs, combine)
+	return recordio.Merge(srcs, m.combine)
 }
 
-// writeRun writes the partitions that parts lists, in order, as a run; what
-// is "spill" or "merge".
-func (t *attempt) writeRun(what string, nparts int, source func(part int) recordio.Source) (_ *run, err error) {
-	f, err := t.newTemp(what)
+// write writes the partitions that source returns as a run; what is "spill" or
+// "merge".
+func (m *merger) write(what string, source func(part int) recordio.Source) (_ *run, err error) {
+	f, err := m.space.file(what)
 	if err != nil {
 		return nil, err
 	}
@@ -79,46 +91,45 @@ func (t *attempt) writeRun(what string, nparts int, source func(part int) record
 			err = errors.Join(err, f.Close())
 		}
 	}()
-	o := recordio.Options{Codec: recordio.S2, BlockSize: t.shares.block}
-	if t.runs == nil {
-		t.runs = recordio.NewRunWriter(f, o)
+	o := recordio.Options{Codec: recordio.S2, BlockSize: m.block}
+	if m.writer == nil {
+		m.writer = recordio.NewRunWriter(f, o)
 	}
-	t.runs.Reset(f)
-	for part := range nparts {
+	m.writer.Reset(f)
+	for part := range m.nparts {
 		s := source(part)
 		if s == nil {
 			continue
 		}
-		if err := t.runs.StartPartition(part); err != nil {
+		if err := m.writer.StartPartition(part); err != nil {
 			return nil, err
 		}
-		if err := t.copyRecords(t.runs, s); err != nil {
+		if err := m.live.copyRecords(m.writer, s); err != nil {
 			return nil, err
 		}
 	}
-	sum, err := t.runs.Close()
+	sum, err := m.writer.Close()
 	if err != nil {
 		return nil, err
 	}
-	t.res.Spills++
-	t.Progress.Spills.Add(1)
-	t.Progress.Spilled.Add(sum.Bytes)
+	m.live.Spills.Add(1)
+	m.live.Spilled.Add(sum.Bytes)
 	r, err := recordio.OpenRun(f, sum.Bytes, recordio.ReaderOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("read back scratch file in %s: %w", t.Scratch, err)
+		return nil, fmt.Errorf("read back scratch file in %s: %w", m.space.dir, err)
 	}
-	memory := recordio.ReaderMemory(o, t.runs.Largest()) + recordio.IndexMemory(nparts)
+	memory := recordio.ReaderMemory(o, m.writer.Largest()) + recordio.IndexMemory(m.nparts)
 	return &run{Run: r, file: f, memory: memory}, nil
 }
 
 // copyRecords writes a source to its end, or until the attempt is stopped.
-func (t *attempt) copyRecords(w interface{ Write(key, value []byte) error }, s recordio.Source) error {
+func (l *live) copyRecords(w interface{ Write(key, value []byte) error }, s recordio.Source) error {
 	for n := 1; s.Next(); n++ {
-		if t.stopped.Load() {
+		if l.stopped.Load() {
 			return errStopped
 		}
 		if n%beatEach == 0 {
-			t.Progress.Beats.Add(1)
+			l.Beats.Add(1)
 		}
 		if err := w.Write(s.Key(), s.Value()); err != nil {
 			return recordError(s.Key(), err)
@@ -142,30 +153,30 @@ func recordError(key []byte, err error) error {
 }
 
 // compact merges neighbours among ins into runs until the sources of all
-// take no more memory than limit, as weigh counts it. Only neighbours, since
+// take no more memory than the limit, as weigh counts it. Only neighbours, since
 // the order of values is the order of ins. It closes what it has merged, and
 // everything after an error.
-func (t *attempt) compact(ins []sorted, nparts int, limit int64, combine mr.Combiner) (_ []sorted, err error) {
-	for weigh(ins) > limit {
-		if ins, err = t.pass(ins, nparts, limit, combine); err != nil {
+func (m *merger) compact(ins []sorted) (_ []sorted, err error) {
+	for weigh(ins) > m.limit {
+		if ins, err = m.pass(ins); err != nil {
 			return nil, err
 		}
 	}
 	return ins, nil
 }
 
-// pass merges neighbours among ins, as many at a time as limit allows, but
+// pass merges neighbours among ins, as many at a time as the limit allows, but
 // the first two at least. It leaves what needs no pass.
-func (t *attempt) pass(ins []sorted, nparts int, limit int64, combine mr.Combiner) (out []sorted, err error) {
+func (m *merger) pass(ins []sorted) (out []sorted, err error) {
 	for len(ins) > 0 {
-		if len(out) > 0 && weigh(out, ins...) <= limit {
+		if len(out) > 0 && weigh(out, ins...) <= m.limit {
 			return append(out, ins...), nil
 		}
 		group := 1
-		for group < len(ins) && weigh(ins[:group+1]) <= limit {
+		for group < len(ins) && weigh(ins[:group+1]) <= m.limit {
 			group++
 		}
-		merged, err := t.mergeGroup(ins[:group], nparts, combine)
+		merged, err := m.merge(ins[:group])
 		if err != nil {
 			return nil, errors.Join(err, closeAll(out), closeAll(ins))
 		}
@@ -174,13 +185,13 @@ func (t *attempt) pass(ins []sorted, nparts int, limit int64, combine mr.Combine
 	return out, nil
 }
 
-// mergeGroup merges one group into a run, and closes the group unless there
-// is an error.
-func (t *attempt) mergeGroup(group []sorted, nparts int, combine mr.Combiner) (sorted, error) {
+// merge merges one group into a run, and closes the group unless there is an
+// error.
+func (m *merger) merge(group []sorted) (sorted, error) {
 	if len(group) == 1 {
 		return group[0], nil
 	}
-	r, err := t.writeRun("merge", nparts, func(part int) recordio.Source { return mergeSources(group, part, combine) })
+	r, err := m.write("merge", func(part int) recordio.Source { return m.source(group, part) })
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +232,7 @@ func closeAll(ins []sorted) error {
 }
 
 // detached returns combine made safe against a combiner that returns next
-// itself, whose memory is about to be used again.
+// itself, whose memory the merge is about to use again.
 func detached(combine mr.Combiner) mr.Combiner {
 	if combine == nil {
 		return nil

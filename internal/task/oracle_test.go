@@ -94,9 +94,8 @@ func TestBudgets(t *testing.T) {
 // hashes returns the hashes of all partitions and the sums of both phases.
 func (w *fixture) hashes(t testkit.TB) (all []string) {
 	t.Helper()
-	e := w.env(t)
 	for m := range w.Spec.Tasks {
-		rec, err := e.mapRecord(context.Background(), m)
+		rec, err := w.bucket().mapRecord(context.Background(), m)
 		if err != nil {
 			t.Fatalf("%v", err)
 		}

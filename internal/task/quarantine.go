@@ -54,7 +54,7 @@ func (t *attempt) newQuarantine(c *collector) *quarantine {
 	}
 	return &quarantine{
 		t: t, out: c, most: t.Job.MaxBad.Of(t.Job.MostRecords()), sha: sha256.New(),
-		held: heldBack{t: t, limit: int(t.shares.held)}, list: spool{t: t, what: "bad-list", limit: t.shares.held / 4},
+		held: heldBack{t: t, limit: int(t.shares.held)}, list: spool{space: t.space, what: "bad-list", limit: t.shares.held / 4},
 	}
 }
 
@@ -67,7 +67,7 @@ func (q *quarantine) Map(rec mr.Record, _ mr.Emitter) error {
 	case t.failed != nil:
 	case err == nil:
 		t.failed = q.held.replay(q.out)
-	case t.stopped.Load() || notOfRecord(err):
+	case t.live.stopped.Load() || notOfRecord(err):
 		return err
 	default:
 		t.failed = q.add(rec, int64(len(rec.Data)), err)
@@ -155,8 +155,8 @@ func (q *quarantine) Close() error {
 // commit makes the list durable, as put does with a partition.
 func (q *quarantine) commit(ctx context.Context, c *mapCommit) (*manifest.Quarantine, error) {
 	hash := hex.EncodeToString(q.sha.Sum(nil))
-	key, info, err := c.put(ctx, piece{
-		plain: q.t.Layout.Bad(q.t.Index), own: q.t.Layout.MapAttemptBad(q.t.Index, q.t.ID),
+	key, info, err := c.put(ctx, madeObject{
+		plain: c.layout.Bad(c.index), own: c.layout.MapAttemptBad(c.index, c.id),
 		hash: hash, body: &q.list, size: q.list.size, contentType: "application/x-ndjson",
 	})
 	if err != nil {
@@ -198,7 +198,7 @@ func (h *heldBack) Emit(key, value []byte) {
 // flush writes parts to the file.
 func (h *heldBack) flush(parts ...[]byte) {
 	if h.file == nil {
-		f, err := h.t.newTemp("record")
+		f, err := h.t.space.file("record")
 		if err != nil {
 			h.t.fail(err)
 		}

@@ -84,9 +84,8 @@ func badJob(t *testing.T) *fixture {
 // records with them.
 func (w *fixture) skipped(t testkit.TB) (all []manifest.BadRecord) {
 	t.Helper()
-	e := w.env(t)
 	for m := range w.Spec.Tasks {
-		rec, err := e.mapRecord(context.Background(), m)
+		rec, err := w.bucket().mapRecord(context.Background(), m)
 		if err != nil {
 			t.Fatalf("%v", err)
 		}
@@ -233,7 +232,7 @@ func TestSkipStopped(t *testing.T) {
 	if _, err := e.Run(ctx, Attempt{mr.MapPhase, 0, "m"}); !errors.Is(err, why) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := e.mapRecord(context.Background(), 0); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := w.bucket().mapRecord(context.Background(), 0); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("record: %v", err)
 	}
 }
@@ -270,7 +269,7 @@ func TestOtherList(t *testing.T) {
 	if err != nil || res.Displaced != 1 || res.Adopted != 2 {
 		t.Fatalf("%+v, %v", res, err)
 	}
-	rec, err := e.mapRecord(context.Background(), 0)
+	rec, err := w.bucket().mapRecord(context.Background(), 0)
 	if err != nil || rec.Bad.Key != (layout.Layout{}).MapAttemptBad(0, "second") {
 		t.Fatalf("%+v, %v", rec, err)
 	}

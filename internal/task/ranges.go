@@ -97,7 +97,7 @@ func (t *attempt) readRanges(ctx context.Context) (*manifest.Ranges, error) {
 	}
 	r, err := manifest.DecodeRanges(data, t.Job)
 	if err != nil && r != nil && r.Job != t.Job.ID {
-		if serr := unlessConflict(t.stale(ctx, key, info), nil); serr != nil {
+		if serr := unlessConflict(t.bucket.stale(ctx, key, info), nil); serr != nil {
 			return nil, serr
 		}
 	}
@@ -160,7 +160,7 @@ func (t *attempt) createRanges(ctx context.Context, over string) (*manifest.Rang
 	if err != nil {
 		return nil, fmt.Errorf("encode the key ranges: %w", err)
 	}
-	_, err = t.Store.Put(ctx, t.Layout.Ranges(), data, object.PutOptions{IfAbsent: over == "", IfMatch: over, Meta: t.meta(""), ContentType: "application/json"})
+	_, err = t.Store.Put(ctx, t.Layout.Ranges(), data, object.PutOptions{IfAbsent: over == "", IfMatch: over, Meta: t.commit.meta(""), ContentType: "application/json"})
 	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, object.ErrPrecondition) {
 		return nil, fmt.Errorf("write the key ranges: %w", err)
 	}
@@ -218,8 +218,8 @@ func samplePieces(job *manifest.Job) (pieces []manifest.Piece) {
 func (t *attempt) sample(ctx context.Context) ([][]byte, error) {
 	env := *t.Env
 	env.Progress = new(Progress) // what is read here is read again
-	s := &attempt{Env: &env, Attempt: t.Attempt, shares: t.shares, started: t.started}
-	defer context.AfterFunc(ctx, func() { s.stopped.Store(true) })()
+	s := &attempt{Env: &env, Attempt: t.Attempt, shares: t.shares, started: t.started, bucket: t.bucket, live: &live{Progress: env.Progress}}
+	defer context.AfterFunc(ctx, func() { s.live.stopped.Store(true) })()
 	task := *t.task
 	task.Counters = &s.counters
 	s.task = &task
@@ -231,7 +231,7 @@ func (t *attempt) sample(ctx context.Context) ([][]byte, error) {
 		}
 		return s.sampleAll(ctx, mapper, keys)
 	})
-	return keys.keys, s.suspect(ctx, err)
+	return keys.keys, s.bucket.suspect(ctx, err)
 }
 
 // sampleAll maps the pieces of a sample, those that are not compressed
@@ -244,7 +244,7 @@ func (t *attempt) sampleAll(ctx context.Context, mapper mr.Mapper, keys *keySamp
 			plain = append(plain, p)
 		}
 	}
-	in := t.fetchAhead(ctx, plain)
+	in := fetchAhead(ctx, t.bucket, t.Near, t.shares, plain)
 	defer in.Close()
 	next := 0
 	for _, p := range pieces {
@@ -268,12 +268,12 @@ func (t *attempt) sampleAll(ctx context.Context, mapper mr.Mapper, keys *keySamp
 // sampleCompressed maps the first records of a compressed object: as much as
 // two chunks hold.
 func (t *attempt) sampleCompressed(ctx context.Context, piece input.Piece, p manifest.Piece, o manifest.Object, mapper mr.Mapper, keys *keySample) error {
-	in := t.fetchAhead(ctx, []manifest.Piece{p})
+	in := fetchAhead(ctx, t.bucket, t.Near, t.shares, []manifest.Piece{p})
 	defer in.Close()
 	var decoder inflate.Decoder
 	defer decoder.Close()
 	piece.Open = in.opener(0)
-	t.unpack(&piece, o, &decoder)
+	t.decompress(&piece, o, &decoder)
 	return t.samplePiece(piece, mapper, keys, 2*sampleChunk)
 }
 
@@ -288,7 +288,7 @@ func (t *attempt) samplePiece(piece input.Piece, mapper mr.Mapper, keys *keySamp
 	defer func() { err = errors.Join(err, r.Close()) }()
 	strict := t.Job.MaxBad.IsZero()
 	for limit > 0 && r.Next() {
-		if t.stopped.Load() {
+		if t.live.stopped.Load() {
 			return errStopped
 		}
 		rec := r.Record()

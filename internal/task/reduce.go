@@ -21,7 +21,7 @@ func (t *attempt) runReduce(ctx context.Context) (err error) {
 	over := "" // the version of a stale output, which this one is to replace
 	create := func(size int64) (object.Writer, error) {
 		return t.Store.Create(ctx, t.Layout.Output(t.Index), object.PutOptions{
-			IfAbsent: over == "", IfMatch: over, Meta: t.meta(""), ContentType: "text/plain; charset=utf-8",
+			IfAbsent: over == "", IfMatch: over, Meta: t.commit.meta(""), ContentType: "text/plain; charset=utf-8",
 			PartSize: t.shares.outputPart(size), Size: size, Hold: t.shares.hold,
 		})
 	}
@@ -31,7 +31,7 @@ func (t *attempt) runReduce(ctx context.Context) (err error) {
 	for round := 0; ; round++ {
 		w, rec, err := t.reduceTo(ctx, create)
 		if err == nil {
-			err = t.commitReduce(ctx, w, rec)
+			err = t.commit.commitReduce(ctx, w, rec)
 			var stale *staleError
 			if !errors.As(err, &stale) || round >= mostStale {
 				return err
@@ -40,11 +40,32 @@ func (t *attempt) runReduce(ctx context.Context) (err error) {
 			over = stale.etag
 			continue
 		}
-		again, err := t.mend(ctx, err, round)
+		again, err := t.restorer().after(ctx, err, round)
 		if !again {
 			return err
 		}
 	}
+}
+
+// restorer puts back what this attempt misses.
+func (t *attempt) restorer() *restorer {
+	return &restorer{committer: t.commit, commits: t.Commits, mapAgain: t.mapAgain}
+}
+
+// mapAgain runs a map task once more, with the budget of this attempt.
+func (t *attempt) mapAgain(ctx context.Context, m int, id string, f func(context.Context, *committer, *segments) error) error {
+	env := *t.Env
+	env.Progress = nil // that of the reduce task tells of the reduce task
+	err := env.runAttempt(ctx, Attempt{Phase: mr.MapPhase, Index: m, ID: id}, func(ctx context.Context, u *attempt) (err error) {
+		segs := &segments{spool: u.segmentSpool()}
+		defer func() { err = errors.Join(err, segs.Close()) }()
+		if err := u.mapTo(ctx, segs); err != nil {
+			return err
+		}
+		return f(ctx, u.commit, segs)
+	})
+	t.Spare.enter(t.Phase, false) // the map attempt has left its buffer there
+	return err
 }
 
 // reduceTo is a reduce attempt without its commit: it writes to what create
@@ -56,18 +77,23 @@ func (t *attempt) reduceTo(ctx context.Context, create func(size int64) (object.
 			err = errors.Join(err, w.Abort())
 		}
 	}()
-	s, err := t.fetchShuffle(ctx)
+	parts, err := t.Commits.partition(ctx, t.bucket, t.Index)
 	if err != nil {
 		return nil, nil, err
 	}
+	s := &shuffle{bucket: t.bucket, space: t.space, shares: t.shares}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := s.fetch(ctx, parts); err != nil {
+		return nil, nil, err
+	}
 	ins := make([]sorted, len(s.segments))
 	for i, seg := range s.segments {
 		ins[i] = seg
 	}
 	// Without the combiner: what reduce reads is then exactly what map tasks
 	// committed, and the sums of both prove it.
-	ins, err = t.compact(ins, 1, t.shares.readers, nil)
+	m := t.merger(1, nil)
+	ins, err = m.compact(ins)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -79,7 +105,7 @@ func (t *attempt) reduceTo(ctx context.Context, create func(size int64) (object.
 	}
 	w = created
 	out := &lines{t: t, w: w, sha: sha256.New()}
-	g := &groups{t: t, src: mergeSources(ins, 0, nil)}
+	g := &groups{t: t, src: m.source(ins, 0)}
 	g.hasher, _ = g.src.(recordio.Hasher)
 	err = t.guard(func() error { return t.reduceAll(g, out) })
 	if err == nil {
@@ -146,7 +172,7 @@ const (
 
 // step moves to the next record of the stream.
 func (g *groups) step() bool {
-	if g.t.stopped.Load() {
+	if g.t.live.stopped.Load() {
 		g.err = errStopped
 	} else if g.src.Next() {
 		g.read.AddCurrent(g.src, g.hasher)
@@ -163,9 +189,9 @@ func (g *groups) step() bool {
 
 // flush brings the attempt's progress up to date.
 func (g *groups) flush() {
-	g.t.Progress.Records.Add(g.read.Records - g.noted.Records)
-	g.t.Progress.Bytes.Add(g.read.Bytes - g.noted.Bytes)
-	g.t.Progress.Weight.Add(g.read.Bytes - g.noted.Bytes)
+	g.t.live.Records.Add(g.read.Records - g.noted.Records)
+	g.t.live.Bytes.Add(g.read.Bytes - g.noted.Bytes)
+	g.t.live.Weight.Add(g.read.Bytes - g.noted.Bytes)
 	g.noted = g.read
 }
 
@@ -300,7 +326,7 @@ func (o *lines) flush() error {
 }
 
 func (o *lines) write(p []byte) error {
-	o.t.Progress.Beats.Add(1)
+	o.t.live.Beats.Add(1)
 	o.sha.Write(p)
 	o.size += int64(len(p))
 	if _, err := o.w.Write(p); err != nil {

@@ -55,9 +55,11 @@ func (e *Env) Replay(ctx context.Context, phase mr.Phase, index int, out func(na
 		}
 		var te *AppError
 		if errors.As(err, &te) && te.Object != "" {
-			te.Line = t.lineOf(ctx, te.Object, te.Offset)
+			if t.App.Input != mr.WholeObjects {
+				te.Line = t.bucket.lineOf(ctx, te.Object, te.Offset)
+			}
 		}
-		r.Records, r.Bytes = t.Progress.Records.Load(), t.Progress.Bytes.Load()
+		r.Records, r.Bytes = t.live.Records.Load(), t.live.Bytes.Load()
 		r.Emitted = t.res.Emitted
 		return err
 	})
@@ -68,7 +70,7 @@ func (e *Env) Replay(ctx context.Context, phase mr.Phase, index int, out func(na
 }
 
 func (t *attempt) replayMap(ctx context.Context, r *Replayed, out func(string) (io.WriteCloser, error)) (err error) {
-	segs := &segments{spool: spool{t: t, what: "segments", limit: t.shares.spool}}
+	segs := &segments{spool: t.segmentSpool()}
 	defer func() { err = errors.Join(err, segs.Close()) }()
 	if err := t.mapTo(ctx, segs); err != nil {
 		return err
@@ -93,7 +95,7 @@ func (t *attempt) replayMap(ctx context.Context, r *Replayed, out func(string) (
 			return err
 		}
 	}
-	rec, err := t.mapRecord(ctx, t.Index)
+	rec, err := t.bucket.mapRecord(ctx, t.Index)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -137,7 +139,7 @@ func (t *attempt) replayReduce(ctx context.Context, r *Replayed, out func(string
 	if _, err := w.Commit(ctx); err != nil {
 		return err
 	}
-	info, err := t.lookAfter(ctx, t.Layout.Output(t.Index), nil)
+	info, err := t.bucket.lookAfter(ctx, t.Layout.Output(t.Index), nil)
 	if err != nil || info.Key == "" {
 		return err
 	}
@@ -205,27 +207,27 @@ const farthestLine = 1 << 30
 
 // lineOf counts the lines of an object up to the one at offset, from 1; 0 if
 // that cannot be told.
-func (t *attempt) lineOf(ctx context.Context, name string, offset int64) int64 {
-	if t.App.Input == mr.WholeObjects || offset > farthestLine {
+func (b *bucket) lineOf(ctx context.Context, name string, offset int64) int64 {
+	if offset > farthestLine {
 		return 0
 	}
 	if offset == 0 {
 		return 1
 	}
-	i := slices.IndexFunc(t.Job.Objects, func(o manifest.Object) bool { return o.Name == name })
+	i := slices.IndexFunc(b.job.Objects, func(o manifest.Object) bool { return o.Name == name })
 	if i < 0 {
 		return 0
 	}
-	o := t.Job.Objects[i]
+	o := b.job.Objects[i]
 	var n lineCount
 	if o.Compression != "" {
-		err := t.readAgain(ctx, o, func(r io.Reader) error { _, err := io.CopyN(&n, r, offset); return err })
+		err := b.readAgain(ctx, o, func(r io.Reader) error { _, err := io.CopyN(&n, r, offset); return err })
 		if err != nil {
 			return 0 // the error that led here matters more
 		}
 		return int64(n) + 1
 	}
-	body, err := t.open(ctx, t.Layout.Input(name), o.ETag, 0, offset)
+	body, err := b.open(ctx, b.layout.Input(name), o.ETag, 0, offset)
 	if err != nil {
 		return 0
 	}

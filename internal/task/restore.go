@@ -17,7 +17,6 @@ import (
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/recordio"
-	"github.com/mraws/mraws/mr"
 )
 
 // What was committed and is lost: somebody deleted a segment, or it was
@@ -59,17 +58,27 @@ func lossOf(err error) loss {
 	return noLoss
 }
 
-// mend is called when the attempt at a reduce task has failed, and says
-// whether it may begin anew: segments were missing or damaged in the store, and
-// no more are. Where that shows in the records only, the application has been
-// called already, so that another attempt has to read what mend put back. It
-// returns what the attempt fails with.
-func (t *attempt) mend(ctx context.Context, err error, round int) (again bool, _ error) {
+// restorer puts back, for an attempt at a reduce task, the segments that it has
+// to read and that are lost.
+type restorer struct {
+	*committer
+	commits *Commits
+	// mapAgain runs a map task once more, as attempt id, and calls f with what
+	// it has made.
+	mapAgain func(ctx context.Context, m int, id string, f func(context.Context, *committer, *segments) error) error
+}
+
+// after is called when the attempt has failed, and says whether it may begin
+// anew: segments were missing or damaged in the store, and no more are. Where
+// that shows in the records only, the application has been called already, so
+// that another attempt has to read what was put back. It returns what the
+// attempt fails with.
+func (rs *restorer) after(ctx context.Context, err error, round int) (again bool, _ error) {
 	what := lossOf(err)
 	if what == noLoss || ctx.Err() != nil || round >= maxRestores {
 		return false, err
 	}
-	lost, lerr := t.lostSegments(ctx, what != missing)
+	lost, lerr := rs.lostSegments(ctx, what != missing)
 	if lerr != nil {
 		return false, errors.Join(err, lerr)
 	}
@@ -77,7 +86,7 @@ func (t *attempt) mend(ctx context.Context, err error, round int) (again bool, _
 	// puts back is there for all.
 	rand.Shuffle(len(lost), func(i, j int) { lost[i], lost[j] = lost[j], lost[i] })
 	for _, m := range lost {
-		if rerr := t.restore(ctx, m, t.Index); rerr != nil {
+		if rerr := rs.restore(ctx, m, rs.index); rerr != nil {
 			return false, rerr
 		}
 	}
@@ -88,8 +97,8 @@ func (t *attempt) mend(ctx context.Context, err error, round int) (again bool, _
 // tasks of which something is missing or, if it is to read all of it, damaged.
 // What was restored before, and lies under another version now, it notes for
 // whoever reads it.
-func (t *attempt) lostSegments(ctx context.Context, read bool) (lost []int, err error) {
-	parts, err := t.Commits.partition(ctx, t.Env, t.Index)
+func (rs *restorer) lostSegments(ctx context.Context, read bool) (lost []int, err error) {
+	parts, err := rs.commits.partition(ctx, rs.bucket, rs.index)
 	if err != nil {
 		return nil, err
 	}
@@ -101,9 +110,9 @@ func (t *attempt) lostSegments(ctx context.Context, read bool) (lost []int, err 
 			continue
 		}
 		g.Go(func() error {
-			info, there, err := t.committedObject(gctx, p.key, p.etag, p.objectHash(), p.objectSize())
+			info, there, err := rs.committedObject(gctx, p.key, p.etag, p.objectHash(), p.objectSize())
 			if err == nil && (!there || read) && info.ETag != "" { // not to be believed
-				there, err = t.sound(gctx, info, p)
+				there, err = rs.intact(gctx, info, p)
 			}
 			if err != nil {
 				return err
@@ -111,7 +120,7 @@ func (t *attempt) lostSegments(ctx context.Context, read bool) (lost []int, err 
 			mu.Lock()
 			defer mu.Unlock()
 			if there {
-				t.Commits.note(m, t.Index, info)
+				rs.commits.note(m, rs.index, info)
 			} else {
 				lost = append(lost, m)
 			}
@@ -124,15 +133,15 @@ func (t *attempt) lostSegments(ctx context.Context, read bool) (lost []int, err 
 // committedObject looks for what a commit record names: the very version, or
 // an object that was restored and says that it has the same hash. If neither
 // is there, info is what lies in its place; it has no ETag if nothing does.
-func (t *attempt) committedObject(ctx context.Context, key, etag, hash string, size int64) (info object.Info, there bool, err error) {
-	info, err = t.Store.Stat(ctx, key)
+func (b *bucket) committedObject(ctx context.Context, key, etag, hash string, size int64) (info object.Info, there bool, err error) {
+	info, err = b.store.Stat(ctx, key)
 	switch job := info.Meta[manifest.MetaJob]; {
 	case errors.Is(err, fs.ErrNotExist):
 		return object.Info{}, false, nil
 	case err != nil:
 		return info, false, err
-	case job != "" && job != t.Job.ID:
-		return info, false, &ConflictError{Key: key, Job: t.Job.ID, Got: job}
+	case job != "" && job != b.job.ID:
+		return info, false, &ConflictError{Key: key, Job: b.job.ID, Got: job}
 	}
 	if info.ETag == etag {
 		return info, info.Size == size, nil // or it was cut
@@ -140,13 +149,13 @@ func (t *attempt) committedObject(ctx context.Context, key, etag, hash string, s
 	return info, info.Meta[manifest.MetaHash] == hash, nil
 }
 
-// lostPiece is an object that a commit record names and that is to be made
+// lostObject is an object that a commit record names and that is to be made
 // again.
-type lostPiece struct {
-	piece        // plain is the key that the record names
-	named string // the ETag that the record names
-	long  int64  // the size that it names
-	etag  string // of what lies in its place, "" if nothing does
+type lostObject struct {
+	madeObject        // plain is the key that the record names
+	named      string // the ETag that the record names
+	long       int64  // the size that it names
+	etag       string // of what lies in its place, "" if nothing does
 	// parts are the partitions in it by number, none in the list of what was
 	// skipped.
 	parts  []int
@@ -155,26 +164,18 @@ type lostPiece struct {
 
 // restore puts back what is missing of map task m. Of partition suspect, which
 // is missing or damaged, it reads what is there now rather than believe it.
-func (t *attempt) restore(ctx context.Context, m, suspect int) error {
-	rec, err := t.mapRecord(ctx, m)
+func (rs *restorer) restore(ctx context.Context, m, suspect int) error {
+	rec, err := rs.mapRecord(ctx, m)
 	if err != nil {
 		return err
 	}
-	lost, err := t.lostOf(ctx, rec, suspect)
+	lost, err := rs.lostOf(ctx, rec, suspect)
 	if err != nil || len(lost) == 0 {
 		return err
 	}
-	t.Log.Warn().Int("map", m).Str("key", lost[0].plain).Int("objects", len(lost)).
+	rs.log.Warn().Int("map", m).Str("key", lost[0].plain).Int("objects", len(lost)).
 		Msg("a committed partition is lost or damaged; its map task is run again")
-	env := *t.Env
-	env.Progress = nil // that of the reduce task tells of the reduce task
-	id := fmt.Sprintf("%s.m%d", t.ID, m)
-	err = env.runAttempt(ctx, Attempt{Phase: mr.MapPhase, Index: m, ID: id}, func(ctx context.Context, u *attempt) (err error) {
-		segs := &segments{spool: spool{t: u, what: "segments", limit: u.shares.spool}}
-		defer func() { err = errors.Join(err, segs.Close()) }()
-		if err := u.mapTo(ctx, segs); err != nil {
-			return err
-		}
+	err = rs.mapAgain(ctx, m, fmt.Sprintf("%s.m%d", rs.id, m), func(ctx context.Context, u *committer, segs *segments) error {
 		if err := segs.fill(lost, rec); err != nil {
 			return err
 		}
@@ -185,36 +186,35 @@ func (t *attempt) restore(ctx context.Context, m, suspect int) error {
 		}
 		return g.Wait()
 	})
-	t.Spare.enter(t.Phase, false) // the map attempt has left its buffer there
 	if err != nil {
 		return fmt.Errorf("restore %s, committed by map task %d: %w", lost[0].plain, m, err)
 	}
-	t.res.Restored += len(lost)
+	rs.res.Restored += len(lost)
 	return nil
 }
 
 // committedObjects lists the objects that a commit record names.
-func committedObjects(rec *manifest.Map) []lostPiece {
-	all := make([]lostPiece, 0, len(rec.Parts)+1)
+func committedObjects(rec *manifest.Map) []lostObject {
+	all := make([]lostObject, 0, len(rec.Parts)+1)
 	numbers := make([]int, len(rec.Parts))
 	for r, p := range rec.Parts {
 		numbers[r] = r
 		if rec.Packed == nil && p.Size > 0 {
-			all = append(all, lostPiece{piece: piece{plain: p.Key, hash: p.Hash}, named: p.ETag, long: p.Size, parts: numbers[r : r+1]})
+			all = append(all, lostObject{madeObject: madeObject{plain: p.Key, hash: p.Hash}, named: p.ETag, long: p.Size, parts: numbers[r : r+1]})
 		}
 	}
 	if p := rec.Packed; p != nil && p.Size > 0 {
-		all = append(all, lostPiece{piece: piece{plain: p.Key, hash: p.Hash}, named: p.ETag, long: p.Size, parts: numbers, packed: true})
+		all = append(all, lostObject{madeObject: madeObject{plain: p.Key, hash: p.Hash}, named: p.ETag, long: p.Size, parts: numbers, packed: true})
 	}
 	if q := rec.Bad; q != nil {
-		all = append(all, lostPiece{piece: piece{plain: q.Key, hash: q.Hash, contentType: "application/x-ndjson"}, named: q.ETag, long: q.Size})
+		all = append(all, lostObject{madeObject: madeObject{plain: q.Key, hash: q.Hash, contentType: "application/x-ndjson"}, named: q.ETag, long: q.Size})
 	}
 	return all
 }
 
 // lostOf lists what is missing of what a commit record names.
-func (t *attempt) lostOf(ctx context.Context, rec *manifest.Map, suspect int) ([]lostPiece, error) {
-	parts, err := t.partsOf(rec)
+func (rs *restorer) lostOf(ctx context.Context, rec *manifest.Map, suspect int) ([]lostObject, error) {
+	parts, err := partsOf(rec)
 	if err != nil {
 		return nil, err
 	}
@@ -225,13 +225,13 @@ func (t *attempt) lostOf(ctx context.Context, rec *manifest.Map, suspect int) ([
 	for i := range all {
 		g.Go(func() error {
 			p := &all[i]
-			info, there, err := t.committedObject(gctx, p.plain, p.named, p.hash, p.long)
+			info, there, err := rs.committedObject(gctx, p.plain, p.named, p.hash, p.long)
 			doubts := p.parts // not to be believed
 			if there {
 				doubts = slices.DeleteFunc(slices.Clone(doubts), func(r int) bool { return r != suspect })
 			}
 			if err == nil && info.ETag != "" && len(doubts) > 0 {
-				there, err = t.allSound(gctx, info, parts, doubts)
+				there, err = rs.allIntact(gctx, info, parts, doubts)
 			}
 			p.etag, gone[i] = info.ETag, !there
 			return err
@@ -240,7 +240,7 @@ func (t *attempt) lostOf(ctx context.Context, rec *manifest.Map, suspect int) ([
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	var lost []lostPiece
+	var lost []lostObject
 	for i, p := range all {
 		if gone[i] {
 			lost = append(lost, p)
@@ -249,19 +249,19 @@ func (t *attempt) lostOf(ctx context.Context, rec *manifest.Map, suspect int) ([
 	return lost, nil
 }
 
-// allSound is sound for those of parts that which numbers.
-func (t *attempt) allSound(ctx context.Context, info object.Info, parts []part, which []int) (ok bool, err error) {
+// allIntact is intact for those of parts that which numbers.
+func (rs *restorer) allIntact(ctx context.Context, info object.Info, parts []part, which []int) (ok bool, err error) {
 	for _, r := range which {
-		if ok, err = t.sound(ctx, info, parts[r]); !ok {
+		if ok, err = rs.intact(ctx, info, parts[r]); !ok {
 			break
 		}
 	}
 	return ok, err
 }
 
-// sound reads a segment in an object to its end and says whether it is what
-// was committed.
-func (t *attempt) sound(ctx context.Context, info object.Info, p part) (bool, error) {
+// intact reads a segment in an object to its end and says whether it is what was
+// committed.
+func (rs *restorer) intact(ctx context.Context, info object.Info, p part) (bool, error) {
 	size := info.Size // equal records may be compressed otherwise
 	if p.packed != nil {
 		if size != p.packed.Size {
@@ -272,7 +272,7 @@ func (t *attempt) sound(ctx context.Context, info object.Info, p part) (bool, er
 	if size == 0 {
 		return p.sum.Records == 0, nil
 	}
-	body, err := t.open(ctx, info.Key, info.ETag, p.off, size)
+	body, err := rs.open(ctx, info.Key, info.ETag, p.off, size)
 	if errors.Is(err, object.ErrDamaged) {
 		return false, nil
 	}
@@ -309,7 +309,7 @@ func (k *keepError) Read(p []byte) (int, error) {
 
 // fill finds what is lost in what the map task has made now, or returns a
 // *FatalError if that is something else than was committed.
-func (s *segments) fill(lost []lostPiece, rec *manifest.Map) error {
+func (s *segments) fill(lost []lostObject, rec *manifest.Map) error {
 	for i := range lost {
 		p := &lost[i]
 		hash := ""
@@ -341,14 +341,14 @@ func (s *segments) fill(lost []lostPiece, rec *manifest.Map) error {
 // putBack creates one object again, or replaces what lies in its place. What
 // it puts there is what the commit record names, so it does not matter who
 // else does the same.
-func (t *attempt) putBack(ctx context.Context, p *lostPiece) (err error) {
+func (c *committer) putBack(ctx context.Context, p *lostObject) (err error) {
 	for range maxRestores {
-		o := object.PutOptions{IfAbsent: p.etag == "", IfMatch: p.etag, Meta: t.meta(p.hash), ContentType: p.contentType}
-		o.Meta[manifest.MetaRestored] = t.ID
-		if _, err = t.Store.PutFile(ctx, p.plain, p.body, p.size, o); err == nil {
+		o := object.PutOptions{IfAbsent: p.etag == "", IfMatch: p.etag, Meta: c.meta(p.hash), ContentType: p.contentType}
+		o.Meta[manifest.MetaRestored] = c.id
+		if _, err = c.store.PutFile(ctx, p.plain, p.body, p.size, o); err == nil {
 			return nil
 		}
-		info, there, serr := t.committedObject(ctx, p.plain, p.named, p.hash, p.long)
+		info, there, serr := c.committedObject(ctx, p.plain, p.named, p.hash, p.long)
 		switch {
 		case serr != nil:
 			return errors.Join(err, serr)

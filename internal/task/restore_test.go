@@ -195,7 +195,7 @@ func testRestoreDisplaced(t *testing.T, how manifest.Shuffle) {
 		zombie(w, w.Segment(0, r))
 	}
 	w.maps(t)
-	rec, err := w.env(t).mapRecord(t.Context(), 0)
+	rec, err := w.bucket().mapRecord(t.Context(), 0)
 	if err != nil || rec.Bad == nil {
 		t.Fatalf("record %+v, %v", rec, err)
 	}
@@ -362,7 +362,7 @@ func TestRestoreRepacked(t *testing.T) {
 	w := lostJob(t, testkit.Where).shuffled(manifest.ShufflePacked)
 	w.maps(t)
 	key := layout.Layout{}.MapCommit(1)
-	rec, err := w.env(t).mapRecord(t.Context(), 1)
+	rec, err := w.bucket().mapRecord(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,23 +9,32 @@ import (
 	"github.com/mraws/mraws/internal/scratch"
 )
 
+// space is the scratch space of an attempt: files in a folder, and the memory
+// that the attempts of a slot hand on.
+type space struct {
+	dir   string // of the files
+	name  string // that theirs begin with
+	spare *Spare
+}
+
 // tempFile is a file in the scratch directory for one writer and many
 // readers.
 type tempFile struct {
 	*scratch.File
 	dir  string
-	what string // is in it: of its points (package failpoint)
+	what string // of [space.file]
 }
 
-// newTemp creates a file, which goes when it is closed, or with the process.
-func (t *attempt) newTemp(what string) (*tempFile, error) {
-	f := &tempFile{dir: t.Scratch, what: what}
+// file creates a file, which goes when it is closed, or with the process. what
+// names the points of it (package failpoint).
+func (s *space) file(what string) (*tempFile, error) {
+	f := &tempFile{dir: s.dir, what: what}
 	err := f.point(".create")
 	if err == nil {
-		f.File, err = scratch.Create(f.dir, fmt.Sprintf("mraws-%s-%d-*", t.Phase, t.Index))
+		f.File, err = scratch.Create(f.dir, s.name+"-*")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("create scratch file in %s: %w", t.Scratch, err)
+		return nil, fmt.Errorf("create scratch file in %s: %w", s.dir, err)
 	}
 	return f, nil
 }
@@ -81,8 +90,8 @@ func (f *tempFile) Close() error {
 // spool takes a stream, in memory up to a limit, then in a scratch file, and
 // gives it back at any offset.
 type spool struct {
-	t     *attempt
-	what  string // as of a tempFile
+	space *space
+	what  string // of [space.file]
 	limit int64
 	size  int64
 	mem   [][]byte // of spoolChunk bytes each
@@ -106,7 +115,7 @@ func (s *spool) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		at := int(s.size % spoolChunk)
 		if at == 0 {
-			s.mem = append(s.mem, s.t.Spare.chunk())
+			s.mem = append(s.mem, s.space.spare.chunk())
 		}
 		n := copy(s.mem[len(s.mem)-1][at:], rest)
 		rest = rest[n:]
@@ -117,7 +126,7 @@ func (s *spool) Write(p []byte) (int, error) {
 
 // flush moves from memory to a file.
 func (s *spool) flush() error {
-	f, err := s.t.newTemp(s.what)
+	f, err := s.space.file(s.what)
 	if err != nil {
 		return err
 	}
@@ -152,7 +161,7 @@ func (s *spool) ReadAt(p []byte, off int64) (n int, err error) {
 
 // free leaves the memory to the next spool.
 func (s *spool) free() {
-	s.t.Spare.keepChunks(s.mem)
+	s.space.spare.keepChunks(s.mem)
 	s.mem = nil
 }
 

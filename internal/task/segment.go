@@ -76,17 +76,19 @@ func (f *fetched) failed(err error) error { return &SegmentError{Map: f.m, Key: 
 // shuffle is what a reduce attempt fetched: all segments that have records,
 // in the order of the map tasks, in one block of memory or one file.
 type shuffle struct {
+	bucket   *bucket
+	space    *space
+	shares   shares
 	segments []*fetched
 	raw      int64 // of their keys and values, bytes
 	file     *tempFile
-	spare    *Spare
-	block    []byte
+	block    []byte // in place of file
 }
 
 // Close frees the file, if any, and leaves the block to the next attempt.
 func (s *shuffle) Close() error {
-	if s.spare != nil {
-		s.spare.block, s.block = s.block, nil
+	if s.space.spare != nil && s.block != nil {
+		s.space.spare.block, s.block = s.block, nil
 	}
 	if s.file == nil {
 		return nil
@@ -94,14 +96,9 @@ func (s *shuffle) Close() error {
 	return s.file.Close()
 }
 
-// fetchShuffle fetches partition t.Index of every map task. Empty ones have
+// fetch fetches parts, the same partition of every map task. Empty ones have
 // nothing to fetch.
-func (t *attempt) fetchShuffle(ctx context.Context) (s *shuffle, err error) {
-	parts, err := t.Commits.partition(ctx, t.Env, t.Index)
-	if err != nil {
-		return nil, err
-	}
-	s = &shuffle{}
+func (s *shuffle) fetch(ctx context.Context, parts []part) (err error) {
 	total := int64(0)
 	for m, p := range parts {
 		if p.sum.Records > 0 {
@@ -114,63 +111,60 @@ func (t *attempt) fetchShuffle(ctx context.Context) (s *shuffle, err error) {
 		io.ReaderAt
 		io.WriterAt
 	}
-	if total <= t.shares.segments {
-		s.spare, s.block = t.Spare, t.Spare.bytes(total)
+	if total <= s.shares.segments {
+		s.block = s.space.spare.bytes(total)
 		body = &block{data: s.block}
-	} else if s.file, err = t.newTemp("shuffle"); err != nil {
-		return nil, err
+	} else if s.file, err = s.space.file("shuffle"); err != nil {
+		return err
 	} else {
 		body = s.file
 	}
-	if err := t.fetchAll(ctx, s.segments, body); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
+	return s.fetchTo(ctx, body)
 }
 
-// fetchAll fetches segments to their places in body, in chunks, several at a
+// fetchTo fetches the segments to their places in body, in chunks, several at a
 // time within a window of bytes.
-func (t *attempt) fetchAll(ctx context.Context, segs []*fetched, body interface {
+func (s *shuffle) fetchTo(ctx context.Context, body interface {
 	io.ReaderAt
 	io.WriterAt
 }) error {
 	total := int64(0)
-	for _, s := range segs {
-		total += s.part.size
+	for _, f := range s.segments {
+		total += f.part.size
 	}
-	chunk := t.shares.chunkOf(total)
-	room := semaphore.NewWeighted(t.shares.window)
+	chunk := s.shares.chunkOf(total)
+	room := semaphore.NewWeighted(s.shares.window)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(requests)
-	for _, s := range segs {
-		s.body = body
-		for off := int64(0); off < s.part.size; off += chunk {
-			n := min(chunk, s.part.size-off)
+	for _, f := range s.segments {
+		f.body = body
+		for off := int64(0); off < f.part.size; off += chunk {
+			n := min(chunk, f.part.size-off)
 			if err := room.Acquire(ctx, n); err != nil {
 				return errors.Join(g.Wait(), err)
 			}
 			g.Go(func() error {
 				defer room.Release(n)
-				return t.fetchChunk(ctx, s, off, n, body)
+				return f.fetch(ctx, s.bucket.store, off, n, body)
 			})
 		}
 	}
 	return g.Wait()
 }
 
-// fetchChunk fetches the bytes [off, off+n) of a segment by one request.
-func (t *attempt) fetchChunk(ctx context.Context, s *fetched, off, n int64, to io.WriterAt) error {
-	r, err := t.Store.OpenChunks(ctx, s.part.key, s.part.etag, s.part.off+off, n, n, 1)
+// fetch fetches the bytes [off, off+n) of a segment by one request.
+func (f *fetched) fetch(ctx context.Context, store Store, off, n int64, to io.WriterAt) error {
+	r, err := store.OpenChunks(ctx, f.part.key, f.part.etag, f.part.off+off, n, n, 1)
 	if err != nil {
-		return s.failed(err)
+		return f.failed(err)
 	}
-	w := io.NewOffsetWriter(to, s.off+off)
+	w := io.NewOffsetWriter(to, f.off+off)
 	m, err := io.Copy(w, r)
 	if err == nil && m != n {
 		err = fmt.Errorf("got %d of %d bytes: %w", m, n, io.ErrUnexpectedEOF)
 	}
 	if err = errors.Join(err, r.Close()); err != nil {
-		return s.failed(err)
+		return f.failed(err)
 	}
 	return nil
 }

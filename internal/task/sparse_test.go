@@ -46,7 +46,7 @@ func testSparse(t *testing.T, how manifest.Shuffle) {
 	}
 	stored := 0
 	for m := range w.Spec.Tasks {
-		rec, err := w.env(t).mapRecord(t.Context(), m)
+		rec, err := w.bucket().mapRecord(t.Context(), m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +90,7 @@ func testSparseLost(t *testing.T, how manifest.Shuffle) {
 		t.Errorf("outputs (-want +got):\n%s", d)
 	}
 	for m := range w.Spec.Tasks {
-		rec, err := w.env(t).mapRecord(t.Context(), m)
+		rec, err := w.bucket().mapRecord(t.Context(), m)
 		if err != nil {
 			t.Fatal(err)
 		}

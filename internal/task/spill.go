@@ -17,7 +17,7 @@ type collector struct {
 	t         *attempt
 	partition func(key []byte, n int) int
 	ranged    bool // Keys are range-partitioned; the buffer derives the partition after sorting.
-	combine   mr.Combiner
+	merger    merger
 	buf       sortbuf.Buffer
 	sums      *sortbuf.SumTable // is buf, for an application that adds up numbers; else nil
 	runs      []sorted          // in the order of time
@@ -26,12 +26,12 @@ type collector struct {
 }
 
 func (t *attempt) newCollector(cuts *cuts) *collector {
-	c := &collector{t: t, partition: cuts.partition, combine: detached(t.App.Combine)}
+	c := &collector{t: t, partition: cuts.partition, merger: t.merger(t.Job.NReduce, t.App.Combine)}
 	c.width = spillWidth(t.shares.readers, t.Job.NReduce)
 	if addsUp(t.App.Combine) {
 		c.sums = t.Spare.buffers().SumTable(t.shares.pairs, t.inputBytes())
 		c.buf = c.sums
-	} else if c.combine != nil {
+	} else if t.App.Combine != nil {
 		c.buf = sortbuf.NewTable(t.shares.pairs, t.App.Combine)
 	} else {
 		expect := int64(0) // bytes of pairs: unknown
@@ -55,7 +55,7 @@ func (c *collector) Emit(key, value []byte) {
 		panic(errAbort) // the mapper recovered from the first one
 	}
 	if t.res.Emitted++; t.res.Emitted%beatEach == 0 {
-		t.Progress.Beats.Add(1)
+		t.live.Beats.Add(1)
 	}
 	if c.sums != nil && c.sums.AddKnown(key, value) {
 		return
@@ -115,11 +115,11 @@ func (c *collector) EmitSpans(text []byte, spans []uint32, value []byte) {
 
 // spill writes the buffer as a run and empties it.
 func (c *collector) spill() error {
-	if c.t.stopped.Load() {
+	if c.t.live.stopped.Load() {
 		return errStopped // a call of the application may go on for long
 	}
 	c.buf.Sort(c.t.Job.NReduce)
-	r, err := c.t.writeRun("spill", c.t.Job.NReduce, resident{c.buf}.source)
+	r, err := c.merger.write("spill", resident{c.buf}.source)
 	if err != nil {
 		return fmt.Errorf("spill: %w", err)
 	}
@@ -154,7 +154,7 @@ func (c *collector) keep(r sorted) error {
 		c.runs = slices.Delete(c.runs, first, len(c.runs)) // pass closes what it fails to merge
 		for len(group) > 1 {
 			var err error
-			if group, err = c.t.pass(group, c.t.Job.NReduce, c.t.shares.readers, c.combine); err != nil {
+			if group, err = c.merger.pass(group); err != nil {
 				return fmt.Errorf("merge spilled runs: %w", err)
 			}
 		}
@@ -170,7 +170,7 @@ func (c *collector) spillPair(part int, key, value []byte) error {
 			return err
 		}
 	}
-	r, err := c.t.writeRun("spill", c.t.Job.NReduce, func(p int) recordio.Source {
+	r, err := c.merger.write("spill", func(p int) recordio.Source {
 		if p != part {
 			return nil
 		}

@@ -25,7 +25,7 @@ func TestAddsUp(t *testing.T) {
 // adder is a collector that adds up in memory.
 func adder() *collector {
 	t := sortbuf.NewSumTable(1 << 30)
-	c := &collector{t: &attempt{Env: &Env{Progress: new(Progress), Job: &manifest.Job{NReduce: 10}}}, sums: t, buf: t, partition: mr.Partition}
+	c := &collector{t: &attempt{Env: &Env{Job: &manifest.Job{NReduce: 10}}, live: &live{Progress: new(Progress)}}, sums: t, buf: t, partition: mr.Partition}
 	c.t.shares.pairs = 1 << 30
 	return c
 }

@@ -36,36 +36,36 @@ func (e *staleError) Error() string {
 
 // stale returns a *staleError for an object that is one, else the
 // *ConflictError of an object of another job. info is what was seen of it.
-func (e *Env) stale(ctx context.Context, key string, info object.Info) error {
+func (b *bucket) stale(ctx context.Context, key string, info object.Info) error {
 	job := info.Meta[manifest.MetaJob]
-	conflict := &ConflictError{Key: key, Job: e.Job.ID, Got: job}
+	conflict := &ConflictError{Key: key, Job: b.job.ID, Got: job}
 	if job == "" {
 		return conflict
 	}
-	data, at, err := e.Store.Get(ctx, e.Layout.Job())
+	data, at, err := b.store.Get(ctx, b.layout.Job())
 	if errors.Is(err, fs.ErrNotExist) {
 		return conflict
 	}
 	if err != nil {
-		return fmt.Errorf("read %s, to see whether it still belongs to job %s: %w", key, e.Job.ID, err)
+		return fmt.Errorf("read %s, to see whether it still belongs to job %s: %w", key, b.job.ID, err)
 	}
-	now, err := manifest.DecodeJob(data, e.Layout)
-	if err != nil || now.ID != e.Job.ID || info.Modified.Before(at.Modified) {
+	now, err := manifest.DecodeJob(data, b.layout)
+	if err != nil || now.ID != b.job.ID || info.Modified.Before(at.Modified) {
 		return conflict
 	}
 	return &staleError{key: key, etag: info.ETag, job: job}
 }
 
 // staleAt is stale of the control object that lies under a key.
-func (e *Env) staleAt(ctx context.Context, key string) error {
-	_, info, err := e.Store.Get(ctx, key)
+func (b *bucket) staleAt(ctx context.Context, key string) error {
+	_, info, err := b.store.Get(ctx, key)
 	if err != nil {
 		return err
 	}
-	if info.Meta[manifest.MetaJob] == e.Job.ID {
+	if info.Meta[manifest.MetaJob] == b.job.ID {
 		return fmt.Errorf("%s changes while it is looked at", key)
 	}
-	return e.stale(ctx, key, info)
+	return b.stale(ctx, key, info)
 }
 
 // unlessConflict is what stale returned of an object, or said, which names the

@@ -352,23 +352,23 @@ func TestCompressedStops(t *testing.T) {
 	}
 }
 
-// TestUnpacking: what decompressing takes is off the budget.
-func TestUnpacking(t *testing.T) {
+// TestDecompressMemory: what decompressing takes is off the budget.
+func TestDecompressMemory(t *testing.T) {
 	w := newFixture(testkit.WC, 1, 0, 1, file{"a", "x"}, file{"b.gz", ""}, file{"c.zst", ""})
 	w.Spec.Tasks = append(w.Spec.Tasks, slices.Concat(w.Spec.Tasks...))
 	gzip, zstd := inflate.Memory(manifest.Gzip), inflate.Memory(manifest.Zstd)
 	for i, want := range []int64{0, gzip, zstd, gzip + zstd} {
 		at := &attempt{Env: &Env{Job: w.Spec, Memory: 64 << 20}, Attempt: Attempt{Phase: mr.MapPhase, Index: i}}
-		if got := at.unpacking(); got != want {
+		if got := at.decompressMemory(); got != want {
 			t.Errorf("task %d: %d, want %d", i, got, want)
 		}
 		at.Phase = mr.ReducePhase
-		if got := at.unpacking(); got != 0 {
+		if got := at.decompressMemory(); got != 0 {
 			t.Errorf("reduce: %d", got)
 		}
 	}
 	at := &attempt{Env: &Env{Job: w.Spec, Memory: MinSlotMemory}, Attempt: Attempt{Phase: mr.MapPhase, Index: 2}}
-	if got := at.unpacking(); got != MinSlotMemory/2 {
+	if got := at.decompressMemory(); got != MinSlotMemory/2 {
 		t.Errorf("a small slot: %d", got)
 	}
 }

@@ -19,20 +19,20 @@ import (
 // damaged on their way, which the next attempt would not see. So an attempt
 // that meets damage reads the object once more before it says which it is.
 
-// packed is the compressed object that is being read.
-type packed struct {
+// compressed is the compressed object that is being read.
+type compressed struct {
 	o      manifest.Object
 	stream *inflate.Stream // nil before the first byte
 	taken  int64           // bytes of the object that progress knows of
 }
 
-// unpack makes the reader of a compressed object decompress it. It returns
+// decompress makes the reader of a compressed object decompress it. It returns
 // nil for one that is not compressed.
-func (t *attempt) unpack(p *input.Piece, o manifest.Object, d *inflate.Decoder) *packed {
+func (t *attempt) decompress(p *input.Piece, o manifest.Object, d *inflate.Decoder) *compressed {
 	if o.Compression == "" {
 		return nil
 	}
-	k := &packed{o: o}
+	k := &compressed{o: o}
 	p.Decode = func(body io.Reader) io.ReadCloser {
 		k.stream = d.Open(o, t.Job.Decompress.Most(o.Size), body)
 		return k.stream
@@ -42,7 +42,7 @@ func (t *attempt) unpack(p *input.Piece, o manifest.Object, d *inflate.Decoder) 
 
 // weigh returns what was read since the last call, of which bytes have
 // become records, by its weight.
-func (k *packed) weigh(bytes int64) int64 {
+func (k *compressed) weigh(bytes int64) int64 {
 	if k == nil {
 		return bytes
 	}
@@ -54,8 +54,8 @@ func (k *packed) weigh(bytes int64) int64 {
 	return k.o.Weight(k.taken) - before
 }
 
-// unpacking is how much of the budget decompressing takes.
-func (t *attempt) unpacking() int64 {
+// decompressMemory is how much of the budget decompressing takes.
+func (t *attempt) decompressMemory() int64 {
 	if t.Phase != mr.MapPhase {
 		return 0
 	}
@@ -71,17 +71,17 @@ func (t *attempt) unpacking() int64 {
 }
 
 // suspect decides what an error that came from compressed input means.
-func (t *attempt) suspect(ctx context.Context, err error) error {
+func (b *bucket) suspect(ctx context.Context, err error) error {
 	var damage *inflate.Error
 	var task *AppError
 	switch {
 	case ctx.Err() != nil:
 		return err
 	case errors.As(err, &damage):
-		return t.confirm(ctx, damage, err)
+		return b.confirm(ctx, damage, err)
 	case errors.As(err, &task):
 		// Checksums come last: perhaps the application failed over rubbish.
-		again := t.check(ctx, task.Object)
+		again := b.check(ctx, task.Object)
 		if errors.As(again, &damage) {
 			return &FatalError{Err: fmt.Errorf("%w (the app failed first: %s)", advise(again, damage), err.Error())}
 		}
@@ -90,12 +90,12 @@ func (t *attempt) suspect(ctx context.Context, err error) error {
 }
 
 // confirm reads a damaged object again. Damage that comes back is fatal.
-func (t *attempt) confirm(ctx context.Context, damage *inflate.Error, err error) error {
+func (b *bucket) confirm(ctx context.Context, damage *inflate.Error, err error) error {
 	if errors.Is(damage, inflate.ErrTooLarge) { // which no accident brings about
 		return &FatalError{Err: advise(err, damage)}
 	}
 	var second *inflate.Error
-	again := t.check(ctx, damage.Object)
+	again := b.check(ctx, damage.Object)
 	switch {
 	case errors.As(again, &second) && damage.Same(second):
 		return &FatalError{Err: advise(err, damage)}
@@ -118,24 +118,24 @@ func advise(err error, damage *inflate.Error) error {
 
 // check reads the whole of a compressed object. It returns nil if it is
 // sound, or not compressed.
-func (t *attempt) check(ctx context.Context, name string) error {
-	i := slices.IndexFunc(t.Job.Objects, func(o manifest.Object) bool { return o.Name == name })
-	if i < 0 || t.Job.Objects[i].Compression == "" {
+func (b *bucket) check(ctx context.Context, name string) error {
+	i := slices.IndexFunc(b.job.Objects, func(o manifest.Object) bool { return o.Name == name })
+	if i < 0 || b.job.Objects[i].Compression == "" {
 		return nil
 	}
-	return t.readAgain(ctx, t.Job.Objects[i], func(r io.Reader) error { _, err := io.Copy(io.Discard, r); return err })
+	return b.readAgain(ctx, b.job.Objects[i], func(r io.Reader) error { _, err := io.Copy(io.Discard, r); return err })
 }
 
 // readAgain hands the decompressed bytes of an object to read.
-func (t *attempt) readAgain(ctx context.Context, o manifest.Object, read func(io.Reader) error) (err error) {
-	body, key := io.NopCloser(strings.NewReader("")), t.Layout.Input(o.Name)
+func (b *bucket) readAgain(ctx context.Context, o manifest.Object, read func(io.Reader) error) (err error) {
+	body, key := io.NopCloser(strings.NewReader("")), b.layout.Input(o.Name)
 	if o.Size > 0 {
-		if body, err = t.open(ctx, key, o.ETag, 0, o.Size); err != nil {
+		if body, err = b.open(ctx, key, o.ETag, 0, o.Size); err != nil {
 			return inputError(key, err)
 		}
 	}
 	var d inflate.Decoder
 	defer d.Close()
-	s := d.Open(o, t.Job.Decompress.Most(o.Size), body)
+	s := d.Open(o, b.job.Decompress.Most(o.Size), body)
 	return errors.Join(inputError(key, read(s)), s.Close(), body.Close())
 }

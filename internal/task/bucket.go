@@ -1,0 +1,103 @@
+package task
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+)
+
+// bucket is the job in the bucket as an attempt reads it: what lies there, and
+// whether it is the job's own.
+type bucket struct {
+	store  Store
+	layout layout.Layout
+	job    *manifest.Job
+	chunk  int64 // bytes of a request of open
+}
+
+// open opens a range of an object that is read once more, beside the plan.
+func (b *bucket) open(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error) {
+	return b.store.OpenChunks(ctx, key, etag, off, n, b.chunk, windowChunks)
+}
+
+// mapRecord reads the commit record of map task m, or returns an error that
+// wraps fs.ErrNotExist when the task is not committed.
+func (b *bucket) mapRecord(ctx context.Context, m int) (*manifest.Map, error) {
+	key := b.layout.MapCommit(m)
+	data, info, err := b.store.Get(ctx, key)
+	if err != nil {
+		return nil, LostRead(key, fmt.Errorf("read commit record of map task %d: %w", m, err))
+	}
+	rec, err := manifest.DecodeMap(data, b.layout, b.job, m)
+	var other *manifest.OtherJobError
+	switch {
+	case errors.As(err, &other):
+		return nil, &ConflictError{Key: key, Job: other.Want, Got: other.Got}
+	case err == nil && info.Meta[manifest.MetaHash] != "" && info.Meta[manifest.MetaHash] != manifest.DigestOf(data).String():
+		return nil, &LostError{key, fmt.Errorf("read %s: its bytes are not those that were written", key)}
+	case err != nil:
+		return nil, &LostError{key, fmt.Errorf("read %s: %w", key, err)}
+	}
+	return rec, nil
+}
+
+// reduceRecord reads the record of a reduce attempt, and tells which version it
+// is: nil if it is missing or is no such record.
+func (b *bucket) reduceRecord(ctx context.Context, r int, attempt string) (rec *manifest.Reduce, etag string, err error) {
+	key := b.layout.ReduceAttempt(r, attempt)
+	data, info, err := b.store.Get(ctx, key)
+	if errors.Is(err, object.ErrDamaged) {
+		info, err = b.store.Stat(ctx, key)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", nil
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("read the record of the attempt that wrote %s: %w", b.layout.Output(r), err)
+	}
+	if rec, err = manifest.DecodeReduce(data, b.layout, b.job, r, attempt); err != nil {
+		rec = nil
+	}
+	return rec, info.ETag, nil
+}
+
+// lookAfter returns what lies under key after a write that returned werr. It
+// returns werr if nothing is there, and a *ConflictError or *staleError if it
+// belongs to another job.
+func (b *bucket) lookAfter(ctx context.Context, key string, werr error) (object.Info, error) {
+	info, err := b.store.Stat(ctx, key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return info, werr
+	case err != nil:
+		return info, errors.Join(werr, err)
+	case info.Meta[manifest.MetaJob] != b.job.ID:
+		return info, b.stale(ctx, key, info)
+	}
+	return info, nil
+}
+
+// holds reads an object and says whether its bytes are those of an output.
+func (b *bucket) holds(ctx context.Context, info object.Info, o manifest.Output) (bool, error) {
+	if info.Size != o.Size || o.Size == 0 {
+		return info.Size == o.Size, nil
+	}
+	body, err := b.open(ctx, info.Key, info.ETag, 0, info.Size)
+	if err != nil {
+		return false, err
+	}
+	sha := sha256.New()
+	_, err = io.Copy(sha, body)
+	if err = errors.Join(err, body.Close()); err != nil {
+		return false, err
+	}
+	return hex.EncodeToString(sha.Sum(nil)) == o.Hash, nil
+}
