@@ -107,13 +107,16 @@ func (s *session) replay(ctx context.Context, st *store, phase mr.Phase, index i
 	}
 	env := &task.Env{
 		Store: st, Near: st.Embedded, Layout: s.layout, Job: job, App: app, Worker: "replay", Scratch: scratch, Memory: s.memory,
-		Commits: new(task.Commits), Log: s.log,
+		Commits: new(task.Commits), Log: s.log, Progress: new(task.Progress),
 	}
 	create, err := s.replayFiles(dir)
 	if err != nil {
 		return err
 	}
-	r, err := env.Replay(ctx, phase, index, create)
+	// No time limit: a debugger may stop the code for long.
+	over := s.watchCode(app.Name, 0, func() (bool, int64) { return true, env.Progress.Moves() }, nil)
+	r, err := interruptible(ctx, func() (task.Replayed, error) { return env.Replay(ctx, phase, index, create) })
+	over()
 	if err != nil {
 		return s.replayError(err)
 	}

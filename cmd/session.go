@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/s3local"
 )
 
@@ -34,6 +36,10 @@ type session struct {
 
 	tokenWarning sync.Once
 
+	pulse     object.Pulse           // of its requests to the store
+	storeWait atomic.Pointer[string] // says that it waits for the store; nil until that is open
+	storeSaid bool                   // which store it is
+
 	logsProgress bool // a service, whose stderr is a log
 
 	connections int // that a coordinator may take, known once the store is open
@@ -53,7 +59,9 @@ func (f *frame) run(fn func(ctx context.Context, s *session, args []string) erro
 			s.warnStray()
 		}
 		f.at = s
-		return fn(c.Context(), s, args)
+		ctx, over := s.watchStore(c.Context())
+		defer over()
+		return fn(ctx, s, args)
 	}
 }
 

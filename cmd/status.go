@@ -50,7 +50,6 @@ func (f *frame) statusCommand() *cobra.Command {
 					return context.Cause(ctx)
 				case <-time.After(max(o.every, 4*time.Since(began), 100*time.Millisecond)):
 				}
-				f.quiet = true // which store it is has been said
 			}
 		}),
 	}

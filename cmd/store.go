@@ -154,10 +154,8 @@ func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	over := s.whileWaiting(storeName(c.Endpoint, c.Bucket), st.Patience())
-	err = st.CheckBucket(ctx)
-	over()
-	if err != nil {
+	s.waitsFor(storeName(c.Endpoint, c.Bucket), st.Patience())
+	if err = st.CheckBucket(ctx); err != nil {
 		st.Close()
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, &Error{Code: ExitUsage, What: "there is no bucket " + c.Bucket, Cause: err,
@@ -176,7 +174,7 @@ func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 	if c.Endpoint != "" {
 		at = " at " + c.Endpoint
 	}
-	s.note("store: s3://%s%s (%s)", s.where(), at, why)
+	s.sayStore("s3://%s%s (%s)", s.where(), at, why)
 	return &store{Store: st, Why: why}, nil
 }
 
@@ -204,10 +202,8 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 		})
 	}
 	if err == nil {
-		over := s.whileWaiting(at.URL, out.Patience())
-		err = out.EnsureBucket(ctx)
-		over()
-		if err != nil {
+		s.waitsFor(at.URL, out.Patience())
+		if err = out.EnsureBucket(ctx); err != nil {
 			out.Store.Close()
 		}
 	}
@@ -221,8 +217,16 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 	if server != nil {
 		who = "served here"
 	}
-	s.note("store: s3://%s embedded in %s, %s (%s)", s.where(), dir, who, why)
+	s.sayStore("s3://%s embedded in %s, %s (%s)", s.where(), dir, who, why)
 	return out, nil
+}
+
+// sayStore says once which store it is.
+func (s *session) sayStore(format string, args ...any) {
+	if !s.storeSaid {
+		s.storeSaid = true
+		s.note("store: "+format, args...)
+	}
 }
 
 // where is the bucket with the prefix.

@@ -60,7 +60,7 @@ func (f *frame) verifyCommand() *cobra.Command {
 	c.Flags().StringVar(&name, "app", "", "compare with a sequential run of this app, which must be the job's")
 	c.Flags().StringVar(&seal, "seal", "", "the seal that the job must have, as verify has printed it before")
 	_ = c.RegisterFlagCompletionFunc("app", f.completeApps) // fails only for an unknown flag
-	config.AddFlags(c.Flags(), "memory", "scratch")
+	config.AddFlags(c.Flags(), "memory", "scratch", "task-timeout")
 	return c
 }
 
@@ -102,7 +102,15 @@ func (s *session) verified(ctx context.Context, st *store, app *mr.App, seal str
 		},
 	}
 	if app != nil {
-		o.App = app.Name
+		o.App, o.Code = app.Name, new(verify.Code)
+		limited, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		ctx = limited
+		limit := s.conf.TaskTimeout
+		defer s.watchCode(app.Name, limit, o.Code.State, func() {
+			cancel(&Error{What: fmt.Sprintf("the code of app %s has made no progress for %v", app.Name, limit),
+				Hint: "--task-timeout sets this limit; 0 is none"})
+		})()
 	}
 	rep, err := interruptible(ctx, func() (*verify.Report, error) { return verify.Run(ctx, st, s.layout, o) })
 	if err != nil {
@@ -116,7 +124,10 @@ func (s *session) verifyError(err error) error {
 	var none *verify.NoJobError
 	var conflict *verify.ConflictError
 	var unknown *verify.UnknownAppError
+	var told *Error
 	switch {
+	case errors.As(err, &told):
+		return told
 	case errors.As(err, &none):
 		return &Error{Code: ExitUsage, What: fmt.Sprintf("there is no job in s3://%s: %s does not exist", s.where(), none.Key),
 			Hint: "name the job's --prefix, as run printed it, or its --bucket"}

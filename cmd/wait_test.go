@@ -4,13 +4,20 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/mraws/mraws/internal/s3local"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -83,6 +90,80 @@ func TestSilentStore(t *testing.T) {
 				t.Errorf("it was said %d times:\n%s", n, errs)
 			}
 		})
+	}
+}
+
+// TestStoreGoesSilent: a command whose store answered before says so too, each
+// time that it waits.
+func TestStoreGoesSilent(t *testing.T) {
+	clean(t)
+	ready, stop := context.WithCancel(t.Context())
+	job := &seen{text: `"message":"job ready"`, then: stop}
+	Execute(ready, "mraws", nil, []string{"coordinator", "--local", "--data-dir", "d", "--app", "one", "--prefix", "p", "--allow-empty", "--port", "0", "--nreduce", "2"},
+		IO{In: strings.NewReader(""), Out: io.Discard, Err: job}, []mr.App{testApp("one")})
+	dir, err := filepath.Abs("d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := s3local.Start(t.Context(), s3local.Options{DataDir: dir})
+	if err != nil {
+		t.Fatalf("%v; the coordinator said\n%s", err, job.all.String())
+	}
+	t.Cleanup(func() { server.Close() })
+	at := server.Endpoint()
+	to, err := url.Parse(at.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var silent atomic.Bool
+	end := make(chan struct{})
+	forward := httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = to.Scheme, to.Host }}
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if silent.Load() {
+			<-end
+			return
+		}
+		r.Header["X-Forwarded-For"] = nil
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { close(end); proxy.Close() })
+	t.Setenv("AWS_ACCESS_KEY_ID", at.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", at.SecretKey)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	errs := &heard{said: make(chan struct{}, 1)}
+	out := &heard{said: make(chan struct{}, 1)}
+	ended := make(chan int, 1)
+	go func() {
+		ended <- Execute(ctx, "mraws", nil, []string{"status", "--watch", "--every", "10ms", "--prefix", "p", "--endpoint", proxy.URL, "--region", at.Region, "--bucket", "mapreducedata"},
+			IO{In: strings.NewReader(""), Out: out, Err: errs}, []mr.App{testApp("one")})
+	}()
+	deadline := time.After(20 * time.Second)      // of a loaded machine
+	for !strings.Contains(out.String(), "\n\n") { // a second round
+		select {
+		case <-out.said:
+		case code := <-ended:
+			t.Fatalf("it ended with %d and said:\n%s", code, errs)
+		case <-deadline:
+			t.Fatalf("no second round:\n%s\n%s", out, errs)
+		}
+	}
+	silent.Store(true)
+	want := regexp.MustCompile(`(?m)^waiting for ` + regexp.QuoteMeta(proxy.URL) + `, up to 1[0-9]{2} s$`)
+	for !want.MatchString(errs.String()) {
+		select {
+		case <-errs.said:
+		case code := <-ended:
+			t.Fatalf("it ended with %d and said:\n%s", code, errs)
+		case <-deadline:
+			t.Fatalf("it has said:\n%s", errs)
+		}
+	}
+	cancel()
+	<-ended
+	if n := strings.Count(errs.String(), "store: "); n != 1 {
+		t.Errorf("the store was named %d times:\n%s", n, errs)
 	}
 }
 

@@ -72,6 +72,16 @@ func TestCodeThatHangsAlways(t *testing.T) {
 	b := newEndless(t)
 	_, stderr := b.run(4, "run", "--app", "endless", "--nreduce", "2", "--workers", "2", "--task-timeout", "500ms", "--max-attempts", "2")
 	wants(t, stderr, "map task 1", "no progress for 500ms (--task-timeout): the application has not returned from main.forever (endless.go:")
+	p := b.start("replay", "map-1")
+	b.until("the replay says that it waits", func() bool {
+		return strings.Contains(p.errout.String(), "waiting for the code of app endless, without a time limit\n")
+	})
+	if err := p.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if code := b.exit(p); code != 130 {
+		t.Errorf("replay: exit code %d", code)
+	}
 }
 
 // TestBackupOfCodeThatHangs: a phase that a backup ends is over, and the
@@ -133,12 +143,16 @@ func TestSignalsBesideCodeThatHangs(t *testing.T) {
 		b := newEndless(t)
 		b.run(0, append([]string{"run", "--workers", "2", "--app-arg", "place=check", "--task-timeout", "1s"}, job...)...)
 		p := b.start("verify", "--app", "endless")
-		b.until("the check hangs", func() bool { return strings.Contains(p.errout.String(), "the check hangs") })
+		b.until("verify says that it waits", func() bool {
+			return strings.Contains(p.errout.String(), "waiting for the code of app endless, up to 600 s\n")
+		})
 		if err := p.Process.Signal(os.Interrupt); err != nil {
 			t.Fatal(err)
 		}
 		if code := b.exit(p); code != 130 {
 			t.Errorf("verify: exit code %d", code)
 		}
+		_, stderr := b.run(1, "verify", "--app", "endless", "--task-timeout", "1s")
+		wants(t, stderr, "the code of app endless has made no progress for 1s", "--task-timeout sets this limit; 0 is none")
 	})
 }

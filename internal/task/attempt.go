@@ -76,6 +76,11 @@ type Progress struct {
 	Beats atomic.Int64
 }
 
+// Moves counts all signs of life.
+func (p *Progress) Moves() int64 {
+	return p.Records.Load() + p.Bytes.Load() + p.Spilled.Load() + p.Beats.Load()
+}
+
 // Result tells how an attempt that did not fail ended.
 type Result struct {
 	// Superseded says that another attempt had committed the task before.

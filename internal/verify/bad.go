@@ -189,10 +189,10 @@ func (nothing) Emit(_, _ []byte) {}
 // must fail over it.
 func (q *sequential) mapRecord(object int, rec mr.Record, mapper mr.Mapper, s mr.Emitter) error {
 	if q.a.job.MaxBad.IsZero() {
-		return mapper.Map(rec, s)
+		return q.a.opt.Code.call(func() error { return mapper.Map(rec, s) })
 	}
 	try := func(out mr.Emitter) error {
-		return guard("map record", func() error { return mapper.Map(rec, out) })
+		return q.a.opt.Code.guard("map record", func() error { return mapper.Map(rec, out) })
 	}
 	list, skipped := q.skips.take(object, rec.Offset, int64(len(rec.Data)))
 	switch {

@@ -17,6 +17,7 @@ import (
 // job whose records they were at: that is what commit records speak of.
 type tally struct {
 	job     *manifest.Job
+	code    *Code
 	m, i    int              // task of the last record, and its piece in that
 	records []int64          // [m]
 	emitted []int64          // [m]
@@ -26,9 +27,9 @@ type tally struct {
 	counters []map[string]int64 // [m]
 }
 
-func newTally(job *manifest.Job, sums bool) *tally {
+func newTally(job *manifest.Job, sums bool, code *Code) *tally {
 	n := len(job.Tasks)
-	t := &tally{job: job, records: make([]int64, n), emitted: make([]int64, n), counters: make([]map[string]int64, n)}
+	t := &tally{job: job, code: code, records: make([]int64, n), emitted: make([]int64, n), counters: make([]map[string]int64, n)}
 	if sums {
 		t.sums = make([][]recordio.Sum, n)
 		for m := range t.sums {
@@ -65,6 +66,7 @@ func (t *tally) read(object int, offset int64) {
 
 // emit takes note of a pair.
 func (t *tally) emit(r int, key, value []byte) {
+	t.code.move()
 	t.emitted[t.m]++
 	if t.sums != nil {
 		t.sums[t.m][r].AddRecord(key, value)
@@ -240,7 +242,7 @@ func compareCounters(find *finder, key string, got, want map[string]int64) bool 
 // byTask maps the input with a mapper for each map task of the job, and keeps
 // nothing but what it counts.
 func (q *sequential) byTask(ctx context.Context) (*tally, error) {
-	t := newTally(q.a.job, q.tally.sums != nil)
+	t := newTally(q.a.job, q.tally.sums != nil, q.a.opt.Code)
 	again := &sequential{a: q.a, app: q.app, params: q.params, side: &sideFiles{}, objects: q.objects, skips: skips{a: q.a}, tally: t}
 	out := &counting{tally: t, part: q.a.partitioner(q.app)}
 	var mapper mr.Mapper
@@ -250,7 +252,7 @@ func (q *sequential) byTask(ctx context.Context) (*tally, error) {
 	move := func(to int) (err error) {
 		for of < to {
 			if t.m = max(of, 0); of >= 0 {
-				err = flush(mapper, out)
+				err = again.flush(mapper, out)
 			}
 			if of++; err != nil || of == len(t.records) {
 				return err

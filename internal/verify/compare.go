@@ -32,6 +32,7 @@ type comparison struct {
 	err   error
 
 	counts counts // of the reducer
+	code   *Code  // that writes
 }
 
 func (c *comparison) start(r int, body io.Reader) {
@@ -87,6 +88,7 @@ func (c *comparison) WriteLine(line []byte) {
 // expect holds c.line against the output. A line of the output that begins
 // with the same bytes, so many, is the same one with another value.
 func (c *comparison) expect(same int) {
+	c.code.move()
 	c.sha.Write(c.line)
 	c.n++
 	want := c.line[:len(c.line)-1]

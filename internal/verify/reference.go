@@ -61,7 +61,7 @@ func (a *audit) check(ctx context.Context, params map[string]string) error {
 	info := mr.CheckInfo{Maps: len(a.maps), Reduces: a.job.NReduce, Objects: a.job.Names(), Params: params}
 	a.rep.Reference.Check = true
 	var failed error
-	err := guard("check the output", func() error { return a.app.Check(a.lines(ctx, &failed), info) })
+	err := a.opt.Code.guard("check the output", func() error { return a.app.Check(a.lines(ctx, &failed), info) })
 	if failed != nil {
 		return failed
 	}
@@ -82,7 +82,10 @@ func (a *audit) lines(ctx context.Context, failed *error) iter.Seq2[mr.Line, err
 			body, err := a.stream(ctx, out.Key, out.ETag, 0, -1)
 			if err == nil {
 				var more bool
-				more, err = yieldLines(body, r, &a.rep.Reference.Lines, yield)
+				more, err = yieldLines(body, r, &a.rep.Reference.Lines, func(line mr.Line, err error) bool {
+					a.opt.Code.move()
+					return yield(line, err)
+				})
 				if err = errors.Join(err, body.Close()); err == nil && !more {
 					return
 				}
@@ -124,8 +127,8 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 	run := &sequential{a: a, app: app, params: params, side: &sideFiles{}, objects: sync.OnceValue(a.job.Names), skips: skips{a: a}}
 	s := newSorter(a.opt.Scratch, a.job.NReduce, a.opt.Memory/2, a.partitioner(app))
 	defer s.close()
-	run.tally = newTally(a.job, app.Combine == nil)
-	s.watch = run.tally.emit
+	run.tally = newTally(a.job, app.Combine == nil, a.opt.Code)
+	s.watch, s.code = run.tally.emit, a.opt.Code
 	before := a.rep.Found
 	if err := run.mapAll(ctx, s); err != nil {
 		return fmt.Errorf("run the reference: %w", err)
@@ -203,7 +206,7 @@ func (q *sequential) mapAll(ctx context.Context, s *sorter) error {
 	err := q.mapInputs(ctx, s, func(in fetched) error {
 		weight := in.obj.Weight(in.obj.Size)
 		if mapper != nil && weight > q.a.job.SplitSize-read {
-			if err := flush(mapper, s); err != nil {
+			if err := q.flush(mapper, s); err != nil {
 				return err
 			}
 			mapper = nil
@@ -220,7 +223,7 @@ func (q *sequential) mapAll(ctx context.Context, s *sorter) error {
 	}, func() (mr.Mapper, error) { return mapper, nil })
 	if err == nil {
 		q.skips.take(len(q.a.job.Objects), 0, 0) // what did not come
-		err = flush(mapper, s)
+		err = q.flush(mapper, s)
 	}
 	return errors.Join(err, s.finish())
 }
@@ -240,12 +243,12 @@ func (q *sequential) mapInputs(ctx context.Context, out emitter, enter func(fetc
 }
 
 // flush ends a mapper, nil for none.
-func flush(mapper mr.Mapper, out mr.Emitter) error {
+func (q *sequential) flush(mapper mr.Mapper, out mr.Emitter) error {
 	f, ok := mapper.(interface{ Flush(mr.Emitter) error })
 	if !ok {
 		return nil
 	}
-	return guard("flush the mapper", func() error { return f.Flush(out) })
+	return q.a.opt.Code.guard("flush the mapper", func() error { return f.Flush(out) })
 }
 
 // mapObject maps all records of one object, which index names.
@@ -312,14 +315,15 @@ func (q *sequential) reduce(ctx context.Context, s *sorter, r int, c *comparison
 		return err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
+	c.code = q.a.opt.Code
 	c.start(r, body)
-	g := groups{m: merged}
+	g := groups{m: merged, code: q.a.opt.Code}
 	for g.next() {
 		if g.n%1024 == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		c.key = g.key
-		err := guard("reduce key "+quote(g.key), func() error { return reducer.Reduce(g.key, g.values, c) })
+		err := q.a.opt.Code.guard("reduce key "+quote(g.key), func() error { return reducer.Reduce(g.key, g.values, c) })
 		if err = errors.Join(err, c.err); err != nil {
 			return fmt.Errorf("reduce key %s: %w", quote(g.key), err)
 		}
@@ -360,6 +364,7 @@ type groups struct {
 	m    *recordio.Merger
 	key  []byte
 	n    int64
+	code *Code
 	here bool // m stands on a record that has not been handed out
 	done bool
 }
@@ -390,6 +395,7 @@ func (g *groups) step() bool {
 func (g *groups) values(yield func([]byte) bool) {
 	for (g.here || g.step()) && bytes.Equal(g.m.Key(), g.key) {
 		g.here = false
+		g.code.move()
 		if !yield(g.m.Value()) {
 			return
 		}

@@ -103,6 +103,7 @@ type sorter struct {
 	w       *recordio.Writer
 	pairs   int64
 	watch   func(r int, key, value []byte) // sees every pair
+	code    *Code                          // that emits
 	err     error                          // ends the sorting
 }
 
@@ -135,7 +136,7 @@ func (s *sorter) Emit(key, value []byte) {
 		more = max(1<<10, cap(s.entries)/2)
 	}
 	if len(s.entries) > 0 && s.full(size, more) {
-		if s.err = s.spill(); s.err != nil {
+		if s.err = s.code.away(s.spill); s.err != nil {
 			return
 		}
 		more = 0

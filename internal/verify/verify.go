@@ -84,6 +84,8 @@ type Options struct {
 	Memory int64
 	// Concurrency bounds the requests at one time; 0 means 16.
 	Concurrency int
+	// Code, where set, tells how calls of the application go on.
+	Code *Code
 	// MaxRecord bounds one input record in bytes; 0 means the input
 	// package's default.
 	MaxRecord int
@@ -101,6 +103,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Lookup == nil {
 		o.Lookup = func(string) *mr.App { return nil }
+	}
+	if o.Code == nil {
+		o.Code = new(Code)
 	}
 	if o.fanIn < 2 {
 		const reader = 192 << 10 // bytes that a segment takes in a merge

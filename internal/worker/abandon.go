@@ -189,9 +189,8 @@ func (w *worker) watchIdle(ctx context.Context, r *running) <-chan time.Duration
 
 // life is what changes while an attempt makes progress. That a request to the
 // store is on its way counts too: who waits for the store has its own limits.
-type life struct{ records, bytes, spilled, beats, moves int64 }
+type life struct{ task, store int64 }
 
 func (r *running) life() life {
-	p := r.progress
-	return life{p.Records.Load(), p.Bytes.Load(), p.Spilled.Load(), p.Beats.Load(), r.pulse.Moves()}
+	return life{r.progress.Moves(), r.pulse.Moves()}
 }
