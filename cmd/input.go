@@ -30,11 +30,12 @@ func (s *session) findInput(args, include []string, avoid ...upload.Avoid) (*upl
 		search.Avoid = append(search.Avoid, upload.Avoid{Path: path, Why: "credentials of this run"})
 	}
 	plan, err := upload.Find(args, search)
+	var nothing *upload.NothingError
 	switch {
 	case err == nil:
 		return plan, nil
-	case errors.Is(err, upload.ErrNothing):
-		return nil, usagef("files whose name begins with a dot or _ are skipped unless named: `mraws upload-input --help`", "no files to upload")
+	case errors.As(err, &nothing) && nothing.Hidden():
+		return nil, usagef("a file whose name begins with a dot or _ is read if it is named itself", "%w", err)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, err
 	}

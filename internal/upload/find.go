@@ -51,8 +51,41 @@ type Plan struct {
 	Skipped []Skipped
 }
 
-// ErrNothing says that no file is left to upload.
-var ErrNothing = errors.New("no files to upload")
+// NothingError says that no file is left to upload, and what was passed over.
+type NothingError struct {
+	Passed []Passed // the reason that is met first first
+}
+
+// Hidden tells whether a file was passed over for its name.
+func (e *NothingError) Hidden() bool {
+	return slices.ContainsFunc(e.Passed, func(p Passed) bool { return p.Why == dot || p.Why == underscore })
+}
+
+// Passed is what was passed over for one reason.
+type Passed struct {
+	Why   string
+	Count int
+	First []string // paths, at most mostFirst
+}
+
+const mostFirst = 3
+
+// Error tells the reasons, each with its count and the first paths.
+func (e *NothingError) Error() string {
+	if len(e.Passed) == 0 {
+		return "no files to upload: the folder has none"
+	}
+	var b strings.Builder
+	b.WriteString("no files to upload, all are skipped")
+	for i, p := range e.Passed {
+		fmt.Fprintf(&b, "%s %d: %s (%s", [...]string{":", ";"}[min(i, 1)], p.Count, p.Why, strings.Join(p.First, ", "))
+		if p.Count > len(p.First) {
+			b.WriteString(", ...")
+		}
+		b.WriteString(")")
+	}
+	return b.String()
+}
 
 // Search says what a plan leaves out.
 type Search struct {
@@ -96,6 +129,7 @@ type finder struct {
 	fence   *fence
 	byName  map[string]File
 	skipped []Skipped
+	passed  []Passed // what was skipped, and what is passed over without a warning
 	pipes   int // without a name of their own
 }
 
@@ -191,6 +225,8 @@ func (f *finder) take(abs, name string, info fs.FileInfo) error {
 const (
 	underscore = `its name begins with "_", and it is not named in INPUT`
 
+	dot = `its name begins with "."`
+
 	linkLoop     = "symbolic link to itself"
 	linkToFolder = "link to a folder"
 )
@@ -216,7 +252,24 @@ func (f *finder) look(p string) (info fs.FileInfo, why string, err error) {
 	return info, "", nil
 }
 
-func (f *finder) skip(p, why string) { f.skipped = append(f.skipped, Skipped{p, why}) }
+// skip passes over p, and says so.
+func (f *finder) skip(p, why string) {
+	f.skipped = append(f.skipped, Skipped{p, why})
+	f.pass(p, why)
+}
+
+// pass takes note of what is passed over.
+func (f *finder) pass(p, why string) {
+	i := slices.IndexFunc(f.passed, func(o Passed) bool { return o.Why == why })
+	if i < 0 {
+		i = len(f.passed)
+		f.passed = append(f.passed, Passed{Why: why})
+	}
+	o := &f.passed[i]
+	if o.Count++; o.Count <= mostFirst {
+		o.First = append(o.First, p)
+	}
+}
 
 func (f *finder) walk(abs, name string) error {
 	root, err := filepath.EvalSymlinks(abs) // WalkDir does not follow a link, not even its root
@@ -230,6 +283,7 @@ func (f *finder) walk(abs, name string) error {
 		case p == root:
 			return nil
 		case strings.HasPrefix(d.Name(), "."):
+			f.pass(p, dot)
 			if d.IsDir() {
 				return fs.SkipDir
 			}
@@ -267,6 +321,7 @@ func (f *finder) walk(abs, name string) error {
 
 func (f *finder) add(file File) error {
 	if !file.Pipe && !f.included(file.Name) {
+		f.pass(file.Path, "no --include matches")
 		return nil
 	}
 	if why := badName(file.Name); why != "" {
@@ -316,7 +371,7 @@ func (f *finder) plan() (*Plan, error) {
 		p.Bytes += file.Size
 	}
 	if len(p.Files) == 0 {
-		return nil, ErrNothing
+		return nil, &NothingError{f.passed}
 	}
 	slices.SortFunc(p.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	return p, nil

@@ -125,7 +125,10 @@ func TestFindTellsWhatItPassesOver(t *testing.T) {
 }
 
 func TestFindErrors(t *testing.T) {
-	tree(t, "a/x.txt", "b/x.txt", "c/y/z", "d/y", "odd/new\nline", "bad/\xff", "empty/.keep", "empty/_SUCCESS", "self->self", "long/"+strings.Repeat("e", 241)+"/"+strings.Repeat("f", 241))
+	tree(t, "a/x.txt", "b/x.txt", "c/y/z", "d/y", "odd/new\nline", "bad/\xff", "empty/.keep", "empty/_SUCCESS", "many/.1", "many/.2", "many/.3", "many/.4", "self->self", "long/"+strings.Repeat("e", 241)+"/"+strings.Repeat("f", 241))
+	if err := os.Mkdir("void", 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name          string
 		args, include []string
@@ -142,8 +145,12 @@ func TestFindErrors(t *testing.T) {
 		{name: "control characters", args: []string{"odd"}, want: []string{"control characters"}},
 		{name: "not UTF-8", args: []string{"bad"}, want: []string{"UTF-8"}},
 		{name: "long", args: []string{"long"}, want: []string{"480 bytes"}},
-		{name: "nothing", args: []string{"empty"}, is: ErrNothing},
-		{name: "nothing included", args: []string{"a"}, include: []string{"*.md"}, is: ErrNothing},
+		{name: "all hidden", args: []string{"empty"}, want: []string{
+			`no files to upload, all are skipped: 1: its name begins with "." (`, `empty/.keep); 1: its name begins with "_"`, `empty/_SUCCESS)`,
+		}},
+		{name: "many hidden", args: []string{"many"}, want: []string{`all are skipped: 4: its name begins with "."`, "many/.3, ...)"}},
+		{name: "an empty folder", args: []string{"void"}, want: []string{"no files to upload: the folder has none"}},
+		{name: "nothing included", args: []string{"a"}, include: []string{"*.md"}, want: []string{"all are skipped: 1: no --include matches (", "a/x.txt)"}},
 		{name: "bad include", args: []string{"a"}, include: []string{"[a"}, want: []string{`include pattern "[a"`}},
 		{name: "S3", args: []string{"s3://b/k"}, want: []string{"s3://b/k is not a local path"}},
 	} {
