@@ -50,7 +50,9 @@ func (w *worker) slot(ctx, asking context.Context, index int) error {
 // so that a grant whose reply was lost is handed out again.
 func (w *worker) ask(ctx context.Context, index int, seq uint64) (*wire.AskReply, error) {
 	q := &wire.AskRequest{Worker: w.o.Name, Slot: int32(index), Seq: seq, MaxWaitMs: askFor.Milliseconds()}
+	early := 0 // answers in a row that there is nothing yet, before their time
 	for ctx.Err() == nil {
+		asked := time.Now()
 		var reply *wire.AskReply
 		err := w.link.call(ctx, func(ctx context.Context, c wire.CoordinatorClient) (err error) {
 			ctx, cancel := context.WithTimeout(ctx, askFor+wire.CallTimeout)
@@ -69,8 +71,25 @@ func (w *worker) ask(ctx context.Context, index int, seq uint64) (*wire.AskReply
 		case *wire.AskReply_Done:
 			return nil, ending(a.Done)
 		}
+		if early++; time.Since(asked) >= askFor/2 {
+			early = 0
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(earlyPause(early)):
+		}
 	}
 	return nil, context.Cause(ctx)
+}
+
+// earlyPause is the pause after an answer that there is nothing yet, the n-th
+// in a row that came before its time: a coordinator that answers at once is
+// not asked without end. It doubles from 10 ms to 1 s.
+func earlyPause(n int) time.Duration {
+	if n == 0 {
+		return 0
+	}
+	return min(10*time.Millisecond<<min(n-1, 10), time.Second)
 }
 
 // attempt runs one granted attempt, reports how it ended and says whether it
