@@ -77,6 +77,19 @@ var errClosed = s3err.APIError{
 	HTTPStatusCode: http.StatusServiceUnavailable,
 }
 
+// told makes an answer of S3 of an error that is none, with its text. The front
+// end would print it to stderr, past the log and -q, and answer without a cause.
+func told(err *error) {
+	var answer s3err.S3Error
+	switch {
+	case *err == nil:
+	case errors.As(*err, &answer):
+		*err = answer
+	default:
+		*err = s3err.APIError{Code: "InternalError", Description: (*err).Error(), HTTPStatusCode: http.StatusInternalServerError}
+	}
+}
+
 // close refuses new requests and waits for writes in progress.
 func (g *guard) close(patience time.Duration) error {
 	g.closed.Store(true)
@@ -125,6 +138,7 @@ func (g *guard) enter(ctx context.Context) (leave func(), err error) {
 // PutObject stores an object. The parents are locked when the whole body has
 // come in, so that a slow client holds up nobody.
 func (g *guard) PutObject(ctx context.Context, in s3response.PutObjectInput) (out s3response.PutObjectOutput, err error) {
+	defer told(&err)
 	if err := g.admitKey(in.Bucket, in.Key); err != nil {
 		return out, err
 	}
@@ -155,7 +169,8 @@ func (g *guard) PutObject(ctx context.Context, in s3response.PutObjectInput) (ou
 // UploadPart stores a part. Parts lie in a folder of their upload, which
 // deletes leave alone. The upload is locked when the whole body has come in, so
 // that a slow client holds up nobody.
-func (g *guard) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.UploadPartOutput, error) {
+func (g *guard) UploadPart(ctx context.Context, in *s3.UploadPartInput) (_ *s3.UploadPartOutput, err error) {
+	defer told(&err)
 	if err := g.admitPart(in.Bucket, in.Key, in.UploadId, in.PartNumber); err != nil {
 		return nil, err
 	}
@@ -194,6 +209,7 @@ func (g *guard) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.Upl
 // to make both folders (not there, or there and then not), and a second try
 // makes them.
 func (g *guard) CreateMultipartUpload(ctx context.Context, in s3response.CreateMultipartUploadInput) (out s3response.InitiateMultipartUploadResult, err error) {
+	defer told(&err)
 	if err := g.admitKey(in.Bucket, in.Key); err != nil {
 		return out, err
 	}
@@ -209,6 +225,7 @@ func (g *guard) CreateMultipartUpload(ctx context.Context, in s3response.CreateM
 // CompleteMultipartUpload joins the parts to an object. The parents are locked
 // after the last part is copied.
 func (g *guard) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMultipartUploadInput) (out s3response.CompleteMultipartUploadResult, version string, err error) {
+	defer told(&err)
 	if err := g.admitUpload(in.Bucket, in.Key, in.UploadId); err != nil {
 		return out, "", err
 	}
@@ -241,7 +258,8 @@ func (g *guard) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMult
 }
 
 // AbortMultipartUpload forgets an upload and its parts.
-func (g *guard) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartUploadInput) error {
+func (g *guard) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartUploadInput) (err error) {
+	defer told(&err)
 	if err := g.admitUpload(in.Bucket, in.Key, in.UploadId); err != nil {
 		return err
 	}
@@ -256,6 +274,7 @@ func (g *guard) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartU
 // CopyObject copies an object. It may take long, so it first runs without the
 // lock of the parents, and again with it when a folder went away.
 func (g *guard) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (out s3response.CopyObjectOutput, err error) {
+	defer told(&err)
 	if err := g.admitKey(in.Bucket, in.Key); err != nil {
 		return out, err
 	}
@@ -285,6 +304,7 @@ func (g *guard) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (
 
 // UploadPartCopy stores a part that is a piece of an object.
 func (g *guard) UploadPartCopy(ctx context.Context, in *s3.UploadPartCopyInput) (out s3response.CopyPartResult, err error) {
+	defer told(&err)
 	if err := g.admitPart(in.Bucket, in.Key, in.UploadId, in.PartNumber); err != nil {
 		return out, err
 	}

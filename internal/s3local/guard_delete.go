@@ -25,7 +25,8 @@ func (g *guard) lockParents() (unlock func()) {
 }
 
 // DeleteObject deletes an object and the folders that become empty.
-func (g *guard) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (*s3.DeleteObjectOutput, error) {
+func (g *guard) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (_ *s3.DeleteObjectOutput, err error) {
+	defer told(&err)
 	if err := g.admitVersion(in.Bucket, in.Key, in.VersionId); err != nil {
 		return nil, err
 	}
@@ -40,6 +41,7 @@ func (g *guard) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (*s3
 // DeleteObjects deletes many objects; a key that is refused is an error of
 // that key alone.
 func (g *guard) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (all s3response.DeleteResult, err error) {
+	defer told(&err)
 	if err := g.admitBucket(in.Bucket); err != nil {
 		return all, err
 	}
@@ -80,7 +82,8 @@ func (g *guard) deleteBatch(ctx context.Context, in *s3.DeleteObjectsInput) (s3r
 }
 
 // DeleteBucket deletes an empty bucket.
-func (g *guard) DeleteBucket(ctx context.Context, bucket string) error {
+func (g *guard) DeleteBucket(ctx context.Context, bucket string) (err error) {
+	defer told(&err)
 	if err := g.admitBucket(&bucket); err != nil {
 		return err
 	}

@@ -104,6 +104,7 @@ func unwritable(r rune) bool {
 
 // ListObjects lists keys.
 func (g *guard) ListObjects(ctx context.Context, in *s3.ListObjectsInput) (out s3response.ListObjectsResult, err error) {
+	defer told(&err)
 	if err := g.admitBucket(in.Bucket); err != nil {
 		return out, err
 	}
@@ -120,6 +121,7 @@ func (g *guard) ListObjects(ctx context.Context, in *s3.ListObjectsInput) (out s
 
 // ListObjectsV2 lists keys.
 func (g *guard) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input) (out s3response.ListObjectsV2Result, err error) {
+	defer told(&err)
 	if err := g.admitBucket(in.Bucket); err != nil {
 		return out, err
 	}
@@ -167,6 +169,7 @@ func (g *guard) visible(objects []s3response.Object) []s3response.Object {
 // pages. The uploads of one key are in the order of their ids, so that a page
 // begins at the right place when the upload of the marker has ended.
 func (g *guard) ListMultipartUploads(ctx context.Context, in *s3.ListMultipartUploadsInput) (out s3response.ListMultipartUploadsResult, err error) {
+	defer told(&err)
 	if err := g.admitBucket(in.Bucket); err != nil {
 		return out, err
 	}

@@ -13,7 +13,8 @@ import (
 // here.
 
 // GetBucketAcl returns the owner of a bucket.
-func (g *guard) GetBucketAcl(ctx context.Context, in *s3.GetBucketAclInput) ([]byte, error) {
+func (g *guard) GetBucketAcl(ctx context.Context, in *s3.GetBucketAclInput) (_ []byte, err error) {
+	defer told(&err)
 	if err := g.admitBucket(in.Bucket); err != nil {
 		return nil, err
 	}
@@ -23,7 +24,8 @@ func (g *guard) GetBucketAcl(ctx context.Context, in *s3.GetBucketAclInput) ([]b
 }
 
 // CreateBucket makes a bucket.
-func (g *guard) CreateBucket(ctx context.Context, in *s3.CreateBucketInput, acl []byte) error {
+func (g *guard) CreateBucket(ctx context.Context, in *s3.CreateBucketInput, acl []byte) (err error) {
+	defer told(&err)
 	if err := g.admitBucket(in.Bucket); err != nil {
 		return err
 	}
@@ -33,7 +35,8 @@ func (g *guard) CreateBucket(ctx context.Context, in *s3.CreateBucketInput, acl 
 }
 
 // HeadBucket tells whether a bucket is there.
-func (g *guard) HeadBucket(ctx context.Context, in *s3.HeadBucketInput) (*s3.HeadBucketOutput, error) {
+func (g *guard) HeadBucket(ctx context.Context, in *s3.HeadBucketInput) (_ *s3.HeadBucketOutput, err error) {
+	defer told(&err)
 	if err := g.admitBucket(in.Bucket); err != nil {
 		return nil, err
 	}
@@ -44,6 +47,7 @@ func (g *guard) HeadBucket(ctx context.Context, in *s3.HeadBucketInput) (*s3.Hea
 
 // ListBuckets lists the buckets.
 func (g *guard) ListBuckets(ctx context.Context, in s3response.ListBucketsInput) (out s3response.ListAllMyBucketsResult, err error) {
+	defer told(&err)
 	if err := g.admit(); err != nil {
 		return out, err
 	}
@@ -54,7 +58,8 @@ func (g *guard) ListBuckets(ctx context.Context, in s3response.ListBucketsInput)
 // them, but not set.
 
 // GetBucketVersioning tells that versioning is off.
-func (g *guard) GetBucketVersioning(ctx context.Context, bucket string) (s3response.GetBucketVersioningOutput, error) {
+func (g *guard) GetBucketVersioning(ctx context.Context, bucket string) (_ s3response.GetBucketVersioningOutput, err error) {
+	defer told(&err)
 	if err := g.admitBucket(&bucket); err != nil {
 		return s3response.GetBucketVersioningOutput{}, err
 	}
@@ -62,7 +67,8 @@ func (g *guard) GetBucketVersioning(ctx context.Context, bucket string) (s3respo
 }
 
 // GetBucketPolicy tells that there is no policy.
-func (g *guard) GetBucketPolicy(ctx context.Context, bucket string) ([]byte, error) {
+func (g *guard) GetBucketPolicy(ctx context.Context, bucket string) (_ []byte, err error) {
+	defer told(&err)
 	if err := g.admitBucket(&bucket); err != nil {
 		return nil, err
 	}
@@ -70,7 +76,8 @@ func (g *guard) GetBucketPolicy(ctx context.Context, bucket string) ([]byte, err
 }
 
 // GetBucketOwnershipControls returns the ownership mode.
-func (g *guard) GetBucketOwnershipControls(ctx context.Context, bucket string) (types.ObjectOwnership, error) {
+func (g *guard) GetBucketOwnershipControls(ctx context.Context, bucket string) (_ types.ObjectOwnership, err error) {
+	defer told(&err)
 	if err := g.admitBucket(&bucket); err != nil {
 		return "", err
 	}
@@ -78,7 +85,8 @@ func (g *guard) GetBucketOwnershipControls(ctx context.Context, bucket string) (
 }
 
 // GetBucketCors tells that there are no rules for browsers.
-func (g *guard) GetBucketCors(ctx context.Context, bucket string) ([]byte, error) {
+func (g *guard) GetBucketCors(ctx context.Context, bucket string) (_ []byte, err error) {
+	defer told(&err)
 	if err := g.admitBucket(&bucket); err != nil {
 		return nil, err
 	}
@@ -86,7 +94,8 @@ func (g *guard) GetBucketCors(ctx context.Context, bucket string) ([]byte, error
 }
 
 // GetObjectLockConfiguration tells that objects cannot be locked.
-func (g *guard) GetObjectLockConfiguration(ctx context.Context, bucket string) ([]byte, error) {
+func (g *guard) GetObjectLockConfiguration(ctx context.Context, bucket string) (_ []byte, err error) {
+	defer told(&err)
 	if err := g.admitBucket(&bucket); err != nil {
 		return nil, err
 	}
@@ -94,7 +103,8 @@ func (g *guard) GetObjectLockConfiguration(ctx context.Context, bucket string) (
 }
 
 // GetObject returns an object or a range of it.
-func (g *guard) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.GetObjectOutput, error) {
+func (g *guard) GetObject(ctx context.Context, in *s3.GetObjectInput) (_ *s3.GetObjectOutput, err error) {
+	defer told(&err)
 	if err := g.admitVersion(in.Bucket, in.Key, in.VersionId); err != nil {
 		return nil, err
 	}
@@ -105,7 +115,8 @@ func (g *guard) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.GetOb
 }
 
 // HeadObject returns what is known about an object.
-func (g *guard) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) {
+func (g *guard) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (_ *s3.HeadObjectOutput, err error) {
+	defer told(&err)
 	if err := g.admitVersion(in.Bucket, in.Key, in.VersionId); err != nil {
 		return nil, err
 	}
@@ -114,6 +125,7 @@ func (g *guard) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.Hea
 
 // GetObjectAttributes returns what is known about an object and its parts.
 func (g *guard) GetObjectAttributes(ctx context.Context, in *s3.GetObjectAttributesInput) (out s3response.GetObjectAttributesResponse, err error) {
+	defer told(&err)
 	if err := g.admitVersion(in.Bucket, in.Key, in.VersionId); err != nil {
 		return out, err
 	}
@@ -122,6 +134,7 @@ func (g *guard) GetObjectAttributes(ctx context.Context, in *s3.GetObjectAttribu
 
 // ListParts lists the parts of an upload.
 func (g *guard) ListParts(ctx context.Context, in *s3.ListPartsInput) (out s3response.ListPartsResult, err error) {
+	defer told(&err)
 	if err := g.admitUpload(in.Bucket, in.Key, in.UploadId); err != nil {
 		return out, err
 	}

@@ -130,7 +130,7 @@ type finder struct {
 	byName  map[string]File
 	skipped []Skipped
 	passed  []Passed // what was skipped, and what is passed over without a warning
-	pipes   int // without a name of their own
+	pipes   int      // without a name of their own
 }
 
 // argument takes a literal path if there is one, else a glob.
