@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"internal/coordinator":       {"mr", "internal/coordinator/sched", "internal/coordinator/lease", "internal/wire", "internal/layout", "internal/manifest", "internal/recordio", "internal/object"},
 	"internal/task":              {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/sortbuf", "internal/input", "internal/inflate", "internal/object", "internal/failpoint", "internal/scratch"},
 	"internal/worker":            {"mr", "internal/wire", "internal/task", "internal/layout", "internal/manifest", "internal/object"},
-	"internal/testkit":           {"mr", "internal/layout", "internal/manifest", "internal/object"},
+	"internal/testkit":           {"mr", "internal/layout", "internal/manifest", "internal/object", "internal/wire"},
 	"internal/verify":            {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/object", "internal/scratch"},
 	"internal/upload":            {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/object"},
 	"e2e/lab":                    {"mr", "mr/mrtest", "internal/apps", "internal/layout"},

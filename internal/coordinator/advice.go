@@ -6,7 +6,6 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/mraws/mraws/internal/manifest"
-	"github.com/mraws/mraws/mr"
 )
 
 // Every reduce task reads a range of what every map task made, and the commit
@@ -30,7 +29,7 @@ const (
 // split-size would be better, if one would: at most half as many map tasks. It
 // is "" where nothing is wrong. Bytes of a range are taken to be as many as
 // those of its input.
-func advice(job *manifest.Job, input mr.Input, pack Pack) string {
+func advice(job *manifest.Job, pack Pack) string {
 	maps, reduces := int64(len(job.Tasks)), int64(job.NReduce)
 	pairs, bytes := maps*reduces, int64(0)
 	for _, o := range job.Objects {
@@ -49,7 +48,7 @@ func advice(job *manifest.Job, input mr.Input, pack Pack) string {
 	for split < fineRange*reduces && split < maxSplit {
 		split *= 2
 	}
-	if better, err := Plan(job.Objects, input, split, pack); err == nil && int64(len(better)) <= maps/2 {
+	if better, err := Plan(job.Objects, job.Splits(), split, pack); err == nil && int64(len(better)) <= maps/2 {
 		return text + fmt.Sprintf("; with --split-size %dMiB there would be %s map tasks", split>>20, humanize.Comma(int64(len(better))))
 	}
 	return text + "; a smaller --nreduce gives fewer ranges"

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -30,12 +31,12 @@ func TestAdvice(t *testing.T) {
 		{"large whole objects", slicesOf(200, 640*mib), mr.WholeObjects, 64 * mib, 100_000, []string{"ranges of 6.6 KiB", "3.0 GiB of memory in every worker", "a smaller --nreduce"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			job := &manifest.Job{NReduce: tt.reduces, SplitSize: tt.split, Objects: objects(tt.sizes...)}
+			job := &manifest.Job{Spec: *wire.DescribeApp(mr.App{Input: tt.input}, nil).Spec(nil), NReduce: tt.reduces, SplitSize: tt.split, Objects: objects(tt.sizes...)}
 			var err error
-			if job.Tasks, err = Plan(job.Objects, tt.input, tt.split, PackAuto); err != nil {
+			if job.Tasks, err = Plan(job.Objects, job.Splits(), tt.split, PackAuto); err != nil {
 				t.Fatal(err)
 			}
-			got := advice(job, tt.input, PackAuto)
+			got := advice(job, PackAuto)
 			if (got != "") != (tt.want != nil) {
 				t.Errorf("advice is %q", got)
 			}

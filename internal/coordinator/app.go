@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
-	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
@@ -18,50 +17,34 @@ import (
 
 // spec is what the coordinator knows of the application: never its code.
 type spec struct {
-	manifest.App
-	Input mr.Input
-	// SideEffects keeps its tasks from being run a second time as backups.
-	SideEffects bool
-	// Ordered says that the job has key ranges in the bucket.
-	Ordered bool
-	met     bool   // Input, SideEffects and Ordered are known
-	from    string // who said so, for messages
+	manifest.Spec
+	from string // who said so, for messages
 }
 
 // learn fixes the app, or compares another worker's with it. It returns a
 // *wire.Refusal that says what differs.
 func (l *loop) learn(a *wire.App, from string) error {
-	if a == nil || a.Name == "" {
+	if a == nil {
 		return &wire.Refusal{Reason: wire.ReasonUsage, What: from + " names no app", Hint: "give --app"}
 	}
-	if !layout.ValidName(a.Name) {
-		return &wire.Refusal{Reason: wire.ReasonUsage, What: fmt.Sprintf("%s names an app %q", from, wire.Text(a.Name, 200)), Hint: "run the same build of the binary everywhere"}
-	}
-	given := a.Params
-	if l.o.Params != nil && l.app == nil {
-		given = l.o.Params
-	}
 	if l.app == nil {
+		given := a.Params
+		if l.o.Params != nil {
+			given = l.o.Params
+		}
 		params, err := resolve(a, given)
 		if err != nil {
 			return err
 		}
-		l.know(spec{App: manifest.App{Name: a.Name, Version: a.Version, Params: params}, from: from})
+		l.know(spec{*a.Spec(params), from})
 	}
-	if err := l.match(a, from); err != nil {
-		return err
-	}
-	if !l.app.met {
-		l.app.Input, l.app.SideEffects, l.app.Ordered, l.app.met = mr.Input(a.Input), a.SideEffects, a.Ordered, true
-		close(l.appMet)
-	}
-	return nil
+	return l.match(a, from)
 }
 
 // know fixes the app, as somebody has named it.
 func (l *loop) know(s spec) {
 	l.app = &s
-	l.log.Info().Str("app", s.Name).Str("from", s.from).Msg("app known")
+	l.log.Info().Str("app", s.App.Name).Str("from", s.from).Msg("app known")
 	close(l.appKnown)
 }
 
@@ -89,7 +72,7 @@ func (c *Coordinator) learnApp(ctx context.Context) (over *manifest.Success, err
 	}
 	c.call(ctx, func() {
 		if c.loop.app == nil {
-			c.loop.know(spec{App: stored.App, from: "the job's spec"})
+			c.loop.know(spec{stored.Spec, "the job's spec"})
 		}
 	})
 	return nil, nil
@@ -97,25 +80,26 @@ func (c *Coordinator) learnApp(ctx context.Context) (over *manifest.Success, err
 
 // match refuses another app than the job's.
 func (l *loop) match(a *wire.App, from string) error {
-	if a.Name != l.app.Name {
+	app := &l.app.App
+	if a.Name != app.Name {
 		return &wire.Refusal{
 			Reason: wire.ReasonApp,
-			What:   fmt.Sprintf("the job runs app %s (said %s), not %s", l.app.Name, l.app.from, a.Name),
-			Hint:   "start the worker with --app " + l.app.Name,
+			What:   fmt.Sprintf("the job runs app %s (said %s), not %s", app.Name, l.app.from, a.Name),
+			Hint:   "start the worker with --app " + app.Name,
 		}
 	}
-	if a.Version != l.app.Version || l.app.met && mr.Input(a.Input) != l.app.Input {
+	if diff := l.app.Diff(a.Spec(nil)); len(diff) > 0 {
 		return &wire.Refusal{
 			Reason: wire.ReasonApp,
-			What:   fmt.Sprintf("the job runs version %q of app %s (said %s), this is version %q", l.app.Version, a.Name, l.app.from, a.Version),
+			What:   fmt.Sprintf("%s has another build of app %s than the job (said %s): %s", from, a.Name, l.app.from, strings.Join(diff, "; ")),
 			Hint:   "run the same build of the binary everywhere",
 		}
 	}
 	for name, v := range a.Params {
-		if have, ok := l.app.Params[name]; !ok || have != v {
+		if have, ok := app.Params[name]; !ok || have != v {
 			return &wire.Refusal{
 				Reason: wire.ReasonApp,
-				What:   fmt.Sprintf("the job runs app %s with %s, not with %s=%s", a.Name, showParams(l.app.Params), name, v),
+				What:   fmt.Sprintf("the job runs app %s with %s, not with %s=%s", a.Name, showParams(app.Params), name, v),
 				Hint:   "leave out --app-arg: workers use the job's parameters",
 			}
 		}
@@ -153,10 +137,9 @@ func resolve(a *wire.App, given map[string]string) (map[string]string, error) {
 	return params, nil
 }
 
-// spec returns the app, once appKnown is closed. All of it is fixed once appMet
-// is closed too.
-func (c *Coordinator) spec(ctx context.Context) (s spec) {
-	c.call(ctx, func() { s = *c.loop.app })
+// spec returns the app, once appKnown is closed.
+func (c *Coordinator) spec(ctx context.Context) (s manifest.Spec) {
+	c.call(ctx, func() { s = c.loop.app.Spec })
 	return s
 }
 
@@ -164,7 +147,7 @@ func (l *loop) appName() string {
 	if l.app == nil {
 		return ""
 	}
-	return l.app.Name
+	return l.app.App.Name
 }
 
 func showParams(p map[string]string) string {
@@ -183,30 +166,25 @@ func showParams(p map[string]string) string {
 
 // expected is the app of a stored job as this coordinator would have it: what
 // it was told, and for the rest what is there.
-func (c *Coordinator) expected(stored manifest.App) manifest.App {
-	app, given := stored, c.o.Params
+func (c *Coordinator) expected(stored manifest.Spec) manifest.Spec {
 	if c.o.App != nil {
-		app = manifest.App{Name: c.o.App.Name, Version: c.o.App.Version}
-		params, err := resolve(wire.DescribeApp(*c.o.App, nil), given)
+		a := wire.DescribeApp(*c.o.App, nil)
+		params, err := resolve(a, c.o.Params)
 		if err != nil {
-			params = given // prepare will say what is wrong with them
+			params = c.o.Params // prepare will say what is wrong with them
 		}
-		app.Params = params
-		return app
+		return *a.Spec(params)
 	}
-	app.Params = maps.Clone(stored.Params)
-	for name, v := range given {
-		if app.Params == nil {
-			app.Params = map[string]string{}
+	if len(c.o.Params) > 0 {
+		params := maps.Clone(c.o.Params)
+		for name, v := range stored.App.Params {
+			if _, given := params[name]; !given {
+				params[name] = v
+			}
 		}
-		app.Params[name] = v
+		stored.App.Params = params
 	}
-	return app
-}
-
-// wireApp is the app as workers are told it.
-func (s spec) wire() *wire.App {
-	return &wire.App{Name: s.Name, Version: s.Version, Input: int32(s.Input), Params: s.Params}
+	return stored
 }
 
 func mapTask(m int) sched.TaskID    { return sched.TaskID{Phase: mr.MapPhase, Index: m} }

@@ -9,11 +9,12 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/mr"
 )
 
 func TestLearnAndMatch(t *testing.T) {
 	grep := func(change func(*wire.App)) *wire.App {
-		a := &wire.App{Name: "grep", Version: "1", Input: 1, Defaults: map[string]string{"case": "keep"}, Required: []string{"pattern"}}
+		a := wire.DescribeApp(mr.App{Name: "grep", Version: "1", Input: mr.NumberedLines, Params: []mr.Param{{Name: "case", Default: "keep"}, {Name: "pattern", Required: true}}}, nil)
 		if change != nil {
 			change(a)
 		}
@@ -26,6 +27,9 @@ func TestLearnAndMatch(t *testing.T) {
 				a.Params[kv[i]] = kv[i+1]
 			}
 		}
+	}
+	plain := func(name, version string) *wire.App {
+		return wire.DescribeApp(mr.App{Name: name, Version: version}, nil)
 	}
 	tests := []struct {
 		name   string
@@ -46,11 +50,11 @@ func TestLearnAndMatch(t *testing.T) {
 		{"the coordinator's is none", map[string]string{"patern": "x"}, []*wire.App{grep(nil)}, nil, wire.ReasonUsage, []string{`"patern"`}},
 		{"one is missing", nil, []*wire.App{grep(nil)}, nil, wire.ReasonUsage, []string{`"pattern"`}},
 		{"another app", nil, []*wire.App{wc(), grep(nil)}, nil, wire.ReasonApp, []string{"app wc", "worker 0", "grep"}},
-		{"another version", nil, []*wire.App{wc(), {Name: "wc", Version: "2"}}, nil, wire.ReasonApp, []string{`"1"`, `"2"`}},
-		{"another kind of input", nil, []*wire.App{wc(), {Name: "wc", Version: "1", Input: 2}}, nil, wire.ReasonApp, []string{"wc"}},
+		{"another version", nil, []*wire.App{wc(), plain("wc", "2")}, nil, wire.ReasonApp, []string{`"1"`, `"2"`}},
+		{"another kind of input", nil, []*wire.App{wc(), wire.DescribeApp(mr.App{Name: "wc", Version: "1", Input: mr.WholeObjects}, nil)}, nil, wire.ReasonApp, []string{"input: lines -> objects"}},
+		{"another partitioner", nil, []*wire.App{wc(), wire.DescribeApp(mr.App{Name: "wc", Version: "1", Ordered: true}, nil)}, nil, wire.ReasonApp, []string{"partitioner: hash -> range"}},
 		{"no app", nil, []*wire.App{nil}, nil, wire.ReasonUsage, []string{"no app"}},
-		{"a hostile name", nil, []*wire.App{{Name: "wc\n../x"}}, nil, wire.ReasonUsage, []string{"names an app"}},
-		{"no parameters", nil, []*wire.App{{Name: "count"}}, nil, "", nil},
+		{"no parameters", nil, []*wire.App{plain("count", "")}, nil, "", nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -67,7 +71,7 @@ func TestLearnAndMatch(t *testing.T) {
 				t.Fatalf("learn: %v", err)
 			}
 			if refusal == nil {
-				if d := cmp.Diff(tt.want, l.app.Params); d != "" {
+				if d := cmp.Diff(tt.want, l.app.App.Params); d != "" {
 					t.Error(d)
 				}
 				return
@@ -90,7 +94,7 @@ func TestRefusedWorkerTeachesNothing(t *testing.T) {
 	b := newBench(t, 1)
 	s := b.start(func(o *Options) { o.App = nil })
 	bad := &hand{service: s, name: "bad"}
-	if _, err := bad.register(&wire.App{Name: "grep", Required: []string{"pattern"}}, 1, ""); err == nil {
+	if _, err := bad.register(wire.DescribeApp(mr.App{Name: "grep", Params: []mr.Param{{Name: "pattern", Required: true}}}, nil), 1, ""); err == nil {
 		t.Fatal("an app without its parameter was taken")
 	}
 	if r := bad.ask(bad.next()); r.GetUnknown() == nil {

@@ -29,7 +29,7 @@ const patience = time.Minute
 
 // wc is an app as a worker describes it.
 func wc() *wire.App {
-	return &wire.App{Name: "wc", Version: "1", Defaults: map[string]string{"fold": "no"}}
+	return wire.DescribeApp(mr.App{Name: "wc", Version: "1", Params: []mr.Param{{Name: "fold", Default: "no"}}}, nil)
 }
 
 // bench is a bucket with input, on which coordinators run.

@@ -268,11 +268,6 @@ func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, 
 		return nil, c.cause(ctx, err)
 	}
 	c.gather(ctx, state)
-	if !state.complete() { // whether a task may run twice is the worker's to say
-		if err := c.await(ctx, c.loop.appMet); err != nil {
-			return nil, err
-		}
-	}
 	c.call(ctx, func() { c.loop.begin(c.now(), state) })
 	success, err := c.toEnd(ctx)
 	if err == nil {

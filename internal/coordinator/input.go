@@ -69,7 +69,7 @@ func (c *Coordinator) Foresee(ctx context.Context, differ func(context.Context) 
 	if err != nil {
 		return false, err
 	}
-	app := c.expected(stored.App)
+	app := c.expected(stored.Spec)
 	if err := c.conflict(stored, c.outline(app, stored.Objects)); err != nil {
 		return true, err
 	}

@@ -56,11 +56,9 @@ type loop struct {
 	expected int           // members that are waited for; 0 before expect
 	changed  chan struct{} // holds one: there are more members, or fewer
 
-	// Each is closed once; appMet when somebody with the app's code has
-	// described it.
 	mapped chan struct{} // closed once all maps are committed
 
-	appKnown, appMet, ended, allTold, allBack chan struct{}
+	appKnown, ended, allTold, allBack chan struct{} // each is closed once
 }
 
 // stepFunc is the signature of [sched.Core.Step].
@@ -96,7 +94,7 @@ func newLoop(o Options, epoch string) loop {
 		members: map[sched.WorkerID]*member{}, parked: map[slot]question{},
 		conflicts: map[sched.AttemptID]string{}, otherInput: map[sched.AttemptID]bool{}, revokes: map[sched.WorkerID][]string{}, told: map[sched.WorkerID]bool{},
 		asked: map[sched.WorkerID]map[string]int64{}, askedBefore: map[string]int64{}, hopeless: map[sched.TaskID]map[string]bool{}, swept: time.Now(),
-		mapped: make(chan struct{}), appKnown: make(chan struct{}), appMet: make(chan struct{}), ended: make(chan struct{}), allTold: make(chan struct{}), allBack: make(chan struct{}), changed: make(chan struct{}, 1),
+		mapped: make(chan struct{}), appKnown: make(chan struct{}), ended: make(chan struct{}), allTold: make(chan struct{}), allBack: make(chan struct{}), changed: make(chan struct{}, 1),
 	}
 }
 
@@ -105,7 +103,7 @@ func newLoop(o Options, epoch string) loop {
 const leastStall = 5 * time.Second
 
 // speculates says whether tasks that lag may be run a second time.
-func (l *loop) speculates() bool { return l.o.Speculate && !l.app.SideEffects }
+func (l *loop) speculates() bool { return l.o.Speculate && !l.job.SideEffects }
 
 // begin starts the scheduler with what the bucket says is done.
 func (l *loop) begin(now sched.Time, s *state) {

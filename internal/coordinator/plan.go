@@ -8,7 +8,6 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/mraws/mraws/internal/manifest"
-	"github.com/mraws/mraws/mr"
 )
 
 // Pack says whether small objects share map tasks.
@@ -53,13 +52,13 @@ const PackAbove = 256
 // Plan cuts objects, in the order given, into map tasks.
 //
 // An object larger than splitSize bytes is cut into pieces of nearly equal
-// length, each a task, if records may be found from the middle of an object
-// (mr.Lines, not compressed). Other objects are one task each, or, when
+// length, each a task, if records are found from the middle of an object
+// (splits) that is not compressed. Other objects are one task each, or, when
 // packed, share a task as long as its pieces weigh no more than splitSize;
 // compressed ones weigh what they are likely to become. Tasks and pieces read in
 // order give the input in input order. The plan depends on nothing else, so
 // that two coordinators make the same one.
-func Plan(objects []manifest.Object, input mr.Input, splitSize int64, pack Pack) ([][]manifest.Piece, error) {
+func Plan(objects []manifest.Object, splits bool, splitSize int64, pack Pack) ([][]manifest.Piece, error) {
 	if splitSize <= 0 {
 		return nil, fmt.Errorf("plan splits: split size %d is not positive", splitSize)
 	}
@@ -74,7 +73,7 @@ func Plan(objects []manifest.Object, input mr.Input, splitSize int64, pack Pack)
 		}
 	}
 	for i, o := range objects {
-		if input == mr.Lines && o.Compression == "" && o.Size > splitSize {
+		if splits && o.Compression == "" && o.Size > splitSize {
 			flush()
 			tasks = append(tasks, cut(i, o.Size, splitSize)...)
 			continue

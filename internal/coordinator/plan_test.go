@@ -9,6 +9,7 @@ import (
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -46,7 +47,7 @@ func TestPlan(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Plan(tt.objects, tt.input, 10, PackAuto)
+			got, err := Plan(tt.objects, tt.input == mr.Lines, 10, PackAuto)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,7 +68,7 @@ func TestPlanPacksManySmallObjects(t *testing.T) {
 		pack Pack
 		want int
 	}{{PackAbove, PackAuto, PackAbove}, {PackAbove + 1, PackAuto, 26}, {PackAbove + 1, PackNever, PackAbove + 1}} {
-		got, err := Plan(objects(sizes[:tt.n]...), mr.Lines, 10, tt.pack)
+		got, err := Plan(objects(sizes[:tt.n]...), true, 10, tt.pack)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +78,7 @@ func TestPlanPacksManySmallObjects(t *testing.T) {
 	}
 	// Compressed ones share a task by what they may become: 8 times as much.
 	for split, want := range map[int64]int{1: PackAbove + 1, 15: PackAbove + 1, 16: PackAbove/2 + 1, 10_000: 1} {
-		got, err := Plan(compressed(sizes...), mr.Lines, split, PackAuto)
+		got, err := Plan(compressed(sizes...), true, split, PackAuto)
 		if err != nil || len(got) != want {
 			t.Errorf("%d compressed objects at %d: %d tasks, want %d, %v", len(sizes), split, len(got), want, err)
 		}
@@ -111,9 +112,9 @@ func TestPlanCoversInputInOrder(t *testing.T) {
 		n := rapid.IntRange(0, 600).Draw(t, "objects")
 		sizes := rapid.SliceOfN(rapid.Int64Range(0, 300), n, n).Draw(t, "sizes")
 		split := rapid.Int64Range(1, 200).Draw(t, "split size")
-		input := mr.Input(rapid.IntRange(0, 2).Draw(t, "input"))
+		app := mr.App{Name: "a", Input: mr.Input(rapid.IntRange(0, 2).Draw(t, "input"))}
 		pack := rapid.SampledFrom([]Pack{PackAuto, PackNever}).Draw(t, "pack")
-		job := &manifest.Job{Schema: manifest.JobSchema, ID: "j", App: manifest.App{Name: "a"}, NReduce: 1, SplitSize: split, Objects: objects(sizes...)}
+		job := &manifest.Job{Schema: manifest.JobSchema, ID: "j", Spec: *wire.DescribeApp(app, nil).Spec(nil), NReduce: 1, SplitSize: split, Objects: objects(sizes...)}
 		every := rapid.IntRange(1, 4).Draw(t, "compressed, one of")
 		for i := range job.Objects {
 			if i%every == 1 {
@@ -124,7 +125,7 @@ func TestPlanCoversInputInOrder(t *testing.T) {
 			job.Decompress = manifest.Decompress{Ratio: 1, Limit: 1}
 		}
 		var err error
-		if job.Tasks, err = Plan(job.Objects, input, split, pack); err != nil {
+		if job.Tasks, err = Plan(job.Objects, job.Splits(), split, pack); err != nil {
 			t.Fatal(err)
 		}
 		if err := job.Validate(layout.New("p")); err != nil {
@@ -135,7 +136,7 @@ func TestPlanCoversInputInOrder(t *testing.T) {
 			for _, p := range task {
 				bytes += job.Objects[p.Object].Weight(p.Length)
 			}
-			cut := input == mr.Lines && job.Objects[task[0].Object].Compression == ""
+			cut := job.Splits() && job.Objects[task[0].Object].Compression == ""
 			if bytes > split && (cut || len(task) > 1) {
 				t.Fatalf("task %v has %d bytes, more than the split size %d", task, bytes, split)
 			}

@@ -47,7 +47,7 @@ func (s *state) complete() bool {
 }
 
 // prepare makes the job's spec or finds it, and lists what is committed.
-func (c *Coordinator) prepare(ctx context.Context, app spec) (*state, error) {
+func (c *Coordinator) prepare(ctx context.Context, app manifest.Spec) (*state, error) {
 	stored, created, err := c.settle(ctx, app)
 	if err != nil {
 		return nil, err
@@ -68,18 +68,12 @@ func (c *Coordinator) prepare(ctx context.Context, app spec) (*state, error) {
 
 // settle makes the job's spec or finds it. A standby has compared the job
 // with the input already.
-func (c *Coordinator) settle(ctx context.Context, app spec) (stored *manifest.Job, created bool, err error) {
+func (c *Coordinator) settle(ctx context.Context, app manifest.Spec) (stored *manifest.Job, created bool, err error) {
 	if c.compared != "" {
 		stored, err = c.readJob(ctx)
 		if err == nil && stored.ID == c.compared {
-			return stored, false, c.conflict(stored, c.outline(app.App, stored.Objects))
+			return stored, false, c.conflict(stored, c.outline(app, stored.Objects))
 		}
-	}
-	if !app.met { // the spec that named it is gone
-		if err := c.await(ctx, c.loop.appMet); err != nil {
-			return nil, false, err
-		}
-		app = c.spec(ctx)
 	}
 	job, err := c.plan(ctx, app)
 	if err != nil {
@@ -114,7 +108,7 @@ func (c *Coordinator) gather(ctx context.Context, s *state) {
 }
 
 // plan lists the input and cuts it into tasks.
-func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error) {
+func (c *Coordinator) plan(ctx context.Context, app manifest.Spec) (*manifest.Job, error) {
 	objects, err := c.inputs(ctx)
 	if err != nil {
 		return nil, err
@@ -122,23 +116,23 @@ func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error)
 	if len(objects) == 0 && !c.o.AllowEmpty {
 		return nil, fmt.Errorf("%w under s3://%s/%s", ErrNoInput, c.o.Store.Bucket(), c.o.Layout.InputDir())
 	}
-	tasks, err := Plan(objects, app.Input, c.o.SplitSize, c.o.Pack)
+	tasks, err := Plan(objects, app.Splits(), c.o.SplitSize, c.o.Pack)
 	if err != nil {
 		return nil, err
 	}
 	id := c.o.JobID
 	if id == "" {
-		id = NewJobID(app.Name)
+		id = NewJobID(app.App.Name)
 	}
 	c.warnOfBytes(objects)
-	job := c.outline(app.App, objects)
+	job := c.outline(app, objects)
 	job.Named = c.o.Names != nil
 	job.ID, job.Created, job.Tasks = id, time.Now().UTC(), tasks
 	job.Shuffle = c.o.Shuffle.of(len(tasks), job.NReduce)
 	if err := job.Validate(c.o.Layout); err != nil {
 		return nil, fmt.Errorf("plan the job: %w", err)
 	}
-	if text := advice(job, app.Input, c.o.Pack); text != "" {
+	if text := advice(job, c.o.Pack); text != "" {
 		c.o.Log.Warn().Msg(text)
 	}
 	return job, nil
@@ -146,8 +140,11 @@ func (c *Coordinator) plan(ctx context.Context, app spec) (*manifest.Job, error)
 
 // outline is the job that this coordinator was started for, as far as the
 // output depends on it.
-func (c *Coordinator) outline(app manifest.App, objects []manifest.Object) *manifest.Job {
-	job := &manifest.Job{Schema: manifest.JobSchema, App: app, NReduce: c.o.NReduce, SplitSize: c.o.SplitSize, MaxBad: c.o.MaxBad, Objects: objects}
+func (c *Coordinator) outline(app manifest.Spec, objects []manifest.Object) *manifest.Job {
+	if app.Partitioner.Name == manifest.Range {
+		app.Partitioner = manifest.RangesOf(c.o.NReduce)
+	}
+	job := &manifest.Job{Schema: manifest.JobSchema, Spec: app, NReduce: c.o.NReduce, SplitSize: c.o.SplitSize, MaxBad: c.o.MaxBad, Objects: objects}
 	if job.Compressed() {
 		job.Decompress = c.o.Decompress
 	}

@@ -208,7 +208,7 @@ func sameRecords(a, b *manifest.Map) bool {
 
 // hasRanges says whether the bucket has to have key ranges.
 func (l *loop) hasRanges() bool {
-	return l.app.Ordered && l.job.NReduce > 1 && len(l.job.Tasks) > 0
+	return l.job.Partitioner.Name == manifest.Range && l.job.NReduce > 1 && len(l.job.Tasks) > 0
 }
 
 // noteRanges reads the key ranges of a job with ordered output when all maps

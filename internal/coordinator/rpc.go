@@ -86,7 +86,7 @@ func (l *loop) register(now sched.Time, q *wire.RegisterRequest, from string) (*
 	l.drain(now, w, q.Drain)
 	return &wire.RegisterReply{
 		Epoch: l.epoch, Bucket: l.o.Store.Bucket(), Prefix: l.o.Layout.Prefix(),
-		LeaseMs: l.o.Lease.Milliseconds(), App: l.app.wire(), Nreduce: int32(l.o.NReduce),
+		LeaseMs: l.o.Lease.Milliseconds(), App: wire.NewApp(&l.app.Spec), Nreduce: int32(l.o.NReduce),
 		TaskTimeoutMs: l.o.TaskTimeout.Milliseconds(),
 	}, nil
 }

@@ -154,7 +154,7 @@ func (c *Coordinator) examine(ctx context.Context) (*manifest.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.conflict(stored, c.outline(c.expected(stored.App), objects)); err != nil {
+	if err := c.conflict(stored, c.outline(c.expected(stored.Spec), objects)); err != nil {
 		return nil, err
 	}
 	c.compared = stored.ID

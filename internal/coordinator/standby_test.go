@@ -148,7 +148,7 @@ func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
 func (b *bench) spec() *manifest.Job {
 	b.t.Helper()
 	c := New(Options{Store: b.store, Layout: b.lay, Log: zerolog.Nop(), NReduce: 2, SplitSize: 1 << 20, Pack: PackNever})
-	job, err := c.plan(context.Background(), spec{App: manifest.App{Name: "wc", Version: "1", Params: map[string]string{"fold": "no"}}, met: true})
+	job, err := c.plan(context.Background(), *wc().Spec(map[string]string{"fold": "no"}))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func TestReadsAhead(t *testing.T) {
 		renewed := readAnnouncement(b).Renewed
 		second.awaitLed(renewed, testLease, testLease+2*within)
 		led := time.Now()
-		app := spec{met: true, App: job.App}
+		app := job.Spec
 		s, err := second.c.prepare(t.Context(), app)
 		if err != nil || len(s.maps) != maps-1 || s.maps[7].Attempt != "e.m7.1" || s.created {
 			t.Fatalf("%v", err)

@@ -79,7 +79,7 @@ func (l *loop) wait() wait {
 		return wait{text: "waiting for a worker that names the app; or start the coordinator with --app"}
 	case len(l.members) > 0:
 		return wait{}
-	case l.core == nil && l.app.met:
+	case l.core == nil:
 		return wait{} // it plans
 	case l.core != nil && l.done():
 		return wait{} // it finishes

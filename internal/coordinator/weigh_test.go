@@ -107,9 +107,7 @@ func TestBackup(t *testing.T) {
 func TestNoBackupWhereItWouldShow(t *testing.T) {
 	for _, effects := range []bool{false, true} {
 		l := newLoop(Options{Speculate: true}, "e")
-		if err := l.learn(wire.DescribeApp(mr.App{Name: "a", SideEffects: effects}, nil), "a test"); err != nil {
-			t.Fatal(err)
-		}
+		l.job = &manifest.Job{Spec: *wire.DescribeApp(mr.App{Name: "a", SideEffects: effects}, nil).Spec(nil)}
 		if got := l.speculates(); got == effects {
 			t.Errorf("side effects %v: speculates %v", effects, got)
 		}

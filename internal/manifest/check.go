@@ -346,24 +346,6 @@ func (c *Coordinator) Validate() error {
 	return nil
 }
 
-// validate returns an error unless a can be an application with parameters.
-func (a *App) validate() error {
-	if !layout.ValidName(a.Name) || !validText(a.Version) {
-		return fmt.Errorf("app %q in version %q", a.Name, a.Version)
-	}
-	size := 0
-	for name, value := range a.Params {
-		if !layout.ValidName(name) {
-			return fmt.Errorf("app parameter %q", name)
-		}
-		size += len(name) + len(value)
-	}
-	if size > mostParams {
-		return fmt.Errorf("app parameters of %d bytes, more than %d", size, mostParams)
-	}
-	return nil
-}
-
 // validateAttempt judges what records of both phases say of their attempt.
 func validateAttempt(id, worker string, seconds float64, counters map[string]int64) error {
 	switch {

@@ -8,34 +8,37 @@ import (
 )
 
 // Diff says in one line each how b differs from a in what decides the output
-// of a job: the app, its version and parameters, the reduce count, which bad
-// records may be skipped, and the input with what becomes of compressed
-// objects. Lines read "what: old -> new". ID, Created, SplitSize,
-// Named and Tasks do not decide the output and are ignored. No difference gives nil.
+// of a job: the code with what it makes of input and output, its parameters,
+// the reduce count, which bad records may be skipped, and the input with what
+// becomes of compressed objects. Lines read "what: old -> new". ID, Created,
+// SplitSize, Named and Tasks do not decide the output and are ignored. No
+// difference gives nil.
 func Diff(a, b *Job) []string {
-	var lines []string
-	change := func(what string, old, now any) {
-		if old != now {
-			lines = append(lines, fmt.Sprintf("%s: %v -> %v", what, old, now))
-		}
-	}
-	change("app", a.App.Name, b.App.Name)
-	change("app version", quote(a.App.Version), quote(b.App.Version))
+	lines := changes(a.Spec.Diff(&b.Spec))
 	names := maps.Clone(a.App.Params)
 	if names == nil {
 		names = map[string]string{}
 	}
 	maps.Copy(names, b.App.Params)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		change("app parameter "+name, param(a, name), param(b, name))
+		lines.note("app parameter "+name, param(a, name), param(b, name))
 	}
-	change("nreduce", a.NReduce, b.NReduce)
-	change("max-bad-records", a.MaxBad, b.MaxBad)
+	lines.note("nreduce", a.NReduce, b.NReduce)
+	lines.note("max-bad-records", a.MaxBad, b.MaxBad)
 	if a.Compressed() && b.Compressed() {
-		change("decompress-ratio", a.Decompress.Ratio, b.Decompress.Ratio)
-		change("decompress-limit", a.Decompress.Limit, b.Decompress.Limit)
+		lines.note("decompress-ratio", a.Decompress.Ratio, b.Decompress.Ratio)
+		lines.note("decompress-limit", a.Decompress.Limit, b.Decompress.Limit)
 	}
 	return append(lines, diffObjects(a.Objects, b.Objects)...)
+}
+
+// changes are lines that say what differs.
+type changes []string
+
+func (c *changes) note(what string, old, now any) {
+	if old != now {
+		*c = append(*c, fmt.Sprintf("%s: %v -> %v", what, old, now))
+	}
 }
 
 // quote makes an empty or odd value visible.

@@ -24,7 +24,16 @@ func TestDiff(t *testing.T) {
 			b.ID, b.Created, b.SplitSize, b.Tasks = "other", b.Created.Add(time.Hour), 1, nil
 		}, nil},
 		{"nil and empty params", func(a, b *Job) { a.App.Params, b.App.Params = nil, map[string]string{} }, nil},
-		{"app", func(a, b *Job) { b.App = App{Name: "wc", Params: map[string]string{"z": "1"}} }, []string{
+		{"another build", func(a, b *Job) { b.App.SHA256 = zeroHash }, nil},
+		{"another sample", func(a, b *Job) { a.Partitioner, b.Partitioner = RangesOf(1), RangesOf(1000) }, nil},
+		{"choices", func(a, b *Job) {
+			b.Input.Options, b.Partitioner, b.Output.Name, b.Order = map[string]string{Numbered: "true"}, RangesOf(1), "rows", Order{"numbers", "values"}
+		}, []string{
+			"input: lines -> lines numbered=true", "partitioner: hash -> range", "order of keys: bytes -> numbers",
+			"order of values: input -> values", "output: lines -> rows",
+		}},
+		{"app", func(a, b *Job) { b.App = App{Kind: "wasm", Name: "wc", Params: map[string]string{"z": "1"}} }, []string{
+			"kind of app: go -> wasm",
 			"app: grep -> wc",
 			`app version: "1" -> ""`,
 			`app parameter pattern: "<b>&" -> not set`,

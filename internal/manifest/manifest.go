@@ -33,13 +33,6 @@ const (
 	MetaRestored = "mraws-restored"
 )
 
-// App names an application and all that its output depends on but the input.
-type App struct {
-	Name    string            `json:"name"`
-	Version string            `json:"version,omitempty"`
-	Params  map[string]string `json:"params,omitempty"`
-}
-
 // Object is one input object, pinned.
 type Object struct {
 	Name string `json:"name"` // below input/
@@ -79,13 +72,13 @@ func (p *Piece) UnmarshalJSON(b []byte) error {
 
 // Job is _job.json: what the job is, fixed by the first coordinator.
 type Job struct {
-	Schema    string    `json:"schema"`
-	ID        string    `json:"id"`
-	Created   time.Time `json:"created"`
-	App       App       `json:"app"`
-	NReduce   int       `json:"nreduce"`
-	SplitSize int64     `json:"split_size"` // bytes
-	MaxBad    Budget    `json:"max_bad_records,omitzero"`
+	Schema  string    `json:"schema"`
+	ID      string    `json:"id"`
+	Created time.Time `json:"created"`
+	Spec
+	NReduce   int    `json:"nreduce"`
+	SplitSize int64  `json:"split_size"` // bytes
+	MaxBad    Budget `json:"max_bad_records,omitzero"`
 	// Decompress bounds compressed objects; zero if there are none.
 	Decompress Decompress `json:"decompress,omitzero"`
 	Shuffle    Shuffle    `json:"shuffle,omitempty"`

@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 var (
 	started  = time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC)
-	countApp = App{Name: "grep", Version: "1", Params: map[string]string{"pattern": "<b>&"}}
+	countApp = App{Kind: Go, Name: "grep", Version: "1", SHA256: someHash, Params: map[string]string{"pattern": "<b>&"}}
 )
 
 const (
@@ -35,7 +35,7 @@ func samples() map[string]any {
 	out := Output{Key: "p/output/mr-out-0", Size: 42, Lines: 4, Hash: someHash}
 	return map[string]any{
 		"job": &Job{
-			Schema: JobSchema, ID: "grep-01kjm5", Created: started, App: countApp, NReduce: 3, SplitSize: 64 << 20,
+			Schema: JobSchema, ID: "grep-01kjm5", Created: started, Spec: spec(countApp, Hash), NReduce: 3, SplitSize: 64 << 20,
 			MaxBad:  Budget{PPM: 1000},
 			Objects: []Object{{Name: "a.txt", ETag: `"e1"`, Size: 100}, {Name: "b.txt", ETag: `"e2-3"`, Size: 90 << 20}},
 			Tasks:   [][]Piece{{{0, 0, 100}, {1, 0, 64 << 20}}, {{1, 64 << 20, 26 << 20}}},
@@ -91,11 +91,20 @@ func sealedSuccess(sum recordio.Sum, out Output) *Success {
 	return s
 }
 
+// spec is what an app of lines with that partitioner decides.
+func spec(app App, partitioner string) Spec {
+	s := Spec{App: app, Input: Choice{Name: Lines}, Partitioner: Choice{Name: partitioner}, Output: Choice{Name: Lines}, Order: Order{ByBytes, ByInput}}
+	if partitioner == Range {
+		s.Partitioner = RangesOf(2)
+	}
+	return s
+}
+
 // packedJob is a job with objects of each kind, whose map tasks write one
 // object each.
 func packedJob() *Job {
 	return &Job{
-		Schema: JobSchema, ID: "wc-01kjm7", Created: started, App: App{Name: "wc", Version: "1"}, NReduce: 2, SplitSize: 64 << 20,
+		Schema: JobSchema, ID: "sort-01kjm7", Created: started, Spec: spec(App{Kind: Go, Name: "sort", Version: "1"}, Range), NReduce: 2, SplitSize: 64 << 20,
 		Shuffle: ShufflePacked, Decompress: Decompress{Ratio: 200, Limit: 1 << 40},
 		Objects: []Object{
 			{Name: "a.log", ETag: `"e1"`, Size: 10}, {Name: "b.log.gz", ETag: `"e2"`, Size: 90 << 20, Compression: Gzip},
@@ -108,7 +117,7 @@ func packedJob() *Job {
 // packedMap is the commit record of its first task.
 func packedMap() *Map {
 	m := &Map{
-		Schema: MapSchema, Job: "wc-01kjm7", Task: 0, Attempt: "map-0.1", Worker: "w3", Started: started,
+		Schema: MapSchema, Job: "sort-01kjm7", Task: 0, Attempt: "map-0.1", Worker: "w3", Started: started,
 		Seconds: 1.25, Input: Input{Records: 4, Bytes: 10}, Emitted: 12,
 		Parts: []Part{
 			{Size: 100, Hash: someHash, Sum: recordio.Sum{Records: 1, Hash: 1, Bytes: 2}},

@@ -18,8 +18,6 @@ func (j *Job) Validate(lay layout.Layout) error {
 		return errors.New("job without an id")
 	case !layout.ValidName(j.ID):
 		return fmt.Errorf("job with the id %q", j.ID)
-	case j.App.Name == "":
-		return errors.New("job without an app")
 	case j.NReduce < 1 || j.NReduce > MostReduces:
 		return fmt.Errorf("nreduce is %d, want 1 to %d", j.NReduce, MostReduces)
 	case len(j.Tasks) > math.MaxInt32:
@@ -28,10 +26,12 @@ func (j *Job) Validate(lay layout.Layout) error {
 		return fmt.Errorf("unknown shuffle %q", j.Shuffle)
 	case j.SplitSize < 0:
 		return fmt.Errorf("split size is %d", j.SplitSize)
+	case j.Partitioner.Name == Range && len(j.Partitioner.Options) == 0:
+		return errors.New("key ranges without a sample")
 	case j.MaxBad.Records < 0 || j.MaxBad.PPM < 0 || j.MaxBad.PPM > 1_000_000:
 		return fmt.Errorf("max_bad_records is %+v", j.MaxBad)
 	}
-	if err := j.App.validate(); err != nil {
+	if err := j.Spec.Validate(); err != nil {
 		return err
 	}
 	if err := j.validateObjects(lay); err != nil {
@@ -83,8 +83,8 @@ func (j *Job) validateTasks() error {
 			if p.Offset < 0 || p.Length < 0 || p.Offset > o.Size || p.Length > o.Size-p.Offset {
 				return fmt.Errorf("map task %d has piece %v outside input object %q of %d bytes", t, p, o.Name, o.Size)
 			}
-			if o.Compression != "" && p.Length != o.Size {
-				return fmt.Errorf("map task %d has piece %v of input object %q, which is compressed and cannot be cut", t, p, o.Name)
+			if (o.Compression != "" || !j.Splits()) && p.Length != o.Size {
+				return fmt.Errorf("map task %d has piece %v of input object %q, which is compressed or not of lines and cannot be cut", t, p, o.Name)
 			}
 			if p.Length == 0 && o.Size > 0 {
 				return fmt.Errorf("map task %d has an empty piece %v of input object %q", t, p, o.Name)

@@ -15,7 +15,22 @@ func TestValidate(t *testing.T) {
 	}{
 		{"sample", func(*Job) {}, ""},
 		{"id", func(j *Job) { j.ID = "" }, "without an id"},
-		{"app", func(j *Job) { j.App.Name = "" }, "without an app"},
+		{"app", func(j *Job) { j.App.Name = "" }, `app "" in version "1"`},
+		{"kind of app", func(j *Job) { j.App.Kind = "wasm" }, `unknown kind of app "wasm"`},
+		{"build", func(j *Job) { j.App.SHA256 = "0" }, `SHA-256 "0"`},
+		{"input", func(j *Job) { j.Input.Name = "parquet" }, `unknown input "parquet"`},
+		{"option", func(j *Job) { j.Input.Options = map[string]string{"header": "1"} }, `input lines with the unknown option "header"`},
+		{"numbered", func(j *Job) { j.Input.Options = map[string]string{Numbered: "no"} }, `numbered "no"`},
+		{"numbered, in pieces", func(j *Job) { j.Input.Options = map[string]string{Numbered: "true"} }, "cannot be cut"},
+		{"objects, in pieces", func(j *Job) { j.Input.Name = Objects }, "cannot be cut"},
+		{"partitioner", func(j *Job) { j.Partitioner.Name = "" }, `unknown partitioner ""`},
+		{"ranges", func(j *Job) { j.Partitioner = RangesOf(1000) }, ""},
+		{"ranges without a sample", func(j *Job) { j.Partitioner.Name = Range }, "key ranges without a sample"},
+		{"half a sample", func(j *Job) { j.Partitioner = RangesOf(3); delete(j.Partitioner.Options, SampleBytes) }, "the sample for key ranges"},
+		{"a sample of nothing", func(j *Job) { j.Partitioner = RangesOf(3); j.Partitioner.Options[SampleChunks] = "0" }, "0 chunks"},
+		{"a sample of everything", func(j *Job) { j.Partitioner = RangesOf(3); j.Partitioner.Options[SampleBytes] = "1073741824" }, "32 chunks of"},
+		{"output", func(j *Job) { j.Output.Name = Objects }, `unknown output "objects"`},
+		{"order", func(j *Job) { j.Order.Values = "" }, "unknown order"},
 		{"nreduce", func(j *Job) { j.NReduce = 0 }, "nreduce is 0"},
 		{"split size", func(j *Job) { j.SplitSize = -1 }, "split size is -1"},
 		{"budget", func(j *Job) { j.MaxBad = Budget{Records: -1} }, "max_bad_records is"},
@@ -31,7 +46,7 @@ func TestValidate(t *testing.T) {
 			*j = *packedJob()
 			j.Tasks[1][0].Length--
 			j.Tasks = [][]Piece{j.Tasks[0], j.Tasks[1], {{1, 90<<20 - 1, 1}}, j.Tasks[2]}
-		}, `"b.log.gz", which is compressed and cannot be cut`},
+		}, `"b.log.gz", which is compressed or not of lines and cannot be cut`},
 		{"packed", func(j *Job) { j.Shuffle = ShufflePacked }, ""},
 		{"unknown shuffle", func(j *Job) { j.Shuffle = "by-hand" }, `unknown shuffle "by-hand"`},
 		{"no ratio", func(j *Job) { *j = *packedJob(); j.Decompress.Ratio = 0 }, "decompress is"},

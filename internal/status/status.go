@@ -291,12 +291,13 @@ func (f *found) finished(r *Report, o Options) {
 func short(s string) string { return escape.Short(s, 255) }
 
 func clean(a manifest.App) *manifest.App {
-	out := &manifest.App{Name: short(a.Name), Version: short(a.Version)}
-	for name, value := range a.Params {
-		if out.Params == nil {
-			out.Params = make(map[string]string)
+	params := a.Params
+	a.Name, a.Version, a.Params = short(a.Name), short(a.Version), nil
+	for name, value := range params {
+		if a.Params == nil {
+			a.Params = make(map[string]string)
 		}
-		out.Params[short(name)] = wire.Text(value, 1<<10)
+		a.Params[short(name)] = wire.Text(value, 1<<10)
 	}
-	return out
+	return &a
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/mr"
 )
 
 // fake is a bucket at a time of its own, which is not that of this machine.
@@ -77,7 +79,7 @@ var lay = layout.New("p")
 const token = "c0ffee00c0ffee00c0ffee00c0ffee00"
 
 func job(maps, reduces int) manifest.Job {
-	j := manifest.Job{Schema: manifest.JobSchema, ID: "wc-1", Created: noon, App: manifest.App{Name: "wc", Version: "1"}, NReduce: reduces}
+	j := manifest.Job{Schema: manifest.JobSchema, ID: "wc-1", Created: noon, Spec: *wire.DescribeApp(mr.App{Name: "wc", Version: "1"}, nil).Spec(nil), NReduce: reduces}
 	for i := range maps {
 		j.Objects = append(j.Objects, manifest.Object{Name: fmt.Sprintf("f%03d", i), ETag: "e", Size: 1})
 		j.Tasks = append(j.Tasks, []manifest.Piece{{Object: i, Length: 1}})
@@ -134,7 +136,7 @@ func written(reduces ...int) put {
 func success(id string) put {
 	return func(t *testing.T, f *fake) {
 		f.put(t, lay.Success(), manifest.Success{
-			Schema: manifest.SuccessSchema, Job: id, App: manifest.App{Name: "wc"}, NReduce: 1, Finished: noon, Seconds: 3, Skipped: 2, Input: manifest.Input{Records: 9},
+			Schema: manifest.SuccessSchema, Job: id, App: manifest.App{Kind: manifest.Go, Name: "wc"}, NReduce: 1, Finished: noon, Seconds: 3, Skipped: 2, Input: manifest.Input{Records: 9},
 			Map: manifest.Attempts{Tasks: 2}, Reduce: manifest.Attempts{Tasks: 1}, Outputs: []manifest.Output{{Key: lay.Output(0), Size: 28, Lines: 7, Hash: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}},
 		})
 	}
@@ -264,7 +266,7 @@ func TestReport(t *testing.T) {
 	created := noon
 	want := &Report{
 		Schema: Schema, Bucket: "bucket", Prefix: "p", State: Finishing, Job: "wc-1", Created: &created,
-		App: &manifest.App{Name: "wc", Version: "1", Params: map[string]string{"pattern": `\x1b[31m`}},
+		App: &manifest.App{Kind: manifest.Go, Name: "wc", Version: "1", SHA256: wire.DescribeApp(mr.App{}, nil).Sha256, Params: map[string]string{"pattern": `\x1b[31m`}},
 		Map: Phase{2, 2}, Reduce: Phase{1, 1}, OutputBytes: 4,
 		Coordinator: &Coordinator{State: Active, Addresses: []string{"host:1"}, Version: "v", Epoch: "e", Started: noon, AgeSeconds: 2.5, LeaseSeconds: 10},
 	}

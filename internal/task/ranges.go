@@ -31,18 +31,8 @@ type cuts struct {
 	bounds [][]byte
 }
 
-// How the input is sampled: chunks of a fixed size at equal distances, so
-// that every worker takes the same sample and the ranges, like the output,
-// depend on input, app and reduce count alone (I6). A thousand records of
-// 100 bytes for a partition make ranges equal within a few percent.
-const (
-	sampleChunk  = 32 << 10 // bytes
-	sampleLeast  = 32       // chunks
-	sampleMost   = 1024
-	sampleForOne = 2 // chunks for a partition
-	// sampleKey is how much of a key counts. A bound need not be a key.
-	sampleKey = manifest.MostBound
-)
+// sampleKey is how much of a key counts. A bound need not be a key.
+const sampleKey = manifest.MostBound
 
 // partitioner returns what puts the attempt's pairs into partitions.
 func (t *attempt) partitioner(ctx context.Context) (*cuts, error) {
@@ -181,15 +171,16 @@ func quantiles(keys [][]byte, n int) [][]byte {
 }
 
 // samplePieces lists what of the input is sampled: all of it, or chunks at
-// equal distances. Of a compressed object, which can be read from its start
+// equal distances, so that every worker takes the same sample and the ranges,
+// like the output, depend on input, app and reduce count alone (I6). Of a compressed object, which can be read from its start
 // only, that is one piece with all of the object.
 func samplePieces(job *manifest.Job) (pieces []manifest.Piece) {
 	total := int64(0)
 	for _, o := range job.Objects {
 		total += o.Size
 	}
-	n := int64(min(max(sampleForOne*job.NReduce, sampleLeast), sampleMost))
-	if total <= n*sampleChunk {
+	n, size := job.Sample()
+	if total <= n*size {
 		for i, o := range job.Objects {
 			pieces = append(pieces, manifest.Piece{Object: i, Length: o.Size})
 		}
@@ -203,7 +194,7 @@ func samplePieces(job *manifest.Job) (pieces []manifest.Piece) {
 			i++
 		}
 		o := job.Objects[i]
-		p := manifest.Piece{Object: i, Offset: at - start, Length: min(sampleChunk, o.Size-(at-start))}
+		p := manifest.Piece{Object: i, Offset: at - start, Length: min(size, o.Size-(at-start))}
 		if o.Compression != "" {
 			p = manifest.Piece{Object: i, Length: o.Size}
 		}
@@ -274,7 +265,8 @@ func (t *attempt) sampleCompressed(ctx context.Context, piece input.Piece, p man
 	defer decoder.Close()
 	piece.Open = in.opener(0)
 	t.decompress(&piece, o, &decoder)
-	return t.samplePiece(piece, mapper, keys, 2*sampleChunk)
+	_, size := t.Job.Sample()
+	return t.samplePiece(piece, mapper, keys, 2*size)
 }
 
 // samplePiece maps the records of one piece until they have limit bytes.

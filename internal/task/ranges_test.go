@@ -84,13 +84,13 @@ func TestRangesOfOther(t *testing.T) {
 }
 
 func TestSamplePieces(t *testing.T) {
-	job := &manifest.Job{NReduce: 10}
+	job := &manifest.Job{NReduce: 10, Spec: manifest.Spec{Partitioner: manifest.RangesOf(10)}}
 	for i := range 7 {
 		job.Objects = append(job.Objects, manifest.Object{Name: fmt.Sprint(i), Size: int64(i) * 1e6})
 	}
 	pieces := samplePieces(job)
-	if len(pieces) != sampleLeast {
-		t.Fatalf("%d pieces, want %d", len(pieces), sampleLeast)
+	if chunks, _ := job.Sample(); len(pieces) != int(chunks) || chunks != 32 {
+		t.Fatalf("%d pieces, want %d", len(pieces), chunks)
 	}
 	for i, p := range pieces {
 		if p.Offset < 0 || p.Length <= 0 || p.Offset+p.Length > job.Objects[p.Object].Size {

@@ -14,6 +14,7 @@ import (
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -38,7 +39,10 @@ func NewJob(app mr.App, nreduce int, split, pack int, files ...File) *Job {
 	w := &Job{Store: NewStore(), App: app, Memory: 64 << 20}
 	w.Spec = &manifest.Job{
 		Schema: manifest.JobSchema, ID: "job-1", NReduce: nreduce, SplitSize: int64(split),
-		App: manifest.App{Name: app.Name},
+		Spec: *wire.DescribeApp(app, nil).Spec(nil),
+	}
+	if app.Ordered {
+		w.Spec.Partitioner = manifest.RangesOf(nreduce)
 	}
 	var l layout.Layout
 	var pieces []manifest.Piece

@@ -22,6 +22,7 @@ import (
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -215,7 +216,10 @@ func (j testJob) build(t testing.TB) (*fakeStore, layout.Layout) {
 	s, lay := newFakeStore(), layout.New(j.prefix)
 	job := &manifest.Job{
 		Schema: manifest.JobSchema, ID: "wc-01jd9z6t3m", NReduce: j.reduces, SplitSize: max(j.split, 1<<20), MaxBad: j.maxBad,
-		App: manifest.App{Name: j.app.Name, Version: j.app.Version, Params: j.params},
+		Spec: *wire.DescribeApp(j.app, nil).Spec(j.params),
+	}
+	if j.app.Ordered {
+		job.Partitioner = manifest.RangesOf(j.reduces)
 	}
 	for i, name := range slices.Sorted(maps.Keys(j.inputs)) {
 		kind := manifest.CompressionOf(name)

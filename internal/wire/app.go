@@ -1,11 +1,34 @@
 package wire
 
-import "github.com/mraws/mraws/mr"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"runtime/debug"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/mr"
+)
 
 // DescribeApp says of an app what a coordinator must know that does not have
 // its code, with the parameters given on the caller's command line.
 func DescribeApp(a mr.App, params map[string]string) *App {
-	w := &App{Name: a.Name, Version: a.Version, Input: int32(a.Input), Params: params, Defaults: map[string]string{}, SideEffects: a.SideEffects, Ordered: a.Ordered}
+	w := &App{
+		Kind: manifest.Go, Name: a.Name, Version: a.Version, Sha256: build(), Input: &Choice{Name: manifest.Lines},
+		Partitioner: &Choice{Name: manifest.Hash}, Output: &Choice{Name: manifest.Lines},
+		SideEffects: a.SideEffects, Params: params, Defaults: map[string]string{},
+	}
+	switch a.Input {
+	case mr.NumberedLines:
+		w.Input.Options = map[string]string{manifest.Numbered: "true"}
+	case mr.WholeObjects:
+		w.Input.Name = manifest.Objects
+	}
+	switch {
+	case a.Ordered:
+		w.Partitioner.Name = manifest.Range
+	case a.Partition != nil:
+		w.Partitioner.Name = manifest.AppPartitioner
+	}
 	for _, p := range a.Params {
 		if p.Required {
 			w.Required = append(w.Required, p.Name)
@@ -14,4 +37,34 @@ func DescribeApp(a mr.App, params map[string]string) *App {
 		}
 	}
 	return w
+}
+
+// build is the SHA-256 of what `go version -m` shows of this program: sources,
+// modules and settings. It is "" where nothing is known of them.
+func build() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(info.String()))
+	return hex.EncodeToString(sum[:])
+}
+
+// NewApp is the app of a job.
+func NewApp(s *manifest.Spec) *App {
+	choice := func(c manifest.Choice) *Choice { return &Choice{Name: c.Name, Options: c.Options} }
+	return &App{
+		Kind: s.App.Kind, Name: s.App.Name, Version: s.App.Version, Sha256: s.App.SHA256, Params: s.App.Params,
+		Input: choice(s.Input), Partitioner: choice(s.Partitioner), Output: choice(s.Output), SideEffects: s.SideEffects,
+	}
+}
+
+// Spec is what the app decides of its job, with these parameters.
+func (a *App) Spec(params map[string]string) *manifest.Spec {
+	choice := func(c *Choice) manifest.Choice { return manifest.Choice{Name: c.GetName(), Options: c.GetOptions()} }
+	return &manifest.Spec{
+		App:   manifest.App{Kind: a.GetKind(), Name: a.GetName(), Version: a.GetVersion(), SHA256: a.GetSha256(), Params: params},
+		Input: choice(a.GetInput()), Partitioner: choice(a.GetPartitioner()), Output: choice(a.GetOutput()),
+		Order: manifest.Order{Keys: manifest.ByBytes, Values: manifest.ByInput}, SideEffects: a.GetSideEffects(),
+	}
 }

@@ -38,8 +38,6 @@ const (
 	mostName = 1 << 10
 	// mostText bounds an error, in bytes.
 	mostText = 32 << 10
-	// mostParams bounds what is said of the parameters of an app, in bytes.
-	mostParams = 512 << 10
 	// mostRequired bounds the parameters that an app needs.
 	mostRequired = 1000
 	// mostMS is the longest time that a [time.Duration] holds.
@@ -121,8 +119,6 @@ func (r *RegisterReply) Validate() error {
 		return fmt.Errorf("it has %d reduce tasks", r.Nreduce)
 	case !validMS(r.TaskTimeoutMs):
 		return fmt.Errorf("it has a task time-out of %d ms", r.TaskTimeoutMs)
-	case !layout.ValidName(r.GetApp().GetName()):
-		return fmt.Errorf("it is of app %.200q", r.GetApp().GetName())
 	}
 	if err := validPlace(r.Bucket, r.Prefix); err != nil {
 		return err
@@ -130,35 +126,20 @@ func (r *RegisterReply) Validate() error {
 	return r.App.Validate()
 }
 
-// Validate returns an error unless a can describe an app. Its name is judged
-// where it is learnt, since the refusal says what to do about it.
+// Validate returns an error unless a can describe an app.
 func (a *App) Validate() error {
-	if !validText(a.GetName()) || !validText(a.GetVersion()) {
-		return errors.New("the name or the version of its app is no short text of one line")
-	}
-	if in := a.GetInput(); in < 0 || in > math.MaxUint8 {
-		return fmt.Errorf("its app reads input of kind %d", in)
-	}
 	if n := len(a.GetRequired()); n > mostRequired {
 		return fmt.Errorf("its app needs %d parameters", n)
-	}
-	size := 0
-	for _, m := range []map[string]string{a.GetParams(), a.GetDefaults()} {
-		for name, value := range m {
-			if !layout.ValidName(name) {
-				return fmt.Errorf("its app has the parameter %.200q", name)
-			}
-			size += len(name) + len(value)
-		}
 	}
 	for _, name := range a.GetRequired() {
 		if !layout.ValidName(name) {
 			return fmt.Errorf("its app needs the parameter %.200q", name)
 		}
-		size += len(name)
 	}
-	if size > mostParams {
-		return fmt.Errorf("the parameters of its app have %d bytes, more than %d", size, mostParams)
+	for _, params := range []map[string]string{a.GetDefaults(), a.GetParams()} {
+		if err := a.Spec(params).Validate(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

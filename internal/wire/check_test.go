@@ -20,6 +20,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
 )
 
 var someHash = strings.Repeat("0a", 32)
@@ -30,8 +31,9 @@ func samples() map[string]message {
 	at := func() *Attempt { return &Attempt{Phase: Phase_PHASE_REDUCE, Task: 3, Id: "e.r3.1"} }
 	app := func() *App {
 		return &App{
-			Name: "wc", Version: "1", Input: 1, Params: map[string]string{"fold": "yes"}, Defaults: map[string]string{"fold": "no"},
-			Required: []string{"words"}, SideEffects: true, Ordered: true,
+			Kind: manifest.Go, Name: "wc", Version: "1", Sha256: someHash, Params: map[string]string{"fold": "yes"}, Defaults: map[string]string{"fold": "no"},
+			Required: []string{"words"}, SideEffects: true, Output: &Choice{Name: manifest.Lines},
+			Input: &Choice{Name: manifest.Lines, Options: map[string]string{manifest.Numbered: "true"}}, Partitioner: &Choice{Name: manifest.Hash},
 		}
 	}
 	phase := func() *PhaseStatus {

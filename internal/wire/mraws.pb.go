@@ -244,23 +244,26 @@ func (x *DiscoverReply) GetStandby() bool {
 	return false
 }
 
-// App describes an application to a coordinator that does not have its code.
+// App describes an application to a coordinator that does not have its code,
+// and to a worker which app it is that the job runs. Fields are those of the
+// job's spec.
 type App struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Version string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	// Input of package mr as a number.
-	Input int32 `protobuf:"varint,3,opt,name=input,proto3" json:"input,omitempty"`
-	// Parameters given on the worker's command line, or the job's.
-	Params map[string]string `protobuf:"bytes,4,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Defaults of every declared parameter.
-	Defaults map[string]string `protobuf:"bytes,5,rep,name=defaults,proto3" json:"defaults,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Declared parameters without a default that must be given.
-	Required []string `protobuf:"bytes,6,rep,name=required,proto3" json:"required,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Kind        string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Name        string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Version     string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	Sha256      string                 `protobuf:"bytes,4,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	Input       *Choice                `protobuf:"bytes,5,opt,name=input,proto3" json:"input,omitempty"`
+	Partitioner *Choice                `protobuf:"bytes,6,opt,name=partitioner,proto3" json:"partitioner,omitempty"`
+	Output      *Choice                `protobuf:"bytes,7,opt,name=output,proto3" json:"output,omitempty"`
 	// Tasks that lag are not to be run a second time.
-	SideEffects bool `protobuf:"varint,7,opt,name=side_effects,json=sideEffects,proto3" json:"side_effects,omitempty"`
-	// The output is ordered, so that the bucket has key ranges.
-	Ordered       bool `protobuf:"varint,8,opt,name=ordered,proto3" json:"ordered,omitempty"`
+	SideEffects bool `protobuf:"varint,8,opt,name=side_effects,json=sideEffects,proto3" json:"side_effects,omitempty"`
+	// Parameters given on the worker's command line, or the job's.
+	Params map[string]string `protobuf:"bytes,9,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Defaults of every declared parameter.
+	Defaults map[string]string `protobuf:"bytes,10,rep,name=defaults,proto3" json:"defaults,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Declared parameters without a default that must be given.
+	Required      []string `protobuf:"bytes,11,rep,name=required,proto3" json:"required,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -295,6 +298,13 @@ func (*App) Descriptor() ([]byte, []int) {
 	return file_mraws_proto_rawDescGZIP(), []int{2}
 }
 
+func (x *App) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
 func (x *App) GetName() string {
 	if x != nil {
 		return x.Name
@@ -309,11 +319,39 @@ func (x *App) GetVersion() string {
 	return ""
 }
 
-func (x *App) GetInput() int32 {
+func (x *App) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *App) GetInput() *Choice {
 	if x != nil {
 		return x.Input
 	}
-	return 0
+	return nil
+}
+
+func (x *App) GetPartitioner() *Choice {
+	if x != nil {
+		return x.Partitioner
+	}
+	return nil
+}
+
+func (x *App) GetOutput() *Choice {
+	if x != nil {
+		return x.Output
+	}
+	return nil
+}
+
+func (x *App) GetSideEffects() bool {
+	if x != nil {
+		return x.SideEffects
+	}
+	return false
 }
 
 func (x *App) GetParams() map[string]string {
@@ -337,18 +375,56 @@ func (x *App) GetRequired() []string {
 	return nil
 }
 
-func (x *App) GetSideEffects() bool {
-	if x != nil {
-		return x.SideEffects
-	}
-	return false
+type Choice struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Options       map[string]string      `protobuf:"bytes,2,rep,name=options,proto3" json:"options,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
-func (x *App) GetOrdered() bool {
+func (x *Choice) Reset() {
+	*x = Choice{}
+	mi := &file_mraws_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Choice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Choice) ProtoMessage() {}
+
+func (x *Choice) ProtoReflect() protoreflect.Message {
+	mi := &file_mraws_proto_msgTypes[3]
 	if x != nil {
-		return x.Ordered
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
 	}
-	return false
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Choice.ProtoReflect.Descriptor instead.
+func (*Choice) Descriptor() ([]byte, []int) {
+	return file_mraws_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Choice) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Choice) GetOptions() map[string]string {
+	if x != nil {
+		return x.Options
+	}
+	return nil
 }
 
 type Attempt struct {
@@ -362,7 +438,7 @@ type Attempt struct {
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_mraws_proto_msgTypes[3]
+	mi := &file_mraws_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -374,7 +450,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[3]
+	mi := &file_mraws_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -387,7 +463,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{3}
+	return file_mraws_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Attempt) GetPhase() Phase {
@@ -431,7 +507,7 @@ type RegisterRequest struct {
 
 func (x *RegisterRequest) Reset() {
 	*x = RegisterRequest{}
-	mi := &file_mraws_proto_msgTypes[4]
+	mi := &file_mraws_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -443,7 +519,7 @@ func (x *RegisterRequest) String() string {
 func (*RegisterRequest) ProtoMessage() {}
 
 func (x *RegisterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[4]
+	mi := &file_mraws_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -456,7 +532,7 @@ func (x *RegisterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterRequest.ProtoReflect.Descriptor instead.
 func (*RegisterRequest) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{4}
+	return file_mraws_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RegisterRequest) GetProtocol() int32 {
@@ -538,7 +614,7 @@ type RegisterReply struct {
 
 func (x *RegisterReply) Reset() {
 	*x = RegisterReply{}
-	mi := &file_mraws_proto_msgTypes[5]
+	mi := &file_mraws_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -550,7 +626,7 @@ func (x *RegisterReply) String() string {
 func (*RegisterReply) ProtoMessage() {}
 
 func (x *RegisterReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[5]
+	mi := &file_mraws_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -563,7 +639,7 @@ func (x *RegisterReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterReply.ProtoReflect.Descriptor instead.
 func (*RegisterReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{5}
+	return file_mraws_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RegisterReply) GetEpoch() string {
@@ -629,7 +705,7 @@ type AskRequest struct {
 
 func (x *AskRequest) Reset() {
 	*x = AskRequest{}
-	mi := &file_mraws_proto_msgTypes[6]
+	mi := &file_mraws_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -641,7 +717,7 @@ func (x *AskRequest) String() string {
 func (*AskRequest) ProtoMessage() {}
 
 func (x *AskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[6]
+	mi := &file_mraws_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -654,7 +730,7 @@ func (x *AskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskRequest.ProtoReflect.Descriptor instead.
 func (*AskRequest) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{6}
+	return file_mraws_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AskRequest) GetWorker() string {
@@ -703,7 +779,7 @@ type AskReply struct {
 
 func (x *AskReply) Reset() {
 	*x = AskReply{}
-	mi := &file_mraws_proto_msgTypes[7]
+	mi := &file_mraws_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -715,7 +791,7 @@ func (x *AskReply) String() string {
 func (*AskReply) ProtoMessage() {}
 
 func (x *AskReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[7]
+	mi := &file_mraws_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -728,7 +804,7 @@ func (x *AskReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskReply.ProtoReflect.Descriptor instead.
 func (*AskReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{7}
+	return file_mraws_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AskReply) GetAnswer() isAskReply_Answer {
@@ -825,7 +901,7 @@ type Wait struct {
 
 func (x *Wait) Reset() {
 	*x = Wait{}
-	mi := &file_mraws_proto_msgTypes[8]
+	mi := &file_mraws_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -837,7 +913,7 @@ func (x *Wait) String() string {
 func (*Wait) ProtoMessage() {}
 
 func (x *Wait) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[8]
+	mi := &file_mraws_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -850,7 +926,7 @@ func (x *Wait) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Wait.ProtoReflect.Descriptor instead.
 func (*Wait) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{8}
+	return file_mraws_proto_rawDescGZIP(), []int{9}
 }
 
 type Unknown struct {
@@ -861,7 +937,7 @@ type Unknown struct {
 
 func (x *Unknown) Reset() {
 	*x = Unknown{}
-	mi := &file_mraws_proto_msgTypes[9]
+	mi := &file_mraws_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +949,7 @@ func (x *Unknown) String() string {
 func (*Unknown) ProtoMessage() {}
 
 func (x *Unknown) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[9]
+	mi := &file_mraws_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +962,7 @@ func (x *Unknown) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unknown.ProtoReflect.Descriptor instead.
 func (*Unknown) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{9}
+	return file_mraws_proto_rawDescGZIP(), []int{10}
 }
 
 type Done struct {
@@ -899,7 +975,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_mraws_proto_msgTypes[10]
+	mi := &file_mraws_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -911,7 +987,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[10]
+	mi := &file_mraws_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -924,7 +1000,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{10}
+	return file_mraws_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Done) GetFailure() string {
@@ -948,7 +1024,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_mraws_proto_msgTypes[11]
+	mi := &file_mraws_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -960,7 +1036,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[11]
+	mi := &file_mraws_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -973,7 +1049,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{11}
+	return file_mraws_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Progress) GetAttempt() *Attempt {
@@ -1021,7 +1097,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_mraws_proto_msgTypes[12]
+	mi := &file_mraws_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1109,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[12]
+	mi := &file_mraws_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1122,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{12}
+	return file_mraws_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HeartbeatRequest) GetWorker() string {
@@ -1096,7 +1172,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_mraws_proto_msgTypes[13]
+	mi := &file_mraws_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1108,7 +1184,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[13]
+	mi := &file_mraws_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1121,7 +1197,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{13}
+	return file_mraws_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Drain) GetLeftMs() int64 {
@@ -1146,7 +1222,7 @@ type HeartbeatReply struct {
 
 func (x *HeartbeatReply) Reset() {
 	*x = HeartbeatReply{}
-	mi := &file_mraws_proto_msgTypes[14]
+	mi := &file_mraws_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1158,7 +1234,7 @@ func (x *HeartbeatReply) String() string {
 func (*HeartbeatReply) ProtoMessage() {}
 
 func (x *HeartbeatReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[14]
+	mi := &file_mraws_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1171,7 +1247,7 @@ func (x *HeartbeatReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatReply.ProtoReflect.Descriptor instead.
 func (*HeartbeatReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{14}
+	return file_mraws_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HeartbeatReply) GetUnknown() bool {
@@ -1226,7 +1302,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_mraws_proto_msgTypes[15]
+	mi := &file_mraws_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1314,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[15]
+	mi := &file_mraws_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1327,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{15}
+	return file_mraws_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReportRequest) GetWorker() string {
@@ -1326,7 +1402,7 @@ type ReportReply struct {
 
 func (x *ReportReply) Reset() {
 	*x = ReportReply{}
-	mi := &file_mraws_proto_msgTypes[16]
+	mi := &file_mraws_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1414,7 @@ func (x *ReportReply) String() string {
 func (*ReportReply) ProtoMessage() {}
 
 func (x *ReportReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[16]
+	mi := &file_mraws_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1427,7 @@ func (x *ReportReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReply.ProtoReflect.Descriptor instead.
 func (*ReportReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{16}
+	return file_mraws_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReportReply) GetUnknown() bool {
@@ -1371,7 +1447,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_mraws_proto_msgTypes[17]
+	mi := &file_mraws_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1383,7 +1459,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[17]
+	mi := &file_mraws_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1396,7 +1472,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{17}
+	return file_mraws_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LeaveRequest) GetWorker() string {
@@ -1421,7 +1497,7 @@ type LeaveReply struct {
 
 func (x *LeaveReply) Reset() {
 	*x = LeaveReply{}
-	mi := &file_mraws_proto_msgTypes[18]
+	mi := &file_mraws_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1509,7 @@ func (x *LeaveReply) String() string {
 func (*LeaveReply) ProtoMessage() {}
 
 func (x *LeaveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[18]
+	mi := &file_mraws_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1522,7 @@ func (x *LeaveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveReply.ProtoReflect.Descriptor instead.
 func (*LeaveReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{18}
+	return file_mraws_proto_rawDescGZIP(), []int{19}
 }
 
 type StatusRequest struct {
@@ -1457,7 +1533,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_mraws_proto_msgTypes[19]
+	mi := &file_mraws_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1469,7 +1545,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[19]
+	mi := &file_mraws_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1482,7 +1558,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{19}
+	return file_mraws_proto_rawDescGZIP(), []int{20}
 }
 
 type StatusReply struct {
@@ -1515,7 +1591,7 @@ type StatusReply struct {
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_mraws_proto_msgTypes[20]
+	mi := &file_mraws_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1527,7 +1603,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[20]
+	mi := &file_mraws_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1540,7 +1616,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{20}
+	return file_mraws_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StatusReply) GetJob() string {
@@ -1707,7 +1783,7 @@ type PhaseStatus struct {
 
 func (x *PhaseStatus) Reset() {
 	*x = PhaseStatus{}
-	mi := &file_mraws_proto_msgTypes[21]
+	mi := &file_mraws_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +1795,7 @@ func (x *PhaseStatus) String() string {
 func (*PhaseStatus) ProtoMessage() {}
 
 func (x *PhaseStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[21]
+	mi := &file_mraws_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +1808,7 @@ func (x *PhaseStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhaseStatus.ProtoReflect.Descriptor instead.
 func (*PhaseStatus) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{21}
+	return file_mraws_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PhaseStatus) GetTasks() int32 {
@@ -1865,7 +1941,7 @@ type WorkerStatus struct {
 
 func (x *WorkerStatus) Reset() {
 	*x = WorkerStatus{}
-	mi := &file_mraws_proto_msgTypes[22]
+	mi := &file_mraws_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1877,7 +1953,7 @@ func (x *WorkerStatus) String() string {
 func (*WorkerStatus) ProtoMessage() {}
 
 func (x *WorkerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[22]
+	mi := &file_mraws_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1890,7 +1966,7 @@ func (x *WorkerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerStatus.ProtoReflect.Descriptor instead.
 func (*WorkerStatus) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{22}
+	return file_mraws_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WorkerStatus) GetName() string {
@@ -1961,7 +2037,7 @@ type AttemptStatus struct {
 
 func (x *AttemptStatus) Reset() {
 	*x = AttemptStatus{}
-	mi := &file_mraws_proto_msgTypes[23]
+	mi := &file_mraws_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1973,7 +2049,7 @@ func (x *AttemptStatus) String() string {
 func (*AttemptStatus) ProtoMessage() {}
 
 func (x *AttemptStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[23]
+	mi := &file_mraws_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1986,7 +2062,7 @@ func (x *AttemptStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttemptStatus.ProtoReflect.Descriptor instead.
 func (*AttemptStatus) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{23}
+	return file_mraws_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AttemptStatus) GetAttempt() *Attempt {
@@ -2050,20 +2126,30 @@ const file_mraws_proto_rawDesc = "" +
 	"\bprotocol\x18\x03 \x01(\x05R\bprotocol\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\tR\aversion\x12\x14\n" +
 	"\x05epoch\x18\x05 \x01(\tR\x05epoch\x12\x18\n" +
-	"\astandby\x18\x06 \x01(\bR\astandby\"\x86\x03\n" +
+	"\astandby\x18\x06 \x01(\bR\astandby\"\x88\x04\n" +
 	"\x03App\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
-	"\x05input\x18\x03 \x01(\x05R\x05input\x121\n" +
-	"\x06params\x18\x04 \x03(\v2\x19.mraws.v1.App.ParamsEntryR\x06params\x127\n" +
-	"\bdefaults\x18\x05 \x03(\v2\x1b.mraws.v1.App.DefaultsEntryR\bdefaults\x12\x1a\n" +
-	"\brequired\x18\x06 \x03(\tR\brequired\x12!\n" +
-	"\fside_effects\x18\a \x01(\bR\vsideEffects\x12\x18\n" +
-	"\aordered\x18\b \x01(\bR\aordered\x1a9\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x12\x16\n" +
+	"\x06sha256\x18\x04 \x01(\tR\x06sha256\x12&\n" +
+	"\x05input\x18\x05 \x01(\v2\x10.mraws.v1.ChoiceR\x05input\x122\n" +
+	"\vpartitioner\x18\x06 \x01(\v2\x10.mraws.v1.ChoiceR\vpartitioner\x12(\n" +
+	"\x06output\x18\a \x01(\v2\x10.mraws.v1.ChoiceR\x06output\x12!\n" +
+	"\fside_effects\x18\b \x01(\bR\vsideEffects\x121\n" +
+	"\x06params\x18\t \x03(\v2\x19.mraws.v1.App.ParamsEntryR\x06params\x127\n" +
+	"\bdefaults\x18\n" +
+	" \x03(\v2\x1b.mraws.v1.App.DefaultsEntryR\bdefaults\x12\x1a\n" +
+	"\brequired\x18\v \x03(\tR\brequired\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
 	"\rDefaultsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x91\x01\n" +
+	"\x06Choice\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x127\n" +
+	"\aoptions\x18\x02 \x03(\v2\x1d.mraws.v1.Choice.OptionsEntryR\aoptions\x1a:\n" +
+	"\fOptionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"T\n" +
 	"\aAttempt\x12%\n" +
@@ -2243,85 +2329,91 @@ func file_mraws_proto_rawDescGZIP() []byte {
 }
 
 var file_mraws_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_mraws_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_mraws_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_mraws_proto_goTypes = []any{
 	(Phase)(0),               // 0: mraws.v1.Phase
 	(Outcome)(0),             // 1: mraws.v1.Outcome
 	(*DiscoverRequest)(nil),  // 2: mraws.v1.DiscoverRequest
 	(*DiscoverReply)(nil),    // 3: mraws.v1.DiscoverReply
 	(*App)(nil),              // 4: mraws.v1.App
-	(*Attempt)(nil),          // 5: mraws.v1.Attempt
-	(*RegisterRequest)(nil),  // 6: mraws.v1.RegisterRequest
-	(*RegisterReply)(nil),    // 7: mraws.v1.RegisterReply
-	(*AskRequest)(nil),       // 8: mraws.v1.AskRequest
-	(*AskReply)(nil),         // 9: mraws.v1.AskReply
-	(*Wait)(nil),             // 10: mraws.v1.Wait
-	(*Unknown)(nil),          // 11: mraws.v1.Unknown
-	(*Done)(nil),             // 12: mraws.v1.Done
-	(*Progress)(nil),         // 13: mraws.v1.Progress
-	(*HeartbeatRequest)(nil), // 14: mraws.v1.HeartbeatRequest
-	(*Drain)(nil),            // 15: mraws.v1.Drain
-	(*HeartbeatReply)(nil),   // 16: mraws.v1.HeartbeatReply
-	(*ReportRequest)(nil),    // 17: mraws.v1.ReportRequest
-	(*ReportReply)(nil),      // 18: mraws.v1.ReportReply
-	(*LeaveRequest)(nil),     // 19: mraws.v1.LeaveRequest
-	(*LeaveReply)(nil),       // 20: mraws.v1.LeaveReply
-	(*StatusRequest)(nil),    // 21: mraws.v1.StatusRequest
-	(*StatusReply)(nil),      // 22: mraws.v1.StatusReply
-	(*PhaseStatus)(nil),      // 23: mraws.v1.PhaseStatus
-	(*WorkerStatus)(nil),     // 24: mraws.v1.WorkerStatus
-	(*AttemptStatus)(nil),    // 25: mraws.v1.AttemptStatus
-	nil,                      // 26: mraws.v1.App.ParamsEntry
-	nil,                      // 27: mraws.v1.App.DefaultsEntry
-	nil,                      // 28: mraws.v1.HeartbeatRequest.S3RequestsEntry
-	nil,                      // 29: mraws.v1.ReportRequest.S3RequestsEntry
-	nil,                      // 30: mraws.v1.LeaveRequest.S3RequestsEntry
+	(*Choice)(nil),           // 5: mraws.v1.Choice
+	(*Attempt)(nil),          // 6: mraws.v1.Attempt
+	(*RegisterRequest)(nil),  // 7: mraws.v1.RegisterRequest
+	(*RegisterReply)(nil),    // 8: mraws.v1.RegisterReply
+	(*AskRequest)(nil),       // 9: mraws.v1.AskRequest
+	(*AskReply)(nil),         // 10: mraws.v1.AskReply
+	(*Wait)(nil),             // 11: mraws.v1.Wait
+	(*Unknown)(nil),          // 12: mraws.v1.Unknown
+	(*Done)(nil),             // 13: mraws.v1.Done
+	(*Progress)(nil),         // 14: mraws.v1.Progress
+	(*HeartbeatRequest)(nil), // 15: mraws.v1.HeartbeatRequest
+	(*Drain)(nil),            // 16: mraws.v1.Drain
+	(*HeartbeatReply)(nil),   // 17: mraws.v1.HeartbeatReply
+	(*ReportRequest)(nil),    // 18: mraws.v1.ReportRequest
+	(*ReportReply)(nil),      // 19: mraws.v1.ReportReply
+	(*LeaveRequest)(nil),     // 20: mraws.v1.LeaveRequest
+	(*LeaveReply)(nil),       // 21: mraws.v1.LeaveReply
+	(*StatusRequest)(nil),    // 22: mraws.v1.StatusRequest
+	(*StatusReply)(nil),      // 23: mraws.v1.StatusReply
+	(*PhaseStatus)(nil),      // 24: mraws.v1.PhaseStatus
+	(*WorkerStatus)(nil),     // 25: mraws.v1.WorkerStatus
+	(*AttemptStatus)(nil),    // 26: mraws.v1.AttemptStatus
+	nil,                      // 27: mraws.v1.App.ParamsEntry
+	nil,                      // 28: mraws.v1.App.DefaultsEntry
+	nil,                      // 29: mraws.v1.Choice.OptionsEntry
+	nil,                      // 30: mraws.v1.HeartbeatRequest.S3RequestsEntry
+	nil,                      // 31: mraws.v1.ReportRequest.S3RequestsEntry
+	nil,                      // 32: mraws.v1.LeaveRequest.S3RequestsEntry
 }
 var file_mraws_proto_depIdxs = []int32{
-	26, // 0: mraws.v1.App.params:type_name -> mraws.v1.App.ParamsEntry
-	27, // 1: mraws.v1.App.defaults:type_name -> mraws.v1.App.DefaultsEntry
-	0,  // 2: mraws.v1.Attempt.phase:type_name -> mraws.v1.Phase
-	4,  // 3: mraws.v1.RegisterRequest.app:type_name -> mraws.v1.App
-	5,  // 4: mraws.v1.RegisterRequest.running:type_name -> mraws.v1.Attempt
-	15, // 5: mraws.v1.RegisterRequest.drain:type_name -> mraws.v1.Drain
-	4,  // 6: mraws.v1.RegisterReply.app:type_name -> mraws.v1.App
-	5,  // 7: mraws.v1.AskReply.grant:type_name -> mraws.v1.Attempt
-	10, // 8: mraws.v1.AskReply.wait:type_name -> mraws.v1.Wait
-	12, // 9: mraws.v1.AskReply.done:type_name -> mraws.v1.Done
-	11, // 10: mraws.v1.AskReply.unknown:type_name -> mraws.v1.Unknown
-	5,  // 11: mraws.v1.Progress.attempt:type_name -> mraws.v1.Attempt
-	13, // 12: mraws.v1.HeartbeatRequest.running:type_name -> mraws.v1.Progress
-	28, // 13: mraws.v1.HeartbeatRequest.s3_requests:type_name -> mraws.v1.HeartbeatRequest.S3RequestsEntry
-	15, // 14: mraws.v1.HeartbeatRequest.drain:type_name -> mraws.v1.Drain
-	12, // 15: mraws.v1.HeartbeatReply.done:type_name -> mraws.v1.Done
-	5,  // 16: mraws.v1.ReportRequest.attempt:type_name -> mraws.v1.Attempt
-	1,  // 17: mraws.v1.ReportRequest.outcome:type_name -> mraws.v1.Outcome
-	29, // 18: mraws.v1.ReportRequest.s3_requests:type_name -> mraws.v1.ReportRequest.S3RequestsEntry
-	30, // 19: mraws.v1.LeaveRequest.s3_requests:type_name -> mraws.v1.LeaveRequest.S3RequestsEntry
-	23, // 20: mraws.v1.StatusReply.map:type_name -> mraws.v1.PhaseStatus
-	23, // 21: mraws.v1.StatusReply.reduce:type_name -> mraws.v1.PhaseStatus
-	24, // 22: mraws.v1.StatusReply.members:type_name -> mraws.v1.WorkerStatus
-	25, // 23: mraws.v1.StatusReply.attempts:type_name -> mraws.v1.AttemptStatus
-	5,  // 24: mraws.v1.AttemptStatus.attempt:type_name -> mraws.v1.Attempt
-	2,  // 25: mraws.v1.Coordinator.Discover:input_type -> mraws.v1.DiscoverRequest
-	6,  // 26: mraws.v1.Coordinator.Register:input_type -> mraws.v1.RegisterRequest
-	8,  // 27: mraws.v1.Coordinator.Ask:input_type -> mraws.v1.AskRequest
-	14, // 28: mraws.v1.Coordinator.Heartbeat:input_type -> mraws.v1.HeartbeatRequest
-	17, // 29: mraws.v1.Coordinator.Report:input_type -> mraws.v1.ReportRequest
-	19, // 30: mraws.v1.Coordinator.Leave:input_type -> mraws.v1.LeaveRequest
-	21, // 31: mraws.v1.Coordinator.Status:input_type -> mraws.v1.StatusRequest
-	3,  // 32: mraws.v1.Coordinator.Discover:output_type -> mraws.v1.DiscoverReply
-	7,  // 33: mraws.v1.Coordinator.Register:output_type -> mraws.v1.RegisterReply
-	9,  // 34: mraws.v1.Coordinator.Ask:output_type -> mraws.v1.AskReply
-	16, // 35: mraws.v1.Coordinator.Heartbeat:output_type -> mraws.v1.HeartbeatReply
-	18, // 36: mraws.v1.Coordinator.Report:output_type -> mraws.v1.ReportReply
-	20, // 37: mraws.v1.Coordinator.Leave:output_type -> mraws.v1.LeaveReply
-	22, // 38: mraws.v1.Coordinator.Status:output_type -> mraws.v1.StatusReply
-	32, // [32:39] is the sub-list for method output_type
-	25, // [25:32] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	5,  // 0: mraws.v1.App.input:type_name -> mraws.v1.Choice
+	5,  // 1: mraws.v1.App.partitioner:type_name -> mraws.v1.Choice
+	5,  // 2: mraws.v1.App.output:type_name -> mraws.v1.Choice
+	27, // 3: mraws.v1.App.params:type_name -> mraws.v1.App.ParamsEntry
+	28, // 4: mraws.v1.App.defaults:type_name -> mraws.v1.App.DefaultsEntry
+	29, // 5: mraws.v1.Choice.options:type_name -> mraws.v1.Choice.OptionsEntry
+	0,  // 6: mraws.v1.Attempt.phase:type_name -> mraws.v1.Phase
+	4,  // 7: mraws.v1.RegisterRequest.app:type_name -> mraws.v1.App
+	6,  // 8: mraws.v1.RegisterRequest.running:type_name -> mraws.v1.Attempt
+	16, // 9: mraws.v1.RegisterRequest.drain:type_name -> mraws.v1.Drain
+	4,  // 10: mraws.v1.RegisterReply.app:type_name -> mraws.v1.App
+	6,  // 11: mraws.v1.AskReply.grant:type_name -> mraws.v1.Attempt
+	11, // 12: mraws.v1.AskReply.wait:type_name -> mraws.v1.Wait
+	13, // 13: mraws.v1.AskReply.done:type_name -> mraws.v1.Done
+	12, // 14: mraws.v1.AskReply.unknown:type_name -> mraws.v1.Unknown
+	6,  // 15: mraws.v1.Progress.attempt:type_name -> mraws.v1.Attempt
+	14, // 16: mraws.v1.HeartbeatRequest.running:type_name -> mraws.v1.Progress
+	30, // 17: mraws.v1.HeartbeatRequest.s3_requests:type_name -> mraws.v1.HeartbeatRequest.S3RequestsEntry
+	16, // 18: mraws.v1.HeartbeatRequest.drain:type_name -> mraws.v1.Drain
+	13, // 19: mraws.v1.HeartbeatReply.done:type_name -> mraws.v1.Done
+	6,  // 20: mraws.v1.ReportRequest.attempt:type_name -> mraws.v1.Attempt
+	1,  // 21: mraws.v1.ReportRequest.outcome:type_name -> mraws.v1.Outcome
+	31, // 22: mraws.v1.ReportRequest.s3_requests:type_name -> mraws.v1.ReportRequest.S3RequestsEntry
+	32, // 23: mraws.v1.LeaveRequest.s3_requests:type_name -> mraws.v1.LeaveRequest.S3RequestsEntry
+	24, // 24: mraws.v1.StatusReply.map:type_name -> mraws.v1.PhaseStatus
+	24, // 25: mraws.v1.StatusReply.reduce:type_name -> mraws.v1.PhaseStatus
+	25, // 26: mraws.v1.StatusReply.members:type_name -> mraws.v1.WorkerStatus
+	26, // 27: mraws.v1.StatusReply.attempts:type_name -> mraws.v1.AttemptStatus
+	6,  // 28: mraws.v1.AttemptStatus.attempt:type_name -> mraws.v1.Attempt
+	2,  // 29: mraws.v1.Coordinator.Discover:input_type -> mraws.v1.DiscoverRequest
+	7,  // 30: mraws.v1.Coordinator.Register:input_type -> mraws.v1.RegisterRequest
+	9,  // 31: mraws.v1.Coordinator.Ask:input_type -> mraws.v1.AskRequest
+	15, // 32: mraws.v1.Coordinator.Heartbeat:input_type -> mraws.v1.HeartbeatRequest
+	18, // 33: mraws.v1.Coordinator.Report:input_type -> mraws.v1.ReportRequest
+	20, // 34: mraws.v1.Coordinator.Leave:input_type -> mraws.v1.LeaveRequest
+	22, // 35: mraws.v1.Coordinator.Status:input_type -> mraws.v1.StatusRequest
+	3,  // 36: mraws.v1.Coordinator.Discover:output_type -> mraws.v1.DiscoverReply
+	8,  // 37: mraws.v1.Coordinator.Register:output_type -> mraws.v1.RegisterReply
+	10, // 38: mraws.v1.Coordinator.Ask:output_type -> mraws.v1.AskReply
+	17, // 39: mraws.v1.Coordinator.Heartbeat:output_type -> mraws.v1.HeartbeatReply
+	19, // 40: mraws.v1.Coordinator.Report:output_type -> mraws.v1.ReportReply
+	21, // 41: mraws.v1.Coordinator.Leave:output_type -> mraws.v1.LeaveReply
+	23, // 42: mraws.v1.Coordinator.Status:output_type -> mraws.v1.StatusReply
+	36, // [36:43] is the sub-list for method output_type
+	29, // [29:36] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_mraws_proto_init() }
@@ -2329,7 +2421,7 @@ func file_mraws_proto_init() {
 	if File_mraws_proto != nil {
 		return
 	}
-	file_mraws_proto_msgTypes[7].OneofWrappers = []any{
+	file_mraws_proto_msgTypes[8].OneofWrappers = []any{
 		(*AskReply_Grant)(nil),
 		(*AskReply_Wait)(nil),
 		(*AskReply_Done)(nil),
@@ -2341,7 +2433,7 @@ func file_mraws_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mraws_proto_rawDesc), len(file_mraws_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   29,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

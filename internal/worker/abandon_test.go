@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
@@ -63,6 +65,8 @@ func newDeaf(t *testing.T, place string, hangs int32) (*bubble, *endless) {
 	}
 	if place == "partition" {
 		app.Partition = func(key []byte, n int) int { d.call(); return mr.Partition(key, n) }
+		u.Spec.Partitioner.Name = manifest.AppPartitioner
+		u.Store.PutJSON(t, layout.Layout{}.Job(), u.Spec)
 	}
 	return u, d
 }

@@ -237,7 +237,7 @@ func ownAuthority(t *testing.T) wire.Files {
 // summary is that of a job without input.
 func summary(lay layout.Layout, job, app string) manifest.Success {
 	return manifest.Success{
-		Schema: manifest.SuccessSchema, Job: job, App: manifest.App{Name: app}, NReduce: 1,
+		Schema: manifest.SuccessSchema, Job: job, App: manifest.App{Kind: manifest.Go, Name: app}, NReduce: 1,
 		Outputs: []manifest.Output{{Key: lay.Output(0), Hash: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}},
 	}
 }

@@ -158,7 +158,7 @@ func TestEarlyForAnother(t *testing.T) {
 		}
 	}
 	s, b := newShell(t), newBoss(t).serve(plain)
-	s.Store.PutJSON(t, layout.Layout{}.Success(), manifest.Success{Schema: manifest.SuccessSchema, Job: "job-0", App: manifest.App{Name: "wc"}})
+	s.Store.PutJSON(t, layout.Layout{}.Success(), manifest.Success{Schema: manifest.SuccessSchema, Job: "job-0", App: manifest.App{Kind: manifest.Go, Name: "wc"}})
 	s.Store.PutJSON(t, layout.Layout{}.Coordinator(), manifest.Coordinator{
 		Schema: manifest.CoordinatorSchema, Insecure: true, Addresses: []string{"192.0.2.1:1"}, Released: true,
 	})

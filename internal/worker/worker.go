@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -345,8 +346,8 @@ func (w *worker) readJob(ctx context.Context, id, digest string) (*manifest.Job,
 	if job.ID != id {
 		return nil, &task.LostError{Key: key, Err: fmt.Errorf("read %s: it is of job %s, the coordinator runs %s", key, job.ID, id)}
 	}
-	if job.App.Name != w.o.App.Name || job.App.Version != w.o.App.Version {
-		return nil, fmt.Errorf("read %s: it is of app %s %q", key, job.App.Name, job.App.Version)
+	if diff := job.Diff(wire.DescribeApp(w.o.App, nil).Spec(nil)); len(diff) > 0 {
+		return nil, fmt.Errorf("read %s: it is of another app: %s", key, strings.Join(diff, "; "))
 	}
 	if _, err := w.o.App.Resolve(maps.Clone(job.App.Params)); err != nil {
 		return nil, fmt.Errorf("read %s: %w", key, err)
