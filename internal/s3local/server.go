@@ -15,8 +15,10 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v3"
+	"github.com/valyala/fasthttp"
 	"github.com/versity/versitygw/s3api"
 	"github.com/versity/versitygw/s3api/middlewares"
+	"github.com/versity/versitygw/s3err"
 )
 
 const (
@@ -197,6 +199,7 @@ func (s *Server) serve(ctx context.Context, l *net.TCPListener, host string, tim
 		s.clients.close()
 		return errors.Join(fmt.Errorf("set up server: %w", err), s.listener.Close())
 	}
+	front.Server().ErrorHandler = broken
 	s.api, s.served = api, make(chan error, 1)
 	go func() { s.served <- front.Listener(s.listener, fiber.ListenConfig{DisableStartupMessage: true}) }()
 	_, port, err := net.SplitHostPort(l.Addr().String())
@@ -219,6 +222,24 @@ func frontEnd(api *s3api.S3ApiServer) (*fiber.App, error) {
 		return nil, errors.New("versitygw has no field app with its HTTP server")
 	}
 	return (*fiber.App)(v.UnsafePointer()), nil
+}
+
+// broken answers what is no whole request of HTTP: headers that end in their
+// midst, are too long or have no meaning. The handler that it replaces would
+// run the middleware, where each broken request counts as one in progress, and
+// print that the error is internal.
+func broken(c *fasthttp.RequestCtx, err error) {
+	code, status := "BadRequest", fasthttp.StatusBadRequest
+	var long *fasthttp.ErrSmallBuffer
+	if errors.As(err, &long) {
+		code, status = "RequestHeaderSectionTooLarge", fasthttp.StatusRequestHeaderFieldsTooLarge
+	}
+	answer := s3err.APIError{Code: code, Description: "The request is not understood: " + err.Error(), HTTPStatusCode: status}
+	c.Response.Reset()
+	c.SetStatusCode(status)
+	c.SetContentType("application/xml")
+	c.SetBody(answer.XMLBody("", ""))
+	c.SetConnectionClose()
 }
 
 // Endpoint tells how to reach the server.

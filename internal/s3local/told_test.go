@@ -2,6 +2,7 @@ package s3local
 
 import (
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,5 +44,33 @@ func TestFailureIsTold(t *testing.T) {
 	}
 	if text := <-said; text != "" {
 		t.Errorf("on stderr: %s", text)
+	}
+}
+
+// TestBroken: what is no request of HTTP is answered as such, and does not run
+// what counts the requests in progress.
+func TestBroken(t *testing.T) {
+	s := run(t, t.TempDir(), allGuards)
+	for say, want := range map[string][]string{
+		"GET /bucket HTTP/1.1\r\nno header\r\n\r\n": {"400 Bad Request", "<Code>BadRequest</Code>"},
+		"what\r\n\r\n": {"400 Bad Request", "<Code>BadRequest</Code>"},
+		"GET /bucket HTTP/1.1\r\nHost: a\r\nX-Long: " + strings.Repeat("x", 1<<20) + "\r\n\r\n": {"431 Request Header Fields Too Large", "<Code>RequestHeaderSectionTooLarge</Code>"},
+	} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(s.Endpoint().URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _ = io.WriteString(c, say) }() // the server may hang up before the end
+		got := make([]byte, 4096)
+		n, _ := io.ReadAtLeast(c, got, 300)
+		_ = c.Close()
+		for _, part := range want {
+			if !strings.Contains(string(got[:n]), part) {
+				t.Errorf("%.60q is answered %q, want %q in it", say, got[:n], part)
+			}
+		}
+		if strings.Contains(string(got[:n]), "X-Amz-Request-Id") {
+			t.Errorf("%.60q ran the middleware: %q", say, got[:n])
+		}
 	}
 }
