@@ -33,8 +33,8 @@ func raw(ctx context.Context, verb string) error {
 	}
 	at := server.Endpoint()
 	store, err := s3fs.Open(ctx, s3fs.Options{
-		Bucket: "mapreducedata", Region: at.Region, Endpoint: at.URL, AccessKey: at.AccessKey, SecretKey: at.SecretKey, Unsigned: true,
-		Near: verb == "get-direct",
+		Bucket: "mapreducedata", Region: at.Region, Endpoint: at.URL, AccessKey: at.AccessKey, SecretKey: at.SecretKey,
+		Server: s3fs.SameProcess,
 	})
 	if err != nil {
 		return errors.Join(err, server.Close())
@@ -42,7 +42,7 @@ func raw(ctx context.Context, verb string) error {
 	var took time.Duration
 	switch verb {
 	case "get", "get-direct":
-		took, err = rawGets(ctx, store)
+		took, err = rawGets(ctx, store, verb == "get-direct")
 	case "put":
 		took, err = rawPuts(ctx, store)
 	default:
@@ -57,8 +57,8 @@ func printSeconds(took time.Duration) error {
 }
 
 // rawGets reads all input once and drops it, in ranges that a store fetches
-// whole, or hands out as they come if it is near.
-func rawGets(ctx context.Context, store *s3fs.Store) (time.Duration, error) {
+// whole, or hands out as they come.
+func rawGets(ctx context.Context, store *s3fs.Store, direct bool) (time.Duration, error) {
 	start := time.Now()
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(4 * runtime.NumCPU())
@@ -68,7 +68,16 @@ func rawGets(ctx context.Context, store *s3fs.Store) (time.Duration, error) {
 		}
 		for off := int64(0); off < o.Size; off += chunk {
 			g.Go(func() error {
-				body, err := store.OpenChunks(ctx, o.Key, o.ETag, off, min(chunk, o.Size-off), chunk, 1)
+				n := min(chunk, o.Size-off)
+				if direct {
+					body, err := store.Stream(ctx, o.Key, o.ETag, off, n)
+					if err != nil {
+						return err
+					}
+					_, err = body.WriteTo(io.Discard)
+					return errors.Join(err, body.Close())
+				}
+				body, err := store.OpenChunks(ctx, o.Key, o.ETag, off, n, chunk, 1)
 				if err != nil {
 					return err
 				}

@@ -192,7 +192,7 @@ func (s *session) newCoordinator(st *store, lay layout.Layout, lis net.Listener,
 		TaskTimeout: s.conf.TaskTimeout, Lease: s.conf.Lease, MaxFailures: s.conf.MaxAttempts, MaxLost: 4 * s.conf.MaxAttempts,
 		Speculate: s.conf.Speculation == "auto",
 		Listener:  lis, Connections: s.connections, Addresses: addresses, Security: security, PublishToken: publish,
-		Trusted: o.unsafe || st.server != nil, TakeOver: o.takeOver,
+		Unsafe: o.unsafe, TakeOver: o.takeOver,
 	})
 	s.page.coordinator(c)
 	return c, nil

@@ -106,7 +106,7 @@ func (s *session) replay(ctx context.Context, st *store, phase mr.Phase, index i
 		scratch = os.TempDir()
 	}
 	env := &task.Env{
-		Store: st, Near: st.Embedded, Layout: s.layout, Job: job, App: app, Worker: "replay", Scratch: scratch, Memory: s.memory,
+		Store: st, Layout: s.layout, Job: job, App: app, Worker: "replay", Scratch: scratch, Memory: s.memory,
 		Commits: new(task.Commits), Log: s.log, Progress: new(task.Progress),
 	}
 	create, err := s.replayFiles(dir)

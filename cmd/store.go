@@ -178,11 +178,6 @@ func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 	return &store{Store: st, Why: why}, nil
 }
 
-// embeddedWhole is the most bytes of an output that the embedded server is
-// sent in one request, if there is memory for it: it then checks it by the
-// checksum that comes with it, and has no parts to join.
-const embeddedWhole = 256 << 20
-
 func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) {
 	dir := s.conf.DataDir
 	if dir == "" { // no home folder to have a default in
@@ -195,10 +190,14 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 		return nil, fmt.Errorf("open the embedded store in %s: %w", dir, serverError(err))
 	}
 	out := &store{Embedded: true, DataDir: dir, Why: why, server: server}
+	where := s3fs.SameMachine
+	if server != nil {
+		where = s3fs.SameProcess
+	}
 	if err = s.fitRequests(server != nil); err == nil {
 		out.Store, err = s3fs.Open(ctx, s3fs.Options{
 			Bucket: s.conf.Bucket, Region: at.Region, Endpoint: at.URL, AccessKey: at.AccessKey, SecretKey: at.SecretKey,
-			Unsigned: true, Concurrency: s.conf.S3Concurrency, Whole: embeddedWhole, Near: true,
+			Server: where, Concurrency: s.conf.S3Concurrency,
 		})
 	}
 	if err == nil {

@@ -37,6 +37,7 @@ func inputs() map[string][]string {
 	each := func(text string, n int) []string { return slices.Repeat([]string{text}, n) }
 	return map[string][]string{
 		"books":    {book(0), book(1), book(2)},
+		"streamed": each(strings.Repeat(words+"\n", 100_000), 1), // so much comes as its reader wants it
 		"words":    each(words, 3),
 		"word":     each(words, 1),
 		"bad":      each("!this line\n"+words, 3),
@@ -85,6 +86,7 @@ func special() []scene {
 		{point: "worker.put.displaced.before", app: "fickle", input: "words", also: again},
 		{point: "worker.put.displaced.after", app: "fickle", input: "words", also: again},
 		{point: "worker.stat.displaced", app: "fickle", input: "words", also: again + ",worker.put.displaced.after=error"},
+		{point: "worker.read.input", name: "streamed", input: "streamed"},
 		{point: "worker.open.displaced", app: "fickle", input: "words", also: again},
 		{point: "worker.read.displaced", app: "fickle", input: "words", also: again},
 		{point: "worker.put.bad.before", app: "fickle", input: "bad", args: budget},

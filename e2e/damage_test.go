@@ -78,10 +78,10 @@ const damagedReduces = 3
 
 // run runs the job to its end with two workers, and calls harm at the moment.
 func (d *damagedJob) run(when moment, harm func()) error {
-	open := func(near bool) *s3fs.Store {
+	open := func(server s3fs.Server) *s3fs.Store {
 		s, err := s3fs.Open(d.t.Context(), s3fs.Options{
 			Bucket: "mapreducedata", Region: d.at.Region, Endpoint: d.at.URL, AccessKey: d.at.AccessKey, SecretKey: d.at.SecretKey,
-			Near: near, BackoffBase: time.Millisecond,
+			Server: server, BackoffBase: time.Millisecond,
 		})
 		if err != nil {
 			d.t.Fatal(err)
@@ -122,19 +122,19 @@ func (d *damagedJob) run(when moment, harm func()) error {
 		bossAt = func(string, string) {}
 	}
 	boss := coordinator.New(coordinator.Options{
-		Store: watched{open(false), bossAt}, Layout: d.layout, Log: zerolog.Nop(), Version: "v",
+		Store: watched{open(s3fs.Elsewhere), bossAt}, Layout: d.layout, Log: zerolog.Nop(), Version: "v",
 		App: &d.app, NReduce: damagedReduces, SplitSize: 64 << 20, Pack: coordinator.PackAuto, Shuffle: d.shuffle,
-		Lease: 2 * time.Second, MaxFailures: 2, MaxLost: 8, Trusted: true,
+		Lease: 2 * time.Second, MaxFailures: 2, MaxLost: 8, Unsafe: true,
 		Listener: lis, Addresses: []string{lis.Addr().String()}, Security: wire.ServerOptions{Insecure: true},
 	})
 	g, ctx := errgroup.WithContext(d.t.Context())
 	var failure error
 	g.Go(func() error { _, failure = boss.Run(ctx); return nil })
 	for i := range 2 {
-		store := watched{open(i == 1), at}
+		store := watched{open(s3fs.Server(i)), at} // the second as on this machine
 		g.Go(func() error {
 			_ = worker.Run(ctx, worker.Options{ // how the job ended the coordinator says
-				Store: store, Near: i == 1, Bucket: "mapreducedata", Layout: d.layout, Log: zerolog.Nop(), Version: "v", App: d.app,
+				Store: store, Bucket: "mapreducedata", Layout: d.layout, Log: zerolog.Nop(), Version: "v", App: d.app,
 				Addresses: []string{lis.Addr().String()}, Insecure: true, CoordTimeout: time.Minute,
 				Name: fmt.Sprintf("w%d", i), Slots: 1, Memory: memory, Scratch: d.dir,
 			})

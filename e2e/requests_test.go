@@ -37,13 +37,12 @@ type counted struct {
 	announce *s3fs.Store // for the announcement alone
 }
 
-// open returns a client that is counted and sends up to whole bytes of an
-// output in one request. If near it reads as from a store on this machine.
-func (c *counted) open(whole int64, near bool) *s3fs.Store {
+// open returns a client that is counted.
+func (c *counted) open(server s3fs.Server) *s3fs.Store {
 	c.t.Helper()
 	s, err := s3fs.Open(c.t.Context(), s3fs.Options{
 		Bucket: "mapreducedata", Region: c.at.Region, Endpoint: c.at.URL, AccessKey: c.at.AccessKey, SecretKey: c.at.SecretKey,
-		Whole: whole, Near: near,
+		Server: server,
 	})
 	if err != nil {
 		c.t.Fatal(err)
@@ -78,8 +77,7 @@ type countedJob struct {
 	shuffle coordinator.Shuffle
 	workers int
 	slots   int // of each; 0 is 1
-	whole   int64
-	near    bool // input is read as from a store on this machine
+	server  s3fs.Server
 	shared  bool // the workers are of one process
 	packed  bool // what comes of the shuffle, if there are any records
 	objects int  // with partitions; 0 is not to look
@@ -108,9 +106,9 @@ func (c *counted) play(j countedJob) {
 		t.Fatal(err)
 	}
 	app := app(t, j.app)
-	c.announce = c.open(0, false)
+	c.announce = c.open(s3fs.Elsewhere)
 	boss := coordinator.New(coordinator.Options{
-		Store: coordinatorStore{c.open(0, false), c.layout.Coordinator(), c.announce}, Layout: c.layout, Log: zerolog.Nop(), Version: "v",
+		Store: coordinatorStore{c.open(s3fs.Elsewhere), c.layout.Coordinator(), c.announce}, Layout: c.layout, Log: zerolog.Nop(), Version: "v",
 		App: &app, NReduce: j.reduces, SplitSize: j.split, Pack: coordinator.PackAuto, Shuffle: j.shuffle,
 		Lease: time.Minute, MaxFailures: 1, MaxLost: 1,
 		Listener: lis, Addresses: []string{lis.Addr().String()}, Security: wire.ServerOptions{Insecure: true},
@@ -122,10 +120,10 @@ func (c *counted) play(j countedJob) {
 		shared = new(worker.Shared)
 	}
 	for i := range j.workers {
-		store := c.open(j.whole, j.near)
+		store := c.open(j.server)
 		g.Go(func() error {
 			return worker.Run(ctx, worker.Options{
-				Store: store, Near: j.near, Bucket: "mapreducedata", Layout: c.layout, Log: zerolog.Nop(), Version: "v", App: app,
+				Store: store, Bucket: "mapreducedata", Layout: c.layout, Log: zerolog.Nop(), Version: "v", App: app,
 				Addresses: []string{lis.Addr().String()}, Insecure: true, CoordTimeout: time.Minute,
 				Name: fmt.Sprintf("w%d", i), Slots: j.slots, Memory: memory, Scratch: c.dir, Shared: shared,
 			})
@@ -188,6 +186,7 @@ func (c *counted) bill(j countedJob) bill.Job {
 		Listed: int64(len(j.inputs)), Maps: int64(len(job.Tasks)), Reduces: int64(job.NReduce), Workers: int64(j.workers),
 		Renewals: c.announce.Requests()["PutObject"] - 2, Looks: c.announce.Requests()["GetObject"] - 1,
 	}
+	store := c.open(j.server)
 	busy, reducers := map[string]bool{}, map[string]bool{}
 	shuffled := make([][]int64, job.NReduce) // sizes of what each reduce task reads
 	for m, pieces := range job.Tasks {
@@ -204,10 +203,9 @@ func (c *counted) bill(j countedJob) bill.Job {
 			if p.Offset > 0 {
 				length++
 			}
-			if j.near && length >= object.DirectFrom {
-				b.InputReads++
-			} else {
-				b.InputReads += bill.Reads(length, chunk)
+			if length > 0 {
+				reach, _ := store.Reach(length, chunk)
+				b.InputReads += bill.Reads(length, reach)
 			}
 			if end := p.Offset + p.Length; end < o.Size && j.inputs[o.Name][end-1] != '\n' {
 				b.InputReads++
@@ -243,8 +241,8 @@ func (c *counted) bill(j countedJob) bill.Job {
 			c.t.Fatal(err)
 		}
 		rec := record[manifest.Reduce](c, c.layout.ReduceAttempt(r, info.Meta[manifest.MetaAttempt]), manifest.ReduceSchema)
-		b.Outputs.Add(bill.Stream(o.Size, task.OutputPart(memory, j.slots, rec.Read.Bytes),
-			task.OutputWhole(memory, j.slots, rec.Read.Bytes, j.whole)))
+		part, whole := store.Cut(s3fs.PutOptions{Expect: rec.Read.Bytes, Memory: task.OutputMemory(memory, j.slots)})
+		b.Outputs.Add(bill.Stream(o.Size, part, whole))
 		busy[rec.Worker], reducers[rec.Worker] = true, true
 	}
 	b.Busy, b.Reducers = int64(len(busy)), int64(len(reducers))
@@ -311,11 +309,11 @@ func TestRequests(t *testing.T) {
 		"ten by sixty":          {inputs: ten, reduces: 60, shuffle: auto, workers: 3},
 		"above ten thousand":    {inputs: few, reduces: 100, shuffle: auto, workers: 3, packed: true},
 		"pages of a listing":    {inputs: many, reduces: 2, shuffle: auto, workers: 3},
-		"one request":           {inputs: map[string]string{"a": words(1, 9<<20)}, reduces: 1, shuffle: plain, workers: 1, whole: 256 << 20},
-		"more than it may be":   {inputs: map[string]string{"a": words(1, 9<<20)}, reduces: 1, shuffle: plain, workers: 1, whole: 10 << 20},
+		"one request":           {inputs: map[string]string{"a": words(1, 9<<20)}, reduces: 1, shuffle: plain, workers: 1, server: s3fs.SameMachine},
+		"more than it may be":   {inputs: map[string]string{"a": words(1, 11<<20)}, reduces: 1, shuffle: plain, workers: 1, server: s3fs.SameMachine},
 		"parts":                 {inputs: large, reduces: 1, shuffle: plain, workers: 1},
-		"near":                  {inputs: large, reduces: 1, shuffle: plain, workers: 1, near: true},
-		"near, pieces":          {inputs: large, reduces: 3, split: 5 << 20, shuffle: plain, workers: 3, near: true},
+		"near":                  {inputs: large, reduces: 1, shuffle: plain, workers: 1, server: s3fs.SameMachine},
+		"near, pieces":          {inputs: large, reduces: 3, split: 5 << 20, shuffle: plain, workers: 3, server: s3fs.SameMachine},
 		"parts, packed":         {inputs: large, reduces: 1, split: 5 << 20, shuffle: packed, workers: 3, packed: true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -71,15 +71,14 @@ func File(size int64) Writes {
 }
 
 // Stream is how an object of size bytes is written that comes piece by piece:
-// an output. wanted is what its writer asks of a part ([worker.OutputPart]),
-// whole how much it gathers for one request ([worker.OutputWhole]).
-func Stream(size, wanted, whole int64) Writes {
-	first := max(part, wanted)
-	if size <= max(first, whole) {
+// an output. The store says how many bytes its parts have and up to how many
+// are one request ([s3fs.Store.Cut]).
+func Stream(size, part, whole int64) Writes {
+	if size <= whole {
 		return Writes{Put: 1}
 	}
 	w := Writes{Create: 1, Complete: 1}
-	for length := first; size > 0; length += first {
+	for length := part; size > 0; length += part {
 		n := min(Reads(size, length), sameLength)
 		w.Part += n
 		size -= n * length

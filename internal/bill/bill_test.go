@@ -26,19 +26,19 @@ func TestWrites(t *testing.T) {
 		if d := cmp.Diff(tt.file, File(tt.size)); d != "" {
 			t.Errorf("a file of %d bytes (-want +got):\n%s", tt.size, d)
 		}
-		if d := cmp.Diff(tt.stream, Stream(tt.size, 0, 0)); d != "" {
+		if d := cmp.Diff(tt.stream, Stream(tt.size, part, part)); d != "" {
 			t.Errorf("a stream of %d bytes (-want +got):\n%s", tt.size, d)
 		}
 	}
 }
 
-// TestLargeParts: a stream whose writer asks for larger parts.
+// TestLargeParts: a stream whose parts are larger.
 func TestLargeParts(t *testing.T) {
-	for wanted, want := range map[int64]Writes{
-		1 << 20: {Create: 1, Part: 8, Complete: 1}, 16 << 20: {Create: 1, Part: 4, Complete: 1}, 64 << 20: {Put: 1},
+	for size, want := range map[int64]Writes{
+		8 << 20: {Create: 1, Part: 8, Complete: 1}, 16 << 20: {Create: 1, Part: 4, Complete: 1}, 64 << 20: {Put: 1},
 	} {
-		if d := cmp.Diff(want, Stream(64<<20, wanted, 0)); d != "" {
-			t.Errorf("parts of %d bytes (-want +got):\n%s", wanted, d)
+		if d := cmp.Diff(want, Stream(64<<20, size, size)); d != "" {
+			t.Errorf("parts of %d bytes (-want +got):\n%s", size, d)
 		}
 	}
 }
@@ -47,9 +47,9 @@ func TestLargeParts(t *testing.T) {
 // was thought.
 func TestWhole(t *testing.T) {
 	for whole, want := range map[int64]Writes{
-		1 << 20: {Create: 1, Part: 8, Complete: 1}, 64<<20 - 1: {Create: 1, Part: 8, Complete: 1}, 64 << 20: {Put: 1},
+		8 << 20: {Create: 1, Part: 8, Complete: 1}, 64<<20 - 1: {Create: 1, Part: 8, Complete: 1}, 64 << 20: {Put: 1},
 	} {
-		if d := cmp.Diff(want, Stream(64<<20, 0, whole)); d != "" {
+		if d := cmp.Diff(want, Stream(64<<20, part, whole)); d != "" {
 			t.Errorf("up to %d bytes in one (-want +got):\n%s", whole, d)
 		}
 	}

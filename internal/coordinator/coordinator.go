@@ -72,9 +72,8 @@ type Options struct {
 	// PublishToken puts the token into the announcement; an own token file
 	// stays where it is.
 	PublishToken bool
-	// Trusted skips the preflight: the store is known to honour conditional
-	// writes, or the user has said to go on without.
-	Trusted bool
+	// Unsafe skips the preflight: the user has said to go on without.
+	Unsafe bool
 	// TakeOver takes the place of the coordinator that is announced at the
 	// start although it may be at work.
 	TakeOver bool
@@ -233,7 +232,7 @@ func ofJob(err error) bool {
 
 // life is the job from start to _SUCCESS.
 func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, g *errgroup.Group, serve func() error) (*manifest.Success, error) {
-	if !c.o.Trusted {
+	if !c.o.Unsafe {
 		if err := c.o.Store.Preflight(ctx, c.o.Layout.PreflightDir()); err != nil {
 			return nil, fmt.Errorf("preflight of s3://%s: %w", c.o.Store.Bucket(), err)
 		}

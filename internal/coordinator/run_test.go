@@ -52,7 +52,7 @@ func TestPreflightRefuses(t *testing.T) {
 	if len(b.store.puts) > 0 {
 		t.Errorf("it wrote %v", b.store.puts)
 	}
-	s = b.start(func(o *Options) { o.Trusted = true })
+	s = b.start(func(o *Options) { o.Unsafe = true })
 	s.join("w", 1).work(3)
 	s.succeeds()
 }

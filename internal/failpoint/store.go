@@ -16,6 +16,8 @@ type Objects interface {
 	Bucket() string
 	Stat(ctx context.Context, key string) (object.Info, error)
 	Get(ctx context.Context, key string) ([]byte, object.Info, error)
+	Reach(n, chunk int64) (reach, held int64)
+	Stream(ctx context.Context, key, etag string, off, n int64) (object.Stream, error)
 	OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error)
 	Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error)
 	PutFile(ctx context.Context, key string, r io.ReaderAt, size int64, o object.PutOptions) (object.Info, error)
@@ -126,25 +128,96 @@ func (s *store) OpenChunks(ctx context.Context, key, etag string, off, n, chunk 
 	if err != nil {
 		return nil, err
 	}
-	return &body{ReadCloser: r, s: s, key: key, half: max(n/2, 1)}, nil
+	return &body{r, s.middle(key, n)}, nil
+}
+
+func (s *store) Stream(ctx context.Context, key, etag string, off, n int64) (object.Stream, error) {
+	if err := s.at("open", key, ""); err != nil {
+		return nil, err
+	}
+	r, err := s.Objects.Stream(ctx, key, etag, off, n)
+	if err != nil {
+		return nil, err
+	}
+	return &stream{r, s.middle(key, n)}, nil
+}
+
+// middle is a point in the middle of n bytes.
+func (s *store) middle(key string, n int64) middle { return middle{s, key, max(n/2, 1)} }
+
+type middle struct {
+	s    *store
+	key  string
+	left int64 // bytes until the point; 0 behind it
+}
+
+// most is how many of n bytes may be taken before the point.
+func (m *middle) most(n int) int {
+	if m.left > 0 {
+		return int(min(m.left, int64(n)))
+	}
+	return n
+}
+
+// pass says that n bytes, no more than most, were taken.
+func (m *middle) pass(n int) error {
+	if m.left == 0 {
+		return nil
+	}
+	if m.left -= int64(n); m.left > 0 {
+		return nil
+	}
+	return m.s.at("read", m.key, "")
 }
 
 // body has a point in its middle.
 type body struct {
 	io.ReadCloser
-	s    *store
-	key  string
-	half int64 // bytes until the point; 0 behind it
+	middle middle
 }
 
 func (b *body) Read(p []byte) (int, error) {
-	if b.half > 0 && int64(len(p)) > b.half {
-		p = p[:b.half]
+	n, err := b.ReadCloser.Read(p[:b.middle.most(len(p))])
+	if failed := b.middle.pass(n); failed != nil {
+		err = failed
 	}
-	n, err := b.ReadCloser.Read(p)
-	if b.half > 0 {
-		if b.half -= int64(n); b.half == 0 && err == nil {
-			err = b.s.at("read", b.key, "")
+	return n, err
+}
+
+// stream has one too. It shows the bytes where the store does.
+type stream struct {
+	object.Stream
+	middle middle
+}
+
+func (b *stream) Peek() ([]byte, error) {
+	view, err := b.Stream.Peek()
+	return view[:b.middle.most(len(view))], err
+}
+
+func (b *stream) Discard(n int) error {
+	if err := b.middle.pass(n); err != nil {
+		return err
+	}
+	return b.Stream.Discard(n)
+}
+
+func (b *stream) WriteTo(w io.Writer) (int64, error) {
+	return b.Stream.WriteTo(&passing{w, &b.middle})
+}
+
+// passing is a writer whose middle is that of a stream.
+type passing struct {
+	w      io.Writer
+	middle *middle
+}
+
+func (w *passing) Write(p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		var k int
+		k, err = w.w.Write(p[n:][:w.middle.most(len(p)-n)])
+		if n += k; err == nil {
+			err = w.middle.pass(k)
 		}
 	}
 	return n, err

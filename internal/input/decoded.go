@@ -21,9 +21,8 @@ func readDecoded(in mr.Input, p Piece, maxRecord int) (*PieceReader, error) {
 	if in == mr.WholeObjects {
 		return &PieceReader{Reader: Whole(body, p.Object, -1, maxRecord), body: body}, nil
 	}
-	lines := Lines(body, LinesOptions{
-		Object: p.Object, First: true, Limit: -1,
-		Numbered: in == mr.NumberedLines, MaxRecord: maxRecord, Expect: usualRatio * min(p.Size, maxBlock),
+	lines := Lines(NewBuffered(body, usualRatio*min(p.Size, maxBlock)), LinesOptions{
+		Object: p.Object, First: true, Limit: -1, Numbered: in == mr.NumberedLines, MaxRecord: maxRecord,
 	})
 	return &PieceReader{Reader: lines, body: body}, nil
 }

@@ -56,7 +56,7 @@ func (e *TooLongError) Error() string {
 
 // Opener opens the bytes [off, off+n) of one object, always the same version
 // of it. The package asks for no byte behind the object's end.
-type Opener func(off, n int64) (io.ReadCloser, error)
+type Opener func(off, n int64) (Body, error)
 
 // Piece is the byte range [Offset, Offset+Length) of an object.
 type Piece struct {
@@ -106,7 +106,7 @@ func Read(in mr.Input, p Piece, maxRecord int) (*PieceReader, error) {
 	body := &span{open: p.Open, off: from, end: end, size: p.Size}
 	lines := Lines(body, LinesOptions{
 		Object: p.Object, Offset: from, First: p.Offset == 0, Limit: end - from,
-		Numbered: in == mr.NumberedLines, MaxRecord: maxRecord, Expect: p.Size - from,
+		Numbered: in == mr.NumberedLines, MaxRecord: maxRecord,
 	})
 	return &PieceReader{Reader: lines, body: body}, nil
 }
@@ -132,8 +132,7 @@ type span struct {
 	open           Opener
 	off, end, size int64
 	step           int64
-	body           io.ReadCloser
-	src            Source // body, once it was peeked at
+	body           Body
 }
 
 // ready opens the next bytes unless some are open.
@@ -156,20 +155,14 @@ func (s *span) ready() error {
 	return nil
 }
 
-// Read fills p with the next bytes. A body that ends early is an error.
+// Read implements io.Reader.
 func (s *span) Read(p []byte) (int, error) {
-	if err := s.ready(); err != nil {
+	b, err := s.Peek()
+	if err != nil {
 		return 0, err
 	}
-	n, err := s.body.Read(p[:min(int64(len(p)), s.end-s.off)])
-	s.off += int64(n)
-	if errors.Is(err, io.EOF) && s.off < s.end {
-		return n, io.ErrUnexpectedEOF
-	}
-	if s.off >= s.end && (err == nil || errors.Is(err, io.EOF)) {
-		err = s.Close()
-	}
-	return n, err
+	n := copy(p, b)
+	return n, s.Discard(n)
 }
 
 // Peek implements [Source]. A body that ends early is an error.
@@ -177,10 +170,7 @@ func (s *span) Peek() ([]byte, error) {
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
-	if s.src == nil {
-		s.src = AsSource(s.body, s.end-s.off)
-	}
-	b, err := s.src.Peek()
+	b, err := s.body.Peek()
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
@@ -189,7 +179,7 @@ func (s *span) Peek() ([]byte, error) {
 
 // Discard implements [Source].
 func (s *span) Discard(n int) error {
-	err := s.src.Discard(n)
+	err := s.body.Discard(n)
 	if s.off += int64(n); s.off >= s.end {
 		err = errors.Join(err, s.Close())
 	}
@@ -202,6 +192,6 @@ func (s *span) Close() error {
 		return nil
 	}
 	err := s.body.Close()
-	s.body, s.src = nil, nil
+	s.body = nil
 	return err
 }

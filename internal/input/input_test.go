@@ -63,27 +63,24 @@ type opener struct {
 	asked int64
 }
 
-func (o *opener) Open(off, n int64) (io.ReadCloser, error) {
+func (o *opener) Open(off, n int64) (Body, error) {
 	if off < 0 || n <= 0 || off+n > int64(len(o.text)) {
 		return nil, fmt.Errorf("range [%d, %d) of %d bytes", off, off+n, len(o.text))
 	}
 	o.open++
 	o.asked += n
 	if len(o.views) > 0 {
-		return struct {
-			*views
-			io.Closer
-		}{&views{text: o.text[off : off+n], sizes: o.views}, closer{o: o}}, nil
+		return closer{&views{text: o.text[off : off+n], sizes: o.views}, o}, nil
 	}
 	var r io.Reader = strings.NewReader(o.text[off : off+n])
 	if o.small {
 		r = iotest.DataErrReader(iotest.OneByteReader(r))
 	}
-	return closer{r, o}, nil
+	return closer{NewBuffered(r, n), o}, nil
 }
 
 type closer struct {
-	io.Reader
+	Source
 	o *opener
 }
 
@@ -252,7 +249,7 @@ func TestTooLong(t *testing.T) {
 		{"abc\nabcde\n", 4, 4}, {"abcd\r\n", 4, 0}, {"abcde", 4, 0}, {"abcd\r", 4, 0},
 		{strings.Repeat("x", 3*maxBlock), maxBlock, 0},
 	} {
-		r := Lines(strings.NewReader(tc.text), LinesOptions{Object: "o", First: true, Limit: -1, MaxRecord: tc.max})
+		r := Lines(NewBuffered(strings.NewReader(tc.text), 0), LinesOptions{Object: "o", First: true, Limit: -1, MaxRecord: tc.max})
 		for r.Next() {
 		}
 		var tooLong *TooLongError
@@ -267,7 +264,7 @@ func TestTooLong(t *testing.T) {
 	}
 	// A line that another piece owns may be longer: it is never held.
 	text := strings.Repeat("x", 4*maxBlock) + "\nabc\n"
-	r := Lines(strings.NewReader(text), LinesOptions{Object: "o", Limit: -1, MaxRecord: 10})
+	r := Lines(NewBuffered(strings.NewReader(text), 0), LinesOptions{Object: "o", Limit: -1, MaxRecord: 10})
 	if n := len(collect(t, r)); n != 1 || cap(r.line) > maxBlock {
 		t.Errorf("%d records with a buffer of %d bytes", n, cap(r.line))
 	}
@@ -284,14 +281,14 @@ func TestReadErrors(t *testing.T) {
 	}{
 		{"error", io.MultiReader(strings.NewReader("a\nb"), iotest.ErrReader(broken)), broken},
 		{"no progress", io.MultiReader(strings.NewReader("a\nb"), stuck{}), io.ErrNoProgress},
-		{"short body", &span{open: func(int64, int64) (io.ReadCloser, error) {
-			return io.NopCloser(strings.NewReader("a\nb")), nil
+		{"short body", &span{open: func(int64, int64) (Body, error) {
+			return closer{NewBuffered(strings.NewReader("a\nb"), 4), new(opener)}, nil
 		}, end: 4, size: 4}, io.ErrUnexpectedEOF},
-		{"open", io.MultiReader(strings.NewReader("a\nb"), &span{open: func(int64, int64) (io.ReadCloser, error) {
+		{"open", io.MultiReader(strings.NewReader("a\nb"), &span{open: func(int64, int64) (Body, error) {
 			return nil, broken
 		}, end: 4, size: 4}), broken},
 	} {
-		r := Lines(tc.r, LinesOptions{Object: "o", First: true, Limit: -1})
+		r := Lines(NewBuffered(tc.r, 0), LinesOptions{Object: "o", First: true, Limit: -1})
 		n := 0
 		for r.Next() {
 			n++
@@ -303,7 +300,7 @@ func TestReadErrors(t *testing.T) {
 			t.Errorf("%s: %q does not name object and offset", tc.name, r.Err())
 		}
 	}
-	skip := Lines(io.MultiReader(strings.NewReader("ab"), iotest.ErrReader(broken)), LinesOptions{Object: "o", Limit: 100})
+	skip := Lines(NewBuffered(io.MultiReader(strings.NewReader("ab"), iotest.ErrReader(broken)), 0), LinesOptions{Object: "o", Limit: 100})
 	if skip.Next() || !errors.Is(skip.Err(), broken) {
 		t.Errorf("an error in the skipped line is lost: %v", skip.Err())
 	}
@@ -371,7 +368,7 @@ func BenchmarkLines(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				src.Reset(text)
-				r := Lines(src, LinesOptions{First: true, Limit: -1})
+				r := Lines(NewBuffered(src, 0), LinesOptions{First: true, Limit: -1})
 				for r.Next() {
 					_ = r.Record()
 				}

@@ -27,14 +27,10 @@ type LinesOptions struct {
 	Numbered bool
 	// MaxRecord is the most bytes of a line; 0 means [DefaultMaxLine].
 	MaxRecord int
-	// Expect is about how many bytes the reader will give, if anybody knows:
-	// a small object then gets a small buffer. 0 means unknown.
-	Expect int64
 }
 
 // maxBlock is the most bytes of a block of several lines, few enough that who
-// looks at them more than once finds them in the processor's cache. A reader
-// that is no [Source] is read through a buffer of so many.
+// looks at them more than once finds them in the processor's cache.
 const maxBlock = 256 << 10
 
 // LineReader is a [Reader] of lines, which are those that [mr.Lines] says:
@@ -64,9 +60,9 @@ type LineReader struct {
 	err  error
 }
 
-// Lines returns a reader of the lines that o picks from r.
-func Lines(r io.Reader, o LinesOptions) *LineReader {
-	l := &LineReader{src: AsSource(r, o.Expect), base: o.Offset, stop: math.MaxInt64, max: o.MaxRecord, skip: !o.First, num: o.Numbered}
+// Lines returns a reader of the lines that o picks from src.
+func Lines(src Source, o LinesOptions) *LineReader {
+	l := &LineReader{src: src, base: o.Offset, stop: math.MaxInt64, max: o.MaxRecord, skip: !o.First, num: o.Numbered}
 	if l.max <= 0 {
 		l.max = DefaultMaxLine
 	}

@@ -94,7 +94,7 @@ func TestSkip(t *testing.T) {
 // TestSkipBounded: a line that is skipped is not held.
 func TestSkipBounded(t *testing.T) {
 	text := strings.Repeat("x", 9*maxBlock) + "\r\nabc\n"
-	r := Lines(strings.NewReader(text), LinesOptions{Object: "o", First: true, Limit: -1, MaxRecord: 10})
+	r := Lines(NewBuffered(strings.NewReader(text), 0), LinesOptions{Object: "o", First: true, Limit: -1, MaxRecord: 10})
 	recs, lengths := skipping(t, r)
 	if len(recs) != 2 || lengths[0] != 9*maxBlock+1 || cap(r.line) > maxBlock {
 		t.Errorf("records of %d bytes, with a buffer of %d", lengths, cap(r.line))
@@ -105,7 +105,7 @@ func TestSkipBounded(t *testing.T) {
 func TestSkipError(t *testing.T) {
 	broken := errors.New("broken")
 	text := strings.Repeat("x", maxBlock)
-	r := Lines(io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken)), LinesOptions{Object: "o", First: true, Limit: -1, MaxRecord: 10})
+	r := Lines(NewBuffered(io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken)), 0), LinesOptions{Object: "o", First: true, Limit: -1, MaxRecord: 10})
 	if r.Next() {
 		t.Fatal("a line that is too long")
 	}

@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// Source is a stream that shows its bytes where they lie. A body that is one
-// saves its reader a copy of the input.
+// Source is a stream that shows its bytes where they lie, which saves their
+// reader a copy of the input.
 type Source interface {
 	// Peek returns what is at hand of the bytes that come next, at least one,
 	// or an error: io.EOF behind the last. They are valid until Discard or the
@@ -16,24 +16,27 @@ type Source interface {
 	Discard(n int) error
 }
 
-// AsSource returns r if it is a [Source], else r behind a buffer, a small one
-// if r is expected to give few bytes; 0 says that nobody knows how many.
-func AsSource(r io.Reader, expect int64) Source {
-	if s, ok := r.(Source); ok {
-		return s
-	}
+// Body is a [Source] that is open until it is closed.
+type Body interface {
+	Source
+	io.Closer
+}
+
+// Buffered is a [Source] of any reader.
+type Buffered struct{ r *bufio.Reader }
+
+// NewBuffered returns r behind a buffer, a small one if r is expected to give
+// few bytes; 0 says that nobody knows how many.
+func NewBuffered(r io.Reader, expect int64) Buffered {
 	size := maxBlock
 	if expect > 0 {
 		size = int(min(expect, maxBlock))
 	}
-	return buffered{bufio.NewReaderSize(r, size)}
+	return Buffered{bufio.NewReaderSize(r, size)}
 }
 
-// buffered is a [Source] of any reader.
-type buffered struct{ r *bufio.Reader }
-
 // Peek implements [Source].
-func (b buffered) Peek() ([]byte, error) {
+func (b Buffered) Peek() ([]byte, error) {
 	if _, err := b.r.Peek(1); err != nil {
 		return nil, err
 	}
@@ -41,7 +44,7 @@ func (b buffered) Peek() ([]byte, error) {
 }
 
 // Discard implements [Source].
-func (b buffered) Discard(n int) error {
+func (b Buffered) Discard(n int) error {
 	_, err := b.r.Discard(n)
 	return err
 }

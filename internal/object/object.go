@@ -7,6 +7,7 @@ package object
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"time"
 )
@@ -33,15 +34,27 @@ type PutOptions struct {
 	Meta map[string]string
 	// ContentType is application/octet-stream when empty.
 	ContentType string
-	// PartSize is what a part of a large object is to have in bytes, if that
-	// is more than the store's own: each is paid for as a PUT of its own. A
-	// writer holds up to five in memory.
-	PartSize int64
-	// Size is a guess at the bytes of what a writer is to be given, 0 if
-	// there is none, and Hold how many it may gather in memory in place of
-	// the parts, so that an object that fits is written in one request where
-	// the store has a use for that.
-	Size, Hold int64
+	// Expect is about how many bytes a writer will be given, 0 if nobody
+	// knows, and Memory how many it may hold at a time beside what it holds by
+	// itself. The store decides by both whether it sends parts, and how large:
+	// each is paid for as a PUT of its own.
+	Expect, Memory int64
+}
+
+// Stream is a range of one version of an object, which shows its bytes where
+// they lie. A wrapper that returned a plain reader would hide that, and so
+// read by another way than the store does.
+type Stream interface {
+	// Peek returns what is at hand of the bytes that come next, at least one,
+	// or an error: io.EOF behind the last. They are valid until Discard or
+	// Close.
+	Peek() ([]byte, error)
+	// Discard moves past the first n bytes that Peek has returned.
+	Discard(n int) error
+	// WriteTo writes all bytes that are left.
+	WriteTo(w io.Writer) (int64, error)
+	// Close ends the stream.
+	Close() error
 }
 
 // Upload is an unfinished multipart upload.
@@ -49,12 +62,6 @@ type Upload struct {
 	Key, ID   string
 	Initiated time.Time
 }
-
-// DirectFrom is the least range that is read directly from a store on the
-// same machine, in bytes: from the connection as its bytes are wanted, however
-// many they are. One that is no larger than a processor's cache is fetched
-// whole, and so is ready when it is wanted.
-const DirectFrom = 1 << 20
 
 // Errors that a store's answers wrap, besides those of io/fs.
 var (

@@ -27,14 +27,14 @@ func TestRate(t *testing.T) {
 	for i := range 200 {
 		g.Go(func() error {
 			_, err := w.store.Put(t.Context(), fmt.Sprintf("k%d", i), nil, s3fs.PutOptions{})
-			least.Store(min(least.Load(), int64(w.store.Pressure().Bound)))
+			least.Store(min(least.Load(), int64(w.store.Activity().Bound)))
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		t.Error(err)
 	}
-	storm := w.store.Pressure()
+	storm := w.store.Activity()
 	played := w.proxy.Counts()[0].Played
 	if storm.Throttled != played || storm.Cuts == 0 || least.Load() > most/2 {
 		t.Errorf("%d throttled replies, least bound %d, pressure %+v", played, least.Load(), storm)
@@ -43,9 +43,9 @@ func TestRate(t *testing.T) {
 		t.Errorf("%d tries counted, want %d", n, 200+played)
 	}
 	w.play(t)
-	for i := 0; w.store.Pressure().Bound < most; i++ {
+	for i := 0; w.store.Activity().Bound < most; i++ {
 		if i > most*most {
-			t.Fatalf("the bound stays at %d", w.store.Pressure().Bound)
+			t.Fatalf("the bound stays at %d", w.store.Activity().Bound)
 		}
 		if _, err := w.store.Stat(t.Context(), "k0"); err != nil {
 			t.Fatal(err)

@@ -158,9 +158,9 @@ func TestErrorInside200(t *testing.T) {
 // TestFlippedUpload: a bit that flips on the way to the store never gets
 // there, however the payload is guarded.
 func TestFlippedUpload(t *testing.T) {
-	for _, unsigned := range []bool{false, true} {
-		t.Run(fmt.Sprintf("unsigned=%t", unsigned), func(t *testing.T) {
-			w := newWorld(t, func(o *s3fs.Options) { o.Unsigned = unsigned })
+	for _, server := range []s3fs.Server{s3fs.Elsewhere, s3fs.SameMachine} {
+		t.Run(fmt.Sprintf("server=%d", server), func(t *testing.T) {
+			w := newWorld(t, func(o *s3fs.Options) { o.Server = server })
 			w.play(t, "PutObject * first=3 flip")
 			data := noise(100_000)
 			if _, err := w.store.Put(t.Context(), "k", data, s3fs.PutOptions{IfAbsent: true}); err != nil {

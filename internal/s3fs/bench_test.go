@@ -42,9 +42,9 @@ func BenchmarkThroughput(b *testing.B) {
 	const size = 8 << 20
 	data := bytesOf(size)
 	l := startLocal(b)
-	for _, unsigned := range []bool{false, true} {
+	for _, server := range []s3fs.Server{s3fs.Elsewhere, s3fs.SameMachine} {
 		o := l.options()
-		o.Unsigned = unsigned
+		o.Server = server
 		s, err := s3fs.Open(b.Context(), o)
 		if err != nil {
 			b.Fatal(err)
@@ -58,14 +58,14 @@ func BenchmarkThroughput(b *testing.B) {
 			b.Fatal(err)
 		}
 		for _, streams := range []int{1, 4} {
-			b.Run(fmt.Sprintf("put/unsigned=%t/streams=%d", unsigned, streams), func(b *testing.B) {
+			b.Run(fmt.Sprintf("put/server=%d/streams=%d", server, streams), func(b *testing.B) {
 				b.SetBytes(size)
 				benchStreams(b, streams, func(i int64) error {
 					_, err := s.Put(b.Context(), fmt.Sprint("put/", i%16), data, s3fs.PutOptions{})
 					return err
 				})
 			})
-			b.Run(fmt.Sprintf("get/unsigned=%t/streams=%d", unsigned, streams), func(b *testing.B) {
+			b.Run(fmt.Sprintf("get/server=%d/streams=%d", server, streams), func(b *testing.B) {
 				b.SetBytes(size)
 				benchStreams(b, streams, func(int64) error {
 					r, err := s.OpenRange(b.Context(), "k", obj.ETag, 0, size)

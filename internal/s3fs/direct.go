@@ -39,9 +39,9 @@ func newView() any {
 	return &v
 }
 
-// direct returns a reader of a span of known version and length. It asks for
-// nothing before it is read.
-func (s *Store) direct(ctx context.Context, sp span) io.ReadCloser {
+// openDirect returns a reader of a span of known version and length. It asks
+// for nothing before it is read.
+func (s *Store) openDirect(ctx context.Context, sp span) *directReader {
 	ctx, cancel := context.WithCancel(ctx)
 	return &directReader{s: s, ctx: ctx, cancel: cancel, sp: sp}
 }
@@ -130,10 +130,7 @@ func (r *directReader) Discard(n int) error {
 	return nil
 }
 
-// Read implements io.Reader.
-func (r *directReader) Read(p []byte) (int, error) { return readFrom(r, p) }
-
-// WriteTo implements io.WriterTo, so that io.Copy needs no buffer.
+// WriteTo implements io.WriterTo.
 func (r *directReader) WriteTo(w io.Writer) (n int64, err error) {
 	r.moves = true
 	return writeTo(r, w)

@@ -23,14 +23,14 @@ import (
 // near are the options of a store on this machine.
 func near() s3fs.Options {
 	o := quick()
-	o.Near, o.PartSize = true, 300_000
+	o.Server, o.PartSize = s3fs.SameMachine, 300_000
 	return o
 }
 
 // openWhole opens an object of the fake for a read of all of it at once.
-func openWhole(t *testing.T, s *s3fs.Store, n int) io.ReadCloser {
+func openWhole(t *testing.T, s *s3fs.Store, n int) stream {
 	t.Helper()
-	r, err := s.OpenChunks(t.Context(), key, etag, 0, int64(n), int64(n), 1)
+	r, err := s.Stream(t.Context(), key, etag, 0, int64(n))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,30 +39,37 @@ func openWhole(t *testing.T, s *s3fs.Store, n int) io.ReadCloser {
 			t.Error(err)
 		}
 	})
-	return r
+	return stream{r}
+}
+
+// stream is a stream as a reader.
+type stream struct{ object.Stream }
+
+func (s stream) Read(p []byte) (int, error) {
+	b, err := s.Peek()
+	if err != nil {
+		return 0, err
+	}
+	n := copy(p, b)
+	return n, s.Discard(n)
 }
 
 // TestDirect: a long range is one request, made when it is read, by whatever
 // way; a shorter one, and one that is to be fetched ahead, is there before.
 func TestDirect(t *testing.T) {
-	data := bytesOf(object.DirectFrom + 700_001)
-	ways := map[string]func(io.Reader) ([]byte, error){
-		"Read": func(r io.Reader) ([]byte, error) { return io.ReadAll(struct{ io.Reader }{r}) },
-		"WriteTo": func(r io.Reader) ([]byte, error) {
+	data := bytesOf(s3fs.DirectFrom + 700_001)
+	ways := map[string]func(object.Stream) ([]byte, error){
+		"WriteTo": func(r object.Stream) ([]byte, error) {
 			var b bytes.Buffer
-			n, err := io.Copy(&b, r)
+			n, err := r.WriteTo(&b)
 			if n != int64(b.Len()) {
 				t.Errorf("wrote %d of %d bytes", n, b.Len())
 			}
 			return b.Bytes(), err
 		},
-		"Peek": func(r io.Reader) (all []byte, err error) {
-			src := r.(interface {
-				Peek() ([]byte, error)
-				Discard(int) error
-			})
+		"Peek": func(r object.Stream) (all []byte, err error) {
 			for {
-				b, err := src.Peek()
+				b, err := r.Peek()
 				if errors.Is(err, io.EOF) {
 					return all, nil
 				}
@@ -71,7 +78,7 @@ func TestDirect(t *testing.T) {
 				}
 				k := min(len(b), 1+len(all)/3) // some of it
 				all = append(all, b[:k]...)
-				if err := src.Discard(k); err != nil {
+				if err := r.Discard(k); err != nil {
 					return all, err
 				}
 			}
@@ -89,15 +96,15 @@ func TestDirect(t *testing.T) {
 		if n := len(sc.requests()); n != 1 {
 			t.Errorf("%s: %d requests", name, n)
 		}
-		if busy := s.Pressure().Busy; busy != 0 {
+		if busy := s.Activity().Busy; busy != 0 {
 			t.Errorf("%s: %d requests in flight at the end", name, busy)
 		}
 	}
-	for name, open := range map[string]func(s *s3fs.Store) (io.ReadCloser, error){
-		"short": func(s *s3fs.Store) (io.ReadCloser, error) {
-			return s.OpenChunks(t.Context(), key, etag, 0, object.DirectFrom-1, object.DirectFrom-1, 1)
+	for name, open := range map[string]func(s *s3fs.Store) (io.Closer, error){
+		"short": func(s *s3fs.Store) (io.Closer, error) {
+			return s.Stream(t.Context(), key, etag, 0, s3fs.DirectFrom-1)
 		},
-		"ahead": func(s *s3fs.Store) (io.ReadCloser, error) {
+		"ahead": func(s *s3fs.Store) (io.Closer, error) {
 			return s.OpenRange(t.Context(), key, etag, 0, int64(len(data)))
 		},
 	} {
@@ -204,10 +211,10 @@ func TestDirectLeavesRoom(t *testing.T) {
 		t.Errorf("read %d bytes, %v", len(got), err)
 	}
 	busy := -1
-	if _, err := io.Copy(writes(func() { busy = max(busy, s.Pressure().Busy) }), openWhole(t, s, len(data))); err != nil || busy != 1 {
+	if _, err := io.Copy(writes(func() { busy = max(busy, s.Activity().Busy) }), openWhole(t, s, len(data))); err != nil || busy != 1 {
 		t.Errorf("%d requests in flight while bytes are moved, %v", busy, err)
 	}
-	if busy := s.Pressure().Busy; busy != 0 {
+	if busy := s.Activity().Busy; busy != 0 {
 		t.Errorf("%d requests in flight at the end", busy)
 	}
 	for name, n := range map[string]int64{"GetObject": 2, "HeadObject": 1} {
@@ -232,10 +239,11 @@ func TestDirectStalls(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	}), whole(data))
 	pulse := new(object.Pulse)
-	r, err := s.OpenChunks(object.WithPulse(t.Context(), pulse), key, etag, 0, int64(len(data)), int64(len(data)), 1)
+	body, err := s.Stream(object.WithPulse(t.Context(), pulse), key, etag, 0, int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
 	}
+	r := stream{body}
 	defer r.Close()
 	if _, err := io.ReadFull(r, make([]byte, 10)); err != nil || pulse.Stalled() != 0 {
 		t.Fatalf("%v; stalled for %v while nobody reads", err, pulse.Stalled())
@@ -270,10 +278,11 @@ func TestDirectCloses(t *testing.T) {
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		s, _ := fake(t, near(), broken(data, 1_000_000, stall))
-		r, err := s.OpenChunks(ctx, key, etag, 0, int64(len(data)), int64(len(data)), 1)
+		body, err := s.Stream(ctx, key, etag, 0, int64(len(data)))
 		if err != nil {
 			t.Fatal(err)
 		}
+		r := stream{body}
 		if _, err := io.ReadFull(r, make([]byte, 500_000)); err != nil {
 			t.Fatal(err)
 		}
@@ -286,7 +295,7 @@ func TestDirectCloses(t *testing.T) {
 		if err := r.Close(); err != nil {
 			t.Error(err)
 		}
-		if busy := s.Pressure().Busy; busy != 0 {
+		if busy := s.Activity().Busy; busy != 0 {
 			t.Errorf("%s: %d requests in flight", name, busy)
 		}
 		cancel()

@@ -16,3 +16,9 @@ func OpenOver(ctx context.Context, o Options, dial func(context.Context, string,
 	tr.DialContext = dial
 	return open(ctx, o, tr)
 }
+
+// What tests of other files than these need.
+const (
+	DirectFrom = directFrom
+	ViewSize   = viewSize
+)

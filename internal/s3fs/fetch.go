@@ -28,42 +28,44 @@ type span struct {
 	total int64
 }
 
-// sink takes n bytes of body, which are those from byte at of the span on.
-// It returns how many it has taken; its own errors are finalErrors.
-type sink func(body io.Reader, at, n int64) (int64, error)
-
-// fetch reads a span through one budget. A body that breaks is resumed where
-// it broke, pinned to the version of the first reply. On return sp.n bytes
-// have gone into the sink, or the error says why not. A try that brought
-// PartSize bytes costs nothing, and the time begins anew, so that a long span does not fail over breaks
-// that several short ones would have survived.
-func (s *Store) fetch(ctx context.Context, sp *span, into sink) error {
+// fetch reads a span through one budget, into a buffer of the pool. A body
+// that breaks is resumed where it broke, pinned to the version of the first
+// reply. A try that brought PartSize bytes costs nothing, and the time begins
+// anew, so that a long span does not fail over breaks that several short ones
+// would have survived.
+func (s *Store) fetch(ctx context.Context, sp *span) (buf []byte, err error) {
 	ctx, b := s.begin(ctx)
 	for got := int64(0); ; {
-		k, err := s.fetchOnce(ctx, sp, got, into)
+		k, err := s.fetchOnce(ctx, sp, got, &buf)
 		got += k
 		if err == nil {
-			return nil
+			return buf, nil
 		}
 		if k >= s.o.PartSize {
 			b.giveBack(s.o.MaxElapsed)
 		}
 		if !s.again(ctx, b, err) {
-			return s.fail(opGet, sp.key, b, ErrPrecondition, err)
+			s.pool.put(buf)
+			return nil, s.fail(opGet, sp.key, b, ErrPrecondition, err)
 		}
 	}
 }
 
-// fetchOnce is one ranged GET of what is left of the span after got bytes.
-func (s *Store) fetchOnce(ctx context.Context, sp *span, got int64, into sink) (int64, error) {
+// fetchOnce is one ranged GET of what is left of the span after got bytes,
+// which are in the buffer if there are any.
+func (s *Store) fetchOnce(ctx context.Context, sp *span, got int64, buf *[]byte) (int64, error) {
 	body, err := s.request(ctx, sp, got)
 	if err != nil {
 		return 0, err
 	}
 	defer body.Close()
-	k, err := into(body, got, sp.n-got)
+	if *buf == nil {
+		*buf = s.pool.get(sp.n)
+	}
+	n, err := io.ReadFull(body, (*buf)[got:sp.n])
+	k := int64(n)
 	if got+k < sp.n {
-		return k, shortBody(orShort(err))
+		return k, shortBody(err)
 	}
 	// Where the reply carries a checksum, it is compared at the end of the
 	// body. If it is wrong all that this request brought is worthless.
@@ -93,13 +95,6 @@ func (s *Store) request(ctx context.Context, sp *span, got int64) (io.ReadCloser
 		return nil, &finalError{errors.Join(err, out.Body.Close())}
 	}
 	return out.Body, nil
-}
-
-func orShort(err error) error {
-	if err == nil {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // learn takes version, size and end from a reply, or finds them to be others

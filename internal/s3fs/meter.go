@@ -123,10 +123,6 @@ func (s *Store) Requests() map[string]int64 {
 	return n
 }
 
-// Pressure tells how many requests may be in flight now, and how often the
-// store asked for fewer.
-func (s *Store) Pressure() Pressure { return s.http.limit.pressure() }
-
 // Activity tells what the store has been asked so far, how that went, and
 // what may be asked now.
 func (s *Store) Activity() Activity {

@@ -150,7 +150,7 @@ func (s *Store) putParts(ctx context.Context, key string, r io.ReaderAt, size in
 	if err != nil {
 		return Object{}, err
 	}
-	part := max(s.o.PartSize, o.PartSize, s.partOfFile(size))
+	part := s.partOfFile(size)
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(partWindow)
 	for n, off := int32(1), int64(0); off < size && gctx.Err() == nil; n, off = n+1, off+part {

@@ -37,8 +37,8 @@ func open(ctx context.Context, o Options, rt http.RoundTripper) (*Store, error) 
 	if o.Bucket == "" {
 		return nil, errors.New("open s3: no bucket named")
 	}
-	if o.Unsigned && !isLoopback(o.Endpoint) {
-		return nil, fmt.Errorf("open s3://%s: unsigned payloads need an endpoint on loopback, not %q", o.Bucket, o.Endpoint)
+	if o.Server != Elsewhere && !isLoopback(o.Endpoint) {
+		return nil, fmt.Errorf("open s3://%s: a server on this machine has an endpoint on loopback, not %q", o.Bucket, o.Endpoint)
 	}
 	if err := checkBundle(o); err != nil {
 		return nil, &Error{Op: "open", Bucket: o.Bucket, Kind: ErrConfig, Err: err,
@@ -80,7 +80,7 @@ func (s *Store) configure(so *s3.Options) {
 	so.Credentials = creds
 	so.RetryMaxAttempts = 0 // else the SDK wraps the retryer below
 	so.Retryer = &retryer{max: s.o.MaxAttempts, base: s.o.BackoffBase, expire: creds.expire, spend: s.http.spend}
-	if s.o.Unsigned {
+	if s.near() {
 		so.APIOptions = append(so.APIOptions, unsignedPayload)
 	}
 }

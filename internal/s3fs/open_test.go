@@ -169,9 +169,9 @@ func TestExpiredToken(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	for _, o := range []Options{
 		{},
-		{Bucket: "b", Unsigned: true},
-		{Bucket: "b", Unsigned: true, Endpoint: "http://10.0.0.1:9000"},
-		{Bucket: "b", Unsigned: true, Endpoint: "http://127.0.0.1.example.com"},
+		{Bucket: "b", Server: SameMachine},
+		{Bucket: "b", Server: SameMachine, Endpoint: "http://10.0.0.1:9000"},
+		{Bucket: "b", Server: SameMachine, Endpoint: "http://127.0.0.1.example.com"},
 	} {
 		if _, err := Open(t.Context(), o); err == nil {
 			t.Errorf("opened %+v", o)

@@ -37,8 +37,10 @@ func TestPartSizes(t *testing.T) {
 			return err
 		}, slices.Repeat([]int{8000}, 100)},
 		{"writer", func(s *s3fs.Store) error { return written(t, s, 2500, s3fs.PutOptions{}) }, []int{1000, 1000, 500}},
-		{"writer of large parts", func(s *s3fs.Store) error { return written(t, s, 5000, s3fs.PutOptions{PartSize: 2000}) }, []int{2000, 2000, 1000}},
-		{"writer of small parts", func(s *s3fs.Store) error { return written(t, s, 2500, s3fs.PutOptions{PartSize: 10}) }, []int{1000, 1000, 500}},
+		{"writer of large parts", func(s *s3fs.Store) error {
+			return written(t, s, 5000, s3fs.PutOptions{Expect: 64 * 2000, Memory: 8 * 2000})
+		}, []int{2000, 2000, 1000}},
+		{"writer of small parts", func(s *s3fs.Store) error { return written(t, s, 2500, s3fs.PutOptions{Expect: 64 * 10, Memory: 80}) }, []int{1000, 1000, 500}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var mu sync.Mutex
@@ -70,23 +72,21 @@ func TestWhole(t *testing.T) {
 		o     s3fs.PutOptions
 		parts []int // none: one request
 	}{
-		{"it fits", 3500, s3fs.PutOptions{Size: 3600, Hold: 4000}, nil},
-		{"to the byte", 4000, s3fs.PutOptions{Size: 4000, Hold: 4000}, nil},
-		{"of full parts", 3000, s3fs.PutOptions{Size: 10, Hold: 4000}, nil},
-		{"as much as the store takes", 5000, s3fs.PutOptions{Hold: 10_000}, nil},
-		{"more than was thought", 4001, s3fs.PutOptions{Size: 3600, Hold: 4000}, []int{1000, 1000, 1000, 1000, 1}},
-		{"within the last part", 3700, s3fs.PutOptions{Size: 3600, Hold: 3600}, []int{1000, 1000, 1000, 700}},
-		{"far more than was thought", 6000, s3fs.PutOptions{Hold: 4000}, slices.Repeat([]int{1000}, 6)},
-		{"no room for it", 3500, s3fs.PutOptions{Size: 3500, Hold: 3400}, []int{1000, 1000, 1000, 500}},
-		{"more than the store takes", 5001, s3fs.PutOptions{Size: 5001, Hold: 10_000}, []int{1000, 1000, 1000, 1000, 1000, 1}},
-		{"large parts", 3500, s3fs.PutOptions{PartSize: 2000, Size: 3500, Hold: 4000}, nil},
+		{"it fits", 3500, s3fs.PutOptions{Expect: 3600, Memory: 4000}, nil},
+		{"to the byte", 4000, s3fs.PutOptions{Expect: 4000, Memory: 4000}, nil},
+		{"of full parts", 3000, s3fs.PutOptions{Expect: 10, Memory: 4000}, nil},
+		{"more than was thought", 4001, s3fs.PutOptions{Expect: 3600, Memory: 4000}, []int{1000, 1000, 1000, 1000, 1}},
+		{"within the last part", 3700, s3fs.PutOptions{Expect: 3600, Memory: 3600}, []int{1000, 1000, 1000, 700}},
+		{"far more than was thought", 6000, s3fs.PutOptions{Memory: 4000}, slices.Repeat([]int{1000}, 6)},
+		{"no room for it", 3500, s3fs.PutOptions{Expect: 3500, Memory: 3400}, []int{1000, 1000, 1000, 500}},
+		{"large parts", 100_000, s3fs.PutOptions{Expect: 128_000, Memory: 128_000}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var mu sync.Mutex
 			var parts []int
 			var whole []byte
 			o := quick()
-			o.Whole = 5000
+			o.Server = s3fs.SameMachine
 			s, _ := fake(t, o, func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
 				switch q := r.URL.Query(); {
@@ -124,7 +124,7 @@ func TestWhole(t *testing.T) {
 func TestWholeChecksum(t *testing.T) {
 	for _, n := range []int{0, 1, 999, 1000, 3500, 4000} {
 		o := quick()
-		o.Whole, o.Unsigned = 5000, true
+		o.Server = s3fs.SameMachine
 		sum := crc32.Checksum(bytesOf(n), crc32.MakeTable(crc32.Castagnoli))
 		want := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, sum))
 		sent := 0
@@ -146,7 +146,7 @@ func TestWholeChecksum(t *testing.T) {
 			ok("")(w, r)
 		}
 		s, _ := fake(t, o, check)
-		if err := written(t, s, n, s3fs.PutOptions{Size: int64(n), Hold: 4000, IfAbsent: true}); err != nil {
+		if err := written(t, s, n, s3fs.PutOptions{Expect: int64(n), Memory: 4000, IfAbsent: true}); err != nil {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 		if sent != 2 {
@@ -158,14 +158,14 @@ func TestWholeChecksum(t *testing.T) {
 // TestGap: a writer whose part could not be begun does not commit the rest.
 func TestGap(t *testing.T) {
 	o := quick()
-	o.Whole = 5000
+	o.Server = s3fs.SameMachine
 	s, _ := fake(t, o, func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil || r.Method == http.MethodPut {
 			t.Errorf("%s %s, %v", r.Method, r.URL, err)
 		}
 		apiError(http.StatusForbidden, "AccessDenied")(w, r)
 	})
-	w, err := s.Create(t.Context(), key, s3fs.PutOptions{Hold: 3000})
+	w, err := s.Create(t.Context(), key, s3fs.PutOptions{Memory: 3000})
 	if err != nil {
 		t.Fatal(err)
 	}

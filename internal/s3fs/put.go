@@ -52,7 +52,7 @@ func (s *Store) putOne(ctx context.Context, key string, body io.ReadSeeker, size
 
 // checksum returns the algorithm that is asked for explicitly.
 func (s *Store) checksum() types.ChecksumAlgorithm {
-	if s.o.Unsigned {
+	if s.near() {
 		return types.ChecksumAlgorithmCrc32c
 	}
 	return types.ChecksumAlgorithmCrc32 // the SDK's own default

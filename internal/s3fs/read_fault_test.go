@@ -20,12 +20,6 @@ import (
 	"github.com/mraws/mraws/internal/s3fs"
 )
 
-// writerAt is an io.WriterAt over bytes.
-type writerAt []byte
-
-// WriteAt implements io.WriterAt.
-func (w writerAt) WriteAt(p []byte, off int64) (int, error) { return copy(w[off:], p), nil }
-
 // reads are the ways to read a whole object.
 var reads = map[string]func(context.Context, *s3fs.Store, int) ([]byte, error){
 	"Get": func(ctx context.Context, s *s3fs.Store, _ int) ([]byte, error) {
@@ -48,10 +42,15 @@ var reads = map[string]func(context.Context, *s3fs.Store, int) ([]byte, error){
 		defer r.Close()
 		return io.ReadAll(r)
 	},
-	"Download": func(ctx context.Context, s *s3fs.Store, n int) ([]byte, error) {
-		w := make(writerAt, n)
-		err := s.Download(ctx, key, "", w, 0, -1)
-		return w, err
+	"Stream": func(ctx context.Context, s *s3fs.Store, n int) ([]byte, error) {
+		r, err := s.Stream(ctx, key, etag, 0, int64(n))
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		var b bytes.Buffer
+		_, err = r.WriteTo(&b)
+		return b.Bytes(), err
 	},
 }
 

@@ -10,6 +10,8 @@ import (
 	"github.com/mraws/mraws/internal/object"
 )
 
+var errClosed = errors.New("read after Close")
+
 // readWindow is the number of chunks that OpenRange holds at most.
 const readWindow = 4
 
@@ -26,16 +28,35 @@ func (s *Store) OpenRange(ctx context.Context, key, etag string, off, n int64) (
 	return s.OpenChunks(ctx, key, etag, off, n, s.o.PartSize, readWindow)
 }
 
+// Stream returns the n bytes from off on of the version etag, by one request.
+// What it holds of them at a time [Store.Reach] says: all, and they have come
+// when it returns, or what lies on the connection, and then nothing is asked
+// for before the first byte is wanted.
+func (s *Store) Stream(ctx context.Context, key, etag string, off, n int64) (object.Stream, error) {
+	if s.direct(n) && off >= 0 {
+		return s.openDirect(ctx, span{key: key, etag: etag, pinned: true, off: off, n: n, total: -1}), nil
+	}
+	r, err := s.open(ctx, key, etag, off, n, n, 1)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
 // OpenChunks is OpenRange with chunks of another size and number: it holds
 // at most chunk*window bytes. A merge of many streams divides its memory
-// among them by it. A range of one chunk from a store that is near is asked
-// for when it is first read, see Options.Near.
+// among them by it.
 func (s *Store) OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error) {
+	r, err := s.open(ctx, key, etag, off, n, chunk, window)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (s *Store) open(ctx context.Context, key, etag string, off, n, chunk int64, window int) (*rangeReader, error) {
 	if off < 0 || chunk < 1 || window < 1 {
 		return nil, s.errorf(opGet.verb, key, nil, "offset %d, chunks of %d bytes and a window of %d make no range", off, chunk, window)
-	}
-	if s.o.Near && window == 1 && etag != "" && n >= object.DirectFrom && n <= chunk {
-		return s.direct(ctx, span{key: key, etag: etag, pinned: true, off: off, n: n, total: -1}), nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	r := &rangeReader{s: s, ctx: ctx, cancel: cancel, free: make(chan struct{}, window), queue: make(chan chan piece, window), left: n}
@@ -95,8 +116,8 @@ type piece struct {
 	err error
 }
 
-// opened is what OpenChunks returns once the first chunk is known.
-func (r *rangeReader) opened() (io.ReadCloser, error) {
+// opened is what open returns once the first chunk is known.
+func (r *rangeReader) opened() (*rangeReader, error) {
 	if r.err != nil {
 		_ = r.Close() // which has nothing to say
 		return nil, r.err
@@ -132,19 +153,8 @@ func (r *rangeReader) fetch(sp span) chan piece {
 
 // fetchNow fetches a chunk.
 func (r *rangeReader) fetchNow(sp *span) piece {
-	var buf []byte
-	err := r.s.fetch(r.ctx, sp, func(body io.Reader, at, n int64) (int64, error) {
-		if buf == nil {
-			buf = r.s.pool.get(n)
-		}
-		k, err := io.ReadFull(body, buf[at:at+n])
-		return int64(k), err
-	})
-	if err != nil {
-		r.s.pool.put(buf)
-		return piece{err: err}
-	}
-	return piece{buf: buf}
+	buf, err := r.s.fetch(r.ctx, sp)
+	return piece{buf: buf, err: err}
 }
 
 // next makes the next chunk the current one.
@@ -185,20 +195,11 @@ func (r *rangeReader) Discard(n int) error {
 	return nil
 }
 
-// Read implements io.Reader.
-func (r *rangeReader) Read(p []byte) (int, error) { return readFrom(r, p) }
-
 // WriteTo implements io.WriterTo, so that io.Copy needs no buffer.
 func (r *rangeReader) WriteTo(w io.Writer) (n int64, err error) { return writeTo(r, w) }
 
-// peeker shows its bytes where they lie.
-type peeker interface {
-	Peek() ([]byte, error)
-	Discard(n int) error
-}
-
-// readFrom reads what r has at hand.
-func readFrom(r peeker, p []byte) (int, error) {
+// Read implements io.Reader.
+func (r *rangeReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -211,7 +212,7 @@ func readFrom(r peeker, p []byte) (int, error) {
 }
 
 // writeTo writes all that r has.
-func writeTo(r peeker, w io.Writer) (n int64, err error) {
+func writeTo(r object.Stream, w io.Writer) (n int64, err error) {
 	for {
 		b, err := r.Peek()
 		if errors.Is(err, io.EOF) {

@@ -57,9 +57,9 @@ type Options struct {
 	// PathStyle puts the bucket into the path of the URL rather than into
 	// the host. Always so with an Endpoint.
 	PathStyle bool
-	// Unsigned leaves the payload out of the signature and sends a CRC32C
-	// in its place. Refused unless Endpoint is on loopback.
-	Unsigned bool
+	// Server says where the server runs (see near.go). Other than Elsewhere
+	// it is refused unless Endpoint is on loopback.
+	Server Server
 
 	// Concurrency bounds the requests in flight; default 64. While the
 	// store throttles, the bound shrinks by itself.
@@ -71,16 +71,6 @@ type Options struct {
 	// MultipartAbove is the size in bytes above which an object is sent in
 	// parts; default 64 MiB.
 	MultipartAbove int64
-	// Whole is up to how many bytes a [Writer] gathers in memory, if it may
-	// and they are expected, to send the object in one request; default 0,
-	// for what PartSize holds. A distant store does better with parts, which
-	// are on their way while the rest is being made; a server on the same
-	// machine has to copy them once more.
-	Whole int64
-	// Near says that the server is on the same machine. A range of at least
-	// [object.DirectFrom] bytes that is not to be fetched ahead is then read
-	// from the connection as its bytes are wanted (see direct.go).
-	Near bool
 	// HeaderTimeout bounds the time without progress until the headers of
 	// a reply arrive; default 20 s. The first two tries of a GET or HEAD
 	// get a quarter and half of it, a request that makes the server copy an

@@ -13,23 +13,16 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Create returns a writer of one object. With PartSize that of o if it is
-// larger than the store's, it holds at most PartSize bytes for
-// itself and up to four parts that are on their way. An object of at most
-// PartSize bytes is written by one PutObject in Commit; of a larger one the
-// parts are sent while it is being written. If o.Size is within o.Hold and
-// Whole of the store's options, so many bytes count in place of PartSize, and
-// the writer holds them, and a part more. Exactly one of Commit and Abort must
-// be called; ctx must live until then.
+// Create returns a writer of one object, which [Store.Cut] says how to send:
+// by one PutObject in Commit, or in parts that are sent while it is being
+// written, of which it holds one and up to four that are on their way. Exactly
+// one of Commit and Abort must be called; ctx must live until then.
 func (s *Store) Create(ctx context.Context, key string, o PutOptions) (Writer, error) {
 	if err := s.checkPut(opPut.verb, key, o); err != nil {
 		return nil, err
 	}
-	w := &writer{s: s, key: key, o: o, ctx: ctx, part: max(s.o.PartSize, o.PartSize)}
-	w.whole = w.part
-	if hold := min(o.Hold, s.o.Whole); o.Size <= hold {
-		w.whole = max(w.part, hold)
-	}
+	w := &writer{s: s, key: key, o: o, ctx: ctx}
+	w.part, w.whole = s.Cut(o)
 	w.gctx, w.cancel = context.WithCancel(ctx)
 	w.g, w.gctx = errgroup.WithContext(w.gctx)
 	w.g.SetLimit(partWindow)
@@ -88,11 +81,11 @@ func (w *writer) Write(p []byte) (int, error) {
 			}
 		}
 		k := min(len(p), w.limit()-len(w.buf))
-		if w.buf == nil && (w.u != nil || w.held != nil || k == w.limit() || w.o.Size >= w.part) {
+		if w.buf == nil && (w.u != nil || w.held != nil || k == w.limit() || w.o.Expect >= w.part) {
 			w.buf = w.s.pool.get(int64(w.limit()))[:0]
 		}
 		w.buf = append(w.buf, p[:k]...)
-		if w.u == nil && w.s.o.Unsigned {
+		if w.u == nil && w.s.near() {
 			w.crc = crc32.Update(w.crc, castagnoli, p[:k])
 		}
 		p, written = p[k:], written+k
@@ -191,7 +184,7 @@ func (w *writer) Commit(ctx context.Context) (Object, error) {
 // SDK would read all of it once more before it sends it. Nil leaves it to the
 // SDK.
 func (w *writer) sum() *string {
-	if !w.s.o.Unsigned {
+	if !w.s.near() {
 		return nil
 	}
 	return aws.String(base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, w.crc)))

@@ -48,9 +48,6 @@ type Env struct {
 	// name left once they are open, where the system allows it, so that
 	// even a killed process leaves none behind.
 	Scratch string
-	// Near says that the store is on this machine, and reads ranges from
-	// [object.DirectFrom] on directly: a piece of input is then one of them.
-	Near bool
 	// Memory is the budget of this slot in bytes, see [SlotMemory].
 	Memory   int64
 	Commits  *Commits

@@ -19,6 +19,7 @@ import (
 	"github.com/mraws/mraws/internal/inflate"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/testkit"
 	"github.com/mraws/mraws/mr"
 )
@@ -181,6 +182,10 @@ type flipper struct {
 	mu   sync.Mutex
 	at   int64
 	left int
+}
+
+func (f *flipper) Stream(ctx context.Context, key, etag string, off, n int64) (object.Stream, error) {
+	return testkit.Stream(f.OpenChunks(ctx, key, etag, off, n, n, 1))
 }
 
 func (f *flipper) OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error) {

@@ -19,11 +19,9 @@ import (
 // ahead fetches the pieces of a map task in chunks, several at a time and at
 // most a window of bytes ahead of their reader, who gets them in order. So
 // many small objects are on their way at once, and large ones in parallel
-// ranges. From a store that is near a large piece is one chunk, of which the
-// store holds what is being read.
+// ranges. What is a chunk the store says.
 type ahead struct {
 	bucket *bucket
-	near   bool  // see [Env.Near]
 	window int64 // bytes
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -41,16 +39,15 @@ type chunk struct {
 	off, n int64
 	weight int64
 	ready  chan struct{}
-	body   io.ReadCloser // where the store holds it
-	src    input.Source  // body
+	body   object.Stream // where the store holds it
 	left   int64         // bytes of it that have not been read
 	err    error
 }
 
 // fetchAhead starts fetching pieces of the input. Close ends it.
-func fetchAhead(ctx context.Context, b *bucket, near bool, shares shares, pieces []manifest.Piece) *ahead {
+func fetchAhead(ctx context.Context, b *bucket, shares shares, pieces []manifest.Piece) *ahead {
 	a := &ahead{
-		bucket: b, near: near, window: shares.window, pieces: pieces, room: semaphore.NewWeighted(shares.window),
+		bucket: b, window: shares.window, pieces: pieces, room: semaphore.NewWeighted(shares.window),
 		queue: make(chan *chunk, 4*requests),
 	}
 	total := int64(0)
@@ -97,11 +94,8 @@ func (a *ahead) dispatch() {
 // cut says how much of the bytes that are left of a piece one request asks
 // for, and what it weighs.
 func (a *ahead) cut(left int64) (n, weight int64) {
-	if a.near && left >= object.DirectFrom {
-		return left, min(perStream, a.window)
-	}
-	n = min(left, a.chunk)
-	return n, min(max(n, perObject), a.window)
+	n, held := a.bucket.store.Reach(left, a.chunk)
+	return n, min(max(held, perObject), a.window)
 }
 
 // fetchers are goroutines that fetch one chunk after the other: a request
@@ -140,20 +134,18 @@ func (f *fetchers) wait() {
 	_ = f.group.Wait()
 }
 
-// fetch opens one chunk: the store then has it, unless it reads it directly.
+// fetch opens one chunk.
 func (a *ahead) fetch(c *chunk) {
 	defer close(c.ready)
-	if c.body, c.err = a.open(c.piece, c.off, c.n); c.err == nil {
-		c.src = input.AsSource(c.body, c.n)
-	}
+	c.body, c.err = a.open(c.piece, c.off, c.n)
 	c.left = c.n
 }
 
 // open opens a range of the object of a piece, by one request.
-func (a *ahead) open(piece int, off, n int64) (io.ReadCloser, error) {
+func (a *ahead) open(piece int, off, n int64) (object.Stream, error) {
 	o := a.bucket.job.Objects[a.pieces[piece].Object]
 	key := a.key(piece)
-	body, err := a.bucket.store.OpenChunks(a.ctx, key, o.ETag, off, n, n, 1)
+	body, err := a.bucket.store.Stream(a.ctx, key, o.ETag, off, n)
 	return body, inputError(key, err)
 }
 
@@ -181,7 +173,7 @@ func inputError(key string, err error) error {
 // order.
 func (a *ahead) opener(i int) input.Opener {
 	first := true
-	return func(off, n int64) (io.ReadCloser, error) {
+	return func(off, n int64) (input.Body, error) {
 		if o, m := planned(a.pieces[i]); first && o == off && m == n {
 			first = false
 			return &aheadReader{a: a, piece: i, left: n}, nil
@@ -190,7 +182,7 @@ func (a *ahead) opener(i int) input.Opener {
 		if err != nil {
 			return nil, err
 		}
-		return &inputBody{body, input.AsSource(body, n), a.key(i)}, nil
+		return &inputBody{body, a.key(i)}, nil
 	}
 }
 
@@ -239,7 +231,7 @@ func (a *ahead) Close() {
 	}
 }
 
-// aheadReader reads the planned range of one piece. It is an [input.Source].
+// aheadReader reads the planned range of one piece. It is an [input.Body].
 type aheadReader struct {
 	a     *ahead
 	piece int
@@ -255,7 +247,7 @@ func (r *aheadReader) Peek() ([]byte, error) {
 		return nil, err
 	}
 	c := r.a.cur
-	b, err := c.src.Peek()
+	b, err := c.body.Peek()
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
@@ -271,34 +263,19 @@ func (r *aheadReader) Discard(n int) error {
 	if c.left == 0 {
 		return r.a.drop()
 	}
-	return c.src.Discard(n)
-}
-
-func (r *aheadReader) Read(p []byte) (int, error) {
-	b, err := r.Peek()
-	if err != nil {
-		return 0, err
-	}
-	n := copy(p, b)
-	return n, r.Discard(n)
+	return c.body.Discard(n)
 }
 
 func (r *aheadReader) Close() error { return nil }
 
 // inputBody marks on the way the errors that are fatal.
 type inputBody struct {
-	io.ReadCloser
-	input.Source
+	object.Stream
 	key string
 }
 
-func (b *inputBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	return n, inputError(b.key, err)
-}
-
-// Peek is Read without a copy.
+// Peek implements [input.Source].
 func (b *inputBody) Peek() ([]byte, error) {
-	view, err := b.Source.Peek()
+	view, err := b.Stream.Peek()
 	return view, inputError(b.key, err)
 }

@@ -53,7 +53,7 @@ func (t *attempt) mapInput(ctx context.Context, c *collector, q *quarantine) err
 
 func (t *attempt) mapPieces(ctx context.Context, c *collector, q *quarantine) error {
 	pieces := t.Job.Tasks[t.Index]
-	in := fetchAhead(ctx, t.bucket, t.Near, t.shares, pieces)
+	in := fetchAhead(ctx, t.bucket, t.shares, pieces)
 	defer in.Close()
 	var decoder inflate.Decoder
 	defer decoder.Close()

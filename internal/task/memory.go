@@ -19,7 +19,7 @@ import (
 //	  segments              3/8      3/8
 //	  bodies on their way   1/8       -
 //	  readers of segments    -       1/4
-//	  output parts, or all   -       1/4, see outputPart
+//	  output parts, or all   -       1/4
 //
 // Of a map task with compressed objects, what decompressing takes
 // (inflate.Memory: 640 KiB for gzip, up to 9.6 MiB for zstd) is off the budget
@@ -40,8 +40,7 @@ const (
 	runsShare     = 8
 	segmentsShare = 8 // 3*B/8
 	readersShare  = 4
-	partsShare    = 32 // five at a time
-	holdShare     = 4  // in place of them, all of an output
+	outputShare   = 4
 )
 
 const (
@@ -54,10 +53,6 @@ const (
 	maxChunk  = 8 << 20
 	maxWide   = 64 << 20
 	manyReads = 64
-	// maxPart is the most bytes of a part of an output, and outputParts the
-	// number of parts from which on they are larger than the store's.
-	maxPart     = 64 << 20
-	outputParts = 64
 	// windowChunks is how many chunks the window has room for, at least.
 	windowChunks = 4
 	// minChunk keeps small budgets from making a request for every few
@@ -68,8 +63,6 @@ const (
 	// perObject is what a small object on its way is taken to weigh at
 	// least: its request has a cost too.
 	perObject = 8 << 10
-	// perStream is what one weighs that is read directly.
-	perStream = 256 << 10
 )
 
 // shares is the budget of a slot, shared out. All in bytes.
@@ -83,8 +76,7 @@ type shares struct {
 	readers  int64 // of the sources of one merge
 	segments int64 // fetched segments held in memory
 	block    int   // of spill files
-	part     int64 // the most that a part of the output may have
-	hold     int64 // an output that is not sent in parts
+	output   int64 // what the writer of the output holds
 }
 
 func shareOut(phase mr.Phase, budget int64) shares {
@@ -96,8 +88,7 @@ func shareOut(phase mr.Phase, budget int64) shares {
 		readers:  budget / runsShare,
 		segments: 3 * budget / segmentsShare,
 		block:    recordio.DefaultBlockSize,
-		part:     min(budget/partsShare, maxPart),
-		hold:     budget / holdShare,
+		output:   budget / outputShare,
 	}
 	if phase == mr.ReducePhase {
 		s.readers = budget / readersShare
@@ -114,11 +105,6 @@ func (s shares) chunkOf(total int64) int64 {
 	const mib = 1 << 20
 	return max(s.chunk, min((total/manyReads+mib-1)/mib*mib, s.wide))
 }
-
-// outputPart returns what a part of an output of about size bytes is to have,
-// so that a large one has some dozens in place of thousands: each is paid for
-// and counts as a PUT. What is less than the store's own size does not matter.
-func (s shares) outputPart(size int64) int64 { return min(size/outputParts, s.part) }
 
 // SlotMemory is the budget of one of slots slots of a process that is to
 // stay within total bytes: a quarter, at most 64 MiB, is left to the runtime
@@ -139,19 +125,8 @@ func Chunk(total int64, slots int, bytes int64) int64 {
 	return shareOut(mr.MapPhase, SlotMemory(total, slots)).chunkOf(bytes)
 }
 
-// OutputPart is how many bytes a part of an output is to have, if that is more
-// than the store's own part size. The output is made of pairs of so many
-// bytes; total and slots are as for [Chunk].
-func OutputPart(total int64, slots int, pairs int64) int64 {
-	return shareOut(mr.ReducePhase, SlotMemory(total, slots)).outputPart(pairs)
-}
-
-// OutputWhole is up to how many bytes an output goes in one request, made of
-// pairs of so many bytes, where the store takes those of most. It is 0 if
-// pairs are more.
-func OutputWhole(total int64, slots int, pairs, most int64) int64 {
-	if most = min(most, shareOut(mr.ReducePhase, SlotMemory(total, slots)).hold); pairs > most {
-		return 0
-	}
-	return most
+// OutputMemory is how many bytes the writer of an output may hold; total and
+// slots are as for [Chunk].
+func OutputMemory(total int64, slots int) int64 {
+	return shareOut(mr.ReducePhase, SlotMemory(total, slots)).output
 }

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/testkit"
@@ -59,7 +60,7 @@ func TestShares(t *testing.T) {
 			"merging":  m.pairs + m.spool + m.readers,
 			"fetching": r.segments + r.window,
 			"reducing": r.segments + r.readers,
-			"writing":  r.segments + 5*r.outputPart(1<<40),
+			"writing":  r.segments + r.output,
 		} {
 			if sum > budget/4*3 {
 				t.Errorf("budget %d: %d bytes when %s", budget, sum, name)
@@ -99,17 +100,24 @@ func TestChunkOf(t *testing.T) {
 // asked is a store that makes up what is read, and remembers the requests.
 type asked struct {
 	Store
+	held  int64 // what a stream holds, or 0
 	mu    sync.Mutex
 	reads []int64 // bytes of each
 }
 
-func (a *asked) OpenChunks(_ context.Context, _, _ string, off, n, chunk int64, window int) (io.ReadCloser, error) {
+func (a *asked) Stream(_ context.Context, _, _ string, off, n int64) (object.Stream, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for left := n; left > 0; left -= chunk {
-		a.reads = append(a.reads, min(left, chunk))
+	a.reads = append(a.reads, n)
+	return testkit.Stream(io.NopCloser(&repeated{text: strings.Repeat("x", 1<<20), off: off, left: n}), nil)
+}
+
+// Reach is that of a store on this machine if held is set.
+func (a *asked) Reach(n, chunk int64) (reach, held int64) {
+	if a.held > 0 {
+		return n, a.held
 	}
-	return io.NopCloser(&repeated{text: strings.Repeat("x", 1<<20), off: off, left: n}), nil
+	return min(n, chunk), min(n, chunk)
 }
 
 // TestLargeRequests: map and reduce attempts of much input make the requests
@@ -125,11 +133,11 @@ func TestLargeRequests(t *testing.T) {
 	shares := shareOut(mr.MapPhase, budget)
 	for name, read := range map[string]func(b *bucket) error{
 		"input": func(b *bucket) error {
-			a := fetchAhead(context.Background(), b, false, shares, []manifest.Piece{{Length: size}})
+			a := fetchAhead(context.Background(), b, shares, []manifest.Piece{{Length: size}})
 			defer a.Close()
 			body, err := a.opener(0)(0, size)
 			if err == nil {
-				_, err = io.Copy(io.Discard, body)
+				err = drain(body)
 			}
 			return err
 		},
@@ -149,15 +157,35 @@ func TestLargeRequests(t *testing.T) {
 	}
 }
 
-// TestNear: from a store on the same machine a piece is one request, unless it
-// is small, and weighs no more than what is held of it.
-func TestNear(t *testing.T) {
+// drain reads to the end.
+func drain(src input.Source) error {
+	for {
+		b, err := src.Peek()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = src.Discard(len(b))
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// TestReach: a request asks for as much as the store says, and weighs what is
+// held of it.
+func TestReach(t *testing.T) {
 	shares := shareOut(mr.MapPhase, 8<<20)
-	a := &ahead{near: true, window: shares.window, chunk: shares.chunkOf(1 << 30)}
-	for left, want := range map[int64][2]int64{
-		1 << 30: {1 << 30, perStream}, object.DirectFrom: {object.DirectFrom, perStream},
-		object.DirectFrom - 1: {a.chunk, a.chunk}, 10: {10, perObject},
-	} {
+	store := &asked{held: 300_000}
+	a := &ahead{bucket: &bucket{store: store}, window: shares.window, chunk: shares.chunkOf(1 << 30)}
+	for left, want := range map[int64][2]int64{1 << 30: {1 << 30, 300_000}, 10: {10, 300_000}} {
+		if n, weight := a.cut(left); [2]int64{n, weight} != want {
+			t.Errorf("of %d bytes: a request of %d that weighs %d, want %d", left, n, weight, want)
+		}
+	}
+	store.held = 0
+	for left, want := range map[int64][2]int64{1 << 30: {a.chunk, a.chunk}, 10: {10, perObject}} {
 		if n, weight := a.cut(left); [2]int64{n, weight} != want {
 			t.Errorf("of %d bytes: a request of %d that weighs %d, want %d", left, n, weight, want)
 		}
@@ -199,6 +227,10 @@ func (d *diskStore) OpenChunks(_ context.Context, key, _ string, off, n, _ int64
 		io.Reader
 		io.Closer
 	}{io.NewSectionReader(f, off, n), f}, nil
+}
+
+func (d *diskStore) Stream(ctx context.Context, key, etag string, off, n int64) (object.Stream, error) {
+	return testkit.Stream(d.OpenChunks(ctx, key, etag, off, n, n, 1))
 }
 
 type repeated struct {

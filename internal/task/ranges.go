@@ -235,7 +235,7 @@ func (t *attempt) sampleAll(ctx context.Context, mapper mr.Mapper, keys *keySamp
 			plain = append(plain, p)
 		}
 	}
-	in := fetchAhead(ctx, t.bucket, t.Near, t.shares, plain)
+	in := fetchAhead(ctx, t.bucket, t.shares, plain)
 	defer in.Close()
 	next := 0
 	for _, p := range pieces {
@@ -259,7 +259,7 @@ func (t *attempt) sampleAll(ctx context.Context, mapper mr.Mapper, keys *keySamp
 // sampleCompressed maps the first records of a compressed object: as much as
 // two chunks hold.
 func (t *attempt) sampleCompressed(ctx context.Context, piece input.Piece, p manifest.Piece, o manifest.Object, mapper mr.Mapper, keys *keySample) error {
-	in := fetchAhead(ctx, t.bucket, t.Near, t.shares, []manifest.Piece{p})
+	in := fetchAhead(ctx, t.bucket, t.shares, []manifest.Piece{p})
 	defer in.Close()
 	var decoder inflate.Decoder
 	defer decoder.Close()

@@ -22,7 +22,7 @@ func (t *attempt) runReduce(ctx context.Context) (err error) {
 	create := func(size int64) (object.Writer, error) {
 		return t.Store.Create(ctx, t.Layout.Output(t.Index), object.PutOptions{
 			IfAbsent: over == "", IfMatch: over, Meta: t.commit.meta(""), ContentType: "text/plain; charset=utf-8",
-			PartSize: t.shares.outputPart(size), Size: size, Hold: t.shares.hold,
+			Expect: size, Memory: t.shares.output,
 		})
 	}
 	if t.cuts, err = t.ensureRanges(ctx); err != nil {

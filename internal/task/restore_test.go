@@ -333,6 +333,10 @@ type thief struct {
 	key string
 }
 
+func (f *thief) Stream(ctx context.Context, key, etag string, off, n int64) (object.Stream, error) {
+	return testkit.Stream(f.OpenChunks(ctx, key, etag, off, n, n, 1))
+}
+
 func (f *thief) OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error) {
 	if key == f.key {
 		f.Remove(key)

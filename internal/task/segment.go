@@ -154,12 +154,12 @@ func (s *shuffle) fetchTo(ctx context.Context, body interface {
 
 // fetch fetches the bytes [off, off+n) of a segment by one request.
 func (f *fetched) fetch(ctx context.Context, store Store, off, n int64, to io.WriterAt) error {
-	r, err := store.OpenChunks(ctx, f.part.key, f.part.etag, f.part.off+off, n, n, 1)
+	r, err := store.Stream(ctx, f.part.key, f.part.etag, f.part.off+off, n)
 	if err != nil {
 		return f.failed(err)
 	}
 	w := io.NewOffsetWriter(to, f.off+off)
-	m, err := io.Copy(w, r)
+	m, err := r.WriteTo(w)
 	if err == nil && m != n {
 		err = fmt.Errorf("got %d of %d bytes: %w", m, n, io.ErrUnexpectedEOF)
 	}

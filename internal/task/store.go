@@ -19,10 +19,16 @@ type Store interface {
 	Stat(ctx context.Context, key string) (object.Info, error)
 	// Get returns a small object whole; its length has been checked.
 	Get(ctx context.Context, key string) ([]byte, object.Info, error)
-	// OpenChunks streams the bytes [off, off+n) of the version etag of an
-	// object. Errors come from the call or from Read, such as
+	// Reach says how many of the n bytes that come next in an object one
+	// Stream is best asked for, where there is memory for chunk bytes, and how
+	// many bytes the stream will hold.
+	Reach(n, chunk int64) (reach, held int64)
+	// Stream streams the bytes [off, off+n) of the version etag of an object,
+	// by one request. Errors come from the call or from the stream, such as
 	// object.ErrPrecondition when the object is at another version. A body
-	// that ends early is an error. Each request asks for chunk bytes, the last
+	// that ends early is an error.
+	Stream(ctx context.Context, key, etag string, off, n int64) (object.Stream, error)
+	// OpenChunks is Stream by several requests, each for chunk bytes, the last
 	// one for what is left; at most window of them, and n bytes, are held in
 	// memory.
 	OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error)

@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -220,6 +221,40 @@ func (f *Store) OpenChunks(ctx context.Context, key, etag string, off, n, _ int6
 		b.Reader = io.MultiReader(bytes.NewReader(o.Data[off:off+n/2]), errReader{fmt.Errorf("read %s: %w", key, ErrInjected)})
 	}
 	return b, nil
+}
+
+// Stream implements the store of a role.
+func (f *Store) Stream(ctx context.Context, key, etag string, off, n int64) (object.Stream, error) {
+	return Stream(f.OpenChunks(ctx, key, etag, off, n, n, 1))
+}
+
+// Reach implements the store of a role: a stream is a chunk.
+func (f *Store) Reach(n, chunk int64) (reach, held int64) { return min(n, chunk), min(n, chunk) }
+
+// stream is a body as a stream.
+type stream struct {
+	*bufio.Reader
+	io.Closer
+}
+
+// Stream is what a store returns as a stream that has opened a body.
+func Stream(body io.ReadCloser, err error) (object.Stream, error) {
+	if err != nil {
+		return nil, err
+	}
+	return stream{bufio.NewReaderSize(body, 32<<10), body}, nil
+}
+
+func (s stream) Peek() ([]byte, error) {
+	if _, err := s.Reader.Peek(1); err != nil {
+		return nil, err
+	}
+	return s.Reader.Peek(s.Buffered())
+}
+
+func (s stream) Discard(n int) error {
+	_, err := s.Reader.Discard(n)
+	return err
 }
 
 type errReader struct{ err error }

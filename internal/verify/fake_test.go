@@ -290,8 +290,9 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 			p.Length = o.Size
 		}
 		rd, err := input.Read(j.app.Input, input.Piece{Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length,
-			Open: func(off, n int64) (io.ReadCloser, error) {
-				return io.NopCloser(strings.NewReader(j.inputs[o.Name][off : off+n])), nil
+			Open: func(off, n int64) (input.Body, error) {
+				r := io.NopCloser(strings.NewReader(j.inputs[o.Name][off : off+n]))
+				return inputBody{input.NewBuffered(r, n), r}, nil
 			}}, j.maxRecord)
 		if err != nil {
 			t.Fatal(err)

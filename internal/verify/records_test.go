@@ -34,12 +34,16 @@ func TestRecords(t *testing.T) {
 		open := func(off, n int64) (io.ReadCloser, error) {
 			return io.NopCloser(iotest.HalfReader(strings.NewReader(text[off : off+n]))), nil
 		}
+		body := func(off, n int64) (input.Body, error) {
+			r, err := open(off, n)
+			return inputBody{input.NewBuffered(r, n), r}, err
+		}
 		size := int64(len(text))
 		var unpack func(io.Reader) io.ReadCloser
 		if size > 0 && rapid.Bool().Draw(t, "unpacked") {
 			unpack = func(r io.Reader) io.ReadCloser { return io.NopCloser(r) }
 		}
-		theirs := workersRecords(t, in, input.Piece{Object: "o", Size: size, Length: size, Open: open, Decode: unpack}, most)
+		theirs := workersRecords(t, in, input.Piece{Object: "o", Size: size, Length: size, Open: body, Decode: unpack}, most)
 		var ours []seen
 		r := newRecords(in, most, fetched{obj: manifest.Object{Name: "o", Size: size}}, open, unpack)
 		for {
@@ -63,6 +67,12 @@ func TestRecords(t *testing.T) {
 			t.Fatalf("-workers +reference:\n%s", diff)
 		}
 	})
+}
+
+// inputBody is a reader as the worker's reader wants it.
+type inputBody struct {
+	input.Source
+	io.Closer
 }
 
 func workersRecords(t *rapid.T, in mr.Input, p input.Piece, most int) (all []seen) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/task"
+	"github.com/mraws/mraws/internal/testkit"
 	"github.com/mraws/mraws/internal/wire"
 )
 
@@ -31,6 +32,10 @@ func (m *mute) wait(ctx context.Context, key string) error {
 	case <-ctx.Done():
 		return fmt.Errorf("get %s: %w", key, context.Cause(ctx))
 	}
+}
+
+func (m *mute) Stream(ctx context.Context, key, etag string, off, n int64) (object.Stream, error) {
+	return testkit.Stream(m.OpenChunks(ctx, key, etag, off, n, n, 1))
 }
 
 func (m *mute) OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error) {

@@ -28,7 +28,6 @@ import (
 // Options are all that a worker is told.
 type Options struct {
 	Store   task.Store
-	Near    bool   // Store is on this machine, see [task.Env]
 	Bucket  string // of Store
 	Layout  layout.Layout
 	Log     zerolog.Logger

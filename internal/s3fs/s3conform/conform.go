@@ -53,7 +53,7 @@ func Run(t *testing.T, target Target) {
 		{"Abort", suite.abort},
 		{"Copy", suite.copies},
 		{"TornUpload", suite.tornUpload},
-		{"Unsigned", suite.unsigned},
+		{"Near", suite.near},
 		{"WrongKey", suite.wrongKey},
 		{"Restart", suite.restart},
 	} {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,22 +13,6 @@ import (
 
 	"github.com/mraws/mraws/internal/s3fs"
 )
-
-// memFile is an io.WriterAt in memory.
-type memFile struct {
-	mu   sync.Mutex
-	data []byte
-}
-
-// WriteAt implements io.WriterAt.
-func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if need := int(off) + len(p); need > len(f.data) {
-		f.data = append(f.data, make([]byte, need-len(f.data))...)
-	}
-	return copy(f.data[off:], p), nil
-}
 
 // putAll writes small objects concurrently, each holding its own key.
 func (s suite) putAll(t *testing.T, keys []string) {

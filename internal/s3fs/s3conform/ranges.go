@@ -34,10 +34,6 @@ func (s suite) ranges(t *testing.T) {
 			if got, err := s.copyRange(ctx, "k", etag, tt.off, tt.n); err != nil || !bytes.Equal(got, want) {
 				t.Errorf("copy bytes %d+%d: %d bytes, %v", tt.off, tt.n, len(got), err)
 			}
-			var f memFile
-			if err := s.Download(ctx, "k", etag, &f, tt.off, tt.n); err != nil || !bytes.Equal(f.data, want) {
-				t.Errorf("download bytes %d+%d: %d bytes, %v", tt.off, tt.n, len(f.data), err)
-			}
 		}
 	}
 	if got, err := s.readRange(ctx, "empty", "", 0, -1); err != nil || len(got) != 0 {
@@ -91,9 +87,6 @@ func (s suite) pinnedReads(t *testing.T) {
 	for _, n := range []int64{1, chunk + 1, -1} {
 		if _, err := s.readRange(ctx, "k", first.ETag, 0, n); !errors.Is(err, s3fs.ErrPrecondition) {
 			t.Errorf("read %d bytes of a former version: %v", n, err)
-		}
-		if err := s.Download(ctx, "k", first.ETag, &memFile{}, 0, n); !errors.Is(err, s3fs.ErrPrecondition) {
-			t.Errorf("download %d bytes of a former version: %v", n, err)
 		}
 	}
 }

@@ -83,12 +83,12 @@ func (c *cutter) close() {
 func (s suite) tornUpload(t *testing.T) {
 	const size = 1 << 20
 	data := noise(size, 5)
-	for _, unsigned := range []bool{false, true} {
+	for _, server := range []s3fs.Server{s3fs.Elsewhere, s3fs.SameMachine} {
 		for _, reset := range []bool{false, true} {
 			for _, after := range []int64{2000, 64 << 10, size / 2, size} { // of headers and body: always short of the end
-				name := fmt.Sprintf("unsigned=%t,reset=%t,after=%d", unsigned, reset, after)
+				name := fmt.Sprintf("server=%d,reset=%t,after=%d", server, reset, after)
 				c := newCutter(t, s.target.Options.Endpoint, after, reset)
-				torn := s.torn(t, "http://"+c.ln.Addr().String(), unsigned)
+				torn := s.torn(t, "http://"+c.ln.Addr().String(), server)
 				_, err := torn.Put(t.Context(), "torn", data, s3fs.PutOptions{IfAbsent: true})
 				if err == nil {
 					t.Errorf("%s: the put succeeded", name)
@@ -109,10 +109,10 @@ func (s suite) tornUpload(t *testing.T) {
 }
 
 // torn returns a store that tries once through another address.
-func (s suite) torn(t *testing.T, endpoint string, unsigned bool) *s3fs.Store {
+func (s suite) torn(t *testing.T, endpoint string, server s3fs.Server) *s3fs.Store {
 	t.Helper()
 	o := s.target.Options
-	o.Bucket, o.Endpoint, o.MaxAttempts, o.Unsigned = s.bucket, endpoint, 1, unsigned
+	o.Bucket, o.Endpoint, o.MaxAttempts, o.Server = s.bucket, endpoint, 1, server
 	store, err := s3fs.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
