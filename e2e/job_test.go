@@ -236,7 +236,7 @@ func TestRefusals(t *testing.T) {
 	}
 	b.run(0, "upload-input", more)
 	_, stderr = b.run(7, "coordinator", "--app", "early_exit", "--nreduce", "3")
-	wants(t, stderr, "belongs to another job", "more.txt")
+	wants(t, stderr, "has changed since job", "input added: \"more.txt\"", "mraws reset --yes")
 }
 
 // TestForeignOutput: output that no job of ours wrote is not overwritten and

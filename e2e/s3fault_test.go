@@ -555,5 +555,5 @@ func TestChangedInput(t *testing.T) {
 		t.Error("there is output of a mixed input")
 	}
 	_, stderr := b.run(7, "coordinator", "--app", "wc", "--nreduce", "2")
-	wants(t, stderr, "belongs to another job", "pg-book4.txt")
+	wants(t, stderr, "has changed since job", "input changed: \"pg-book4.txt\"")
 }

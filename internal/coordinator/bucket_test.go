@@ -78,8 +78,17 @@ func TestConflicts(t *testing.T) {
 		{"another parameter", func(o *Options) { o.Params = map[string]string{"fold": "yes"} }, nil, []string{`app parameter fold: "no" -> "yes"`}},
 		{"decompressed no more", func(o *Options) { o.Decompress = manifest.Decompress{} }, nil, []string{`input read otherwise (decompress): "in-1.GZ"`}},
 		{"another limit", func(o *Options) { o.Decompress.Limit++ }, nil, []string{"decompress-limit: 7 -> 8"}},
-		{"more input", nil, func(b *bench) { b.store.set(lay.Input("z"), []byte("x"), nil) }, []string{`input added: "z"`}},
-		{"changed input", nil, func(b *bench) { b.store.set(lay.Input("in-0"), []byte("y"), nil) }, []string{`input changed: "in-0"`}},
+		{"more input", nil, func(b *bench) { b.store.set(lay.Input("z"), []byte("x"), nil) }, []string{"the input below", "has changed since job", `input added: "z"`}},
+		{"changed input", nil, func(b *bench) { b.store.set(lay.Input("in-0"), []byte("y"), nil) }, []string{"the input below", "has changed since job", `input changed: "in-0"`}},
+		{"emptied input", nil, func(b *bench) { b.store.set(lay.Input("in-0"), nil, nil) }, []string{"has changed since job", `input emptied: "in-0"`}},
+		{"removed input", nil, func(b *bench) { b.store.remove(lay.Input("in-0")) }, []string{"has changed since job", `input removed: "in-0"`}},
+		{"all input removed", nil, func(b *bench) {
+			for _, name := range []string{"in-0", "in-1", "in-1.GZ"} {
+				b.store.remove(lay.Input(name))
+			}
+		}, []string{"has changed since job", `input removed: "in-0", "in-1", "in-1.GZ"`}},
+		{"changed input and nreduce", func(o *Options) { o.NReduce = 3 }, func(b *bench) { b.store.set(lay.Input("in-0"), nil, nil) },
+			[]string{lay.Job(), "belongs to another job", "nreduce: 2 -> 3", `input emptied: "in-0"`}},
 		{"no spec", nil, func(b *bench) { b.store.set(lay.Job(), []byte("{}"), nil) }, []string{lay.Job(), "schema"}},
 		{"spec of another program", nil, func(b *bench) {
 			data, _ := b.store.data(lay.Job())

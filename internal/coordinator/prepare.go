@@ -114,6 +114,11 @@ func (c *Coordinator) plan(ctx context.Context, app manifest.Spec) (*manifest.Jo
 		return nil, err
 	}
 	if len(objects) == 0 && !c.o.AllowEmpty {
+		if stored, err := c.readJob(ctx); err == nil { // whose input has gone
+			if err := c.conflict(stored, c.outline(app, nil)); err != nil {
+				return nil, err
+			}
+		}
 		return nil, fmt.Errorf("%w under s3://%s/%s", ErrNoInput, c.o.Store.Bucket(), c.o.Layout.InputDir())
 	}
 	tasks, err := Plan(objects, app.Splits(), c.o.SplitSize, c.o.Pack)
@@ -203,6 +208,15 @@ func (c *Coordinator) conflict(stored, ours *manifest.Job) error {
 	diff := manifest.Diff(stored, ours)
 	if len(diff) == 0 {
 		return nil
+	}
+	if c.o.Names == nil && manifest.InputDiffers(stored.Objects, ours.Objects) &&
+		len(manifest.Diff(stored, c.outline(ours.Spec, stored.Objects))) == 0 {
+		return &ConflictError{
+			What: fmt.Sprintf("the input below s3://%s/%s has changed since job %s was planned", c.o.Store.Bucket(), c.o.Layout.InputDir(), stored.ID),
+			Diff: diff,
+			Hint: "the job resumes only over the versions (ETags) that it was planned with\n" +
+				"`mraws reset --yes` removes the job, and the same line then runs it over the input as it is now; or give this one a --prefix of its own",
+		}
 	}
 	return &ConflictError{
 		What: fmt.Sprintf("s3://%s/%s belongs to another job (%s)", c.o.Store.Bucket(), c.o.Layout.Job(), stored.ID),

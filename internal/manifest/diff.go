@@ -53,6 +53,14 @@ func param(j *Job, name string) string {
 	return quote(v)
 }
 
+// InputDiffers tells whether some objects of the input are not in both, or
+// not the same version.
+func InputDiffers(a, b []Object) bool {
+	return slices.ContainsFunc(diffObjects(a, b), func(line string) bool { return !strings.HasPrefix(line, readOtherwise) })
+}
+
+const readOtherwise = "input read otherwise"
+
 // diffObjects compares inputs by name; an object whose size or ETag is
 // another has changed.
 func diffObjects(a, b []Object) []string {
@@ -60,12 +68,14 @@ func diffObjects(a, b []Object) []string {
 	for _, o := range a {
 		old[o.Name] = o
 	}
-	var added, changed, packed, removed []string
+	var added, changed, emptied, packed, removed []string
 	for _, o := range b {
 		was, ok := old[o.Name]
 		switch {
 		case !ok:
 			added = append(added, o.Name)
+		case was.Size > 0 && o.Size == 0 && o.ETag != "":
+			emptied = append(emptied, o.Name)
 		case was.ETag != o.ETag || was.Size != o.Size:
 			changed = append(changed, o.Name)
 		case was.Compression != o.Compression:
@@ -77,12 +87,12 @@ func diffObjects(a, b []Object) []string {
 
 	var lines []string
 	for _, d := range []struct {
-		verb  string
+		what  string
 		names []string
-	}{{"added", added}, {"removed", removed}, {"changed", changed}, {"read otherwise (decompress)", packed}} {
+	}{{"input added", added}, {"input removed", removed}, {"input emptied", emptied}, {"input changed", changed}, {readOtherwise + " (decompress)", packed}} {
 		if len(d.names) > 0 {
 			slices.Sort(d.names)
-			lines = append(lines, "input "+d.verb+": "+list(d.names))
+			lines = append(lines, d.what+": "+list(d.names))
 		}
 	}
 	return lines

@@ -58,6 +58,7 @@ func TestDiff(t *testing.T) {
 			b.Decompress.Ratio = 7
 		}, nil},
 		{"size alone", func(a, b *Job) { b.Objects[0].Size++ }, []string{`input changed: "a.txt"`}},
+		{"emptied", func(a, b *Job) { b.Objects[0].Size, b.Objects[0].ETag = 0, "e" }, []string{`input emptied: "a.txt"`}},
 		{"five", func(a, b *Job) { many(b, 5) }, []string{`input added: "x00", "x01", "x02", "x03", "x04"`}},
 		{"many", func(a, b *Job) { many(a, 1007) }, []string{
 			`input removed: "x00", "x01", "x02", "x03", "x04" and 1002 more`,
