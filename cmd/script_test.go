@@ -50,7 +50,7 @@ func sums() mr.App {
 			}), nil
 		},
 		NewReducer: mr.SumReducer,
-		Combine:    mr.SumInt64,
+		Combine:    mr.Sum{},
 	}
 }
 

@@ -75,14 +75,14 @@ func fields(*mr.Task) (mr.Mapper, error) {
 	}), nil
 }
 
-// A combiner merges the values of a key before they are shuffled. SumInt64
+// A combiner merges the values of a key before they are shuffled. Sum
 // does so for numbers; this app counts words.
 func ExampleCombiner() {
 	app := mr.App{
 		Name:       "count",
 		NewMapper:  fields,
 		NewReducer: mr.SumReducer,
-		Combine:    mr.SumInt64,
+		Combine:    mr.Sum{},
 	}
 	print(app, 1, nil)
 	// Output:
@@ -101,7 +101,7 @@ func ExampleApp_partition() {
 		Name:       "sorted",
 		NewMapper:  fields,
 		NewReducer: mr.SumReducer,
-		Combine:    mr.SumInt64,
+		Combine:    mr.Sum{},
 		Partition: func(key []byte, n int) int {
 			if len(key) == 0 {
 				return 0
@@ -206,7 +206,7 @@ func ExampleParam() {
 				return nil
 			}), err
 		},
-		Combine: mr.SumInt64,
+		Combine: mr.Sum{},
 	}
 	print(app, 1, map[string]string{"word": "^[mo]"})
 	print(app, 1, map[string]string{"least": "2"})

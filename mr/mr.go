@@ -37,7 +37,8 @@ type App struct {
 	NewMapper func(*Task) (Mapper, error)
 	// NewReducer is called once for each reduce attempt.
 	NewReducer func(*Task) (Reducer, error)
-	// Combine merges two values of one key; nil means no combining.
+	// Combine merges two values of one key; nil means no combining. [Sum] adds
+	// up numbers, [CombinerFunc] makes one of a function.
 	Combine Combiner
 	// Partition maps a key to 0..n-1; nil means [Partition].
 	Partition func(key []byte, n int) int
@@ -194,12 +195,22 @@ type Output interface {
 	WriteLine(line []byte)
 }
 
-// Combiner merges next into acc, two values of one key that followed each
-// other in input order, and returns the merged value; it may reuse the
-// memory of acc but not keep next. It must be associative byte for byte,
-// since how values are grouped depends on splits and memory; it need not be
-// commutative. A first value becomes acc as it is.
-type Combiner func(acc, next []byte) []byte
+// Combiner merges values of one key before they are shuffled.
+type Combiner interface {
+	// Combine merges next into acc, two values of one key that followed each
+	// other in input order, and returns the merged value; it may reuse the
+	// memory of acc but not keep next. It must be associative byte for byte,
+	// since how values are grouped depends on splits and memory; it need not be
+	// commutative. A first value becomes acc as it is. It may be called from
+	// several goroutines.
+	Combine(acc, next []byte) []byte
+}
+
+// CombinerFunc makes a [Combiner] of a function.
+type CombinerFunc func(acc, next []byte) []byte
+
+// Combine calls f.
+func (f CombinerFunc) Combine(acc, next []byte) []byte { return f(acc, next) }
 
 // MapperFunc makes a [Mapper] of a function.
 type MapperFunc func(rec Record, out Emitter) error

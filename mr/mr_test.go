@@ -44,12 +44,12 @@ func TestPartition(t *testing.T) {
 	})
 }
 
-// TestSumInt64: sums are those of int64, in the memory of acc.
-func TestSumInt64(t *testing.T) {
+// TestSum: sums are those of int64, in the memory of acc.
+func TestSum(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := rapid.Int64().Draw(t, "a"), rapid.Int64().Draw(t, "b")
 		acc := mr.AppendInt64(nil, a)
-		sum := mr.SumInt64(acc, mr.AppendInt64([]byte("x"), b)[1:])
+		sum := mr.Sum{}.Combine(acc, mr.AppendInt64([]byte("x"), b)[1:])
 		if got := mr.ParseInt64(sum); got != a+b {
 			t.Fatalf("%d + %d = %d, got %d", a, b, a+b, got)
 		}
@@ -58,7 +58,7 @@ func TestSumInt64(t *testing.T) {
 		}
 	})
 	acc, next := mr.AppendInt64(nil, 1), mr.AppendInt64(nil, 2)
-	if n := testing.AllocsPerRun(100, func() { acc = mr.SumInt64(acc, next) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { acc = mr.Sum{}.Combine(acc, next) }); n != 0 {
 		t.Errorf("%v allocations for a sum", n)
 	}
 	defer func() {

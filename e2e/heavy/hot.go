@@ -43,7 +43,7 @@ func hotSum() mr.App {
 			return value
 		})
 	}
-	a.Combine, a.NewReducer = mr.SumInt64, mr.SumReducer
+	a.Combine, a.NewReducer = mr.Sum{}, mr.SumReducer
 	return a
 }
 

@@ -26,12 +26,12 @@ func endless() mr.App {
 		},
 		NewMapper:  newEndlessMapper,
 		NewReducer: newEndlessReducer,
-		Combine: func(acc, next []byte) []byte {
+		Combine: mr.CombinerFunc(func(acc, next []byte) []byte {
 			if string(acc) == "hang" {
 				forever()
 			}
 			return append(acc, next...)
-		},
+		}),
 	}
 	app.Check = func(lines iter.Seq2[mr.Line, error], info mr.CheckInfo) error {
 		if info.Params["place"] == "check" {

@@ -20,7 +20,7 @@ func app() mr.App {
 		},
 		NewMapper:  newMapper,
 		NewReducer: mr.SumReducer,
-		Combine:    mr.SumInt64,
+		Combine:    mr.Sum{},
 
 		ExactCounters: true,
 	}

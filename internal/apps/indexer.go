@@ -21,7 +21,7 @@ func indexer() mr.App {
 		Version:    indexerVersion,
 		NewMapper:  func(t *mr.Task) (mr.Mapper, error) { return newIndexMapper(t, names), nil },
 		NewReducer: newIndexReducer,
-		Combine:    union,
+		Combine:    mr.CombinerFunc(union),
 		Reference:  &plain,
 	}
 }

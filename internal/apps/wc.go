@@ -13,7 +13,7 @@ func wc() mr.App {
 			return &wcMapper{classes: newClasses(), one: mr.AppendInt64(nil, 1)}, nil
 		},
 		NewReducer: mr.SumReducer,
-		Combine:    mr.SumInt64,
+		Combine:    mr.Sum{},
 
 		ExactCounters: true, // there are none
 	}

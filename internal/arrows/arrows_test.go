@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"internal/failpoint":         {"internal/object"},
 	"internal/layout":            {},
 	"internal/manifest":          {"internal/layout", "internal/recordio"},
-	"internal/recordio":          {"mr"},
+	"internal/recordio":          {},
 	"internal/sortbuf":           {"mr", "internal/recordio"},
 	"internal/input":             {"mr"},
 	"internal/inflate":           {"internal/manifest"},

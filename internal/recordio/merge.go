@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-
-	"github.com/mraws/mraws/mr"
 )
 
 // Source is a stream of records sorted by key: a [Reader], a [Merger], or a
@@ -26,7 +24,7 @@ type Source interface {
 type Merger struct {
 	srcs    []Source
 	hashers []Hasher // of srcs, nil for those that are none
-	combine mr.Combiner
+	combine func(acc, next []byte) []byte
 
 	// Of each source, the current key and a word that orders like it.
 	keys  [][]byte
@@ -50,7 +48,7 @@ type Merger struct {
 //
 // It holds no more than one record of each source, so its memory is that of
 // its sources, see [ReaderMemory]; with combine, one key and value more.
-func Merge(srcs []Source, combine mr.Combiner) *Merger {
+func Merge(srcs []Source, combine func(acc, next []byte) []byte) *Merger {
 	hashers := make([]Hasher, len(srcs))
 	for i, s := range srcs {
 		hashers[i], _ = s.(Hasher)

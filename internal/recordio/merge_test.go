@@ -11,8 +11,6 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
-
-	"github.com/mraws/mraws/mr"
 )
 
 // list is a Source of records in memory. It overwrites the memory of a
@@ -47,7 +45,7 @@ func (l *list) Err() error    { return l.err }
 func concat(acc, next []byte) []byte { return append(append(acc, ','), next...) }
 
 // reference merges as its definition says: stable sort, then fold.
-func reference(lists [][]rec, combine mr.Combiner) []rec {
+func reference(lists [][]rec, combine func(acc, next []byte) []byte) []rec {
 	all := slices.Concat(lists...)
 	slices.SortStableFunc(all, func(a, b rec) int { return cmp.Compare(a.K, b.K) })
 	if combine == nil {
@@ -89,7 +87,7 @@ func drawSorted(t *rapid.T) [][]rec {
 func TestMerge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lists := drawSorted(t)
-		for _, combine := range []mr.Combiner{nil, concat} {
+		for _, combine := range []func(acc, next []byte) []byte{nil, concat} {
 			var srcs []Source
 			for _, l := range lists {
 				srcs = append(srcs, &list{recs: l})
@@ -165,7 +163,7 @@ func TestWordOf(t *testing.T) {
 // TestMergeErrors: the merge ends where a source fails, and no record is
 // folded of half its values.
 func TestMergeErrors(t *testing.T) {
-	for _, combine := range []mr.Combiner{nil, concat} {
+	for _, combine := range []func(acc, next []byte) []byte{nil, concat} {
 		for fail := range 3 {
 			srcs := []Source{
 				&list{recs: []rec{{"a", "1"}, {"b", "1"}}}, &list{recs: []rec{{"a", "2"}, {"b", "2"}}}, &list{recs: nil},
@@ -194,7 +192,7 @@ func TestMergeErrors(t *testing.T) {
 // grow the value do not disturb each other's keys.
 func TestCombinerMemory(t *testing.T) {
 	shared := []byte("shared memory")
-	for name, combine := range map[string]mr.Combiner{
+	for name, combine := range map[string]func(acc, next []byte) []byte{
 		"shared":  func(acc, next []byte) []byte { return shared },
 		"shrinks": func(acc, next []byte) []byte { return acc[:1] },
 		"tail":    func(acc, next []byte) []byte { return acc[1:] },
@@ -236,7 +234,7 @@ func TestAddCurrent(t *testing.T) {
 			data, _ := write(t, drawOptions(t), recs)
 			srcs = append(srcs, NewReader(bytes.NewReader(data), ReaderOptions{}))
 		}
-		combine := mr.Combiner(add)
+		combine := add
 		if rapid.Bool().Draw(t, "plain") {
 			combine = nil
 		}

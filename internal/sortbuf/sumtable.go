@@ -12,7 +12,7 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// SumTable is the buffer of an application that adds up numbers (mr.SumInt64),
+// SumTable is the buffer of an application that adds up numbers ([mr.Sum]),
 // the most common of all: a hash table like that of [Table], with the number
 // and a short key in the cell itself. So a pair of a known key, which nearly
 // all pairs are, costs one cache line.

@@ -8,7 +8,6 @@ import (
 	"unsafe"
 
 	"github.com/mraws/mraws/internal/recordio"
-	"github.com/mraws/mraws/mr"
 )
 
 // group is an entry of a table: a key with the combined value of its pairs.
@@ -32,7 +31,7 @@ type cell struct {
 // made to collide; nothing depends on it, as the pairs leave sorted.
 type Table struct {
 	slab[group]
-	combine mr.Combiner
+	combine func(acc, next []byte) []byte
 	seed    maphash.Seed
 	cells   []cell // power of two, at most 3/4 in use
 	limit   int    // bytes of the slab
@@ -47,7 +46,7 @@ type Table struct {
 // NewTable shares limit bytes between slab and cells: an entry takes 40
 // bytes and more in the slab and 8 at 3/4 use among the cells, which need
 // half as much again while they grow.
-func NewTable(limit int64, combine mr.Combiner) *Table {
+func NewTable(limit int64, combine func(acc, next []byte) []byte) *Table {
 	t := &Table{combine: combine, seed: maphash.MakeSeed(), limit: int(limit / 4 * 3), overOf: -1}
 	t.most = firstCells
 	for int64(t.most)*2*int64(unsafe.Sizeof(cell{}))*3/2 <= limit/4 {

@@ -194,7 +194,7 @@ func (t *attempt) exists() bool {
 
 // merger makes runs of nparts partitions for the attempt.
 func (t *attempt) merger(nparts int, combine mr.Combiner) merger {
-	return merger{space: t.space, live: t.live, nparts: nparts, limit: t.shares.readers, block: t.shares.block, combine: detached(combine)}
+	return merger{space: t.space, live: t.live, nparts: nparts, limit: t.shares.readers, block: t.shares.block, combine: detached(combineFunc(combine))}
 }
 
 // segmentSpool is where a map attempt puts what it has made.

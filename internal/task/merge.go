@@ -57,11 +57,11 @@ func (r resident) Close() error                    { return nil }
 type merger struct {
 	space   *space
 	live    *live
-	nparts  int                 // partitions of a run
-	limit   int64               // memory of the readers of one merge, bytes
-	block   int                 // of a run, bytes
-	combine mr.Combiner         // nil leaves the values of a key as they are
-	writer  *recordio.RunWriter // reused for its buffers
+	nparts  int                           // partitions of a run
+	limit   int64                         // memory of the readers of one merge, bytes
+	block   int                           // of a run, bytes
+	combine func(acc, next []byte) []byte // nil leaves the values of a key as they are
+	writer  *recordio.RunWriter           // reused for its buffers
 }
 
 // source merges what ins hold of a partition; the order of values is that of
@@ -231,9 +231,21 @@ func closeAll(ins []sorted) error {
 	return errors.Join(errs...)
 }
 
+// combineFunc is the method of a combiner as a function, nil for none.
+func combineFunc(c mr.Combiner) func(acc, next []byte) []byte {
+	switch c := c.(type) {
+	case nil:
+		return nil
+	case mr.CombinerFunc:
+		return c
+	default:
+		return c.Combine
+	}
+}
+
 // detached returns combine made safe against a combiner that returns next
 // itself, whose memory the merge is about to use again.
-func detached(combine mr.Combiner) mr.Combiner {
+func detached(combine func(acc, next []byte) []byte) func(acc, next []byte) []byte {
 	if combine == nil {
 		return nil
 	}

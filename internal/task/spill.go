@@ -3,7 +3,6 @@ package task
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 
 	"github.com/mraws/mraws/internal/recordio"
@@ -28,11 +27,11 @@ type collector struct {
 func (t *attempt) newCollector(cuts *cuts) *collector {
 	c := &collector{t: t, partition: cuts.partition, merger: t.merger(t.Job.NReduce, t.App.Combine)}
 	c.width = spillWidth(t.shares.readers, t.Job.NReduce)
-	if addsUp(t.App.Combine) {
+	if _, sums := t.App.Combine.(mr.Sum); sums {
 		c.sums = t.Spare.buffers().SumTable(t.shares.pairs, t.inputBytes())
 		c.buf = c.sums
 	} else if t.App.Combine != nil {
-		c.buf = sortbuf.NewTable(t.shares.pairs, t.App.Combine)
+		c.buf = sortbuf.NewTable(t.shares.pairs, combineFunc(t.App.Combine))
 	} else {
 		expect := int64(0) // bytes of pairs: unknown
 		if t.App.Ordered {
@@ -41,11 +40,6 @@ func (t *attempt) newCollector(cuts *cuts) *collector {
 		c.buf, c.ranged = t.Spare.buffers().List(t.shares.pairs, expect, cuts.bounds), cuts.bounds != nil
 	}
 	return c
-}
-
-// addsUp tells whether a combiner is mr.SumInt64.
-func addsUp(combine mr.Combiner) bool {
-	return combine != nil && reflect.ValueOf(combine).Pointer() == reflect.ValueOf(mr.SumInt64).Pointer()
 }
 
 // Emit takes a pair. An error ends the attempt from in here.

@@ -16,12 +16,6 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-func TestAddsUp(t *testing.T) {
-	if !addsUp(mr.SumInt64) || addsUp(nil) || addsUp(func(acc, _ []byte) []byte { return acc }) {
-		t.Error("addsUp takes another combiner for mr.SumInt64, or not itself")
-	}
-}
-
 // adder is a collector that adds up in memory.
 func adder() *collector {
 	t := sortbuf.NewSumTable(1 << 30)

@@ -187,13 +187,17 @@ type outLines struct {
 func (o *outLines) Write(v []byte)        { *o.to += o.key + " " + string(v) + "\n" }
 func (o *outLines) WriteLine(line []byte) { *o.to += string(line) + "\n" }
 
-// App makes an App of two functions.
-func App(name string, m mr.MapperFunc, r mr.ReducerFunc, combine mr.Combiner) mr.App {
-	return mr.App{
-		Name: name, Combine: combine,
+// App makes an App of functions; combine may be nil.
+func App(name string, m mr.MapperFunc, r mr.ReducerFunc, combine mr.CombinerFunc) mr.App {
+	a := mr.App{
+		Name:       name,
 		NewMapper:  func(*mr.Task) (mr.Mapper, error) { return m, nil },
 		NewReducer: func(*mr.Task) (mr.Reducer, error) { return r, nil },
 	}
+	if combine != nil {
+		a.Combine = combine
+	}
+	return a
 }
 
 // WC counts words, with a combiner.

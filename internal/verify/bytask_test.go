@@ -39,7 +39,7 @@ func onceWords() mr.App {
 		}), nil
 	}
 	a.NewReducer = sizes().NewReducer // the first value
-	a.Combine = func(acc, _ []byte) []byte { return acc }
+	a.Combine = mr.CombinerFunc(func(acc, _ []byte) []byte { return acc })
 	return a
 }
 

@@ -419,7 +419,7 @@ func (j testJob) combine(pairs []pair) []pair {
 	var out []pair
 	for _, p := range pairs {
 		if n := len(out); n > 0 && bytes.Equal(out[n-1].key, p.key) {
-			out[n-1].value = j.app.Combine(out[n-1].value, p.value)
+			out[n-1].value = j.app.Combine.Combine(out[n-1].value, p.value)
 		} else {
 			out = append(out, p)
 		}

@@ -41,7 +41,7 @@ func wordCount() mr.App {
 			}), nil
 		},
 		NewReducer: mr.SumReducer,
-		Combine:    mr.SumInt64,
+		Combine:    mr.Sum{},
 
 		ExactCounters: true,
 	}

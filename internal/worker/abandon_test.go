@@ -61,7 +61,7 @@ func newDeaf(t *testing.T, place string, hangs int32) (*bubble, *endless) {
 		}), err
 	}
 	if place == "combine" {
-		app.Combine = func(acc, next []byte) []byte { d.call(); return acc }
+		app.Combine = mr.CombinerFunc(func(acc, _ []byte) []byte { d.call(); return acc })
 	}
 	if place == "partition" {
 		app.Partition = func(key []byte, n int) int { d.call(); return mr.Partition(key, n) }

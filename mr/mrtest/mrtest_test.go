@@ -125,14 +125,14 @@ func TestMistakes(t *testing.T) {
 		{"line break", func(a *mr.App) { a.NewReducer = mr.LabReduce(func(string, []string) string { return "a\nb" }) }, `line break in the output of key "flushed"`},
 		{"partition", func(a *mr.App) { a.Partition = func([]byte, int) int { return 1 } }, `key "x": partition 1 is outside 0..0`},
 		{"order matters", func(a *mr.App) {
-			a.Combine = func(acc, next []byte) []byte { return append(append(acc, '('), next...) }
+			a.Combine = mr.CombinerFunc(func(acc, next []byte) []byte { return append(append(acc, '('), next...) })
 		}, ""},
 		{"not associative", func(a *mr.App) {
-			a.Combine = func(acc, next []byte) []byte { return append(append(append(acc, '('), next...), ')') }
+			a.Combine = mr.CombinerFunc(func(acc, next []byte) []byte { return append(append(append(acc, '('), next...), ')') })
 		}, "the combiner is not associative"},
-		{"changes the output", func(a *mr.App) { a.Combine = func(acc, _ []byte) []byte { return acc } }, "the combiner changes the output"},
+		{"changes the output", func(a *mr.App) { a.Combine = mr.CombinerFunc(func(acc, _ []byte) []byte { return acc }) }, "the combiner changes the output"},
 		{"keeps next", func(a *mr.App) {
-			a.Combine = func(acc, next []byte) []byte { return next }
+			a.Combine = mr.CombinerFunc(func(acc, next []byte) []byte { return next })
 			a.NewReducer = mr.LabReduce(func(_ string, values []string) string { return values[len(values)-1] })
 		}, "the combiner changes the output"},
 		{"keeps values", func(a *mr.App) {

@@ -214,7 +214,7 @@ func (r *run) halves(values []string) string {
 
 func (r *run) merge(acc, next string) string {
 	b := []byte(next)
-	merged := r.App.Combine([]byte(acc), b)
+	merged := r.App.Combine.Combine([]byte(acc), b)
 	spoil(b)
 	return string(merged)
 }
