@@ -14,7 +14,7 @@ const (
 	ownDescriptors = 24
 	// slotDescriptors are what one attempt has open besides the connections
 	// that count as requests: seven spilled runs of each of three levels, some
-	// for merging and for what is done (internal/task/spill.go), and two
+	// for merging and for what is done (internal/task/collector.go), and two
 	// connections for input that is read as it is mapped.
 	slotDescriptors = 32
 	// perRequest is the connections to the store for each request that may

@@ -17,6 +17,7 @@ import (
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/runner/gorunner"
 	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/mr"
 )
@@ -106,7 +107,7 @@ func (s *session) replay(ctx context.Context, st *store, phase mr.Phase, index i
 		scratch = os.TempDir()
 	}
 	env := &task.Env{
-		Store: st, Layout: s.layout, Job: job, App: app, Worker: "replay", Scratch: scratch, Memory: s.memory,
+		Store: st, Layout: s.layout, Job: job, Runner: gorunner.New(app), Worker: "replay", Scratch: scratch, Memory: s.memory,
 		Commits: new(task.Commits), Log: s.log, Progress: new(task.Progress),
 	}
 	create, err := s.replayFiles(dir)

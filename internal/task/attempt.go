@@ -1,13 +1,15 @@
 // Package task runs one attempt at a map or reduce task: a function of the job
 // spec, the input and the bucket. It knows nothing of a coordinator.
 //
-// A map attempt reads its pieces (fetch.go), hands records to the application,
-// collects what it emits in bounded memory (package sortbuf), spills sorted
-// runs (spill.go) and merges them into one sorted segment for each partition
-// (map.go). A reduce attempt fetches the segments of all map tasks
-// (segment.go), merges them (merge.go) and streams the application's output
-// into one object (reduce.go). commit.go is the only code that publishes
-// either. memory.go says how the memory of a slot is shared out.
+// A map attempt fetches its pieces (fetch.go), cuts them into records
+// (records.go), hands these to the application (package runner), collects what
+// it emits in bounded memory (collector.go, package sortbuf), spills sorted runs
+// (merge.go) and merges them into one sorted segment for each partition (map.go).
+// A reduce attempt fetches the segments of all map tasks (segment.go), merges
+// them (merge.go), and streams the application's output into one object
+// (reduce.go). commit.go is the only code that publishes either; restore.go puts
+// back what was published and is lost. scratch.go has the temporary files, and
+// memory.go says how the memory of a slot is shared out.
 package task
 
 import (
@@ -16,7 +18,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"runtime/debug"
 	"runtime/pprof"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,7 @@ import (
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/runner"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -42,8 +44,8 @@ type Env struct {
 	Store  Store
 	Layout layout.Layout
 	Job    *manifest.Job // validated
-	App    mr.App
-	Worker string // the worker's id
+	Runner runner.Runner // of the job's application
+	Worker string        // the worker's id
 	// Scratch is an existing directory for temporary files. They have no
 	// name left once they are open, where the system allows it, so that
 	// even a killed process leaves none behind.
@@ -110,16 +112,8 @@ type attempt struct {
 	space    *space
 	bucket   *bucket
 	commit   *committer
+	app      runner.Properties
 	res      Result
-	cuts     *cuts // by which the partitions that a reduce attempt reads are cut; nil if by hashes
-
-	// What the application is working on, for errors.
-	object     string
-	offset     int64
-	record     string      // the text of the record that failed, for its error
-	compressed *compressed // the compressed object at hand, if it is
-	key        []byte
-	failed     error // set by fail: wins over whatever the application returns
 }
 
 // Run runs one attempt to its end. When it returns without an error the
@@ -129,7 +123,7 @@ type attempt struct {
 // application becomes a *AppError. Run leaves no temporary file, no
 // goroutine and no unfinished upload behind.
 func (e *Env) Run(ctx context.Context, a Attempt) (res Result, err error) {
-	pprof.Do(ctx, pprof.Labels(attemptLabel, a.ID), func(ctx context.Context) {
+	pprof.Do(ctx, pprof.Labels(runner.AttemptLabel, a.ID), func(ctx context.Context) {
 		err = e.runAttempt(ctx, a, func(ctx context.Context, t *attempt) error {
 			err := t.run(ctx)
 			res = t.res
@@ -146,7 +140,7 @@ func (e *Env) Run(ctx context.Context, a Attempt) (res Result, err error) {
 // runAttempt calls run with a new attempt. When ctx ended it returns why.
 func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Context, *attempt) error) error {
 	e.Spare.enter(a.Phase, !e.Job.MaxBad.IsZero())
-	t := &attempt{Env: e, Attempt: a, started: time.Now(), live: &live{Progress: e.Progress}}
+	t := &attempt{Env: e, Attempt: a, started: time.Now(), live: &live{Progress: e.Progress}, app: e.Runner.Properties()}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { t.live.stopped.Store(true) })()
@@ -197,11 +191,6 @@ func (t *attempt) merger(nparts int, combine mr.Combiner) merger {
 	return merger{space: t.space, live: t.live, nparts: nparts, limit: t.shares.readers, block: t.shares.block, combine: detached(combineFunc(combine))}
 }
 
-// segmentSpool is where a map attempt puts what it has made.
-func (t *attempt) segmentSpool() spool {
-	return spool{space: t.space, what: "segments", limit: t.shares.spool}
-}
-
 func (t *attempt) run(ctx context.Context) error {
 	if t.Phase == mr.ReducePhase {
 		return t.runReduce(ctx)
@@ -211,68 +200,32 @@ func (t *attempt) run(ctx context.Context) error {
 
 // params returns the job's parameters, defaults filled in.
 func (e *Env) params() map[string]string {
-	p := make(map[string]string)
-	for _, d := range e.App.Params {
-		p[d.Name] = d.Default
-	}
+	p := maps.Clone(e.Runner.Properties().Defaults)
 	maps.Copy(p, e.Job.App.Params)
 	return p
 }
 
-// guard calls f, which calls the application, and turns a panic of the
-// application into a *AppError.
-func (t *attempt) guard(f func() error) (err error) {
-	defer func() {
-		v := recover()
-		switch {
-		case t.failed != nil:
-			err = t.failed
-		case v != nil:
-			te := t.appFailure(fmt.Errorf("panic: %v", v))
-			te.Stack = string(debug.Stack())
-			err = te
-		}
-	}()
-	return f()
-}
-
-// appFailure wraps an error of the application with what it was working on.
-func (t *attempt) appFailure(err error) *AppError {
-	te := &AppError{Phase: t.Phase, Index: t.Index, Object: t.object, Offset: t.offset, Record: t.record, Err: err}
-	if t.key != nil {
-		te.Key = shortKey(t.key)
-	}
-	return te
-}
-
-// noteRecord keeps the text of the record that the application failed over, also
-// for a failure that the engine noted before.
-func (t *attempt) noteRecord(data []byte) {
-	t.record = shortKey(data)
-	var te *AppError
-	if errors.As(t.failed, &te) && te.Record == "" {
-		te.Record = t.record
-	}
-}
-
-// fail ends the attempt from within a call of the application.
-func (t *attempt) fail(err error) {
-	if t.failed == nil {
-		t.failed = err
-	}
-	panic(errAbort)
-}
-
-// appError wraps what the application returned, unless that is the end of
-// the attempt's own context or a failure that the engine noted by itself.
-func (t *attempt) appError(err error) error {
+// verdict says what came of a call of the application that returned err. own is
+// the first failure of the engine within it, which counts in place of err. blame
+// says in an error of the application what that was working on.
+func (t *attempt) verdict(err, own error, blame func(*AppError)) error {
+	app := new(AppError)
 	switch {
-	case t.failed != nil:
-		return t.failed
+	case own != nil && !errors.As(own, &app):
+		return own
+	case own != nil: // found by the engine
 	case err == nil:
 		return nil
 	case errors.Is(err, context.Canceled) && t.live.stopped.Load():
 		return err
+	default:
+		app.Err = err
+		var p *runner.PanicError
+		if errors.As(err, &p) {
+			app.Stack = p.Stack
+		}
 	}
-	return t.appFailure(err)
+	app.Phase, app.Index = t.Phase, t.Index
+	blame(app)
+	return app
 }

@@ -28,13 +28,13 @@ type compressed struct {
 
 // decompress makes the reader of a compressed object decompress it. It returns
 // nil for one that is not compressed.
-func (t *attempt) decompress(p *input.Piece, o manifest.Object, d *inflate.Decoder) *compressed {
+func (b *bucket) decompress(p *input.Piece, o manifest.Object, d *inflate.Decoder) *compressed {
 	if o.Compression == "" {
 		return nil
 	}
 	k := &compressed{o: o}
 	p.Decode = func(body io.Reader) io.ReadCloser {
-		k.stream = d.Open(o, t.Job.Decompress.Most(o.Size), body)
+		k.stream = d.Open(o, b.job.Decompress.Most(o.Size), body)
 		return k.stream
 	}
 	return k

@@ -121,10 +121,6 @@ func LostRead(key string, err error) error {
 	return err
 }
 
-// errAbort is what Emit and Write panic with once the attempt has failed, to
-// get out of the application's code; the cause is kept by the attempt.
-var errAbort = errors.New("attempt has failed")
-
 // shortKey quotes a key or a record for an error message, at most its first
 // 64 bytes.
 func shortKey(key []byte) string {

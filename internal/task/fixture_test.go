@@ -1,8 +1,10 @@
 package task
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -10,11 +12,21 @@ import (
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/runner"
+	"github.com/mraws/mraws/internal/runner/gorunner"
 	"github.com/mraws/mraws/internal/testkit"
 	"github.com/mraws/mraws/mr"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if app := os.Getenv(childApp); app != "" {
+		if err := serve(app, bufio.NewReader(os.Stdin), bufio.NewWriter(os.Stdout)); err != nil {
+			panic(err)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // file is an input object.
 type file struct{ Name, Text string }
@@ -35,10 +47,13 @@ func oracle(t testkit.TB, app mr.App, nreduce int, files ...file) []string {
 }
 
 // fixture is a bucket with a job in it, whose attempts run here.
-type fixture struct{ *testkit.Job }
+type fixture struct {
+	*testkit.Job
+	runner func(mr.App) runner.Runner // nil runs Go code here
+}
 
 func newFixture(app mr.App, nreduce int, split, pack int, files ...file) *fixture {
-	return &fixture{testkit.NewJob(app, nreduce, split, pack, shared(files)...)}
+	return &fixture{Job: testkit.NewJob(app, nreduce, split, pack, shared(files)...)}
 }
 
 // eachShuffle runs a test of jobs that store partitions in each way.
@@ -65,8 +80,12 @@ func (w *fixture) env(t testkit.TB) *Env {
 	if err := w.Spec.Validate(layout.Layout{}); err != nil {
 		t.Fatalf("job: %v", err)
 	}
+	run := gorunner.New
+	if w.runner != nil {
+		run = w.runner
+	}
 	return &Env{
-		Store: w.Store, Job: w.Spec, App: w.App, Worker: "w", Scratch: w.Scratch, Memory: w.Memory,
+		Store: w.Store, Job: w.Spec, Runner: run(w.App), Worker: "w", Scratch: w.Scratch, Memory: w.Memory,
 		Commits: new(Commits), Log: zerolog.Nop(), Progress: new(Progress),
 		maxRecord: w.MaxRecord,
 	}

@@ -1,7 +1,6 @@
 package task
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -12,177 +11,82 @@ import (
 	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/recordio"
-	"github.com/mraws/mraws/mr"
+	"github.com/mraws/mraws/internal/runner"
 )
 
 // runMap runs a map attempt.
 func (t *attempt) runMap(ctx context.Context) (err error) {
-	segs := &segments{spool: t.segmentSpool()}
+	segs := t.newSegments()
 	defer func() { err = errors.Join(err, segs.Close()) }()
 	if err := t.mapTo(ctx, segs); err != nil {
 		return err
 	}
+	t.res.Emitted = segs.emitted
 	return t.commit.commitMap(ctx, segs, &manifest.Map{
 		Input:   manifest.Input{Records: t.live.Records.Load(), Bytes: t.inputBytes()},
-		Emitted: t.res.Emitted, Counters: t.counters.all(),
+		Emitted: segs.emitted, Counters: t.counters.all(),
 	})
 }
 
 // mapTo is a map attempt without its commit.
 func (t *attempt) mapTo(ctx context.Context, segs *segments) (err error) {
-	cuts, err := t.partitioner(ctx)
+	cuts, err := t.ranges().partitioner(ctx)
 	if err != nil {
 		return err
 	}
 	c := t.newCollector(cuts)
 	defer func() { err = errors.Join(err, c.Close()) }() // its memory is needed no more
-	segs.bad = t.newQuarantine(c)
-	if err := errors.Join(t.mapInput(ctx, c, segs.bad), segs.bad.mapped()); err != nil {
+	if segs.bad = t.newQuarantine(c); segs.bad == nil {
+		err = t.mapInput(ctx, c, c, nil)
+	} else {
+		err = errors.Join(t.mapInput(ctx, c, segs.bad, segs.bad), segs.bad.mapped())
+	}
+	if segs.emitted = c.emitted; err != nil {
 		return err
 	}
-	t.object, t.offset = "", 0
 	// The combiner is called here too.
-	return t.guard(func() error { return c.finish(segs) })
+	return t.verdict(t.Runner.Guard(func() error { return c.finish(segs) }), nil, func(*AppError) {})
 }
 
-// mapInput hands every record of the task's pieces to the application,
-// through q if that is not nil.
-func (t *attempt) mapInput(ctx context.Context, c *collector, q *quarantine) error {
-	return t.bucket.suspect(ctx, t.mapPieces(ctx, c, q))
-}
-
-func (t *attempt) mapPieces(ctx context.Context, c *collector, q *quarantine) error {
+// mapInput hands every record of the task's pieces to the application, and what
+// that emits to out, which hands it to c. skips may be nil.
+func (t *attempt) mapInput(ctx context.Context, c *collector, out runner.Emitter, skips *quarantine) error {
 	pieces := t.Job.Tasks[t.Index]
-	in := fetchAhead(ctx, t.bucket, t.shares, pieces)
-	defer in.Close()
+	ahead := fetchAhead(ctx, t.bucket, t.shares, pieces)
+	defer ahead.Close()
 	var decoder inflate.Decoder
 	defer decoder.Close()
-	return t.guard(func() error {
-		mapper, err := t.App.NewMapper(t.task)
-		if err != nil {
-			return t.appError(err)
+	i := -1
+	in := &records{live: t.live, input: t.app.Input, maxRecord: t.maxRecord, skips: skips, next: func() *openPiece {
+		if i++; i == len(pieces) {
+			return nil
 		}
-		each := mapper
-		if q != nil {
-			q.mapper, each = mapper, q
-		}
-		for i, p := range pieces {
-			o := t.Job.Objects[p.Object]
-			if q != nil {
-				q.etag = o.ETag
-			}
-			piece := input.Piece{Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length, Open: in.opener(i)}
-			t.compressed = t.decompress(&piece, o, &decoder)
-			if err := t.mapPiece(piece, each, c, q); err != nil {
-				return err
-			}
-		}
-		t.compressed = nil
-		t.object, t.offset = "", 0
-		if f, ok := mapper.(interface{ Flush(mr.Emitter) error }); ok {
-			return t.appError(f.Flush(c))
-		}
-		return nil
-	})
+		return t.bucket.piece(pieces[i], ahead.opener(i), &decoder)
+	}}
+	if skips != nil {
+		skips.in = in
+	}
+	err := t.Runner.Map(t.task, in, out)
+	err = t.verdict(err, firstOf(c.failed, in.err), func(e *AppError) { in.blame(e); c.blame(e) })
+	return t.bucket.suspect(ctx, errors.Join(err, in.Close()))
 }
 
-// mapPiece maps the records of one piece. Those that are too long are for q,
-// if there is one.
-func (t *attempt) mapPiece(piece input.Piece, mapper mr.Mapper, c *collector, q *quarantine) (err error) {
-	r, err := input.Read(t.App.Input, piece, t.maxRecord)
-	if err != nil {
-		return &FatalError{Err: err}
-	}
-	defer func() { err = errors.Join(err, r.Close()) }() // also when the application panics
-	if blocks, ok := r.Blocks(); ok && q == nil && t.App.Input == mr.Lines {
-		if m, ok := mapper.(mr.BlockMapper); ok {
-			return t.mapBlocks(m, blocks, c)
-		}
-	}
-	for {
-		err := t.mapRecords(mapper, r, c)
-		var long *input.TooLongError
-		switch {
-		case !errors.As(err, &long):
-			return err
-		case q == nil:
-			return &FatalError{Err: err}
-		}
-		t.object, t.offset = long.Object, long.Offset
-		length, err := q.skip(r, long)
+// firstOf is the first error, if there is one.
+func firstOf(errs ...error) error {
+	for _, err := range errs {
 		if err != nil {
 			return err
 		}
-		t.note(1, length)
 	}
+	return nil
 }
 
-// note brings the attempt's progress up to date.
-func (t *attempt) note(records, bytes int64) {
-	t.live.Records.Add(records)
-	t.live.Bytes.Add(bytes)
-	t.live.Weight.Add(t.compressed.weigh(bytes))
-}
-
-// mapRecords maps records until the end, or until one is too long.
-func (t *attempt) mapRecords(mapper mr.Mapper, r input.Reader, out mr.Emitter) error {
-	var records, bytes int64
-	flush := func() {
-		t.note(records, bytes)
-		records, bytes = 0, 0
-	}
-	failed := false // by a panic, unless it is set back
-	defer func() {
-		flush()
-		if failed {
-			t.noteRecord(r.Record().Data)
-		}
-	}()
-	for r.Next() {
-		if t.live.stopped.Load() {
-			return errStopped
-		}
-		rec := r.Record()
-		t.object, t.offset = rec.Object, rec.Offset
-		failed = true
-		err := mapper.Map(rec, out)
-		failed = false
-		if err != nil || t.failed != nil {
-			t.noteRecord(rec.Data)
-			return t.appError(err)
-		}
-		records++
-		bytes += int64(len(rec.Data))
-		if records >= 256 || bytes >= 64<<10 {
-			flush()
-		}
-	}
-	return r.Err()
-}
-
-// mapBlocks is mapRecords for a mapper that takes many lines at a time.
-func (t *attempt) mapBlocks(mapper mr.BlockMapper, r input.BlockReader, out mr.Emitter) error {
-	for r.NextBlock() {
-		if t.live.stopped.Load() {
-			return errStopped
-		}
-		block := r.Record()
-		t.object, t.offset = block.Object, block.Offset
-		lines := int64(bytes.Count(block.Data, []byte{'\n'}))
-		bytes := int64(len(block.Data)) - lines
-		if n := len(block.Data); n == 0 || block.Data[n-1] != '\n' {
-			lines++
-		}
-		block.Lines = lines
-		if err := t.appError(mapper.MapBlock(block, out)); err != nil {
-			return err
-		}
-		t.note(lines, bytes)
-	}
-	if long := (*input.TooLongError)(nil); errors.As(r.Err(), &long) {
-		return &FatalError{Err: r.Err()}
-	}
-	return r.Err()
+// piece is a piece of the input, to be read through open.
+func (b *bucket) piece(p manifest.Piece, open input.Opener, d *inflate.Decoder) *openPiece {
+	o := b.job.Objects[p.Object]
+	piece := &openPiece{etag: o.ETag, Piece: input.Piece{Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length, Open: open}}
+	piece.compressed = b.decompress(&piece.Piece, o, d)
+	return piece
 }
 
 // inputBytes is the size of the task's pieces.
@@ -196,9 +100,14 @@ func (t *attempt) inputBytes() (n int64) {
 // segments are the finished partitions of a map attempt, one after the other
 // in a spool, and the list of what it skipped.
 type segments struct {
-	spool spool
-	parts []segment
-	bad   *quarantine // nil if nothing may be skipped
+	spool   spool
+	parts   []segment
+	emitted int64       // pairs, before combining
+	bad     *quarantine // nil if nothing may be skipped
+}
+
+func (t *attempt) newSegments() *segments {
+	return &segments{spool: spool{space: t.space, what: "segments", limit: t.shares.spool}}
 }
 
 // Close frees all of it.
@@ -223,7 +132,7 @@ func (c *collector) finish(segs *segments) error {
 	ins := make([]sorted, 0, len(c.runs)+1)
 	ins = append(ins, c.runs...)
 	c.runs = nil
-	c.buf.Sort(c.t.Job.NReduce)
+	c.buf.Sort(c.merger.nparts)
 	ins, err := c.merger.compact(append(ins, resident{c.buf}))
 	if err != nil {
 		return err
@@ -234,12 +143,12 @@ func (c *collector) finish(segs *segments) error {
 
 func (c *collector) writeSegments(segs *segments, ins []sorted) error {
 	w := recordio.NewWriter(nil, recordio.Options{Codec: recordio.S2})
-	segs.parts = make([]segment, c.t.Job.NReduce)
+	segs.parts = make([]segment, c.merger.nparts)
 	for r := range segs.parts {
 		seg := &segs.parts[r]
 		seg.off = segs.spool.size
 		w.Reset(&segs.spool)
-		if err := c.t.live.copyRecords(w, c.merger.source(ins, r)); err != nil {
+		if err := c.live.copyRecords(w, c.merger.source(ins, r)); err != nil {
 			return fmt.Errorf("write partition %d: %w", r, err)
 		}
 		if w.Records() == 0 {

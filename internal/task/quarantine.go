@@ -10,35 +10,38 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"runtime/debug"
 	"slices"
 	"strings"
+
+	"github.com/rs/zerolog"
 
 	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/runner"
 	"github.com/mraws/mraws/mr"
 )
 
 // Bad records. Where the job may skip some, a quarantine stands between the
-// records and the application: what one call of Map emits is held back until
-// the call has returned well, so that of a record that fails nothing is in
-// the output. Where the job may skip none there is no quarantine, and it
-// costs nothing.
+// application and the collector: what is emitted for one record is held back
+// until the application has returned well, so that of a record that fails
+// nothing is in the output. Where the job may skip none there is no quarantine,
+// and it costs nothing.
 
 // maxBadError bounds the error in a list, in bytes.
 const maxBadError = 1 << 10
 
-// quarantine is the [mr.Mapper] that skips the records over which another
-// one fails. It lists them, a line of JSON each.
+// quarantine is the runner.Emitter of an attempt that may skip records. It lists
+// those that are, a line of JSON each.
 type quarantine struct {
-	t      *attempt
-	mapper mr.Mapper
-	out    *collector
-	held   heldBack
-	etag   string // of the object at hand
-	most   int64  // records that the whole job may skip
-	stack  string // of a panic over the record at hand
+	in   *records
+	out  *collector
+	held heldBack
+	job  *manifest.Job
+	id   string // of the attempt
+	log  zerolog.Logger
+	etag string // of the object at hand
+	most int64  // records that the whole job may skip
 
 	list  spool
 	sha   hash.Hash
@@ -53,26 +56,36 @@ func (t *attempt) newQuarantine(c *collector) *quarantine {
 		return nil
 	}
 	return &quarantine{
-		t: t, out: c, most: t.Job.MaxBad.Of(t.Job.MostRecords()), sha: sha256.New(),
-		held: heldBack{t: t, limit: int(t.shares.held)}, list: spool{space: t.space, what: "bad-list", limit: t.shares.held / 4},
+		out: c, job: t.Job, id: t.ID, log: t.Log, most: t.Job.MaxBad.Of(t.Job.MostRecords()), sha: sha256.New(),
+		held: heldBack{space: t.space, limit: int(t.shares.held)}, list: spool{space: t.space, what: "bad-list", limit: t.shares.held / 4},
 	}
 }
 
-// Map hands on what the mapper emits for a record, or lists the record. It
-// returns errors that are not the record's.
-func (q *quarantine) Map(rec mr.Record, _ mr.Emitter) error {
-	q.held.reset()
-	err := q.try(rec)
-	switch t := q.t; {
-	case t.failed != nil:
-	case err == nil:
-		t.failed = q.held.replay(q.out)
-	case t.live.stopped.Load() || notOfRecord(err):
-		return err
-	default:
-		t.failed = q.add(rec, int64(len(rec.Data)), err)
+// Emit holds a pair back, unless it is of no record.
+func (q *quarantine) Emit(key, value []byte) error {
+	if q.in.state != atRecord {
+		return q.out.Emit(key, value)
 	}
-	return q.t.failed
+	if q.in.err == nil {
+		q.in.err = q.held.add(key, value)
+	}
+	return q.in.err
+}
+
+// EmitSpans is Emit of many pairs.
+func (q *quarantine) EmitSpans(text []byte, spans []uint32, value []byte) error {
+	for ; len(spans) >= 2; spans = spans[2:] {
+		if err := q.Emit(text[spans[0]:spans[1]], value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// release hands on what was emitted for a record.
+func (q *quarantine) release() error {
+	defer q.held.reset()
+	return q.held.replay(q.out)
 }
 
 // notOfRecord tells errors of the store, which the application got from its
@@ -81,27 +94,16 @@ func notOfRecord(err error) bool {
 	return errors.Is(err, object.ErrUnreachable) || errors.Is(err, object.ErrThrottled) || errors.Is(err, object.ErrCredentials)
 }
 
-// try calls the mapper and returns a panic as an error.
-func (q *quarantine) try(rec mr.Record) (err error) {
-	q.stack = ""
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v", v)
-			if len(q.first) < manifest.FirstBad {
-				q.stack = string(debug.Stack())
-			}
-		}
-	}()
-	return q.mapper.Map(rec, &q.held)
+// skip leaves out a record over which the application has failed, and what was
+// emitted for it.
+func (q *quarantine) skip(rec mr.Record, cause error) error {
+	q.held.reset()
+	return q.add(rec, int64(len(rec.Data)), cause)
 }
 
-// skip leaves out the record that is too long for r.
-func (q *quarantine) skip(r input.Reader, long *input.TooLongError) (length int64, err error) {
-	rec, length, err := r.Skip()
-	if err != nil {
-		return 0, err
-	}
-	return length, q.add(rec, length, fmt.Errorf("longer than %d bytes", long.Max))
+// tooLong leaves out a record that was not read.
+func (q *quarantine) tooLong(rec mr.Record, length int64, long *input.TooLongError) error {
+	return q.add(rec, length, fmt.Errorf("longer than %d bytes", long.Max))
 }
 
 // add lists a record. The budget is the job's, of which an attempt knows its
@@ -114,16 +116,16 @@ func (q *quarantine) add(rec mr.Record, length int64, cause error) error {
 	bad := manifest.BadRecord{Object: rec.Object, ETag: q.etag, Offset: rec.Offset, Length: length, Line: rec.Line, Error: text}
 	if len(q.first) < manifest.FirstBad {
 		q.first = append(q.first, bad)
-		log := q.t.Log.Warn().Str("attempt", q.t.ID).Str("object", rec.Object).Int64("offset", rec.Offset).
+		log := q.log.Warn().Str("attempt", q.id).Str("object", rec.Object).Int64("offset", rec.Offset).
 			Int64("bytes", length).Str("record", shortKey(rec.Data)).Str("err", text)
-		if q.stack != "" {
-			log = log.Str("stack", q.stack)
+		if p := (*runner.PanicError)(nil); errors.As(cause, &p) {
+			log = log.Str("stack", p.Stack)
 		}
 		log.Msg("bad record skipped")
 	}
 	q.n++
 	if q.n > q.most {
-		return &FatalError{Err: fmt.Errorf("%s, max-bad-records is %s: %s", manifest.CountBad(q.n), q.t.Job.MaxBad, manifest.ListBad(q.first))}
+		return &FatalError{Err: fmt.Errorf("%s, max-bad-records is %s: %s", manifest.CountBad(q.n), q.job.MaxBad, manifest.ListBad(q.first))}
 	}
 	var err error
 	if q.line, err = manifest.EncodeLine(q.line[:0], bad); err != nil {
@@ -165,52 +167,51 @@ func (q *quarantine) commit(ctx context.Context, c *mapCommit) (*manifest.Quaran
 	return &manifest.Quarantine{Key: key, ETag: info.ETag, Size: info.Size, Hash: hash, Records: q.n, First: q.first}, nil
 }
 
-// heldBack is the [mr.Emitter] that keeps the pairs of one record, in memory
-// up to a limit, then in a scratch file.
+// heldBack keeps the pairs of one record, in memory up to a limit, then in a
+// scratch file.
 type heldBack struct {
-	t     *attempt
+	space *space
 	limit int
 	buf   []byte // pairs, framed by their lengths
 	file  *tempFile
 	size  int64 // of what is in the file, before buf
 }
 
-// Emit takes a copy of a pair.
-func (h *heldBack) Emit(key, value []byte) {
-	if h.t.failed != nil {
-		panic(errAbort) // the mapper recovered from the first one
-	}
+// add takes a copy of a pair.
+func (h *heldBack) add(key, value []byte) error {
 	need := 2*binary.MaxVarintLen64 + len(key) + len(value)
 	if len(h.buf) > 0 && len(h.buf)+need > h.limit {
-		h.flush(h.buf)
+		if err := h.flush(h.buf); err != nil {
+			return err
+		}
 		h.buf = h.buf[:0]
 	}
 	h.buf = binary.AppendUvarint(h.buf, uint64(len(key)))
 	h.buf = binary.AppendUvarint(h.buf, uint64(len(value)))
 	if need > h.limit { // straight from the memory of the application
-		h.flush(h.buf, key, value)
+		err := h.flush(h.buf, key, value)
 		h.buf = h.buf[:0]
-		return
+		return err
 	}
 	h.buf = append(append(h.buf, key...), value...)
+	return nil
 }
 
 // flush writes parts to the file.
-func (h *heldBack) flush(parts ...[]byte) {
+func (h *heldBack) flush(parts ...[]byte) (err error) {
 	if h.file == nil {
-		f, err := h.t.space.file("record")
-		if err != nil {
-			h.t.fail(err)
+		if h.file, err = h.space.file("record"); err != nil {
+			return err
 		}
-		h.file = f
 	}
 	for _, p := range parts {
 		n, err := h.file.WriteAt(p, h.size)
 		h.size += int64(n)
 		if err != nil {
-			h.t.fail(err)
+			return err
 		}
 	}
+	return nil
 }
 
 // reset forgets all pairs.
@@ -220,23 +221,25 @@ func (h *heldBack) reset() {
 }
 
 // replay hands the pairs on.
-func (h *heldBack) replay(out mr.Emitter) error {
+func (h *heldBack) replay(out *collector) error {
 	if h.size > 0 {
 		if err := h.replayFile(out); err != nil {
-			return fmt.Errorf("read back the pairs of a record: %w", err)
+			return err
 		}
 	}
 	for b := h.buf; len(b) > 0; {
 		k, n := binary.Uvarint(b)
 		v, m := binary.Uvarint(b[n:])
 		b = b[n+m:]
-		out.Emit(b[:k:k], b[k:k+v:k+v])
+		if err := out.Emit(b[:k:k], b[k:k+v:k+v]); err != nil {
+			return err
+		}
 		b = b[k+v:]
 	}
 	return nil
 }
 
-func (h *heldBack) replayFile(out mr.Emitter) error {
+func (h *heldBack) replayFile(out *collector) error {
 	r := bufio.NewReaderSize(io.NewSectionReader(h.file, 0, h.size), 64<<10)
 	var pair []byte
 	for {
@@ -245,14 +248,16 @@ func (h *heldBack) replayFile(out mr.Emitter) error {
 			return nil
 		}
 		v, verr := binary.ReadUvarint(r)
-		if err = errors.Join(err, verr); err != nil {
+		if err = errors.Join(err, verr); err == nil {
+			pair = slices.Grow(pair[:0], int(k+v))[:k+v]
+			_, err = io.ReadFull(r, pair)
+		}
+		if err != nil {
+			return fmt.Errorf("read back the pairs of a record: %w", err)
+		}
+		if err := out.Emit(pair[:k:k], pair[k:]); err != nil {
 			return err
 		}
-		pair = slices.Grow(pair[:0], int(k+v))[:k+v]
-		if _, err := io.ReadFull(r, pair); err != nil {
-			return err
-		}
-		out.Emit(pair[:k:k], pair[k:])
 	}
 }
 

@@ -10,9 +10,9 @@ import (
 	"sync"
 
 	"github.com/mraws/mraws/internal/inflate"
-	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/runner"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -34,23 +34,36 @@ type cuts struct {
 // sampleKey is how much of a key counts. A bound need not be a key.
 const sampleKey = manifest.MostBound
 
+// rangeFinder finds, for one attempt, what puts pairs into partitions.
+type rangeFinder struct {
+	*committer
+	app   runner.Properties
+	cache *Ranges // nil keeps none
+	// sample maps a sample of the input and returns the keys.
+	sample func(context.Context) ([][]byte, error)
+}
+
+func (t *attempt) ranges() *rangeFinder {
+	return &rangeFinder{committer: t.commit, app: t.app, cache: t.Ranges, sample: t.sample}
+}
+
 // partitioner returns what puts the attempt's pairs into partitions.
-func (t *attempt) partitioner(ctx context.Context) (*cuts, error) {
+func (f *rangeFinder) partitioner(ctx context.Context) (*cuts, error) {
 	switch {
-	case t.App.Ordered && t.Job.NReduce > 1:
-		return t.ordered(ctx)
-	case t.App.Ordered:
+	case f.app.Ordered && f.job.NReduce > 1:
+		return f.ordered(ctx)
+	case f.app.Ordered:
 		return &cuts{func([]byte, int) int { return 0 }, [][]byte{}}, nil
-	case t.App.Partition != nil:
-		return &cuts{partition: t.App.Partition}, nil
+	case f.app.Partition != nil:
+		return &cuts{partition: f.app.Partition}, nil
 	}
 	return &cuts{partition: mr.Partition}, nil
 }
 
 // ordered returns the key ranges of the job. Whoever finds none
 // in the bucket, or damaged ones, takes a sample; the first to create the object decides.
-func (t *attempt) ordered(ctx context.Context) (*cuts, error) {
-	cache := t.Ranges
+func (f *rangeFinder) ordered(ctx context.Context) (*cuts, error) {
+	cache := f.cache
 	if cache == nil {
 		cache = new(Ranges)
 	}
@@ -59,17 +72,17 @@ func (t *attempt) ordered(ctx context.Context) (*cuts, error) {
 	if cache.cuts != nil {
 		return cache.cuts, nil
 	}
-	r, err := t.readRanges(ctx)
+	r, err := f.read(ctx)
 	var stale *staleError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		r, err = t.createRanges(ctx, "")
+		r, err = f.create(ctx, "")
 	case errors.As(err, &stale):
-		r, err = t.createRanges(ctx, stale.etag)
+		r, err = f.create(ctx, stale.etag)
 	case errors.Is(err, object.ErrDamaged):
 		var info object.Info
-		if info, err = t.Store.Stat(ctx, t.Layout.Ranges()); err == nil {
-			r, err = t.createRanges(ctx, info.ETag)
+		if info, err = f.store.Stat(ctx, f.layout.Ranges()); err == nil {
+			r, err = f.create(ctx, info.ETag)
 		}
 	}
 	if err != nil {
@@ -79,15 +92,15 @@ func (t *attempt) ordered(ctx context.Context) (*cuts, error) {
 	return cache.cuts, nil
 }
 
-func (t *attempt) readRanges(ctx context.Context) (*manifest.Ranges, error) {
-	key := t.Layout.Ranges()
-	data, info, err := t.Store.Get(ctx, key)
+func (f *rangeFinder) read(ctx context.Context) (*manifest.Ranges, error) {
+	key := f.layout.Ranges()
+	data, info, err := f.store.Get(ctx, key)
 	if err != nil {
 		return nil, LostRead(key, fmt.Errorf("read the key ranges: %w", err))
 	}
-	r, err := manifest.DecodeRanges(data, t.Job)
-	if err != nil && r != nil && r.Job != t.Job.ID {
-		if serr := unlessConflict(t.bucket.stale(ctx, key, info), nil); serr != nil {
+	r, err := manifest.DecodeRanges(data, f.job)
+	if err != nil && r != nil && r.Job != f.job.ID {
+		if serr := unlessConflict(f.stale(ctx, key, info), nil); serr != nil {
 			return nil, serr
 		}
 	}
@@ -97,38 +110,25 @@ func (t *attempt) readRanges(ctx context.Context) (*manifest.Ranges, error) {
 	return r, nil
 }
 
-// ensureRanges sees to it in a reduce attempt that the key ranges by which map
-// tasks have cut their output are in the bucket, as whoever reads or checks the
-// output needs them, and returns them: nil if the output is not ordered, or of
-// one partition. Map attempts create them, so here they are missing only if
-// somebody deleted them; the sample is the same then.
-func (t *attempt) ensureRanges(ctx context.Context) (c *cuts, err error) {
-	if !t.App.Ordered || t.Job.NReduce == 1 {
-		return nil, nil
-	}
-	env := *t.Env
-	env.Progress = nil
-	if _, err := t.readRanges(ctx); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, object.ErrDamaged) {
-		if err != nil {
-			return nil, err
-		}
-		return t.ordered(ctx)
-	}
-	env.Ranges = nil // what was read before they were lost is not in the bucket
-	err = env.runAttempt(ctx, Attempt{Phase: mr.MapPhase, ID: t.ID + ".ranges"}, func(ctx context.Context, u *attempt) (err error) {
-		c, err = u.ordered(ctx)
-		return err
-	})
-	t.Spare.enter(t.Phase, false)
+// create takes the sample and writes the ranges, in the place of a version
+// that is damaged or stale, or where there are none.
+func (f *rangeFinder) create(ctx context.Context, over string) (*manifest.Ranges, error) {
+	keys, err := f.sample(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("write %s again, which is lost: %w", t.Layout.Ranges(), err)
+		return nil, fmt.Errorf("sample the input: %w", err)
 	}
-	return c, nil
+	data, err := manifest.Encode(manifest.Ranges{Schema: manifest.RangesSchema, Job: f.job.ID, Bounds: quantiles(keys, f.job.NReduce)})
+	if err != nil {
+		return nil, fmt.Errorf("encode the key ranges: %w", err)
+	}
+	_, err = f.store.Put(ctx, f.layout.Ranges(), data, object.PutOptions{IfAbsent: over == "", IfMatch: over, Meta: f.meta(""), ContentType: "application/json"})
+	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, object.ErrPrecondition) {
+		return nil, fmt.Errorf("write the key ranges: %w", err)
+	}
+	return f.read(ctx) // another's, if it came first
 }
 
-// within returns an error unless the key lies in the range of partition r. Asked
-// for the first and the last key of a partition, it keeps an output from being
-// made by other ranges than those that are in the bucket.
+// within returns an error unless the key lies in the range of partition r.
 func (c *cuts) within(ranges string, key []byte, r, n int) error {
 	if c == nil {
 		return nil
@@ -139,22 +139,33 @@ func (c *cuts) within(ranges string, key []byte, r, n int) error {
 	return nil
 }
 
-// createRanges takes the sample and writes the ranges, in the place of a version
-// that is damaged or stale, or where there are none.
-func (t *attempt) createRanges(ctx context.Context, over string) (*manifest.Ranges, error) {
-	keys, err := t.sample(ctx)
+// ensureRanges sees to it in a reduce attempt that the key ranges by which map
+// tasks have cut their output are in the bucket, as whoever reads or checks the
+// output needs them, and returns them: nil if the output is not ordered, or of
+// one partition. Map attempts create them, so here they are missing only if
+// somebody deleted them; the sample is the same then.
+func (t *attempt) ensureRanges(ctx context.Context) (c *cuts, err error) {
+	if !t.app.Ordered || t.Job.NReduce == 1 {
+		return nil, nil
+	}
+	env := *t.Env
+	env.Progress = nil
+	if _, err := t.ranges().read(ctx); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, object.ErrDamaged) {
+		if err != nil {
+			return nil, err
+		}
+		return t.ranges().ordered(ctx)
+	}
+	env.Ranges = nil // what was read before they were lost is not in the bucket
+	err = env.runAttempt(ctx, Attempt{Phase: mr.MapPhase, ID: t.ID + ".ranges"}, func(ctx context.Context, u *attempt) (err error) {
+		c, err = u.ranges().ordered(ctx)
+		return err
+	})
+	t.Spare.enter(t.Phase, false)
 	if err != nil {
-		return nil, fmt.Errorf("sample the input: %w", err)
+		return nil, fmt.Errorf("write %s again, which is lost: %w", t.Layout.Ranges(), err)
 	}
-	data, err := manifest.Encode(manifest.Ranges{Schema: manifest.RangesSchema, Job: t.Job.ID, Bounds: quantiles(keys, t.Job.NReduce)})
-	if err != nil {
-		return nil, fmt.Errorf("encode the key ranges: %w", err)
-	}
-	_, err = t.Store.Put(ctx, t.Layout.Ranges(), data, object.PutOptions{IfAbsent: over == "", IfMatch: over, Meta: t.commit.meta(""), ContentType: "application/json"})
-	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, object.ErrPrecondition) {
-		return nil, fmt.Errorf("write the key ranges: %w", err)
-	}
-	return t.readRanges(ctx) // another's, if it came first
+	return c, nil
 }
 
 // quantiles returns the bounds of n ranges that hold about as many keys each.
@@ -207,118 +218,65 @@ func samplePieces(job *manifest.Job) (pieces []manifest.Piece) {
 
 // sample maps a sample of the input and returns the keys.
 func (t *attempt) sample(ctx context.Context) ([][]byte, error) {
-	env := *t.Env
-	env.Progress = new(Progress) // what is read here is read again
-	s := &attempt{Env: &env, Attempt: t.Attempt, shares: t.shares, started: t.started, bucket: t.bucket, live: &live{Progress: env.Progress}}
-	defer context.AfterFunc(ctx, func() { s.live.stopped.Store(true) })()
 	task := *t.task
-	task.Counters = &s.counters
-	s.task = &task
-	keys := &keySample{}
-	err := s.guard(func() error {
-		mapper, err := s.App.NewMapper(s.task)
-		if err != nil {
-			return s.appError(err)
-		}
-		return s.sampleAll(ctx, mapper, keys)
-	})
-	return keys.keys, s.bucket.suspect(ctx, err)
-}
-
-// sampleAll maps the pieces of a sample, those that are not compressed
-// while others are on their way.
-func (t *attempt) sampleAll(ctx context.Context, mapper mr.Mapper, keys *keySample) error {
-	var plain []manifest.Piece
-	pieces := samplePieces(t.Job)
-	for _, p := range pieces {
+	task.Counters = new(counters)
+	s := &sampler{ctx: ctx, bucket: t.bucket, shares: t.shares, pieces: samplePieces(t.Job)}
+	s.in = records{
+		live: &live{Progress: new(Progress)}, input: t.app.Input, maxRecord: t.maxRecord, // what is read here is read again
+		next: s.next, sample: true, lenient: !t.Job.MaxBad.IsZero(),
+	}
+	defer context.AfterFunc(ctx, func() { s.in.live.stopped.Store(true) })()
+	var plain []manifest.Piece // which are fetched while others are mapped
+	for _, p := range s.pieces {
 		if t.Job.Objects[p.Object].Compression == "" {
 			plain = append(plain, p)
 		}
 	}
-	in := fetchAhead(ctx, t.bucket, t.shares, plain)
-	defer in.Close()
-	next := 0
-	for _, p := range pieces {
-		o := t.Job.Objects[p.Object]
-		piece := input.Piece{Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length}
-		if o.Compression != "" {
-			if err := t.sampleCompressed(ctx, piece, p, o, mapper, keys); err != nil {
-				return err
-			}
-			continue
-		}
-		piece.Open = in.opener(next)
-		next++
-		if err := t.samplePiece(piece, mapper, keys, p.Length); err != nil {
-			return err
-		}
-	}
-	return nil
+	s.plain = fetchAhead(ctx, t.bucket, t.shares, plain)
+	defer s.plain.Close()
+	defer s.decoder.Close()
+	err := t.verdict(t.Runner.Map(&task, &s.in, s), s.in.err, s.in.blame)
+	return s.keys, t.bucket.suspect(ctx, errors.Join(err, s.in.Close()))
 }
 
-// sampleCompressed maps the first records of a compressed object: as much as
-// two chunks hold.
-func (t *attempt) sampleCompressed(ctx context.Context, piece input.Piece, p manifest.Piece, o manifest.Object, mapper mr.Mapper, keys *keySample) error {
-	in := fetchAhead(ctx, t.bucket, t.shares, []manifest.Piece{p})
-	defer in.Close()
-	var decoder inflate.Decoder
-	defer decoder.Close()
-	piece.Open = in.opener(0)
-	t.decompress(&piece, o, &decoder)
-	_, size := t.Job.Sample()
-	return t.samplePiece(piece, mapper, keys, 2*size)
+// sampler reads the pieces of a sample, and is the runner.Emitter that keeps the
+// keys.
+type sampler struct {
+	ctx     context.Context
+	bucket  *bucket
+	shares  shares
+	in      records
+	pieces  []manifest.Piece // that are to be read yet
+	plain   *ahead           // of those that are not compressed
+	opened  int              // of plain
+	decoder inflate.Decoder
+	keys    [][]byte
+	room    []byte
 }
 
-// samplePiece maps the records of one piece until they have limit bytes.
-// Where records may be bad, the attempt itself will come across those that
-// are.
-func (t *attempt) samplePiece(piece input.Piece, mapper mr.Mapper, keys *keySample, limit int64) (err error) {
-	r, err := input.Read(t.App.Input, piece, t.maxRecord)
-	if err != nil {
-		return &FatalError{Err: err}
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	strict := t.Job.MaxBad.IsZero()
-	for limit > 0 && r.Next() {
-		if t.live.stopped.Load() {
-			return errStopped
-		}
-		rec := r.Record()
-		t.object, t.offset = rec.Object, rec.Offset
-		limit -= int64(len(rec.Data)) + 1
-		if strict {
-			err = t.appError(mapper.Map(rec, keys))
-		} else {
-			err = t.lenient(mapper, rec, keys)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if long := (*input.TooLongError)(nil); errors.As(r.Err(), &long) {
-		if strict {
-			return &FatalError{Err: r.Err()}
-		}
+// next returns the next piece of the sample. Of a compressed object, which is
+// fetched only as far as it is read, as much counts as two chunks hold.
+func (s *sampler) next() *openPiece {
+	if len(s.pieces) == 0 {
 		return nil
 	}
-	return r.Err()
-}
-
-// lenient maps a record whatever the application says of it.
-func (t *attempt) lenient(mapper mr.Mapper, rec mr.Record, keys *keySample) error {
-	defer func() { _ = recover() }() // it will panic again when that counts
-	_ = mapper.Map(rec, keys)        // and so it will fail
-	return nil
-}
-
-// keySample is the mr.Emitter of a sample.
-type keySample struct {
-	keys [][]byte
-	room []byte
+	p := s.pieces[0]
+	s.pieces = s.pieces[1:]
+	if s.bucket.job.Objects[p.Object].Compression == "" {
+		piece := s.bucket.piece(p, s.plain.opener(s.opened), nil)
+		s.opened++
+		piece.left = p.Length
+		return piece
+	}
+	alone := fetchAhead(s.ctx, s.bucket, s.shares, []manifest.Piece{p})
+	piece := s.bucket.piece(p, alone.opener(0), &s.decoder)
+	_, size := s.bucket.job.Sample()
+	piece.left, piece.close = 2*size, alone.Close
+	return piece
 }
 
 // Emit keeps a key.
-func (s *keySample) Emit(key, _ []byte) {
+func (s *sampler) Emit(key, _ []byte) error {
 	key = key[:min(len(key), sampleKey)]
 	if len(s.room) < len(key) {
 		s.room = make([]byte, 256<<10)
@@ -326,4 +284,13 @@ func (s *keySample) Emit(key, _ []byte) {
 	n := copy(s.room, key)
 	s.keys = append(s.keys, s.room[:n:n])
 	s.room = s.room[n:]
+	return nil
+}
+
+// EmitSpans keeps many keys.
+func (s *sampler) EmitSpans(text []byte, spans []uint32, _ []byte) error {
+	for ; len(spans) >= 2; spans = spans[2:] {
+		_ = s.Emit(text[spans[0]:spans[1]], nil) // keeps it in any case
+	}
+	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
+	"iter"
 	"time"
 
 	"github.com/mraws/mraws/internal/manifest"
@@ -25,11 +27,12 @@ func (t *attempt) runReduce(ctx context.Context) (err error) {
 			Expect: size, Memory: t.shares.output,
 		})
 	}
-	if t.cuts, err = t.ensureRanges(ctx); err != nil {
+	cuts, err := t.ensureRanges(ctx)
+	if err != nil {
 		return err
 	}
 	for round := 0; ; round++ {
-		w, rec, err := t.reduceTo(ctx, create)
+		w, rec, err := t.reduceTo(ctx, cuts, create)
 		if err == nil {
 			err = t.commit.commitReduce(ctx, w, rec)
 			var stale *staleError
@@ -57,7 +60,7 @@ func (t *attempt) mapAgain(ctx context.Context, m int, id string, f func(context
 	env := *t.Env
 	env.Progress = nil // that of the reduce task tells of the reduce task
 	err := env.runAttempt(ctx, Attempt{Phase: mr.MapPhase, Index: m, ID: id}, func(ctx context.Context, u *attempt) (err error) {
-		segs := &segments{spool: u.segmentSpool()}
+		segs := u.newSegments()
 		defer func() { err = errors.Join(err, segs.Close()) }()
 		if err := u.mapTo(ctx, segs); err != nil {
 			return err
@@ -70,8 +73,9 @@ func (t *attempt) mapAgain(ctx context.Context, m int, id string, f func(context
 
 // reduceTo is a reduce attempt without its commit: it writes to what create
 // returns, once all input is here. size is that of the pairs that it will
-// read, in bytes: a guess at that of the output.
-func (t *attempt) reduceTo(ctx context.Context, create func(size int64) (object.Writer, error)) (w object.Writer, rec *manifest.Reduce, err error) {
+// read, in bytes: a guess at that of the output. cuts are those of the map tasks
+// where keys are range-partitioned, else nil.
+func (t *attempt) reduceTo(ctx context.Context, cuts *cuts, create func(size int64) (object.Writer, error)) (w object.Writer, rec *manifest.Reduce, err error) {
 	defer func() {
 		if err != nil && w != nil {
 			err = errors.Join(err, w.Abort())
@@ -104,15 +108,16 @@ func (t *attempt) reduceTo(ctx context.Context, create func(size int64) (object.
 		return nil, nil, err
 	}
 	w = created
-	out := &lines{t: t, w: w, sha: sha256.New()}
-	g := &groups{t: t, src: m.source(ins, 0)}
+	g := &groups{live: t.live, within: t.within(cuts), src: m.source(ins, 0)}
 	g.hasher, _ = g.src.(recordio.Hasher)
-	err = t.guard(func() error { return t.reduceAll(g, out) })
+	out := &lines{groups: g, live: t.live, ordered: t.app.Ordered, to: w, name: t.Layout.Output(t.Index), sha: sha256.New()}
+	err = t.Runner.Reduce(t.task, g, out)
+	err = t.verdict(err, firstOf(out.failed, g.err), g.blame)
 	if err == nil {
 		err = out.flush()
 	}
 	if err == nil && g.keys > 0 {
-		err = g.within()
+		err = g.within(g.key)
 	}
 	if err != nil {
 		return w, nil, err
@@ -126,37 +131,25 @@ func (t *attempt) reduceTo(ctx context.Context, create func(size int64) (object.
 	}, nil
 }
 
-// reduceAll calls the application for every key.
-func (t *attempt) reduceAll(g *groups, out *lines) error {
-	reducer, err := t.App.NewReducer(t.task)
-	if err != nil {
-		return t.appError(err)
-	}
-	var key []byte // the application's copy, which it may spoil
-	values := g.values
-	for g.nextKey() {
-		recordio.Copy(&key, g.key)
-		t.key, out.key, out.checked = g.key, g.key, false
-		if err := t.appError(reducer.Reduce(key, values, out)); err != nil && g.err == nil {
-			return err
-		}
-		g.drain()
-		t.key, out.key = nil, nil // g.key may be had anew
-	}
-	g.flush()
-	return g.err
+// within returns what keeps an output from being made by other ranges than those
+// that are in the bucket, asked for the first and the last key of a partition.
+func (t *attempt) within(c *cuts) func(key []byte) error {
+	return func(key []byte) error { return c.within(t.Layout.Ranges(), key, t.Index, t.Job.NReduce) }
 }
 
-// groups cuts a sorted stream into keys with their values.
+// groups are the runner.Groups of a reduce attempt: they cut a sorted stream into
+// keys with their values.
 type groups struct {
-	t      *attempt
+	live   *live
+	within func(key []byte) error // see [attempt.within]
 	src    recordio.Source
 	hasher recordio.Hasher // src, if it is one
 	key    []byte
 	state  groupState
+	at     bool // the application is at key
 	keys   int64
 	read   recordio.Sum // all that was read from src
-	noted  recordio.Sum // of it, in the attempt's progress
+	told   recordio.Sum // of it, to live
 	err    error
 }
 
@@ -172,48 +165,47 @@ const (
 
 // step moves to the next record of the stream.
 func (g *groups) step() bool {
-	if g.t.live.stopped.Load() {
+	if g.live.stopped.Load() {
 		g.err = errStopped
 	} else if g.src.Next() {
 		g.read.AddCurrent(g.src, g.hasher)
-		if g.read.Records-g.noted.Records >= 256 {
-			g.flush()
+		if g.read.Records-g.told.Records >= 256 {
+			g.tell()
 		}
 		return true
 	} else {
 		g.err = g.src.Err()
 	}
+	g.tell()
 	g.state = atEnd
 	return false
 }
 
-// flush brings the attempt's progress up to date.
-func (g *groups) flush() {
-	g.t.live.Records.Add(g.read.Records - g.noted.Records)
-	g.t.live.Bytes.Add(g.read.Bytes - g.noted.Bytes)
-	g.t.live.Weight.Add(g.read.Bytes - g.noted.Bytes)
-	g.noted = g.read
+// tell brings the attempt's progress up to date.
+func (g *groups) tell() {
+	g.live.Records.Add(g.read.Records - g.told.Records)
+	g.live.Bytes.Add(g.read.Bytes - g.told.Bytes)
+	g.live.Weight.Add(g.read.Bytes - g.told.Bytes)
+	g.told = g.read
 }
 
-// nextKey moves to the next key, after drain.
-func (g *groups) nextKey() bool {
+// Next implements runner.Groups.
+func (g *groups) Next() bool {
+	for g.nextValue() { // those that were not taken
+	}
+	g.at = false
 	if g.err != nil || g.state == atEnd || g.state == atStart && !g.step() {
 		return false
 	}
 	recordio.Copy(&g.key, g.src.Key())
 	if g.keys == 0 {
-		if g.err = g.within(); g.err != nil {
+		if g.err = g.within(g.key); g.err != nil {
 			return false
 		}
 	}
-	g.state = atFirst
+	g.state, g.at = atFirst, true
 	g.keys++
 	return true
-}
-
-// within returns an error unless the key is in the range of the partition.
-func (g *groups) within() error {
-	return g.t.cuts.within(g.t.Layout.Ranges(), g.key, g.t.Index, g.t.Job.NReduce)
 }
 
 // nextValue moves to the next value of the key.
@@ -231,71 +223,91 @@ func (g *groups) nextValue() bool {
 	return true
 }
 
-// values is the iter.Seq that reducers get.
-func (g *groups) values(yield func([]byte) bool) {
-	for g.nextValue() {
-		if !yield(g.src.Value()) {
-			return
+// Values implements runner.Groups.
+func (g *groups) Values() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for g.nextValue() {
+			if !yield(g.src.Value()) {
+				return
+			}
 		}
 	}
 }
 
-// drain skips the values that the reducer did not take.
-func (g *groups) drain() {
-	for g.nextValue() {
+// Key implements runner.Groups.
+func (g *groups) Key() []byte { return g.key }
+
+// Err implements runner.Groups.
+func (g *groups) Err() error { return g.err }
+
+// blame says in an error of the application at which key it came.
+func (g *groups) blame(e *AppError) {
+	if g.at {
+		e.Key = shortKey(g.key)
 	}
 }
 
 // lineBlock is how much output is gathered before it is handed on, bytes.
 const lineBlock = 64 << 10
 
-// lines is the mr.Output of a reduce attempt.
+// lines are the runner.Output of a reduce attempt.
 type lines struct {
-	t       *attempt
-	w       object.Writer
+	groups  *groups
+	live    *live
+	ordered bool // see mr.App
+	to      io.Writer
+	name    string // the key of the object
 	sha     hash.Hash
 	buf     []byte
-	key     []byte
-	checked bool // the key
+	checked int64 // number of the key that was checked
 	size    int64
 	lines   int64
+	failed  error // of the first Write that did
 }
 
 // Write appends the line "key value\n".
-func (o *lines) Write(value []byte) {
-	if o.t.failed != nil {
-		panic(errAbort)
+func (o *lines) Write(value []byte) error {
+	if o.failed != nil {
+		return o.failed
 	}
-	if !o.checked && bytes.IndexByte(o.key, '\n') >= 0 {
-		o.t.fail(&FatalError{Err: fmt.Errorf("write key %s: line break in the key", shortKey(o.key))})
+	key := o.groups.key
+	if o.checked != o.groups.keys && bytes.IndexByte(key, '\n') >= 0 {
+		return o.fail("line break in the key")
 	}
-	o.checked = true
+	o.checked = o.groups.keys
 	if bytes.IndexByte(value, '\n') >= 0 {
-		o.t.fail(&FatalError{Err: fmt.Errorf("write key %s: line break in the value %s", shortKey(o.key), shortKey(value))})
+		return o.fail("line break in the value " + shortKey(value))
 	}
-	o.add(o.key)
+	o.add(key)
 	o.buf = append(o.buf, ' ')
 	o.add(value)
 	o.buf = append(o.buf, '\n')
 	o.lines++
+	return o.failed
 }
 
 // WriteLine appends the line "line\n".
-func (o *lines) WriteLine(line []byte) {
-	if o.t.failed != nil {
-		panic(errAbort)
-	}
+func (o *lines) WriteLine(line []byte) error {
 	switch {
-	case !o.t.App.Ordered:
-		o.t.fail(&FatalError{Err: fmt.Errorf("write key %s: WriteLine of an app that is not Ordered", shortKey(o.key))})
-	case !bytes.HasPrefix(line, o.key):
-		o.t.fail(&FatalError{Err: fmt.Errorf("write key %s: line %s does not begin with it", shortKey(o.key), shortKey(line))})
+	case o.failed != nil:
+		return o.failed
+	case !o.ordered:
+		return o.fail("WriteLine of an app that is not Ordered")
+	case !bytes.HasPrefix(line, o.groups.key):
+		return o.fail("line " + shortKey(line) + " does not begin with it")
 	case bytes.IndexByte(line, '\n') >= 0:
-		o.t.fail(&FatalError{Err: fmt.Errorf("write key %s: line break in the line %s", shortKey(o.key), shortKey(line))})
+		return o.fail("line break in the line " + shortKey(line))
 	}
 	o.add(line)
 	o.buf = append(o.buf, '\n')
 	o.lines++
+	return o.failed
+}
+
+// fail is a mistake of the application that no other attempt mends.
+func (o *lines) fail(what string) error {
+	o.failed = &FatalError{Err: fmt.Errorf("write key %s: %s", shortKey(o.groups.key), what)}
+	return o.failed
 }
 
 // add appends to the output. What is large is not copied.
@@ -310,8 +322,8 @@ func (o *lines) add(p []byte) {
 	} else if err == nil {
 		err = o.write(p)
 	}
-	if err != nil {
-		o.t.fail(err)
+	if err != nil && o.failed == nil {
+		o.failed = err
 	}
 }
 
@@ -326,13 +338,11 @@ func (o *lines) flush() error {
 }
 
 func (o *lines) write(p []byte) error {
-	o.t.live.Beats.Add(1)
+	o.live.Beats.Add(1)
 	o.sha.Write(p)
 	o.size += int64(len(p))
-	if _, err := o.w.Write(p); err != nil {
-		return fmt.Errorf("write %s: %w", o.t.Layout.Output(o.t.Index), err)
+	if _, err := o.to.Write(p); err != nil {
+		return fmt.Errorf("write %s: %w", o.name, err)
 	}
 	return nil
 }
-
-var _ mr.Output = (*lines)(nil)

@@ -55,7 +55,7 @@ func (e *Env) Replay(ctx context.Context, phase mr.Phase, index int, out func(na
 		}
 		var te *AppError
 		if errors.As(err, &te) && te.Object != "" {
-			if t.App.Input != mr.WholeObjects {
+			if t.app.Input != mr.WholeObjects {
 				te.Line = t.bucket.lineOf(ctx, te.Object, te.Offset)
 			}
 		}
@@ -70,11 +70,12 @@ func (e *Env) Replay(ctx context.Context, phase mr.Phase, index int, out func(na
 }
 
 func (t *attempt) replayMap(ctx context.Context, r *Replayed, out func(string) (io.WriteCloser, error)) (err error) {
-	segs := &segments{spool: t.segmentSpool()}
+	segs := t.newSegments()
 	defer func() { err = errors.Join(err, segs.Close()) }()
 	if err := t.mapTo(ctx, segs); err != nil {
 		return err
 	}
+	t.res.Emitted = segs.emitted
 	for p := range segs.parts {
 		name := fmt.Sprintf("mr-%d-%d", t.Index, p)
 		if err := writeTo(out, name, func(w io.Writer) error {
@@ -129,7 +130,7 @@ func (s *segments) differFrom(rec *manifest.Map) (lines []string) {
 }
 
 func (t *attempt) replayReduce(ctx context.Context, r *Replayed, out func(string) (io.WriteCloser, error)) error {
-	w, rec, err := t.reduceTo(ctx, func(int64) (object.Writer, error) {
+	w, rec, err := t.reduceTo(ctx, nil, func(int64) (object.Writer, error) {
 		f, err := out(fmt.Sprintf("mr-out-%d", t.Index))
 		return replayWriter{f}, err
 	})

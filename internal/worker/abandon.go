@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mraws/mraws/internal/runner/gorunner"
 	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/internal/wire"
 )
@@ -109,7 +110,7 @@ func (w *worker) lastWord(ctx context.Context, r *running, ended <-chan outcome,
 	w.abandoned++
 	w.mu.Unlock()
 	w.o.Shared.renew(r.job) // others must not wait for what it was about to read
-	stack, at := task.InApp(r.attempt.Id)
+	stack, at := gorunner.Where(r.attempt.Id)
 	if idle, ok := cause.(*IdleError); ok { //nolint:errorlint // made in supervise
 		cause = &IdleError{For: idle.For, At: at}
 	}

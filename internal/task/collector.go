@@ -10,109 +10,131 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// collector is the mr.Emitter of a map attempt: it gathers pairs in a buffer
+// collector is the runner.Emitter of a map attempt: it gathers pairs in a buffer
 // and spills the buffer as a sorted run when it is full.
 type collector struct {
-	t         *attempt
+	live      *live
+	limit     int64 // bytes of a pair; a larger one is a run of its own
 	partition func(key []byte, n int) int
 	ranged    bool // Keys are range-partitioned; the buffer derives the partition after sorting.
 	merger    merger
+	spare     *sortbuf.Spare
 	buf       sortbuf.Buffer
 	sums      *sortbuf.SumTable // is buf, for an application that adds up numbers; else nil
 	runs      []sorted          // in the order of time
 	levels    []int             // of runs: how often they were merged
 	width     int               // least number of neighbours of a level that are merged
+	emitted   int64             // pairs
+	failed    error             // of the first Emit that did
+	key       []byte            // that partitioner or combiner are called for
 }
 
 func (t *attempt) newCollector(cuts *cuts) *collector {
-	c := &collector{t: t, partition: cuts.partition, merger: t.merger(t.Job.NReduce, t.App.Combine)}
-	c.width = spillWidth(t.shares.readers, t.Job.NReduce)
-	if _, sums := t.App.Combine.(mr.Sum); sums {
-		c.sums = t.Spare.buffers().SumTable(t.shares.pairs, t.inputBytes())
+	c := &collector{
+		live: t.live, limit: t.shares.pairs, partition: cuts.partition, spare: t.Spare.buffers(),
+		merger: t.merger(t.Job.NReduce, t.app.Combine), width: spillWidth(t.shares.readers, t.Job.NReduce),
+	}
+	if _, sums := t.app.Combine.(mr.Sum); sums {
+		c.sums = c.spare.SumTable(c.limit, t.inputBytes())
 		c.buf = c.sums
-	} else if t.App.Combine != nil {
-		c.buf = sortbuf.NewTable(t.shares.pairs, combineFunc(t.App.Combine))
+	} else if t.app.Combine != nil {
+		c.buf = sortbuf.NewTable(c.limit, combineFunc(t.app.Combine))
 	} else {
 		expect := int64(0) // bytes of pairs: unknown
-		if t.App.Ordered {
+		if t.app.Ordered {
 			expect = t.inputBytes() * 3 / 2 // as they sort most of what they read
 		}
-		c.buf, c.ranged = t.Spare.buffers().List(t.shares.pairs, expect, cuts.bounds), cuts.bounds != nil
+		c.buf, c.ranged = c.spare.List(c.limit, expect, cuts.bounds), cuts.bounds != nil
 	}
 	return c
-}
-
-// Emit takes a pair. An error ends the attempt from in here.
-func (c *collector) Emit(key, value []byte) {
-	t := c.t
-	if t.failed != nil {
-		panic(errAbort) // the mapper recovered from the first one
-	}
-	if t.res.Emitted++; t.res.Emitted%beatEach == 0 {
-		t.live.Beats.Add(1)
-	}
-	if c.sums != nil && c.sums.AddKnown(key, value) {
-		return
-	}
-	t.key = key // for errors: partitioner and combiner are called below
-	size := len(key) + len(value)
-	part := 0
-	if !c.ranged || int64(size) > t.shares.pairs {
-		n := t.Job.NReduce
-		if part = c.partition(key, n); uint(part) >= uint(n) {
-			t.fail(t.appFailure(fmt.Errorf("partitioner returned %d, want 0 to %d", part, n-1)))
-		}
-	}
-	if size > recordio.DefaultMaxRecord {
-		err := &recordio.TooLargeError{Size: int64(size), Max: recordio.DefaultMaxRecord}
-		t.fail(recordError(key, err))
-	}
-	if int64(size) > t.shares.pairs {
-		if err := c.spillPair(part, key, value); err != nil {
-			t.fail(err)
-		}
-	} else {
-		for !c.buf.Add(part, key, value) {
-			if err := c.spill(); err != nil {
-				t.fail(err)
-			}
-		}
-	}
-	t.key = nil
 }
 
 // beatEach is how many pairs make a sign of life.
 const beatEach = 1024
 
-// EmitSpans takes many pairs of one value, see mr.SpanEmitter. Where numbers
-// are added up it looks for the cells of some keys together.
-func (c *collector) EmitSpans(text []byte, spans []uint32, value []byte) {
-	if c.sums == nil || len(value) != 8 || c.t.failed != nil {
-		for ; len(spans) >= 2; spans = spans[2:] {
-			c.Emit(text[spans[0]:spans[1]], value)
+// Emit takes a pair.
+func (c *collector) Emit(key, value []byte) error {
+	if c.failed != nil {
+		return c.failed
+	}
+	if c.emitted++; c.emitted%beatEach == 0 {
+		c.live.Beats.Add(1)
+	}
+	if c.sums != nil && c.sums.AddKnown(key, value) {
+		return nil
+	}
+	c.key = key // for errors: partitioner and combiner are called below
+	c.failed = c.add(key, value)
+	if c.failed == nil {
+		c.key = nil
+	}
+	return c.failed
+}
+
+func (c *collector) add(key, value []byte) error {
+	size := len(key) + len(value)
+	part := 0
+	if !c.ranged || int64(size) > c.limit {
+		n := c.merger.nparts
+		if part = c.partition(key, n); uint(part) >= uint(n) {
+			return &AppError{Err: fmt.Errorf("partitioner returned %d, want 0 to %d", part, n-1)}
 		}
-		return
+	}
+	if size > recordio.DefaultMaxRecord {
+		return recordError(key, &recordio.TooLargeError{Size: int64(size), Max: recordio.DefaultMaxRecord})
+	}
+	if int64(size) > c.limit {
+		return c.spillPair(part, key, value)
+	}
+	for !c.buf.Add(part, key, value) {
+		if err := c.spill(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// EmitSpans takes many pairs of one value. Where numbers are added up it looks
+// for the cells of some keys together.
+func (c *collector) EmitSpans(text []byte, spans []uint32, value []byte) error {
+	if c.sums == nil || len(value) != 8 || c.failed != nil {
+		for ; len(spans) >= 2; spans = spans[2:] {
+			if err := c.Emit(text[spans[0]:spans[1]], value); err != nil {
+				return err
+			}
+		}
+		return c.failed
 	}
 	add := uint64(mr.ParseInt64(value))
 	for len(spans) >= 2 {
 		n := c.sums.Probe(text, spans)
 		for i := 0; i < n; i++ {
 			known := c.sums.AddProbed(i, n, add)
-			c.t.res.Emitted += int64(known)
+			c.emitted += int64(known)
 			if i += known; i < n {
-				c.Emit(text[spans[2*i]:spans[2*i+1]], value)
+				if err := c.Emit(text[spans[2*i]:spans[2*i+1]], value); err != nil {
+					return err
+				}
 			}
 		}
 		spans = spans[2*n:]
+	}
+	return nil
+}
+
+// blame says in an error of the application for which key it was called.
+func (c *collector) blame(e *AppError) {
+	if c.key != nil {
+		e.Key = shortKey(c.key)
 	}
 }
 
 // spill writes the buffer as a run and empties it.
 func (c *collector) spill() error {
-	if c.t.live.stopped.Load() {
+	if c.live.stopped.Load() {
 		return errStopped // a call of the application may go on for long
 	}
-	c.buf.Sort(c.t.Job.NReduce)
+	c.buf.Sort(c.merger.nparts)
 	r, err := c.merger.write("spill", resident{c.buf}.source)
 	if err != nil {
 		return fmt.Errorf("spill: %w", err)
@@ -194,7 +216,7 @@ func (p *onePair) Err() error    { return nil }
 // Close frees the buffer and the runs.
 func (c *collector) Close() error {
 	err := closeAll(c.runs)
-	c.t.Spare.buffers().Keep(c.buf)
+	c.spare.Keep(c.buf)
 	c.buf, c.runs = nil, nil
 	if err != nil {
 		return errors.Join(errors.New("free spilled runs"), err)

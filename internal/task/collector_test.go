@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/sortbuf"
 	"github.com/mraws/mraws/mr"
 )
@@ -19,9 +18,7 @@ import (
 // adder is a collector that adds up in memory.
 func adder() *collector {
 	t := sortbuf.NewSumTable(1 << 30)
-	c := &collector{t: &attempt{Env: &Env{Job: &manifest.Job{NReduce: 10}}, live: &live{Progress: new(Progress)}}, sums: t, buf: t, partition: mr.Partition}
-	c.t.shares.pairs = 1 << 30
-	return c
+	return &collector{live: &live{Progress: new(Progress)}, merger: merger{nparts: 10}, sums: t, buf: t, partition: mr.Partition, limit: 1 << 30}
 }
 
 // TestEmitSpans: many pairs at a time count as they do one by one, also while
@@ -40,7 +37,9 @@ func TestEmitSpans(t *testing.T) {
 			want[string(text[from:])] += 3
 		}
 		c := adder()
-		mr.EmitSpans(c, text, spans, mr.AppendInt64(nil, 3))
+		if err := c.EmitSpans(text, spans, mr.AppendInt64(nil, 3)); err != nil {
+			t.Fatal(err)
+		}
 		got := map[string]int64{}
 		c.sums.Sort(10)
 		for part := range 10 {
@@ -51,7 +50,7 @@ func TestEmitSpans(t *testing.T) {
 		if d := cmp.Diff(want, got); d != "" {
 			t.Fatal(d)
 		}
-		if n := c.t.res.Emitted; n != int64(len(spans)/2) {
+		if n := c.emitted; n != int64(len(spans)/2) {
 			t.Fatalf("%d pairs emitted, %d counted", len(spans)/2, n)
 		}
 	})
@@ -78,9 +77,13 @@ func BenchmarkEmitSpans(b *testing.B) {
 			}
 			c := adder()
 			value := mr.AppendInt64(nil, 1)
-			c.EmitSpans(text, spans, value)
+			if err := c.EmitSpans(text, spans, value); err != nil { // all keys are known then
+				b.Fatal(err)
+			}
 			for b.Loop() {
-				c.EmitSpans(text, spans, value)
+				if err := c.EmitSpans(text, spans, value); err != nil {
+					b.Fatal(err)
+				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(spans)/2), "ns/pair")
 			b.ReportMetric(float64(c.sums.Len()), "keys")

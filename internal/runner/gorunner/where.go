@@ -1,4 +1,4 @@
-package task
+package gorunner
 
 import (
 	"bytes"
@@ -7,15 +7,14 @@ import (
 	"regexp"
 	"runtime/pprof"
 	"strings"
+
+	"github.com/mraws/mraws/internal/runner"
 )
 
-// attemptLabel marks the goroutines of an attempt.
-const attemptLabel = "mraws-attempt"
-
-// InApp returns the stacks of those goroutines of an attempt that are in the
+// Where returns the stacks of those goroutines of an attempt that are in the
 // application's code, the innermost function first, and names the function of
 // the application that has not returned; "" if there is none.
-func InApp(attempt string) (stack, function string) {
+func Where(attempt string) (stack, function string) {
 	stack = stackOf(attempt)
 	return stack, userFunction(stack)
 }
@@ -27,7 +26,7 @@ func stackOf(attempt string) string {
 	}
 	var found []string
 	for block := range strings.SplitSeq(all.String(), "\n\n") {
-		if !strings.Contains(block, fmt.Sprintf("%q:%q", attemptLabel, attempt)) || !strings.Contains(block, ".(*attempt).guard") {
+		if !strings.Contains(block, fmt.Sprintf("%q:%q", runner.AttemptLabel, attempt)) || !strings.Contains(block, "/internal/runner/gorunner.") {
 			continue
 		}
 		var lines []string
@@ -43,7 +42,7 @@ func stackOf(attempt string) string {
 }
 
 // caller are the functions that call the application.
-var caller = regexp.MustCompile(`/internal/(task|sortbuf|recordio)\.`)
+var caller = regexp.MustCompile(`/internal/(runner/gorunner|task|sortbuf|recordio)\.`)
 
 // userFunction names the innermost function of a stack that is the
 // application's, with its file and line.

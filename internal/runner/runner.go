@@ -1,0 +1,111 @@
+// Package runner is the seam between the engine (package task) and what runs
+// the code of an application: Go code in this process (package gorunner), or
+// code elsewhere.
+//
+// Whatever the code does wrong comes back as an error. An error of the engine,
+// which its own methods return to a [Runner], ends the call that met it; whether
+// and how it comes back does not matter, since the engine keeps it.
+package runner
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/mraws/mraws/mr"
+)
+
+// Runner runs the code of one application for any number of attempts at the
+// same time. Each method returns soon after the context of its task has ended.
+type Runner interface {
+	// Properties says what the engine has to know of the application.
+	Properties() Properties
+	// Map hands the records of one attempt to the application, and to out what
+	// that emits. After the last record it flushes the application, unless the
+	// records are a sample. When the application fails over a record, Map asks
+	// [Records.Failed] whether to go on with the next.
+	Map(t *mr.Task, in Records, out Emitter) error
+	// Reduce hands each key with its values to the application, and to out what
+	// that writes.
+	Reduce(t *mr.Task, in Groups, out Output) error
+	// Guard calls f, which may call the functions of Properties, and returns its
+	// error, or how such a function failed.
+	Guard(f func() error) error
+}
+
+// Properties are what the engine has to know of an application.
+type Properties struct {
+	// Input says what a record is.
+	Input mr.Input
+	// Ordered is as [mr.App] has it.
+	Ordered bool
+	// Combine is the combiner, nil for none. That of [mr.Sum] the engine does
+	// not call: it adds up by itself.
+	Combine mr.Combiner
+	// Partition is the partitioner, nil for [mr.Partition].
+	Partition func(key []byte, n int) int
+	// Defaults are the parameters that the job need not set.
+	Defaults map[string]string
+}
+
+// Records are the input of a map attempt, or a sample of it, in order.
+type Records interface {
+	// Next returns the next record, until there is none or Err says why. Its
+	// Data is valid until the next call.
+	Next() (mr.Record, bool)
+	// Blocks says that NextBlock may be called in place of Next.
+	Blocks() bool
+	// NextBlock is Next of many lines at a time, as [mr.BlockMapper] has it.
+	NextBlock() (mr.Record, bool)
+	// Failed says that the application has failed over the record that Next
+	// returned last. It returns nil if the record is skipped, with all that was
+	// emitted for it, and otherwise the error with which Map has to end.
+	Failed(err error) error
+	// Sample says that the records are a sample: the application is not flushed.
+	Sample() bool
+	// Err is why Next has ended before the end of the input.
+	Err() error
+}
+
+// Emitter takes the pairs that the application emits. After an error it takes
+// no more.
+type Emitter interface {
+	// Emit takes a copy of a pair.
+	Emit(key, value []byte) error
+	// EmitSpans takes many pairs of one value, as [mr.SpanEmitter] has it.
+	EmitSpans(text []byte, spans []uint32, value []byte) error
+}
+
+// Groups are the input of a reduce attempt: keys in byte order.
+type Groups interface {
+	// Next moves to the next key, past values that were not taken.
+	Next() bool
+	// Key returns the key. It is valid until the next Next, and not to be changed.
+	Key() []byte
+	// Values returns the values of each key in its turn, in input order, each of
+	// them valid until the next.
+	Values() iter.Seq[[]byte]
+	// Err is why Next or Values have ended before the end of the input.
+	Err() error
+}
+
+// Output takes the output of the application for the key at hand. After an
+// error it takes no more.
+type Output interface {
+	// Write is as [mr.Output] has it.
+	Write(value []byte) error
+	// WriteLine is as [mr.Output] has it.
+	WriteLine(line []byte) error
+}
+
+// PanicError says that the code has ended a call in the way in which Go code
+// panics.
+type PanicError struct {
+	Value any
+	Stack string // of the code
+}
+
+// Error returns the value.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// AttemptLabel is the label of profiles that all goroutines of an attempt have.
+const AttemptLabel = "mraws-attempt"
