@@ -2,10 +2,14 @@ package s3local
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+
+	"github.com/versity/versitygw/backend/meta"
 )
 
 // credentials are the key pair of the only account of a server.
@@ -30,6 +34,9 @@ func loadCredentials(dir, accessKey, secretKey string) (credentials, error) {
 		// The shape of AWS's own keys, 20 and 40 characters, with about 80
 		// and 200 random bits: some tools check the lengths.
 		c = credentials{"MRAWS" + rand.Text()[:15], (rand.Text() + rand.Text())[:40]}
+		if id := ownerOf(filepath.Join(dir, rootDir)); id != "" {
+			c.AccessKey = id
+		}
 		return c, writeJSON(name, c)
 	}
 	if err == nil && (c.AccessKey == "" || c.SecretKey == "") {
@@ -39,6 +46,24 @@ func loadCredentials(dir, accessKey, secretKey string) (credentials, error) {
 		return credentials{}, &CredentialsError{File: name, Err: err}
 	}
 	return c, nil
+}
+
+// ownerOf returns the key id that the buckets of a store belong to, "" where
+// there are none. A pair that is made for a store whose credentials were
+// removed has that id: buckets of another one could not be used.
+func ownerOf(root string) string {
+	buckets, err := os.ReadDir(root)
+	if err != nil {
+		return ""
+	}
+	for _, b := range buckets {
+		data, err := meta.XattrMeta{}.RetrieveAttribute(nil, filepath.Join(root, b.Name()), "", "acl")
+		var acl struct{ Owner string }
+		if err == nil && json.Unmarshal(data, &acl) == nil && acl.Owner != "" {
+			return acl.Owner
+		}
+	}
+	return ""
 }
 
 // CredentialsError says that the key pair of a data folder cannot be read.

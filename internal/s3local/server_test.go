@@ -32,6 +32,31 @@ func run(t testing.TB, dir string, g guards) *Server {
 	return s
 }
 
+// TestCredentialsRemoved: a store whose credentials were removed gets a new
+// secret, and its buckets can be used with that.
+func TestCredentialsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	s := run(t, dir, allGuards)
+	before := s.Endpoint()
+	c := newClient(t, before)
+	c.want(200, "PUT", "/bucket", "")
+	c.want(200, "PUT", "/bucket/a", "x")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, credentialsFile)); err != nil {
+		t.Fatal(err)
+	}
+	s = run(t, dir, allGuards)
+	after := s.Endpoint()
+	if after.AccessKey != before.AccessKey || after.SecretKey == before.SecretKey {
+		t.Errorf("key id %s, was %s; the same secret: %v", after.AccessKey, before.AccessKey, after.SecretKey == before.SecretKey)
+	}
+	if r := newClient(t, after).want(200, "GET", "/bucket/a", ""); r.body != "x" {
+		t.Errorf("the object is %q", r.body)
+	}
+}
+
 func TestRestartKeepsObjectsAndCredentials(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	s := run(t, dir, allGuards)
