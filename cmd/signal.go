@@ -39,10 +39,15 @@ type terminationsKey struct{}
 // waits for by then, such as code of an application, may never return.
 const lastResort = 10 * time.Second
 
+// signalEcho is within what time a signal that comes again is the same one:
+// timeout(1) signals the process and then its group.
+const signalEcho = 100 * time.Millisecond
+
 // WithSignals returns a context that the first of signals cancels, with a
 // [Signal] as its cause; a further one calls exit with its code, and so does
 // the first when the process is still there after [lastResort]. A SIGTERM
-// that the command takes as an order to drain counts as none.
+// that the command takes as an order to drain counts as none. A signal that
+// comes twice within [signalEcho] counts once.
 func WithSignals(ctx context.Context, signals <-chan os.Signal, exit func(code int)) context.Context {
 	t := &terminations{}
 	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, terminationsKey{}, t))
@@ -53,7 +58,13 @@ func WithSignals(ctx context.Context, signals <-chan os.Signal, exit func(code i
 				late.Stop()
 			}
 		}()
+		var last os.Signal
+		var came time.Time
 		for s := range signals {
+			if s == last && time.Since(came) < signalEcho {
+				continue
+			}
+			last, came = s, time.Now()
 			switch sig := (Signal{s}); {
 			case t.takeAll(s):
 			case ctx.Err() != nil:

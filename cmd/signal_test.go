@@ -25,18 +25,22 @@ func TestSignals(t *testing.T) {
 	tests := map[string]struct {
 		drains  bool
 		signals []os.Signal
+		gap     time.Duration // before each; 0 is a second
 		drained bool
 		cause   os.Signal // of the end of ctx; nil: it has not ended
 		exit    int       // 0: the process goes on
 	}{
-		"one":                   {signals: []os.Signal{os.Interrupt}, cause: os.Interrupt},
-		"term":                  {signals: []os.Signal{syscall.SIGTERM}, cause: syscall.SIGTERM},
-		"two":                   {signals: []os.Signal{os.Interrupt, syscall.SIGTERM}, cause: os.Interrupt, exit: ExitTerminate},
-		"a worker, interrupted": {drains: true, signals: []os.Signal{os.Interrupt}, cause: os.Interrupt},
-		"a worker drains":       {drains: true, signals: []os.Signal{syscall.SIGTERM}, drained: true},
-		"a worker, term again":  {drains: true, signals: []os.Signal{syscall.SIGTERM, syscall.SIGTERM}, drained: true, cause: syscall.SIGTERM},
-		"a worker, then int":    {drains: true, signals: []os.Signal{syscall.SIGTERM, os.Interrupt}, drained: true, cause: os.Interrupt},
-		"a worker, int, term":   {drains: true, signals: []os.Signal{os.Interrupt, syscall.SIGTERM}, cause: os.Interrupt, exit: ExitTerminate},
+		"one":                            {signals: []os.Signal{os.Interrupt}, cause: os.Interrupt},
+		"term":                           {signals: []os.Signal{syscall.SIGTERM}, cause: syscall.SIGTERM},
+		"two":                            {signals: []os.Signal{os.Interrupt, syscall.SIGTERM}, cause: os.Interrupt, exit: ExitTerminate},
+		"int from timeout(1)":            {signals: []os.Signal{os.Interrupt, os.Interrupt}, gap: time.Millisecond, cause: os.Interrupt},
+		"int twice":                      {signals: []os.Signal{os.Interrupt, os.Interrupt}, gap: 100 * time.Millisecond, cause: os.Interrupt, exit: ExitInterrupt},
+		"a worker, term from timeout(1)": {drains: true, signals: []os.Signal{syscall.SIGTERM, syscall.SIGTERM}, gap: time.Millisecond, drained: true},
+		"a worker, interrupted":          {drains: true, signals: []os.Signal{os.Interrupt}, cause: os.Interrupt},
+		"a worker drains":                {drains: true, signals: []os.Signal{syscall.SIGTERM}, drained: true},
+		"a worker, term again":           {drains: true, signals: []os.Signal{syscall.SIGTERM, syscall.SIGTERM}, drained: true, cause: syscall.SIGTERM},
+		"a worker, then int":             {drains: true, signals: []os.Signal{syscall.SIGTERM, os.Interrupt}, drained: true, cause: os.Interrupt},
+		"a worker, int, term":            {drains: true, signals: []os.Signal{os.Interrupt, syscall.SIGTERM}, cause: os.Interrupt, exit: ExitTerminate},
 		"a worker, three": {drains: true, signals: []os.Signal{syscall.SIGTERM, syscall.SIGTERM, os.Interrupt}, drained: true,
 			cause: syscall.SIGTERM, exit: ExitInterrupt},
 	}
@@ -48,7 +52,11 @@ func TestSignals(t *testing.T) {
 				if tt.drains {
 					drains = terminated(ctx)
 				}
+				if tt.gap == 0 {
+					tt.gap = time.Second
+				}
 				for _, s := range tt.signals {
+					time.Sleep(tt.gap) // of the bubble's clock
 					signals <- s
 				}
 				synctest.Wait()
