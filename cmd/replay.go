@@ -16,6 +16,7 @@ import (
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/escape"
+	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/runner/gorunner"
 	"github.com/mraws/mraws/internal/task"
@@ -126,20 +127,12 @@ func (s *session) replay(ctx context.Context, st *store, phase mr.Phase, index i
 
 // readJob reads the job's spec.
 func (s *session) readJob(ctx context.Context, st *store) (*manifest.Job, error) {
-	key := s.layout.Job()
-	data, _, err := st.Get(ctx, key)
+	job, info, err := jobstate.ReadJob(ctx, st, s.layout)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &Error{Code: ExitUsage, What: fmt.Sprintf("there is no job in s3://%s: %s does not exist", s.where(), key),
+		return nil, &Error{Code: ExitUsage, What: fmt.Sprintf("there is no job in s3://%s: %s does not exist", s.where(), info.Key),
 			Hint: "name the job's --prefix, as run printed it, or its --bucket"}
 	}
-	if err != nil {
-		return nil, err
-	}
-	job, err := manifest.DecodeJob(data, s.layout)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
-	}
-	return job, nil
+	return job, err
 }
 
 // keptOpen is a stream that is not ours to close.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/recordio"
@@ -154,16 +155,8 @@ func unequal(maps []*mapCommit, reduces []*reduceCommit) error {
 
 // readSuccess reads the summary of the job, which may be another's.
 func (c *Coordinator) readSuccess(ctx context.Context, job string) (*manifest.Success, error) {
-	key := c.o.Layout.Success()
-	data, _, err := c.o.Store.Get(ctx, key)
-	if err != nil {
-		return nil, fmt.Errorf("read the job's summary: %w", c.unreadable(key, hintSummary, err))
-	}
-	stored, err := manifest.DecodeSuccess(data, c.o.Layout, job)
-	if err != nil {
-		return nil, c.foreign(key, err.Error())
-	}
-	return stored, nil
+	stored, _, err := jobstate.ReadSuccess(ctx, c.o.Store, c.o.Layout, job)
+	return stored, c.unusable(hintSummary, err)
 }
 
 // summary adds up the records of all tasks.

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -189,18 +190,9 @@ func (c *Coordinator) fix(ctx context.Context, job *manifest.Job) (stored *manif
 // readJob reads the spec that is there. It returns a *ConflictError for what
 // is none.
 func (c *Coordinator) readJob(ctx context.Context) (*manifest.Job, error) {
-	key := c.o.Layout.Job()
-	data, info, err := c.o.Store.Get(ctx, key)
-	if err != nil {
-		return nil, fmt.Errorf("read the job spec: %w", c.unreadable(key, hintForeign, err))
-	}
+	job, info, err := jobstate.ReadJob(ctx, c.o.Store, c.o.Layout)
 	c.library.job = info
-	job, err := manifest.DecodeJob(data, c.o.Layout)
-	if err != nil {
-		return nil, c.foreign(key, err.Error())
-	}
-	job.Digest = manifest.DigestOf(data)
-	return job, nil
+	return job, c.unusable(hintForeign, err)
 }
 
 // conflict is the error of a spec that is another's than ours, or nil.
@@ -285,22 +277,12 @@ func (c *Coordinator) recover(ctx context.Context, s *state) error {
 
 // readMap reads the commit record of map task m.
 func (c *Coordinator) readMap(ctx context.Context, job *manifest.Job, m int) (*mapCommit, error) {
-	key := c.o.Layout.MapCommit(m)
-	data, info, err := c.o.Store.Get(ctx, key)
-	if err != nil {
-		return nil, fmt.Errorf("read commit record: %w", c.unreadable(key, hintRecord, err))
-	}
-	rec, err := manifest.DecodeMap(data, c.o.Layout, job, m)
+	rec, info, err := jobstate.ReadMapCommit(ctx, c.o.Store, c.o.Layout, job, m)
 	var other *manifest.OtherJobError
-	switch {
-	case errors.As(err, &other):
-		info.Key = key
-		return nil, c.unlessStale(ctx, info, other.Got, job.ID, err.Error())
-	case err != nil:
-		return nil, c.foreign(key, err.Error())
+	if errors.As(err, &other) {
+		return nil, c.unlessStale(ctx, info, other.Got, job.ID, other.Error())
 	}
-	rec.Digest = manifest.DigestOf(data)
-	return &mapCommit{rec, info}, nil
+	return &mapCommit{rec, info}, c.unusable(hintRecord, err)
 }
 
 // readReduce finds which attempt made output r and reads its record.
@@ -314,19 +296,18 @@ func (c *Coordinator) readReduce(ctx context.Context, job *manifest.Job, r int) 
 		out.Key = c.o.Layout.Output(r)
 		return nil, c.unlessStale(ctx, out, by, job.ID, "no attempt of this job wrote it")
 	}
-	key := c.o.Layout.ReduceAttempt(r, attempt)
-	data, info, err := c.o.Store.Get(ctx, key)
-	if err != nil { // if it is gone: the attempt that runs the task again writes it
-		return nil, fmt.Errorf("read the record of the attempt that wrote %s: %w", c.o.Layout.Output(r), asGone(err))
-	}
-	rec, err := manifest.DecodeReduce(data, c.o.Layout, job, r, attempt)
+	rec, info, err := jobstate.ReadReduceCommit(ctx, c.o.Store, c.o.Layout, job, r, attempt)
 	if err == nil && rec.Output.Size != out.Size {
-		err = fmt.Errorf("it is of an output of %d bytes, the output has %d", rec.Output.Size, out.Size)
+		err = &jobstate.InvalidError{Key: info.Key, Err: fmt.Errorf("it is of an output of %d bytes, the output has %d", rec.Output.Size, out.Size)}
 	}
-	if err != nil { // the attempt that runs the task again finds out which of both is wrong
-		return nil, fmt.Errorf("read %s: %w: %w", key, err, fs.ErrNotExist)
+	// If it is gone or of no use, the attempt that runs the task again finds out
+	// whether output or record is wrong, and writes it.
+	if jobstate.Invalid(err) {
+		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	}
-	rec.Digest = manifest.DigestOf(data)
+	if err != nil {
+		return nil, fmt.Errorf("the record of the attempt that wrote %s: %w", c.o.Layout.Output(r), err)
+	}
 	return &reduceCommit{rec, info, out.ETag}, nil
 }
 
@@ -334,16 +315,6 @@ func (c *Coordinator) readReduce(ctx context.Context, job *manifest.Job, r int) 
 // coordinator that has not read it before. The job does not replace it: somebody
 // may have gone by it when it was sound.
 const hintRecord = "delete that object and start the same line again: its map task is run again"
-
-// asGone makes an error of a reduce attempt's record that is damaged one of a
-// record that is not there: the attempt that runs the task again and makes the
-// same output puts another in its place.
-func asGone(err error) error {
-	if errors.Is(err, object.ErrDamaged) {
-		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
-	}
-	return err
-}
 
 // unlessGone is err, or nil if that says that what commits a task is not there,
 // or not any more.
@@ -355,13 +326,17 @@ func (c *Coordinator) unlessGone(key string, err error) error {
 	return err
 }
 
-// unreadable is err, or, if that is of a damaged object, the error of one that
-// the job cannot do without.
-func (c *Coordinator) unreadable(key, hint string, err error) error {
-	if !errors.Is(err, object.ErrDamaged) {
+// unusable is err, or the *ConflictError of an object that is there and of no
+// use; hint says what to do if its bytes are damaged.
+func (c *Coordinator) unusable(hint string, err error) error {
+	var invalid *jobstate.InvalidError
+	switch {
+	case !errors.As(err, &invalid):
 		return err
+	case errors.Is(err, object.ErrDamaged):
+		return &ConflictError{What: fmt.Sprintf("s3://%s/%s is damaged", c.o.Store.Bucket(), invalid.Key), Diff: []string{invalid.Err.Error()}, Hint: hint}
 	}
-	return &ConflictError{What: fmt.Sprintf("s3://%s/%s is damaged", c.o.Store.Bucket(), key), Diff: []string{err.Error()}, Hint: hint}
+	return c.foreign(invalid.Key, invalid.Err.Error())
 }
 
 // foreign is the error of an object that lies where this job's should, and

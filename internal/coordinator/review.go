@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 )
@@ -39,9 +40,9 @@ type kept struct {
 // library is what is known of control objects beside the records of tasks.
 type library struct {
 	// Owned by the loop once there is a core.
-	job    object.Info // _job.json
-	ranges []byte      // _ranges.json; nil if there is none, or none was read
-	at     object.Info // _ranges.json
+	job    object.Info      // _job.json
+	ranges *manifest.Ranges // nil if there are none, or none were read
+	at     object.Info      // _ranges.json
 
 	mu   sync.Mutex     // held while something is put back
 	said map[string]int // how often an attempt failed over an object, by its key
@@ -63,7 +64,7 @@ func (c *Coordinator) catalogue(ctx context.Context) (map[string]kept, []*reduce
 		maps, reduces = slices.Clone(c.loop.maps), slices.Clone(c.loop.reduces)
 		add(kept{key: l.Job(), at: c.library.job, is: encoded(c.loop.job)})
 		if ranges := c.library.ranges; ranges != nil {
-			add(kept{key: l.Ranges(), at: c.library.at, is: func() ([]byte, error) { return ranges, nil }})
+			add(kept{key: l.Ranges(), at: c.library.at, is: encoded(ranges)})
 		}
 	})
 	for m, rec := range maps {
@@ -220,17 +221,14 @@ func (c *Coordinator) noteRanges(ctx context.Context) {
 	if !needed {
 		return
 	}
-	data, info, err := c.o.Store.Get(ctx, c.o.Layout.Ranges())
-	if err == nil {
-		_, err = manifest.DecodeRanges(data, c.loop.job)
-	}
+	ranges, info, err := jobstate.ReadRanges(ctx, c.o.Store, c.o.Layout, c.loop.job)
 	if err != nil {
 		if ctx.Err() == nil {
 			c.o.Log.Warn().Err(err).Msg("key ranges not read")
 		}
 		return
 	}
-	c.call(ctx, func() { c.library.ranges, c.library.at = data, info })
+	c.call(ctx, func() { c.library.ranges, c.library.at = ranges, info })
 }
 
 // restored puts back the control object of which an attempt has reported that

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 )
@@ -33,16 +34,12 @@ func (c *Coordinator) unlessStale(ctx context.Context, found object.Info, by, jo
 
 // owner reads which job the place belongs to; "" if to none that can be told.
 func (c *Coordinator) owner(ctx context.Context) (job string, at object.Info, err error) {
-	data, at, err := c.o.Store.Get(ctx, c.o.Layout.Job())
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, object.ErrDamaged) {
-		return "", object.Info{}, nil
-	}
-	if err != nil {
-		return "", object.Info{}, err
-	}
-	now, err := manifest.DecodeJob(data, c.o.Layout)
-	if err != nil {
-		return "", at, nil //nolint:nilerr // damaged: it is put back
+	now, at, err := jobstate.ReadJob(ctx, c.o.Store, c.o.Layout)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), jobstate.Invalid(err): // it is put back
+		return "", at, nil
+	case err != nil:
+		return "", at, err
 	}
 	return now.ID, at, nil
 }

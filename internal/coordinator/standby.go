@@ -57,7 +57,7 @@ func (c *Coordinator) lead(ctx context.Context, open func()) (over *manifest.Suc
 	defer func() { cancel(); reading.Wait() }()
 	s := &standby{Coordinator: c, open: open, ahead: func(job *manifest.Job) { reading.Go(func() { c.readAhead(ctx, job) }) }}
 	c.lease = lease.New(lease.Options{
-		Store: c.o.Store, Key: c.o.Layout.Coordinator(), Log: c.o.Log, Announce: c.announcement(), TakeOver: c.o.TakeOver,
+		Store: c.o.Store, Layout: c.o.Layout, Log: c.o.Log, Announce: c.announcement(), TakeOver: c.o.TakeOver,
 	})
 	term, err := c.lease.Acquire(ctx, s)
 	if term != nil {

@@ -25,7 +25,7 @@ const MostBound = 1 << 10
 // Validate returns an error unless r can cut the keys of job into n ranges.
 func (r *Ranges) Validate(job string, n int) error {
 	if r.Job != job {
-		return fmt.Errorf("key ranges of job %q, not of %q", r.Job, job)
+		return &OtherJobError{Got: r.Job, Want: job}
 	}
 	if len(r.Bounds) >= n {
 		return fmt.Errorf("%d bounds for %d partitions", len(r.Bounds), n)

@@ -16,7 +16,13 @@ import (
 // ask asks the announced addresses side by side; the first answer counts, and
 // if there is none the first error.
 func ask(ctx context.Context, o Options, a *manifest.Coordinator) (*Live, error) {
-	security, err := o.security(a)
+	// Unlike a worker, which must not be lured into a job without TLS, whoever
+	// only looks does as the announcement says.
+	own := wire.ClientOptions{Insecure: a.Insecure, Token: o.Token}
+	if a.CertPEM == "" {
+		own.Files = o.Files
+	}
+	security, err := own.Believe(a)
 	if err != nil {
 		return nil, err
 	}
@@ -51,25 +57,6 @@ func ask(ctx context.Context, o Options, a *manifest.Coordinator) (*Live, error)
 		return live, nil
 	}
 	return nil, err
-}
-
-// security is what opens the door of the announced coordinator. Unlike a
-// worker, who must not be lured into a job without TLS, whoever only looks
-// does as the announcement says, and shows nobody without TLS a token.
-func (o Options) security(a *manifest.Coordinator) (wire.ClientOptions, error) {
-	switch {
-	case a.Insecure:
-		return wire.ClientOptions{Insecure: true}, nil
-	case a.CertPEM == "" && !o.Files.Set():
-		return wire.ClientOptions{}, errors.New("it has a CA: tls-ca, tls-cert and tls-key are needed to connect to it")
-	case a.CertPEM != "":
-		o.Files = wire.Files{}
-	}
-	c := wire.ClientOptions{CertPEM: a.CertPEM, Files: o.Files, Token: a.Token}
-	if o.Token != "" {
-		c.Token = o.Token
-	}
-	return c, nil
 }
 
 func askOne(ctx context.Context, address string, security wire.ClientOptions) (*Live, error) {

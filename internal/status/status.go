@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mraws/mraws/internal/escape"
+	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -60,7 +61,7 @@ type found struct {
 	job     *manifest.Job
 	success *manifest.Success
 	says    *manifest.Coordinator
-	age     time.Duration // of the announcement
+	at      object.Info // of the announcement
 	maps    []int
 	reduces []int
 	bytes   int64
@@ -101,22 +102,17 @@ func look(ctx context.Context, o Options) (*found, error) {
 	f := &found{}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		f.success, _, err = get(ctx, o, o.Layout.Success(), func(data []byte) (*manifest.Success, error) {
-			return manifest.DecodeSuccess(data, o.Layout, "")
-		})
-		return err
+		f.success, _, err = jobstate.ReadSuccess(ctx, o.Store, o.Layout, "")
+		return o.usable(err)
 	})
 	g.Go(func() (err error) {
-		f.job, _, err = get(ctx, o, o.Layout.Job(), func(data []byte) (*manifest.Job, error) {
-			return manifest.DecodeJob(data, o.Layout)
-		})
-		return err
+		f.job, _, err = jobstate.ReadJob(ctx, o.Store, o.Layout)
+		return o.usable(err)
 	})
-	var says *manifest.Coordinator
-	var info object.Info
 	var note string
 	g.Go(func() (err error) {
-		says, info, err = get(ctx, o, o.Layout.Coordinator(), manifest.DecodeCoordinator)
+		f.says, f.at, err = jobstate.ReadAnnouncement(ctx, o.Store, o.Layout)
+		err = o.usable(err)
 		var bad *UnreadableError
 		switch {
 		case errors.Is(err, fs.ErrPermission):
@@ -140,35 +136,22 @@ func look(ctx context.Context, o Options) (*found, error) {
 	if note != "" {
 		f.notes = append(f.notes, note)
 	}
-	if f.says = says; says != nil {
-		now := info.Served
-		if now.IsZero() {
-			now = time.Now()
-		}
-		f.age = max(0, now.Sub(info.Modified))
-	}
 	return f, nil
 }
 
 // key names an object for people.
 func (o Options) key(key string) string { return fmt.Sprintf("s3://%s/%s", o.Store.Bucket(), key) }
 
-// get reads a control object; nil without an error if there is none.
-func get[T any](ctx context.Context, o Options, key string, decode func([]byte) (*T, error)) (*T, object.Info, error) {
-	data, info, err := o.Store.Get(ctx, key)
+// usable is what reading a control object came to: nil if there is none.
+func (o Options) usable(err error) error {
+	var invalid *jobstate.InvalidError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, info, nil
-	case errors.Is(err, object.ErrDamaged):
-		return nil, info, &UnreadableError{o.key(key), err}
-	case err != nil:
-		return nil, info, fmt.Errorf("read the job spec: %w", err)
+		return nil
+	case errors.As(err, &invalid):
+		return &UnreadableError{o.key(invalid.Key), invalid.Err}
 	}
-	v, err := decode(data)
-	if err != nil {
-		return nil, info, &UnreadableError{o.key(key), err}
-	}
-	return v, info, nil
+	return err
 }
 
 // list returns the numbers of the tasks that have an object below dir, and
@@ -234,24 +217,20 @@ func (r *Report) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
-// slack is by how much the age of an announcement may be wrong: times of S3
-// are whole seconds.
-const slack = 2 * time.Second
-
 // coordinator takes over what is announced, but for token and certificate.
 func (f *found) coordinator(r *Report) {
 	a := f.says
 	c := &Coordinator{
 		State: Active, Version: short(a.Version), Epoch: short(a.Epoch), Started: a.Started,
-		AgeSeconds: f.age.Seconds(), LeaseSeconds: float64(a.LeaseMS) / 1000,
+		AgeSeconds: jobstate.Age(f.at).Seconds(), LeaseSeconds: float64(a.LeaseMS) / 1000,
 	}
 	for _, address := range a.Addresses {
 		c.Addresses = append(c.Addresses, short(address))
 	}
-	switch lease := time.Duration(a.LeaseMS) * time.Millisecond; {
+	switch {
 	case a.Released:
 		c.State = Ended
-	case f.age > lease+slack:
+	case jobstate.Silent(a, f.at, 1):
 		c.State = Silent
 	}
 	r.Coordinator = c

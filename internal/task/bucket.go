@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 
+	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -31,40 +32,26 @@ func (b *bucket) open(ctx context.Context, key, etag string, off, n int64) (io.R
 // mapRecord reads the commit record of map task m, or returns an error that
 // wraps fs.ErrNotExist when the task is not committed.
 func (b *bucket) mapRecord(ctx context.Context, m int) (*manifest.Map, error) {
-	key := b.layout.MapCommit(m)
-	data, info, err := b.store.Get(ctx, key)
-	if err != nil {
-		return nil, LostRead(key, fmt.Errorf("read commit record of map task %d: %w", m, err))
-	}
-	rec, err := manifest.DecodeMap(data, b.layout, b.job, m)
+	rec, info, err := jobstate.ReadMapCommit(ctx, b.store, b.layout, b.job, m)
 	var other *manifest.OtherJobError
-	switch {
-	case errors.As(err, &other):
-		return nil, &ConflictError{Key: key, Job: other.Want, Got: other.Got}
-	case err == nil && info.Meta[manifest.MetaHash] != "" && info.Meta[manifest.MetaHash] != manifest.DigestOf(data).String():
-		return nil, &LostError{key, fmt.Errorf("read %s: its bytes are not those that were written", key)}
-	case err != nil:
-		return nil, &LostError{key, fmt.Errorf("read %s: %w", key, err)}
+	if errors.As(err, &other) {
+		return nil, &ConflictError{Key: info.Key, Job: other.Want, Got: other.Got}
 	}
-	return rec, nil
+	return rec, LostRead(info.Key, err)
 }
 
 // reduceRecord reads the record of a reduce attempt, and tells which version it
 // is: nil if it is missing or is no such record.
 func (b *bucket) reduceRecord(ctx context.Context, r int, attempt string) (rec *manifest.Reduce, etag string, err error) {
-	key := b.layout.ReduceAttempt(r, attempt)
-	data, info, err := b.store.Get(ctx, key)
+	rec, info, err := jobstate.ReadReduceCommit(ctx, b.store, b.layout, b.job, r, attempt)
 	if errors.Is(err, object.ErrDamaged) {
-		info, err = b.store.Stat(ctx, key)
+		info, err = b.store.Stat(ctx, info.Key)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, "", nil
-	}
-	if err != nil {
-		return nil, "", fmt.Errorf("read the record of the attempt that wrote %s: %w", b.layout.Output(r), err)
-	}
-	if rec, err = manifest.DecodeReduce(data, b.layout, b.job, r, attempt); err != nil {
-		rec = nil
+	case err != nil && !jobstate.Invalid(err):
+		return nil, "", fmt.Errorf("the record of the attempt that wrote %s: %w", b.layout.Output(r), err)
 	}
 	return rec, info.ETag, nil
 }

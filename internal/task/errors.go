@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -113,9 +113,9 @@ func (e *LostError) Error() string { return e.Err.Error() }
 func (e *LostError) Unwrap() error { return e.Err }
 
 // LostRead is err, of reading a control object: a *LostError if the store
-// answered, and has no such object that it can read.
+// answered, and has no such object that is of use.
 func LostRead(key string, err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, object.ErrDamaged) {
+	if errors.Is(err, fs.ErrNotExist) || jobstate.Invalid(err) {
 		return &LostError{key, err}
 	}
 	return err

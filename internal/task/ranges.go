@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/mraws/mraws/internal/inflate"
+	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/runner"
@@ -93,21 +94,14 @@ func (f *rangeFinder) ordered(ctx context.Context) (*cuts, error) {
 }
 
 func (f *rangeFinder) read(ctx context.Context) (*manifest.Ranges, error) {
-	key := f.layout.Ranges()
-	data, info, err := f.store.Get(ctx, key)
-	if err != nil {
-		return nil, LostRead(key, fmt.Errorf("read the key ranges: %w", err))
-	}
-	r, err := manifest.DecodeRanges(data, f.job)
-	if err != nil && r != nil && r.Job != f.job.ID {
-		if serr := unlessConflict(f.stale(ctx, key, info), nil); serr != nil {
+	r, info, err := jobstate.ReadRanges(ctx, f.store, f.layout, f.job)
+	var other *manifest.OtherJobError
+	if errors.As(err, &other) {
+		if serr := unlessConflict(f.stale(ctx, info.Key, info), nil); serr != nil {
 			return nil, serr
 		}
 	}
-	if err != nil {
-		return nil, &LostError{key, fmt.Errorf("read %s: %w", key, err)}
-	}
-	return r, nil
+	return r, LostRead(info.Key, err)
 }
 
 // create takes the sample and writes the ranges, in the place of a version

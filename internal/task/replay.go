@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -148,14 +149,9 @@ func (t *attempt) replayReduce(ctx context.Context, r *Replayed, out func(string
 	if !layout.ValidName(id) {
 		return fmt.Errorf("read the metadata of %s: it is of attempt %q", info.Key, id)
 	}
-	key := t.Layout.ReduceAttempt(t.Index, id)
-	data, _, err := t.Store.Get(ctx, key)
+	was, _, err := jobstate.ReadReduceCommit(ctx, t.Store, t.Layout, t.Job, t.Index, id)
 	if err != nil {
-		return fmt.Errorf("read the record of the attempt that wrote %s: %w", info.Key, err)
-	}
-	was, err := manifest.DecodeReduce(data, t.Layout, t.Job, t.Index, id)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", key, err)
+		return fmt.Errorf("the record of the attempt that wrote %s: %w", info.Key, err)
 	}
 	r.Committed = was.Attempt
 	if was.Output.Hash != rec.Output.Hash {

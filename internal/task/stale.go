@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 )
@@ -42,15 +43,13 @@ func (b *bucket) stale(ctx context.Context, key string, info object.Info) error 
 	if job == "" {
 		return conflict
 	}
-	data, at, err := b.store.Get(ctx, b.layout.Job())
-	if errors.Is(err, fs.ErrNotExist) {
+	now, at, err := jobstate.ReadJob(ctx, b.store, b.layout)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), jobstate.Invalid(err) && !errors.Is(err, object.ErrDamaged):
 		return conflict
-	}
-	if err != nil {
+	case err != nil:
 		return fmt.Errorf("read %s, to see whether it still belongs to job %s: %w", key, b.job.ID, err)
-	}
-	now, err := manifest.DecodeJob(data, b.layout)
-	if err != nil || now.ID != b.job.ID || info.Modified.Before(at.Modified) {
+	case now.ID != b.job.ID || info.Modified.Before(at.Modified):
 		return conflict
 	}
 	return &staleError{key: key, etag: info.ETag, job: job}

@@ -29,7 +29,9 @@ type control[T any] struct {
 	bare bool
 }
 
-// load reads a control object. An error is one of the store's.
+// load reads a control object. An error is one of the store's. This is not
+// package jobstate on purpose: verify is to find what those miss by which a job
+// was made.
 func load[T any](ctx context.Context, store Store, key, schema string) (c control[T], err error) {
 	data, obj, err := store.Get(ctx, key)
 	switch {

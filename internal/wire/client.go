@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/mraws/mraws/internal/failpoint"
+	"github.com/mraws/mraws/internal/manifest"
 )
 
 // ClientOptions say how a worker proves itself and whom it trusts.
@@ -21,6 +22,31 @@ type ClientOptions struct {
 	CertPEM  string // the pin, unless Files are set
 	Files    Files
 	Token    string
+}
+
+// Believe returns what a caller with these settings of its own needs for the
+// announced coordinator: the certificate that the bucket says, and its own
+// token before the one there. It refuses a coordinator without TLS unless the
+// caller has asked for that, and a certificate that only one side expects.
+func (o ClientOptions) Believe(a *manifest.Coordinator) (ClientOptions, error) {
+	refuse := func(what, hint string) (ClientOptions, error) {
+		return ClientOptions{}, &Refusal{Reason: ReasonUsage, What: what, Hint: hint}
+	}
+	const files = "set tls-ca, tls-cert and tls-key on both sides or on neither"
+	switch {
+	case a.Insecure && !o.Insecure:
+		return refuse("the coordinator runs without TLS", "start the coordinator without --insecure, or the worker with it")
+	case !a.Insecure && o.Insecure:
+		return refuse("the coordinator uses TLS, this side runs with --insecure", "leave --insecure out")
+	case !a.Insecure && a.CertPEM == "" && !o.Files.Set():
+		return refuse("the coordinator has a CA, and this side has no tls-ca, tls-cert and tls-key", files)
+	case !a.Insecure && a.CertPEM != "" && o.Files.Set():
+		return refuse("the coordinator has a self-signed certificate, this side has a CA", files)
+	}
+	if o.CertPEM = a.CertPEM; o.Token == "" {
+		o.Token = a.Token
+	}
+	return o, nil
 }
 
 // Dial returns a client of the coordinator at address ("host:port"). It does

@@ -22,6 +22,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/mraws/mraws/internal/manifest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -295,4 +297,38 @@ func serveSpy(t *testing.T, id *Identity, heard *atomic.Value) string {
 
 func withHeader(ctx context.Context, text string) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "authorization", text)
+}
+
+// TestBelieve: what the bucket says and what the caller says have to agree.
+func TestBelieve(t *testing.T) {
+	files := Files{CA: "ca", Cert: "cert", Key: "key"}
+	tests := []struct {
+		name     string
+		there    manifest.Coordinator
+		insecure bool
+		files    Files
+		token    string
+		want     ClientOptions
+		refused  string
+	}{
+		{"published", manifest.Coordinator{CertPEM: "c", Token: "t"}, false, Files{}, "", ClientOptions{CertPEM: "c", Token: "t"}, ""},
+		{"own token", manifest.Coordinator{CertPEM: "c"}, false, Files{}, "own", ClientOptions{CertPEM: "c", Token: "own"}, ""},
+		{"own authority", manifest.Coordinator{}, false, files, "", ClientOptions{Files: files}, ""},
+		{"both insecure", manifest.Coordinator{Insecure: true}, true, Files{}, "", ClientOptions{Insecure: true}, ""},
+		{"worker insecure", manifest.Coordinator{CertPEM: "c"}, true, Files{}, "", ClientOptions{}, "this side runs with --insecure"},
+		{"coordinator insecure", manifest.Coordinator{Insecure: true}, false, Files{}, "", ClientOptions{}, "without TLS"},
+		{"authority there alone", manifest.Coordinator{}, false, Files{}, "", ClientOptions{}, "this side has no tls-ca"},
+		{"authority here alone", manifest.Coordinator{CertPEM: "c"}, false, files, "", ClientOptions{}, "this side has a CA"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := ClientOptions{Insecure: tt.insecure, Files: tt.files, Token: tt.token}.Believe(&tt.there)
+			if tt.refused == "" && (err != nil || got != tt.want) {
+				t.Errorf("%+v, %v", got, err)
+			}
+			if r, ok := AsRefusal(err); ok != (tt.refused != "") || ok && (r.Reason != ReasonUsage || !strings.Contains(r.What, tt.refused)) {
+				t.Errorf("refused with %v", err)
+			}
+		})
+	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -48,7 +49,8 @@ func (l *link) find(ctx context.Context) (*found, error) {
 		return nil, &absentError{what: fmt.Sprintf("the coordinator at %s has ended", strings.Join(a.Addresses, ", ")), ended: true}
 	}
 	l.noteLease(time.Duration(a.LeaseMS) * time.Millisecond)
-	security, err := l.security(a)
+	own := wire.ClientOptions{Insecure: l.o.Insecure, Files: l.o.Files, Token: l.o.Token}
+	security, err := own.Believe(a)
 	if err != nil {
 		return nil, err
 	}
@@ -146,66 +148,23 @@ const readTimeout = 5 * time.Second
 
 // read returns the announcement below a layout.
 func (l *link) read(ctx context.Context, lay layout.Layout) (*manifest.Coordinator, error) {
-	a, _, err := l.readAge(ctx, lay)
+	a, _, err := l.readInfo(ctx, lay)
 	return a, err
 }
 
-// readAge tells besides for how long the announcement has not been renewed, by
-// the store's own clock, which goes by whole seconds; 0 if that does not say.
-func (l *link) readAge(ctx context.Context, lay layout.Layout) (a *manifest.Coordinator, age time.Duration, err error) {
+// readInfo tells besides which version of the announcement it is.
+func (l *link) readInfo(ctx context.Context, lay layout.Layout) (a *manifest.Coordinator, info object.Info, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	key := lay.Coordinator()
-	data, info, err := l.o.Store.Get(ctx, key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, &absentError{what: fmt.Sprintf("no announcement in s3://%s/%s", l.o.Bucket, key)}
+	a, info, err = jobstate.ReadAnnouncement(ctx, l.o.Store, lay)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = &absentError{what: fmt.Sprintf("no announcement in s3://%s/%s", l.o.Bucket, key)}
+	case jobstate.Damaged(err): // a coordinator that is at work writes it again within a third of its lease
+		err = &absentError{spoiled: true, what: fmt.Sprintf("the announcement s3://%s/%s is damaged: %v", l.o.Bucket, key, errors.Unwrap(err))}
 	}
-	if errors.Is(err, object.ErrDamaged) {
-		return nil, 0, l.spoiled(key, err)
-	}
-	if err != nil {
-		return nil, 0, fmt.Errorf("read the coordinator's announcement: %w", err)
-	}
-	a, err = manifest.DecodeCoordinator(data)
-	if schema := (*manifest.SchemaError)(nil); err != nil && !(errors.As(err, &schema) && schema.OtherVersion()) {
-		return nil, 0, l.spoiled(key, err)
-	}
-	if err != nil {
-		return nil, 0, fmt.Errorf("read %s: %w", key, err)
-	}
-	if !info.Served.IsZero() {
-		age = info.Served.Sub(info.Modified)
-	}
-	return a, age, nil
-}
-
-// spoiled is the error of an announcement that is damaged: a coordinator that is
-// at work writes it anew within a third of its lease.
-func (l *link) spoiled(key string, err error) error {
-	return &absentError{spoiled: true, what: fmt.Sprintf("the announcement s3://%s/%s is damaged: %v", l.o.Bucket, key, err)}
-}
-
-// security is what the announcement and the own settings make of the door.
-func (l *link) security(a *manifest.Coordinator) (wire.ClientOptions, error) {
-	if a.Insecure != l.o.Insecure {
-		what, hint := "the coordinator uses TLS, this worker runs with --insecure", "leave --insecure out"
-		if a.Insecure {
-			what, hint = "the coordinator runs without TLS", "start the coordinator without --insecure, or the worker with it"
-		}
-		return wire.ClientOptions{}, &wire.Refusal{Reason: wire.ReasonUsage, What: what, Hint: hint}
-	}
-	if own := a.CertPEM == ""; !a.Insecure && own != l.o.Files.Set() {
-		what, hint := "the coordinator has a self-signed certificate, this worker has a CA", "set tls-ca, tls-cert and tls-key on both sides or on neither"
-		if own {
-			what = "the coordinator has a CA, this worker has none"
-		}
-		return wire.ClientOptions{}, &wire.Refusal{Reason: wire.ReasonUsage, What: what, Hint: hint}
-	}
-	c := wire.ClientOptions{Insecure: a.Insecure, CertPEM: a.CertPEM, Files: l.o.Files, Token: a.Token}
-	if l.o.Token != "" {
-		c.Token = l.o.Token
-	}
-	return c, nil
+	return a, info, err
 }
 
 // search finds an announcement without an address: below the configured
@@ -219,8 +178,8 @@ func (l *link) search(ctx context.Context) (*manifest.Coordinator, error) {
 	}
 	prefixes, alive := []string(nil), []*manifest.Coordinator(nil)
 	budget := maxDirs
-	err = l.walk(ctx, "", 0, &budget, func(prefix string, a *manifest.Coordinator, age time.Duration) {
-		if !a.Released && age < 3*time.Duration(a.LeaseMS)*time.Millisecond+2*time.Second {
+	err = l.walk(ctx, "", 0, &budget, func(prefix string, a *manifest.Coordinator, info object.Info) {
+		if !a.Released && !jobstate.Silent(a, info, 3) {
 			prefixes, alive = append(prefixes, prefix), append(alive, a)
 		}
 	})
@@ -264,7 +223,7 @@ func (l *link) passOver(prefix string, err error) {
 // walk visits the announcements below prefix. One that cannot be read, since it
 // is another version's or the store denies it, is passed over: it says nothing
 // of the others.
-func (l *link) walk(ctx context.Context, prefix string, depth int, budget *int, visit func(string, *manifest.Coordinator, time.Duration)) error {
+func (l *link) walk(ctx context.Context, prefix string, depth int, budget *int, visit func(string, *manifest.Coordinator, object.Info)) error {
 	if *budget--; *budget < 0 || depth > maxDepth {
 		return nil
 	}
@@ -273,11 +232,11 @@ func (l *link) walk(ctx context.Context, prefix string, depth int, budget *int, 
 		return fmt.Errorf("search for a coordinator: %w", err)
 	}
 	if slices.Contains(dirs, prefix+"intermediate/") {
-		a, age, err := l.readAge(ctx, layout.New(prefix))
+		a, info, err := l.readInfo(ctx, layout.New(prefix))
 		var absent *absentError
 		switch {
 		case err == nil:
-			visit(strings.TrimSuffix(prefix, "/"), a, age)
+			visit(strings.TrimSuffix(prefix, "/"), a, info)
 		case ctx.Err() != nil || errors.Is(err, object.ErrUnreachable):
 			return err
 		case !errors.As(err, &absent) || absent.spoiled:

@@ -252,40 +252,6 @@ func TestOwnAuthority(t *testing.T) {
 	}
 }
 
-func TestSecurity(t *testing.T) {
-	files := wire.Files{CA: "ca", Cert: "cert", Key: "key"}
-	tests := []struct {
-		name     string
-		there    manifest.Coordinator
-		insecure bool
-		files    wire.Files
-		token    string
-		want     wire.ClientOptions
-		refused  string
-	}{
-		{"published", manifest.Coordinator{CertPEM: "c", Token: "t"}, false, wire.Files{}, "", wire.ClientOptions{CertPEM: "c", Token: "t"}, ""},
-		{"own token", manifest.Coordinator{CertPEM: "c"}, false, wire.Files{}, "own", wire.ClientOptions{CertPEM: "c", Token: "own"}, ""},
-		{"own authority", manifest.Coordinator{}, false, files, "", wire.ClientOptions{Files: files}, ""},
-		{"both insecure", manifest.Coordinator{Insecure: true}, true, wire.Files{}, "", wire.ClientOptions{Insecure: true}, ""},
-		{"worker insecure", manifest.Coordinator{CertPEM: "c"}, true, wire.Files{}, "", wire.ClientOptions{}, "this worker runs with --insecure"},
-		{"coordinator insecure", manifest.Coordinator{Insecure: true}, false, wire.Files{}, "", wire.ClientOptions{}, "without TLS"},
-		{"authority there alone", manifest.Coordinator{}, false, wire.Files{}, "", wire.ClientOptions{}, "this worker has none"},
-		{"authority here alone", manifest.Coordinator{CertPEM: "c"}, false, files, "", wire.ClientOptions{}, "this worker has a CA"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			l := newLink(Options{Insecure: tt.insecure, Files: tt.files, Token: tt.token}, nil, nil)
-			got, err := l.security(&tt.there)
-			if tt.refused == "" && (err != nil || got != tt.want) {
-				t.Errorf("%+v, %v", got, err)
-			}
-			if r, ok := wire.AsRefusal(err); ok != (tt.refused != "") || ok && (r.Reason != wire.ReasonUsage || !strings.Contains(r.What, tt.refused)) {
-				t.Errorf("refused with %v", err)
-			}
-		})
-	}
-}
-
 // TestSearchPassesOver: an announcement that cannot be read, of another version,
 // damaged or denied, keeps nobody from the one that can, and is named once.
 func TestSearchPassesOver(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -210,11 +211,7 @@ func (w *worker) farewell(ctx context.Context, err error) error {
 func (w *worker) finished(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	data, _, err := w.o.Store.Get(ctx, w.link.layout().Success())
-	if err != nil {
-		return false
-	}
-	s, err := manifest.DecodeSuccess(data, w.link.layout(), "")
+	s, _, err := jobstate.ReadSuccess(ctx, w.o.Store, w.link.layout(), "")
 	if err != nil {
 		return false
 	}
@@ -330,16 +327,12 @@ func (w *worker) load(ctx context.Context, id, digest string) (*loaded, error) {
 // readJob reads the spec of a job; digest is that of its bytes, "" if the
 // coordinator does not say.
 func (w *worker) readJob(ctx context.Context, id, digest string) (*manifest.Job, error) {
-	key := w.link.layout().Job()
-	data, _, err := w.o.Store.Get(ctx, key)
+	job, info, err := jobstate.ReadJob(ctx, w.o.Store, w.link.layout())
+	key := info.Key
 	if err != nil {
-		return nil, task.LostRead(key, fmt.Errorf("read the job spec: %w", err))
+		return nil, task.LostRead(key, err)
 	}
-	job, err := manifest.DecodeJob(data, w.link.layout())
-	if err != nil {
-		return nil, &task.LostError{Key: key, Err: fmt.Errorf("read %s: %w", key, err)}
-	}
-	if got := manifest.DigestOf(data).String(); digest != "" && got != digest {
+	if got := job.Digest.String(); digest != "" && got != digest {
 		return nil, &task.LostError{Key: key, Err: fmt.Errorf("read %s: its bytes have SHA-256 %s, the coordinator goes by %s", key, got, digest)}
 	}
 	if job.ID != id {

@@ -173,7 +173,7 @@ func (a *acquisition) begin(ctx context.Context, h holder) {
 		Since: now, Workers: h.Workers,
 		After: h.Epoch != "" && h.Epoch != a.o.Announce.Epoch || h.unreadable != nil,
 	}
-	if info, err := a.o.Store.Stat(ctx, a.o.Key); err == nil {
+	if info, err := a.o.Store.Stat(ctx, a.key()); err == nil {
 		a.term.Stored = info.Modified
 	}
 }

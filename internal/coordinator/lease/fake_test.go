@@ -209,7 +209,7 @@ func (b *bucket) start(change func(*candidate, *Options)) *candidate {
 	c := &candidate{t: b.t, store: &store{bucket: b}, held: make(chan time.Time, 1), done: make(chan struct{})}
 	b.started++
 	c.epoch = fmt.Sprint("e", b.started)
-	o := Options{Store: c.store, Key: "_coordinator.json", Log: zerolog.Nop(), Announce: manifest.Coordinator{
+	o := Options{Store: c.store, Log: zerolog.Nop(), Announce: manifest.Coordinator{
 		Schema: manifest.CoordinatorSchema, Epoch: c.epoch, LeaseMS: testLease.Milliseconds(), Addresses: []string{"10.0.0.7:1234"},
 	}}
 	if change != nil {

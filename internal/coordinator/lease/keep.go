@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 )
@@ -47,7 +48,7 @@ func (l *Lease) renew(ctx context.Context, within time.Duration) error {
 	if object.ConditionFailed(err) {
 		var h holder
 		if h, err = l.read(short); err == nil {
-			if h.Epoch != l.o.Announce.Epoch && h.etag != "" && !h.damaged() {
+			if h.Epoch != l.o.Announce.Epoch && h.etag != "" && !jobstate.Damaged(h.unreadable) {
 				return &TakenError{Own: l.says.Addresses, By: h.String()}
 			}
 			l.etag = h.etag // written, and the reply was lost; or removed or damaged: write again
@@ -57,7 +58,7 @@ func (l *Lease) renew(ctx context.Context, within time.Duration) error {
 	case err == nil:
 		l.renewed.Store(&asked)
 	case ctx.Err() == nil:
-		l.o.Log.Warn().Err(err).Str("key", l.o.Key).Msg("announcement not renewed")
+		l.o.Log.Warn().Err(err).Str("key", l.key()).Msg("announcement not renewed")
 	}
 	return nil
 }

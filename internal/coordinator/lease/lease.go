@@ -19,6 +19,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/mraws/mraws/internal/jobstate"
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 )
@@ -38,9 +40,9 @@ type Store interface {
 
 // Options say whose lease it is, and where it is kept.
 type Options struct {
-	Store Store
-	Key   string // of the announcement
-	Log   zerolog.Logger
+	Store  Store
+	Layout layout.Layout // of the job
+	Log    zerolog.Logger
 	// Announce is what the holder says of itself. Epoch is its name, LeaseMS
 	// is how long its lease lasts without a renewal.
 	Announce manifest.Coordinator
@@ -81,18 +83,15 @@ func New(o Options) *Lease {
 	return &Lease{o: o, lasts: time.Duration(o.Announce.LeaseMS) * time.Millisecond, says: o.Announce}
 }
 
+// key is that of the announcement.
+func (l *Lease) key() string { return l.o.Layout.Coordinator() }
+
 // holder is a version of the announcement; the zero value is that there is
 // none. Of one that cannot be read only the ETag is known.
 type holder struct {
 	manifest.Coordinator
 	etag       string
 	unreadable error
-}
-
-// damaged reports whether no version of the program wrote what is there.
-func (h holder) damaged() bool {
-	var schema *manifest.SchemaError
-	return h.unreadable != nil && !(errors.As(h.unreadable, &schema) && schema.OtherVersion())
 }
 
 // String names the coordinator for people.
@@ -105,23 +104,20 @@ func (h holder) String() string {
 
 // read returns the announcement that is there.
 func (l *Lease) read(ctx context.Context) (holder, error) {
-	data, info, err := l.o.Store.Get(ctx, l.o.Key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return holder{}, nil
-	}
+	a, info, err := jobstate.ReadAnnouncement(ctx, l.o.Store, l.o.Layout)
 	if errors.Is(err, object.ErrDamaged) {
-		info, serr := l.o.Store.Stat(ctx, l.o.Key)
-		if serr != nil {
+		var serr error
+		if info, serr = l.o.Store.Stat(ctx, l.key()); serr != nil {
 			return holder{}, errors.Join(err, serr)
 		}
-		return holder{etag: info.ETag, unreadable: err}, nil
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return holder{}, nil
+	case jobstate.Invalid(err):
+		return holder{etag: info.ETag, unreadable: err}, nil
+	case err != nil:
 		return holder{}, err
-	}
-	a, err := manifest.DecodeCoordinator(data)
-	if err != nil {
-		return holder{etag: info.ETag, unreadable: err}, nil
 	}
 	return holder{Coordinator: *a, etag: info.ETag}, nil
 }
@@ -134,7 +130,7 @@ func (l *Lease) write(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("encode the announcement: %w", err)
 	}
-	info, err := l.o.Store.Put(ctx, l.o.Key, data, object.PutOptions{
+	info, err := l.o.Store.Put(ctx, l.key(), data, object.PutOptions{
 		IfAbsent: l.etag == "", IfMatch: l.etag, ContentType: "application/json",
 	})
 	if err == nil {
