@@ -119,8 +119,8 @@ func emitCoordinator(emit metrics.Emit, s *coordinator.Snapshot) {
 		if phase == mr.ReducePhase {
 			p = s.Stats.Reduce
 		}
-		emitPhase(emit, phase.String(), p, s.Active[phase])
-		emit("mraws_coordinator_leases_ended_total", float64(s.Expired[phase]), phase.String())
+		emitPhase(emit, phase.String(), p)
+		emit("mraws_coordinator_leases_ended_total", float64(p.Lost), phase.String())
 	}
 	emit("mraws_coordinator_commit_lookups_total", float64(s.Looks.Found), "found")
 	emit("mraws_coordinator_commit_lookups_total", float64(s.Looks.Absent), "absent")
@@ -134,7 +134,7 @@ func emitCoordinator(emit metrics.Emit, s *coordinator.Snapshot) {
 		emit("mraws_coordinator_workers", float64(n), state)
 	}
 	emit("mraws_coordinator_slots", float64(slots))
-	emit("mraws_coordinator_questions_waiting", float64(s.Stats.Parked))
+	emit("mraws_coordinator_questions_waiting", float64(s.Stats.Polls))
 	emit("mraws_coordinator_exclusions_total", float64(s.Stats.Exclusions))
 }
 
@@ -154,9 +154,9 @@ func memberState(m coordinator.Member, lease time.Duration) string {
 	return "idle"
 }
 
-func emitPhase(emit metrics.Emit, phase string, p sched.PhaseStats, active int) {
-	emit("mraws_coordinator_tasks", float64(p.Tasks-p.Done-active), phase, "waiting")
-	emit("mraws_coordinator_tasks", float64(active), phase, "running")
+func emitPhase(emit metrics.Emit, phase string, p sched.PhaseStats) {
+	emit("mraws_coordinator_tasks", float64(p.Tasks-p.Done-p.Active), phase, "waiting")
+	emit("mraws_coordinator_tasks", float64(p.Active), phase, "running")
 	emit("mraws_coordinator_tasks", float64(p.Done), phase, "done")
 	emit("mraws_coordinator_tasks_reused", float64(p.Reused), phase)
 	emit("mraws_coordinator_attempts_running", float64(p.Running), phase)
@@ -164,9 +164,9 @@ func emitPhase(emit metrics.Emit, phase string, p sched.PhaseStats, active int) 
 	emit("mraws_coordinator_attempts_started_total", float64(p.Backups), phase, "backup")
 	emit("mraws_coordinator_attempts_started_total", float64(p.Adopted), phase, "adopted")
 	for outcome, n := range map[string]int{
-		"committed": p.Won, "failed": p.Failed, "lost": p.Lost, "handed_back": p.Released, "superseded": p.Superseded, "revoked": p.Revoked,
+		"committed": p.Committed, "failed": p.Failed, "lost": p.Lost, "handed_back": p.Released, "superseded": p.Superseded, "revoked": p.Canceled,
 	} {
 		emit("mraws_coordinator_attempts_ended_total", float64(n), phase, outcome)
 	}
-	emit("mraws_coordinator_backups_won_total", float64(p.BackupsWon), phase)
+	emit("mraws_coordinator_backups_won_total", float64(p.BackupsCommitted), phase)
 }

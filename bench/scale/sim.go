@@ -81,7 +81,8 @@ func (s *Sim) Run() (*Result, error) {
 		return nil, errors.New("a job has at least one map, one reduce and one machine")
 	}
 	s.rng = rand.New(rand.NewPCG(s.Seed, 1))
-	s.core = sched.New(sched.Config{Maps: j.Maps, Reduces: j.Reduces, Lease: time.Duration(lease * float64(time.Second)), Epoch: "e", Speculate: true})
+	s.core = sched.New(sched.Config{Lease: time.Duration(lease * float64(time.Second)), Epoch: "e"})
+	s.step(sched.Planned{Maps: j.Maps, Reduces: j.Reduces, Speculate: true})
 	s.byMachine, s.seqs = make([][]*flow, j.Machines), make([][]uint64, j.Machines)
 	s.read, s.beats = make([]int, j.Machines), make([]float64, j.Machines)
 	for m := range j.Machines {
@@ -162,7 +163,7 @@ func (s *Sim) report(f *flow) {
 func (s *Sim) ask(m, slot int, credit float64) {
 	s.calls++
 	s.seqs[m][slot]++
-	s.stepWith(sched.Ask{Worker: worker(m), Slot: slot, Seq: s.seqs[m][slot]}, credit)
+	s.stepWith(sched.Poll{Worker: worker(m), Slot: slot, Seq: s.seqs[m][slot]}, credit)
 }
 
 // beat is a heartbeat of machine m; what it is told to stop, it stops.

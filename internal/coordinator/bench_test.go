@@ -93,7 +93,7 @@ func (b *bench) start(change func(*Options)) *service {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	s := &service{bench: b, c: New(o), cancel: cancel, done: make(chan struct{})}
-	s.c.loop.check = s.checked
+	s.c.loop.apply = s.checked(s.c.loop.core)
 	go func() {
 		defer close(s.done)
 		s.result, s.err = s.c.Run(ctx)

@@ -119,7 +119,7 @@ func TestConflicts(t *testing.T) {
 				}
 			}
 			s := b.start(func(o *Options) { o.Decompress = manifest.Decompress{Ratio: 7, Limit: 7} })
-			s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+			s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 			s.kill()
 			if tt.spoil != nil {
 				tt.spoil(b)
@@ -314,7 +314,7 @@ func TestAnnouncement(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBench(t, 1)
 			s := b.start(func(o *Options) { o.Security, o.PublishToken = tt.security, tt.publish })
-			s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+			s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 			a := readAnnouncement(b)
 			if a == nil || a.CertPEM != tt.want.CertPEM || a.Token != tt.want.Token || a.Insecure != tt.want.Insecure ||
 				len(a.Addresses) != 1 || a.Epoch != s.c.epoch || a.LeaseMS != patience.Milliseconds() {
@@ -331,7 +331,7 @@ func TestAnnouncementIsRenewed(t *testing.T) {
 		t.Run(fmt.Sprint(what), func(t *testing.T) {
 			b := newBench(t, 1)
 			s := b.start(func(o *Options) { o.Lease = 100 * time.Millisecond })
-			s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+			s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 			b.store.inject("put", b.lay.Coordinator(), 2, what)
 			last := readAnnouncement(b).Renewed
 			for range 3 {
@@ -373,7 +373,7 @@ func TestTakenOver(t *testing.T) {
 func TestTakenOverByAnotherVersion(t *testing.T) {
 	b := newBench(t, 1)
 	s := b.start(func(o *Options) { o.Lease = 300 * time.Millisecond })
-	s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+	s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 	b.store.set(b.lay.Coordinator(), []byte(`{"schema":"mraws/coordinator/v2"}`), nil)
 	s.ends()
 	var conflict *ConflictError

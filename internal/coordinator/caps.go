@@ -30,7 +30,7 @@ func (o Options) connections() int {
 // there is. It comes again, since others may leave, and ends after its
 // coord-timeout with these words.
 func (l *loop) full(w sched.WorkerID) error {
-	if l.members[w] != nil || len(l.members) < maxWorkers {
+	if _, here := l.core.Member(w); here || l.core.Stats().Workers < maxWorkers {
 		return nil
 	}
 	return status.Errorf(codes.Unavailable, "the coordinator has %d workers and takes no more", maxWorkers)

@@ -22,7 +22,7 @@ func TestManyWorkers(t *testing.T) {
 	w := s.join("w", 1)
 	s.c.call(t.Context(), func() {
 		for i := 1; i < maxWorkers; i++ {
-			s.c.loop.members[sched.WorkerID(fmt.Sprint("other-", i))] = &member{slots: 1}
+			s.c.loop.step(s.c.now(), sched.Register{Worker: sched.WorkerID(fmt.Sprint("other-", i)), Slots: 1})
 		}
 	})
 	late := &hand{service: s, name: "late"}
@@ -33,11 +33,16 @@ func TestManyWorkers(t *testing.T) {
 	if _, err := w.register(wc(), 1, ""); err != nil {
 		t.Errorf("one that is there already is answered %v", err)
 	}
-	s.c.call(t.Context(), func() { s.c.loop.forget("other-1") })
+	s.c.call(t.Context(), func() { s.c.loop.step(s.c.now(), sched.Leave{Worker: "other-1"}) })
 	if _, err := late.register(wc(), 1, ""); err != nil {
 		t.Errorf("when one has left: %v", err)
 	}
 	s.hands = append(s.hands, late)
+	s.c.call(t.Context(), func() { // nobody tells these of the end
+		for i := 2; i < maxWorkers; i++ {
+			s.c.loop.step(s.c.now(), sched.Leave{Worker: sched.WorkerID(fmt.Sprint("other-", i))})
+		}
+	})
 	w.work(3)
 	s.succeeds()
 }

@@ -24,7 +24,7 @@ func TestCountedRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 		var now map[string]int64
-		s.until("it is noted", func(l *loop) bool { now = l.asked["w"]; return true })
+		s.until("it is noted", func(l *loop) bool { now = l.counts.of["w"].by; return true })
 		return now
 	}
 	many := map[string]int64{"GetObject": 7}
@@ -47,7 +47,7 @@ func TestCountedRequests(t *testing.T) {
 			t.Errorf("%d: %v", i, got)
 		}
 	}
-	s.until("it is reported", func(l *loop) bool { return l.members["w"].doubted })
+	s.until("it is reported", func(l *loop) bool { return l.counts.of["w"].doubted })
 	w.work(3)
 	if got := s.succeeds(); got.Requests["GetObject"] != 7 || len(got.Requests) != 2 { // the fake's PutObject
 		t.Errorf("%v", got.Requests)
@@ -60,11 +60,11 @@ func TestRequestsOfMany(t *testing.T) {
 	l := newLoop(Options{}, "e")
 	for i := range maxAsked + 100 {
 		w := sched.WorkerID(fmt.Sprint("w", i))
-		l.members[w] = &member{slots: 1}
+		l.step(0, sched.Register{Worker: w, Slots: 1})
 		l.noteRequests(w, map[string]int64{"GetObject": 1})
-		delete(l.members, w)
+		l.step(0, sched.Leave{Worker: w})
 	}
-	if n, sum := len(l.asked), l.requests(map[string]int64{})["GetObject"]; n > maxAsked || sum != maxAsked+100 {
+	if n, sum := len(l.counts.of), l.counts.sum(map[string]int64{})["GetObject"]; n > maxAsked || sum != maxAsked+100 {
 		t.Errorf("%d are kept, %d requests", n, sum)
 	}
 }
@@ -74,7 +74,7 @@ func TestRequestsOfMany(t *testing.T) {
 func TestClaimedAttempts(t *testing.T) {
 	b := newBench(t, 3)
 	s := b.start(nil)
-	s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+	s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 	claims := []*wire.Attempt{{Task: 0, Id: "x.m0.1"}, {Task: 1, Id: "x.m1.1"}, {Task: 2, Id: "x.m2.1"}}
 	liar := &hand{service: s, name: "liar"}
 	if _, err := liar.register(wc(), 1, b.job(), claims...); err != nil {
@@ -94,24 +94,5 @@ func TestClaimedAttempts(t *testing.T) {
 	s.join("w", 1).work(5)
 	if got := s.succeeds(); got.Map.Granted != 3 {
 		t.Errorf("%+v", got.Map)
-	}
-}
-
-// TestOneVoice: two names at one address that both call a task hopeless end no
-// job while a worker at another address has not tried.
-func TestOneVoice(t *testing.T) {
-	l := newLoop(Options{}, "e")
-	one, two, other := &member{from: "10.0.0.1"}, &member{from: "10.0.0.1"}, &member{from: "10.0.0.2"}
-	l.members = map[sched.WorkerID]*member{"one": one, "two": two}
-	task := mapTask(0)
-	if !l.countsAsFatal(task, one) || !l.countsAsFatal(task, two) {
-		t.Error("where all workers are at one address their words count")
-	}
-	l.members["other"] = other
-	if l.countsAsFatal(task, two) || l.countsAsFatal(task, one) {
-		t.Error("a second name at the same address counts")
-	}
-	if !l.countsAsFatal(task, other) || !l.countsAsFatal(mapTask(1), two) {
-		t.Error("the word of another address, or on another task, does not count")
 	}
 }

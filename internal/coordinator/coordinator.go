@@ -5,8 +5,7 @@
 // happen is that work is done twice.
 //
 // One goroutine, the loop, owns the state of the job: the pure scheduler of
-// package sched, the members and the parked questions. RPC handlers and the
-// life cycle in Run hand it closures and never touch that state themselves.
+// package sched, and the polls that wait for it. RPC handlers and the life cycle in Run hand it closures and never touch that state themselves.
 package coordinator
 
 import (
@@ -250,8 +249,8 @@ func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, 
 	if over, err := c.lead(ctx, open); over != nil || err != nil {
 		return over, err
 	}
-	if term := c.term.Load(); term.After {
-		c.call(ctx, func() { c.loop.led = term.Since })
+	if c.term.Load().After {
+		c.call(ctx, func() { c.loop.after = c.now() + sched.Time(claimTime*c.o.Lease) })
 	}
 	g.Go(func() error {
 		if err := c.keepLease(ctx); err != nil {
@@ -274,6 +273,10 @@ func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, 
 	}
 	return success, err
 }
+
+// claimTime is for how many leases after it has taken over a coordinator
+// believes that a worker runs what an earlier one granted.
+const claimTime = 3
 
 // toEnd waits until all tasks are committed and finishes the job: again and
 // again, where outputs are gone by then.

@@ -31,7 +31,7 @@ func TestDrain(t *testing.T) {
 	lost := w.ask(&wire.AskRequest{Worker: "w", Slot: 1, Seq: 1, MaxWaitMs: patience.Milliseconds()}).GetGrant()
 	third := other.granted()
 	parked := w.answers(t.Context(), &wire.AskRequest{Worker: "w", Slot: 2, Seq: 1, MaxWaitMs: patience.Milliseconds()})
-	s.until("the question is parked", func(l *loop) bool { return len(l.parked) == 1 })
+	s.until("the poll waits", func(l *loop) bool { return len(l.waiting) == 1 })
 
 	w.drains(60_000, mine)
 	if r := <-parked; r.GetWait() == nil {
@@ -86,7 +86,7 @@ func TestDrainTheNextCoordinator(t *testing.T) {
 	if _, err := s.conn.Register(t.Context(), q); err != nil {
 		t.Fatal(err)
 	}
-	s.until("it is known to drain", func(l *loop) bool { return l.core != nil && l.core.Stats().Draining == 1 })
+	s.until("it is known to drain", func(l *loop) bool { return l.job != nil && stateOf(l, "w") == sched.Draining })
 	if _, err := s.conn.Register(t.Context(), q); err != nil {
 		t.Fatal(err)
 	}
@@ -105,4 +105,10 @@ func TestDrainTheNextCoordinator(t *testing.T) {
 	if got := s.succeeds(); got.Map.Granted != 1 || got.Map.Lost != 0 {
 		t.Errorf("%+v", got.Map)
 	}
+}
+
+// stateOf is the availability of a worker.
+func stateOf(l *loop, w sched.WorkerID) sched.Availability {
+	m, _ := l.core.Member(w)
+	return m.State
 }

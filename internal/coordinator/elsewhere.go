@@ -29,7 +29,7 @@ func (c *Coordinator) awaitEnd(ctx context.Context) (over *manifest.Success, err
 		case <-tick.C:
 		}
 		alone := false
-		c.call(ctx, func() { alone = len(c.loop.members) == 0 })
+		c.call(ctx, func() { alone = c.loop.core.Stats().Workers == 0 })
 		if !alone {
 			continue
 		}

@@ -165,7 +165,7 @@ func (l *loop) summary() *manifest.Success {
 	s := &manifest.Success{
 		Schema: manifest.SuccessSchema, Job: l.job.ID, App: l.job.App, NReduce: l.job.NReduce,
 		Map: attempts(st.Map, l.reran[mr.MapPhase]), Reduce: attempts(st.Reduce, l.reran[mr.ReducePhase]),
-		Counters: map[string]int64{}, Requests: l.requests(l.o.Store.Requests()),
+		Counters: map[string]int64{}, Requests: l.counts.sum(l.o.Store.Requests()),
 		Sealed: manifest.Sealed{
 			Job:     l.job.Digest.String(),
 			Maps:    manifest.DigestOfAll(len(l.maps), func(m int) manifest.Digest { return l.maps[m].Digest }),
@@ -202,7 +202,7 @@ func (l *loop) summary() *manifest.Success {
 func attempts(p sched.PhaseStats, reran int) manifest.Attempts {
 	return manifest.Attempts{
 		Tasks: p.Tasks, Reused: p.Reused, Granted: p.Granted, Failed: p.Failed, Lost: p.Lost, HandedBack: p.Released,
-		Superseded: p.Superseded, Backups: p.Backups, BackupsWon: p.BackupsWon, CommittedRerun: p.CommittedRerun + reran,
+		Superseded: p.Superseded, Backups: p.Backups, BackupsWon: p.BackupsCommitted, CommittedRerun: p.CommittedRerun + reran,
 	}
 }
 
@@ -218,15 +218,15 @@ func (c *Coordinator) Status(ctx context.Context) *wire.StatusReply {
 
 func (l *loop) status() *wire.StatusReply {
 	s := &wire.StatusReply{App: l.appName(), State: "waiting for a worker to name the app"}
-	for w := range l.members {
-		if !l.told[w] {
+	for m := range l.core.Members() {
+		if !l.told[m.Worker] {
 			s.Workers++
 		}
 	}
 	if l.app != nil {
 		s.State = "preparing"
 	}
-	if l.core == nil {
+	if l.job == nil {
 		return s
 	}
 	st := l.core.Stats()

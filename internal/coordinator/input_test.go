@@ -69,7 +69,7 @@ func TestNamedJob(t *testing.T) {
 	b := newBench(t, 3)
 	names := func(o *Options) { o.Names = []string{"in-1"} }
 	s := b.start(names)
-	s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+	s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 	s.kill()
 	b.store.set(b.lay.Input("more"), []byte("x"), nil)
 	s = b.start(names)
@@ -127,7 +127,7 @@ func TestForesee(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBench(t, 2)
 			s := b.start(func(o *Options) { o.Names = []string{"in-0", "in-1"} })
-			s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+			s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 			s.kill()
 			if tt.spoil != nil {
 				tt.spoil(b)

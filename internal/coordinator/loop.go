@@ -1,7 +1,8 @@
 package coordinator
 
 import (
-	"maps"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -19,15 +20,15 @@ type loop struct {
 	o     Options
 	epoch string
 
-	app     *spec // nil until known
-	members map[sched.WorkerID]*member
-	parked  map[slot]question
+	app     *spec       // nil until known
+	core    *sched.Core // has the workers; the tasks once job is known
+	apply   stepFunc    // core.Step
+	unknown bool        // the worker of the event that was applied last is not registered
+	waiting map[slot]poll
 	revokes map[sched.WorkerID][]string // not yet told
+	counts  requestCounts
 
-	job     *manifest.Job              // nil until prepared
-	core    *sched.Core                // nil until prepared
-	apply   stepFunc                   // core.Step
-	check   func(*sched.Core) stepFunc // wraps core.Step in tests
+	job     *manifest.Job // nil until prepared
 	maps    []*mapCommit
 	reduces []*reduceCommit
 	remade  map[int]int // how often an output was found to be gone, by its number
@@ -44,19 +45,12 @@ type loop struct {
 	failure error // why the job cannot be finished
 	final   *wire.Done
 	told    map[sched.WorkerID]bool
-	// askedBefore has the requests of workers that have left, once asked is full.
-	askedBefore map[string]int64
-	// hopeless has the addresses from which a task was called hopeless.
-	hopeless map[sched.TaskID]map[string]bool
-	led      time.Time                           // when the coordinator took over from another; zero if there was none
-	asked    map[sched.WorkerID]map[string]int64 // S3 requests of each worker since it started, also of those that left
-	looking  bool                                // a look into the bucket before a Tick is under way
-	swept    time.Time                           // when silent workers were last looked for
+	after   sched.Time // until when a worker may run what an earlier coordinator granted; 0 if there was none
+	looking bool       // a look into the bucket before a Tick is under way
 
-	expected int           // members that are waited for; 0 before expect
-	changed  chan struct{} // holds one: there are more members, or fewer
-
-	mapped chan struct{} // closed once all maps are committed
+	expected int           // workers that are waited for; 0 before expect
+	changed  chan struct{} // holds one: there are more workers, or fewer
+	mapped   chan struct{} // closed once all maps are committed
 
 	appKnown, ended, allTold, allBack chan struct{} // each is closed once
 }
@@ -64,124 +58,93 @@ type loop struct {
 // stepFunc is the signature of [sched.Core.Step].
 type stepFunc = func(sched.Time, sched.Event) []sched.Effect
 
-type member struct {
-	host     string
-	slots    int
-	job      string          // that running belongs to
-	running  []sched.Running // told at registration
-	lastSeen time.Time
-	drain    *sched.Drain // once it drains
-	from     string       // the address that it called from
-	counted  time.Time    // when it last told of its requests
-	doubted  bool         // it has told of some that it cannot have made
-}
-
 type slot struct {
 	worker sched.WorkerID
 	index  int
 }
 
-// question is a parked Ask. The answer channel holds one reply, so that the
-// loop never waits.
-type question struct {
+// poll is a call of Poll that waits. The answer channel holds one reply, so
+// that the loop never waits.
+type poll struct {
 	seq    uint64
 	answer chan *wire.AskReply
-}
-
-func newLoop(o Options, epoch string) loop {
-	return loop{
-		log: o.Log, o: o, epoch: epoch,
-		members: map[sched.WorkerID]*member{}, parked: map[slot]question{},
-		conflicts: map[sched.AttemptID]string{}, otherInput: map[sched.AttemptID]bool{}, revokes: map[sched.WorkerID][]string{}, told: map[sched.WorkerID]bool{},
-		asked: map[sched.WorkerID]map[string]int64{}, askedBefore: map[string]int64{}, hopeless: map[sched.TaskID]map[string]bool{}, swept: time.Now(),
-		mapped: make(chan struct{}), appKnown: make(chan struct{}), ended: make(chan struct{}), allTold: make(chan struct{}), allBack: make(chan struct{}), changed: make(chan struct{}, 1),
-	}
 }
 
 // leastStall is how long a request to the store may stand still however short
 // the lease is: some stores are slow.
 const leastStall = 5 * time.Second
 
+func newLoop(o Options, epoch string) loop {
+	core := sched.New(sched.Config{
+		Lease: o.Lease, Stall: max(o.Lease, leastStall), MaxFailures: o.MaxFailures, MaxLost: o.MaxLost, Epoch: epoch,
+	})
+	return loop{
+		log: o.Log, o: o, epoch: epoch, core: core, apply: core.Step,
+		waiting: map[slot]poll{}, revokes: map[sched.WorkerID][]string{}, told: map[sched.WorkerID]bool{}, counts: newRequestCounts(),
+		conflicts: map[sched.AttemptID]string{}, otherInput: map[sched.AttemptID]bool{}, remade: map[int]int{},
+		mapped: make(chan struct{}), appKnown: make(chan struct{}), ended: make(chan struct{}), allTold: make(chan struct{}), allBack: make(chan struct{}), changed: make(chan struct{}, 1),
+	}
+}
+
 // speculates says whether tasks that lag may be run a second time.
 func (l *loop) speculates() bool { return l.o.Speculate && !l.job.SideEffects }
 
-// begin starts the scheduler with what the bucket says is done.
+// begin gives the scheduler the job, with what the bucket says is done.
 func (l *loop) begin(now sched.Time, s *state) {
 	l.job = s.job
 	l.maps = make([]*mapCommit, len(s.job.Tasks))
 	l.reduces = make([]*reduceCommit, s.job.NReduce)
 	l.bad = badRecords{left: s.job.MostRecords(), tasks: len(s.job.Tasks)}
 	l.weights = newWeights(s.job)
-	l.core = sched.New(sched.Config{
-		Maps: len(s.job.Tasks), Reduces: s.job.NReduce, Lease: l.o.Lease,
-		Stall:       max(l.o.Lease, leastStall),
-		MaxFailures: l.o.MaxFailures, MaxLost: l.o.MaxLost, Epoch: l.epoch,
-		Speculate: l.speculates(), Work: l.weights.of,
-	})
-	l.apply = l.core.Step
-	if l.check != nil {
-		l.apply = l.check(l.core)
+	plan := sched.Planned{
+		Job: s.job.ID, Maps: len(s.job.Tasks), Reduces: s.job.NReduce,
+		Speculate: l.speculates(), Work: l.weights.of, AdoptUntil: l.after,
 	}
 	for m, rec := range s.maps {
-		l.committedMap(now, m, rec)
+		l.noteMap(m, rec)
+		plan.Done = append(plan.Done, mapDone(m, rec))
 	}
 	for r, rec := range s.reduces {
-		l.committedReduce(now, r, rec)
+		l.reduces[r] = rec
+		plan.Done = append(plan.Done, reduceDone(r, rec))
 	}
-	for w, m := range l.members {
-		l.step(now, sched.Register{Worker: w, Slots: m.slots, Running: l.ours(m)})
-		if m.drain != nil {
-			l.step(now, *m.drain)
-		}
-	}
-	l.step(now, sched.Tick{})
-	for s, q := range maps.Clone(l.parked) {
-		l.step(now, sched.Ask{Worker: s.worker, Slot: s.index, Seq: q.seq})
-	}
+	l.step(now, plan)
 }
 
-// expect closes allBack once there are n members.
+// expect closes allBack once there are n workers.
 func (l *loop) expect(n int) {
 	l.expected = n
 	l.noteBack()
 }
 
-// noteMembers takes note of a change among the members: the announcement
-// says how many there are.
-func (l *loop) noteMembers() {
-	select {
-	case l.changed <- struct{}{}:
-	default:
-	}
-	l.noteBack()
-}
-
 func (l *loop) noteBack() {
-	if l.expected > 0 && len(l.members) >= l.expected {
+	if l.expected > 0 && l.core.Stats().Workers >= l.expected {
 		l.expected = 0
 		close(l.allBack)
 	}
 }
 
-// step applies one event and carries out its effects.
-func (l *loop) step(now sched.Time, ev sched.Event) {
+// step applies one event and carries out its effects. It says whether the
+// worker of the event is registered.
+func (l *loop) step(now sched.Time, ev sched.Event) (known bool) {
+	l.unknown = false
 	for _, eff := range l.apply(now, ev) {
 		switch e := eff.(type) {
 		case sched.Grant:
 			l.grant(e)
+		case sched.Adopted:
+			l.log.Info().Str("worker", string(e.Worker)).Str("attempt", string(e.Attempt)).Msg("attempt of the previous coordinator goes on")
+		case sched.Ended:
+			l.attemptEnded(e)
 		case sched.Revoke:
-			l.revokes[e.Worker] = append(l.revokes[e.Worker], string(e.Attempt))
-			l.log.Info().Str("worker", string(e.Worker)).Str("attempt", string(e.Attempt)).Msg("attempt revoked")
-		case sched.Excluded:
-			l.log.Warn().Str("worker", string(e.Worker)).Str("for", time.Duration(e.Until-now).Round(time.Millisecond).String()).
-				Msg("worker excluded: several tasks failed on it")
-		case sched.Readmitted:
-			l.log.Info().Str("worker", string(e.Worker)).Msg("worker readmitted")
-		case sched.Stuck:
-			l.log.Warn().Str("worker", string(e.Worker)).
-				Msg("worker suspended: it transfers no data to or from the store")
-		case sched.Unstuck:
-			l.log.Info().Str("worker", string(e.Worker)).Msg("worker resumed: it reaches the store")
+			if id := string(e.Attempt); !slices.Contains(l.revokes[e.Worker], id) {
+				l.revokes[e.Worker] = append(l.revokes[e.Worker], id)
+				l.log.Info().Str("worker", string(e.Worker)).Str("attempt", id).Msg("attempt revoked")
+			}
+		case sched.Unknown:
+			l.unknown = true
+		case sched.WorkerChanged:
+			l.workerChanged(now, e)
 		case sched.PhaseDone:
 			if e.Phase == mr.MapPhase {
 				close(l.mapped)
@@ -191,6 +154,76 @@ func (l *loop) step(now sched.Time, ev sched.Event) {
 			l.finishWith(nil)
 		case sched.JobFailed:
 			l.finishWith(l.failed(e))
+		default:
+			panic(fmt.Sprintf("the effect %T of the scheduler is not handled", e))
+		}
+	}
+	return !l.unknown
+}
+
+func (l *loop) attemptEnded(e sched.Ended) {
+	if e.Outcome == sched.OutcomeLost {
+		l.log.Warn().Str("worker", string(e.Worker)).Str("attempt", string(e.Attempt)).Msg("attempt lost: " + e.Cause)
+	}
+}
+
+// workerChanged takes note of a worker that has come, has gone, or may be given
+// work or not.
+func (l *loop) workerChanged(now sched.Time, e sched.WorkerChanged) {
+	line := func(level zerolog.Level, text string) {
+		l.log.WithLevel(level).Str("worker", string(e.Worker)).Msg(text)
+	}
+	switch e.To {
+	case sched.Excluded:
+		l.log.Warn().Str("worker", string(e.Worker)).Str("for", time.Duration(e.Until-now).Round(time.Millisecond).String()).
+			Msg("worker excluded: several tasks failed on it")
+	case sched.Stalled:
+		line(zerolog.WarnLevel, "worker suspended: it transfers no data to or from the store")
+	case sched.Draining:
+		l.answerAll(e.Worker, waitReply)
+		line(zerolog.InfoLevel, "worker drains: it gets no new task")
+	case sched.Lost:
+		l.gone(e.Worker)
+		line(zerolog.WarnLevel, "worker lost: no heartbeat for "+seconds(e.Silent))
+	case sched.Gone:
+		l.gone(e.Worker)
+		line(zerolog.InfoLevel, "worker left")
+	default: // it gets work
+		switch e.From {
+		case sched.Absent:
+			l.rosterChanged()
+		case sched.Excluded:
+			line(zerolog.InfoLevel, "worker readmitted")
+		case sched.Stalled:
+			line(zerolog.InfoLevel, "worker resumed: it reaches the store")
+		}
+	}
+}
+
+// rosterChanged takes note of a change among the workers: the announcement
+// says how many there are.
+func (l *loop) rosterChanged() {
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
+	l.noteBack()
+}
+
+// gone drops all that the loop knows of a worker, but for its count of
+// requests.
+func (l *loop) gone(w sched.WorkerID) {
+	delete(l.revokes, w)
+	l.answerAll(w, unknownReply)
+	l.rosterChanged()
+}
+
+// answerAll answers all polls of a worker.
+func (l *loop) answerAll(w sched.WorkerID, answer func() *wire.AskReply) {
+	for key, p := range l.waiting {
+		if key.worker == w {
+			delete(l.waiting, key)
+			p.answer <- answer()
 		}
 	}
 }
@@ -203,21 +236,21 @@ func (l *loop) failed(e sched.JobFailed) error {
 	return &JobError{Cause: name(e.Task) + ": " + e.Cause, Input: l.otherInput[e.Attempt]}
 }
 
-// grant answers a parked question. A grant for a question that has been
-// withdrawn stays granted: the slot repeats its question with the same
-// number and gets the same answer, or the lease ends.
+// grant answers a poll. A grant for a poll that has been withdrawn stays
+// granted: the slot polls with the same number and gets the same answer, or the
+// lease ends.
 func (l *loop) grant(e sched.Grant) {
-	if e.Backup {
+	if e.Backup && !e.Again {
 		l.log.Info().Str("worker", string(e.Worker)).Str("attempt", string(e.Attempt)).
 			Stringer("task", e.Task).Msg("task is slow: speculative attempt granted")
 	}
 	key := slot{e.Worker, e.Slot}
-	q, ok := l.parked[key]
-	if !ok || q.seq != e.Seq {
+	p, ok := l.waiting[key]
+	if !ok || p.seq != e.Seq {
 		return
 	}
-	delete(l.parked, key)
-	q.answer <- &wire.AskReply{Job: l.job.ID, Spec: l.job.Digest.String(), Answer: &wire.AskReply_Grant{Grant: &wire.Attempt{
+	delete(l.waiting, key)
+	p.answer <- &wire.AskReply{Job: l.job.ID, Spec: l.job.Digest.String(), Answer: &wire.AskReply_Grant{Grant: &wire.Attempt{
 		Phase: wirePhase(e.Task.Phase), Task: int32(e.Task.Index), Id: string(e.Attempt),
 	}}}
 	l.log.Debug().Str("worker", string(e.Worker)).Str("attempt", string(e.Attempt)).
@@ -245,10 +278,10 @@ func (l *loop) end(err error) {
 	if err != nil {
 		l.final.Failure = wire.Text(err.Error(), maxText)
 	}
-	for s, q := range l.parked {
-		q.answer <- l.doneReply(s.worker)
+	for s, p := range l.waiting {
+		p.answer <- l.doneReply(s.worker)
 	}
-	clear(l.parked)
+	clear(l.waiting)
 }
 
 // doneReply is the last answer that a worker gets.
@@ -261,13 +294,13 @@ func (l *loop) doneReply(w sched.WorkerID) *wire.AskReply {
 	return r
 }
 
-// noteTold closes allTold when every member that is not gone knows the end.
-func (l *loop) noteTold() {
+// noteTold closes allTold when every worker that is not gone knows the end.
+func (l *loop) noteTold(now sched.Time) {
 	if l.final == nil {
 		return
 	}
-	for w, m := range l.members {
-		if !l.told[w] && time.Since(m.lastSeen) < l.o.Lease {
+	for m := range l.core.Members() {
+		if !l.told[m.Worker] && time.Duration(now-m.Heard) < l.o.Lease {
 			return
 		}
 	}
@@ -278,16 +311,30 @@ func (l *loop) noteTold() {
 	}
 }
 
-// committedMap takes note of a commit record.
-func (l *loop) committedMap(now sched.Time, m int, rec *mapCommit) {
-	if l.maps[m] == nil {
-		l.maps[m] = rec
-		l.weights.add(rec.Map)
-		if err := l.noteBad(m, rec.Map); err != nil {
-			l.finishWith(err)
-		}
+// noteMap takes note of a commit record of a map task, once.
+func (l *loop) noteMap(m int, rec *mapCommit) {
+	if l.maps[m] != nil {
+		return
 	}
-	l.step(now, sched.Committed{Task: mapTask(m), Attempt: sched.AttemptID(rec.Attempt), Took: took(rec.Seconds)})
+	l.maps[m] = rec
+	l.weights.add(rec.Map)
+	if err := l.noteBad(m, rec.Map); err != nil {
+		l.finishWith(err)
+	}
+}
+
+func mapDone(m int, rec *mapCommit) sched.Committed {
+	return sched.Committed{Task: mapTask(m), Attempt: sched.AttemptID(rec.Attempt), Took: took(rec.Seconds)}
+}
+
+func reduceDone(r int, rec *reduceCommit) sched.Committed {
+	return sched.Committed{Task: reduceTask(r), Attempt: sched.AttemptID(rec.Attempt), Took: took(rec.Seconds)}
+}
+
+// committedMap takes note of a map task that the bucket shows to be committed.
+func (l *loop) committedMap(now sched.Time, m int, rec *mapCommit) {
+	l.noteMap(m, rec)
+	l.step(now, mapDone(m, rec))
 }
 
 // committedReduce takes note of an output. One that is another attempt's than
@@ -298,21 +345,7 @@ func (l *loop) committedReduce(now sched.Time, r int, rec *reduceCommit) {
 		l.reduces[r] = rec
 	case was.Attempt != rec.Attempt:
 		l.reduces[r] = rec
-		l.step(now, sched.Lost{Task: reduceTask(r), Again: sched.AttemptID(rec.Attempt)})
+		l.step(now, sched.OutputGone{Task: reduceTask(r), Again: sched.AttemptID(rec.Attempt)})
 	}
-	l.step(now, sched.Committed{Task: reduceTask(r), Attempt: sched.AttemptID(rec.Attempt), Took: took(rec.Seconds)})
-}
-
-// requests adds up the S3 requests of everyone who told.
-func (l *loop) requests(own map[string]int64) map[string]int64 {
-	sum := maps.Clone(own)
-	for op, n := range l.askedBefore {
-		sum[op] += n
-	}
-	for _, requests := range l.asked {
-		for op, n := range requests {
-			sum[op] += n
-		}
-	}
-	return sum
+	l.step(now, reduceDone(r, rec))
 }

@@ -39,7 +39,7 @@ type kept struct {
 
 // library is what is known of control objects beside the records of tasks.
 type library struct {
-	// Owned by the loop once there is a core.
+	// Owned by the loop once the job is planned.
 	job    object.Info      // _job.json
 	ranges *manifest.Ranges // nil if there are none, or none were read
 	at     object.Info      // _ranges.json
@@ -373,9 +373,6 @@ func (c *Coordinator) reopen(ctx context.Context, gone []int) error {
 
 func (l *loop) reopen(now sched.Time, gone []int) error {
 	for _, r := range gone {
-		if l.remade == nil {
-			l.remade = map[int]int{}
-		}
 		if l.remade[r]++; l.remade[r] > maxRemade {
 			return &JobError{Cause: fmt.Sprintf("%s was deleted %d times while the job ran", l.o.Layout.Output(r), l.remade[r])}
 		}
@@ -384,11 +381,11 @@ func (l *loop) reopen(now sched.Time, gone []int) error {
 	for _, r := range gone {
 		l.log.Warn().Str("key", l.o.Layout.Output(r)).Msg("an output was deleted while the job ran; its reduce task is run again")
 		l.reduces[r] = nil
-		l.step(now, sched.Lost{Task: reduceTask(r)})
+		l.step(now, sched.OutputGone{Task: reduceTask(r)})
 	}
-	// Questions that came when all seemed to be done.
-	for s, q := range maps.Clone(l.parked) {
-		l.step(now, sched.Ask{Worker: s.worker, Slot: s.index, Seq: q.seq})
+	// Polls that came when all seemed to be done.
+	for s, p := range maps.Clone(l.waiting) {
+		l.step(now, sched.Poll{Worker: s.worker, Slot: s.index, Seq: p.seq})
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func TestDeletedOutput(t *testing.T) {
 			granted := make(chan *wire.Attempt, 1)
 			if parked {
 				go func() { granted <- other.granted() }()
-				s.until("the question is parked", func(l *loop) bool { return len(l.parked) == 1 })
+				s.until("the poll waits", func(l *loop) bool { return len(l.waiting) == 1 })
 			}
 			w.lastStep(a)
 			if !parked {

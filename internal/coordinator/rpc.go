@@ -70,19 +70,12 @@ func (l *loop) register(now sched.Time, q *wire.RegisterRequest, from string) (*
 	if err := l.full(w); err != nil {
 		return nil, err
 	}
-	m := &member{host: wire.Text(q.Host, 255), slots: int(q.Slots), job: q.Job, from: from, lastSeen: time.Now()}
+	ev := sched.Register{Worker: w, Host: wire.Text(q.Host, 255), Address: from, Slots: int(q.Slots), Job: q.Job}
 	for _, a := range q.Running {
-		m.running = append(m.running, sched.Running{Task: taskOf(a), Attempt: sched.AttemptID(a.GetId())})
+		ev.Running = append(ev.Running, sched.Running{Task: taskOf(a), Attempt: sched.AttemptID(a.GetId())})
 	}
-	if old := l.members[w]; old != nil { // q may be a late copy: there is no way back from draining
-		m.drain, m.counted, m.doubted = old.drain, old.counted, old.doubted
-	}
-	l.members[w] = m
-	l.noteMembers()
-	l.log.Info().Str("worker", q.Worker).Str("host", m.host).Int("slots", m.slots).Int("running", len(m.running)).Msg("worker joined")
-	if l.core != nil {
-		l.step(now, sched.Register{Worker: w, Slots: m.slots, Running: l.ours(m)})
-	}
+	l.log.Info().Str("worker", q.Worker).Str("host", ev.Host).Int("slots", ev.Slots).Int("running", len(ev.Running)).Msg("worker joined")
+	l.step(now, ev)
 	l.drain(now, w, q.Drain)
 	return &wire.RegisterReply{
 		Epoch: l.epoch, Bucket: l.o.Store.Bucket(), Prefix: l.o.Layout.Prefix(),
@@ -91,10 +84,22 @@ func (l *loop) register(now sched.Time, q *wire.RegisterRequest, from string) (*
 	}, nil
 }
 
+// maxDrain bounds what is believed of how long a worker will still be there.
+const maxDrain = 24 * time.Hour
+
+// drain takes note of a worker's word that it has been asked to end; nil is
+// none. What the worker runs has been told by the message that says so.
+func (l *loop) drain(now sched.Time, w sched.WorkerID, d *wire.Drain) {
+	if d != nil {
+		left := min(max(d.LeftMs, 0), maxDrain.Milliseconds())
+		l.step(now, sched.Drain{Worker: w, Left: time.Duration(left) * time.Millisecond})
+	}
+}
+
 // Ask implements wire.CoordinatorServer.
 func (h *handlers) Ask(ctx context.Context, q *wire.AskRequest) (*wire.AskReply, error) {
 	answer := make(chan *wire.AskReply, 1)
-	if !h.c.call(ctx, func() { h.c.loop.ask(h.c.now(), q, answer) }) {
+	if !h.c.call(ctx, func() { h.c.loop.poll(h.c.now(), q, answer) }) {
 		return nil, errStopping
 	}
 	timer := time.NewTimer(min(time.Duration(q.MaxWaitMs)*time.Millisecond, maxWait))
@@ -106,9 +111,9 @@ func (h *handlers) Ask(ctx context.Context, q *wire.AskRequest) (*wire.AskReply,
 	case <-ctx.Done():
 	case <-h.c.stopped:
 	}
-	withdrawn := h.c.call(context.WithoutCancel(ctx), func() { h.c.loop.cancelAsk(h.c.now(), q, answer) })
+	withdrawn := h.c.call(context.WithoutCancel(ctx), func() { h.c.loop.withdraw(h.c.now(), q, answer) })
 	select {
-	case r := <-answer: // it came while the question was being withdrawn
+	case r := <-answer: // it came while the poll was being withdrawn
 		return r, nil
 	default:
 	}
@@ -126,47 +131,43 @@ func unknownReply() *wire.AskReply {
 	return &wire.AskReply{Answer: &wire.AskReply_Unknown{Unknown: &wire.Unknown{}}}
 }
 
-// ask parks a question, and answers it at once if there is an answer.
-func (l *loop) ask(now sched.Time, q *wire.AskRequest, answer chan *wire.AskReply) {
+// poll answers a poll, at once or when there is an answer.
+func (l *loop) poll(now sched.Time, q *wire.AskRequest, answer chan *wire.AskReply) {
 	w := sched.WorkerID(q.Worker)
-	m := l.members[w]
-	if m == nil || q.Slot < 0 || int(q.Slot) >= m.slots {
+	m, known := l.core.Member(w)
+	switch {
+	case !known:
 		answer <- unknownReply()
 		return
-	}
-	m.lastSeen = time.Now()
-	if l.final != nil {
+	case l.final != nil:
 		answer <- l.doneReply(w)
 		return
-	}
-	if m.drain != nil { // a late copy, for which nobody waits
+	case m.State == sched.Draining: // a late copy, for which nobody waits
 		answer <- waitReply()
 		return
 	}
 	key := slot{w, int(q.Slot)}
-	if old, ok := l.parked[key]; ok {
+	if old, ok := l.waiting[key]; ok {
 		if old.seq > q.Seq { // a late copy, for which nobody waits
 			answer <- waitReply()
 			return
 		}
-		old.answer <- waitReply() // its connection broke, or the slot asks anew
+		old.answer <- waitReply() // its connection broke, or the slot polls anew
 	}
-	l.parked[key] = question{q.Seq, answer}
-	if l.core != nil {
-		l.step(now, sched.Ask{Worker: w, Slot: int(q.Slot), Seq: q.Seq})
+	l.waiting[key] = poll{q.Seq, answer}
+	if !l.step(now, sched.Poll{Worker: w, Slot: int(q.Slot), Seq: q.Seq}) {
+		delete(l.waiting, key)
+		answer <- unknownReply()
 	}
 }
 
-// cancelAsk withdraws the question that waits on answer, and no copy of it
-// that came by another connection.
-func (l *loop) cancelAsk(now sched.Time, q *wire.AskRequest, answer chan *wire.AskReply) {
+// withdraw withdraws the poll that waits on answer, and no copy of it that came
+// by another connection.
+func (l *loop) withdraw(now sched.Time, q *wire.AskRequest, answer chan *wire.AskReply) {
 	key := slot{sched.WorkerID(q.Worker), int(q.Slot)}
-	if l.parked[key].answer != answer {
-		return
-	}
-	delete(l.parked, key)
-	if l.core != nil {
-		l.step(now, sched.CancelAsk{Worker: key.worker, Slot: key.index, Seq: q.Seq})
+	if l.waiting[key].answer == answer {
+		delete(l.waiting, key)
+		l.step(now, sched.Withdraw{Worker: key.worker, Slot: key.index, Seq: q.Seq})
 	}
 }
 
@@ -183,30 +184,24 @@ func (h *handlers) Heartbeat(ctx context.Context, q *wire.HeartbeatRequest) (*wi
 
 func (l *loop) heartbeat(now sched.Time, q *wire.HeartbeatRequest) *wire.HeartbeatReply {
 	w := sched.WorkerID(q.Worker)
-	m := l.members[w]
-	if m == nil {
+	if _, known := l.core.Member(w); !known {
 		return &wire.HeartbeatReply{Unknown: true}
 	}
-	m.lastSeen = time.Now()
 	l.noteRequests(w, q.S3Requests)
 	if l.final != nil {
 		l.told[w] = true
 		return &wire.HeartbeatReply{Done: l.final}
 	}
-	if l.core != nil {
-		running := make([]sched.AttemptID, len(q.Running))
-		progress := make([]float64, len(q.Running))
-		stalled := make([]time.Duration, len(q.Running))
-		for i, p := range q.Running {
-			running[i] = sched.AttemptID(p.GetAttempt().GetId())
-			progress[i] = l.weights.progress(p)
-			stalled[i] = time.Duration(p.StalledMs) * time.Millisecond
-		}
-		l.step(now, sched.Heartbeat{
-			Worker: w, Running: running, Progress: progress,
-			Stalled: stalled, Stuck: time.Duration(q.StalledMs) * time.Millisecond,
-		})
+	ev := sched.Heartbeat{
+		Worker: w, Running: make([]sched.AttemptID, len(q.Running)), Progress: make([]float64, len(q.Running)),
+		Stalled: make([]time.Duration, len(q.Running)), WorkerStalled: time.Duration(q.StalledMs) * time.Millisecond,
 	}
+	for i, p := range q.Running {
+		ev.Running[i] = sched.AttemptID(p.GetAttempt().GetId())
+		ev.Progress[i] = l.weights.progress(p)
+		ev.Stalled[i] = time.Duration(p.StalledMs) * time.Millisecond
+	}
+	l.step(now, ev)
 	l.drain(now, w, q.Drain)
 	reply := &wire.HeartbeatReply{Revoked: l.revokes[w]}
 	delete(l.revokes, w)
@@ -222,14 +217,9 @@ func (h *handlers) Report(ctx context.Context, q *wire.ReportRequest) (*wire.Rep
 	var known, prepared, exists bool
 	ok := h.c.call(ctx, func() {
 		w := sched.WorkerID(q.Worker)
-		if m := l.members[w]; m != nil {
-			known, m.lastSeen = true, time.Now()
-			l.noteRequests(w, q.S3Requests)
-		}
-		prepared = l.core != nil
-		if exists = l.exists(task); prepared {
-			l.step(h.c.now(), sched.Reported{Worker: w, Attempt: sched.AttemptID(q.Attempt.Id)})
-		}
+		known = l.step(h.c.now(), sched.Reported{Worker: w, Attempt: sched.AttemptID(q.Attempt.Id)})
+		l.noteRequests(w, q.S3Requests)
+		prepared, exists = l.job != nil, l.exists(task)
 	})
 	switch {
 	case !ok:
@@ -242,7 +232,7 @@ func (h *handlers) Report(ctx context.Context, q *wire.ReportRequest) (*wire.Rep
 		return &wire.ReportReply{}, nil
 	}
 	if q.Outcome == wire.Outcome_OUTCOME_RELEASED {
-		h.c.call(ctx, func() { l.attemptEnded(h.c.now(), q, false) })
+		h.c.call(ctx, func() { l.reported(h.c.now(), q, false) })
 		return &wire.ReportReply{}, nil
 	}
 	// Failed attempts too: an error may have followed a commit.
@@ -275,9 +265,9 @@ func (l *loop) exists(t sched.TaskID) bool {
 // maxText bounds the texts that workers are told and tell, in bytes.
 const maxText = 8 << 10
 
-// attemptEnded takes note of an attempt that did not commit. proven is what
-// the bucket said about it.
-func (l *loop) attemptEnded(now sched.Time, q *wire.ReportRequest, proven bool) {
+// reported takes note of an attempt that did not commit. proven is what the
+// bucket said about it.
+func (l *loop) reported(now sched.Time, q *wire.ReportRequest, proven bool) {
 	w, a := sched.WorkerID(q.Worker), sched.AttemptID(q.Attempt.Id)
 	if q.Outcome == wire.Outcome_OUTCOME_RELEASED {
 		l.step(now, sched.Released{Worker: w, Attempt: a})
@@ -296,12 +286,8 @@ func (l *loop) attemptEnded(now sched.Time, q *wire.ReportRequest, proven bool) 
 	if _, input := l.o.Layout.InputName(q.Object); input && proven {
 		l.otherInput[a] = true
 	}
-	fatal := q.Fatal || q.Conflict
-	if m := l.members[w]; fatal && !proven && m != nil {
-		fatal = l.countsAsFatal(taskOf(q.Attempt), m)
-	}
 	l.step(now, sched.Failed{
-		Worker: w, Attempt: a, Fatal: fatal, Proven: proven,
+		Worker: w, Attempt: a, Fatal: q.Fatal || q.Conflict, Proven: proven,
 		Cause: fmt.Sprintf("on worker %s: %s", q.Worker, text),
 	})
 }
@@ -321,11 +307,11 @@ func (h *handlers) unproven(ctx, reading context.Context, q *wire.ReportRequest,
 	}
 	if q.Outcome == wire.Outcome_OUTCOME_FAILED && !q.Fatal && q.Object != "" && h.c.restored(reading, q.Object) {
 		q.Outcome = wire.Outcome_OUTCOME_RELEASED // at no fault of the task or the worker
-		h.c.call(ctx, func() { h.c.loop.attemptEnded(h.c.now(), q, false) })
+		h.c.call(ctx, func() { h.c.loop.reported(h.c.now(), q, false) })
 		return nil
 	}
 	proven := h.c.proven(reading, taskOf(q.Attempt), q)
-	h.c.call(ctx, func() { h.c.loop.attemptEnded(h.c.now(), q, proven) })
+	h.c.call(ctx, func() { h.c.loop.reported(h.c.now(), q, proven) })
 	return nil
 }
 
@@ -333,11 +319,7 @@ func (h *handlers) unproven(ctx, reading context.Context, q *wire.ReportRequest,
 // what it was stopped at, so the bucket is asked before that is run again.
 func (h *handlers) Leave(ctx context.Context, q *wire.LeaveRequest) (*wire.LeaveReply, error) {
 	var running []sched.Running
-	h.c.call(ctx, func() {
-		if l := &h.c.loop; l.core != nil {
-			running = l.core.Running(sched.WorkerID(q.Worker), nil)
-		}
-	})
+	h.c.call(ctx, func() { running = h.c.loop.core.Running(sched.WorkerID(q.Worker), nil) })
 	h.c.lookFor(ctx, running)
 	// Whoever leaves does not wait for long, and has left all the same.
 	h.c.call(context.WithoutCancel(ctx), func() { h.c.loop.leave(h.c.now(), q) })
@@ -346,15 +328,8 @@ func (h *handlers) Leave(ctx context.Context, q *wire.LeaveRequest) (*wire.Leave
 
 func (l *loop) leave(now sched.Time, q *wire.LeaveRequest) {
 	w := sched.WorkerID(q.Worker)
-	if l.members[w] == nil {
-		return
-	}
 	l.noteRequests(w, q.S3Requests)
-	l.forget(w)
-	if l.core != nil && l.final == nil {
-		l.step(now, sched.Gone{Worker: w, Polite: true})
-	}
-	l.log.Info().Str("worker", q.Worker).Msg("worker left")
+	l.step(now, sched.Leave{Worker: w})
 }
 
 // Status implements wire.CoordinatorServer.

@@ -181,7 +181,7 @@ func TestParkedQuestions(t *testing.T) {
 	parked := func(what string, seq uint64, not chan *wire.AskReply) chan *wire.AskReply {
 		var ch chan *wire.AskReply
 		s.until(what, func(l *loop) bool {
-			q, ok := l.parked[slot{"idle", 0}]
+			q, ok := l.waiting[slot{"idle", 0}]
 			ch = q.answer
 			return ok && q.seq == seq && ch != not
 		})
@@ -191,14 +191,14 @@ func TestParkedQuestions(t *testing.T) {
 	q := idle.next()
 	first, cancel := context.WithCancel(t.Context())
 	old := idle.answers(first, q)
-	oldAnswer := parked("the question is parked", 5, nil)
+	oldAnswer := parked("the poll waits", 5, nil)
 	fresh := idle.answers(t.Context(), q)
 	answer := parked("its copy is parked in its place", 5, oldAnswer)
 	if r := <-old; r.GetWait() == nil {
 		t.Errorf("the replaced question was answered %v", r)
 	}
 	// What the handler of a broken connection does, however late.
-	s.c.call(t.Context(), func() { s.c.loop.cancelAsk(s.c.now(), q, oldAnswer) })
+	s.c.call(t.Context(), func() { s.c.loop.withdraw(s.c.now(), q, oldAnswer) })
 	cancel()
 	if r := idle.ask(&wire.AskRequest{Worker: "idle", Seq: 4, MaxWaitMs: 20_000}); r.GetWait() == nil {
 		t.Errorf("a copy of the question before was answered %v", r)
@@ -221,10 +221,10 @@ func TestWithdrawnQuestion(t *testing.T) {
 	a := busy.granted()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := gone.answers(ctx, gone.next())
-	s.until("it is parked", func(l *loop) bool { return len(l.parked) == 1 && l.core.Stats().Parked == 1 })
+	s.until("it is parked", func(l *loop) bool { return len(l.waiting) == 1 && l.core.Stats().Polls == 1 })
 	cancel()
 	<-done
-	s.until("it is withdrawn", func(l *loop) bool { return len(l.parked) == 0 && l.core.Stats().Parked == 0 })
+	s.until("it is withdrawn", func(l *loop) bool { return len(l.waiting) == 0 && l.core.Stats().Polls == 0 })
 	b.commit(a)
 	busy.report(a, nil)
 	busy.work(2)
@@ -278,7 +278,7 @@ func TestStaleConflict(t *testing.T) {
 	b := newBench(t, 1)
 	s := b.start(nil)
 	w := s.join("w", 1)
-	s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+	s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 	w.report(&wire.Attempt{Task: 0, Id: "earlier.m0.1"}, func(q *wire.ReportRequest) {
 		failed("p/intermediate/mr-0-0 belongs to another job")(q)
 		q.Fatal, q.Conflict = true, true
@@ -333,7 +333,7 @@ func TestReportBeforeTheJobIsPrepared(t *testing.T) {
 		t.Errorf("before the job is prepared: %v", err)
 	}
 	close(release)
-	s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+	s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 	if _, err := s.conn.Report(t.Context(), q); err != nil {
 		t.Error(err)
 	}
@@ -360,7 +360,7 @@ func TestReportBeforeTheJobIsPrepared(t *testing.T) {
 func TestJoinsNoMore(t *testing.T) {
 	b := newBench(t, 1)
 	s := b.start(nil)
-	s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+	s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range 100 { // whether the loop or the end of the context comes first is chance
@@ -369,7 +369,7 @@ func TestJoinsNoMore(t *testing.T) {
 			t.Fatalf("joined: %v", reply)
 		}
 	}
-	s.until("no member is there", func(l *loop) bool { return len(l.members) == 0 })
+	s.until("no member is there", func(l *loop) bool { return l.core.Stats().Workers == 0 })
 	s.join("w", 1).work(3)
 	s.succeeds()
 }

@@ -84,7 +84,7 @@ func TestStopWithParkedQuestions(t *testing.T) {
 		_, err := s.conn.Ask(t.Context(), idle.next())
 		answered <- err
 	}()
-	s.until("the question is parked", func(l *loop) bool { return len(l.parked) == 1 })
+	s.until("the poll waits", func(l *loop) bool { return len(l.waiting) == 1 })
 	s.kill()
 	if !errors.Is(s.err, errKilled) {
 		t.Errorf("Run: %v, want the cause of the context", s.err)
@@ -104,7 +104,7 @@ func TestWorkersHearOfFailure(t *testing.T) {
 	waiting := s.join("waiting", 1)
 	told := make(chan *wire.Done, 1)
 	go func() { told <- waiting.told() }()
-	s.until("the question is parked", func(l *loop) bool { return len(l.parked) == 1 })
+	s.until("the poll waits", func(l *loop) bool { return len(l.waiting) == 1 })
 	late := s.join("late", 1)
 	b.store.set(b.lay.Input("in-0"), []byte("y"), nil)
 	bad.report(a, func(q *wire.ReportRequest) {
@@ -234,7 +234,7 @@ func TestEndsUnderAnother(t *testing.T) {
 		runtime.Gosched()
 	}
 	second := b.start(func(o *Options) { o.Lease, o.TakeOver = 50*time.Millisecond, true })
-	second.until("it has planned the job", func(l *loop) bool { return l.core != nil })
+	second.until("it has planned the job", func(l *loop) bool { return l.job != nil })
 	w.work(1)
 	w.told()
 	want, got := first.succeeds(), second.succeeds()
@@ -313,7 +313,7 @@ func TestForgetsTheSilent(t *testing.T) {
 	log := &lockedBuffer{}
 	s := b.start(func(o *Options) { o.Lease, o.Log = 50*time.Millisecond, zerolog.New(log) })
 	s.join("dead", 1)
-	s.until("the silent worker is forgotten", func(l *loop) bool { return len(l.members) == 0 && (l.core == nil || !l.core.Known("dead")) })
+	s.until("the silent worker is forgotten", func(l *loop) bool { return l.core.Stats().Workers == 0 })
 	if !log.has("worker lost: no heartbeat for ") {
 		t.Error("the log does not name the lost worker")
 	}
@@ -346,7 +346,7 @@ func TestKeepsRunningAttempts(t *testing.T) {
 					}
 				})
 				if !early {
-					s.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+					s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 				}
 				w := &hand{service: s, name: "w"}
 				if _, err := w.register(wc(), 1, job, a); err != nil {
@@ -354,7 +354,7 @@ func TestKeepsRunningAttempts(t *testing.T) {
 				}
 				adopted := false
 				s.until("the job is prepared", func(l *loop) bool {
-					if l.core == nil {
+					if l.job == nil {
 						return false
 					}
 					_, _, adopted = l.core.Attempt(sched.AttemptID(a.Id))

@@ -11,15 +11,12 @@ import (
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/wire"
-	"github.com/mraws/mraws/mr"
 )
 
 // Snapshot is the state of a coordinator for those who watch it.
 type Snapshot struct {
 	Leading bool // else it is a standby
 	Stats   sched.Stats
-	Active  [2]int // tasks that run, by phase
-	Expired [2]int // leases that ended, by phase
 	Members []Member
 	Looks   Looks
 	Lease   time.Duration
@@ -56,7 +53,7 @@ func (l *looks) note(err error) {
 // Snapshot tells where the coordinator stands; nil once it has stopped.
 func (c *Coordinator) Snapshot(ctx context.Context) *Snapshot {
 	var s *Snapshot
-	c.call(ctx, func() { s = c.loop.snapshot() })
+	c.call(ctx, func() { s = c.loop.snapshot(c.now()) })
 	if s != nil {
 		s.Leading = c.leading()
 		s.Looks = Looks{Found: c.looks.found.Load(), Absent: c.looks.absent.Load(), Failed: c.looks.failed.Load()}
@@ -64,23 +61,16 @@ func (c *Coordinator) Snapshot(ctx context.Context) *Snapshot {
 	return s
 }
 
-func (l *loop) snapshot() *Snapshot {
+func (l *loop) snapshot(now sched.Time) *Snapshot {
 	s := &Snapshot{Lease: l.o.Lease}
-	for w, m := range l.members {
-		v := Member{Name: string(w), Host: m.host, Slots: m.slots, Silent: time.Since(m.lastSeen), Draining: m.drain != nil}
-		if l.core != nil {
-			v.Running, v.Excluded = l.core.Load(w)
-		}
-		s.Members = append(s.Members, v)
+	for m := range l.core.Members() {
+		s.Members = append(s.Members, Member{
+			Name: string(m.Worker), Host: m.Host, Slots: m.Slots, Running: m.Running, Silent: time.Duration(now - m.Heard),
+			Excluded: m.State == sched.Excluded, Draining: m.State == sched.Draining,
+		})
 	}
 	slices.SortFunc(s.Members, func(a, b Member) int { return cmp.Compare(a.Name, b.Name) })
-	if l.core == nil {
-		return s
-	}
 	s.Stats = l.core.Stats()
-	for _, p := range []mr.Phase{mr.MapPhase, mr.ReducePhase} {
-		s.Active[p], s.Expired[p] = l.core.Active(p), l.core.Expired(p)
-	}
 	return s
 }
 
@@ -89,18 +79,17 @@ func (c *Coordinator) detail(s *wire.StatusReply) {
 	l := &c.loop
 	s.Epoch, s.Version = c.epoch, c.o.Version
 	s.UptimeMs, s.LeaseMs = time.Since(c.start).Milliseconds(), c.o.Lease.Milliseconds()
-	snap := l.snapshot()
+	snap := l.snapshot(c.now())
 	for _, m := range snap.Members[:min(len(snap.Members), wire.MostListed)] {
 		s.Members = append(s.Members, &wire.WorkerStatus{
 			Name: m.Name, Host: m.Host, Slots: int32(m.Slots), Running: int32(m.Running),
 			Excluded: m.Excluded, Draining: m.Draining, SilentMs: m.Silent.Milliseconds(),
 		})
 	}
-	if l.core == nil {
+	if l.job == nil {
 		return
 	}
-	s.Map = phaseStatus(snap.Stats.Map, snap.Active[mr.MapPhase], snap.Expired[mr.MapPhase])
-	s.Reduce = phaseStatus(snap.Stats.Reduce, snap.Active[mr.ReducePhase], snap.Expired[mr.ReducePhase])
+	s.Map, s.Reduce = phaseStatus(snap.Stats.Map), phaseStatus(snap.Stats.Reduce)
 	live := l.core.Live(c.now())
 	slices.SortStableFunc(live, func(a, b sched.Live) int { return cmp.Compare(b.Age, a.Age) })
 	for _, a := range live[:min(len(live), wire.MostListed)] {
@@ -112,12 +101,12 @@ func (c *Coordinator) detail(s *wire.StatusReply) {
 	}
 }
 
-func phaseStatus(p sched.PhaseStats, active, expired int) *wire.PhaseStatus {
+func phaseStatus(p sched.PhaseStats) *wire.PhaseStatus {
 	return &wire.PhaseStatus{
-		Tasks: int32(p.Tasks), Done: int32(p.Done), Active: int32(active), Reused: int32(p.Reused),
+		Tasks: int32(p.Tasks), Done: int32(p.Done), Active: int32(p.Active), Reused: int32(p.Reused),
 		Granted: int32(p.Granted), Adopted: int32(p.Adopted), Running: int32(p.Running),
-		Won: int32(p.Won), Failed: int32(p.Failed), Lost: int32(p.Lost), Expired: int32(expired),
-		Released: int32(p.Released), Superseded: int32(p.Superseded), Revoked: int32(p.Revoked),
-		Backups: int32(p.Backups), BackupsWon: int32(p.BackupsWon),
+		Won: int32(p.Committed), Failed: int32(p.Failed), Lost: int32(p.Lost), Expired: int32(p.Lost),
+		Released: int32(p.Released), Superseded: int32(p.Superseded), Revoked: int32(p.Canceled),
+		Backups: int32(p.Backups), BackupsWon: int32(p.BackupsCommitted),
 	}
 }

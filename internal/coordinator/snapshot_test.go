@@ -30,7 +30,7 @@ func TestSnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := s.c.Snapshot(t.Context())
-	if !got.Leading || got.Stats.Map.Done != 1 || got.Stats.Map.Failed != 1 || got.Active != [2]int{1, 0} || got.Stats.Map.Running != 1 {
+	if !got.Leading || got.Stats.Map.Done != 1 || got.Stats.Map.Failed != 1 || got.Stats.Map.Active != 1 || got.Stats.Map.Running != 1 {
 		t.Errorf("%+v", got)
 	}
 	if got.Looks.Found != 1 || got.Looks.Absent != 1 || got.Looks.Failed != 0 {
@@ -61,7 +61,7 @@ func TestStatusIsBounded(t *testing.T) {
 	c := New(Options{Lease: time.Minute})
 	for i := range 3 * wire.MostListed {
 		name := fmt.Sprintf("%0128d", i)
-		c.loop.members[sched.WorkerID(name)] = &member{host: strings.Repeat("h", 255), lastSeen: time.Now()}
+		c.loop.step(0, sched.Register{Worker: sched.WorkerID(name), Host: strings.Repeat("h", 255)})
 	}
 	s := c.loop.status()
 	c.detail(s)

@@ -71,7 +71,7 @@ func (c *Coordinator) lead(ctx context.Context, open func()) (over *manifest.Suc
 // another coordinator has it.
 func (c *Coordinator) keepLease(ctx context.Context) error {
 	err := c.lease.Keep(ctx, c.loop.changed, func(a *manifest.Coordinator) {
-		c.call(ctx, func() { a.App, a.Workers = c.loop.appName(), len(c.loop.members) })
+		c.call(ctx, func() { a.App, a.Workers = c.loop.appName(), c.loop.core.Stats().Workers })
 	})
 	var taken *lease.TakenError
 	if errors.As(err, &taken) {

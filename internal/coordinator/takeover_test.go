@@ -22,7 +22,7 @@ import (
 func TestStandbyAnswers(t *testing.T) {
 	b := newBench(t, 1)
 	first := b.start(nil)
-	first.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+	first.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 	second := b.start(nil)
 	d, err := second.conn.Discover(t.Context(), &wire.DiscoverRequest{})
 	if err != nil || !d.Standby || d.Bucket != "bucket" || d.Prefix != "p" || d.Epoch != second.c.epoch {
@@ -80,7 +80,7 @@ func TestEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		second.hands = append(second.hands, w)
-		second.until("the job is prepared", func(l *loop) bool { return l.core != nil })
+		second.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 		w.commit(a)
 		w.report(a, nil)
 		w.work(2)
@@ -118,12 +118,12 @@ func TestGather(t *testing.T) {
 			close(granted)
 		}()
 		if comes {
-			second.until("the question is parked", func(l *loop) bool { return len(l.parked) == 1 && l.core == nil })
+			second.until("the poll waits", func(l *loop) bool { return len(l.waiting) == 1 && l.job == nil })
 			if _, err := (&hand{service: second, name: "two"}).register(wc(), 1, b.job(), two); err != nil {
 				t.Fatal(err)
 			}
 			second.until("both attempts go on", func(l *loop) bool {
-				if l.core == nil {
+				if l.job == nil {
 					return false
 				}
 				_, _, ok1 := l.core.Attempt(sched.AttemptID(one.Id))
@@ -158,8 +158,7 @@ func TestGatherTime(t *testing.T) {
 				for i := range back {
 					time.Sleep(each)
 					c.call(ctx, func() {
-						c.loop.members[sched.WorkerID(fmt.Sprint(i))] = &member{}
-						c.loop.noteMembers()
+						c.loop.step(c.now(), sched.Register{Worker: sched.WorkerID(fmt.Sprint(i))})
 					})
 				}
 			})

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
-	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -53,20 +52,19 @@ func (c *Coordinator) run(ctx context.Context) {
 		case f := <-c.acts:
 			f()
 		case <-timer.C:
-			if c.loop.core != nil && !c.loop.looking {
+			if !c.loop.looking {
 				c.expire(ctx, &lookups, map[sched.AttemptID]bool{})
 			}
 		case <-ctx.Done():
 			return
 		}
-		c.loop.sweep(c.now())
-		c.loop.noteTold()
+		c.loop.noteTold(c.now())
 	}
 }
 
 // pause is how long the loop may wait for something to do.
 func (c *Coordinator) pause() time.Duration {
-	if c.loop.core != nil && !c.loop.looking {
+	if !c.loop.looking {
 		if at, ok := c.loop.core.Next(); ok {
 			return min(max(time.Duration(at-c.now()), time.Millisecond), c.o.Lease)
 		}
@@ -133,7 +131,7 @@ func (c *Coordinator) lookFor(ctx context.Context, attempts []sched.Running) {
 // if ctx has ended by then.
 func (c *Coordinator) look(ctx, reading context.Context, task sched.TaskID, attempt string) (err error) {
 	defer func() { c.looks.note(err) }()
-	job := c.loop.job // fixed before there is a core
+	job := c.loop.job // fixed before anything is granted
 	if task.Phase == mr.ReducePhase {
 		rec, err := c.readReduce(reading, job, task.Index)
 		if err != nil {
@@ -178,52 +176,9 @@ func (c *Coordinator) rerun(ctx context.Context, key, committed, attempt string)
 	return 1
 }
 
-// silence is the number of leases without a word after which a worker that
-// runs nothing is forgotten. It may register again.
-const silence = 3
-
 // seconds shows a duration to people, to a tenth: 14 s.
 func seconds(d time.Duration) string {
 	return strconv.FormatFloat(math.Round(10*d.Seconds())/10, 'f', -1, 64) + " s"
-}
-
-// sweep forgets workers that ended without a Leave call, so that no task
-// waits for them. It runs once in a lease.
-func (l *loop) sweep(now sched.Time) {
-	if time.Since(l.swept) < l.o.Lease {
-		return
-	}
-	l.swept = time.Now()
-	for w, m := range l.members {
-		silent := time.Since(m.lastSeen)
-		if silent < silence*l.o.Lease || l.core != nil && len(l.core.Running(w, nil)) > 0 {
-			continue
-		}
-		l.log.Warn().Str("worker", string(w)).Msg("worker lost: no heartbeat for " + seconds(silent))
-		l.forget(w)
-		if l.core != nil {
-			l.step(now, sched.Gone{Worker: w})
-		}
-	}
-}
-
-// forget drops all that the loop knows of a worker, but for its count of
-// requests.
-func (l *loop) forget(w sched.WorkerID) {
-	delete(l.members, w)
-	delete(l.revokes, w)
-	l.noteMembers()
-	l.unpark(w, unknownReply)
-}
-
-// unpark answers all questions of a worker.
-func (l *loop) unpark(w sched.WorkerID, answer func() *wire.AskReply) {
-	for key, q := range l.parked {
-		if key.worker == w {
-			delete(l.parked, key)
-			q.answer <- answer()
-		}
-	}
 }
 
 // name shows a task to people.

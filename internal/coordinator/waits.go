@@ -77,11 +77,11 @@ func (l *loop) wait() wait {
 		return wait{}
 	case l.app == nil:
 		return wait{text: "waiting for a worker that names the app; or start the coordinator with --app"}
-	case len(l.members) > 0:
+	case l.core.Stats().Workers > 0:
 		return wait{}
-	case l.core == nil:
+	case l.job == nil:
 		return wait{} // it plans
-	case l.core != nil && l.done():
+	case l.job != nil && l.done():
 		return wait{} // it finishes
 	}
 	return wait{text: "waiting for workers: none has joined"}
@@ -100,9 +100,9 @@ func (l *loop) done() bool {
 // waitForTold names the workers that have not heard of the end.
 func (l *loop) waitForTold() wait {
 	var names []string
-	for w := range l.members {
-		if !l.told[w] {
-			names = append(names, string(w))
+	for m := range l.core.Members() {
+		if !l.told[m.Worker] {
+			names = append(names, string(m.Worker))
 		}
 	}
 	if len(names) == 0 {

@@ -100,7 +100,9 @@ const turns = 3
 
 func newLoad(tasks, workers int) *load {
 	l := &load{
-		core:    New(Config{Maps: tasks - tasks/10, Reduces: tasks / 10, Epoch: "01jd9z6t3m", Speculate: true, Work: func(TaskID) int64 { return 64 << 20 }}),
+		core: planned(Config{Epoch: "01jd9z6t3m"}, Planned{
+			Maps: tasks - tasks/10, Reduces: tasks / 10, Speculate: true, Work: func(TaskID) int64 { return 64 << 20 },
+		}),
 		workers: make([]WorkerID, workers), running: make([]Running, workers), age: make([]int, workers), seq: make([]uint64, workers),
 	}
 	for i := range l.workers {
@@ -146,7 +148,7 @@ func (l *load) turn(i int) {
 
 func (l *load) ask(i int) {
 	l.seq[i]++
-	l.step(Ask{l.workers[i], 0, l.seq[i]})
+	l.step(Poll{l.workers[i], 0, l.seq[i]})
 }
 
 func (l *load) step(ev Event) {
@@ -178,7 +180,7 @@ func BenchmarkBadHost(b *testing.B) {
 	for b.Loop() {
 		if left == 0 {
 			b.StopTimer()
-			c = New(Config{Maps: tasks, Reduces: 1, Epoch: "e"})
+			c = planned(Config{Epoch: "e"}, Planned{Maps: tasks, Reduces: 1})
 			c.Step(0, Register{Worker: bad, Slots: 1})
 			c.Step(0, Register{Worker: good, Slots: 1})
 			left, seq = tasks, 0
@@ -186,7 +188,7 @@ func BenchmarkBadHost(b *testing.B) {
 		}
 		left--
 		seq++
-		for _, e := range c.Step(Time(seq), Ask{bad, 0, seq}) {
+		for _, e := range c.Step(Time(seq), Poll{bad, 0, seq}) {
 			if g, ok := e.(Grant); ok {
 				c.Step(Time(seq), Failed{Worker: bad, Attempt: g.Attempt, Cause: "disk"})
 			}
@@ -203,6 +205,6 @@ func BenchmarkOutage(b *testing.B) {
 	l.stalled[0] = l.core.cfg.Stall
 	for i := 0; b.Loop(); i = (i + 1) % len(l.workers) {
 		l.beat[0] = l.running[i].Attempt
-		l.core.Step(l.now, Heartbeat{Worker: l.workers[i], Running: l.beat[:], Stalled: l.stalled[:], Stuck: l.stalled[0]})
+		l.core.Step(l.now, Heartbeat{Worker: l.workers[i], Running: l.beat[:], Stalled: l.stalled[:], WorkerStalled: l.stalled[0]})
 	}
 }

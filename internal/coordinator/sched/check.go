@@ -15,18 +15,21 @@ import (
 //	I3  a committed object never changes: here, the attempt that the core
 //	    names for a task
 //	I4  a stale attempt's report changes nothing
-//	I5  the committed set never shrinks, but for what the bucket has [Lost]
+//	I5  the committed set never shrinks, but for an output that is gone from
+//	    the bucket ([OutputGone])
 //
 // and to the core's own order: every task is done, runs or can be granted,
-// and no question waits while there is work for it; a task has two attempts
+// and no poll waits while there is work for it; a task has two attempts
 // only on two workers and with no other task waiting, and the one that loses
-// is revoked and has not failed; an excluded or a stuck worker gets nothing,
+// is revoked and has not failed; an excluded or a stalled worker gets nothing,
 // and the last that gets work is not excluded; a worker that drains gets
 // nothing and keeps what it runs; a heartbeat extends the lease of what it
 // lists unless that is stalled and another worker could have it; one worker's
-// word does not end the job while there is another to ask. (I6, that output depends
-// on nothing but the job, is the simulator's to show.) Each Step looks at
-// every task and attempt, so it is for tests.
+// word does not end the job while there is another to ask; a worker that is
+// silent and runs nothing is forgotten; what the effects tell of attempts and
+// workers is all that happens to them. (I6, that output depends on nothing but
+// the job, is the simulator's to show.) Each Step looks at every task and
+// attempt, so it is for tests.
 type Checker struct {
 	core      *Core
 	step      func(Time, Event) []Effect // core.Step, or a mutant of it
@@ -35,9 +38,15 @@ type Checker struct {
 	said      map[Effect]int
 	granted   map[AttemptID]bool
 	waits     map[WorkerID]time.Duration
-	stuck     map[WorkerID]bool
+	stalled   map[WorkerID]bool
+	address   map[WorkerID]string
 	over      bool
-	undone    int // reduce tasks whose output was lost after its commit
+	undone    int // reduce tasks whose output was gone after its commit
+
+	// As the effects tell.
+	live   map[AttemptID]bool
+	ended  [2]PhaseStats
+	states map[WorkerID]Availability
 }
 
 // NewChecker returns a checker of c, to which nothing has happened yet.
@@ -50,7 +59,10 @@ func NewChecker(c *Core) *Checker {
 		said:      map[Effect]int{},
 		granted:   map[AttemptID]bool{},
 		waits:     map[WorkerID]time.Duration{},
-		stuck:     map[WorkerID]bool{},
+		stalled:   map[WorkerID]bool{},
+		address:   map[WorkerID]string{},
+		live:      map[AttemptID]bool{},
+		states:    map[WorkerID]Availability{},
 	}
 }
 
@@ -59,25 +71,32 @@ func (k *Checker) Step(now Time, ev Event) ([]Effect, error) {
 	c := k.core
 	stale := k.stale(ev)
 	before := c.Stats()
-	if ev, ok := ev.(Committed); ok && c.task(ev.Task) != nil {
-		if _, known := k.bySource[ev.Task]; !known {
-			k.bySource[ev.Task] = ev.Attempt
+	switch ev := ev.(type) {
+	case Planned:
+		for _, done := range ev.Done {
+			k.source(done)
 		}
-	}
-	if ev, ok := ev.(Lost); ok {
-		k.lost(ev)
+	case Committed:
+		if c.task(ev.Task) != nil {
+			k.source(ev)
+		}
+	case OutputGone:
+		k.outputGone(ev)
 	}
 	rivals := k.rivals(ev)
 	deadlines := k.deadlines(ev)
 	kept := k.kept(ev)
-	hasty := k.hasty(ev)
+	alone, unseconded := k.hasty(ev)
+	if ev, ok := ev.(Register); ok {
+		k.address[ev.Worker] = ev.Address
+	}
 	out := k.step(now, ev)
 	if err := k.renewed(deadlines); err != nil {
 		return out, err
 	}
 	after := c.Stats()
 	for id, seen := range kept {
-		if a := c.live[id]; seen != (a != nil && a.alive) {
+		if a := c.attempts.byID[id]; seen != (a != nil && a.alive) {
 			return out, fmt.Errorf("%v: %s is known to run: %t, is live: %t", ev, id, seen, a != nil)
 		}
 	}
@@ -96,7 +115,7 @@ func (k *Checker) Step(now Time, ev Event) ([]Effect, error) {
 		if err := k.effect(e); err != nil {
 			return out, err
 		}
-		if e, ok := e.(JobFailed); ok && hasty {
+		if e, ok := e.(JobFailed); ok && (alone || e.Fatal && unseconded) {
 			return out, fmt.Errorf("the job failed on the report of %s alone: %+v", e.Worker, e)
 		}
 	}
@@ -105,11 +124,21 @@ func (k *Checker) Step(now Time, ev Event) ([]Effect, error) {
 			return out, err
 		}
 	}
+	if err := k.told(ev); err != nil {
+		return out, err
+	}
 	return out, k.lists()
 }
 
-// lost forgets that a reduce task was committed, and that all were.
-func (k *Checker) lost(ev Lost) {
+// source notes what the bucket says of a task first.
+func (k *Checker) source(ev Committed) {
+	if _, known := k.bySource[ev.Task]; !known {
+		k.bySource[ev.Task] = ev.Attempt
+	}
+}
+
+// outputGone forgets that a reduce task was committed, and that all were.
+func (k *Checker) outputGone(ev OutputGone) {
 	r := &k.core.phases[mr.ReducePhase]
 	_, committed := k.committed[ev.Task]
 	if !committed || ev.Task.Phase != mr.ReducePhase || k.over && !r.finished { // the job has failed
@@ -145,31 +174,38 @@ func (k *Checker) stale(ev Event) bool {
 	return !ok || on != w
 }
 
-// hasty reports whether it would be too early to end the job with ev: a
-// failure that nothing proves, of a task that has failed on no other worker,
-// while another gets work that could try it. Only what a worker says very
-// often counts all the same.
-func (k *Checker) hasty(ev Event) bool {
+// hasty says whether it would be too early to end the job with ev, a failure
+// that nothing proves: of a task that has failed on no other worker, while
+// another gets work that could try it. (What a worker says very often counts
+// all the same.) And whether it would be too early for a word that is said to
+// be fatal, which no worker at another address has said of the task.
+func (k *Checker) hasty(ev Event) (alone, unseconded bool) {
 	f, ok := ev.(Failed)
-	a := k.core.live[f.Attempt]
+	a := k.core.attempts.byID[f.Attempt]
 	if !ok || f.Proven || a == nil {
-		return false
+		return false, false
 	}
-	said := 0
-	for _, e := range k.core.History(a.task) {
-		if !e.Lost && e.Worker != f.Worker {
-			return false
-		}
+	history := k.core.task(a.task).history
+	elsewhere, seconded, said, others := false, false, 0, 0
+	for id := range k.core.workers.byID {
+		elsewhere = elsewhere || k.address[id] != k.address[f.Worker]
+	}
+	for _, e := range history {
 		if !e.Lost {
 			said++
 		}
-	}
-	for _, w := range k.core.workers {
-		if w.id != f.Worker && !w.excluded && !w.stuck && !w.draining {
-			return said < k.core.cfg.MaxLost
+		if !e.Lost && e.Worker != f.Worker {
+			others++
+			seconded = seconded || e.Fatal && (!elsewhere || k.address[e.Worker] != k.address[f.Worker])
 		}
 	}
-	return false
+	for _, w := range k.core.workers.byID {
+		if w.id != f.Worker && w.state.Works() {
+			alone = alone || others == 0 && said < k.core.cfg.MaxLost
+			unseconded = unseconded || !seconded && !failedBefore(history, w.id)
+		}
+	}
+	return alone, unseconded
 }
 
 // rivals returns what has to be revoked if ev commits a task.
@@ -191,7 +227,7 @@ func (k *Checker) rivals(ev Event) (revokes []Revoke) {
 // worker has mentioned it, and so goes on with it.
 func (k *Checker) kept(ev Event) map[AttemptID]bool {
 	d, ok := ev.(Drain)
-	w := k.core.workers[d.Worker]
+	w := k.core.workers.byID[d.Worker]
 	if !ok || w == nil {
 		return nil
 	}
@@ -205,17 +241,15 @@ func (k *Checker) kept(ev Event) map[AttemptID]bool {
 // newGrant checks a grant that is not the repetition of one.
 func (k *Checker) newGrant(g Grant) error {
 	c := k.core
-	if w := c.workers[g.Worker]; w != nil && w.excluded {
-		return fmt.Errorf("%v was granted to %s, which is excluded", g.Task, g.Worker)
-	} else if w != nil && w.draining {
-		return fmt.Errorf("%v was granted to %s, which drains", g.Task, g.Worker)
+	if w := c.workers.byID[g.Worker]; w != nil && !w.state.Works() {
+		return fmt.Errorf("%v was granted to %s, which is %v", g.Task, g.Worker, w.state)
 	}
-	if k.stuck[g.Worker] {
+	if k.stalled[g.Worker] {
 		return fmt.Errorf("%v was granted to %s, which does not reach the store", g.Task, g.Worker)
 	}
 	p := &c.phases[g.Task.Phase]
-	if waiting := len(p.tasks) - p.stats.Done - p.active; g.Backup && waiting > 0 {
-		return fmt.Errorf("%v got a backup while %d tasks wait", g.Task, waiting)
+	if g.Backup && p.waiting() > 0 {
+		return fmt.Errorf("%v got a backup while %d tasks wait", g.Task, p.waiting())
 	}
 	return nil
 }
@@ -224,8 +258,11 @@ func (k *Checker) effect(e Effect) error {
 	c := k.core
 	switch e := e.(type) {
 	case Grant:
-		if !k.granted[e.Attempt] {
-			k.granted[e.Attempt] = true
+		if k.granted[e.Attempt] != e.Again {
+			return fmt.Errorf("attempt %s was granted before: %t, and is again: %t", e.Attempt, k.granted[e.Attempt], e.Again)
+		}
+		if !e.Again {
+			k.granted[e.Attempt], k.live[e.Attempt] = true, true
 			if err := k.newGrant(e); err != nil {
 				return err
 			}
@@ -233,7 +270,7 @@ func (k *Checker) effect(e Effect) error {
 		if k.over {
 			return fmt.Errorf("%v was granted after the job's end", e.Task)
 		}
-		if e.Task.Phase == mr.ReducePhase && c.phases[mr.MapPhase].stats.Done < c.cfg.Maps {
+		if e.Task.Phase == mr.ReducePhase && c.phases[mr.MapPhase].stats.Done < c.job.Maps {
 			return fmt.Errorf("I2: %v was granted before all maps were committed", e.Task)
 		}
 		if id, ok := k.committed[e.Task]; ok {
@@ -241,6 +278,26 @@ func (k *Checker) effect(e Effect) error {
 		}
 		if task, w, ok := c.Attempt(e.Attempt); ok && (task != e.Task || w != e.Worker) {
 			return fmt.Errorf("I1: attempt %s is granted for %v to %s and for %v to %s", e.Attempt, task, w, e.Task, e.Worker)
+		}
+	case Adopted:
+		k.live[e.Attempt] = true
+	case Ended:
+		if e.Worker == "" {
+			break // it was not ours
+		}
+		if !k.live[e.Attempt] {
+			return fmt.Errorf("attempt %s ended (%v), and did not run", e.Attempt, e.Outcome)
+		}
+		delete(k.live, e.Attempt)
+		k.ended[e.Task.Phase].count(e.Outcome, e.Backup)
+	case WorkerChanged:
+		if was := k.states[e.Worker]; was != e.From && !(was.Works() && e.From.Works()) {
+			return fmt.Errorf("%s was %v, and changed from %v to %v", e.Worker, was, e.From, e.To)
+		}
+		if k.states[e.Worker] = e.To; e.To >= Gone {
+			delete(k.states, e.Worker)
+			delete(k.stalled, e.Worker)
+			delete(k.waits, e.Worker)
 		}
 	case PhaseDone, JobDone:
 		k.said[e]++
@@ -272,7 +329,7 @@ func (k *Checker) phase(p *phase) error {
 			return err
 		}
 		switch was, ok := k.committed[id]; {
-		case t.state == done:
+		case t.state == stateDone:
 			committed++
 			if ok && was != t.committed {
 				return fmt.Errorf("I3: the commit of %v changed from %s to %s", id, was, t.committed)
@@ -287,18 +344,18 @@ func (k *Checker) phase(p *phase) error {
 		case ok:
 			return fmt.Errorf("I5: %v was committed by %s and is not any more", id, was)
 		}
-		if (t.state == running) != (t.live.n > 0) {
+		if (t.state == stateRunning) != (t.live.n > 0) {
 			return fmt.Errorf("%v is in state %d with %d live attempts", id, t.state, t.live.n)
 		}
-		if (t.state == held) != (t.hold != nil) {
+		if (t.state == stateHeld) != (t.hold != nil) {
 			return fmt.Errorf("%v is in state %d with hold %v", id, t.state, t.hold)
 		}
-		if t.state == fresh && i < p.cursor {
+		if t.state == stateFresh && i < p.cursor {
 			return fmt.Errorf("%v is before the cursor and would never be granted", id)
 		}
 	}
-	if active != p.active {
-		return fmt.Errorf("%v phase: %d tasks run, counted %d", p.kind, active, p.active)
+	if active != p.stats.Active {
+		return fmt.Errorf("%v phase: %d tasks run, counted %d", p.kind, active, p.stats.Active)
 	}
 	return k.counts(p, committed, live)
 }
@@ -306,7 +363,7 @@ func (k *Checker) phase(p *phase) error {
 // backup checks that a task has one attempt, or one and a backup elsewhere.
 func (k *Checker) backup(id TaskID, t *task) error {
 	most := 1
-	if k.core.cfg.Speculate {
+	if k.core.job.Speculate {
 		most = 2
 	}
 	if t.live.n > most {
@@ -323,15 +380,15 @@ func (k *Checker) counts(p *phase, committed, live int) error {
 	if s.Done != committed || s.Running != live || s.CommittedRerun != 0 {
 		return fmt.Errorf("%v phase counts %+v, has %d done and %d running", p.kind, s, committed, live)
 	}
-	if in, out := s.Granted+s.Adopted, s.Won+s.Failed+s.Lost+s.Released+s.Superseded+s.Revoked+s.Running; in != out {
+	if in, out := s.Granted+s.Adopted, s.Running+s.Committed+s.Failed+s.Lost+s.Released+s.Superseded+s.Canceled; in != out {
 		return fmt.Errorf("%v phase: %d attempts began, %d are accounted for: %+v", p.kind, in, out, s)
 	}
 	undone := 0
 	if p.kind == mr.ReducePhase {
 		undone = k.undone
 	}
-	if s.Won > s.Done+undone {
-		return fmt.Errorf("I1: %v phase: %d attempts won %d tasks", p.kind, s.Won, s.Done)
+	if s.Committed > s.Done+undone {
+		return fmt.Errorf("I1: %v phase: %d attempts committed %d tasks", p.kind, s.Committed, s.Done)
 	}
 	if k.core.over || !p.open {
 		return nil
@@ -349,10 +406,10 @@ func (k *Checker) work(p *phase) error {
 	for _, i := range p.suspects {
 		alone[int(i)] = true
 	}
-	common, suspects := p.cursor < len(p.tasks) && p.tasks[p.cursor].state == fresh, false
+	common, suspects := p.cursor < len(p.tasks) && p.tasks[p.cursor].state == stateFresh, false
 	for i := range p.tasks {
 		t := &p.tasks[i]
-		if t.state != queued {
+		if t.state != stateQueued {
 			continue
 		}
 		common = common || !t.suspect()
@@ -361,9 +418,36 @@ func (k *Checker) work(p *phase) error {
 			return fmt.Errorf("%v is queued and in no queue", TaskID{p.kind, i})
 		}
 	}
-	for nd := k.core.parked.head; nd != nil; nd = nd.next {
+	for nd := k.core.polls.open.head; nd != nil; nd = nd.next {
 		if w := nd.owner.worker; common || suspects && w.live.n == 0 {
-			return fmt.Errorf("a question of %s waits while there is %v work", w.id, p.kind)
+			return fmt.Errorf("a poll of %s waits while there is %v work", w.id, p.kind)
+		}
+	}
+	return nil
+}
+
+// told checks that the effects have told all that happened.
+func (k *Checker) told(ev Event) error {
+	c := k.core
+	for i := range c.phases {
+		s := c.phases[i].stats
+		got := PhaseStats{
+			Committed: s.Committed, Failed: s.Failed, Lost: s.Lost, Released: s.Released,
+			Superseded: s.Superseded, Canceled: s.Canceled, BackupsCommitted: s.BackupsCommitted,
+		}
+		if got != k.ended[i] {
+			return fmt.Errorf("%v phase counts %+v, the effects told %+v", c.phases[i].kind, got, k.ended[i])
+		}
+	}
+	if len(k.live) != len(c.attempts.byID) || len(k.states) != len(c.workers.byID) {
+		return fmt.Errorf("%d attempts and %d workers, the effects told %d and %d", len(c.attempts.byID), len(c.workers.byID), len(k.live), len(k.states))
+	}
+	for id, w := range c.workers.byID {
+		if told := k.states[id]; told != w.state && !(told.Works() && w.state.Works()) {
+			return fmt.Errorf("%s is %v, the effects told %v", id, w.state, told)
+		}
+		if _, ok := ev.(Tick); ok && w.live.n == 0 && c.attempts.grace == 0 && c.now-w.heard >= c.workers.patience() {
+			return fmt.Errorf("%s has been silent since %v, runs nothing and is not forgotten", id, w.heard)
 		}
 	}
 	return nil
@@ -373,54 +457,96 @@ func (k *Checker) work(p *phase) error {
 func (k *Checker) lists() error {
 	c := k.core
 	n, last := 0, Time(0)
-	for nd := c.leases.head; nd != nil; nd = nd.next {
+	for nd := c.attempts.leases.head; nd != nil; nd = nd.next {
 		a := nd.owner
-		if n++; !a.alive || c.live[a.id] != a || a.deadline < last || c.workers[a.worker.id] != a.worker {
+		if n++; !a.alive || c.attempts.byID[a.id] != a || a.deadline < last || c.workers.byID[a.worker.id] != a.worker {
 			return fmt.Errorf("attempt %s has a lease that it should not have", a.id)
 		}
 		last = a.deadline
 	}
 	mine := 0
-	for _, w := range c.workers {
+	for _, w := range c.workers.byID {
 		mine += w.live.n
 	}
-	if running := c.phases[0].stats.Running + c.phases[1].stats.Running; n != len(c.live) || n != mine || n != running || n != c.leases.n {
-		return fmt.Errorf("%d leases, %d live, %d of workers, %d of tasks", n, len(c.live), mine, running)
+	if running := c.phases[0].stats.Running + c.phases[1].stats.Running; n != len(c.attempts.byID) || n != mine || n != running || n != c.attempts.leases.n {
+		return fmt.Errorf("%d leases, %d live, %d of workers, %d of tasks", n, len(c.attempts.byID), mine, running)
 	}
-	for nd := c.parked.head; nd != nil; nd = nd.next {
-		if w := nd.owner.worker; c.workers[w.id] != w || w.apart() || w.draining {
-			return fmt.Errorf("a question of %s waits, which is gone, excluded, drains or runs a suspect", w.id)
-		}
-	}
-	excluded, stuck, draining, moving := 0, 0, 0, 0
-	for _, w := range c.workers {
-		if !w.excluded && !w.stuck && !w.draining && w.waits < c.cfg.Stall/2 {
-			moving++
-		}
-		if w.excluded {
-			excluded++
-		}
-		if w.stuck && !w.excluded {
-			stuck++
-		}
-		if w.draining {
-			draining++
-		}
-		if w.draining && (w.excluded || w.stuck || w.waiting.n > 0) {
-			return fmt.Errorf("%s drains, and is excluded: %t, stuck: %t, asks: %d", w.id, w.excluded, w.stuck, w.waiting.n)
-		}
-		if !w.apart() && w.waiting.n > 0 || w.alone != nil && (!w.alone.alive || w.alone.worker != w) {
-			return fmt.Errorf("%s keeps %d questions back for %+v", w.id, w.waiting.n, w.alone)
+	for nd := c.polls.open.head; nd != nil; nd = nd.next {
+		if w := nd.owner.worker; c.workers.byID[w.id] != w || w.standsApart() {
+			return fmt.Errorf("a poll of %s waits, which is %v or runs a suspect", w.id, w.state)
 		}
 	}
-	if moving != c.moving {
-		return fmt.Errorf("%d workers get work and reach the store, counted %d", moving, c.moving)
+	var count [nAvailabilities]int
+	for _, w := range c.workers.byID {
+		count[w.state]++
+		stalled := w.waits >= c.cfg.Stall
+		if (w.state == Ready) != (w.until == 0 && w.waits < c.cfg.Stall/2) && w.state != Draining || w.state == Waiting && stalled || w.state == Stalled && !stalled {
+			return fmt.Errorf("%s is %v, excluded until %v and waits for %v", w.id, w.state, w.until, w.waits)
+		}
+		if w.state == Draining && w.apart.n > 0 {
+			return fmt.Errorf("%s drains and polls %d times", w.id, w.apart.n)
+		}
+		if !w.standsApart() && w.apart.n > 0 || w.alone != nil && (!w.alone.alive || w.alone.worker != w) {
+			return fmt.Errorf("%s keeps %d polls back for %+v", w.id, w.apart.n, w.alone)
+		}
 	}
-	if stuck != c.stuck || draining != c.draining {
-		return fmt.Errorf("%d workers are stuck, counted %d, and %d drain, counted %d", stuck, c.stuck, draining, c.draining)
+	for state := Ready; state <= Draining; state++ {
+		if count[state] != c.workers.count[state] {
+			return fmt.Errorf("%d workers are %v, counted %d", count[state], state, c.workers.count[state])
+		}
 	}
-	if excluded != c.exiles.n || excluded > 0 && excluded+draining == len(c.workers) {
-		return fmt.Errorf("%d of %d workers are excluded, %d in the list, %d drain", excluded, len(c.workers), c.exiles.n, draining)
+	if excluded := count[Excluded]; excluded > 0 && excluded+count[Draining] == len(c.workers.byID) {
+		return fmt.Errorf("%d of %d workers are excluded and %d drain", excluded, len(c.workers.byID), count[Draining])
+	}
+	return nil
+}
+
+// task returns a task; nil for one that the job does not have.
+func (c *Core) task(id TaskID) *task {
+	_, t := c.find(id)
+	return t
+}
+
+// deadlines returns what the leases of the attempts that a heartbeat lists
+// have to be after it, and notes whether its worker is stalled.
+func (k *Checker) deadlines(ev Event) map[*attempt]func(now Time) Time {
+	c := k.core
+	hb, ok := ev.(Heartbeat)
+	w := c.workers.byID[hb.Worker]
+	if !ok || w == nil {
+		return nil
+	}
+	others := 0
+	for _, o := range c.workers.byID {
+		if o != w && o.state != Excluded && o.state != Draining && !k.stalled[o.id] && k.waits[o.id] < c.cfg.Stall/2 {
+			others++
+		}
+	}
+	k.waits[w.id] = hb.WorkerStalled
+	k.stalled[w.id] = others > 0 && hb.WorkerStalled >= c.cfg.Stall
+	want := map[*attempt]func(Time) Time{}
+	for i, id := range hb.Running {
+		a := c.attempts.byID[id]
+		if a == nil || a.worker != w {
+			continue
+		}
+		if i < len(hb.Stalled) && hb.Stalled[i] >= c.cfg.Stall && others > 0 {
+			if was := a.deadline; want[a] == nil {
+				want[a] = func(Time) Time { return was }
+			}
+			continue
+		}
+		want[a] = func(now Time) Time { return now + Time(c.cfg.Lease) }
+	}
+	return want
+}
+
+// renewed checks the leases after a heartbeat.
+func (k *Checker) renewed(want map[*attempt]func(now Time) Time) error {
+	for a, deadline := range want {
+		if d := deadline(k.core.now); a.alive && a.deadline != d {
+			return fmt.Errorf("the heartbeat of %s leaves %s a lease until %v, want %v", a.worker.id, a.id, a.deadline, d)
+		}
 	}
 	return nil
 }

@@ -14,8 +14,12 @@ func FuzzStep(f *testing.F) {
 	f.Add([]byte("\x00\x01\x02\x00\x01\x01\x00\x00\x04\x00\x00\x00\x08\x00\x00\x00"))
 	f.Add([]byte("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c := New(Config{Maps: 3, Reduces: 2, Lease: 10 * time.Second, MaxFailures: 3, MaxLost: 3, Epoch: "e", Speculate: true})
+		c := New(Config{Lease: 10 * time.Second, MaxFailures: 3, MaxLost: 3, Epoch: "e"})
 		k := NewChecker(c)
+		plan := Planned{Maps: 3, Reduces: 2, Speculate: true, AdoptUntil: Time(time.Minute)}
+		if len(data) == 0 || data[0] < 128 { // else workers come before the job
+			c.Step(0, plan)
+		}
 		now := Time(0)
 		for ; len(data) >= 4; data = data[4:] {
 			now += Time(time.Duration(data[3]>>4) * time.Second)
@@ -23,7 +27,7 @@ func FuzzStep(f *testing.F) {
 			if _, err := k.Step(now, ev); err != nil {
 				t.Fatalf("%T%+v at %v: %v", ev, ev, now, err)
 			}
-			if at, ok := c.Next(); ok && at > now+Time(15*time.Second) {
+			if at, ok := c.Next(); ok && at > now+Time(31*time.Second) {
 				t.Fatalf("nothing ends until %v, now is %v", at, now)
 			}
 		}
@@ -44,13 +48,13 @@ func fuzzEvent(kind, a, b, d byte) Event {
 	id := AttemptID([]string{"e", "e", "e", "old", ""}[d%5] + "." + letter + strconv.Itoa(task.Index) + "." + strconv.Itoa(int(d)%4))
 	switch kind % 13 {
 	case 0:
-		return Register{w, slot + 1, nil}
+		return Register{Worker: w, Slots: slot + 1, Address: string(w)[:1+int(d)&1]}
 	case 1:
-		return Register{w, slot + 1, []Running{{task, id}, {task, id + "1"}}}
+		return Register{Worker: w, Slots: slot + 1, Running: []Running{{task, id}, {task, id + "1"}}}
 	case 2, 3, 4:
-		return Ask{w, slot, uint64(b)}
+		return Poll{w, slot, uint64(b)}
 	case 5:
-		return CancelAsk{w, slot, uint64(b)}
+		return Withdraw{w, slot, uint64(b)}
 	case 6:
 		stalled := time.Duration(b>>2) * time.Second
 		return Heartbeat{w, []AttemptID{id}, []float64{float64(b) / 128}, []time.Duration{stalled}, stalled / time.Duration(1+a>>6)}
@@ -61,16 +65,18 @@ func fuzzEvent(kind, a, b, d byte) Event {
 	case 9:
 		return Released{w, id}
 	case 10:
-		return Gone{w, d&1 == 0}
+		return Leave{w}
 	case 11:
 		return Reported{w, id}
 	}
 	switch d {
 	case 14:
 		if b&1 == 0 {
-			return Lost{Task: task}
+			return OutputGone{Task: task}
 		}
-		return Lost{task, id}
+		return OutputGone{task, id}
+	case 13:
+		return Planned{Maps: 3, Reduces: 2, Speculate: true, Done: []Committed{{Task: task, Attempt: id}}}
 	case 15:
 		return Drain{w, time.Duration(b) * time.Second / 8}
 	}

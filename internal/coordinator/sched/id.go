@@ -19,7 +19,7 @@ type AttemptID string
 // TaskID names a task.
 type TaskID struct {
 	Phase mr.Phase
-	Index int // 0..Config.Maps-1 or 0..Config.Reduces-1
+	Index int // 0..Planned.Maps-1 or 0..Planned.Reduces-1
 }
 
 // String returns "map-7" or "reduce-7".
@@ -51,10 +51,11 @@ func (id AttemptID) parse() (epoch string, task TaskID, ok bool) {
 	return epoch, task, ok && err == nil
 }
 
-// attemptID names the n-th attempt of the task under this coordinator.
-func (c *Core) attemptID(id TaskID, n int) AttemptID {
-	b := make([]byte, 0, len(c.cfg.Epoch)+16)
-	b = append(b, c.cfg.Epoch...)
+// attemptID names the n-th attempt of the task under the coordinator of that
+// epoch.
+func attemptID(epoch string, id TaskID, n int) AttemptID {
+	b := make([]byte, 0, len(epoch)+16)
+	b = append(b, epoch...)
 	if id.Phase == mr.MapPhase {
 		b = append(b, ".m"...)
 	} else {

@@ -72,7 +72,7 @@ const modelLease = 10 * time.Second
 
 func (c cluster) run(seed uint64) outcome {
 	r := &clusterRun{cluster: c, rng: rand.New(rand.NewPCG(seed, 1)), hosts: map[WorkerID]*modelHost{}}
-	r.core = New(Config{Maps: c.maps, Reduces: c.reduces, Lease: modelLease, Epoch: "e", Speculate: c.speculate})
+	r.core = planned(Config{Lease: modelLease, Epoch: "e"}, Planned{Maps: c.maps, Reduces: c.reduces, Speculate: c.speculate})
 	for i, m := range []int{c.maps, c.reduces} {
 		for range m {
 			r.sizes[i] = append(r.sizes[i], r.lognormal(c.taskSigma))
@@ -113,7 +113,7 @@ func (r *clusterRun) join(h *modelHost) {
 
 func (r *clusterRun) ask(h *modelHost, slot int) {
 	h.seq[slot]++
-	r.step(Ask{h.id, slot, h.seq[slot]})
+	r.step(Poll{h.id, slot, h.seq[slot]})
 }
 
 func (r *clusterRun) step(ev Event) {
@@ -184,12 +184,12 @@ func (r *clusterRun) beat(h *modelHost) {
 			}
 			if h.hung {
 				ev.Stalled = append(ev.Stalled, time.Duration(r.now-a.waits))
-				ev.Stuck = max(ev.Stuck, time.Duration(r.now-a.waits))
+				ev.WorkerStalled = max(ev.WorkerStalled, time.Duration(r.now-a.waits))
 			}
 		}
 	}
 	if h.probes > 0 {
-		ev.Stuck = max(ev.Stuck, time.Duration(r.now-h.probes))
+		ev.WorkerStalled = max(ev.WorkerStalled, time.Duration(r.now-h.probes))
 	}
 	r.step(ev)
 	for slot, a := range h.running {
@@ -216,7 +216,7 @@ func (r *clusterRun) massacre() {
 		delete(r.hosts, h.id)
 		for slot, a := range h.running { // its connections break
 			if a == nil {
-				r.step(CancelAsk{h.id, slot, h.seq[slot]})
+				r.step(Withdraw{h.id, slot, h.seq[slot]})
 			}
 		}
 		if r.respawn > 0 {

@@ -13,7 +13,7 @@ func (m mutant) bendBackups(c *coord) {
 			out := core.Step(now, ev)
 			if len(rivals) > 0 {
 				s := &core.phases[ev.(Committed).Task.Phase].stats
-				s.Won, s.Superseded = s.Won+len(rivals), s.Superseded-len(rivals)
+				s.Committed, s.Superseded = s.Committed+len(rivals), s.Superseded-len(rivals)
 			}
 			return out
 		})
@@ -36,22 +36,16 @@ func (m mutant) bendBackups(c *coord) {
 		})
 	case mutantServeBad:
 		wrap(func(now Time, ev Event) []Effect {
-			a, ok := ev.(Ask)
-			w := core.workers[a.Worker]
-			if !ok || w == nil || !w.excluded || w.waiting.n > 0 {
+			a, ok := ev.(Poll)
+			w := core.workers.byID[a.Worker]
+			if !ok || w == nil || w.state != Excluded || w.apart.n > 0 {
 				return core.Step(now, ev)
 			}
-			w.excluded = false
-			out := core.Step(now, ev)
-			for _, s := range w.slots {
-				core.unpark(s)
-			}
-			w.excluded = true
-			return out
+			return as(w, Ready, func() []Effect { return core.Step(now, ev) })
 		})
 	case mutantAllBad:
 		wrap(func(now Time, ev Event) []Effect {
-			g, _ := ev.(Gone)
+			g, _ := ev.(Leave)
 			return c.withoutReturn(now, ev, g.Worker)
 		})
 	default:
@@ -59,21 +53,39 @@ func (m mutant) bendBackups(c *coord) {
 	}
 }
 
+// as applies an event while a worker seems to be in another state.
+func as(w *worker, state Availability, step func() []Effect) []Effect {
+	was := w.state
+	w.state = state
+	out := step()
+	for _, s := range w.slots {
+		s.poll.leave()
+	}
+	w.state = was
+	return out
+}
+
 // withoutReturn keeps one worker excluded when ev takes the last that gets
 // work.
 func (c *coord) withoutReturn(now Time, ev Event, last WorkerID) []Effect {
-	core := c.core
-	w, bad := core.workers[last], core.exiles.head
-	if bad == nil || core.usable() > 1 || w == nil || w.excluded || w.draining {
-		return core.Step(now, ev)
+	r := c.core.workers
+	var bad *worker
+	for nd := r.all.head; nd != nil && bad == nil; nd = nd.next {
+		if nd.owner.state == Excluded {
+			bad = nd.owner
+		}
 	}
-	out := core.Step(now, ev)
-	for _, s := range bad.owner.slots {
-		core.unpark(s)
+	if w := r.byID[last]; bad == nil || w == nil || !w.state.Works() || r.usable() > 1 {
+		return c.core.Step(now, ev)
 	}
-	bad.owner.excluded = true
-	core.exiles.push(&bad.owner.exile, bad.owner)
-	return out
+	until := bad.until
+	c.core.Step(now, ev)
+	bad.until, r.readmitAt = until, until
+	r.update(bad)
+	for _, s := range bad.slots {
+		s.poll.leave()
+	}
+	return c.core.out
 }
 
 // bendDrains puts the mutants of workers that drain into a core.
@@ -82,7 +94,7 @@ func (m mutant) bendDrains(c *coord) {
 	seen := func(to bool) {
 		c.checker.step = func(now Time, ev Event) []Effect {
 			d, _ := ev.(Drain)
-			if w := core.workers[d.Worker]; w != nil {
+			if w := core.workers.byID[d.Worker]; w != nil {
 				for nd := w.live.head; nd != nil; nd = nd.next {
 					nd.owner.seen = to
 				}
@@ -98,18 +110,12 @@ func (m mutant) bendDrains(c *coord) {
 		}
 	case mutantServeDrain:
 		c.checker.step = func(now Time, ev Event) []Effect {
-			a, _ := ev.(Ask)
-			w := core.workers[a.Worker]
-			if w == nil || !w.draining {
+			a, _ := ev.(Poll)
+			w := core.workers.byID[a.Worker]
+			if w == nil || w.state != Draining {
 				return core.Step(now, ev)
 			}
-			w.draining = false
-			out := core.Step(now, ev)
-			for _, s := range w.slots {
-				core.unpark(s)
-			}
-			w.draining = true
-			return out
+			return as(w, Ready, func() []Effect { return core.Step(now, ev) })
 		}
 	case mutantDrainTakes:
 		seen(false)
@@ -124,10 +130,10 @@ func (m mutant) bendDrains(c *coord) {
 func (m mutant) bendGrants(c *coord) {
 	core := c.core
 	switch m {
-	case mutantStall, mutantServeStuck, mutantAllStuck:
+	case mutantStall, mutantServeStall, mutantAllStall:
 		m.bendStalls(c)
 	case mutantSameWorker:
-		c.grantInstead(func(s *slot, a *attempt) bool { return a.worker == s.worker && core.tail() != nil })
+		c.grantInstead(func(s *slot, a *attempt) bool { return a.worker == s.worker && core.backups.tail() != nil })
 	case mutantThird:
 		c.grantInstead(func(s *slot, a *attempt) bool {
 			return core.task(a.task).live.n == 2 && !slices.ContainsFunc(core.Running(s.worker.id, nil),
@@ -136,7 +142,7 @@ func (m mutant) bendGrants(c *coord) {
 	case mutantEarlyBackup:
 		c.grantInstead(func(s *slot, a *attempt) bool {
 			p := &core.phases[a.task.Phase]
-			return a.worker != s.worker && core.task(a.task).live.n == 1 && p.stats.Done+p.active < len(p.tasks)
+			return a.worker != s.worker && core.task(a.task).live.n == 1 && p.waiting() > 0
 		})
 	}
 }
@@ -146,13 +152,13 @@ func (m mutant) bendGrants(c *coord) {
 func (c *coord) grantInstead(fits func(s *slot, a *attempt) bool) {
 	core := c.core
 	c.checker.step = func(now Time, ev Event) []Effect {
-		q, ok := ev.(Ask)
-		w := core.workers[q.Worker]
-		if !ok || core.over || w == nil || w.apart() || q.Slot >= len(w.slots) || q.Seq <= w.slots[q.Slot].seq {
+		q, ok := ev.(Poll)
+		w := core.workers.byID[q.Worker]
+		if !ok || core.over || w == nil || w.standsApart() || q.Slot >= len(w.slots) || q.Seq <= w.slots[q.Slot].seq {
 			return core.Step(now, ev)
 		}
 		s := w.slots[q.Slot]
-		for nd := core.leases.head; nd != nil; nd = nd.next {
+		for nd := core.attempts.leases.head; nd != nil; nd = nd.next {
 			if a := nd.owner; (s.grant == nil || !s.grant.alive) && fits(s, a) {
 				core.now, core.out, s.seq = max(core.now, now), core.out[:0], q.Seq
 				core.grant(s, a.task)

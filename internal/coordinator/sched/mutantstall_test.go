@@ -5,19 +5,19 @@ func (m mutant) bendStalls(c *coord) {
 	core := c.core
 	c.checker.step = func(now Time, ev Event) []Effect {
 		hb, ok := ev.(Heartbeat)
-		w := core.workers[hb.Worker]
+		w := core.workers.byID[hb.Worker]
 		if !ok || w == nil {
 			return core.Step(now, ev)
 		}
 		switch m {
 		case mutantStall:
 			hb.Stalled = nil
-		case mutantServeStuck:
-			hb.Stuck = 0
-		case mutantAllStuck:
+		case mutantServeStall:
+			hb.WorkerStalled = 0
+		case mutantAllStall:
 			before := map[*attempt]Time{}
 			for i, id := range hb.Running {
-				if a := core.live[id]; a != nil && a.worker == w && hb.Stalled[i] >= core.cfg.Stall {
+				if a := core.attempts.byID[id]; a != nil && a.worker == w && hb.Stalled[i] >= core.cfg.Stall {
 					before[a] = a.deadline
 				}
 			}

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"io"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -33,9 +34,8 @@ func (m mode) String() string { return [...]string{"safety", "liveness"}[m] }
 const (
 	simLease   = 10 * time.Second
 	simBeat    = 3 * time.Second
-	simPoll    = 8 * time.Second  // how long a question is parked
-	simTimeout = 3 * time.Second  // of every other call
-	simDead    = 25 * time.Second // silence after which a worker is declared gone
+	simPoll    = 8 * time.Second // how long a poll waits
+	simTimeout = 3 * time.Second // of every other call
 )
 
 // plan is what the seed decides before the job starts.
@@ -109,6 +109,8 @@ type sim struct {
 	jumped  int
 	unheard int // reports that a coordinator could not judge at once
 	stalls  int // workers whose requests stood still, by a coordinator's word
+	silent  int // workers that a coordinator forgot
+	early   int // calls to a coordinator that had no job yet
 	drained int
 	liars   int
 	claims  int // fatal failures that did not end the job
@@ -238,8 +240,8 @@ func (s *sim) calm() error {
 	for i, p := range []PhaseStats{st.Map, st.Reduce} {
 		n := []int{s.maps, s.reduces}[i]
 		want := PhaseStats{
-			Tasks: n, Done: n, Granted: n + p.Backups, Won: n,
-			Superseded: p.Backups, Backups: p.Backups, BackupsWon: p.BackupsWon,
+			Tasks: n, Done: n, Granted: n + p.Backups, Committed: n,
+			Superseded: p.Backups, Backups: p.Backups, BackupsCommitted: p.BackupsCommitted,
 		}
 		if p != want {
 			return fmt.Errorf("a calm job counted %+v, want %+v", p, want)
@@ -299,6 +301,16 @@ func (s *sim) step() bool {
 }
 
 func mapTask(i int) TaskID { return TaskID{mr.MapPhase, i} }
+
+// planned returns a core that has a job, and adopts what workers say they run.
+func planned(cfg Config, job Planned) *Core {
+	job.AdoptUntil = forever
+	c := New(cfg)
+	c.Step(0, job)
+	return c
+}
+
+const forever Time = math.MaxInt64
 
 // tasks yields every task of the job.
 func (s *sim) tasks() iter.Seq[TaskID] {

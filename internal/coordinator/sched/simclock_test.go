@@ -43,7 +43,8 @@ func (c *coord) time() Time {
 }
 
 // leasesEnd checks that no attempt lives of which nothing has been heard for
-// three leases of true time, whatever a clock says.
+// three leases of true time, and no worker is known for six, whatever a clock
+// says.
 func (c *coord) leasesEnd() {
 	for id, heard := range c.heard {
 		if _, _, live := c.core.Attempt(id); !live {
@@ -51,6 +52,12 @@ func (c *coord) leasesEnd() {
 		} else if since := max(heard, c.woke); c.s.now-since > Time(3*simLease) {
 			c.s.broken(fmt.Errorf("coordinator %s: nothing was heard of %s for %v, and its lease has not ended",
 				c.core.cfg.Epoch, id, time.Duration(c.s.now-since)))
+		}
+	}
+	for m := range c.core.Members() {
+		if since := max(c.seen[m.Worker], c.woke); c.s.now-since > Time(6*simLease) {
+			c.s.broken(fmt.Errorf("coordinator %s: nothing was heard of %s for %v, and it is not forgotten",
+				c.core.cfg.Epoch, m.Worker, time.Duration(c.s.now-since)))
 		}
 	}
 	if !c.done {

@@ -19,19 +19,17 @@ type coord struct {
 	checker *Checker
 	up      bool
 	asleep  bool
-	listed  bool // the start is over
 	unknown bool // the last event's worker is
 	backlog []func()
-	waiting map[slotKey]*question
+	waiting map[slotKey]*poll
 	revokes map[WorkerID][]AttemptID
-	workers []WorkerID
-	seen    map[WorkerID]Time
 	found   map[TaskID]bool // committed when this coordinator started
 	done    bool
 	failed  bool
 	tickAt  Time
 
 	heard map[AttemptID]Time // when the lease of an attempt may have been extended last
+	seen  map[WorkerID]Time  // when a worker was heard last
 	woke  Time
 
 	cutStore bool
@@ -42,7 +40,7 @@ type slotKey struct {
 	slot   int
 }
 
-type question struct {
+type poll struct {
 	seq   uint64
 	reply func(any)
 }
@@ -80,7 +78,7 @@ func (s *sim) newCoord() *coord {
 	if s.mutant == mutantReuseEpoch {
 		epoch = "e"
 	}
-	cfg := Config{Maps: s.maps, Reduces: s.reduces, Lease: simLease, MaxFailures: 1000, MaxLost: 1000, Epoch: epoch, Speculate: s.speculate}
+	cfg := Config{Lease: simLease, MaxFailures: 1000, MaxLost: 1000, Epoch: epoch}
 	if s.poison >= 0 && s.killer {
 		cfg.MaxLost = 5
 	} else if s.poison >= 0 {
@@ -88,42 +86,43 @@ func (s *sim) newCoord() *coord {
 	}
 	c := &coord{
 		s: s, start: s.now, core: New(cfg), up: true,
-		waiting: map[slotKey]*question{}, revokes: map[WorkerID][]AttemptID{}, seen: map[WorkerID]Time{},
+		waiting: map[slotKey]*poll{}, revokes: map[WorkerID][]AttemptID{}, seen: map[WorkerID]Time{},
 		found: map[TaskID]bool{}, heard: map[AttemptID]Time{},
 	}
 	c.checker = NewChecker(c.core)
 	s.mutant.bend(c)
 	s.coords = append(s.coords, c)
 	s.logf("coordinator %s starts", epoch)
-	c.list()
-	c.after(5*time.Second, c.sweep)
+	c.gather()
 	c.after(5*time.Second, c.leasesEnd)
 	return c
 }
 
-// list feeds the core what the bucket holds; nobody is served before.
+// gather may wait for the workers of the coordinator before.
+func (c *coord) gather() {
+	if c.s.ncoord > 1 && c.s.rng.IntN(2) == 0 {
+		c.after(c.s.between(time.Millisecond, 3*time.Second), c.list)
+		return
+	}
+	c.list()
+}
+
+// list gives the core the job and what the bucket holds of it.
 func (c *coord) list() {
 	if c.cutStore {
 		c.after(time.Second, c.list)
 		return
 	}
-	for id := range c.s.tasks() {
-		_, c.found[id] = c.s.store.committed(id, c.s.reduces)
-		if c.s.mutant != mutantForget {
-			c.look(id)
+	s := c.s
+	job := Planned{Maps: s.maps, Reduces: s.reduces, Speculate: s.speculate, AdoptUntil: forever}
+	for id := range s.tasks() {
+		by, ok := s.store.committed(id, s.reduces)
+		if c.found[id] = ok; ok && s.mutant != mutantForget {
+			job.Done = append(job.Done, Committed{Task: id, Attempt: by})
 		}
 	}
+	c.step(job)
 	c.step(Tick{})
-	c.listed = true
-}
-
-// serve runs the handler of a call, unless nobody is there to take it.
-func (c *coord) serve(f func()) {
-	c.deliver(func() {
-		if c.listed {
-			f()
-		}
-	})
 }
 
 // deliver runs f in the process, now or when it wakes up.
@@ -197,13 +196,22 @@ func (c *coord) do(e Effect) {
 		c.revokes[e.Worker] = append(c.revokes[e.Worker], e.Attempt)
 	case Unknown:
 		c.unknown = true
-	case Stuck:
-		c.s.stalls++
+	case WorkerChanged:
+		switch e.To {
+		case Stalled:
+			c.s.stalls++
+		case Lost:
+			c.s.silent++
+		}
+		if e.To == Lost || e.To == Gone {
+			c.tellWorker(e.Worker, unknownAnswer{})
+			delete(c.revokes, e.Worker)
+		}
 	case JobDone:
 		c.finish()
 	case JobFailed:
 		c.done, c.failed = true, true
-		if n := len(c.core.History(e.Task)); c.s.poison >= 0 && n < 4 && !e.Fatal {
+		if n := len(c.core.task(e.Task).history); c.s.poison >= 0 && n < 4 && !e.Fatal {
 			c.s.broken(fmt.Errorf("%v failed the job after %d attempts", e.Task, n))
 		}
 		if c.s.failure == nil {
@@ -216,14 +224,19 @@ func (c *coord) do(e Effect) {
 	}
 }
 
-// tell answers all questions with the end of the job.
+// tell answers all polls with the end of the job.
 func (c *coord) tell() {
-	for _, w := range c.workers {
-		for i := range c.s.slots {
-			if q := c.waiting[slotKey{w, i}]; q != nil {
-				delete(c.waiting, slotKey{w, i})
-				q.reply(doneAnswer{})
-			}
+	for m := range c.core.Members() {
+		c.tellWorker(m.Worker, doneAnswer{})
+	}
+}
+
+// tellWorker answers all polls of a worker.
+func (c *coord) tellWorker(w WorkerID, answer any) {
+	for i := range c.s.slots {
+		if q := c.waiting[slotKey{w, i}]; q != nil {
+			delete(c.waiting, slotKey{w, i})
+			q.reply(answer)
 		}
 	}
 }
@@ -253,13 +266,13 @@ func (c *coord) reopen() (gone bool) {
 		if !c.look(id) {
 			gone = true
 			delete(c.found, id)
-			c.step(Lost{Task: id})
+			c.step(OutputGone{Task: id})
 		}
 	}
-	for _, w := range c.workers {
+	for m := range c.core.Members() {
 		for i := range c.s.slots {
-			if q := c.waiting[slotKey{w, i}]; q != nil && gone {
-				c.step(Ask{w, i, q.seq})
+			if q := c.waiting[slotKey{m.Worker, i}]; q != nil && gone {
+				c.step(Poll{m.Worker, i, q.seq})
 			}
 		}
 	}
@@ -305,54 +318,41 @@ func (c *coord) look(id TaskID) bool {
 		return false
 	}
 	if was, known := c.core.Committed(id); known && was != by && id.Phase == mr.ReducePhase {
-		c.step(Lost{Task: id, Again: by})
+		c.step(OutputGone{Task: id, Again: by})
 	}
 	c.step(Committed{Task: id, Attempt: by})
 	return true
 }
 
-// sweep declares silent workers dead.
-func (c *coord) sweep() {
-	for i := 0; i < len(c.workers); i++ {
-		w := c.workers[i]
-		if c.s.now-c.seen[w] < Time(simDead) || c.s.mutant == mutantNoTick {
-			continue
-		}
-		for _, r := range c.core.Running(w, nil) {
-			c.look(r.Task)
-		}
-		c.step(Gone{Worker: w})
-		c.workers = slices.Delete(c.workers, i, i+1)
-		i--
-	}
-	if !c.done {
-		c.after(5*time.Second, c.sweep)
+// hear notes that a worker was heard.
+func (c *coord) hear(w WorkerID) {
+	c.seen[w] = c.s.now
+	if !c.core.planned() {
+		c.s.early++
 	}
 }
 
-func (c *coord) register(w WorkerID, slots int, running []Running, drain *time.Duration, reply func(any)) {
-	if !slices.Contains(c.workers, w) {
-		c.workers = append(c.workers, w)
-	}
-	c.seen[w] = c.s.now
+func (c *coord) register(p *proc, running []Running, drain *time.Duration, reply func(any)) {
+	w := p.id
+	c.hear(w)
 	for _, r := range running {
 		c.heard[r.Attempt] = c.s.now
 	}
-	c.step(Register{w, slots, running})
+	c.step(Register{Worker: w, Address: p.address, Slots: len(p.slots), Running: running})
 	c.drain(w, drain)
 	reply(okAnswer{})
 }
 
-func (c *coord) ask(w WorkerID, slot int, seq uint64, reply func(any)) {
-	c.seen[w] = c.s.now
+func (c *coord) poll(w WorkerID, slot int, seq uint64, reply func(any)) {
+	c.hear(w)
 	if c.done {
 		reply(doneAnswer{})
 		return
 	}
 	k := slotKey{w, slot}
-	q := &question{seq, reply}
+	q := &poll{seq, reply}
 	c.waiting[k] = q
-	c.step(Ask{w, slot, seq})
+	c.step(Poll{w, slot, seq})
 	if c.unknown {
 		delete(c.waiting, k)
 		reply(unknownAnswer{})
@@ -361,7 +361,7 @@ func (c *coord) ask(w WorkerID, slot int, seq uint64, reply func(any)) {
 	c.after(simPoll, func() {
 		if c.waiting[k] == q {
 			delete(c.waiting, k)
-			c.step(CancelAsk{w, slot, seq})
+			c.step(Withdraw{w, slot, seq})
 			reply(waitAnswer{})
 		}
 	})
@@ -376,7 +376,7 @@ func (c *coord) drain(w WorkerID, left *time.Duration) {
 
 func (c *coord) heartbeat(ev Heartbeat, drain *time.Duration, reply func(any)) {
 	w := ev.Worker
-	c.seen[w] = c.s.now
+	c.hear(w)
 	for _, id := range ev.Running {
 		c.heard[id] = c.s.now
 	}
@@ -394,8 +394,12 @@ func (c *coord) heartbeat(ev Heartbeat, drain *time.Duration, reply func(any)) {
 
 // report believes the bucket, not the worker.
 func (c *coord) report(w WorkerID, r Running, committed bool, cause string, reply func(any)) {
-	c.seen[w], c.heard[r.Attempt] = c.s.now, c.s.now
+	c.hear(w)
+	c.heard[r.Attempt] = c.s.now
 	switch {
+	case !c.core.planned():
+		reply(laterAnswer{})
+		return
 	case c.s.mutant == mutantTrustDone && committed:
 		c.step(Committed{Task: r.Task, Attempt: r.Attempt})
 	case c.cutStore:
@@ -426,5 +430,5 @@ func (c *coord) leave(w WorkerID) {
 	for _, r := range c.core.Running(w, nil) {
 		c.look(r.Task)
 	}
-	c.step(Gone{w, true})
+	c.step(Leave{w})
 }

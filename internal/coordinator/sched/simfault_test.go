@@ -73,10 +73,14 @@ func (s *sim) incident() {
 		p.drain(d / 4)
 		s.startProc(d / 4)
 	case 16:
-		p.liar = true
+		for _, o := range s.procs { // a machine lies
+			if o.address == p.address {
+				o.liar = true
+				s.after(2*d, func() { o.liar = false })
+			}
+		}
 		s.liars++
-		s.logf("%s lies", p.id)
-		s.after(2*d, func() { p.liar = false })
+		s.logf("the workers on %s lie", p.address)
 	}
 }
 

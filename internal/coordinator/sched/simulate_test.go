@@ -67,12 +67,12 @@ func simulate(t *testing.T, mode mode) {
 // sight is what many seeds have seen between them: without it a simulator
 // that simulates nothing would pass.
 type sight struct {
-	Jobs, Events, Coordinators, Workers, JobsFailed, JobsNondet   int
-	Granted, Adopted, Failed, Lost, Released, Superseded, Revoked int
-	Backups, BackupsWon, Exclusions, ClockJumps, Stalls, Unheard  int
-	Drains, Claims, Liars, Thefts                                 int
-	Conflicts                                                     int // partitions that met other bytes
-	Unfinished                                                    int // jobs, in safety mode
+	Jobs, Events, Coordinators, Workers, JobsFailed, JobsNondet        int
+	Granted, Adopted, Failed, Lost, Released, Superseded, Canceled     int
+	Backups, BackupsCommitted, Exclusions, ClockJumps, Stalls, Unheard int
+	Drains, Claims, Liars, Thefts, Silent, Early                       int
+	Conflicts                                                          int // partitions that met other bytes
+	Unfinished                                                         int // jobs, in safety mode
 }
 
 func (g *sight) add(s *sim) {
@@ -92,6 +92,8 @@ func (g *sight) add(s *sim) {
 	g.ClockJumps += s.jumped
 	g.Stalls += s.stalls
 	g.Unheard += s.unheard
+	g.Silent += s.silent
+	g.Early += s.early
 	g.Drains += s.drained
 	g.Liars += s.liars
 	g.Claims += s.claims
@@ -106,9 +108,9 @@ func (g *sight) add(s *sim) {
 			g.Lost += p.Lost
 			g.Released += p.Released
 			g.Superseded += p.Superseded
-			g.Revoked += p.Revoked
+			g.Canceled += p.Canceled
 			g.Backups += p.Backups
-			g.BackupsWon += p.BackupsWon
+			g.BackupsCommitted += p.BackupsCommitted
 		}
 	}
 	for k := range s.store.objects {

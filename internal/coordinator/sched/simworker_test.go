@@ -12,6 +12,7 @@ import (
 type proc struct {
 	s                       *sim
 	id                      WorkerID
+	address                 string // of its machine, which it shares with another
 	coord                   *coord // whom it talks to
 	slots                   []*procSlot
 	runs                    []*run
@@ -49,7 +50,7 @@ type run struct {
 
 func (s *sim) startProc(d time.Duration) {
 	s.nproc++
-	p := &proc{s: s, id: WorkerID("w" + strconv.Itoa(s.nproc)), alive: true, slow: 1}
+	p := &proc{s: s, id: WorkerID("w" + strconv.Itoa(s.nproc)), address: "h" + strconv.Itoa(s.nproc/2), alive: true, slow: 1}
 	for i := range s.slots {
 		p.slots = append(p.slots, &procSlot{index: i})
 	}
@@ -57,7 +58,7 @@ func (s *sim) startProc(d time.Duration) {
 	p.after(d, func() {
 		p.register(func() {
 			for _, sl := range p.slots {
-				p.askNew(sl)
+				p.pollNew(sl)
 			}
 		})
 		p.beat()
@@ -166,7 +167,7 @@ func (p *proc) rpc(timeout time.Duration, call func(c *coord, reply func(any)), 
 		return
 	}
 	p.s.net(func() {
-		c.serve(func() {
+		c.deliver(func() {
 			call(c, func(answer any) {
 				if !p.cutIn {
 					p.s.net(func() { settle(answer) })
@@ -183,7 +184,7 @@ func (p *proc) register(then func()) {
 		running[i] = r.Running
 	}
 	left := p.left()
-	p.rpc(simTimeout, func(c *coord, reply func(any)) { c.register(p.id, len(p.slots), running, left, reply) }, func(answer any) {
+	p.rpc(simTimeout, func(c *coord, reply func(any)) { c.register(p, running, left, reply) }, func(answer any) {
 		if answer == nil {
 			p.after(time.Second, func() { p.register(then) })
 			return
@@ -241,8 +242,8 @@ func (p *proc) revoke(id AttemptID) {
 	}
 }
 
-// askNew asks for an attempt, once the store answers.
-func (p *proc) askNew(sl *procSlot) {
+// pollNew polls for an attempt, once the store answers.
+func (p *proc) pollNew(sl *procSlot) {
 	if p.draining {
 		return
 	}
@@ -250,32 +251,32 @@ func (p *proc) askNew(sl *procSlot) {
 		if sl.waits == 0 {
 			sl.waits = p.s.now
 		}
-		p.after(time.Second, func() { p.askNew(sl) })
+		p.after(time.Second, func() { p.pollNew(sl) })
 		return
 	}
 	sl.waits = 0
 	sl.seq++
-	p.ask(sl, 0)
+	p.poll(sl, 0)
 }
 
-// ask puts one question, the same one up to three times.
-func (p *proc) ask(sl *procSlot, tries int) {
+// poll polls once, the same poll up to three times.
+func (p *proc) poll(sl *procSlot, tries int) {
 	if p.draining {
 		return
 	}
 	seq := sl.seq
-	p.rpc(simPoll+simTimeout, func(c *coord, reply func(any)) { c.ask(p.id, sl.index, seq, reply) }, func(answer any) {
+	p.rpc(simPoll+simTimeout, func(c *coord, reply func(any)) { c.poll(p.id, sl.index, seq, reply) }, func(answer any) {
 		switch a := answer.(type) {
 		case nil:
 			if tries < 2 {
-				p.ask(sl, tries+1)
+				p.poll(sl, tries+1)
 				return
 			}
-			p.askNew(sl)
+			p.pollNew(sl)
 		case unknownAnswer:
-			p.register(func() { p.ask(sl, 0) })
+			p.register(func() { p.poll(sl, 0) })
 		case waitAnswer:
-			p.askNew(sl)
+			p.pollNew(sl)
 		case doneAnswer:
 			sl.over = true
 		case Grant:
@@ -323,7 +324,7 @@ func (r *run) after(d time.Duration, f func()) {
 	})
 }
 
-// end forgets the attempt and asks for the next.
+// end forgets the attempt and polls for the next.
 func (r *run) end() {
 	if r.stopped {
 		return
@@ -331,7 +332,7 @@ func (r *run) end() {
 	r.stopped = true
 	r.p.runs = slices.DeleteFunc(r.p.runs, func(o *run) bool { return o == r })
 	if !r.unheard {
-		r.p.askNew(r.slot)
+		r.p.pollNew(r.slot)
 	}
 	r.p.drained()
 }
@@ -361,7 +362,7 @@ func (r *run) report(committed bool, cause string) {
 				if !r.unheard {
 					r.unheard = true
 					r.p.s.unheard++
-					r.p.askNew(r.slot)
+					r.p.pollNew(r.slot)
 				}
 			default:
 				r.end()

@@ -1,85 +1,99 @@
 package sched
 
 import (
+	"iter"
 	"time"
 
 	"github.com/mraws/mraws/mr"
 )
 
-// Stats is what the core has counted.
+// Stats is what the core has counted. docs/ARCHITECTURE.md explains the words.
 type Stats struct {
 	Map, Reduce PhaseStats
 	Workers     int // registered
-	Parked      int // questions that wait, but for those of workers that run a suspect or are excluded
-	Excluded    int // workers that get no new work now
+	Usable      int // of Workers: get work
+	Polls       int // that wait, but for those of workers that stand apart
 	Exclusions  int // how often a worker was excluded
-	Draining    int // workers that get no new work and will leave
 }
 
 // PhaseStats counts the tasks and attempts of one phase under this
 // coordinator. Every attempt ends in one way:
-// Granted + Adopted = Won + Failed + Lost + Released + Superseded + Revoked + Running.
+// Granted + Adopted = Running + Committed + Failed + Lost + Released + Superseded + Canceled.
 type PhaseStats struct {
 	Tasks  int
 	Done   int // committed
-	Reused int // committed before any worker asked: found at the start
+	Active int // tasks that run
+	Reused int // of Done: when the job was planned
 
-	Granted        int
-	Adopted        int // taken over from an earlier coordinator
-	Won            int // became the commit of its task
-	Failed         int // reported an error
-	Lost           int // lease ended, or worker gone
-	Released       int // given back, or the grant never arrived
-	Superseded     int // ended by the commit of another attempt
-	Revoked        int // ended by the failure of the job
-	Running        int
-	Backups        int // of Granted: beside another attempt of the task
-	BackupsWon     int // of Won
-	CommittedRerun int // granted although committed; 0 unless the core is wrong
-	Conflicts      int // commits told of a task that another attempt had; 0 unless the bucket changed
+	Granted    int
+	Adopted    int // taken over from an earlier coordinator
+	Running    int
+	Committed  int // became the commit of its task
+	Failed     int // reported an error
+	Lost       int // lease expired
+	Released   int // given back, or the grant never arrived
+	Superseded int // ended by the commit of another attempt
+	Canceled   int // ended by the failure of the job
+
+	Backups          int // of Granted: beside another attempt of the task
+	BackupsCommitted int // of Committed
+	CommittedRerun   int // granted although committed; 0 unless the core is wrong
+	Conflicts        int // commits told of a task that another attempt had; 0 unless the bucket changed
+}
+
+// count counts the end of an attempt.
+func (p *PhaseStats) count(how Outcome, backup bool) {
+	*[...]*int{&p.Committed, &p.Failed, &p.Lost, &p.Released, &p.Superseded, &p.Canceled}[how]++
+	if backup && how == OutcomeCommitted {
+		p.BackupsCommitted++
+	}
 }
 
 // Stats returns the counts so far.
 func (c *Core) Stats() Stats {
 	return Stats{
-		Map: c.phases[0].stats, Reduce: c.phases[1].stats,
-		Workers: len(c.workers), Parked: c.parked.n,
-		Excluded: c.exiles.n, Exclusions: c.exclusions, Draining: c.draining,
+		Map: c.phases[mr.MapPhase].stats, Reduce: c.phases[mr.ReducePhase].stats,
+		Workers: len(c.workers.byID), Usable: c.workers.usable(), Polls: c.polls.open.n, Exclusions: c.workers.exclusions,
 	}
 }
 
-// End is how an attempt ended that did not reach its goal.
-type End struct {
-	Attempt AttemptID
-	Worker  WorkerID
-	At      Time
-	Cause   string
-	Lost    bool // not reported: the lease ended or the worker was gone
-	Fatal   bool
+// Member is a registered worker.
+type Member struct {
+	Worker        WorkerID
+	Host, Address string
+	Slots         int
+	Running       int // live attempts
+	State         Availability
+	Heard         Time // its last sign of life
 }
 
-// History returns the failed and lost attempts of a task, oldest first. The
-// caller must not change it.
-func (c *Core) History(id TaskID) []End {
-	if t := c.task(id); t != nil {
-		return t.history
-	}
-	return nil
+func (w *worker) member() Member {
+	return Member{w.id, w.host, w.address, len(w.slots), w.live.n, w.state, w.heard}
 }
 
-// Attempt returns the task and the worker of a live attempt.
-func (c *Core) Attempt(id AttemptID) (TaskID, WorkerID, bool) {
-	a := c.live[id]
-	if a == nil {
-		return TaskID{}, "", false
+// Member returns a worker; ok is false for one that is not registered.
+func (c *Core) Member(id WorkerID) (m Member, ok bool) {
+	if w := c.workers.byID[id]; w != nil {
+		return w.member(), true
 	}
-	return a.task, a.worker.id, true
+	return Member{}, false
+}
+
+// Members yields the registered workers in the order in which they joined.
+func (c *Core) Members() iter.Seq[Member] {
+	return func(yield func(Member) bool) {
+		for nd := c.workers.all.head; nd != nil; nd = nd.next {
+			if !yield(nd.owner.member()) {
+				return
+			}
+		}
+	}
 }
 
 // Running appends to buf the live attempts of a worker, oldest first: those
-// that a [Gone] would lose.
+// that a [Leave] would release.
 func (c *Core) Running(w WorkerID, buf []Running) []Running {
-	if wk := c.workers[w]; wk != nil {
+	if wk := c.workers.byID[w]; wk != nil {
 		for nd := wk.live.head; nd != nil; nd = nd.next {
 			buf = append(buf, Running{nd.owner.task, nd.owner.id})
 		}
@@ -87,21 +101,22 @@ func (c *Core) Running(w WorkerID, buf []Running) []Running {
 	return buf
 }
 
-// Active returns how many tasks of a phase run; with a backup a task has two
-// attempts.
-func (c *Core) Active(p mr.Phase) int { return c.phases[p].active }
-
-// Expired returns how many leases of a phase have ended: a part of
-// [PhaseStats.Lost].
-func (c *Core) Expired(p mr.Phase) int { return c.phases[p].expired }
-
-// Load returns how many live attempts a worker has, and whether it gets no
-// new work.
-func (c *Core) Load(w WorkerID) (running int, excluded bool) {
-	if wk := c.workers[w]; wk != nil {
-		return wk.live.n, wk.excluded
+// Attempt returns the task and the worker of a live attempt.
+func (c *Core) Attempt(id AttemptID) (TaskID, WorkerID, bool) {
+	a := c.attempts.byID[id]
+	if a == nil {
+		return TaskID{}, "", false
 	}
-	return 0, false
+	return a.task, a.worker.id, true
+}
+
+// Committed returns the attempt that committed the task.
+func (c *Core) Committed(id TaskID) (AttemptID, bool) {
+	_, t := c.find(id)
+	if t == nil || t.state != stateDone {
+		return "", false
+	}
+	return t.committed, true
 }
 
 // Live is a live attempt as people want to see it.
@@ -122,32 +137,17 @@ func (c *Core) Live(now Time) []Live {
 	now = max(now, c.now)
 	var usual [2]time.Duration
 	for i := range c.phases {
-		usual[i] = c.usual(&c.phases[i])
+		usual[i] = c.backups.usual(&c.phases[i])
 	}
-	all := make([]Live, 0, len(c.live))
-	for nd := c.leases.head; nd != nil; nd = nd.next {
+	all := make([]Live, 0, len(c.attempts.byID))
+	for nd := c.attempts.leases.head; nd != nil; nd = nd.next {
 		a := nd.owner
 		l := Live{Attempt: a.id, Task: a.task, Worker: a.worker.id, Age: now - a.start, Progress: a.progress, Backup: a.backup}
-		if left, known := c.left(a); known {
+		if left, known := c.attempts.left(a); known {
 			l.Left = max(0, left-(now-c.now))
 		}
-		_, l.Lags = c.lags(&c.phases[a.task.Phase], a, usual[a.task.Phase])
+		_, l.Lags = c.backups.lags(&c.phases[a.task.Phase], a, usual[a.task.Phase])
 		all = append(all, l)
 	}
 	return all
 }
-
-// Committed returns the attempt that committed the task.
-func (c *Core) Committed(id TaskID) (AttemptID, bool) {
-	t := c.task(id)
-	if t == nil || t.state != done {
-		return "", false
-	}
-	return t.committed, true
-}
-
-// Known reports whether the worker is registered.
-func (c *Core) Known(w WorkerID) bool { return c.workers[w] != nil }
-
-// Over reports whether JobDone or JobFailed was said.
-func (c *Core) Over() bool { return c.over }

@@ -63,8 +63,18 @@ func replay(t *testing.T, script string) string {
 		say := func(s string) { out.WriteString("  -> " + s + "\n") }
 		switch f[0] {
 		case "new":
-			c = New(parseConfig(t, f[1:]))
+			cfg, job := parseConfig(t, f[1:])
+			c = New(cfg)
 			k = NewChecker(c)
+			if job != nil {
+				effects, err := k.Step(0, *job)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, e := range effects {
+					say(show(e))
+				}
+			}
 		case "stats", "next", "expiring", "history":
 			answer(t, c, f, say)
 		default:
@@ -106,22 +116,20 @@ func answer(t *testing.T, c *Core, f []string, say func(string)) {
 		for _, p := range []PhaseStats{s.Map, s.Reduce} {
 			say(strings.Trim(fmt.Sprintf("%+v", p), "{}"))
 		}
-		workers := fmt.Sprintf("Workers:%d Parked:%d Excluded:%d Exclusions:%d", s.Workers, s.Parked, s.Excluded, s.Exclusions)
-		if s.Draining > 0 {
-			workers += fmt.Sprintf(" Draining:%d", s.Draining)
+		text := fmt.Sprintf("Workers:%d Polls:%d Exclusions:%d", s.Workers, s.Polls, s.Exclusions)
+		for m := range c.Members() {
+			if m.State != Ready {
+				text += fmt.Sprintf(" %s:%v", m.Worker, m.State)
+			}
 		}
-		say(workers)
+		say(text)
 	case "next":
 		at, ok := c.Next()
 		say(fmt.Sprint(at, " ", ok))
 	case "expiring":
-		d, err := time.ParseDuration(f[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		say(fmt.Sprint(c.Expiring(Time(d), nil)))
+		say(fmt.Sprint(c.Expiring(Time(parseDuration(t, f[1])), nil)))
 	case "history":
-		for _, e := range c.History(parseTask(t, f[1])) {
+		for _, e := range c.task(parseTask(t, f[1])).history {
 			say(fmt.Sprintf("%+v", e))
 		}
 	}
@@ -135,15 +143,30 @@ func show(e Effect) string {
 		if e.Backup {
 			s += " as a backup"
 		}
+		if e.Again {
+			s += " again"
+		}
 		return s
-	case Excluded:
-		return fmt.Sprintf("exclude %s until %v", e.Worker, e.Until)
-	case Readmitted:
-		return fmt.Sprintf("readmit %s", e.Worker)
-	case Stuck:
-		return fmt.Sprintf("stuck %s", e.Worker)
-	case Unstuck:
-		return fmt.Sprintf("unstuck %s", e.Worker)
+	case Adopted:
+		return fmt.Sprintf("adopt %s %v %s", e.Worker, e.Task, e.Attempt)
+	case Ended:
+		s := fmt.Sprintf("%v %s %s after %v", e.Outcome, e.Worker, e.Attempt, e.Ran)
+		if e.Worker == "" {
+			s = fmt.Sprintf("%v %s", e.Outcome, e.Attempt)
+		}
+		if e.Cause != "" {
+			s += ": " + e.Cause
+		}
+		return s
+	case WorkerChanged:
+		s := fmt.Sprintf("%s: %v", e.Worker, e.To)
+		switch e.To {
+		case Excluded:
+			s += fmt.Sprintf(" until %v", e.Until)
+		case Lost:
+			s += fmt.Sprintf(" after %v", e.Silent)
+		}
+		return s
 	case Revoke:
 		return fmt.Sprintf("revoke %s %s", e.Worker, e.Attempt)
 	case Unknown:
@@ -158,60 +181,87 @@ func show(e Effect) string {
 	return fmt.Sprintf("%T %+v", e, e)
 }
 
-func parseConfig(t *testing.T, f []string) Config {
+// parseConfig reads the settings of a core and its job, which is nil where
+// neither maps nor reduces are given.
+func parseConfig(t *testing.T, f []string) (cfg Config, job *Planned) {
 	t.Helper()
-	cfg := Config{Epoch: "e1"}
+	cfg = Config{Epoch: "e1"}
+	var rest []string
 	for _, kv := range f {
 		k, v, _ := strings.Cut(kv, "=")
-		n, _ := strconv.Atoi(v)
 		switch k {
-		case "maps":
-			cfg.Maps = n
-		case "reduces":
-			cfg.Reduces = n
 		case "failures":
-			cfg.MaxFailures = n
+			cfg.MaxFailures = number(t, v)
 		case "lost":
-			cfg.MaxLost = n
+			cfg.MaxLost = number(t, v)
 		case "epoch":
 			cfg.Epoch = v
+		case "lease":
+			cfg.Lease = parseDuration(t, v)
+		default:
+			rest = append(rest, kv)
+		}
+	}
+	if len(rest) > 0 {
+		plan := parsePlan(t, rest)
+		job = &plan
+	}
+	return cfg, job
+}
+
+func parsePlan(t *testing.T, f []string) Planned {
+	t.Helper()
+	job := Planned{AdoptUntil: forever}
+	for _, kv := range f {
+		k, v, _ := strings.Cut(kv, "=")
+		switch k {
+		case "maps":
+			job.Maps = number(t, v)
+		case "reduces":
+			job.Reduces = number(t, v)
 		case "speculate":
-			cfg.Speculate = true
+			job.Speculate = true
+		case "adopt": // until then
+			job.AdoptUntil = Time(parseDuration(t, v))
 		case "big": // the map task with this index is 10 times as big as others
-			cfg.Work = func(id TaskID) int64 {
+			n := number(t, v)
+			job.Work = func(id TaskID) int64 {
 				if id == mapTask(n) {
 					return 1000
 				}
 				return 100
 			}
-		case "lease":
-			d, err := time.ParseDuration(v)
-			if err != nil {
-				t.Fatal(err)
-			}
-			cfg.Lease = d
-		default:
-			t.Fatalf("no setting %q", kv)
+		default: // map-0=old.m0.1: committed
+			job.Done = append(job.Done, Committed{Task: parseTask(t, k), Attempt: AttemptID(v)})
 		}
 	}
-	return cfg
+	return job
+}
+
+func parseDuration(t *testing.T, s string) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // parseEvent reads
 //
-//	register w1 2 [map-0=old.m0.1 ...]    2 slots, and what still runs
-//	ask w1/0#1                            worker, slot, number
-//	cancel w1/0#1
+//	plan maps=2 reduces=1 [map-0=old.m0.1 ...]  and what is committed
+//	register w1[@address] 2 [map-0=old.m0.1 ...]  2 slots, and what still runs
+//	poll w1/0#1                           worker, slot, number
+//	withdraw w1/0#1
 //	heartbeat w1 [attempt[=50%] ...]      with progress
 //	heartbeat w1 [attempt[!12s] ...] [!12s]  stalled for that long; and the worker
 //	committed map-0 attempt [10s]         and how long its record says it ran
-//	lost reduce-0 [attempt]               its output is gone, and there again by another
+//	gone reduce-0 [attempt]               its output is gone, and there again by another
 //	failed w1 attempt [fatal] cause...
 //	released w1 attempt
 //	reported w1 attempt                   and nobody knows yet how it ended
 //	drain w1 25s                          and how long it stays at most
-//	left w1
-//	dead w1
+//	leave w1
 //	tick
 func parseEvent(t *testing.T, f []string) Event {
 	t.Helper()
@@ -223,19 +273,22 @@ func parseEvent(t *testing.T, f []string) Event {
 	}
 	w := func() WorkerID { return WorkerID(arg(1)) }
 	switch f[0] {
+	case "plan":
+		return parsePlan(t, f[1:])
 	case "register":
-		ev := Register{Worker: w(), Slots: number(t, arg(2))}
+		worker, address, _ := strings.Cut(arg(1), "@")
+		ev := Register{Worker: WorkerID(worker), Address: address, Slots: number(t, arg(2))}
 		for _, r := range f[3:] {
 			task, id, _ := strings.Cut(r, "=")
 			ev.Running = append(ev.Running, Running{parseTask(t, task), AttemptID(id)})
 		}
 		return ev
-	case "ask", "cancel":
+	case "poll", "withdraw":
 		worker, rest, _ := strings.Cut(arg(1), "/")
 		slot, seq, _ := strings.Cut(rest, "#")
-		ev := Ask{WorkerID(worker), number(t, slot), uint64(number(t, seq))}
-		if f[0] == "cancel" {
-			return CancelAsk(ev)
+		ev := Poll{WorkerID(worker), number(t, slot), uint64(number(t, seq))}
+		if f[0] == "withdraw" {
+			return Withdraw(ev)
 		}
 		return ev
 	case "heartbeat":
@@ -244,11 +297,8 @@ func parseEvent(t *testing.T, f []string) Event {
 			id, stall, stalls := strings.Cut(id, "!")
 			var d time.Duration
 			if stalls {
-				var err error
-				if d, err = time.ParseDuration(stall); err != nil {
-					t.Fatal(err)
-				}
-				ev.Stuck = max(ev.Stuck, d)
+				d = parseDuration(t, stall)
+				ev.WorkerStalled = max(ev.WorkerStalled, d)
 			}
 			if id == "" {
 				continue
@@ -264,14 +314,11 @@ func parseEvent(t *testing.T, f []string) Event {
 	case "committed":
 		ev := Committed{Task: parseTask(t, arg(1)), Attempt: AttemptID(arg(2))}
 		if len(f) > 3 {
-			var err error
-			if ev.Took, err = time.ParseDuration(f[3]); err != nil {
-				t.Fatal(err)
-			}
+			ev.Took = parseDuration(t, f[3])
 		}
 		return ev
-	case "lost":
-		ev := Lost{Task: parseTask(t, arg(1))}
+	case "gone":
+		ev := OutputGone{Task: parseTask(t, arg(1))}
 		if len(f) > 2 {
 			ev.Again = AttemptID(f[2])
 		}
@@ -285,13 +332,9 @@ func parseEvent(t *testing.T, f []string) Event {
 	case "released":
 		return Released{w(), AttemptID(arg(2))}
 	case "drain":
-		left, err := time.ParseDuration(arg(2))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return Drain{w(), left}
-	case "left", "dead":
-		return Gone{w(), f[0] == "left"}
+		return Drain{w(), parseDuration(t, arg(2))}
+	case "leave":
+		return Leave{w()}
 	case "tick":
 		return Tick{}
 	}

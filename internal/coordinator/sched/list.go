@@ -5,7 +5,7 @@ package sched
 type node[T any] struct {
 	prev, next *node[T]
 	owner      *T
-	linked     bool
+	in         *list[T] // nil for none
 }
 
 // list is an intrusive doubly linked list. Its zero value is empty.
@@ -16,7 +16,7 @@ type list[T any] struct {
 
 // push appends the owner of nd; it is in no other list through nd.
 func (l *list[T]) push(nd *node[T], owner *T) {
-	nd.owner, nd.prev, nd.next, nd.linked = owner, l.tail, nil, true
+	nd.owner, nd.prev, nd.next, nd.in = owner, l.tail, nil, l
 	if l.tail != nil {
 		l.tail.next = nd
 	} else {
@@ -26,9 +26,10 @@ func (l *list[T]) push(nd *node[T], owner *T) {
 	l.n++
 }
 
-// remove takes nd out; a node that is in no list stays so.
-func (l *list[T]) remove(nd *node[T]) {
-	if !nd.linked {
+// leave takes nd out of the list that it is in, if it is in one.
+func (nd *node[T]) leave() {
+	l := nd.in
+	if l == nil {
 		return
 	}
 	if nd.prev != nil {
@@ -41,7 +42,7 @@ func (l *list[T]) remove(nd *node[T]) {
 	} else {
 		l.tail = nd.prev
 	}
-	nd.prev, nd.next, nd.linked = nil, nil, false
+	nd.prev, nd.next, nd.in = nil, nil, nil
 	l.n--
 }
 
