@@ -25,13 +25,23 @@ func checkApps(apps []mr.App) error {
 	return nil
 }
 
+// lookup returns the application of that name; nil if there is none.
+func (f *frame) lookup(name string) *mr.App {
+	for i := range f.apps {
+		if f.apps[i].Name == name {
+			return &f.apps[i]
+		}
+	}
+	return nil
+}
+
 // findApp returns the application that --app names.
 func (f *frame) findApp(name string) (mr.App, error) {
+	if a := f.lookup(name); a != nil {
+		return *a, nil
+	}
 	var names []string
 	for _, a := range f.apps {
-		if a.Name == name {
-			return a, nil
-		}
 		names = append(names, a.Name)
 	}
 	if name == "" {

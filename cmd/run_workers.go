@@ -18,7 +18,7 @@ import (
 
 // inProcess runs one worker in this process, on the coordinator's store.
 func (s *session) inProcess(ctx context.Context, st *store, o *runFlags, app mr.App, address string, shared *worker.Shared) error {
-	wo, err := s.workerOptions(st, app, nil)
+	wo, err := s.workerOptions(st, &app, nil)
 	if err != nil {
 		return err
 	}

@@ -128,11 +128,12 @@ func (p *Process) say(w word) {
 	_, _ = p.to.Write(append(line, '\n')) // a parent that is gone needs none
 }
 
-// telling is an app whose attempts the parent hears of.
-func (p *Process) telling(app mr.App) mr.App {
-	if !p.overseen() {
-		return app
+// telling is an app whose attempts the parent hears of; nil stays nil.
+func (p *Process) telling(a *mr.App) *mr.App {
+	if a == nil || !p.overseen() {
+		return a
 	}
+	app := *a
 	begun := func(t *mr.Task) {
 		task := fmt.Sprintf("%s task %d", t.Phase, t.Index)
 		p.say(word{Begun: task})
@@ -141,7 +142,7 @@ func (p *Process) telling(app mr.App) mr.App {
 	mapper, reducer := app.NewMapper, app.NewReducer
 	app.NewMapper = func(t *mr.Task) (mr.Mapper, error) { begun(t); return mapper(t) }
 	app.NewReducer = func(t *mr.Task) (mr.Reducer, error) { begun(t); return reducer(t) }
-	return app
+	return &app
 }
 
 // Signals are those that the process gets itself and those that its parent

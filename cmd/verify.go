@@ -92,14 +92,7 @@ func (s *session) verified(ctx context.Context, st *store, app *mr.App, seal str
 	debug.SetMemoryLimit(memoryLimit(budget))
 	o := verify.Options{
 		Seal: seal, Scratch: s.conf.Scratch, Memory: budget, Concurrency: s.conf.S3Concurrency / 2,
-		Lookup: func(name string) *mr.App {
-			for i := range s.apps {
-				if s.apps[i].Name == name {
-					return &s.apps[i]
-				}
-			}
-			return nil
-		},
+		Lookup: s.lookup,
 	}
 	if app != nil {
 		o.App, o.Code = app.Name, new(verify.Code)

@@ -23,13 +23,17 @@ func (f *frame) workerCommand() *cobra.Command {
 		Short: "Run tasks for a coordinator until the job is done",
 		Long: "Join a job and run its tasks until it is done. Any number of workers may join and leave at\n" +
 			"any time, on any machine that can read the bucket; no other right is needed.\n\n" +
+			"A worker without --app runs the app of the job. If the coordinator does not know the app\n" +
+			"either, it waits for another worker to name it. With --app the worker refuses any other\n" +
+			"job, with exit code 7; so does a worker whose program does not have the app.\n\n" +
 			"SIGTERM drains a worker: it takes no new task, runs its tasks for at most\n" +
 			"--drain-timeout and hands back the others. SIGINT, or a second SIGTERM, hands back at once.",
-		Example: "  " + f.name + " worker --coord host:1234 --app wc\n" +
-			"  " + f.name + " worker --app wc            # finds the coordinator in the bucket",
+		Example: "  " + f.name + " worker --coord host:1234\n" +
+			"  " + f.name + " worker                     # finds the coordinator in the bucket\n" +
+			"  " + f.name + " worker --app wc            # only for a job of this app",
 		Args: cobra.NoArgs,
 	}
-	o := f.jobFlags(c, "the app to run; must be the job's")
+	o := f.jobFlags(c, "app that the job must have; if empty, whatever it has")
 	config.AddFlags(c.Flags(), config.Names(config.Net, config.Work)...)
 	config.AddFlags(c.Flags(), "task-timeout")
 	c.RunE = f.run(func(ctx context.Context, s *session, _ []string) error {
@@ -40,11 +44,18 @@ func (f *frame) workerCommand() *cobra.Command {
 
 // work is the worker command.
 func (s *session) work(ctx context.Context, o *jobFlags) (err error) {
-	app, err := s.soleApp(o.app)
-	if err != nil {
-		return err
+	var app *mr.App
+	switch {
+	case o.app != "" || len(s.apps) == 1:
+		a, err := s.soleApp(o.app)
+		if err != nil {
+			return err
+		}
+		app = &a
+	case len(o.args) > 0:
+		return usagef("name the app with --app, or leave out --app-arg: workers use the job's parameters", "--app-arg without --app")
 	}
-	params, err := o.params(&app)
+	params, err := o.params(app)
 	if err != nil {
 		return err
 	}
@@ -78,7 +89,7 @@ func (s *session) work(ctx context.Context, o *jobFlags) (err error) {
 }
 
 // workerOptions wires a worker with all of the configured slots and memory.
-func (s *session) workerOptions(st *store, app mr.App, params map[string]string) (worker.Options, error) {
+func (s *session) workerOptions(st *store, app *mr.App, params map[string]string) (worker.Options, error) {
 	token, err := s.ownToken()
 	if err != nil {
 		return worker.Options{}, err
@@ -94,7 +105,7 @@ func (s *session) workerOptions(st *store, app mr.App, params map[string]string)
 	objects := failpoint.Store("worker", st.Store)
 	o := worker.Options{
 		Store: objects, Bucket: st.Bucket(), Layout: s.layout, Log: s.log, Version: readVersion().Version,
-		App: s.process.telling(app), Params: params,
+		App: s.process.telling(app), Params: params, Lookup: func(name string) *mr.App { return s.process.telling(s.lookup(name)) },
 		Insecure: s.conf.Insecure, Files: s.tlsFiles(), Token: token, CoordTimeout: s.conf.CoordTimeout,
 		Name: workerName(host), Host: host, Slots: s.slots, Memory: s.memory, Scratch: scratch, Stats: s.page.workerStats(),
 		Dirs: func(ctx context.Context, prefix string) (dirs []string, err error) {

@@ -134,7 +134,7 @@ func (d *damagedJob) run(when moment, harm func()) error {
 		store := watched{open(s3fs.Server(i)), at} // the second as on this machine
 		g.Go(func() error {
 			_ = worker.Run(ctx, worker.Options{ // how the job ended the coordinator says
-				Store: store, Bucket: "mapreducedata", Layout: d.layout, Log: zerolog.Nop(), Version: "v", App: d.app,
+				Store: store, Bucket: "mapreducedata", Layout: d.layout, Log: zerolog.Nop(), Version: "v", App: &d.app,
 				Addresses: []string{lis.Addr().String()}, Insecure: true, CoordTimeout: time.Minute,
 				Name: fmt.Sprintf("w%d", i), Slots: 1, Memory: memory, Scratch: d.dir,
 			})

@@ -258,7 +258,7 @@ func TestStandbyTellsTheEnd(t *testing.T) {
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	first, second, addresses := b.pair("--app", "wc", "--nreduce", "3", "-o", "json")
 	standby := addresses[strings.Index(addresses, ",")+1:]
-	w := b.start("worker", "--coord", standby, "--app", "wc") // which names the prefix, the bucket the rest
+	w := b.start("worker", "--coord", standby) // which names the prefix, the bucket the rest
 	b.exits(first, second, w)
 	if d := cmp.Diff(first.out.String(), second.out.String()); d != "" || first.out.String() == "" {
 		t.Errorf("the summaries differ:\n%s", d)

@@ -123,7 +123,7 @@ func (c *counted) play(j countedJob) {
 		store := c.open(j.server)
 		g.Go(func() error {
 			return worker.Run(ctx, worker.Options{
-				Store: store, Bucket: "mapreducedata", Layout: c.layout, Log: zerolog.Nop(), Version: "v", App: app,
+				Store: store, Bucket: "mapreducedata", Layout: c.layout, Log: zerolog.Nop(), Version: "v", App: &app,
 				Addresses: []string{lis.Addr().String()}, Insecure: true, CoordTimeout: time.Minute,
 				Name: fmt.Sprintf("w%d", i), Slots: j.slots, Memory: memory, Scratch: c.dir, Shared: shared,
 			})

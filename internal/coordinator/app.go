@@ -21,13 +21,15 @@ type spec struct {
 	from string // who said so, for messages
 }
 
-// learn fixes the app, or compares another worker's with it. It returns a
-// *wire.Refusal that says what differs.
+// learn fixes the app, or compares another worker's with it; nil is that of a
+// worker that takes the job's. It returns a *wire.Refusal that says what differs.
 func (l *loop) learn(a *wire.App, from string) error {
-	if a == nil {
-		return &wire.Refusal{Reason: wire.ReasonUsage, What: from + " names no app", Hint: "give --app"}
-	}
-	if l.app == nil {
+	switch {
+	case a == nil && l.app == nil:
+		return wire.Later("the app of the job is not known yet: name it with --app, to the coordinator or to a worker")
+	case a == nil:
+		return nil
+	case l.app == nil:
 		given := a.Params
 		if l.o.Params != nil {
 			given = l.o.Params

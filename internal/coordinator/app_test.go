@@ -53,7 +53,7 @@ func TestLearnAndMatch(t *testing.T) {
 		{"another version", nil, []*wire.App{wc(), plain("wc", "2")}, nil, wire.ReasonApp, []string{`"1"`, `"2"`}},
 		{"another kind of input", nil, []*wire.App{wc(), wire.DescribeApp(mr.App{Name: "wc", Version: "1", Input: mr.WholeObjects}, nil)}, nil, wire.ReasonApp, []string{"input: lines -> objects"}},
 		{"another partitioner", nil, []*wire.App{wc(), wire.DescribeApp(mr.App{Name: "wc", Version: "1", Ordered: true}, nil)}, nil, wire.ReasonApp, []string{"partitioner: hash -> range"}},
-		{"no app", nil, []*wire.App{nil}, nil, wire.ReasonUsage, []string{"no app"}},
+		{"a second worker that takes the job's", nil, []*wire.App{plain("count", ""), nil}, nil, "", nil},
 		{"no parameters", nil, []*wire.App{plain("count", "")}, nil, "", nil},
 	}
 	for _, tt := range tests {
@@ -86,6 +86,39 @@ func TestLearnAndMatch(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWorkerTakesTheApp: a worker that names no app joins once the coordinator
+// knows the app, and is told it: from --app, from another worker, or from the
+// spec of the job.
+func TestWorkerTakesTheApp(t *testing.T) {
+	b := newBench(t, 1)
+	s := b.start(func(o *Options) { o.App = nil })
+	taker := &hand{service: s, name: "taker"}
+	if _, err := taker.register(nil, 1, ""); !wire.IsLater(err) || !strings.Contains(err.Error(), "--app") {
+		t.Fatalf("before anybody knows: %v", err)
+	}
+	s.join("w", 1)
+	joins := func(s *service) {
+		t.Helper()
+		h := &hand{service: s, name: "taker"}
+		r, err := h.register(nil, 1, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(wc().Spec(map[string]string{"fold": "no"}), r.App.Spec(r.App.Params)); d != "" {
+			t.Errorf("it is told another app (-want +got):\n%s", d)
+		}
+		s.hands = append(s.hands, h)
+	}
+	joins(s)
+	s.until("the job is planned", func(l *loop) bool { return l.core != nil })
+	s.kill()
+	s = b.start(func(o *Options) { o.App = nil })
+	s.until("the spec is read", func(l *loop) bool { return l.app != nil })
+	joins(s)
+	s.hands[0].work(3)
+	s.succeeds()
 }
 
 // TestRefusedWorkerTeachesNothing: an app that cannot run leaves the job open

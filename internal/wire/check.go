@@ -102,8 +102,10 @@ func (q *RegisterRequest) Validate() error {
 			return err
 		}
 	}
-	if err := q.App.Validate(); err != nil {
-		return err
+	if q.App != nil {
+		if err := q.App.Validate(); err != nil {
+			return err
+		}
 	}
 	return q.Drain.Validate()
 }

@@ -494,7 +494,8 @@ type RegisterRequest struct {
 	Worker   string                 `protobuf:"bytes,3,opt,name=worker,proto3" json:"worker,omitempty"`
 	Host     string                 `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
 	Slots    int32                  `protobuf:"varint,5,opt,name=slots,proto3" json:"slots,omitempty"`
-	App      *App                   `protobuf:"bytes,6,opt,name=app,proto3" json:"app,omitempty"`
+	// Absent if the worker takes the job's.
+	App *App `protobuf:"bytes,6,opt,name=app,proto3" json:"app,omitempty"`
 	// What the worker is still running for an earlier coordinator.
 	Running []*Attempt `protobuf:"bytes,7,rep,name=running,proto3" json:"running,omitempty"`
 	// The job that those attempts belong to.

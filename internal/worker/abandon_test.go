@@ -42,7 +42,7 @@ func newDeaf(t *testing.T, place string, hangs int32) (*bubble, *endless) {
 	u.o.Slots = 1
 	d := &endless{release: make(chan struct{}), began: make(chan struct{}, 100)}
 	d.hangs.Store(hangs)
-	app := &u.o.App
+	app := u.o.App
 	inner, reducer := app.NewMapper, app.NewReducer
 	app.NewMapper = func(t *mr.Task) (mr.Mapper, error) {
 		if place == "new mapper" {

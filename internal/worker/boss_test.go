@@ -171,7 +171,7 @@ func newShell(t *testing.T) *shell {
 	w.Scratch = t.TempDir()
 	w.Store.PutJSON(t, layout.Layout{}.Job(), w.Spec)
 	return &shell{Job: w, t: t, done: make(chan error, 1), o: Options{
-		Store: w.Store, Bucket: "bucket", Log: zerolog.Nop(), Version: "v", App: w.App, Insecure: true,
+		Store: w.Store, Bucket: "bucket", Log: zerolog.Nop(), Version: "v", App: &w.App, Insecure: true,
 		CoordTimeout: 500 * time.Millisecond, Name: "w", Host: "h", Slots: 2, Memory: 64 << 20, Scratch: w.Scratch,
 	}}
 }

@@ -128,7 +128,11 @@ func (l *link) tellWait() {
 	if l.waiting == nil {
 		return // it is there by now
 	}
-	l.o.Log.Warn().AnErr("cause", l.lack).Str("at", where).Str("up_to", upTo.String()).Msg("waiting for a coordinator")
+	limit, who := upTo.String(), "a coordinator"
+	if wire.IsLater(l.lack) {
+		limit, who = "no limit", "the coordinator"
+	}
+	l.o.Log.Warn().AnErr("cause", l.lack).Str("at", where).Str("up_to", limit).Msg("waiting for " + who)
 	l.waiting.Reset(tellAgain)
 }
 
@@ -295,7 +299,10 @@ const registerTimeout = 3 * time.Second
 func (l *link) register(outer context.Context, conn *grpc.ClientConn, address string) (*session, error) {
 	client := wire.NewCoordinatorClient(conn)
 	attempts, job, drain := l.inFlight()
-	app := wire.DescribeApp(l.o.App, l.o.Params)
+	var app *wire.App
+	if l.o.App != nil {
+		app = wire.DescribeApp(*l.o.App, l.o.Params)
+	}
 	ctx, cancel := context.WithTimeout(outer, registerTimeout)
 	defer cancel()
 	reply, err := client.Register(ctx, &wire.RegisterRequest{
@@ -305,8 +312,11 @@ func (l *link) register(outer context.Context, conn *grpc.ClientConn, address st
 	if err == nil && reply.Bucket != l.o.Bucket {
 		err = otherBucket(address, reply.Bucket, l.o.Bucket)
 	}
+	if err == nil {
+		_, err = l.o.resolve(reply.App.Spec(reply.App.Params))
+	}
 	if err != nil {
-		if outer.Err() != nil { // the worker ends, and may have joined all the same
+		if reply != nil || outer.Err() != nil { // the worker ends, and may have joined all the same
 			l.tellEnd(client, nil)
 		}
 		return nil, errors.Join(err, conn.Close())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/testkit"
 	"github.com/mraws/mraws/internal/wire"
+	"github.com/mraws/mraws/mr"
 )
 
 // TestWorkerIsRefused: what retrying does not change ends the worker at once.
@@ -203,6 +205,101 @@ func TestTellsOfItsWait(t *testing.T) {
 	}
 	s.cancel(errDone)
 	_ = s.ends()
+}
+
+// TestWaitsForTheApp: a worker that takes the job's app waits while the
+// coordinator does not know it, says why, and then works.
+func TestWaitsForTheApp(t *testing.T) {
+	t.Parallel()
+	s, b := newShell(t), newBoss(t)
+	lines := make(lineWriter, 100)
+	app := s.o.App
+	s.o.Log, s.o.App = zerolog.New(lines), nil
+	s.o.Lookup = func(name string) *mr.App {
+		if name == app.Name {
+			return app
+		}
+		return nil
+	}
+	var known atomic.Bool
+	b.onRegister = func(q *wire.RegisterRequest) (*wire.RegisterReply, error) {
+		if q.App != nil {
+			t.Errorf("it names %v", q.App)
+		}
+		select { // of many
+		case <-b.joined:
+		default:
+		}
+		if !known.Load() {
+			return nil, wire.Later("the app is not known")
+		}
+		q.App = wire.NewApp(&s.Spec.Spec)
+		return nil, nil
+	}
+	b.serve(plain).announce(s.Store, nil)
+	start := time.Now()
+	s.start()
+	for {
+		line := await(t, lines, "a line about the wait")
+		if strings.Contains(line, "waiting for the coordinator") {
+			if !strings.Contains(line, `"up_to":"no limit"`) || !strings.Contains(line, "the app is not known") {
+				t.Error(line)
+			}
+			break
+		}
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("it said so after %v", took)
+	}
+	known.Store(true)
+	b.grants <- map0
+	if r := await(t, b.reports, "the report"); r.Outcome != wire.Outcome_OUTCOME_COMMITTED {
+		t.Errorf("reported %v", r)
+	}
+	b.end("")
+	if err := s.ends(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// TestRefusesTheApp: a worker that has not the code of the job's app says so,
+// leaves and ends.
+func TestRefusesTheApp(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*mr.App)
+		gone   bool
+		says   string
+	}{
+		"no such app":       {func(*mr.App) {}, true, "app wc, which this program does not have"},
+		"another version":   {func(a *mr.App) { a.Version = "9" }, false, `app version: "" -> "9"`},
+		"other input":       {func(a *mr.App) { a.Input = mr.WholeObjects }, false, "input: lines -> objects"},
+		"another parameter": {func(a *mr.App) { a.Params = []mr.Param{{Name: "p", Required: true}} }, false, "parameters"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, b := newShell(t), newBoss(t)
+			app := *s.o.App
+			tt.change(&app)
+			s.o.App = nil
+			s.o.Lookup = func(string) *mr.App {
+				if tt.gone {
+					return nil
+				}
+				return &app
+			}
+			b.onRegister = func(q *wire.RegisterRequest) (*wire.RegisterReply, error) {
+				q.App = wire.NewApp(&s.Spec.Spec)
+				return nil, nil
+			}
+			b.serve(plain).announce(s.Store, nil)
+			s.start()
+			err := s.ends()
+			if r, ok := wire.AsRefusal(err); !ok || r.Reason != wire.ReasonApp || !strings.Contains(r.What, tt.says) {
+				t.Errorf("Run: %v", err)
+			}
+			await(t, b.left, "the worker's leave")
+		})
+	}
 }
 
 // lineWriter hands on what is written, for as long as there is room.

@@ -34,8 +34,11 @@ type Options struct {
 	Log     zerolog.Logger
 	Version string // of this program, for people
 
-	App    mr.App
+	App    *mr.App           // must be the job's; nil: whatever the job's is
 	Params map[string]string // --app-arg; nil: whatever the job's are
+	// Lookup returns the app of that name where App is nil, nil if the program
+	// has none.
+	Lookup func(name string) *mr.App
 
 	// Addresses of the coordinator, tried in order; none: ask the bucket.
 	Addresses []string
@@ -215,7 +218,7 @@ func (w *worker) finished(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	return !w.o.Shared.knows("") && s.App.Name == w.o.App.Name || w.o.Shared.knows(s.Job)
+	return !w.o.Shared.knows("") && (w.o.App == nil || s.App.Name == w.o.App.Name) || w.o.Shared.knows(s.Job)
 }
 
 // inFlight lists the running attempts and their job, for a registration, and
@@ -321,28 +324,47 @@ func ending(d *wire.Done) error {
 
 // load returns the spec of a job and what else has been read of it.
 func (w *worker) load(ctx context.Context, id, digest string) (*loaded, error) {
-	return w.o.Shared.load(ctx, id, func() (*manifest.Job, error) { return w.readJob(ctx, id, digest) })
+	return w.o.Shared.load(ctx, id, func() (*manifest.Job, *mr.App, error) { return w.readJob(ctx, id, digest) })
 }
 
-// readJob reads the spec of a job; digest is that of its bytes, "" if the
-// coordinator does not say.
-func (w *worker) readJob(ctx context.Context, id, digest string) (*manifest.Job, error) {
+// readJob reads the spec of a job and finds its app; digest is that of the
+// spec's bytes, "" if the coordinator does not say.
+func (w *worker) readJob(ctx context.Context, id, digest string) (*manifest.Job, *mr.App, error) {
 	job, info, err := jobstate.ReadJob(ctx, w.o.Store, w.link.layout())
 	key := info.Key
 	if err != nil {
-		return nil, task.LostRead(key, err)
+		return nil, nil, task.LostRead(key, err)
 	}
 	if got := job.Digest.String(); digest != "" && got != digest {
-		return nil, &task.LostError{Key: key, Err: fmt.Errorf("read %s: its bytes have SHA-256 %s, the coordinator goes by %s", key, got, digest)}
+		return nil, nil, &task.LostError{Key: key, Err: fmt.Errorf("read %s: its bytes have SHA-256 %s, the coordinator goes by %s", key, got, digest)}
 	}
 	if job.ID != id {
-		return nil, &task.LostError{Key: key, Err: fmt.Errorf("read %s: it is of job %s, the coordinator runs %s", key, job.ID, id)}
+		return nil, nil, &task.LostError{Key: key, Err: fmt.Errorf("read %s: it is of job %s, the coordinator runs %s", key, job.ID, id)}
 	}
-	if diff := job.Diff(wire.DescribeApp(w.o.App, nil).Spec(nil)); len(diff) > 0 {
-		return nil, fmt.Errorf("read %s: it is of another app: %s", key, strings.Join(diff, "; "))
+	app, err := w.o.resolve(&job.Spec)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read %s: %w", key, err)
 	}
-	if _, err := w.o.App.Resolve(maps.Clone(job.App.Params)); err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
+	return job, app, nil
+}
+
+// resolve returns the code of a job's app. It refuses a job of another app, of
+// another build of it, or with other parameters than the code takes.
+func (o *Options) resolve(s *manifest.Spec) (*mr.App, error) {
+	app := o.App
+	if app == nil {
+		app = o.Lookup(s.App.Name)
 	}
-	return job, nil
+	what := ""
+	if app == nil {
+		what = fmt.Sprintf("the job runs app %s, which this program does not have", s.App.Name)
+	} else if diff := s.Diff(wire.DescribeApp(*app, nil).Spec(nil)); len(diff) > 0 {
+		what = "this program has another app than the job: " + strings.Join(diff, "; ")
+	} else if _, err := app.Resolve(maps.Clone(s.App.Params)); err != nil {
+		what = "the job's parameters are not those of this program: " + err.Error()
+	}
+	if what != "" {
+		return nil, &wire.Refusal{Reason: wire.ReasonApp, What: what, Hint: "run the same build of the binary everywhere"}
+	}
+	return app, nil
 }
