@@ -91,10 +91,6 @@ func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, plan.Close()) }()
-	cwd, err := filepath.Abs(".")
-	if err != nil {
-		return fmt.Errorf("find the working directory: %w", err)
-	}
 	if err := s.openPage(); err != nil {
 		return err
 	}
@@ -114,7 +110,7 @@ func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err e
 		s.layout = layout.New(s.conf.Prefix)
 	}
 	s.process.say(word{Place: &jobPlace{Local: s.local, Prefix: s.conf.Prefix, OwnPrefix: s.ownPrefix}})
-	success, again, err := s.job(ctx, st, o, app, params, plan, cwd)
+	success, again, err := s.job(ctx, st, o, app, params, plan)
 	if err != nil {
 		return err
 	}
@@ -167,8 +163,7 @@ func (o *runFlags) complete(s *session) (err error) {
 	return err
 }
 
-// absolute makes a path absolute before the embedded server changes the
-// working directory; "" stays.
+// absolute makes a path absolute, since user code may go elsewhere; "" stays.
 func absolute(path string) (string, error) {
 	if path == "" {
 		return "", nil
@@ -182,7 +177,7 @@ func absolute(path string) (string, error) {
 
 // job uploads the input and runs coordinator and workers until the job is
 // over. Again says that it was over before.
-func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, params map[string]string, plan *upload.Plan, cwd string) (success *manifest.Success, again bool, err error) {
+func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, params map[string]string, plan *upload.Plan) (success *manifest.Success, again bool, err error) {
 	port := 0
 	if s.conf.IsSet("port") {
 		port = s.conf.Port
@@ -207,7 +202,7 @@ func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, p
 	if o.processes {
 		t.grace = s.conf.Lease // they hear of the end from the coordinator
 		t.work = func(ctx context.Context, ended <-chan struct{}, index int) error {
-			return s.child(ctx, ended, st, o, app, address, cwd, index)
+			return s.child(ctx, ended, st, o, app, address, index)
 		}
 	} else {
 		debug.SetMemoryLimit(memoryLimit(s.memory))

@@ -37,7 +37,7 @@ const (
 
 // child runs one worker in a process of its own, and another whenever one
 // dies before the job is over.
-func (s *session) child(ctx context.Context, over <-chan struct{}, st *store, o *runFlags, app mr.App, address, cwd string, index int) error {
+func (s *session) child(ctx context.Context, over <-chan struct{}, st *store, o *runFlags, app mr.App, address string, index int) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
@@ -45,7 +45,7 @@ func (s *session) child(ctx context.Context, over <-chan struct{}, st *store, o 
 	args := s.childArgs(st, o, app, address)
 	return s.keepUp(ctx, over, index, func() (*outcome, error) {
 		c := exec.CommandContext(ctx, self, args...)
-		c.Dir, c.Stdout, c.Stderr = cwd, s.io.Err, s.io.Err
+		c.Stdout, c.Stderr = s.io.Err, s.io.Err
 		c.Cancel = func() error { return c.Process.Signal(os.Interrupt) } // SIGTERM would drain it
 		c.WaitDelay = 5 * time.Second
 		return oversee(c, nil, nil)

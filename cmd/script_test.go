@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +28,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"mraws": func() { cli.Main(apps.Table()...) },
 		"sums":  func() { cli.Main(sums()) },
+		"where": func() { cli.Main(where()) },
 	})
 }
 
@@ -51,6 +53,35 @@ func sums() mr.App {
 		},
 		NewReducer: mr.SumReducer,
 		Combine:    mr.Sum{},
+	}
+}
+
+// where is an app that tells in which directory its code runs.
+func where() mr.App {
+	here := func() []byte {
+		wd, err := os.Getwd()
+		if err != nil {
+			return []byte(err.Error())
+		}
+		return []byte(wd)
+	}
+	return mr.App{
+		Name: "where", Version: "1",
+		NewMapper: func(*mr.Task) (mr.Mapper, error) {
+			return mr.MapperFunc(func(_ mr.Record, out mr.Emitter) error {
+				out.Emit([]byte("map"), here())
+				return nil
+			}), nil
+		},
+		NewReducer: func(*mr.Task) (mr.Reducer, error) {
+			return mr.ReducerFunc(func(_ []byte, values iter.Seq[[]byte], out mr.Output) error {
+				for v := range values {
+					out.Write(v)
+				}
+				out.Write(append([]byte("reduce "), here()...))
+				return nil
+			}), nil
+		},
 	}
 }
 

@@ -107,8 +107,7 @@ func choose(conf *config.Loaded, otherwise place, dirExists bool) (local bool, w
 
 // openStore opens the bucket that the configuration means, and says on
 // stderr which. A bucket of the embedded server is made if it is missing;
-// any other must exist. Make every path absolute before: the embedded server
-// changes the working directory.
+// any other must exist.
 func (s *session) openStore(ctx context.Context, otherwise place) (*store, error) {
 	_, statErr := os.Stat(filepath.Join(s.conf.DataDir, "s3"))
 	local, why, err := choose(s.conf, otherwise, s.conf.DataDir != "" && statErr == nil)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -23,13 +24,14 @@ import (
 type churner struct {
 	backend.Backend
 	bucket string
+	folder string // of the bucket
 }
 
 func newChurner(t *testing.T, on guards) churner {
 	t.Helper()
 	s := run(t, t.TempDir(), on)
 	newClient(t, s.Endpoint()).want(200, "PUT", "/bucket", "")
-	c := churner{s.store.guarded(on), "bucket"}
+	c := churner{s.store.guarded(on), "bucket", filepath.Join(s.dir, rootDir, "bucket")}
 	if err := c.put(t.Context(), "source"); err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +141,7 @@ func (c churner) callOff(ctx context.Context, key string) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	if _, err := os.Stat(uploadFolder(c.bucket, key, id)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(uploadFolder(c.folder, key, id)); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the upload is there again: %w", err)
 	}
 	return nil

@@ -25,10 +25,8 @@
 //
 // # Working directory
 //
-// The posix backend names every file relative to the working directory. So
-// while a server runs, the working directory of the process is the folder s3/
-// of its data folder: make every path absolute before Start, do not call
-// [os.Chdir] before [Server.Close] (which goes back to where the process was),
-// and run one server per process at a time. Start refuses a second one, and
-// the guard refuses every request while the working directory is another.
+// The posix backend names every file relative to the working directory. The
+// guard gives it paths that begin at the root instead, so a server leaves the
+// working directory of the process alone and does not mind where it is, and one
+// process may run several servers.
 package s3local

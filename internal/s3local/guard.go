@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,19 +55,19 @@ type guard struct {
 	// does in steps, and for reading by who asks whether there is one.
 	buckets sync.RWMutex
 
-	// uploads are locked by their folders, copies by what they make.
-	uploads, copies turns
+	// uploads are locked by their folders.
+	uploads turns
 }
 
 func (s *store) guarded(g guards) *guard {
 	return &guard{s: s, on: g, bodies: make(chan struct{}, s.limits.bodies)}
 }
 
-// errMoved is the answer to every request while the backend would work in
-// another folder than its own.
+// errMoved is the answer to every request while the folder is not where it was:
+// to say that a bucket or an object is not there would be wrong.
 var errMoved = s3err.APIError{
 	Code:           "InternalError",
-	Description:    "The working directory of the server process was changed. It must stay where the server set it.",
+	Description:    "The data folder of the server was moved or removed while it ran.",
 	HTTPStatusCode: http.StatusInternalServerError,
 }
 
@@ -79,14 +80,20 @@ var errClosed = s3err.APIError{
 
 // told makes an answer of S3 of an error that is none, with its text. The front
 // end would print it to stderr, past the log and -q, and answer without a cause.
-func told(err *error) {
+// Buckets have their names again.
+func (g *guard) told(err *error) {
+	var bucket s3err.BucketError
 	var answer s3err.S3Error
 	switch {
 	case *err == nil:
+	case errors.As(*err, &bucket):
+		bucket.BucketName = g.s.name(bucket.BucketName)
+		*err = bucket
 	case errors.As(*err, &answer):
 		*err = answer
 	default:
-		*err = s3err.APIError{Code: "InternalError", Description: (*err).Error(), HTTPStatusCode: http.StatusInternalServerError}
+		text := strings.ReplaceAll((*err).Error(), g.s.root, "")
+		*err = s3err.APIError{Code: "InternalError", Description: text, HTTPStatusCode: http.StatusInternalServerError}
 	}
 }
 
@@ -135,11 +142,10 @@ func (g *guard) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// PutObject stores an object. The parents are locked when the whole body has
-// come in, so that a slow client holds up nobody.
+// PutObject stores an object.
 func (g *guard) PutObject(ctx context.Context, in s3response.PutObjectInput) (out s3response.PutObjectOutput, err error) {
-	defer told(&err)
-	if err := g.admitKey(in.Bucket, in.Key); err != nil {
+	defer g.told(&err)
+	if err := g.admitKey(&in.Bucket, in.Key); err != nil {
 		return out, err
 	}
 	leave, err := g.enter(ctx)
@@ -147,6 +153,12 @@ func (g *guard) PutObject(ctx context.Context, in s3response.PutObjectInput) (ou
 		return out, err
 	}
 	defer leave()
+	return g.put(ctx, in, newETag())
+}
+
+// put stores an object under an ETag. The parents are locked when the whole
+// body has come in, so that a slow client holds up nobody.
+func (g *guard) put(ctx context.Context, in s3response.PutObjectInput, etag string) (s3response.PutObjectOutput, error) {
 	b := g.body(in.Body, in.ContentLength)
 	in.Body = b
 	if isFolder(*in.Key) {
@@ -156,7 +168,7 @@ func (g *guard) PutObject(ctx context.Context, in s3response.PutObjectInput) (ou
 	if g.on.parents {
 		b.atEnd = func() error { g.parents.RLock(); return nil }
 	}
-	out, err = g.putVersion(ctx, in)
+	out, err := g.putVersion(ctx, in, etag)
 	if b.ended && b.atEnd != nil {
 		g.parents.RUnlock()
 	}
@@ -170,8 +182,8 @@ func (g *guard) PutObject(ctx context.Context, in s3response.PutObjectInput) (ou
 // deletes leave alone. The upload is locked when the whole body has come in, so
 // that a slow client holds up nobody.
 func (g *guard) UploadPart(ctx context.Context, in *s3.UploadPartInput) (_ *s3.UploadPartOutput, err error) {
-	defer told(&err)
-	if err := g.admitPart(in.Bucket, in.Key, in.UploadId, in.PartNumber); err != nil {
+	defer g.told(&err)
+	if err := g.admitPart(&in.Bucket, in.Key, in.UploadId, in.PartNumber); err != nil {
 		return nil, err
 	}
 	leave, err := g.enter(ctx)
@@ -179,6 +191,11 @@ func (g *guard) UploadPart(ctx context.Context, in *s3.UploadPartInput) (_ *s3.U
 		return nil, err
 	}
 	defer leave()
+	return g.part(ctx, *in)
+}
+
+// part stores a part of an upload.
+func (g *guard) part(ctx context.Context, in s3.UploadPartInput) (*s3.UploadPartOutput, error) {
 	b := g.body(in.Body, in.ContentLength)
 	unlock := func() {}
 	defer func() { unlock() }()
@@ -190,9 +207,8 @@ func (g *guard) UploadPart(ctx context.Context, in *s3.UploadPartInput) (_ *s3.U
 		return err
 	}
 	b.atEnd = lock
-	guarded := *in
-	guarded.Body = b
-	out, err := g.s.UploadPartWithPostFunc(ctx, &guarded, func(*os.File) error { return nil })
+	in.Body = b
+	out, err := g.s.UploadPartWithPostFunc(ctx, &in, func(*os.File) error { return nil })
 	if err != nil && !b.ended {
 		b.drain()
 		if errors.Is(err, fs.ErrNotExist) { // the upload has ended meanwhile
@@ -209,8 +225,8 @@ func (g *guard) UploadPart(ctx context.Context, in *s3.UploadPartInput) (_ *s3.U
 // to make both folders (not there, or there and then not), and a second try
 // makes them.
 func (g *guard) CreateMultipartUpload(ctx context.Context, in s3response.CreateMultipartUploadInput) (out s3response.InitiateMultipartUploadResult, err error) {
-	defer told(&err)
-	if err := g.admitKey(in.Bucket, in.Key); err != nil {
+	defer g.told(&err)
+	if err := g.admitKey(&in.Bucket, in.Key); err != nil {
 		return out, err
 	}
 	for range 100 {
@@ -219,14 +235,17 @@ func (g *guard) CreateMultipartUpload(ctx context.Context, in s3response.CreateM
 			break
 		}
 	}
+	out.Bucket = g.s.name(out.Bucket)
 	return out, err
 }
 
 // CompleteMultipartUpload joins the parts to an object. The parents are locked
 // after the last part is copied.
 func (g *guard) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMultipartUploadInput) (out s3response.CompleteMultipartUploadResult, version string, err error) {
-	defer told(&err)
-	if err := g.admitUpload(in.Bucket, in.Key, in.UploadId); err != nil {
+	defer g.told(&err)
+	bucket := in.Bucket
+	defer func() { out.Bucket = bucket }()
+	if err := g.admitUpload(&in.Bucket, in.Key, in.UploadId); err != nil {
 		return out, "", err
 	}
 	leave, err := g.enter(ctx)
@@ -259,8 +278,8 @@ func (g *guard) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMult
 
 // AbortMultipartUpload forgets an upload and its parts.
 func (g *guard) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartUploadInput) (err error) {
-	defer told(&err)
-	if err := g.admitUpload(in.Bucket, in.Key, in.UploadId); err != nil {
+	defer g.told(&err)
+	if err := g.admitUpload(&in.Bucket, in.Key, in.UploadId); err != nil {
 		return err
 	}
 	unlock, err := g.upload(ctx, in.Bucket, in.Key, in.UploadId, alone)
@@ -269,57 +288,4 @@ func (g *guard) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartU
 	}
 	defer unlock()
 	return g.s.AbortMultipartUpload(ctx, in)
-}
-
-// CopyObject copies an object. It may take long, so it first runs without the
-// lock of the parents, and again with it when a folder went away.
-func (g *guard) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (out s3response.CopyObjectOutput, err error) {
-	defer told(&err)
-	if err := g.admitKey(in.Bucket, in.Key); err != nil {
-		return out, err
-	}
-	if err := g.admitSource(in.CopySource); err != nil {
-		return out, err
-	}
-	leave, err := g.enter(ctx)
-	if err != nil {
-		return out, err
-	}
-	defer leave()
-	if _, from, _, err := backend.ParseCopySource(*in.CopySource); err == nil && isFolder(from) {
-		return g.copyFolder(ctx, in)
-	}
-	if isFolder(*in.Key) {
-		defer g.keepParents()()
-		return g.s.CopyObject(ctx, in)
-	}
-	out, err = g.copyVersion(ctx, in)
-	if g.on.parents && errors.Is(err, s3err.GetAPIError(s3err.ErrExistingObjectIsDirectory)) {
-		g.parents.RLock()
-		defer g.parents.RUnlock()
-		return g.copyVersion(ctx, in)
-	}
-	return out, err
-}
-
-// UploadPartCopy stores a part that is a piece of an object.
-func (g *guard) UploadPartCopy(ctx context.Context, in *s3.UploadPartCopyInput) (out s3response.CopyPartResult, err error) {
-	defer told(&err)
-	if err := g.admitPart(in.Bucket, in.Key, in.UploadId, in.PartNumber); err != nil {
-		return out, err
-	}
-	if err := g.admitSource(in.CopySource); err != nil {
-		return out, err
-	}
-	leave, err := g.enter(ctx)
-	if err != nil {
-		return out, err
-	}
-	defer leave()
-	unlock, err := g.upload(ctx, in.Bucket, in.Key, in.UploadId, shared)
-	if err != nil {
-		return out, err
-	}
-	defer unlock()
-	return g.s.UploadPartCopy(ctx, in)
 }

@@ -26,8 +26,8 @@ func (g *guard) lockParents() (unlock func()) {
 
 // DeleteObject deletes an object and the folders that become empty.
 func (g *guard) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (_ *s3.DeleteObjectOutput, err error) {
-	defer told(&err)
-	if err := g.admitVersion(in.Bucket, in.Key, in.VersionId); err != nil {
+	defer g.told(&err)
+	if err := g.admitVersion(&in.Bucket, in.Key, in.VersionId); err != nil {
 		return nil, err
 	}
 	defer g.lockParents()()
@@ -41,13 +41,13 @@ func (g *guard) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (_ *
 // DeleteObjects deletes many objects; a key that is refused is an error of
 // that key alone.
 func (g *guard) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (all s3response.DeleteResult, err error) {
-	defer told(&err)
-	if err := g.admitBucket(in.Bucket); err != nil {
+	defer g.told(&err)
+	if err := g.admitBucket(&in.Bucket); err != nil {
 		return all, err
 	}
 	var objects []types.ObjectIdentifier
 	for _, o := range in.Delete.Objects {
-		if err := g.admitVersion(in.Bucket, o.Key, o.VersionId); err != nil {
+		if err := g.checkVersion(o.Key, o.VersionId); err != nil {
 			all.Error = append(all.Error, s3err.ObjectDeleteError(o.Key, o.VersionId, err))
 			continue
 		}
@@ -83,8 +83,8 @@ func (g *guard) deleteBatch(ctx context.Context, in *s3.DeleteObjectsInput) (s3r
 
 // DeleteBucket deletes an empty bucket.
 func (g *guard) DeleteBucket(ctx context.Context, bucket string) (err error) {
-	defer told(&err)
-	if err := g.admitBucket(&bucket); err != nil {
+	defer g.told(&err)
+	if err := g.admitName(&bucket); err != nil {
 		return err
 	}
 	defer g.lockParents()()

@@ -104,8 +104,8 @@ func unwritable(r rune) bool {
 
 // ListObjects lists keys.
 func (g *guard) ListObjects(ctx context.Context, in *s3.ListObjectsInput) (out s3response.ListObjectsResult, err error) {
-	defer told(&err)
-	if err := g.admitBucket(in.Bucket); err != nil {
+	defer g.told(&err)
+	if err := g.admitBucket(&in.Bucket); err != nil {
 		return out, err
 	}
 	p, how, err := g.encoding(ctx)
@@ -115,14 +115,15 @@ func (g *guard) ListObjects(ctx context.Context, in *s3.ListObjectsInput) (out s
 	if out, err = g.s.ListObjects(ctx, in); err != nil {
 		return out, err
 	}
+	*out.Name = g.s.name(*out.Name)
 	out.Contents, out.EncodingType = g.visible(out.Contents), how
 	return out, p.names(out.Contents, out.CommonPrefixes, out.Prefix, out.Delimiter, out.Marker, out.NextMarker)
 }
 
 // ListObjectsV2 lists keys.
 func (g *guard) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input) (out s3response.ListObjectsV2Result, err error) {
-	defer told(&err)
-	if err := g.admitBucket(in.Bucket); err != nil {
+	defer g.told(&err)
+	if err := g.admitBucket(&in.Bucket); err != nil {
 		return out, err
 	}
 	p, how, err := g.encoding(ctx)
@@ -145,6 +146,7 @@ func (g *guard) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input) (o
 	if next := out.NextContinuationToken; next != nil {
 		out.NextContinuationToken = backend.GetPtrFromString(base64.RawURLEncoding.EncodeToString([]byte(*next)))
 	}
+	*out.Name = g.s.name(*out.Name)
 	hidden := len(out.Contents)
 	out.Contents, out.EncodingType = g.visible(out.Contents), how
 	if hidden -= len(out.Contents); hidden > 0 && out.KeyCount != nil {
@@ -169,8 +171,8 @@ func (g *guard) visible(objects []s3response.Object) []s3response.Object {
 // pages. The uploads of one key are in the order of their ids, so that a page
 // begins at the right place when the upload of the marker has ended.
 func (g *guard) ListMultipartUploads(ctx context.Context, in *s3.ListMultipartUploadsInput) (out s3response.ListMultipartUploadsResult, err error) {
-	defer told(&err)
-	if err := g.admitBucket(in.Bucket); err != nil {
+	defer g.told(&err)
+	if err := g.admitBucket(&in.Bucket); err != nil {
 		return out, err
 	}
 	p, how, err := g.encoding(ctx)
@@ -184,6 +186,7 @@ func (g *guard) ListMultipartUploads(ctx context.Context, in *s3.ListMultipartUp
 	if out, err = g.s.ListMultipartUploads(ctx, &all); err != nil {
 		return out, err
 	}
+	out.Bucket = g.s.name(out.Bucket)
 	pageUploads(&out, in)
 	out.EncodingType = string(how)
 	for i := range out.Uploads {

@@ -2,6 +2,8 @@ package s3local
 
 import (
 	"context"
+	"os"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -14,8 +16,8 @@ import (
 
 // GetBucketAcl returns the owner of a bucket.
 func (g *guard) GetBucketAcl(ctx context.Context, in *s3.GetBucketAclInput) (_ []byte, err error) {
-	defer told(&err)
-	if err := g.admitBucket(in.Bucket); err != nil {
+	defer g.told(&err)
+	if err := g.admitBucket(&in.Bucket); err != nil {
 		return nil, err
 	}
 	g.buckets.RLock()
@@ -25,8 +27,8 @@ func (g *guard) GetBucketAcl(ctx context.Context, in *s3.GetBucketAclInput) (_ [
 
 // CreateBucket makes a bucket.
 func (g *guard) CreateBucket(ctx context.Context, in *s3.CreateBucketInput, acl []byte) (err error) {
-	defer told(&err)
-	if err := g.admitBucket(in.Bucket); err != nil {
+	defer g.told(&err)
+	if err := g.admitBucket(&in.Bucket); err != nil {
 		return err
 	}
 	g.buckets.Lock()
@@ -36,8 +38,8 @@ func (g *guard) CreateBucket(ctx context.Context, in *s3.CreateBucketInput, acl 
 
 // HeadBucket tells whether a bucket is there.
 func (g *guard) HeadBucket(ctx context.Context, in *s3.HeadBucketInput) (_ *s3.HeadBucketOutput, err error) {
-	defer told(&err)
-	if err := g.admitBucket(in.Bucket); err != nil {
+	defer g.told(&err)
+	if err := g.admitBucket(&in.Bucket); err != nil {
 		return nil, err
 	}
 	g.buckets.RLock()
@@ -45,13 +47,28 @@ func (g *guard) HeadBucket(ctx context.Context, in *s3.HeadBucketInput) (_ *s3.H
 	return g.s.HeadBucket(ctx, in)
 }
 
-// ListBuckets lists the buckets.
-func (g *guard) ListBuckets(ctx context.Context, in s3response.ListBucketsInput) (out s3response.ListAllMyBucketsResult, err error) {
-	defer told(&err)
+// ListBuckets lists the buckets, which the backend looks for in the working
+// directory. They all have one owner.
+func (g *guard) ListBuckets(_ context.Context, in s3response.ListBucketsInput) (out s3response.ListAllMyBucketsResult, err error) {
+	defer g.told(&err)
 	if err := g.admit(); err != nil {
 		return out, err
 	}
-	return g.s.ListBuckets(ctx, in)
+	out.Owner.ID, out.Prefix = in.Owner, in.Prefix
+	entries, err := os.ReadDir(g.s.root)
+	for _, e := range entries {
+		name, all := e.Name(), &out.Buckets.Bucket
+		info, err := e.Info()
+		if err != nil || !info.IsDir() || !bucketName.MatchString(name) || !strings.HasPrefix(name, in.Prefix) || name <= in.ContinuationToken {
+			continue // or it is gone already
+		}
+		if len(*all) == int(in.MaxBuckets) {
+			out.ContinuationToken = (*all)[len(*all)-1].Name
+			break
+		}
+		*all = append(*all, s3response.ListAllMyBucketsEntry{Name: name, CreationDate: info.ModTime()})
+	}
+	return out, err
 }
 
 // The settings of a bucket can be read, since the front end asks for some of
@@ -59,8 +76,8 @@ func (g *guard) ListBuckets(ctx context.Context, in s3response.ListBucketsInput)
 
 // GetBucketVersioning tells that versioning is off.
 func (g *guard) GetBucketVersioning(ctx context.Context, bucket string) (_ s3response.GetBucketVersioningOutput, err error) {
-	defer told(&err)
-	if err := g.admitBucket(&bucket); err != nil {
+	defer g.told(&err)
+	if err := g.admitName(&bucket); err != nil {
 		return s3response.GetBucketVersioningOutput{}, err
 	}
 	return g.s.GetBucketVersioning(ctx, bucket)
@@ -68,8 +85,8 @@ func (g *guard) GetBucketVersioning(ctx context.Context, bucket string) (_ s3res
 
 // GetBucketPolicy tells that there is no policy.
 func (g *guard) GetBucketPolicy(ctx context.Context, bucket string) (_ []byte, err error) {
-	defer told(&err)
-	if err := g.admitBucket(&bucket); err != nil {
+	defer g.told(&err)
+	if err := g.admitName(&bucket); err != nil {
 		return nil, err
 	}
 	return g.s.GetBucketPolicy(ctx, bucket)
@@ -77,8 +94,8 @@ func (g *guard) GetBucketPolicy(ctx context.Context, bucket string) (_ []byte, e
 
 // GetBucketOwnershipControls returns the ownership mode.
 func (g *guard) GetBucketOwnershipControls(ctx context.Context, bucket string) (_ types.ObjectOwnership, err error) {
-	defer told(&err)
-	if err := g.admitBucket(&bucket); err != nil {
+	defer g.told(&err)
+	if err := g.admitName(&bucket); err != nil {
 		return "", err
 	}
 	return g.s.GetBucketOwnershipControls(ctx, bucket)
@@ -86,8 +103,8 @@ func (g *guard) GetBucketOwnershipControls(ctx context.Context, bucket string) (
 
 // GetBucketCors tells that there are no rules for browsers.
 func (g *guard) GetBucketCors(ctx context.Context, bucket string) (_ []byte, err error) {
-	defer told(&err)
-	if err := g.admitBucket(&bucket); err != nil {
+	defer g.told(&err)
+	if err := g.admitName(&bucket); err != nil {
 		return nil, err
 	}
 	return g.s.GetBucketCors(ctx, bucket)
@@ -95,8 +112,8 @@ func (g *guard) GetBucketCors(ctx context.Context, bucket string) (_ []byte, err
 
 // GetObjectLockConfiguration tells that objects cannot be locked.
 func (g *guard) GetObjectLockConfiguration(ctx context.Context, bucket string) (_ []byte, err error) {
-	defer told(&err)
-	if err := g.admitBucket(&bucket); err != nil {
+	defer g.told(&err)
+	if err := g.admitName(&bucket); err != nil {
 		return nil, err
 	}
 	return g.s.GetObjectLockConfiguration(ctx, bucket)
@@ -104,8 +121,8 @@ func (g *guard) GetObjectLockConfiguration(ctx context.Context, bucket string) (
 
 // GetObject returns an object or a range of it.
 func (g *guard) GetObject(ctx context.Context, in *s3.GetObjectInput) (_ *s3.GetObjectOutput, err error) {
-	defer told(&err)
-	if err := g.admitVersion(in.Bucket, in.Key, in.VersionId); err != nil {
+	defer g.told(&err)
+	if err := g.admitVersion(&in.Bucket, in.Key, in.VersionId); err != nil {
 		return nil, err
 	}
 	if !g.on.sections || in.Range == nil || *in.Range == "" || in.PartNumber != nil {
@@ -116,8 +133,8 @@ func (g *guard) GetObject(ctx context.Context, in *s3.GetObjectInput) (_ *s3.Get
 
 // HeadObject returns what is known about an object.
 func (g *guard) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (_ *s3.HeadObjectOutput, err error) {
-	defer told(&err)
-	if err := g.admitVersion(in.Bucket, in.Key, in.VersionId); err != nil {
+	defer g.told(&err)
+	if err := g.admitVersion(&in.Bucket, in.Key, in.VersionId); err != nil {
 		return nil, err
 	}
 	return g.s.HeadObject(ctx, in)
@@ -125,8 +142,8 @@ func (g *guard) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (_ *s3.H
 
 // GetObjectAttributes returns what is known about an object and its parts.
 func (g *guard) GetObjectAttributes(ctx context.Context, in *s3.GetObjectAttributesInput) (out s3response.GetObjectAttributesResponse, err error) {
-	defer told(&err)
-	if err := g.admitVersion(in.Bucket, in.Key, in.VersionId); err != nil {
+	defer g.told(&err)
+	if err := g.admitVersion(&in.Bucket, in.Key, in.VersionId); err != nil {
 		return out, err
 	}
 	return g.s.GetObjectAttributes(ctx, in)
@@ -134,9 +151,11 @@ func (g *guard) GetObjectAttributes(ctx context.Context, in *s3.GetObjectAttribu
 
 // ListParts lists the parts of an upload.
 func (g *guard) ListParts(ctx context.Context, in *s3.ListPartsInput) (out s3response.ListPartsResult, err error) {
-	defer told(&err)
-	if err := g.admitUpload(in.Bucket, in.Key, in.UploadId); err != nil {
+	defer g.told(&err)
+	if err := g.admitUpload(&in.Bucket, in.Key, in.UploadId); err != nil {
 		return out, err
 	}
-	return g.s.ListParts(ctx, in)
+	out, err = g.s.ListParts(ctx, in)
+	out.Bucket = g.s.name(out.Bucket)
+	return out, err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -102,8 +103,7 @@ func (g *guard) upload(ctx context.Context, bucket, key, id *string, share int64
 	return leave, nil
 }
 
-// uploadFolder is where the backend keeps the parts of an upload, from its
-// working directory.
+// uploadFolder is where the backend keeps the parts of an upload.
 func uploadFolder(bucket, key, upload string) string {
 	return filepath.Join(bucket, posix.MetaTmpMultipartDir, fmt.Sprintf("%x", sha256.Sum256([]byte(key))), upload)
 }
@@ -111,11 +111,11 @@ func uploadFolder(bucket, key, upload string) string {
 // unmark gives the uploads whose completion a server did not survive their
 // plain names back, so that they can be completed, listed and aborted. Nobody
 // else may use the folder.
-func unmark() error {
-	marked, err := filepath.Glob(filepath.Join("*", posix.MetaTmpMultipartDir, "*", "*"+inProgress))
+func (s *store) unmark() error {
+	marked, err := fs.Glob(os.DirFS(s.root), path.Join("*", posix.MetaTmpMultipartDir, "*", "*"+inProgress))
 	for _, name := range marked {
-		upload, _, _ := strings.Cut(filepath.Base(name), ".")
-		err = errors.Join(err, os.Rename(name, filepath.Join(filepath.Dir(name), upload)))
+		upload, _, _ := strings.Cut(path.Base(name), ".")
+		err = errors.Join(err, os.Rename(s.root+name, s.root+path.Join(path.Dir(name), upload)))
 	}
 	if err != nil {
 		return fmt.Errorf("free the uploads that were being completed: %w", err)

@@ -160,11 +160,11 @@ func TestPartBehindTheEnd(t *testing.T) {
 			if !on.uploads && err != nil || on.uploads && !noUpload(err) {
 				t.Errorf("%s, part behind it: %v", key, err)
 			}
-			left, err := filepath.Glob(filepath.Join(c.bucket, posix.MetaTmpMultipartDir, "*"))
+			left, err := filepath.Glob(filepath.Join(c.folder, posix.MetaTmpMultipartDir, "*"))
 			if (len(left) > 0) == on.uploads {
 				t.Errorf("%s left %v, %v", key, left, err)
 			}
-			if err := os.RemoveAll(filepath.Join(c.bucket, posix.MetaTmpMultipartDir)); err != nil {
+			if err := os.RemoveAll(filepath.Join(c.folder, posix.MetaTmpMultipartDir)); err != nil {
 				t.Fatal(err)
 			}
 		}

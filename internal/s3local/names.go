@@ -37,8 +37,7 @@ func validKey(k string) bool {
 	return fs.ValidPath(k) && k != "." && !strings.ContainsRune(k, 0) && !ownName.MatchString(k)
 }
 
-// admit checks that the server is not closed and that the backend works in its
-// folder.
+// admit checks that the server is not closed and that its folder is there.
 func (g *guard) admit() error {
 	if g.closed.Load() {
 		return errClosed
@@ -49,23 +48,37 @@ func (g *guard) admit() error {
 	return nil
 }
 
-// admitBucket is admit for a request on a bucket.
-func (g *guard) admitBucket(bucket *string) error {
-	if err := g.admit(); err != nil || !g.on.names {
+// admitName is admit for a request on a bucket, and makes of its name the path
+// by which the backend finds it.
+func (g *guard) admitName(bucket *string) error {
+	if err := g.admit(); err != nil {
 		return err
 	}
-	if bucket == nil || !bucketName.MatchString(*bucket) {
-		return s3err.GetBucketErr(s3err.ErrInvalidBucketName, backend.GetStringFromPtr(bucket))
+	if g.on.names && !bucketName.MatchString(*bucket) {
+		return s3err.GetBucketErr(s3err.ErrInvalidBucketName, *bucket)
 	}
+	*bucket = g.s.root + *bucket
 	return nil
 }
 
-// admitKey is admit for a request on an object.
-func (g *guard) admitKey(bucket, key *string) error {
-	if err := g.admitBucket(bucket); err != nil || !g.on.names {
+// admitBucket is admitName for a bucket whose name belongs to the caller.
+func (g *guard) admitBucket(bucket **string) error {
+	path := backend.GetStringFromPtr(*bucket)
+	*bucket = &path
+	return g.admitName(&path)
+}
+
+// admitKey is admitBucket for a request on an object.
+func (g *guard) admitKey(bucket **string, key *string) error {
+	if err := g.admitBucket(bucket); err != nil {
 		return err
 	}
-	if key == nil || !validKey(*key) {
+	return g.checkKey(key)
+}
+
+// checkKey checks the name of an object.
+func (g *guard) checkKey(key *string) error {
+	if g.on.names && (key == nil || !validKey(*key)) {
 		return s3err.APIError{
 			Code: "InvalidArgument",
 			Description: "This server keeps keys as paths: no element may be '.', '..' or empty but the last, " +
@@ -76,10 +89,18 @@ func (g *guard) admitKey(bucket, key *string) error {
 	return nil
 }
 
-// admitVersion is admitKey for a request on one version of an object. There
-// is but one, which S3 calls null where nobody turned versions on.
-func (g *guard) admitVersion(bucket, key, version *string) error {
-	if err := g.admitKey(bucket, key); err != nil || !g.on.names {
+// admitVersion is admitKey for a request on one version of an object.
+func (g *guard) admitVersion(bucket **string, key, version *string) error {
+	if err := g.admitBucket(bucket); err != nil {
+		return err
+	}
+	return g.checkVersion(key, version)
+}
+
+// checkVersion is checkKey for one version of an object. There is but one,
+// which S3 calls null where nobody turned versions on.
+func (g *guard) checkVersion(key, version *string) error {
+	if err := g.checkKey(key); err != nil || !g.on.names {
 		return err
 	}
 	if v := backend.GetStringFromPtr(version); v != "" && v != "null" {
@@ -90,7 +111,7 @@ func (g *guard) admitVersion(bucket, key, version *string) error {
 
 // admitUpload is admitKey for a request on an upload. To an id of another form
 // than the server's own it answers as to one that it does not know.
-func (g *guard) admitUpload(bucket, key, id *string) error {
+func (g *guard) admitUpload(bucket **string, key, id *string) error {
 	if err := g.admitKey(bucket, key); err != nil || !g.on.names {
 		return err
 	}
@@ -101,7 +122,7 @@ func (g *guard) admitUpload(bucket, key, id *string) error {
 }
 
 // admitPart is admitUpload for a request on a part.
-func (g *guard) admitPart(bucket, key, id *string, number *int32) error {
+func (g *guard) admitPart(bucket **string, key, id *string, number *int32) error {
 	if err := g.admitUpload(bucket, key, id); err != nil || !g.on.names {
 		return err
 	}
@@ -109,15 +130,6 @@ func (g *guard) admitPart(bucket, key, id *string, number *int32) error {
 		return s3err.GetInvalidArgumentErr(s3err.InvalidArgPartNumber, partNumber(number))
 	}
 	return nil
-}
-
-// admitSource checks the source of a copy.
-func (g *guard) admitSource(source *string) error {
-	bucket, key, version, err := backend.ParseCopySource(backend.GetStringFromPtr(source))
-	if err != nil {
-		return err
-	}
-	return g.admitVersion(&bucket, &key, &version)
 }
 
 // partNumber is the number as the request gave it.

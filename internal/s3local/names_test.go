@@ -222,7 +222,7 @@ func TestNamesStayInside(t *testing.T) {
 	n := newNeighbours(t)
 	s, _ := n.serve(t, allGuards)
 	g := s.guard
-	c := churner{g, "bucket"}
+	c := churner{Backend: g, bucket: "bucket"}
 	asked := 0
 	for what, do := range requests() {
 		t.Run(what, func(t *testing.T) {

@@ -73,8 +73,7 @@ type Server struct {
 }
 
 // Start runs a server on a data folder and returns when it answers. The
-// context bounds only the start: a server runs until [Server.Close]. It
-// changes the working directory of the process, see the package comment.
+// context bounds only the start: a server runs until [Server.Close].
 //
 // The error wraps [ErrLocked] when another server runs on the folder.
 func Start(ctx context.Context, o Options) (*Server, error) {
@@ -126,7 +125,7 @@ func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
 		s.endpoint.Region = defaultRegion
 	}
 	if g.uploads {
-		if err := unmark(); err != nil {
+		if err := s.store.unmark(); err != nil {
 			return nil, err
 		}
 	}
@@ -247,12 +246,10 @@ func (s *Server) Endpoint() Endpoint { return s.endpoint }
 
 // Close stops the server: it takes no new connections, closes the idle ones,
 // waits at most ten seconds for uploads in progress, and frees the data folder.
-// The process goes back to the working directory that it had before Start,
-// unless somebody changed it since. Further calls return what the first did.
+// Further calls return what the first did.
 //
 // When uploads are still in progress after that time, the error says so, and
-// the folder and the working directory stay taken until the process ends: the
-// uploads would otherwise end up elsewhere.
+// the folder stays taken until the process ends: they may yet come to an end.
 func (s *Server) Close() error {
 	s.closing.Do(func() {
 		err := removeIfExists(filepath.Join(s.dir, endpointFile))
@@ -308,7 +305,7 @@ func (s *Server) hangUp() error {
 	}
 }
 
-// release frees the folder and the working directory.
+// release frees the folder.
 func (s *Server) release() error {
 	var err error
 	if s.store != nil {

@@ -89,9 +89,6 @@ func TestSecondStartIsRefused(t *testing.T) {
 	if _, err := Start(t.Context(), Options{DataDir: dir}); !errors.Is(err, ErrLocked) {
 		t.Errorf("second start: error %v, want ErrLocked", err)
 	}
-	if _, err := Start(t.Context(), Options{DataDir: t.TempDir()}); !errors.Is(err, ErrLocked) {
-		t.Errorf("start on another folder in the same process: error %v, want ErrLocked", err)
-	}
 	e, err := Find(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
@@ -212,36 +209,108 @@ func getwd(t *testing.T) string {
 	return wd
 }
 
+// TestWorkingDirectory: the process stays where it is, and may go elsewhere,
+// while servers run, of which there may be several.
 func TestWorkingDirectory(t *testing.T) {
 	wd := getwd(t)
-	dir := t.TempDir()
-	s := run(t, dir, allGuards)
-	c := newClient(t, s.Endpoint())
-	c.want(200, "PUT", "/bucket", "")
-	if got, want := getwd(t), filepath.Join(dir, rootDir); got != want {
-		t.Errorf("working directory is %s, want %s", got, want)
+	a, b := run(t, t.TempDir(), allGuards), run(t, t.TempDir(), allGuards)
+	if got := getwd(t); got != wd {
+		t.Errorf("after the start the working directory is %s, it was %s", got, wd)
 	}
-	//nolint:usetesting // t.Chdir would change it once more, after Close
-	if err := os.Chdir(wd); err != nil {
+	for name, s := range map[string]*Server{"a": a, "b": b} {
+		c := newClient(t, s.Endpoint())
+		c.want(200, "PUT", "/bucket", "")
+		c.want(200, "PUT", "/bucket/of-"+name, "x")
+	}
+	t.Chdir(t.TempDir())
+	for name, s := range map[string]*Server{"a": a, "b": b} {
+		c := newClient(t, s.Endpoint())
+		c.want(200, "GET", "/bucket/of-"+name, "")
+		c.want(200, "PUT", "/bucket/later", "x")
+		if r := c.want(200, "GET", "/bucket?list-type=2", ""); strings.Count(r.body, "<Key>") != 2 || strings.Contains(r.body, "/proc") {
+			t.Errorf("list of %s: %s", name, r.body)
+		}
+	}
+	here := getwd(t)
+	if err := errors.Join(a.Close(), b.Close()); err != nil {
 		t.Fatal(err)
 	}
+	if got := getwd(t); got != here {
+		t.Errorf("after Close the working directory is %s, it was %s", got, here)
+	}
+	if left, err := os.ReadDir("."); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestMovedFolder: nobody is told that an object is not there because the
+// folder is elsewhere. The server starts in a working directory that is gone.
+func TestMovedFolder(t *testing.T) {
+	gone := t.TempDir()
+	t.Chdir(gone)
+	if err := os.Remove(gone); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "data")
+	c := newClient(t, run(t, dir, allGuards).Endpoint())
+	c.want(200, "PUT", "/bucket", "")
+	c.want(200, "PUT", "/bucket/a", "x")
+	move := func(from, to string) {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move(dir, dir+"-moved")
 	for _, request := range []string{"GET /", "PUT /other", "GET /bucket", "GET /bucket/a", "PUT /bucket/a"} {
 		method, path, _ := strings.Cut(request, " ")
 		if r := c.do(method, path, ""); r.status != http.StatusInternalServerError {
-			t.Errorf("%s in another working directory: status %d", request, r.status)
+			t.Errorf("%s while the folder is elsewhere: status %d", request, r.status)
 		}
 	}
-	//nolint:usetesting // as above
-	if err := os.Chdir(filepath.Join(dir, rootDir)); err != nil {
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is there again: %v", dir, err)
+	}
+	move(dir+"-moved", dir)
+	c.want(200, "GET", "/bucket/a", "")
+}
+
+// TestOddFolder: the path of a folder is no pattern.
+func TestOddFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a[b]*?")
+	s := run(t, dir, allGuards)
+	c := newClient(t, s.Endpoint())
+	c.want(200, "PUT", "/bucket", "")
+	id := c.createUpload("/bucket/a")
+	folder := filepath.Join(dir, rootDir, uploadFolder("bucket", "a", id))
+	if err := errors.Join(s.Close(), os.Rename(folder, folder+".token"+inProgress)); err != nil {
 		t.Fatal(err)
 	}
-	c.want(200, "PUT", "/bucket/a", "")
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
+	c = newClient(t, run(t, dir, allGuards).Endpoint())
+	if r := c.want(200, "GET", "/bucket?uploads=", ""); !strings.Contains(r.body, id) {
+		t.Errorf("the upload is marked still: %s", r.body)
 	}
-	if got := getwd(t); got != wd {
-		t.Errorf("working directory after Close is %s, was %s", got, wd)
+}
+
+// TestDeepFolder: the longest keys fit into a data folder whose path is nearly
+// as long as the system takes.
+func TestDeepFolder(t *testing.T) {
+	dir := t.TempDir()
+	for len(dir) < 3900 {
+		dir = filepath.Join(dir, strings.Repeat("d", 100))
 	}
+	c := newClient(t, run(t, dir, allGuards).Endpoint())
+	c.want(200, "PUT", "/bucket", "")
+	key := "/bucket/" + strings.Repeat(strings.Repeat("k", 200)+"/", 5) + strings.Repeat("k", 19)
+	c.want(200, "PUT", key, "x")
+	if r := c.want(200, "GET", key, ""); r.body != "x" {
+		t.Errorf("read %q", r.body)
+	}
+	c.want(200, "PUT", "/bucket/copy", "", "X-Amz-Copy-Source", key)
+	_, _, complete := beginUpload(c, key+"-parts", "x")
+	if r := complete(); r.status != 200 {
+		t.Errorf("upload: %d %s", r.status, r.body)
+	}
+	c.want(204, "DELETE", key, "")
 }
 
 // TestCloseWithOpenConnections makes sure that clients which keep connections
@@ -269,9 +338,9 @@ func TestCloseWithOpenConnections(t *testing.T) {
 }
 
 // TestCloseDuringUpload makes sure that an upload which outlasts Close does not
-// end up in another working directory or under another server.
+// end up under another server.
 func TestCloseDuringUpload(t *testing.T) {
-	wd, dir := getwd(t), t.TempDir()
+	dir := t.TempDir()
 	s, err := Start(t.Context(), Options{DataDir: dir})
 	if err != nil {
 		t.Fatal(err)
@@ -286,18 +355,12 @@ func TestCloseDuringUpload(t *testing.T) {
 	if err := s.Close(); err == nil || !strings.Contains(err.Error(), "uploads") {
 		t.Errorf("Close during an upload: error %v", err)
 	}
-	if got, want := getwd(t), filepath.Join(dir, rootDir); got != want {
-		t.Errorf("working directory is %s, want %s", got, want)
-	}
 	if _, err := Start(t.Context(), Options{DataDir: dir}); !errors.Is(err, ErrLocked) {
 		t.Errorf("start during an upload: error %v, want ErrLocked", err)
 	}
 	// The end of the process.
 	if err := errors.Join(upload.Close(), s.guard.close(time.Minute), s.release()); err != nil {
 		t.Error(err)
-	}
-	if got := getwd(t); got != wd {
-		t.Errorf("working directory is %s, was %s", got, wd)
 	}
 	again := run(t, dir, allGuards)
 	newClient(t, again.Endpoint()).want(404, "GET", "/bucket/a", "")

@@ -4,19 +4,20 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
 )
 
-// store is a posix backend and what it did to the process.
+// store is a posix backend and the folder that it works in.
 type store struct {
 	*posix.Posix
 	versions *versions
-	root     os.FileInfo // of the folder that must be the working directory
-	previous string      // working directory before
+	folder   *os.File
+	info     os.FileInfo // of the folder
+	root     string      // comes before the name of a bucket, to make a path
 	limits   limits
 }
 
@@ -26,86 +27,69 @@ const (
 	// ioBuffer is what a body is copied through, and what a ranged read
 	// allocates for itself, in bytes. It fits into the cache of a core.
 	ioBuffer = 256 << 10
+	// workingDirectory is that of the process, also if it was removed.
+	workingDirectory = "/proc/self/cwd"
+	// longRoot is from how many bytes on a folder is named by its descriptor,
+	// which costs each system call a tenth more: a path has at most 4,096, of
+	// which a bucket and a key need 1,100.
+	longRoot = 2048
 )
 
 // errNoXattr explains a data folder that cannot keep metadata.
 var errNoXattr = errors.New("file system keeps no user extended attributes of 2 KiB " +
 	"(ext4, xfs, btrfs, zfs and tmpfs of Linux 6.6 do): choose a data folder on another file system")
 
-// openStore opens the folder root, which becomes the working directory.
-func openStore(root string, l limits) (*store, error) {
-	if err := checkXattr(root, meta.XattrMeta{}.StoreAttribute); err != nil {
+// openStore opens the folder dir, an absolute path.
+//
+// The backend names files from the working directory on, and makes its own
+// folder that directory. Here its folder is the directory where the process is
+// already, and the guard makes a path from the root on of each bucket's name.
+func openStore(dir string, l limits) (*store, error) {
+	if err := checkXattr(dir, meta.XattrMeta{}.StoreAttribute); err != nil {
 		return nil, err
 	}
-	previous, err := os.Getwd()
-	if err != nil {
-		// It may have been removed. Then there is nowhere to go back to.
-		previous = ""
-	}
-	if err := checkAlone(previous); err != nil {
-		return nil, err
-	}
-	info, err := os.Stat(root)
+	folder, err := os.Open(dir)
 	if err != nil {
 		return nil, err
+	}
+	info, err := folder.Stat()
+	if err != nil {
+		return nil, errors.Join(err, folder.Close())
 	}
 	opts := posix.PosixOpts{
 		CopyObjectThreshold: maxCopy, // zero refuses every copy
 		DataIntegrityEtag:   true,    // no MD5: up to 1.8 times the PUT rate; see versions.go
+		ForceNoObjLockFile:  true,    // the data folder has one server
 		Concurrency:         l.actions - l.bodies,
 		IOBufferSize:        ioBuffer,
 	}
 	opts.SetNewDirPerm(0o700)
 	opts.SetNewFilePerm(0o600)
 	v := &versions{}
-	p, err := posix.New(root, v, opts)
+	p, err := posix.New(workingDirectory, v, opts)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", root, errors.Join(err, backTo(previous)))
+		return nil, fmt.Errorf("open %s: %w", dir, errors.Join(err, folder.Close()))
 	}
-	return &store{Posix: p, versions: v, root: info, previous: previous, limits: l}, nil
+	root := dir + "/"
+	if len(root) > longRoot {
+		root = fmt.Sprintf("/proc/self/fd/%d/", folder.Fd())
+	}
+	return &store{Posix: p, versions: v, folder: folder, info: info, root: root, limits: l}, nil
 }
 
-// close closes the backend and goes back to the previous working directory,
-// unless somebody else changed it.
+// here tells whether the folder is where it was.
+func (s *store) here() bool {
+	info, err := os.Stat(s.root)
+	return err == nil && os.SameFile(info, s.info)
+}
+
+// name returns the name of a bucket that has a path for the backend.
+func (s *store) name(path string) string { return strings.TrimPrefix(path, s.root) }
+
+// close closes the backend.
 func (s *store) close() error {
 	s.Posix.Shutdown()
-	if !s.here() {
-		return nil
-	}
-	return backTo(s.previous)
-}
-
-// here tells whether the working directory is the one that the backend needs.
-func (s *store) here() bool {
-	wd, err := os.Stat(".")
-	return err == nil && os.SameFile(wd, s.root)
-}
-
-// backTo changes the working directory. One that is gone is left alone.
-func backTo(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	if err := os.Chdir(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("restore working directory: %w", err)
-	}
-	return nil
-}
-
-// checkAlone refuses to take the working directory from a server that runs in
-// this process. It needs no state: such a server left its endpoint next to the
-// working directory.
-func checkAlone(wd string) error {
-	var e Endpoint
-	dir := filepath.Dir(wd)
-	if filepath.Base(wd) != rootDir || readJSON(filepath.Join(dir, endpointFile), &e) != nil || e.PID != os.Getpid() {
-		return nil
-	}
-	f, err := lockDir(dir)
-	if err == nil {
-		return f.Close()
-	}
-	return fmt.Errorf("this process already serves %s and can serve only one folder at a time: %w", dir, err)
+	return s.folder.Close()
 }
 
 // checkXattr makes sure that metadata of the largest size that S3 allows can

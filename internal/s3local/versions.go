@@ -26,15 +26,8 @@ const etagAttribute = "etag"
 type versions struct {
 	meta.XattrMeta
 
-	mu     sync.Mutex
-	files  map[*os.File]string // that are about to become objects
-	copies map[string]*version // by bucket/key, of objects that are copied
-}
-
-// version is an ETag for an object that is copied, and whether it was stored.
-type version struct {
-	etag   string
-	stored bool
+	mu    sync.Mutex
+	files map[*os.File]string // that are about to become objects
 }
 
 // newETag returns an ETag that nobody takes for an MD5.
@@ -43,24 +36,14 @@ func newETag() string { return `"v-` + rand.Text() + `"` }
 // StoreAttribute implements meta.MetadataStorer.
 func (v *versions) StoreAttribute(f *os.File, bucket, object, attribute string, value []byte) error {
 	if attribute == etagAttribute && f != nil {
-		if etag := v.of(f, bucket, object); etag != "" {
+		v.mu.Lock()
+		etag := v.files[f]
+		v.mu.Unlock()
+		if etag != "" {
 			value = []byte(etag)
 		}
 	}
 	return v.XattrMeta.StoreAttribute(f, bucket, object, attribute, value)
-}
-
-func (v *versions) of(f *os.File, bucket, object string) string {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if etag := v.files[f]; etag != "" {
-		return etag
-	}
-	if c := v.copies[bucket+"/"+object]; c != nil {
-		c.stored = true
-		return c.etag
-	}
-	return ""
 }
 
 // file gives a file the ETag that it has as an object, until it is closed.
@@ -78,28 +61,10 @@ func (v *versions) file(f *os.File, etag string) (done func()) {
 	}
 }
 
-// copy gives the object of a key the ETag that it has as a copy, until done is
-// called. There may be one copy of a key at a time.
-func (v *versions) copy(bucket, key string) (c *version, done func()) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.copies == nil {
-		v.copies = map[string]*version{}
-	}
-	name := bucket + "/" + key
-	c = &version{etag: newETag()}
-	v.copies[name] = c
-	return c, func() {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		delete(v.copies, name)
-	}
-}
-
-// putVersion is the backend's PutObject with an ETag of its own. It takes none
-// of the backend's actions: bodies bounds those that come with a body.
-func (g *guard) putVersion(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
-	etag, done := newETag(), func() {}
+// putVersion is the backend's PutObject with another ETag. It takes none of the
+// backend's actions: bodies bounds those that come with a body.
+func (g *guard) putVersion(ctx context.Context, in s3response.PutObjectInput, etag string) (s3response.PutObjectOutput, error) {
+	done := func() {}
 	out, err := g.s.PutObjectWithPostFunc(ctx, in, func(f *os.File) error {
 		if g.on.versions {
 			done = g.s.versions.file(f, etag)
@@ -131,24 +96,4 @@ func (g *guard) completeVersion(ctx context.Context, in *s3.CompleteMultipartUpl
 		out.ETag = &etag
 	}
 	return out, version, err
-}
-
-// copyVersion is the backend's CopyObject with an ETag of its own. One that
-// changes only what is said about an object keeps the version.
-func (g *guard) copyVersion(ctx context.Context, in s3response.CopyObjectInput) (s3response.CopyObjectOutput, error) {
-	if !g.on.versions {
-		return g.s.CopyObject(ctx, in)
-	}
-	leave, err := g.copies.take(ctx, *in.Bucket+"/"+*in.Key, alone)
-	if err != nil {
-		return s3response.CopyObjectOutput{}, err
-	}
-	defer leave()
-	c, done := g.s.versions.copy(*in.Bucket, *in.Key)
-	defer done()
-	out, err := g.s.CopyObject(ctx, in)
-	if err == nil && c.stored && out.CopyObjectResult != nil {
-		out.CopyObjectResult.ETag = &c.etag
-	}
-	return out, err
 }

@@ -32,7 +32,7 @@ import (
 
 // File is one file of a plan.
 type File struct {
-	Path string // absolute, so that it survives a change of the working directory; or Stdin
+	Path string // absolute, or Stdin
 	Name string // below input/
 	Size int64  // bytes, when the plan was made; of a pipe once it is spooled
 	// Pipe says that it can be read once and from the beginning only.
