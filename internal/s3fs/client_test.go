@@ -26,7 +26,7 @@ func TestAnswered(t *testing.T) {
 			resp, body := statusReply(http.StatusOK, ""), strings.NewReader("<DeleteResult/>")
 			resp.Request, resp.ContentLength = r, body.Size()
 			resp.Body = io.NopCloser(readFunc(func(b []byte) (int, error) {
-				if n, err := r.Body.Read(make([]byte, 1)); n != 0 || err != io.EOF { //nolint:errorlint // as the transport compares it
+				if n, err := r.Body.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 					t.Errorf("behind the request's body: %d, %v", n, err)
 				}
 				time.Sleep(3 * time.Second / 2)

@@ -16,7 +16,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"runtime/pprof"
 	"sync"
@@ -170,11 +169,6 @@ func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Contex
 		err = context.Cause(ctx) // what it led to is no news
 	}
 	return err
-}
-
-// open opens a range of an object that is read once more, beside the plan.
-func (t *attempt) open(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error) {
-	return t.Store.OpenChunks(ctx, key, etag, off, n, t.shares.chunk, windowChunks)
 }
 
 // exists tells whether the job has the task.

@@ -24,6 +24,7 @@ var ErrInjected = errors.New("injected fault")
 // Fault is what happens to one call of a [Store].
 type Fault int
 
+// What may happen.
 const (
 	Fine       Fault = iota
 	NotDone          // the call does nothing and returns an error

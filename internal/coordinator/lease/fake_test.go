@@ -197,7 +197,7 @@ func (c *candidate) Over(_ context.Context, failure string) (over bool, err erro
 }
 
 func (c *candidate) Final(err error) (final bool) {
-	c.store.locked(func() { final = err == c.refuse })
+	c.store.locked(func() { final = errors.Is(err, c.refuse) })
 	return final
 }
 
