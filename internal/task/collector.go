@@ -64,34 +64,39 @@ func (c *collector) Emit(key, value []byte) error {
 		return nil
 	}
 	c.key = key // for errors: partitioner and combiner are called below
-	c.failed = c.add(key, value)
-	if c.failed == nil {
-		c.key = nil
+	part, n := 0, c.merger.nparts
+	large := int64(len(key)+len(value)) > c.limit
+	if !c.ranged || large {
+		part = c.partition(key, n)
 	}
-	return c.failed
-}
-
-func (c *collector) add(key, value []byte) error {
-	size := len(key) + len(value)
-	part := 0
-	if !c.ranged || int64(size) > c.limit {
-		n := c.merger.nparts
-		if part = c.partition(key, n); uint(part) >= uint(n) {
-			return &AppError{Err: fmt.Errorf("partitioner returned %d, want 0 to %d", part, n-1)}
+	if large || uint(part) >= uint(n) || !c.buf.Add(part, key, value) {
+		if c.failed = c.addRare(part, key, value); c.failed != nil {
+			return c.failed
 		}
 	}
-	if size > recordio.DefaultMaxRecord {
-		return recordError(key, &recordio.TooLargeError{Size: int64(size), Max: recordio.DefaultMaxRecord})
-	}
-	if int64(size) > c.limit {
+	c.key = nil
+	return nil
+}
+
+// addRare is the rest of Emit for a pair that the buffer has not taken.
+func (c *collector) addRare(part int, key, value []byte) error {
+	size := int64(len(key) + len(value))
+	switch n := c.merger.nparts; {
+	case uint(part) >= uint(n):
+		return &AppError{Err: fmt.Errorf("partitioner returned %d, want 0 to %d", part, n-1)}
+	case size > recordio.DefaultMaxRecord:
+		return recordError(key, &recordio.TooLargeError{Size: size, Max: recordio.DefaultMaxRecord})
+	case size > c.limit:
 		return c.spillPair(part, key, value)
 	}
-	for !c.buf.Add(part, key, value) {
+	for {
 		if err := c.spill(); err != nil {
 			return err
 		}
+		if c.buf.Add(part, key, value) {
+			return nil
+		}
 	}
-	return nil
 }
 
 // EmitSpans takes many pairs of one value. Where numbers are added up it looks

@@ -84,8 +84,9 @@ func (q *quarantine) EmitSpans(text []byte, spans []uint32, value []byte) error 
 
 // release hands on what was emitted for a record.
 func (q *quarantine) release() error {
-	defer q.held.reset()
-	return q.held.replay(q.out)
+	err := q.held.replay(q.out)
+	q.held.reset()
+	return err
 }
 
 // notOfRecord tells errors of the store, which the application got from its

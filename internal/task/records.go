@@ -25,7 +25,6 @@ type records struct {
 
 	piece  *openPiece // at hand
 	reader *input.PieceReader
-	rec    mr.Record
 	state  recordState
 	err    error
 	read   struct{ records, bytes int64 } // and not told to live yet
@@ -57,11 +56,12 @@ func (r *records) Next() (mr.Record, bool) {
 	}
 	for {
 		if r.reader != nil && r.piece.left > 0 && r.reader.Next() {
-			r.rec = r.reader.Record()
-			r.piece.left -= int64(len(r.rec.Data)) + 1
+			rec := r.reader.Record()
+			n := int64(len(rec.Data))
+			r.piece.left -= n + 1
 			r.state = atRecord
-			r.count(1, int64(len(r.rec.Data)))
-			return r.rec, true
+			r.count(1, n)
+			return rec, true
 		}
 		if !r.advance() {
 			return mr.Record{}, false
@@ -81,15 +81,15 @@ func (r *records) NextBlock() (mr.Record, bool) {
 	for {
 		if r.reader != nil {
 			if blocks, ok := r.reader.Blocks(); ok && blocks.NextBlock() {
-				r.rec = blocks.Record()
+				block := blocks.Record()
 				r.state = atBlock
-				r.rec.Lines = int64(bytes.Count(r.rec.Data, []byte{'\n'}))
-				n := int64(len(r.rec.Data)) - r.rec.Lines
-				if n := len(r.rec.Data); n == 0 || r.rec.Data[n-1] != '\n' {
-					r.rec.Lines++
+				block.Lines = int64(bytes.Count(block.Data, []byte{'\n'}))
+				n := int64(len(block.Data)) - block.Lines
+				if n := len(block.Data); n == 0 || block.Data[n-1] != '\n' {
+					block.Lines++
 				}
-				r.count(r.rec.Lines, n)
-				return r.rec, true
+				r.count(block.Lines, n)
+				return block, true
 			}
 		}
 		if !r.advance() {
@@ -157,7 +157,6 @@ func (r *records) skip(long *input.TooLongError) error {
 	if err != nil {
 		return err
 	}
-	r.rec, r.state = rec, pastRecord
 	r.count(1, length)
 	return r.skips.tooLong(rec, length, long)
 }
@@ -171,7 +170,7 @@ func (r *records) Failed(err error) error {
 	case r.skips == nil || r.live.stopped.Load() || notOfRecord(err):
 		return err
 	default:
-		if r.err = r.skips.skip(r.rec, err); r.err != nil {
+		if r.err = r.skips.skip(r.reader.Record(), err); r.err != nil {
 			return r.err
 		}
 	}
@@ -190,9 +189,10 @@ func (r *records) blame(e *AppError) {
 	if r.state == noRecord {
 		return
 	}
-	e.Object, e.Offset = r.rec.Object, r.rec.Offset
+	rec := r.reader.Record()
+	e.Object, e.Offset = rec.Object, rec.Offset
 	if r.state != atBlock {
-		e.Record = shortKey(r.rec.Data)
+		e.Record = shortKey(rec.Data)
 	}
 }
 
