@@ -119,36 +119,6 @@ func (w *worker) lastWord(ctx context.Context, r *running, ended <-chan outcome,
 	return outcome{err: cause}
 }
 
-// returned takes note that the code of an attempt has returned after all.
-func (w *worker) returned(r *running) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if r.abandoned {
-		r.abandoned = false
-		w.abandoned--
-		w.o.Log.Info().Str("attempt", r.attempt.Id).Msg("abandoned attempt has returned")
-	}
-}
-
-// room is nil while the worker can begin another attempt beside those that it
-// has abandoned.
-func (w *worker) room() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if n := w.abandoned; n > max(w.o.Slots, leastAbandoned) || n > 0 && w.o.Slots+n > task.MostSlots(w.o.Memory) {
-		return &StuckError{Attempts: n}
-	}
-	return nil
-}
-
-// slotMemory is the budget of an attempt that begins now, in bytes. Those that
-// are abandoned may hold what they had.
-func (w *worker) slotMemory() int64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return task.SlotMemory(w.o.Memory, w.o.Slots+w.abandoned)
-}
-
 // timeout is the task time-out: the worker's own, or else the job's. 0 is none.
 func (w *worker) timeout() time.Duration {
 	if w.o.TaskTimeout != nil {

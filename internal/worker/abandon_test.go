@@ -35,9 +35,9 @@ func (d *endless) call() {
 	<-d.release
 }
 
-// newDeaf prepares a worker of one slot whose application hangs at a place.
-func newDeaf(t *testing.T, place string, hangs int32) (*bubble, *endless) {
-	u := newBubble(t)
+// newHanging prepares a worker of one slot whose application hangs at a place.
+func newHanging(t *testing.T, place string, hangs int32) (*timedWorker, *endless) {
+	u := newTimedWorker(t)
 	close(u.release)
 	u.o.Slots = 1
 	d := &endless{release: make(chan struct{}), began: make(chan struct{}, 100)}
@@ -97,7 +97,7 @@ func (m hangingMapper) Flush(mr.Emitter) error {
 }
 
 // times is how long a job lets its attempts go on without progress.
-func (u *bubble) times(d time.Duration) { u.o.TaskTimeout = &d }
+func (u *timedWorker) times(d time.Duration) { u.o.TaskTimeout = &d }
 
 // TestTaskTimeout: an attempt whose code does not return has failed once it has
 // made no progress for the task time-out, with the place in the code, and the
@@ -106,7 +106,7 @@ func TestTaskTimeout(t *testing.T) {
 	for _, place := range []string{"new mapper", "map", "flush", "combine", "partition", "reduce"} {
 		t.Run(place, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				u, d := newDeaf(t, place, 1)
+				u, d := newHanging(t, place, 1)
 				u.times(time.Minute)
 				u.run()
 				first, again := map0, map0Again
@@ -147,7 +147,7 @@ func TestTaskTimeout(t *testing.T) {
 // the same cause, and nothing is abandoned.
 func TestTaskTimeoutHeeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newBubble(t)
+		u := newTimedWorker(t)
 		u.o.Slots = 1
 		u.times(time.Minute)
 		u.runs()
@@ -169,7 +169,7 @@ func TestTaskTimeoutHeeded(t *testing.T) {
 func TestProgressIsLife(t *testing.T) {
 	for _, timeout := range []time.Duration{time.Minute, 0} {
 		synctest.Test(t, func(t *testing.T) {
-			u, d := newDeaf(t, "", 0)
+			u, d := newHanging(t, "", 0)
 			u.times(timeout)
 			inner := u.o.App.NewMapper
 			u.o.App.NewMapper = func(t *mr.Task) (mr.Mapper, error) {
@@ -193,23 +193,23 @@ func TestProgressIsLife(t *testing.T) {
 	}
 }
 
-// TestEndsBesideDeafCode: whatever ends a worker keeps its time although code
+// TestEndsBesideHangingCode: whatever ends a worker keeps its time although code
 // of the application does not return.
-func TestEndsBesideDeafCode(t *testing.T) {
+func TestEndsBesideHangingCode(t *testing.T) {
 	errInt := errors.New("SIGINT")
 	tests := map[string]struct {
-		act  func(u *bubble)
+		act  func(u *timedWorker)
 		want error
 		took time.Duration
 	}{
-		"drained":         {func(u *bubble) { u.orders <- order(3 * time.Second) }, errTerm, 3*time.Second + endGrace},
-		"stopped":         {func(u *bubble) { u.cancel(errInt) }, errInt, endGrace},
-		"the job is done": {func(u *bubble) { u.end("") }, nil, 10*time.Second/3 + endGrace},
+		"drained":         {func(u *timedWorker) { u.orders <- order(3 * time.Second) }, errTerm, 3*time.Second + endGrace},
+		"stopped":         {func(u *timedWorker) { u.cancel(errInt) }, errInt, endGrace},
+		"the job is done": {func(u *timedWorker) { u.end("") }, nil, 10*time.Second/3 + endGrace},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				u, d := newDeaf(t, "map", 1)
+				u, d := newHanging(t, "map", 1)
 				u.times(time.Hour)
 				u.run()
 				u.grants <- map0
@@ -229,11 +229,11 @@ func TestEndsBesideDeafCode(t *testing.T) {
 	}
 }
 
-// TestRevokedDeafCode: the slot of an attempt that was revoked takes another
+// TestRevokedHangingCode: the slot of an attempt that was revoked takes another
 // once it has waited for the code to return.
-func TestRevokedDeafCode(t *testing.T) {
+func TestRevokedHangingCode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u, d := newDeaf(t, "map", 1)
+		u, d := newHanging(t, "map", 1)
 		u.times(time.Hour)
 		u.onHeartbeat = func(context.Context, *wire.HeartbeatRequest) (*wire.HeartbeatReply, error) {
 			return &wire.HeartbeatReply{Revoked: []string{map0.Id}}, nil
@@ -260,7 +260,7 @@ func TestRevokedDeafCode(t *testing.T) {
 // returns after all makes room again.
 func TestRoomBesideAbandoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u, d := newDeaf(t, "map", 100)
+		u, d := newHanging(t, "map", 100)
 		u.times(time.Second)
 		u.run()
 		for n := range leastAbandoned + 1 {

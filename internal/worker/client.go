@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,7 +11,6 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"google.golang.org/grpc"
 
-	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/wire"
 )
 
@@ -25,20 +22,14 @@ type link struct {
 	inFlight func() ([]*wire.Attempt, string, *wire.Drain)
 	finished func(context.Context) bool // does the bucket say that the job is done?
 
+	*terms
+	finder *finder
+	notice waitNotice
+
 	mu      sync.Mutex // held while connecting, so that one caller does it
 	session *session
 	failed  error     // of the last try to connect
 	tried   time.Time // when that was
-
-	infoMu    sync.Mutex
-	lay       layout.Layout
-	leaseIs   time.Duration
-	announced time.Duration   // the lease of the last announcement that was read; 0 for none
-	joined    bool            // once, at least
-	idle      time.Duration   // the job's task time-out
-	waiting   *time.Timer     // tells that the worker waits for a coordinator; nil while it has one
-	lack      error           // why it waits, as known last
-	passed    map[string]bool // prefixes whose announcements the search has passed over
 }
 
 // session is one registration.
@@ -63,88 +54,10 @@ func (e *callError) Error() string { return "at " + e.address + ": " + wire.Plai
 func (e *callError) Unwrap() error { return e.err }
 
 func newLink(o Options, inFlight func() ([]*wire.Attempt, string, *wire.Drain), finished func(context.Context) bool) *link {
-	return &link{o: o, inFlight: inFlight, finished: finished, lay: o.Layout, leaseIs: 10 * time.Second}
-}
-
-// layout is that of the job, once a coordinator has told.
-func (l *link) layout() layout.Layout {
-	l.infoMu.Lock()
-	defer l.infoMu.Unlock()
-	return l.lay
-}
-
-func (l *link) hasJoined() bool {
-	l.infoMu.Lock()
-	defer l.infoMu.Unlock()
-	return l.joined
-}
-
-func (l *link) lease() time.Duration {
-	l.infoMu.Lock()
-	defer l.infoMu.Unlock()
-	return l.leaseIs
-}
-
-func (l *link) taskTimeout() time.Duration {
-	l.infoMu.Lock()
-	defer l.infoMu.Unlock()
-	return l.idle
-}
-
-func (l *link) noteLease(d time.Duration) {
-	l.infoMu.Lock()
-	defer l.infoMu.Unlock()
-	l.announced = d
-}
-
-// patience is how long an absent coordinator is waited for. Where one is
-// announced another may stand by, and takes over when the lease has ended.
-func (l *link) patience() time.Duration {
-	l.infoMu.Lock()
-	defer l.infoMu.Unlock()
-	return l.o.CoordTimeout + l.announced
-}
-
-// tellAfter is how long a worker waits for a coordinator before it says so, and
-// tellAgain how often it says so again.
-const (
-	tellAfter = time.Second
-	tellAgain = time.Minute
-)
-
-// noteWait has it told soon that the worker waits for a coordinator.
-func (l *link) noteWait() {
-	l.infoMu.Lock()
-	defer l.infoMu.Unlock()
-	if l.waiting == nil {
-		l.waiting = time.AfterFunc(tellAfter, l.tellWait)
-	}
-}
-
-func (l *link) tellWait() {
-	where, upTo := l.where(), l.patience()
-	l.infoMu.Lock()
-	defer l.infoMu.Unlock()
-	if l.waiting == nil {
-		return // it is there by now
-	}
-	limit, who := upTo.String(), "a coordinator"
-	if wire.IsLater(l.lack) {
-		limit, who = "no limit", "the coordinator"
-	}
-	l.o.Log.Warn().AnErr("cause", l.lack).Str("at", where).Str("up_to", limit).Msg("waiting for " + who)
-	l.waiting.Reset(tellAgain)
-}
-
-// noteLack notes why there is no coordinator; nil is that there is one, or that
-// it is waited for no longer.
-func (l *link) noteLack(err error) {
-	l.infoMu.Lock()
-	defer l.infoMu.Unlock()
-	if l.lack = err; err == nil && l.waiting != nil {
-		l.waiting.Stop()
-		l.waiting = nil
-	}
+	t := &terms{lay: o.Layout, leaseIs: 10 * time.Second, least: o.CoordTimeout}
+	l := &link{o: o, inFlight: inFlight, finished: finished, terms: t, finder: &finder{o: o, terms: t}}
+	l.notice = waitNotice{log: o.Log, where: l.where, upTo: t.patience}
+	return l
 }
 
 // call makes one idempotent call, connecting first where needed, and repeats
@@ -184,7 +97,7 @@ func (l *link) call(ctx context.Context, f func(context.Context, wire.Coordinato
 		// Who never joined may be early for a job whose prefix it does not
 		// know yet: a summary that may be of another job counts for it only
 		// when nobody has come.
-		case (waited || l.hasJoined() || !since.IsZero() && time.Since(since) > early) && l.finished(ctx) && (waited || l.ours(ctx, err)):
+		case (waited || l.hasJoined() || !since.IsZero() && time.Since(since) > early) && l.finished(ctx) && (waited || l.finder.ours(ctx, err)):
 			l.o.Log.Info().Str("job", "s3://"+l.o.Bucket+"/"+l.layout().Prefix()).Msg("the coordinator is gone and the job is done")
 			return errDone
 		case since.IsZero():
@@ -204,35 +117,6 @@ func (l *link) call(ctx context.Context, f func(context.Context, wire.Coordinato
 // early is for how long a worker that has not joined yet looks for its
 // coordinator before it looks whether the job is done: most start together.
 const early = 200 * time.Millisecond
-
-// ours says whether the job that the worker is to join is the one below its
-// layout for certain; err is why there is no coordinator.
-func (l *link) ours(ctx context.Context, err error) bool {
-	var absent *absentError
-	switch {
-	case l.hasJoined(), l.o.Layout.Prefix() != "", errors.As(err, &absent) && absent.ended:
-		return true
-	case len(l.o.Addresses) == 0:
-		return false
-	}
-	// An address names the job by its coordinator only.
-	a, rerr := l.read(ctx, l.layout())
-	return rerr == nil && a.Released && slices.ContainsFunc(l.o.Addresses, func(s string) bool { return among(s, a.Addresses) })
-}
-
-// among says whether an address is one of those that were announced. A
-// coordinator on this machine may be meant by another name.
-func among(address string, announced []string) bool {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	own := host == "localhost" || net.ParseIP(host).IsLoopback()
-	return slices.ContainsFunc(announced, func(s string) bool {
-		_, p, err := net.SplitHostPort(s)
-		return s == address || err == nil && own && p == port
-	})
-}
 
 // transient says whether finding the coordinator anew may help. A denial is:
 // the token in the bucket may be newer than the one that was sent.
@@ -262,10 +146,10 @@ func (l *link) connected(ctx context.Context) (*session, error) {
 	if l.failed != nil && time.Since(l.tried) < spacing {
 		return nil, l.failed // another slot has just tried
 	}
-	l.noteWait()
+	l.notice.begin()
 	s, err := l.connect(ctx)
 	l.session, l.failed, l.tried = s, err, time.Now()
-	l.noteLack(err)
+	l.notice.note(err)
 	if ctx.Err() != nil {
 		l.failed = nil // that was the caller's end, and nobody else's
 	}
@@ -273,11 +157,11 @@ func (l *link) connected(ctx context.Context) (*session, error) {
 }
 
 func (l *link) connect(ctx context.Context) (*session, error) {
-	found, err := l.find(ctx)
+	found, err := l.finder.find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r, moved, err := l.reach(ctx, found)
+	r, moved, err := l.finder.reach(ctx, found)
 	if moved {
 		return l.connect(ctx)
 	}
@@ -321,11 +205,7 @@ func (l *link) register(outer context.Context, conn *grpc.ClientConn, address st
 		}
 		return nil, errors.Join(err, conn.Close())
 	}
-	l.infoMu.Lock()
-	l.lay, l.joined = layout.New(reply.Prefix), true
-	l.leaseIs = max(time.Duration(reply.LeaseMs)*time.Millisecond, 10*time.Millisecond)
-	l.idle = max(time.Duration(reply.TaskTimeoutMs)*time.Millisecond, 0)
-	l.infoMu.Unlock()
+	l.join(reply)
 	l.o.Log.Info().Str("coordinator", address).Str("app", reply.App.GetName()).Int32("nreduce", reply.Nreduce).Msg("joined")
 	return &session{conn: conn, client: client, where: address, epoch: reply.Epoch}, nil
 }
@@ -350,7 +230,7 @@ func (l *link) follow(ctx context.Context) {
 	if s == nil {
 		return
 	}
-	if a, err := l.read(ctx, l.layout()); err == nil && !a.Released && a.Epoch != s.epoch {
+	if a, err := l.finder.read(ctx, l.layout()); err == nil && !a.Released && a.Epoch != s.epoch {
 		l.o.Log.Info().Str("coordinator", s.where).Msg("another coordinator has taken over")
 		l.drop(s)
 	}
@@ -376,7 +256,7 @@ func (l *link) tellEnd(client wire.CoordinatorClient, requests map[string]int64)
 }
 
 func (l *link) close() {
-	l.noteLack(nil)
+	l.notice.note(nil)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.session != nil {

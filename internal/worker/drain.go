@@ -27,23 +27,16 @@ func (o *Order) word() *wire.Drain {
 // errNoMore ends what asks for new attempts.
 var errNoMore = errors.New("the worker is draining")
 
-// draining returns the order that the worker carries out, or nil.
-func (w *worker) draining() *Order {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.order
-}
-
-// obey takes orders until ctx ends. With the first noMore ends all asking for
+// watchDrain takes orders until ctx ends. With the first noMore ends all asking for
 // attempts, and at the time of the earliest cancel hands back what runs. Once
 // the first is taken no attempt begins, so a heartbeat or registration that
 // tells of it lists all that will still be finished.
-func (w *worker) obey(ctx context.Context, noMore, cancel context.CancelCauseFunc) {
+func (w *worker) watchDrain(ctx context.Context, noMore, cancel context.CancelCauseFunc) {
 	var over <-chan time.Time
 	for {
 		select {
 		case o := <-w.o.Drain:
-			if left, earlier := w.heed(o); earlier {
+			if left, earlier := w.noteOrder(o); earlier {
 				over = time.After(left)
 			}
 			noMore(errNoMore)
@@ -56,25 +49,4 @@ func (w *worker) obey(ctx context.Context, noMore, cancel context.CancelCauseFun
 			return
 		}
 	}
-}
-
-// heed notes an order, of which the first gives the cause and the earliest the
-// time that is left. It says whether that is this one.
-func (w *worker) heed(o Order) (left time.Duration, earlier bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	left = max(time.Until(o.Until), 0)
-	log := w.o.Log.Info().AnErr("cause", o.Cause).Str("left", left.Round(time.Millisecond).String()).Int("running", len(w.running))
-	switch {
-	case w.order == nil:
-		log.Msg("worker drains: it takes no new task")
-	case o.Until.Before(w.order.Until):
-		o.Cause = w.order.Cause
-		log.Msg("worker drains: its deadline is now earlier")
-	default:
-		log.Msg("worker is already draining")
-		return 0, false
-	}
-	w.order = &o
-	return left, true
 }

@@ -18,17 +18,17 @@ import (
 
 var errTerm = errors.New("SIGTERM")
 
-// near is a boss that is called without a network, so that the clock of a
+// directClient is a coordinator that is called without a network, so that the clock of a
 // test can be the test's own.
-type near struct {
+type directClient struct {
 	wire.CoordinatorClient
-	boss  *boss
-	beats chan *wire.HeartbeatRequest
-	onAsk func(context.Context) *wire.Attempt // nil leaves it to the boss
-	gone  chan struct{}                       // closed: no call gets through
+	coordinator *fakeCoordinator
+	beats       chan *wire.HeartbeatRequest
+	onAsk       func(context.Context) *wire.Attempt // nil leaves it to the coordinator
+	gone        chan struct{}                       // closed: no call gets through
 }
 
-func (n *near) away(ctx context.Context) error {
+func (n *directClient) away(ctx context.Context) error {
 	select {
 	case <-n.gone:
 		return status.Error(codes.Unavailable, "gone")
@@ -37,109 +37,109 @@ func (n *near) away(ctx context.Context) error {
 	}
 }
 
-func (n *near) Ask(ctx context.Context, q *wire.AskRequest, _ ...grpc.CallOption) (*wire.AskReply, error) {
+func (n *directClient) Ask(ctx context.Context, q *wire.AskRequest, _ ...grpc.CallOption) (*wire.AskReply, error) {
 	if n.onAsk != nil {
 		if a := n.onAsk(ctx); a != nil {
 			return &wire.AskReply{Job: "job-1", Answer: &wire.AskReply_Grant{Grant: a}}, nil
 		}
 	}
-	r, err := n.boss.Ask(ctx, q)
+	r, err := n.coordinator.Ask(ctx, q)
 	return r, errors.Join(err, n.away(ctx))
 }
 
-func (n *near) Heartbeat(ctx context.Context, q *wire.HeartbeatRequest, _ ...grpc.CallOption) (*wire.HeartbeatReply, error) {
+func (n *directClient) Heartbeat(ctx context.Context, q *wire.HeartbeatRequest, _ ...grpc.CallOption) (*wire.HeartbeatReply, error) {
 	if err := n.away(ctx); err != nil {
 		return nil, err
 	}
 	n.beats <- q
-	return n.boss.Heartbeat(ctx, q)
+	return n.coordinator.Heartbeat(ctx, q)
 }
 
-func (n *near) Report(ctx context.Context, q *wire.ReportRequest, _ ...grpc.CallOption) (*wire.ReportReply, error) {
+func (n *directClient) Report(ctx context.Context, q *wire.ReportRequest, _ ...grpc.CallOption) (*wire.ReportReply, error) {
 	if err := n.away(ctx); err != nil {
 		return nil, err
 	}
-	return n.boss.Report(ctx, q)
+	return n.coordinator.Report(ctx, q)
 }
 
-func (n *near) Leave(ctx context.Context, q *wire.LeaveRequest, _ ...grpc.CallOption) (*wire.LeaveReply, error) {
+func (n *directClient) Leave(ctx context.Context, q *wire.LeaveRequest, _ ...grpc.CallOption) (*wire.LeaveReply, error) {
 	if err := n.away(ctx); err != nil {
 		return nil, err
 	}
-	return n.boss.Leave(ctx, q)
+	return n.coordinator.Leave(ctx, q)
 }
 
-// bubble is a worker of two slots that runs map 0, in a bubble of time.
-type bubble struct {
-	*shell
-	*boss
-	near    *near
+// timedWorker is a worker of two slots that runs map 0, in a bubble of time.
+type timedWorker struct {
+	*underTest
+	*fakeCoordinator
+	near    *directClient
 	orders  chan Order
 	release chan struct{}
 	began   chan string
 	start   time.Time
 }
 
-func newBubble(t *testing.T) *bubble {
-	s, b := newShell(t), newBoss(t)
+func newTimedWorker(t *testing.T) *timedWorker {
+	s, b := newUnderTest(t), newFakeCoordinator(t)
 	b.lease = 10 * time.Second
-	n := &near{boss: b, beats: make(chan *wire.HeartbeatRequest, 1000), gone: make(chan struct{})}
-	u := &bubble{shell: s, boss: b, near: n, orders: make(chan Order), start: time.Now()}
+	n := &directClient{coordinator: b, beats: make(chan *wire.HeartbeatRequest, 1000), gone: make(chan struct{})}
+	u := &timedWorker{underTest: s, fakeCoordinator: b, near: n, orders: make(chan Order), start: time.Now()}
 	u.release, u.began = s.stalled()
 	s.o.Drain, s.o.CoordTimeout = u.orders, 10*time.Second
 	return u
 }
 
 // run starts the worker as one that has joined.
-func (u *bubble) run() {
+func (u *timedWorker) run() {
 	conn, err := grpc.NewClient("passthrough:///nowhere", grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
-		u.shell.t.Fatal(err)
+		u.underTest.t.Fatal(err)
 	}
 	w := newWorker(u.o)
 	w.link.session, w.link.leaseIs = &session{conn: conn, client: u.near, where: "near"}, u.lease
 	w.link.joined = true
-	ctx, cancel := context.WithCancelCause(u.shell.t.Context())
+	ctx, cancel := context.WithCancelCause(u.underTest.t.Context())
 	u.cancel = cancel
 	go func() { u.done <- w.run(ctx) }()
 }
 
 // runs starts the worker and waits until it runs map 0.
-func (u *bubble) runs() {
-	u.shell.t.Helper()
+func (u *timedWorker) runs() {
+	u.underTest.t.Helper()
 	u.run()
 	u.grants <- map0
-	await(u.shell.t, u.began, "the attempt")
+	await(u.underTest.t, u.began, "the attempt")
 }
 
 // beat waits for the next heartbeat that tells of draining.
-func (u *bubble) beat() *wire.HeartbeatRequest {
-	u.shell.t.Helper()
+func (u *timedWorker) beat() *wire.HeartbeatRequest {
+	u.underTest.t.Helper()
 	for {
-		if q := await(u.shell.t, u.near.beats, "a heartbeat"); q.Drain != nil {
+		if q := await(u.underTest.t, u.near.beats, "a heartbeat"); q.Drain != nil {
 			return q
 		}
 	}
 }
 
 // ended wants Run to return want after took, and to have said good-bye.
-func (u *bubble) ended(want error, took time.Duration) {
-	u.shell.t.Helper()
+func (u *timedWorker) ended(want error, took time.Duration) {
+	u.underTest.t.Helper()
 	err := <-u.done
 	if err != want { //nolint:errorlint // the very one
-		u.shell.t.Errorf("Run: %v, want %v", err, want)
+		u.underTest.t.Errorf("Run: %v, want %v", err, want)
 	}
 	if since := time.Since(u.start); since != took {
-		u.shell.t.Errorf("it took %v, want %v", since, took)
+		u.underTest.t.Errorf("it took %v, want %v", since, took)
 	}
-	u.Check(u.shell.t)
+	u.Check(u.underTest.t)
 }
 
 func order(d time.Duration) Order { return Order{Cause: errTerm, Until: time.Now().Add(d)} }
 
 func TestDrain(t *testing.T) {
-	tests := map[string]func(t *testing.T, u *bubble){
-		"finishes in time": func(t *testing.T, u *bubble) {
+	tests := map[string]func(t *testing.T, u *timedWorker){
+		"finishes in time": func(t *testing.T, u *timedWorker) {
 			u.runs()
 			u.orders <- order(25 * time.Second)
 			q := u.beat() // at once
@@ -162,7 +162,7 @@ func TestDrain(t *testing.T) {
 				t.Errorf("%d heartbeats in 11s after the first, want 3", n)
 			}
 		},
-		"hands back at the end": func(t *testing.T, u *bubble) {
+		"hands back at the end": func(t *testing.T, u *timedWorker) {
 			u.runs()
 			u.orders <- order(25 * time.Second)
 			u.ended(errTerm, 25*time.Second)
@@ -171,13 +171,13 @@ func TestDrain(t *testing.T) {
 				t.Errorf("reported %v", <-u.reports)
 			}
 		},
-		"no time at all": func(t *testing.T, u *bubble) {
+		"no time at all": func(t *testing.T, u *timedWorker) {
 			u.runs()
 			u.orders <- order(-time.Minute)
 			u.ended(errTerm, 0)
 			await(t, u.left, "the good-bye")
 		},
-		"second signal": func(t *testing.T, u *bubble) {
+		"second signal": func(t *testing.T, u *timedWorker) {
 			u.runs()
 			u.orders <- order(25 * time.Second)
 			time.Sleep(5 * time.Second)
@@ -186,14 +186,14 @@ func TestDrain(t *testing.T) {
 			u.ended(again, 5*time.Second)
 			await(t, u.left, "the good-bye")
 		},
-		"the earliest order counts": func(t *testing.T, u *bubble) {
+		"the earliest order counts": func(t *testing.T, u *timedWorker) {
 			u.runs()
 			u.orders <- order(25 * time.Second)
 			u.orders <- Order{Cause: errors.New("spot"), Until: u.start.Add(8 * time.Second)}
 			u.orders <- order(time.Hour)
 			u.ended(errTerm, 8*time.Second)
 		},
-		"coordinator gone meanwhile": func(t *testing.T, u *bubble) {
+		"coordinator gone meanwhile": func(t *testing.T, u *timedWorker) {
 			u.runs()
 			u.orders <- order(time.Hour)
 			u.beat()
@@ -208,7 +208,7 @@ func TestDrain(t *testing.T) {
 				t.Errorf("it took %v", took)
 			}
 		},
-		"lease ends meanwhile": func(t *testing.T, u *bubble) {
+		"lease ends meanwhile": func(t *testing.T, u *timedWorker) {
 			u.onHeartbeat = func(context.Context, *wire.HeartbeatRequest) (*wire.HeartbeatReply, error) {
 				if time.Since(u.start) < 5*time.Second {
 					return nil, nil
@@ -223,7 +223,7 @@ func TestDrain(t *testing.T) {
 				t.Errorf("reported %v", <-u.reports)
 			}
 		},
-		"job done meanwhile": func(t *testing.T, u *bubble) {
+		"job done meanwhile": func(t *testing.T, u *timedWorker) {
 			u.runs()
 			u.orders <- order(25 * time.Second)
 			u.beat()
@@ -231,14 +231,14 @@ func TestDrain(t *testing.T) {
 			u.end("")
 			u.ended(nil, u.lease/3)
 		},
-		"idle": func(t *testing.T, u *bubble) {
+		"idle": func(t *testing.T, u *timedWorker) {
 			u.run()
 			synctest.Wait()
 			u.orders <- order(25 * time.Second)
 			u.ended(errTerm, 0)
 			await(t, u.left, "the good-bye")
 		},
-		"a grant comes too late": func(t *testing.T, u *bubble) {
+		"a grant comes too late": func(t *testing.T, u *timedWorker) {
 			u.near.onAsk = func(ctx context.Context) *wire.Attempt {
 				select {
 				case a := <-u.grants:
@@ -262,7 +262,7 @@ func TestDrain(t *testing.T) {
 	for name, f := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				u := newBubble(t)
+				u := newTimedWorker(t)
 				f(t, u)
 				u.cancel(errors.New("the test is over"))
 			})
@@ -273,7 +273,7 @@ func TestDrain(t *testing.T) {
 // TestDrainBeforeJoining: who waits for a coordinator has nothing to finish.
 func TestDrainBeforeJoining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newBubble(t)
+		u := newTimedWorker(t)
 		u.o.CoordTimeout = time.Hour
 		go func() { u.done <- Run(t.Context(), u.o) }()
 		time.Sleep(time.Minute)
@@ -285,7 +285,7 @@ func TestDrainBeforeJoining(t *testing.T) {
 // TestDrainOverARestart: the next coordinator is told in the registration, so
 // that it grants nothing, and gets the report.
 func TestDrainOverARestart(t *testing.T) {
-	s, b := newShell(t), newBoss(t).serve(plain)
+	s, b := newUnderTest(t), newFakeCoordinator(t).serve(plain)
 	orders := make(chan Order)
 	s.o.Drain, s.o.CoordTimeout = orders, patience
 	release, began := s.stalled()
@@ -298,7 +298,7 @@ func TestDrainOverARestart(t *testing.T) {
 	await(t, began, "the attempt")
 	orders <- order(patience)
 	b.die()
-	next := newBoss(t).serve(plain)
+	next := newFakeCoordinator(t).serve(plain)
 	next.announce(s.Store, nil)
 	q := await(t, next.joined, "the second registration")
 	running := slices.Collect(func(yield func(string) bool) {

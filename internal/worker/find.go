@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -36,71 +37,79 @@ type absentError struct {
 
 func (e *absentError) Error() string { return e.what }
 
+// finder finds the coordinator: through the bucket, or through an address that
+// people gave.
+type finder struct {
+	o Options
+	*terms
+	passed map[string]bool // prefixes whose announcements the search has passed over
+}
+
 // find learns who is the coordinator, where it may be and what opens its
 // door. The bucket says the first and the last; an address that was given is
 // believed no further than that it names the prefix to look below, since
 // whoever listens there must then be the one that is announced.
-func (l *link) find(ctx context.Context) (*found, error) {
-	a, err := l.announcement(ctx)
+func (f *finder) find(ctx context.Context) (*found, error) {
+	a, err := f.announcement(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if a.Released {
 		return nil, &absentError{what: fmt.Sprintf("the coordinator at %s has ended", strings.Join(a.Addresses, ", ")), ended: true}
 	}
-	l.noteLease(time.Duration(a.LeaseMS) * time.Millisecond)
-	own := wire.ClientOptions{Insecure: l.o.Insecure, Files: l.o.Files, Token: l.o.Token}
+	f.noteLease(time.Duration(a.LeaseMS) * time.Millisecond)
+	own := wire.ClientOptions{Insecure: f.o.Insecure, Files: f.o.Files, Token: f.o.Token}
 	security, err := own.Believe(a)
 	if err != nil {
 		return nil, err
 	}
-	f := &found{epoch: a.Epoch, security: security}
-	for _, address := range slices.Concat(l.o.Addresses, a.Addresses) {
-		if !slices.Contains(f.addresses, address) {
-			f.addresses = append(f.addresses, address)
+	to := &found{epoch: a.Epoch, security: security}
+	for _, address := range slices.Concat(f.o.Addresses, a.Addresses) {
+		if !slices.Contains(to.addresses, address) {
+			to.addresses = append(to.addresses, address)
 		}
 	}
-	if len(f.addresses) == 0 {
+	if len(to.addresses) == 0 {
 		return nil, &absentError{what: "the announcement names no address"}
 	}
-	return f, nil
+	return to, nil
 }
 
 // announcement reads what is announced: below the prefix of the job that the
 // worker has joined, or that an address names, or that it can find.
-func (l *link) announcement(ctx context.Context) (*manifest.Coordinator, error) {
+func (f *finder) announcement(ctx context.Context) (*manifest.Coordinator, error) {
 	switch {
-	case len(l.o.Addresses) == 0:
-		return l.search(ctx)
-	case l.hasJoined():
-		return l.read(ctx, l.layout())
+	case len(f.o.Addresses) == 0:
+		return f.search(ctx)
+	case f.hasJoined():
+		return f.read(ctx, f.layout())
 	}
-	lay, err := race(ctx, l.o.Addresses, l.discover, func(layout.Layout) {})
+	lay, err := race(ctx, f.o.Addresses, f.prefixAt, func(layout.Layout) {})
 	if err != nil {
 		return nil, err
 	}
-	return l.read(ctx, lay)
+	return f.read(ctx, lay)
 }
 
-// discover asks an address for the prefix of its job: unverified, or with
+// prefixAt asks an address for the prefix of its job: unverified, or with
 // the certificates of an own authority, since then nobody answers a stranger.
-func (l *link) discover(ctx context.Context, address string) (layout.Layout, error) {
-	dial := func() (*grpc.ClientConn, error) { return wire.DialUnverified(address, l.o.Insecure) }
-	if l.o.Files.Set() && !l.o.Insecure {
-		dial = func() (*grpc.ClientConn, error) { return wire.Dial(address, wire.ClientOptions{Files: l.o.Files}) }
+func (f *finder) prefixAt(ctx context.Context, address string) (layout.Layout, error) {
+	dial := func() (*grpc.ClientConn, error) { return wire.DialUnverified(address, f.o.Insecure) }
+	if f.o.Files.Set() && !f.o.Insecure {
+		dial = func() (*grpc.ClientConn, error) { return wire.Dial(address, wire.ClientOptions{Files: f.o.Files}) }
 	}
 	conn, err := dial()
 	if err != nil {
 		return layout.Layout{}, err
 	}
 	defer func() { _ = conn.Close() }()
-	reply, err := l.greet(ctx, conn, address)
+	reply, err := f.discover(ctx, conn, address)
 	return layout.New(reply.GetPrefix()), err
 }
 
-// greet asks whoever listens who it is. It refuses one with whom there is
+// discover asks whoever listens who it is. It refuses one with whom there is
 // nothing to talk about.
-func (l *link) greet(ctx context.Context, conn *grpc.ClientConn, address string) (*wire.DiscoverReply, error) {
+func (f *finder) discover(ctx context.Context, conn *grpc.ClientConn, address string) (*wire.DiscoverReply, error) {
 	reply, err := wire.NewCoordinatorClient(conn).Discover(ctx, &wire.DiscoverRequest{})
 	switch {
 	case err != nil:
@@ -109,13 +118,13 @@ func (l *link) greet(ctx context.Context, conn *grpc.ClientConn, address string)
 		return nil, &wire.Refusal{
 			Reason: wire.ReasonVersion,
 			What: fmt.Sprintf("coordinator %s speaks protocol %d, this worker %s speaks protocol %d",
-				reply.Version, reply.Protocol, l.o.Version, wire.Protocol),
+				reply.Version, reply.Protocol, f.o.Version, wire.Protocol),
 			Hint: "run the same version of the binary everywhere",
 		}
-	case reply.Bucket != l.o.Bucket:
-		return nil, otherBucket(address, reply.Bucket, l.o.Bucket)
-	case l.o.Layout.Prefix() != "" && reply.Prefix != l.o.Layout.Prefix():
-		return nil, otherPrefix(address, reply.Prefix, l.o.Layout.Prefix())
+	case reply.Bucket != f.o.Bucket:
+		return nil, otherBucket(address, reply.Bucket, f.o.Bucket)
+	case f.o.Layout.Prefix() != "" && reply.Prefix != f.o.Layout.Prefix():
+		return nil, otherPrefix(address, reply.Prefix, f.o.Layout.Prefix())
 	}
 	return reply, nil
 }
@@ -142,27 +151,56 @@ func otherBucket(address, theirs, ours string) error {
 	}
 }
 
+// ours says whether the job that the worker is to join is the one below its
+// layout for certain; err is why there is no coordinator.
+func (f *finder) ours(ctx context.Context, err error) bool {
+	var absent *absentError
+	switch {
+	case f.hasJoined(), f.o.Layout.Prefix() != "", errors.As(err, &absent) && absent.ended:
+		return true
+	case len(f.o.Addresses) == 0:
+		return false
+	}
+	// An address names the job by its coordinator only.
+	a, rerr := f.read(ctx, f.layout())
+	return rerr == nil && a.Released && slices.ContainsFunc(f.o.Addresses, func(s string) bool { return among(s, a.Addresses) })
+}
+
+// among says whether an address is one of those that were announced. A
+// coordinator on this machine may be meant by another name.
+func among(address string, announced []string) bool {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	own := host == "localhost" || net.ParseIP(host).IsLoopback()
+	return slices.ContainsFunc(announced, func(s string) bool {
+		_, p, err := net.SplitHostPort(s)
+		return s == address || err == nil && own && p == port
+	})
+}
+
 // readTimeout bounds a try to read an announcement: while the store hangs the
 // worker goes on trying, as it does while the coordinator is away.
 const readTimeout = 5 * time.Second
 
 // read returns the announcement below a layout.
-func (l *link) read(ctx context.Context, lay layout.Layout) (*manifest.Coordinator, error) {
-	a, _, err := l.readInfo(ctx, lay)
+func (f *finder) read(ctx context.Context, lay layout.Layout) (*manifest.Coordinator, error) {
+	a, _, err := f.readInfo(ctx, lay)
 	return a, err
 }
 
 // readInfo tells besides which version of the announcement it is.
-func (l *link) readInfo(ctx context.Context, lay layout.Layout) (a *manifest.Coordinator, info object.Info, err error) {
+func (f *finder) readInfo(ctx context.Context, lay layout.Layout) (a *manifest.Coordinator, info object.Info, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	key := lay.Coordinator()
-	a, info, err = jobstate.ReadAnnouncement(ctx, l.o.Store, lay)
+	a, info, err = jobstate.ReadAnnouncement(ctx, f.o.Store, lay)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		err = &absentError{what: fmt.Sprintf("no announcement in s3://%s/%s", l.o.Bucket, key)}
+		err = &absentError{what: fmt.Sprintf("no announcement in s3://%s/%s", f.o.Bucket, key)}
 	case jobstate.Damaged(err): // a coordinator that is at work writes it again within a third of its lease
-		err = &absentError{spoiled: true, what: fmt.Sprintf("the announcement s3://%s/%s is damaged: %v", l.o.Bucket, key, errors.Unwrap(err))}
+		err = &absentError{spoiled: true, what: fmt.Sprintf("the announcement s3://%s/%s is damaged: %v", f.o.Bucket, key, errors.Unwrap(err))}
 	}
 	return a, info, err
 }
@@ -170,15 +208,15 @@ func (l *link) readInfo(ctx context.Context, lay layout.Layout) (a *manifest.Coo
 // search finds an announcement without an address: below the configured
 // prefix, or else below any, if exactly one coordinator is alive there. No
 // clocks of two machines are compared for that.
-func (l *link) search(ctx context.Context) (*manifest.Coordinator, error) {
-	a, err := l.read(ctx, l.layout())
+func (f *finder) search(ctx context.Context) (*manifest.Coordinator, error) {
+	a, err := f.read(ctx, f.layout())
 	var absent *absentError
-	if err == nil || !errors.As(err, &absent) || l.layout().Prefix() != "" || l.o.Dirs == nil {
+	if err == nil || !errors.As(err, &absent) || f.layout().Prefix() != "" || f.o.Dirs == nil {
 		return a, err
 	}
 	prefixes, alive := []string(nil), []*manifest.Coordinator(nil)
 	budget := maxDirs
-	err = l.walk(ctx, "", 0, &budget, func(prefix string, a *manifest.Coordinator, info object.Info) {
+	err = f.walk(ctx, "", 0, &budget, func(prefix string, a *manifest.Coordinator, info object.Info) {
 		if !a.Released && !jobstate.Silent(a, info, 3) {
 			prefixes, alive = append(prefixes, prefix), append(alive, a)
 		}
@@ -191,7 +229,7 @@ func (l *link) search(ctx context.Context) (*manifest.Coordinator, error) {
 	case len(alive) > 1:
 		return nil, &wire.Refusal{
 			Reason: wire.ReasonUsage,
-			What:   fmt.Sprintf("bucket %s has several coordinators, below the prefixes %s", l.o.Bucket, strings.Join(prefixes, ", ")),
+			What:   fmt.Sprintf("bucket %s has several coordinators, below the prefixes %s", f.o.Bucket, strings.Join(prefixes, ", ")),
 			Hint:   "name one with --prefix or --coord",
 		}
 	}
@@ -206,33 +244,33 @@ const (
 )
 
 // passOver warns once of an announcement that the search passes over.
-func (l *link) passOver(prefix string, err error) {
-	l.infoMu.Lock()
-	defer l.infoMu.Unlock()
-	if l.passed[prefix] {
+func (f *finder) passOver(prefix string, err error) {
+	f.terms.mu.Lock()
+	defer f.terms.mu.Unlock()
+	if f.passed[prefix] {
 		return
 	}
-	if l.passed == nil {
-		l.passed = map[string]bool{}
+	if f.passed == nil {
+		f.passed = map[string]bool{}
 	}
-	l.passed[prefix] = true
-	l.o.Log.Warn().Err(err).Str("prefix", strings.TrimSuffix(prefix, "/")).
+	f.passed[prefix] = true
+	f.o.Log.Warn().Err(err).Str("prefix", strings.TrimSuffix(prefix, "/")).
 		Msg("the search for a coordinator skips an announcement that cannot be read")
 }
 
 // walk visits the announcements below prefix. One that cannot be read, since it
 // is another version's or the store denies it, is passed over: it says nothing
 // of the others.
-func (l *link) walk(ctx context.Context, prefix string, depth int, budget *int, visit func(string, *manifest.Coordinator, object.Info)) error {
+func (f *finder) walk(ctx context.Context, prefix string, depth int, budget *int, visit func(string, *manifest.Coordinator, object.Info)) error {
 	if *budget--; *budget < 0 || depth > maxDepth {
 		return nil
 	}
-	dirs, err := l.o.Dirs(ctx, prefix)
+	dirs, err := f.o.Dirs(ctx, prefix)
 	if err != nil {
 		return fmt.Errorf("search for a coordinator: %w", err)
 	}
 	if slices.Contains(dirs, prefix+"intermediate/") {
-		a, info, err := l.readInfo(ctx, layout.New(prefix))
+		a, info, err := f.readInfo(ctx, layout.New(prefix))
 		var absent *absentError
 		switch {
 		case err == nil:
@@ -240,7 +278,7 @@ func (l *link) walk(ctx context.Context, prefix string, depth int, budget *int, 
 		case ctx.Err() != nil || errors.Is(err, object.ErrUnreachable):
 			return err
 		case !errors.As(err, &absent) || absent.spoiled:
-			l.passOver(prefix, err)
+			f.passOver(prefix, err)
 		}
 	}
 	for _, d := range dirs {
@@ -248,7 +286,7 @@ func (l *link) walk(ctx context.Context, prefix string, depth int, budget *int, 
 		case "input/", "intermediate/", "output/":
 			continue
 		}
-		if err := l.walk(ctx, d, depth+1, budget, visit); err != nil {
+		if err := f.walk(ctx, d, depth+1, budget, visit); err != nil {
 			return err
 		}
 	}

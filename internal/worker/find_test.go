@@ -23,24 +23,24 @@ import (
 func TestWorkerIsRefused(t *testing.T) {
 	tests := []struct {
 		name   string
-		change func(*boss, *shell)
+		change func(*fakeCoordinator, *underTest)
 		reason string
 		says   string
 	}{
-		{"another app", func(b *boss, _ *shell) {
+		{"another app", func(b *fakeCoordinator, _ *underTest) {
 			b.onRegister = func(*wire.RegisterRequest) (*wire.RegisterReply, error) {
 				return nil, &wire.Refusal{Reason: wire.ReasonApp, What: "the job runs grep", Hint: "h"}
 			}
 		}, wire.ReasonApp, "grep"},
-		{"another bucket", func(b *boss, _ *shell) { b.discover.Bucket = "theirs" }, wire.ReasonUsage, "theirs"},
-		{"another prefix", func(b *boss, s *shell) { s.o.Layout, b.discover.Prefix = layout.New("w2"), "p1" }, wire.ReasonUsage, "works on prefix p1, this worker on prefix w2"},
-		{"the root", func(_ *boss, s *shell) { s.o.Layout = layout.New("w2") }, wire.ReasonUsage, "works on the root of the bucket, this worker on prefix w2"},
-		{"another protocol", func(b *boss, _ *shell) { b.discover.Protocol, b.discover.Version = 99, "v9" }, wire.ReasonVersion, "99"},
-		{"TLS on one side", func(b *boss, s *shell) { s.o.Addresses, s.o.Insecure = nil, false }, wire.ReasonUsage, "without TLS"},
+		{"another bucket", func(b *fakeCoordinator, _ *underTest) { b.discover.Bucket = "theirs" }, wire.ReasonUsage, "theirs"},
+		{"another prefix", func(b *fakeCoordinator, s *underTest) { s.o.Layout, b.discover.Prefix = layout.New("w2"), "p1" }, wire.ReasonUsage, "works on prefix p1, this worker on prefix w2"},
+		{"the root", func(_ *fakeCoordinator, s *underTest) { s.o.Layout = layout.New("w2") }, wire.ReasonUsage, "works on the root of the bucket, this worker on prefix w2"},
+		{"another protocol", func(b *fakeCoordinator, _ *underTest) { b.discover.Protocol, b.discover.Version = 99, "v9" }, wire.ReasonVersion, "99"},
+		{"TLS on one side", func(b *fakeCoordinator, s *underTest) { s.o.Addresses, s.o.Insecure = nil, false }, wire.ReasonUsage, "without TLS"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s, b := newShell(t), newBoss(t).serve(plain)
+			s, b := newUnderTest(t), newFakeCoordinator(t).serve(plain)
 			b.announce(s.Store, nil)
 			s.o.Addresses, s.o.CoordTimeout = []string{b.address}, patience
 			tt.change(b, s)
@@ -62,34 +62,34 @@ func TestWorkerAlone(t *testing.T) {
 	}
 	tests := []struct {
 		name  string
-		prep  func(*shell)
+		prep  func(*underTest)
 		done  bool
 		says  string
 		lease time.Duration
 	}{
-		{"nobody announced", func(s *shell) {}, false, "s3://bucket/intermediate/_coordinator.json", 0},
-		{"nobody at the address", func(s *shell) { s.o.Addresses = []string{"127.0.0.1:1"} }, false, "127.0.0.1:1", 0},
-		{"nobody where it was announced", func(s *shell) {
+		{"nobody announced", func(s *underTest) {}, false, "s3://bucket/intermediate/_coordinator.json", 0},
+		{"nobody at the address", func(s *underTest) { s.o.Addresses = []string{"127.0.0.1:1"} }, false, "127.0.0.1:1", 0},
+		{"nobody where it was announced", func(s *underTest) {
 			s.Store.PutJSON(t, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, Addresses: []string{"127.0.0.1:1"}, LeaseMS: 200})
 		}, false, "s3://bucket/", 200 * time.Millisecond},
-		{"announced without an address", func(s *shell) {
+		{"announced without an address", func(s *underTest) {
 			s.Store.PutJSON(t, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, LeaseMS: 1})
 		}, false, "s3://bucket/", time.Millisecond},
-		{"it has ended", func(s *shell) {
+		{"it has ended", func(s *underTest) {
 			s.Store.PutJSON(t, layout.Layout{}.Coordinator(), manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, Addresses: []string{"127.0.0.1:1"}, LeaseMS: 200, Released: true})
 		}, false, "s3://bucket/", 0},
-		{"the job is done", func(s *shell) {
+		{"the job is done", func(s *underTest) {
 			s.o.Addresses = []string{"127.0.0.1:1"}
 			s.Store.PutJSON(t, layout.Layout{}.Success(), success("wc", "job-1"))
 		}, true, "", 0},
-		{"another app's job is done", func(s *shell) {
+		{"another app's job is done", func(s *underTest) {
 			s.Store.PutJSON(t, layout.Layout{}.Success(), success("grep", "job-1"))
 		}, false, "_coordinator.json", 0},
-		{"a summary that is none", func(s *shell) { s.Store.Replace(layout.Layout{}.Success(), nil) }, false, "_coordinator.json", 0},
+		{"a summary that is none", func(s *underTest) { s.Store.Replace(layout.Layout{}.Success(), nil) }, false, "_coordinator.json", 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newShell(t)
+			s := newUnderTest(t)
 			s.o.CoordTimeout = 150 * time.Millisecond
 			tt.prep(s)
 			s.start()
@@ -108,29 +108,29 @@ func TestWorkerAlone(t *testing.T) {
 // TestComesAfterTheEnd: a worker that starts when its job is done learns that
 // from the bucket at once, however long it would wait for a coordinator.
 func TestComesAfterTheEnd(t *testing.T) {
-	released := func(s *shell, lay layout.Layout, address string) {
+	released := func(s *underTest, lay layout.Layout, address string) {
 		s.Store.PutJSON(t, lay.Coordinator(), manifest.Coordinator{
 			Schema: manifest.CoordinatorSchema, Epoch: "e", Insecure: true, Addresses: []string{"192.0.2.1:77", address}, LeaseMS: 200, Released: true,
 		})
 	}
 	tests := []struct {
 		name string
-		prep func(s *shell) layout.Layout
+		prep func(s *underTest) layout.Layout
 	}{
-		{"it finds the coordinator's announcement", func(s *shell) layout.Layout {
+		{"it finds the coordinator's announcement", func(s *underTest) layout.Layout {
 			released(s, layout.Layout{}, "127.0.0.1:1")
 			return layout.Layout{}
 		}},
-		{"its prefix is given", func(s *shell) layout.Layout {
+		{"its prefix is given", func(s *underTest) layout.Layout {
 			s.o.Layout, s.o.Addresses = layout.New("p"), []string{"127.0.0.1:1"}
 			return s.o.Layout
 		}},
-		{"the address is given", func(s *shell) layout.Layout {
+		{"the address is given", func(s *underTest) layout.Layout {
 			s.o.Addresses = []string{"127.0.0.1:1"}
 			released(s, layout.Layout{}, "127.0.0.1:1")
 			return layout.Layout{}
 		}},
-		{"the address is given by another name of the machine", func(s *shell) layout.Layout {
+		{"the address is given by another name of the machine", func(s *underTest) layout.Layout {
 			s.o.Addresses = []string{"localhost:1"}
 			released(s, layout.Layout{}, "10.0.0.7:1")
 			return layout.Layout{}
@@ -138,7 +138,7 @@ func TestComesAfterTheEnd(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newShell(t)
+			s := newUnderTest(t)
 			s.o.CoordTimeout = time.Hour
 			lay := tt.prep(s)
 			s.Store.PutJSON(t, lay.Success(), summary(lay, "job-1", "wc"))
@@ -159,7 +159,7 @@ func TestEarlyForAnother(t *testing.T) {
 			t.Errorf("%s: %s is taken for 127.0.0.1:1", name, address)
 		}
 	}
-	s, b := newShell(t), newBoss(t).serve(plain)
+	s, b := newUnderTest(t), newFakeCoordinator(t).serve(plain)
 	s.Store.PutJSON(t, layout.Layout{}.Success(), manifest.Success{Schema: manifest.SuccessSchema, Job: "job-0", App: manifest.App{Kind: manifest.Go, Name: "wc"}})
 	s.Store.PutJSON(t, layout.Layout{}.Coordinator(), manifest.Coordinator{
 		Schema: manifest.CoordinatorSchema, Insecure: true, Addresses: []string{"192.0.2.1:1"}, Released: true,
@@ -188,7 +188,7 @@ func TestEarlyForAnother(t *testing.T) {
 // place, the time and the reason.
 func TestTellsOfItsWait(t *testing.T) {
 	t.Parallel()
-	s := newShell(t)
+	s := newUnderTest(t)
 	lines := make(lineWriter, 100)
 	s.o.Log, s.o.CoordTimeout = zerolog.New(lines), time.Hour
 	s.start()
@@ -211,7 +211,7 @@ func TestTellsOfItsWait(t *testing.T) {
 // coordinator does not know it, says why, and then works.
 func TestWaitsForTheApp(t *testing.T) {
 	t.Parallel()
-	s, b := newShell(t), newBoss(t)
+	s, b := newUnderTest(t), newFakeCoordinator(t)
 	lines := make(lineWriter, 100)
 	app := s.o.App
 	s.o.Log, s.o.App = zerolog.New(lines), nil
@@ -277,7 +277,7 @@ func TestRefusesTheApp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, b := newShell(t), newBoss(t)
+			s, b := newUnderTest(t), newFakeCoordinator(t)
 			app := *s.o.App
 			tt.change(&app)
 			s.o.App = nil
@@ -317,12 +317,12 @@ func (w lineWriter) Write(p []byte) (int, error) {
 // coordinator that is not there.
 func TestDenied(t *testing.T) {
 	t.Parallel()
-	s := newShell(t)
+	s := newUnderTest(t)
 	id, err := wire.NewIdentity()
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newBoss(t).serve(wire.ServerOptions{Identity: id, Token: id.Token})
+	b := newFakeCoordinator(t).serve(wire.ServerOptions{Identity: id, Token: id.Token})
 	b.announce(s.Store, id)
 	s.o.Insecure, s.o.Token, s.o.CoordTimeout = false, "another token entirely", 100*time.Millisecond
 	s.start()
@@ -335,7 +335,7 @@ func TestDenied(t *testing.T) {
 // TestOwnAuthority: with own certificates the coordinator answers no
 // stranger, and tells a worker that has them the prefix of its job.
 func TestOwnAuthority(t *testing.T) {
-	s, b := newShell(t), newBoss(t)
+	s, b := newUnderTest(t), newFakeCoordinator(t)
 	files := ownAuthority(t)
 	b.discover.Prefix = "deep/down"
 	b.serve(wire.ServerOptions{Files: files})
@@ -373,7 +373,7 @@ func TestSearchPassesOver(t *testing.T) {
 	var log bytes.Buffer
 	l := newLink(Options{Store: f, Bucket: "bucket", Dirs: dirs, Insecure: true, Log: zerolog.New(&log)}, nil, nil)
 	for range 2 {
-		if a, err := l.search(t.Context()); err != nil || a.Version != "right" {
+		if a, err := l.finder.search(t.Context()); err != nil || a.Version != "right" {
 			t.Errorf("found %+v, %v", a, err)
 		}
 	}
@@ -430,7 +430,7 @@ func TestSearch(t *testing.T) {
 				return out, nil
 			}
 			l := newLink(Options{Store: f, Bucket: "bucket", Dirs: dirs, Insecure: true}, nil, nil)
-			a, err := l.search(t.Context())
+			a, err := l.finder.search(t.Context())
 			if tt.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.fails) {
 					t.Errorf("found %+v, %v", a, err)

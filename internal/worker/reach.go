@@ -36,24 +36,24 @@ var errOther = status.Error(codes.Unavailable, "another server than the coordina
 // pinned where there is one, and the epoch tells them apart where there is
 // none. It gives up when another coordinator is announced meanwhile, and says
 // so: an address from which nothing comes must not keep the worker from it.
-func (l *link) reach(ctx context.Context, f *found) (r reached, moved bool, err error) {
+func (f *finder) reach(ctx context.Context, to *found) (r reached, moved bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	replaced := make(chan bool, 1)
 	go func() {
-		is := l.hasJoined() && l.replaced(ctx, f)
+		is := f.hasJoined() && f.replaced(ctx, to)
 		if is {
 			cancel()
 		}
 		replaced <- is
 	}()
 	probe := func(ctx context.Context, address string) (reached, error) {
-		conn, err := wire.Dial(address, f.security)
+		conn, err := wire.Dial(address, to.security)
 		if err != nil {
 			return reached{}, err
 		}
-		reply, err := l.greet(ctx, conn, address)
-		if err == nil && reply.Epoch != f.epoch {
+		reply, err := f.discover(ctx, conn, address)
+		if err == nil && reply.Epoch != to.epoch {
 			err = &callError{address, errOther}
 		}
 		if err != nil {
@@ -63,7 +63,7 @@ func (l *link) reach(ctx context.Context, f *found) (r reached, moved bool, err 
 		return reached{conn, address}, nil
 	}
 	drop := func(r reached) { _ = r.conn.Close() }
-	r, err = race(ctx, f.addresses, probe, drop)
+	r, err = race(ctx, to.addresses, probe, drop)
 	cancel()
 	if moved = <-replaced; moved && err == nil {
 		drop(r)
@@ -71,16 +71,16 @@ func (l *link) reach(ctx context.Context, f *found) (r reached, moved bool, err 
 	return r, moved, err
 }
 
-// replaced waits until another coordinator is announced than f. It says
+// replaced waits until another coordinator is announced than the one that was found. It says
 // whether that is so, rather than that ctx has ended.
-func (l *link) replaced(ctx context.Context, f *found) bool {
+func (f *finder) replaced(ctx context.Context, to *found) bool {
 	for {
 		select {
 		case <-ctx.Done():
 			return false
 		case <-time.After(lookout):
 		}
-		if a, err := l.read(ctx, l.layout()); err == nil && a.Epoch != f.epoch {
+		if a, err := f.read(ctx, f.layout()); err == nil && a.Epoch != to.epoch {
 			return ctx.Err() == nil
 		}
 	}

@@ -90,8 +90,8 @@ func TestAddressesRace(t *testing.T) {
 	}
 }
 
-// deaf listens and never says a word, as a process that stands still.
-func deaf(t *testing.T) string {
+// silentAddress listens and never says a word, as a process that stands still.
+func silentAddress(t *testing.T) string {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -112,10 +112,10 @@ func TestFollowsTakeover(t *testing.T) {
 				name += ", pinned"
 			}
 			t.Run(name, func(t *testing.T) {
-				s := newShell(t)
+				s := newUnderTest(t)
 				s.o.Insecure, s.o.CoordTimeout = !secure, patience
 				release, began := s.stalled()
-				named := func(epoch string) (*boss, *wire.Identity) {
+				named := func(epoch string) (*fakeCoordinator, *wire.Identity) {
 					o, id := plain, (*wire.Identity)(nil)
 					if secure {
 						var err error
@@ -124,7 +124,7 @@ func TestFollowsTakeover(t *testing.T) {
 						}
 						o = wire.ServerOptions{Identity: id, Token: id.Token}
 					}
-					b := newBoss(t)
+					b := newFakeCoordinator(t)
 					b.discover.Epoch = epoch
 					return b.serve(o), id
 				}
@@ -133,12 +133,12 @@ func TestFollowsTakeover(t *testing.T) {
 				standby, _ := named("three")
 				switch way {
 				case "list":
-					s.o.Addresses = []string{deaf(t), standby.address, first.address, second.address}
+					s.o.Addresses = []string{silentAddress(t), standby.address, first.address, second.address}
 				case "list of others":
 					s.o.Addresses = []string{first.address}
 				}
-				announce := func(b *boss, id *wire.Identity, epoch string) {
-					a := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: epoch, Addresses: []string{deaf(t), b.address}, LeaseMS: 10_000, Insecure: !secure, Renewed: time.Now()}
+				announce := func(b *fakeCoordinator, id *wire.Identity, epoch string) {
+					a := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: epoch, Addresses: []string{silentAddress(t), b.address}, LeaseMS: 10_000, Insecure: !secure, Renewed: time.Now()}
 					if secure {
 						a.CertPEM, a.Token = id.CertPEM, id.Token
 					}
@@ -176,19 +176,19 @@ func TestFollowsTakeover(t *testing.T) {
 // TestLeavesTheOverdue: a coordinator that says that it may have been replaced
 // keeps its workers as long as it has not.
 func TestLeavesTheOverdue(t *testing.T) {
-	s := newShell(t)
+	s := newUnderTest(t)
 	release, began := s.stalled()
-	first, second := newBoss(t), newBoss(t)
+	first, second := newFakeCoordinator(t), newFakeCoordinator(t)
 	beats := make(chan struct{}, 100)
 	first.onHeartbeat = func(context.Context, *wire.HeartbeatRequest) (*wire.HeartbeatReply, error) {
 		beats <- struct{}{}
 		return &wire.HeartbeatReply{Overdue: true}, nil
 	}
-	for i, b := range []*boss{first, second} {
+	for i, b := range []*fakeCoordinator{first, second} {
 		b.discover.Epoch = []string{"one", "two"}[i]
 		b.serve(plain)
 	}
-	announce := func(b *boss) {
+	announce := func(b *fakeCoordinator) {
 		s.Store.PutJSON(t, layout.Layout{}.Coordinator(), manifest.Coordinator{
 			Schema: manifest.CoordinatorSchema, Epoch: b.discover.Epoch, Addresses: []string{b.address}, LeaseMS: 10_000, Insecure: true,
 		})

@@ -52,24 +52,3 @@ func (w *worker) say(ctx context.Context, q *wire.ReportRequest, enough func(err
 		return err
 	})
 }
-
-// begin lists an attempt in heartbeats and registrations, unless the worker
-// drains by now: then the next of them, which does not list it, hands it back.
-func (w *worker) begin(r *running) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.order != nil {
-		return false
-	}
-	w.running[r.attempt.Id] = r
-	return true
-}
-
-// end forgets an attempt, once the coordinator knows how it ended: up to then
-// its lease is kept, so that it is not taken for one that got lost.
-func (w *worker) end(r *running) {
-	r.cancel(nil)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.running, r.attempt.Id)
-}

@@ -23,7 +23,7 @@ func lists(q *wire.HeartbeatRequest, id string) bool {
 // does not keep the slot from other work. Until it can, the attempt is listed
 // and the report is repeated.
 func TestReportBesideWork(t *testing.T) {
-	s, b := newShell(t), newBoss(t)
+	s, b := newUnderTest(t), newFakeCoordinator(t)
 	s.o.Slots = 1
 	var blind atomic.Bool
 	blind.Store(true)
@@ -71,7 +71,7 @@ func TestReportBesideWork(t *testing.T) {
 // TestUnheardIsRevoked: what the coordinator takes away meanwhile is reported
 // no more; and a worker that is stopped does not wait for an answer.
 func TestUnheardIsRevoked(t *testing.T) {
-	s, b := newShell(t), newBoss(t)
+	s, b := newUnderTest(t), newFakeCoordinator(t)
 	s.o.Slots = 1
 	var said [2]atomic.Int32 // by task
 	b.onReport = func(q *wire.ReportRequest) (*wire.ReportReply, error) {
@@ -106,7 +106,7 @@ func TestUnheardIsRevoked(t *testing.T) {
 // TestUnheardIsBounded: a slot does not begin more than it may have to say
 // again.
 func TestUnheardIsBounded(t *testing.T) {
-	s, b := newShell(t), newBoss(t)
+	s, b := newUnderTest(t), newFakeCoordinator(t)
 	s.o.Slots = 1
 	var blind atomic.Bool
 	blind.Store(true)

@@ -178,25 +178,6 @@ func (w *worker) reach(ctx context.Context) error {
 	}
 }
 
-// cutSince notes since when the store has not answered; zero if it does.
-func (w *worker) cutSince(t time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if t.IsZero() || w.cut.IsZero() || t.Before(w.cut) {
-		w.cut = t
-	}
-}
-
-// noteWaits notes since when the store has not answered an attempt that failed.
-func (w *worker) noteWaits(r *running) {
-	w.mu.Lock()
-	waits := r.waits
-	w.mu.Unlock()
-	if !waits.IsZero() {
-		w.cutSince(waits)
-	}
-}
-
 // execute runs the attempt on the data path.
 func (w *worker) execute(ctx context.Context, r *running) (res task.Result, err error) {
 	l, err := w.load(ctx, r.job, r.spec)

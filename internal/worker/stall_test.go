@@ -14,15 +14,15 @@ import (
 	"github.com/mraws/mraws/internal/wire"
 )
 
-// mute is a store that takes requests for input and for what is there, and
+// silentStore is a store that takes requests for input and for what is there, and
 // answers none of them while it is shut.
-type mute struct {
+type silentStore struct {
 	task.Store
 	shut chan struct{} // closed when it answers again
 }
 
 // wait is the part of the store layer that a worker sees.
-func (m *mute) wait(ctx context.Context, key string) error {
+func (m *silentStore) wait(ctx context.Context, key string) error {
 	w := object.PulseOf(ctx).Wait()
 	w.Begin(0)
 	defer w.End()
@@ -34,31 +34,31 @@ func (m *mute) wait(ctx context.Context, key string) error {
 	}
 }
 
-func (m *mute) Stream(ctx context.Context, key, etag string, off, n int64) (object.Stream, error) {
+func (m *silentStore) Stream(ctx context.Context, key, etag string, off, n int64) (object.Stream, error) {
 	return testkit.Stream(m.OpenChunks(ctx, key, etag, off, n, n, 1))
 }
 
-func (m *mute) OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error) {
+func (m *silentStore) OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error) {
 	if err := m.wait(ctx, key); err != nil {
 		return nil, err
 	}
 	return m.Store.OpenChunks(ctx, key, etag, off, n, chunk, window)
 }
 
-func (m *mute) Stat(ctx context.Context, key string) (object.Info, error) {
+func (m *silentStore) Stat(ctx context.Context, key string) (object.Info, error) {
 	if err := m.wait(ctx, key); err != nil {
 		return object.Info{}, err
 	}
 	return m.Store.Stat(ctx, key)
 }
 
-// TestStoreThatIsMute: heartbeats tell for how long nothing has moved; a
+// TestSilentStore: heartbeats tell for how long nothing has moved; a
 // worker whose attempt was taken away for it asks for another only once the
 // store answers, and goes on telling until then.
-func TestStoreThatIsMute(t *testing.T) {
-	s, b := newShell(t), newBoss(t)
+func TestSilentStore(t *testing.T) {
+	s, b := newUnderTest(t), newFakeCoordinator(t)
 	s.o.Slots = 1
-	m := &mute{s.Store, make(chan struct{})}
+	m := &silentStore{s.Store, make(chan struct{})}
 	s.o.Store = m
 	const enough = 700 * time.Millisecond
 	var phase atomic.Int32 // 0: the attempt, 1: revoked, 2: it has told of more
@@ -124,7 +124,7 @@ func (g *absent) Stat(ctx context.Context, key string) (object.Info, error) {
 
 // TestStoreThatIsGone: one that refuses connections is waited for too.
 func TestStoreThatIsGone(t *testing.T) {
-	s := newShell(t)
+	s := newUnderTest(t)
 	g := &absent{Store: s.Store}
 	s.o.Store = g
 	w := newWorker(s.o)

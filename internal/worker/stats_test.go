@@ -14,7 +14,7 @@ import (
 // TestStats: a worker's attempts are counted by phase and by how they ended,
 // with what they read, also while they run.
 func TestStats(t *testing.T) {
-	s, b := newShell(t), newBoss(t).serve(plain)
+	s, b := newUnderTest(t), newFakeCoordinator(t).serve(plain)
 	s.o.Stats = new(Stats)
 	release, began := s.stalled()
 	b.announce(s.Store, nil)

@@ -92,36 +92,15 @@ func (e *JobFailedError) Error() string { return e.Cause }
 
 // worker is one running worker.
 type worker struct {
-	o    Options
-	link *link
-
-	mu      sync.Mutex
-	running map[string]*running // by attempt id, until the report is there
-	cut     time.Time           // since when the store does not answer, for all that is known; zero if it does
-	order   *Order              // once it drains
-
-	probes object.Pulse // of the requests that find that out
+	roster
+	o      Options
+	link   *link
+	probes object.Pulse // of the requests that find out whether the store answers
 
 	group   *errgroup.Group     // of the slots, and of all that runs beside them
 	busy    sync.WaitGroup      // slots, and reports beside them
 	unheard *semaphore.Weighted // reports that are being repeated beside the slots
-
-	spares    spares
-	abandoned int // attempts that are, and whose code has not returned
-}
-
-// running is an attempt in a slot.
-type running struct {
-	attempt  *wire.Attempt
-	job      string
-	spec     string // SHA-256 of the job's spec; "" if the coordinator did not say
-	cancel   context.CancelCauseFunc
-	progress *task.Progress
-	pulse    *object.Pulse // of its requests to the store
-	waits    time.Time     // since when one stood still, as told last; zero if none
-	// abandoned is set when nobody waits for its code any more, until that
-	// returns.
-	abandoned bool
+	spares  spares
 }
 
 // errDone ends all slots when the coordinator says that the job is over.
@@ -140,7 +119,7 @@ func newWorker(o Options) *worker {
 	if o.Shared == nil {
 		o.Shared = new(Shared)
 	}
-	w := &worker{o: o, running: map[string]*running{}}
+	w := &worker{o: o, roster: roster{log: o.Log, slots: o.Slots, memory: o.Memory, running: map[string]*running{}}}
 	w.link = newLink(o, w.inFlight, w.finished)
 	return w
 }
@@ -150,15 +129,15 @@ func (w *worker) run(ctx context.Context) error {
 	defer w.o.Stats.join(w.o.Slots, w.o.Memory)()
 	ctx, cancel := context.WithCancelCause(ctx)
 	leasing, noMore := context.WithCancelCause(ctx)
-	var obeying sync.WaitGroup
-	obeying.Go(func() { w.obey(ctx, noMore, cancel) })
+	var watching sync.WaitGroup
+	watching.Go(func() { w.watchDrain(ctx, noMore, cancel) })
 	err := w.link.call(leasing, func(context.Context, wire.CoordinatorClient) error { return nil })
 	if err == nil {
 		err = w.work(ctx, leasing)
 	}
-	err = w.farewell(ctx, err)
+	err = w.finish(ctx, err)
 	cancel(nil)
-	obeying.Wait()
+	watching.Wait()
 	return err
 }
 
@@ -191,8 +170,8 @@ func (w *worker) work(ctx, leasing context.Context) error {
 	return g.Wait()
 }
 
-// farewell turns why the work ended into Run's result, and says good-bye.
-func (w *worker) farewell(ctx context.Context, err error) error {
+// finish turns why the work ended into Run's result, and says good-bye.
+func (w *worker) finish(ctx context.Context, err error) error {
 	var gone *UnreachableError
 	if !errors.As(err, &gone) {
 		w.link.leave(w.requests())
@@ -219,19 +198,6 @@ func (w *worker) finished(ctx context.Context) bool {
 		return false
 	}
 	return !w.o.Shared.knows("") && (w.o.App == nil || s.App.Name == w.o.App.Name) || w.o.Shared.knows(s.Job)
-}
-
-// inFlight lists the running attempts and their job, for a registration, and
-// says whether the worker drains.
-func (w *worker) inFlight() (attempts []*wire.Attempt, job string, drain *wire.Drain) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	drain = w.order.word()
-	for _, r := range w.running {
-		attempts = append(attempts, r.attempt)
-		job = r.job
-	}
-	return attempts, job, drain
 }
 
 func (w *worker) requests() map[string]int64 {

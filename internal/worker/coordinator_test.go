@@ -28,8 +28,8 @@ import (
 // patience bounds every wait for what must happen.
 const patience = time.Minute
 
-// boss is a coordinator that does what the test says.
-type boss struct {
+// fakeCoordinator is a coordinator that does what the test says.
+type fakeCoordinator struct {
 	wire.UnimplementedCoordinatorServer
 	t       *testing.T
 	address string
@@ -45,22 +45,22 @@ type boss struct {
 	mu       sync.Mutex
 	lease    time.Duration
 	discover *wire.DiscoverReply
-	// Each may answer in place of the boss; nil, nil leaves it to the boss.
+	// Each may answer in place of the coordinator; nil, nil leaves it to the coordinator.
 	onRegister  func(*wire.RegisterRequest) (*wire.RegisterReply, error)
 	onHeartbeat func(context.Context, *wire.HeartbeatRequest) (*wire.HeartbeatReply, error)
 	onReport    func(*wire.ReportRequest) (*wire.ReportReply, error)
 }
 
-func newBoss(t *testing.T) *boss {
-	return &boss{
+func newFakeCoordinator(t *testing.T) *fakeCoordinator {
+	return &fakeCoordinator{
 		t: t, grants: make(chan *wire.Attempt, 100), over: make(chan struct{}), served: make(chan struct{}),
 		joined: make(chan *wire.RegisterRequest, 100), reports: make(chan *wire.ReportRequest, 100), left: make(chan *wire.LeaveRequest, 100),
 		lease: 300 * time.Millisecond, discover: &wire.DiscoverReply{Bucket: "bucket", Epoch: "e", Protocol: wire.Protocol},
 	}
 }
 
-// serve starts the boss on a free port.
-func (b *boss) serve(o wire.ServerOptions) *boss {
+// serve starts the coordinator on a free port.
+func (b *fakeCoordinator) serve(o wire.ServerOptions) *fakeCoordinator {
 	b.t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -76,22 +76,22 @@ func (b *boss) serve(o wire.ServerOptions) *boss {
 }
 
 // die is a kill -9.
-func (b *boss) die() {
+func (b *fakeCoordinator) die() {
 	b.server.Stop()
 	<-b.served
 }
 
 // end tells everybody that the job is over.
-func (b *boss) end(failure string) {
+func (b *fakeCoordinator) end(failure string) {
 	b.final = &wire.Done{Failure: failure}
 	close(b.over)
 }
 
-func (b *boss) Discover(context.Context, *wire.DiscoverRequest) (*wire.DiscoverReply, error) {
+func (b *fakeCoordinator) Discover(context.Context, *wire.DiscoverRequest) (*wire.DiscoverReply, error) {
 	return b.discover, nil
 }
 
-func (b *boss) Register(_ context.Context, q *wire.RegisterRequest) (*wire.RegisterReply, error) {
+func (b *fakeCoordinator) Register(_ context.Context, q *wire.RegisterRequest) (*wire.RegisterReply, error) {
 	b.joined <- q
 	if b.onRegister != nil {
 		if r, err := b.onRegister(q); r != nil || err != nil {
@@ -101,7 +101,7 @@ func (b *boss) Register(_ context.Context, q *wire.RegisterRequest) (*wire.Regis
 	return &wire.RegisterReply{Epoch: b.discover.Epoch, Bucket: b.discover.Bucket, Prefix: b.discover.Prefix, LeaseMs: b.lease.Milliseconds(), App: q.App, Nreduce: 1}, nil
 }
 
-func (b *boss) Ask(ctx context.Context, _ *wire.AskRequest) (*wire.AskReply, error) {
+func (b *fakeCoordinator) Ask(ctx context.Context, _ *wire.AskRequest) (*wire.AskReply, error) {
 	select {
 	case a := <-b.grants:
 		return &wire.AskReply{Job: "job-1", Answer: &wire.AskReply_Grant{Grant: a}}, nil
@@ -112,7 +112,7 @@ func (b *boss) Ask(ctx context.Context, _ *wire.AskRequest) (*wire.AskReply, err
 	}
 }
 
-func (b *boss) Heartbeat(ctx context.Context, q *wire.HeartbeatRequest) (*wire.HeartbeatReply, error) {
+func (b *fakeCoordinator) Heartbeat(ctx context.Context, q *wire.HeartbeatRequest) (*wire.HeartbeatReply, error) {
 	b.mu.Lock()
 	f := b.onHeartbeat
 	b.mu.Unlock()
@@ -129,7 +129,7 @@ func (b *boss) Heartbeat(ctx context.Context, q *wire.HeartbeatRequest) (*wire.H
 	}
 }
 
-func (b *boss) Report(_ context.Context, q *wire.ReportRequest) (*wire.ReportReply, error) {
+func (b *fakeCoordinator) Report(_ context.Context, q *wire.ReportRequest) (*wire.ReportReply, error) {
 	if b.onReport != nil {
 		if r, err := b.onReport(q); r != nil || err != nil {
 			return r, err
@@ -139,13 +139,13 @@ func (b *boss) Report(_ context.Context, q *wire.ReportRequest) (*wire.ReportRep
 	return &wire.ReportReply{}, nil
 }
 
-func (b *boss) Leave(_ context.Context, q *wire.LeaveRequest) (*wire.LeaveReply, error) {
+func (b *fakeCoordinator) Leave(_ context.Context, q *wire.LeaveRequest) (*wire.LeaveReply, error) {
 	b.left <- q
 	return &wire.LeaveReply{}, nil
 }
 
-// announce says in the bucket where the boss is.
-func (b *boss) announce(f *testkit.Store, id *wire.Identity) {
+// announce says in the bucket where the coordinator is.
+func (b *fakeCoordinator) announce(f *testkit.Store, id *wire.Identity) {
 	b.t.Helper()
 	a := manifest.Coordinator{Schema: manifest.CoordinatorSchema, Epoch: b.discover.Epoch, Addresses: []string{b.address}, Renewed: time.Now(), LeaseMS: 10_000}
 	if id == nil {
@@ -156,8 +156,8 @@ func (b *boss) announce(f *testkit.Store, id *wire.Identity) {
 	f.PutJSON(b.t, layout.New(b.discover.Prefix).Coordinator(), a)
 }
 
-// shell is a worker under test.
-type shell struct {
+// underTest is a worker under test.
+type underTest struct {
 	*testkit.Job
 	t      *testing.T
 	o      Options
@@ -165,18 +165,18 @@ type shell struct {
 	done   chan error
 }
 
-// newShell prepares a worker of two slots for a job of two maps and a reduce.
-func newShell(t *testing.T) *shell {
+// newUnderTest prepares a worker of two slots for a job of two maps and a reduce.
+func newUnderTest(t *testing.T) *underTest {
 	w := testkit.NewJob(testkit.WC, 1, 100, 1, testkit.File{Name: "a", Text: "x y\n"}, testkit.File{Name: "b", Text: "y\n"})
 	w.Scratch = t.TempDir()
 	w.Store.PutJSON(t, layout.Layout{}.Job(), w.Spec)
-	return &shell{Job: w, t: t, done: make(chan error, 1), o: Options{
+	return &underTest{Job: w, t: t, done: make(chan error, 1), o: Options{
 		Store: w.Store, Bucket: "bucket", Log: zerolog.Nop(), Version: "v", App: &w.App, Insecure: true,
 		CoordTimeout: 500 * time.Millisecond, Name: "w", Host: "h", Slots: 2, Memory: 64 << 20, Scratch: w.Scratch,
 	}}
 }
 
-func (s *shell) start() {
+func (s *underTest) start() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	s.cancel = cancel
 	go func() { s.done <- Run(ctx, s.o) }()
@@ -184,7 +184,7 @@ func (s *shell) start() {
 }
 
 // ends waits for Run to return.
-func (s *shell) ends() error {
+func (s *underTest) ends() error {
 	s.t.Helper()
 	return await(s.t, s.done, "the worker's end")
 }

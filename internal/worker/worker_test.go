@@ -21,11 +21,11 @@ var (
 	reduce0 = &wire.Attempt{Phase: wire.Phase_PHASE_REDUCE, Id: "e.r0.1"}
 )
 
-// plain is how the bosses of most tests serve.
+// plain is how the coordinators of most tests serve.
 var plain = wire.ServerOptions{Insecure: true}
 
 func TestWorkerRunsAJob(t *testing.T) {
-	s, b := newShell(t), newBoss(t).serve(plain)
+	s, b := newUnderTest(t), newFakeCoordinator(t).serve(plain)
 	b.announce(s.Store, nil)
 	s.o.Requests = func() map[string]int64 { return map[string]int64{"GetObject": 5} }
 	s.start()
@@ -56,7 +56,7 @@ func TestWorkerRunsAJob(t *testing.T) {
 }
 
 func TestWorkerHearsOfFailure(t *testing.T) {
-	s, b := newShell(t), newBoss(t).serve(plain)
+	s, b := newUnderTest(t), newFakeCoordinator(t).serve(plain)
 	b.announce(s.Store, nil)
 	s.start()
 	await(t, b.joined, "the registration")
@@ -74,7 +74,7 @@ func TestCoordinatorGoesAway(t *testing.T) {
 	for job, done := range map[string]bool{"job-1": true, "job-2": false, "": false} {
 		t.Run(job, func(t *testing.T) {
 			t.Parallel()
-			s, b := newShell(t), newBoss(t).serve(plain)
+			s, b := newUnderTest(t), newFakeCoordinator(t).serve(plain)
 			b.announce(s.Store, nil)
 			s.start()
 			b.grants <- map0
@@ -91,9 +91,9 @@ func TestCoordinatorGoesAway(t *testing.T) {
 	}
 }
 
-// stalled makes the shell's maps wait until it is closed, or the attempt's
+// stalled makes the worker's maps wait until it is closed, or the attempt's
 // end.
-func (s *shell) stalled() (release chan struct{}, began chan string) {
+func (s *underTest) stalled() (release chan struct{}, began chan string) {
 	release, began = make(chan struct{}), make(chan string, 10)
 	inner := s.o.App.NewMapper
 	s.o.App.NewMapper = func(t *mr.Task) (mr.Mapper, error) {
@@ -110,19 +110,19 @@ func (s *shell) stalled() (release chan struct{}, began chan string) {
 // TestCoordinatorRestarts with another address, certificate and token: the
 // worker finds it, tells what it runs, goes on with that and reports there.
 func TestCoordinatorRestarts(t *testing.T) {
-	s := newShell(t)
+	s := newUnderTest(t)
 	s.o.Insecure, s.o.CoordTimeout = false, patience
 	release, began := s.stalled()
-	var bosses []*boss
+	var coordinators []*fakeCoordinator
 	for range 2 {
 		id, err := wire.NewIdentity()
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := newBoss(t).serve(wire.ServerOptions{Identity: id, Token: id.Token})
+		b := newFakeCoordinator(t).serve(wire.ServerOptions{Identity: id, Token: id.Token})
 		b.announce(s.Store, id)
-		bosses = append(bosses, b)
-		if len(bosses) == 1 {
+		coordinators = append(coordinators, b)
+		if len(coordinators) == 1 {
 			s.start()
 			await(t, b.joined, "the registration")
 			b.grants <- map0
@@ -130,7 +130,7 @@ func TestCoordinatorRestarts(t *testing.T) {
 			b.die()
 		}
 	}
-	b := bosses[1]
+	b := coordinators[1]
 	q := await(t, b.joined, "the second registration")
 	if q.Job != "job-1" || len(q.Running) != 1 || q.Running[0].Id != map0.Id {
 		t.Errorf("registered again with %v", q)
@@ -148,7 +148,7 @@ func TestCoordinatorRestarts(t *testing.T) {
 // TestReportAgain: a coordinator that cannot tell yet, or that no longer
 // knows the worker, gets the report again, however long it takes.
 func TestReportAgain(t *testing.T) {
-	s, b := newShell(t), newBoss(t)
+	s, b := newUnderTest(t), newFakeCoordinator(t)
 	var tries atomic.Int32
 	var began time.Time
 	b.onReport = func(*wire.ReportRequest) (*wire.ReportReply, error) {
@@ -178,7 +178,7 @@ func TestReportAgain(t *testing.T) {
 // short, and reaches the coordinator all the same.
 func TestHostileErrorText(t *testing.T) {
 	for _, text := range []string{"bad \xff\x00\x1b[2J line", strings.Repeat("é", 5<<20), "x" + strings.Repeat("é", 5<<20)} {
-		s, b := newShell(t), newBoss(t).serve(plain)
+		s, b := newUnderTest(t), newFakeCoordinator(t).serve(plain)
 		b.announce(s.Store, nil)
 		s.o.App.NewMapper = func(*mr.Task) (mr.Mapper, error) { return nil, errors.New(text) }
 		s.start()
@@ -197,7 +197,7 @@ func TestHostileErrorText(t *testing.T) {
 // TestRevoked: an attempt that the coordinator revokes stops without a
 // report, and the slot goes on.
 func TestRevoked(t *testing.T) {
-	s, b := newShell(t), newBoss(t)
+	s, b := newUnderTest(t), newFakeCoordinator(t)
 	s.o.Slots = 1
 	_, began := s.stalled()
 	b.onHeartbeat = func(_ context.Context, q *wire.HeartbeatRequest) (*wire.HeartbeatReply, error) {
@@ -228,7 +228,7 @@ func TestRevoked(t *testing.T) {
 // TestEndsWhileItJoins: a worker that ends before the answer to its
 // registration has come says so, since it may have joined.
 func TestEndsWhileItJoins(t *testing.T) {
-	s, b := newShell(t), newBoss(t)
+	s, b := newUnderTest(t), newFakeCoordinator(t)
 	held := make(chan struct{})
 	b.onRegister = func(*wire.RegisterRequest) (*wire.RegisterReply, error) { <-held; return nil, nil }
 	b.serve(plain)
@@ -248,7 +248,7 @@ func TestEndsWhileItJoins(t *testing.T) {
 
 // TestSignal hands back what runs, and says why it ended.
 func TestSignal(t *testing.T) {
-	s, b := newShell(t), newBoss(t).serve(plain)
+	s, b := newUnderTest(t), newFakeCoordinator(t).serve(plain)
 	b.announce(s.Store, nil)
 	_, began := s.stalled()
 	s.start()
@@ -269,7 +269,7 @@ func TestSignal(t *testing.T) {
 // TestHalfOpenConnection: a heartbeat without an answer is given up in time
 // to try another connection within the lease.
 func TestHalfOpenConnection(t *testing.T) {
-	s, b := newShell(t), newBoss(t)
+	s, b := newUnderTest(t), newFakeCoordinator(t)
 	s.o.CoordTimeout = patience
 	b.lease = 3 * time.Second
 	var first atomic.Bool
@@ -299,7 +299,7 @@ func TestHalfOpenConnection(t *testing.T) {
 // TestSessionDroppedByAnother: one slot finds the connection broken and
 // closes it while another is about to use it.
 func TestSessionDroppedByAnother(t *testing.T) {
-	s, b := newShell(t), newBoss(t).serve(plain)
+	s, b := newUnderTest(t), newFakeCoordinator(t).serve(plain)
 	b.announce(s.Store, nil)
 	l := newLink(s.o, func() ([]*wire.Attempt, string, *wire.Drain) { return nil, "", nil }, func(context.Context) bool { return false })
 	defer l.close()
@@ -319,7 +319,7 @@ func TestSessionDroppedByAnother(t *testing.T) {
 // TestLoadSurvivesAnothersEnd: of two slots that need the job spec, one is
 // stopped while it reads it.
 func TestLoadSurvivesAnothersEnd(t *testing.T) {
-	s := newShell(t)
+	s := newUnderTest(t)
 	w := newWorker(s.o)
 	reading, release := make(chan struct{}, 100), make(chan struct{})
 	s.Store.Hook = func(string, string) { reading <- struct{}{}; <-release }
