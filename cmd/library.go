@@ -12,9 +12,9 @@ import (
 	"github.com/mraws/mraws/internal/failpoint"
 )
 
-// The library of the embedded server prints what it calls internal errors, such
-// as a client that went away in the middle of a body, to os.Stderr and in
-// colour, whatever the level and the form of the log. It takes no logger.
+// The library of the embedded server prints panics and errors that are no
+// answer of S3 to os.Stderr and in colour, whatever the level and the form of
+// the log. It takes no logger.
 
 var (
 	colours = regexp.MustCompile(`\x1b\[[0-9;]*m`)

@@ -190,6 +190,16 @@ func (b *bench) exit(p *process) int {
 	return p.ProcessState.ExitCode()
 }
 
+// ended says whether the process has ended.
+func (p *process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // run runs mraws to its end, wants that exit code and returns its stdout and
 // stderr.
 func (b *bench) run(code int, args ...string) (stdout, stderr string) {
@@ -223,10 +233,8 @@ func (b *bench) coordinator(args ...string) (*process, string) {
 				return true
 			}
 		}
-		select {
-		case <-p.done:
+		if p.ended() {
 			b.t.Fatalf("the coordinator ended: %v\n%s", p.ProcessState, p.errout.String())
-		default:
 		}
 		return false
 	})
