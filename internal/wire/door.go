@@ -22,7 +22,8 @@ import (
 // a short time and call Discover a few times, and there are few guests at a
 // time, so what strangers can make a coordinator hold has a bound that does not
 // depend on their number. Members, which have shown it, have places of their
-// own that no guest takes.
+// own that no guest takes. Whoever has no place yet waits at the door, in a seat:
+// its connection is open and nothing is read from it.
 
 const (
 	// guestTime is how long a connection may be a guest.
@@ -47,21 +48,26 @@ var (
 	errMembers    = status.Error(codes.Unavailable, "the coordinator has as many connections as its limit of file descriptors allows, and takes no more")
 )
 
-// door is the listener that turns connections into guests.
+// door is the listener that turns connections into guests. It takes each one at
+// once and lets it wait for a place, so that nobody stands behind those that
+// came before and are silent.
 type door struct {
 	net.Listener
 	o       *ServerOptions
-	guests  int // at most
-	members int // at most
-	freed   chan struct{}
+	places  int           // guests inside, at most
+	seats   int           // that wait, at most
+	members int           // at most
+	moved   chan struct{} // somebody has come, or a place is free
+	failed  chan error    // of the listener
 	closed  chan struct{}
 	once    sync.Once
 
-	mu     sync.Mutex
-	inside map[*guest]struct{}
-	joined int
-	denied int64     // since they were last logged
-	logged time.Time // when that was
+	mu      sync.Mutex
+	inside  map[*guest]struct{}
+	waiting map[*guest]struct{}
+	joined  int
+	denied  int64     // since they were last logged
+	logged  time.Time // when that was
 }
 
 // open puts the door before a listener that takes most connections.
@@ -70,73 +76,148 @@ func (o *ServerOptions) open(lis net.Listener) *door {
 	if most <= 0 {
 		most = 4 * mostGuests
 	}
-	guests := max(1, min(most/4, mostGuests))
-	return &door{
-		Listener: lis, o: o, guests: guests, members: max(1, most-guests),
-		inside: map[*guest]struct{}{}, freed: make(chan struct{}, 1), closed: make(chan struct{}),
+	places, seats := max(1, min(most/4, mostGuests)), max(1, most/8)
+	d := &door{
+		Listener: lis, o: o, places: places, seats: seats, members: max(1, most-places-seats),
+		inside: map[*guest]struct{}{}, waiting: map[*guest]struct{}{},
+		moved: make(chan struct{}, 1), failed: make(chan error), closed: make(chan struct{}),
 	}
+	go d.receive()
+	return d
 }
 
-// Close ends Accept too where that waits for a place.
+// Close ends Accept too, and the wait of those that have no place.
 func (d *door) Close() error {
 	d.once.Do(func() { close(d.closed) })
-	return d.Listener.Close()
+	err := d.Listener.Close()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for g := range d.waiting {
+		_ = g.Conn.Close() // it was told nothing yet
+	}
+	clear(d.waiting)
+	return err
 }
 
-// Accept returns the next connection, as a guest. Where there are as many as
-// there may be, the oldest one of the address that has the most makes room,
-// once it has had its peace, or at once if that address has half of all places
-// and the next one comes from another.
-func (d *door) Accept() (net.Conn, error) {
+// receive takes what comes to the listener until that is closed.
+func (d *door) receive() {
 	for {
 		c, err := d.Listener.Accept()
-		if err != nil {
-			if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-				d.refuse("Connect", "no_descriptor", "no file descriptor is left for another connection", "")
-				if d.evict() {
-					continue
-				}
-			}
-			return nil, err
+		if err == nil {
+			d.seat(&guest{Conn: c, door: d, since: time.Now(), from: hostOf(c.RemoteAddr())})
+			continue
 		}
-		g := &guest{Conn: c, door: d, came: time.Now(), from: hostOf(c.RemoteAddr())}
-		g.left.Store(guestBytes)
-		for !d.enter(g) {
-			select {
-			case <-d.freed:
-			case <-time.After(guestPeace / 8):
-			case <-d.closed:
-				return nil, errors.Join(net.ErrClosed, c.Close())
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			d.refuse("Connect", "no_descriptor", "no file descriptor is left for another connection", "")
+			if d.evict() {
+				continue
 			}
 		}
-		return g, nil
+		select {
+		case d.failed <- err:
+		case <-d.closed:
+			return
+		}
 	}
 }
 
-// enter gives g a place; false means that it has to wait for one.
-func (d *door) enter(g *guest) bool {
+// seat lets g wait for a place. Where all seats are taken, the one that has
+// waited longest of the address that has the most is turned away.
+func (d *door) seat(g *guest) {
+	var out *guest
 	d.mu.Lock()
-	if len(d.inside) < d.guests {
-		d.admit(g)
-		d.mu.Unlock()
-		return true
+	select {
+	case <-d.closed:
+		out = g
+	default:
+		if len(d.waiting) >= d.seats {
+			out, _ = oldest(d.waiting)
+			delete(d.waiting, out)
+		}
+		d.waiting[g] = struct{}{}
 	}
-	out, crowd := d.oldest()
-	if time.Since(out.came) < guestPeace && (out.from == g.from || crowd <= d.guests/2) {
-		d.mu.Unlock()
-		return false
+	d.mu.Unlock()
+	d.move()
+	if out != nil {
+		d.turnAway(out)
 	}
-	delete(d.inside, out)
+}
+
+func (d *door) turnAway(g *guest) {
+	d.refuse("Connect", "too_many", "too many connections that have not shown the token", g.from)
+	_ = g.Close() // it is a stranger's
+}
+
+// Accept returns a connection, as a guest. Where there are as many as there may
+// be, the oldest one of the address that has the most makes room, once it has
+// had its peace, or at once if that address has half of all places and the next
+// one comes from another.
+func (d *door) Accept() (net.Conn, error) {
+	for {
+		g, waits := d.next()
+		if g != nil {
+			return g, nil
+		}
+		var peace <-chan time.Time
+		if waits {
+			peace = time.After(guestPeace / 8)
+		}
+		select {
+		case <-d.moved:
+		case <-peace:
+		case err := <-d.failed:
+			return nil, err
+		case <-d.closed:
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+// next gives a place to the newest connection of the address that has the fewest
+// inside: that is the least likely one to be silent. It is nil where nobody
+// waits, and where they have to wait for a place.
+func (d *door) next() (g *guest, waits bool) {
+	d.mu.Lock()
+	if g = d.newest(); g == nil {
+		d.mu.Unlock()
+		return nil, false
+	}
+	var out *guest
+	if len(d.inside) >= d.places {
+		var crowd int
+		out, crowd = oldest(d.inside)
+		if time.Since(out.since) < guestPeace && (out.from == g.from || crowd <= d.places/2) {
+			d.mu.Unlock()
+			return nil, true
+		}
+		delete(d.inside, out)
+	}
+	delete(d.waiting, g)
 	d.admit(g)
 	d.mu.Unlock()
-	d.refuse("Connect", "too_many", "too many connections that have not shown the token", out.from)
-	_ = out.Close() // it is a stranger's
-	return true
+	if out != nil {
+		d.turnAway(out)
+	}
+	return g, false
+}
+
+// newest returns the one that came last of those that wait of the address that
+// has the fewest guests inside; nil if nobody waits. d is locked.
+func (d *door) newest() (g *guest) {
+	inside := count(d.inside)
+	for w := range d.waiting {
+		if g == nil || inside[w.from] < inside[g.from] || inside[w.from] == inside[g.from] && w.since.After(g.since) {
+			g = w
+		}
+	}
+	return g
 }
 
 // admit counts g in. d is locked.
 func (d *door) admit(g *guest) {
 	d.inside[g] = struct{}{}
+	g.since = time.Now()
+	g.left.Store(guestBytes)
 	g.timer = time.AfterFunc(guestTime, func() {
 		if g.known.Load() {
 			return
@@ -146,32 +227,43 @@ func (d *door) admit(g *guest) {
 	})
 }
 
-// oldest returns the oldest guest of the address that has the most, and how
-// many that has. d is locked, and has guests.
-func (d *door) oldest() (out *guest, crowd int) {
-	count := map[string]int{}
-	for g := range d.inside {
-		count[g.from]++
-	}
-	for g := range d.inside {
-		n := count[g.from]
-		if out == nil || n > crowd || n == crowd && g.came.Before(out.came) {
+// oldest returns the oldest of guests of the address that has the most, and how
+// many that has; nil if there are none.
+func oldest(guests map[*guest]struct{}) (out *guest, crowd int) {
+	counts := count(guests)
+	for g := range guests {
+		n := counts[g.from]
+		if out == nil || n > crowd || n == crowd && g.since.Before(out.since) {
 			out, crowd = g, n
 		}
 	}
 	return out, crowd
 }
 
-// evict closes the oldest guest, and says whether there was one.
+// count tells how many guests there are of each address.
+func count(guests map[*guest]struct{}) map[string]int {
+	n := map[string]int{}
+	for g := range guests {
+		n[g.from]++
+	}
+	return n
+}
+
+// evict closes one that waits, or a guest, and says whether there was one.
 func (d *door) evict() bool {
 	d.mu.Lock()
-	if len(d.inside) == 0 {
-		d.mu.Unlock()
+	out, _ := oldest(d.waiting)
+	if out == nil {
+		out, _ = oldest(d.inside)
+	}
+	if out != nil {
+		delete(d.waiting, out)
+		delete(d.inside, out)
+	}
+	d.mu.Unlock()
+	if out == nil {
 		return false
 	}
-	out, _ := d.oldest()
-	delete(d.inside, out)
-	d.mu.Unlock()
 	_ = out.Close() // it is a stranger's
 	return true
 }
@@ -211,7 +303,7 @@ func hostOf(a net.Addr) string {
 type guest struct {
 	net.Conn
 	door  *door
-	came  time.Time
+	since time.Time // when it came in, or to the door
 	from  string
 	timer *time.Timer
 	left  atomic.Int64 // bytes that it may send as a guest
@@ -243,20 +335,23 @@ func (g *guest) Close() error {
 	g.gone.Do(func() {
 		d := g.door
 		d.mu.Lock()
-		g.timer.Stop()
+		if g.timer != nil { // it was inside
+			g.timer.Stop()
+		}
 		delete(d.inside, g)
 		if g.known.Load() {
 			d.joined--
 		}
 		d.mu.Unlock()
-		d.free()
+		d.move()
 	})
 	return g.Conn.Close()
 }
 
-func (d *door) free() {
+// move makes Accept look again at who waits.
+func (d *door) move() {
 	select {
-	case d.freed <- struct{}{}:
+	case d.moved <- struct{}{}:
 	default:
 	}
 }
@@ -279,7 +374,7 @@ func (g *guest) join() error {
 	g.known.Store(true)
 	g.timer.Stop()
 	d.mu.Unlock()
-	d.free()
+	d.move()
 	return nil
 }
 

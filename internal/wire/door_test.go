@@ -214,7 +214,7 @@ func TestSilentConnectionsKeepNobodyOut(t *testing.T) {
 
 // TestMembersAreBounded: one more than there may be is told why.
 func TestMembersAreBounded(t *testing.T) {
-	address := serve(t, ServerOptions{Insecure: true, Connections: 4})
+	address := serve(t, ServerOptions{Insecure: true, Connections: 5})
 	for i := range 4 {
 		conn, err := Dial(address, ClientOptions{Insecure: true})
 		if err != nil {
