@@ -233,9 +233,13 @@ type hand struct {
 func (s *service) join(name string, slots int32, running ...*wire.Attempt) *hand {
 	s.t.Helper()
 	h := &hand{service: s, name: name}
+	app := wc()
+	if s.c.o.App != nil {
+		app = wire.DescribeApp(*s.c.o.App, nil)
+	}
 	deadline := time.Now().Add(2 * patience)
 	for {
-		_, err := h.register(wc(), slots, "", running...)
+		_, err := h.register(app, slots, "", running...)
 		if err == nil {
 			break
 		}

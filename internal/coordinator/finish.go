@@ -119,18 +119,29 @@ func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
 // hintSummary says what to do about a summary that cannot be read.
 const hintSummary = "delete that object and start the same line again: the summary is written again, and no task is run again"
 
-// sealRanges adds the digest of the key ranges, which the coordinator has no
-// other use for, if the job has any.
+// sealRanges adds the digest of the key ranges, if the job has any. A damaged
+// or foreign object in their place is an error: a seal of it would make it
+// right.
 func (c *Coordinator) sealRanges(ctx context.Context, success *manifest.Success) error {
-	if success.NReduce == 1 {
+	var has bool
+	var ranges *manifest.Ranges
+	c.call(ctx, func() { has, ranges = c.loop.hasRanges(), c.library.ranges })
+	if !has {
 		return nil
 	}
-	data, _, err := c.o.Store.Get(ctx, c.o.Layout.Ranges())
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("read the key ranges, for the seal: %w", err)
+	if ranges == nil {
+		var err error
+		ranges, _, err = jobstate.ReadRanges(ctx, c.o.Store, c.o.Layout, c.loop.job)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return fmt.Errorf("seal the key ranges: %w", c.unusable(hintForeign, err))
+		}
+	}
+	data, err := manifest.Encode(ranges)
+	if err != nil {
+		return fmt.Errorf("seal the key ranges: %w", err)
 	}
 	success.Sealed.Ranges = manifest.DigestOf(data).String()
 	return nil

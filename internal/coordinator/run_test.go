@@ -396,17 +396,37 @@ func TestStatus(t *testing.T) {
 }
 
 // TestSealsRanges: key ranges, which workers have made, are sealed as they lie
-// in the bucket.
+// in the bucket, and what is no key ranges of the job is not.
 func TestSealsRanges(t *testing.T) {
-	b := newBench(t, 1)
-	s := b.start(nil)
-	w := s.join("w", 1)
-	w.work(1)
-	var id string
-	s.c.call(t.Context(), func() { id = s.c.loop.job.ID })
-	b.put(b.lay.Ranges(), manifest.Ranges{Schema: manifest.RangesSchema, Job: id, Bounds: [][]byte{{'m'}}}, nil)
-	w.work(2)
-	if got := s.succeeds(); got.Sealed.Ranges == "" {
-		t.Error("the key ranges are not sealed")
+	for name, other := range map[string]string{"": "", "another job's": "wc-01", "of a job without ranges": "-"} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, 1)
+			s := b.start(func(o *Options) { o.App.Ordered = other != "-" })
+			w := s.join("w", 1)
+			s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
+			id := b.job()
+			if other != "" {
+				id = other
+			}
+			b.put(b.lay.Ranges(), manifest.Ranges{Schema: manifest.RangesSchema, Job: id, Bounds: [][]byte{{'m'}}}, nil)
+			w.work(3)
+			switch other {
+			case "":
+				if got := s.succeeds(); got.Sealed.Ranges == "" {
+					t.Error("the key ranges are not sealed")
+				}
+			case "-":
+				s.ends()
+				if s.err != nil || s.result.Sealed.Ranges != "" {
+					t.Errorf("the job ends with %v", s.err)
+				}
+			default:
+				s.ends()
+				var failed *JobError
+				if !errors.As(s.err, &failed) || !strings.Contains(s.err.Error(), b.lay.Ranges()) {
+					t.Errorf("the job ends with %v", s.err)
+				}
+			}
+		})
 	}
 }
