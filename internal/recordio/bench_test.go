@@ -53,7 +53,7 @@ var shapes = []struct {
 var benchOptions = []struct {
 	name string
 	o    Options
-}{{"s2", Options{}}, {"none", Options{Codec: None}}, {"zstd", Options{Codec: Zstd}}, {"s2-local", Options{Local: true}}}
+}{{"s2", Options{}}, {"none", Options{Codec: None}}, {"s2-local", Options{Local: true}}}
 
 // report adds the figures that matter: nanoseconds for a record.
 func report(b *testing.B, records int) {

@@ -87,7 +87,7 @@ func (h header) check(b []byte, flags byte, maxRaw int64) string {
 		return fmt.Sprintf("unknown kind of block %d", h.kind)
 	}
 	switch {
-	case h.codec > Zstd:
+	case h.codec > None:
 		return fmt.Sprintf("unknown codec %d", h.codec)
 	case h.records == 0 || int64(h.raw) < 2*int64(h.records):
 		return "block header with too many records for its size"

@@ -93,11 +93,5 @@ func ReaderMemory(o Options, largest int64) int64 {
 	if o.Codec != None && block <= MaxBlockSize {
 		n += int64(roundUp(block))
 	}
-	if o.Codec == Zstd {
-		n += zstdMemory
-	}
 	return n
 }
-
-// zstdMemory is what one zstd decoder holds, measured by TestReaderMemory.
-const zstdMemory = 128 << 10

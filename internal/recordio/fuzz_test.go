@@ -8,7 +8,7 @@ import (
 // FuzzReader: any bytes are read without a panic, and what is accepted as a
 // stream is one: written again it gives the same records and summary.
 func FuzzReader(f *testing.F) {
-	for _, o := range []Options{{}, {Codec: None, BlockSize: 20}, {Codec: Zstd}, {Local: true}} {
+	for _, o := range []Options{{}, {Codec: None, BlockSize: 20}, {Local: true}} {
 		data, _ := write(f, o, sampleRecs())
 		f.Add(data)
 		f.Add(data[:len(data)/2])
@@ -44,14 +44,11 @@ func readFuzzed(t *testing.T, data []byte) {
 func FuzzBlock(f *testing.F) {
 	f.Add(uint8(1), uint8(1), uint32(1), uint32(2), []byte("\x00\x00"))
 	f.Add(uint8(1), uint8(0), uint32(1), uint32(300), []byte("\xac\x02\x04\x00\x00"))
-	f.Add(uint8(1), uint8(2), uint32(1), uint32(300), []byte("\x28\xb5\x2f\xfd\x00\x00"))
 	f.Add(uint8(2), uint8(1), uint32(0), uint32(64), make([]byte, 64))
-	for _, codec := range []Codec{S2, Zstd} {
-		data, _ := write(f, Options{Codec: codec}, sampleRecs())
-		b := blocks(data)[0]
-		h := parseHeader(b)
-		f.Add(uint8(h.kind), uint8(h.codec), h.records, h.raw, b[headerLen:len(b)-checksumLen])
-	}
+	data, _ := write(f, Options{}, sampleRecs())
+	b := blocks(data)[0]
+	h := parseHeader(b)
+	f.Add(uint8(h.kind), uint8(h.codec), h.records, h.raw, b[headerLen:len(b)-checksumLen])
 	f.Fuzz(func(t *testing.T, k, codec uint8, records, raw uint32, payload []byte) {
 		h := header{kind: kind(k), codec: Codec(codec), records: records, raw: raw, stored: uint32(len(payload))}
 		b := make([]byte, headerLen)
@@ -72,7 +69,7 @@ func FuzzRoundTrip(f *testing.F) {
 			recs = append(recs, rec{string(rest[:k]), string(rest[k : k+v])})
 			rest = rest[max(k+v, 1):]
 		}
-		file, wrote := write(t, Options{Codec: Codec(codec % 3), BlockSize: int(blockSize)}, recs)
+		file, wrote := write(t, Options{Codec: Codec(codec % 2), BlockSize: int(blockSize)}, recs)
 		got, read := read(t, file)
 		equal(t, recs, got)
 		if wrote != read {

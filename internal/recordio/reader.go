@@ -43,7 +43,6 @@ type Reader struct {
 	key    []byte
 	value  []byte
 	dec    []byte // memory for payloads that had to be decoded
-	codec  decompressor
 	flags  byte
 	proof  bool // not flagLocal
 	digest *digest
@@ -64,7 +63,7 @@ func NewReader(r io.Reader, o ReaderOptions) *Reader {
 
 // Reset starts reading another stream with the same options and buffers.
 func (r *Reader) Reset(src io.Reader) {
-	*r = Reader{src: src, maxRaw: r.maxRaw, buf: r.buf, dec: r.dec, codec: r.codec, digest: r.digest}
+	*r = Reader{src: src, maxRaw: r.maxRaw, buf: r.buf, dec: r.dec, digest: r.digest}
 }
 
 // Next advances to the next record. It returns false at the end of the
@@ -227,8 +226,8 @@ func (r *Reader) open(h header, payload []byte) bool {
 			r.dec = make([]byte, roundUp(raw))
 		}
 		r.raw = r.dec[:raw]
-		if err := r.codec.decompress(h.codec, r.raw, payload); err != nil {
-			return r.corrupt("decode %s block: %v", h.codec, err)
+		if err := decompress(r.raw, payload); err != nil {
+			return r.corrupt("decode block: %v", err)
 		}
 	}
 	r.pos, r.left = 0, h.records

@@ -30,27 +30,11 @@ const (
 	// S2 is the default: on the cores that the shuffle shares with map and
 	// reduce code it costs little, and it makes text about half as large.
 	S2 Codec = iota
-	// None stores blocks as they are. A block that would not shrink by a
-	// sixteenth is stored so with every codec, since decoding it would cost
-	// more than it saves.
+	// None stores blocks as they are. A block that S2 would not shrink by a
+	// sixteenth is stored so too, since decoding it would cost more than it
+	// saves.
 	None
-	// Zstd is at its fastest level, which costs several times as much to compress
-	// for files about a third smaller still: for slow links.
-	Zstd
 )
-
-// String returns the name of the codec as configuration spells it.
-func (c Codec) String() string {
-	switch c {
-	case S2:
-		return "s2"
-	case None:
-		return "none"
-	case Zstd:
-		return "zstd"
-	}
-	return fmt.Sprintf("codec(%d)", uint8(c))
-}
 
 const (
 	// DefaultBlockSize is the payload at which a block is full, in bytes.

@@ -86,8 +86,8 @@ func TestBlocks(t *testing.T) {
 		{"larger last", []int{1, 1, 99}, []int{2, 1}},
 	}
 	for _, tt := range tests {
-		for _, codec := range []Codec{S2, None, Zstd} {
-			t.Run(tt.name+" "+codec.String(), func(t *testing.T) {
+		for _, codec := range []Codec{S2, None} {
+			t.Run(tt.name+map[Codec]string{S2: " s2", None: " none"}[codec], func(t *testing.T) {
 				var recs []rec
 				for _, n := range tt.sizes {
 					recs = append(recs, rec{"", s(n)})
@@ -299,20 +299,10 @@ func TestFallback(t *testing.T) {
 	for i := range noise {
 		noise[i] = byte(xxhash.Sum64([]byte{byte(i), byte(i >> 8)}))
 	}
-	for _, codec := range []Codec{S2, Zstd} {
-		for value, want := range map[string]Codec{string(noise): None, string(make([]byte, 1000)): codec, "": None} {
-			data, _ := write(t, Options{Codec: codec}, []rec{{"", value}})
-			if h := parseHeader(data[fileLen:]); h.codec != want {
-				t.Errorf("%v: block of %d bytes has codec %v, want %v", codec, len(value), h.codec, want)
-			}
+	for value, want := range map[string]Codec{string(noise): None, string(make([]byte, 1000)): S2, "": None} {
+		data, _ := write(t, Options{}, []rec{{"", value}})
+		if h := parseHeader(data[fileLen:]); h.codec != want {
+			t.Errorf("block of %d bytes has codec %v, want %v", len(value), h.codec, want)
 		}
-	}
-	if got := Codec(9).String(); got != "codec(9)" {
-		t.Error(got)
-	}
-	w := NewWriter(io.Discard, Options{Codec: 9})
-	_ = w.Write(nil, nil)
-	if _, err := w.Close(); err == nil {
-		t.Error("unknown codec")
 	}
 }

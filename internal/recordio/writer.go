@@ -29,7 +29,6 @@ type Writer struct {
 	buf     []byte // lead, then the records of the current block
 	enc     []byte // lead, then their encoding
 	records uint32 // in the current block
-	codec   compressor
 	digest  *digest
 
 	total   totals
@@ -120,19 +119,14 @@ func (w *Writer) flush() {
 	}
 	raw := w.buf[lead:]
 	block, codec := w.buf, None
-	if w.o.Codec != None {
+	if w.o.Codec == S2 {
 		if need := lead + maxCompressed(len(raw)) + checksumLen; cap(w.enc) < need {
 			w.enc = nil
 			MakeRoom(need)
 			w.enc = make([]byte, lead, max(need, lead+maxCompressed(w.o.BlockSize)+checksumLen))
 		}
-		enc, smaller, err := w.codec.compress(w.o.Codec, w.enc[:lead], raw)
-		if err != nil {
-			w.err = fmt.Errorf("write record stream: %w", err)
-			return
-		}
-		if smaller {
-			block, codec = enc, w.o.Codec
+		if enc, smaller := compress(w.enc[:lead], raw); smaller {
+			block, codec = enc, S2
 		}
 	}
 	w.emit(block, header{kind: kindRecords, codec: codec, records: w.records, raw: uint32(len(raw))})
