@@ -36,8 +36,8 @@ func TestRate(t *testing.T) {
 	}
 	storm := w.store.Activity()
 	played := w.proxy.Counts()[0].Played
-	if storm.Throttled != played || storm.Cuts == 0 || least.Load() > most/2 {
-		t.Errorf("%d throttled replies, least bound %d, pressure %+v", played, least.Load(), storm)
+	if storm.Tries["PutObject"].Throttled != played || storm.Cuts == 0 || least.Load() > most/2 {
+		t.Errorf("%d throttled replies, least bound %d, activity %+v", played, least.Load(), storm)
 	}
 	if n := w.store.Requests()["PutObject"]; n != 200+played {
 		t.Errorf("%d tries counted, want %d", n, 200+played)

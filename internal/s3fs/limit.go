@@ -18,7 +18,7 @@ type limiter struct {
 	bound   float64
 	busy    int
 	cut     time.Time // of the last shrink
-	told    Pressure  // its counts
+	cuts    int64     // how often the bound was halved
 	waiters list.List // of chan struct{}
 }
 
@@ -69,30 +69,17 @@ func (l *limiter) release(v verdict) {
 		l.bound = min(l.max, l.bound+1/l.bound)
 	case v == throttled && now.Sub(l.cut) >= cutEvery:
 		l.cut = now
-		l.told.Cuts++
+		l.cuts++
 		l.bound = max(min(minBound, l.max), l.bound*cutTo)
-	}
-	if v == throttled {
-		l.told.Throttled++
 	}
 	l.wake()
 }
 
-// Pressure says how a store bears the requests of one [Store].
-type Pressure struct {
-	Bound     int   // requests that may be in flight now, up to Options.Concurrency
-	Busy      int   // requests in flight
-	Queued    int   // requests that wait for their turn
-	Throttled int64 // replies so far that asked for fewer requests
-	Cuts      int64 // how often the bound was halved so far
-}
-
-func (l *limiter) pressure() Pressure {
+// fill sets the fields of a that say what may be in flight and what is.
+func (l *limiter) fill(a *Activity) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p := l.told
-	p.Bound, p.Busy, p.Queued = int(l.bound), l.busy, l.waiters.Len()
-	return p
+	a.Bound, a.Busy, a.Queued, a.Cuts = int(l.bound), l.busy, l.waiters.Len(), l.cuts
 }
 
 // wake hands free slots to the longest waiting.

@@ -53,7 +53,10 @@ type Activity struct {
 	Tries    map[string]Tries // by operation name ("PutObject")
 	Sent     int64            // bytes of request bodies
 	Received int64            // bytes of reply bodies
-	Pressure
+	Bound    int              // requests that may be in flight now, up to Options.Concurrency
+	Busy     int              // requests in flight
+	Queued   int              // requests that wait for their turn
+	Cuts     int64            // how often Bound was halved
 	// Budget is how many retries all operations together may make now
 	// without waiting, of BudgetMax.
 	Budget, BudgetMax float64
@@ -129,8 +132,9 @@ func (s *Store) Activity() Activity {
 	c := s.http
 	a := Activity{
 		Tries: make(map[string]Tries), Sent: c.meter.sent.Load(), Received: c.meter.received.Load(),
-		Pressure: c.limit.pressure(), BudgetMax: c.purse.max,
+		BudgetMax: c.purse.max,
 	}
+	c.limit.fill(&a)
 	a.Budget, a.Waiting, a.Waited = c.purse.left()
 	c.meter.mu.Lock()
 	defer c.meter.mu.Unlock()

@@ -25,20 +25,18 @@ func TestLimiterHalves(t *testing.T) {
 		for range 64 {
 			reply(throttled)
 		}
-		want := Pressure{Bound: 32, Throttled: 64, Cuts: 1}
-		if got := l.pressure(); got != want {
-			t.Errorf("after a burst: %+v, want %+v", got, want)
+		if l.bound != 32 || l.cuts != 1 {
+			t.Errorf("after a burst: a bound of %v after %d cuts, want 32 after 1", l.bound, l.cuts)
 		}
 		for range 9 {
 			time.Sleep(cutEvery)
 			reply(throttled)
 		}
-		want = Pressure{Bound: minBound, Throttled: 73, Cuts: 10}
-		if got := l.pressure(); got != want {
-			t.Errorf("after a storm: %+v, want %+v", got, want)
+		if l.bound != minBound || l.cuts != 10 {
+			t.Errorf("after a storm: a bound of %v after %d cuts, want %d after 10", l.bound, l.cuts, minBound)
 		}
 		n := 0
-		for ; l.pressure().Bound < 64; n++ {
+		for ; l.bound < 64; n++ {
 			reply(fine)
 		}
 		// Each request adds the inverse of the bound: the bound grows by
