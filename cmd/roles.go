@@ -3,13 +3,11 @@ package cmd
 import (
 	"errors"
 	"fmt"
-	"math"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/mraws/mraws/internal/bill"
 	"github.com/mraws/mraws/internal/coordinator"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
@@ -188,15 +186,6 @@ func attemptsText(a manifest.Attempts) string {
 	return text
 }
 
-// dollarsText is a price with two digits that count, and at least cents.
-func dollarsText(d float64) string {
-	decimals := 2
-	if d > 0 && d < 0.1 {
-		decimals = 1 - int(math.Floor(math.Log10(d)))
-	}
-	return fmt.Sprintf("$%.*f", decimals, d)
-}
-
 // successText says in a few lines what a job did, now or before.
 func successText(s *manifest.Success, again bool, bucket string, lay layout.Layout) string {
 	var b strings.Builder
@@ -229,7 +218,7 @@ func successText(s *manifest.Success, again bool, bucket string, lay layout.Layo
 		skipped = ", skipped " + countText(s.Skipped, "record")
 	}
 	fmt.Fprintf(&b, "  read %s in %s%s, shuffled %s, wrote %s in %s, %s (%s on S3)\n", bytesText(s.Input.Bytes), countText(s.Input.Records, "record"), skipped,
-		countText(s.Shuffled.Records, "pair"), bytesText(wrote), countText(lines, "line"), countText(requests, "S3 request"), dollarsText(bill.Dollars(s.Requests)))
+		countText(s.Shuffled.Records, "pair"), bytesText(wrote), countText(lines, "line"), countText(requests, "S3 request"), dollarsText(requestDollars(s.Requests)))
 	fmt.Fprintf(&b, "  output  s3://%s/%s (%s)", bucket, lay.OutputDir(), countText(int64(len(s.Outputs)), "part"))
 	return b.String()
 }

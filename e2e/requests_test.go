@@ -16,7 +16,6 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/mraws/mraws/internal/bill"
 	"github.com/mraws/mraws/internal/coordinator"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
@@ -179,10 +178,10 @@ func record[T any](c *counted, key, schema string) *T {
 	return v
 }
 
-// bill is what the formula says of the job, from what its records say.
-func (c *counted) bill(j countedJob) bill.Job {
+// model fills the formula in from the control objects of the job.
+func (c *counted) model(j countedJob) requestModel {
 	job := record[manifest.Job](c, c.layout.Job(), manifest.JobSchema)
-	b := bill.Job{
+	b := requestModel{
 		Listed: int64(len(j.inputs)), Maps: int64(len(job.Tasks)), Reduces: int64(job.NReduce), Workers: int64(j.workers),
 		Renewals: c.announce.Requests()["PutObject"] - 2, Looks: c.announce.Requests()["GetObject"] - 1,
 	}
@@ -205,7 +204,7 @@ func (c *counted) bill(j countedJob) bill.Job {
 			}
 			if length > 0 {
 				reach, _ := store.Reach(length, chunk)
-				b.InputReads += bill.Reads(length, reach)
+				b.InputReads += reads(length, reach)
 			}
 			if end := p.Offset + p.Length; end < o.Size && j.inputs[o.Name][end-1] != '\n' {
 				b.InputReads++
@@ -219,11 +218,11 @@ func (c *counted) bill(j countedJob) bill.Job {
 			}
 			shuffled[r] = append(shuffled[r], p.Size)
 			if rec.Packed == nil {
-				b.Segments.Add(bill.File(p.Size))
+				b.Segments.add(fileWrites(p.Size))
 			}
 		}
 		if rec.Packed != nil && rec.Packed.Size > 0 {
-			b.Segments.Add(bill.File(rec.Packed.Size))
+			b.Segments.add(fileWrites(rec.Packed.Size))
 		}
 	}
 	for _, sizes := range shuffled {
@@ -232,7 +231,7 @@ func (c *counted) bill(j countedJob) bill.Job {
 			total += n
 		}
 		for _, n := range sizes {
-			b.SegmentReads += bill.Reads(n, task.Chunk(memory, j.slots, total))
+			b.SegmentReads += reads(n, task.Chunk(memory, j.slots, total))
 		}
 	}
 	for r, o := range c.success().Outputs {
@@ -242,7 +241,7 @@ func (c *counted) bill(j countedJob) bill.Job {
 		}
 		rec := record[manifest.Reduce](c, c.layout.ReduceAttempt(r, info.Meta[manifest.MetaAttempt]), manifest.ReduceSchema)
 		part, whole := store.Cut(s3fs.PutOptions{Expect: rec.Read.Bytes, Memory: task.OutputMemory(memory, j.slots)})
-		b.Outputs.Add(bill.Stream(o.Size, part, whole))
+		b.Outputs.add(streamWrites(o.Size, part, whole))
 		busy[rec.Worker], reducers[rec.Worker] = true, true
 	}
 	b.Busy, b.Reducers = int64(len(busy)), int64(len(reducers))
@@ -327,11 +326,11 @@ func TestRequests(t *testing.T) {
 				}
 			}
 			c.play(j)
-			got, formula := c.requests(), c.bill(j)
+			got, formula := c.requests(), c.model(j)
 			if formula.Renewals < 0 || formula.Looks < 0 {
 				t.Errorf("the announcement was written and read by %v", c.announce.Requests())
 			}
-			if d := cmp.Diff(formula.Requests(), got); d != "" {
+			if d := cmp.Diff(formula.requests(), got); d != "" {
 				t.Errorf("-formula +counted:\n%s%+v", d, formula)
 			}
 			plain, packed := c.segments()
@@ -341,7 +340,7 @@ func TestRequests(t *testing.T) {
 			if n := plain + packed; j.objects > 0 && n != j.objects || len(c.outputs()) != j.reduces {
 				t.Errorf("%d objects with partitions, want %d; %d outputs", n, j.objects, len(c.outputs()))
 			}
-			t.Logf("%d maps, %d reduces, %d renewals, %d looks: %v, $%.6f", formula.Maps, formula.Reduces, formula.Renewals, formula.Looks, got, bill.Dollars(got))
+			t.Logf("%d maps, %d reduces, %d renewals, %d looks: %v", formula.Maps, formula.Reduces, formula.Renewals, formula.Looks, got)
 		})
 	}
 }

@@ -39,7 +39,6 @@ var allowed = map[string][]string{
 	"internal/config":            {"internal/layout"},
 	"internal/metrics":           {}, // and nobody else imports Prometheus: see checkSDK
 	"internal/protocol":          {"std"},
-	"internal/bill":              {"std"},
 	"internal/scratch":           {},
 	"internal/apps":              {"mr"},
 	"internal/coordinator/lease": {"internal/layout", "internal/manifest", "internal/object", "internal/jobstate"},
