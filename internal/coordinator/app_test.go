@@ -112,7 +112,7 @@ func TestWorkerTakesTheApp(t *testing.T) {
 		s.hands = append(s.hands, h)
 	}
 	joins(s)
-	s.until("the job is planned", func(l *loop) bool { return l.core != nil })
+	s.until("the job is planned", func(l *loop) bool { return l.job != nil })
 	s.kill()
 	s = b.start(func(o *Options) { o.App = nil })
 	s.until("the spec is read", func(l *loop) bool { return l.app != nil })
