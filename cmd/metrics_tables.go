@@ -59,7 +59,7 @@ func workerMetrics() []metrics.Desc {
 	return []metrics.Desc{
 		{Name: "mraws_worker_slots", Help: "Slots: tasks that can run at the same time.", Kind: metrics.Gauge},
 		{Name: "mraws_worker_attempts_running", Help: "Running attempts.", Kind: metrics.Gauge, Labels: phase},
-		{Name: "mraws_worker_attempts_total", Help: "Ended attempts, by outcome.", Labels: []string{"phase", "outcome"}},
+		{Name: "mraws_worker_attempts_ended_total", Help: "Ended attempts, by outcome.", Labels: []string{"phase", "outcome"}},
 		{Name: "mraws_worker_records_read_total", Help: "Records read: input records of map tasks, pairs of reduce tasks.", Labels: phase},
 		{Name: "mraws_worker_read_bytes_total", Help: "Uncompressed bytes of the records read.", Labels: phase},
 		{Name: "mraws_worker_spills_total", Help: "Sorted runs spilled to scratch.", Labels: phase},
@@ -74,11 +74,11 @@ func emitWorker(emit metrics.Emit, s worker.StatsSnapshot, used, limit int64) {
 	emit("mraws_worker_slots", float64(s.Slots))
 	for phase, p := range map[string]worker.PhaseStats{"map": s.Map, "reduce": s.Reduce} {
 		emit("mraws_worker_attempts_running", float64(p.Running), phase)
-		emit("mraws_worker_attempts_total", float64(p.Committed), phase, "committed")
-		emit("mraws_worker_attempts_total", float64(p.Superseded), phase, "superseded")
-		emit("mraws_worker_attempts_total", float64(p.Failed), phase, "failed")
-		emit("mraws_worker_attempts_total", float64(p.Revoked), phase, "revoked")
-		emit("mraws_worker_attempts_total", float64(p.HandedBack), phase, "handed_back")
+		emit("mraws_worker_attempts_ended_total", float64(p.Committed), phase, "committed")
+		emit("mraws_worker_attempts_ended_total", float64(p.Superseded), phase, "superseded")
+		emit("mraws_worker_attempts_ended_total", float64(p.Failed), phase, "failed")
+		emit("mraws_worker_attempts_ended_total", float64(p.Revoked), phase, "revoked")
+		emit("mraws_worker_attempts_ended_total", float64(p.Released), phase, "released")
 		emit("mraws_worker_records_read_total", float64(p.Records), phase)
 		emit("mraws_worker_read_bytes_total", float64(p.Bytes), phase)
 		emit("mraws_worker_spills_total", float64(p.Spills), phase)
@@ -92,35 +92,35 @@ func emitWorker(emit metrics.Emit, s worker.StatsSnapshot, used, limit int64) {
 func coordinatorMetrics() []metrics.Desc {
 	phase := []string{"phase"}
 	return []metrics.Desc{
-		{Name: "mraws_coordinator_active", Help: "1 if the coordinator leads the job, 0 if it is a standby.", Kind: metrics.Gauge},
+		{Name: "mraws_coordinator_leading", Help: "1 if the coordinator leads the job, 0 if it is a standby.", Kind: metrics.Gauge},
 		{Name: "mraws_coordinator_tasks", Help: "Tasks by state.", Kind: metrics.Gauge, Labels: []string{"phase", "state"}},
 		{Name: "mraws_coordinator_tasks_reused", Help: "Tasks found committed when the coordinator started.", Kind: metrics.Gauge, Labels: phase},
 		{Name: "mraws_coordinator_attempts_running", Help: "Running attempts; a task with a speculative attempt has two.", Kind: metrics.Gauge, Labels: phase},
-		{Name: "mraws_coordinator_attempts_started_total", Help: "Attempts granted, and attempts adopted from an earlier coordinator.", Labels: []string{"phase", "kind"}},
+		{Name: "mraws_coordinator_attempts_granted_total", Help: "Attempts granted, speculative ones included.", Labels: phase},
+		{Name: "mraws_coordinator_attempts_adopted_total", Help: "Attempts adopted from an earlier coordinator.", Labels: phase},
 		{Name: "mraws_coordinator_attempts_ended_total", Help: "Ended attempts, by outcome.", Labels: []string{"phase", "outcome"}},
-		{Name: "mraws_coordinator_backups_won_total", Help: "Speculative attempts that committed their task.", Labels: phase},
-		{Name: "mraws_coordinator_leases_ended_total", Help: "Leases that expired without a heartbeat.", Labels: phase},
+		{Name: "mraws_coordinator_attempts_speculative_total", Help: "Granted attempts that began beside another attempt of their task.", Labels: phase},
+		{Name: "mraws_coordinator_attempts_speculative_committed_total", Help: "Speculative attempts that committed their task.", Labels: phase},
 		{Name: "mraws_coordinator_commit_lookups_total", Help: "Lookups of a task's commit in the bucket, by result.", Labels: []string{"result"}},
 		{Name: "mraws_coordinator_workers", Help: "Workers by state.", Kind: metrics.Gauge, Labels: []string{"state"}},
 		{Name: "mraws_coordinator_slots", Help: "Slots of all workers.", Kind: metrics.Gauge},
-		{Name: "mraws_coordinator_questions_waiting", Help: "Slots that wait for work.", Kind: metrics.Gauge},
+		{Name: "mraws_coordinator_polls_waiting", Help: "Slots that wait for a task.", Kind: metrics.Gauge},
 		{Name: "mraws_coordinator_exclusions_total", Help: "Times that a worker was excluded."},
 	}
 }
 
 func emitCoordinator(emit metrics.Emit, s *coordinator.Snapshot) {
-	active := 0.0
+	leading := 0.0
 	if s.Leading {
-		active = 1
+		leading = 1
 	}
-	emit("mraws_coordinator_active", active)
+	emit("mraws_coordinator_leading", leading)
 	for _, phase := range []mr.Phase{mr.MapPhase, mr.ReducePhase} {
 		p := s.Stats.Map
 		if phase == mr.ReducePhase {
 			p = s.Stats.Reduce
 		}
 		emitPhase(emit, phase.String(), p)
-		emit("mraws_coordinator_leases_ended_total", float64(p.Lost), phase.String())
 	}
 	emit("mraws_coordinator_commit_lookups_total", float64(s.Looks.Found), "found")
 	emit("mraws_coordinator_commit_lookups_total", float64(s.Looks.Absent), "absent")
@@ -134,7 +134,7 @@ func emitCoordinator(emit metrics.Emit, s *coordinator.Snapshot) {
 		emit("mraws_coordinator_workers", float64(n), state)
 	}
 	emit("mraws_coordinator_slots", float64(slots))
-	emit("mraws_coordinator_questions_waiting", float64(s.Stats.Polls))
+	emit("mraws_coordinator_polls_waiting", float64(s.Stats.Polls))
 	emit("mraws_coordinator_exclusions_total", float64(s.Stats.Exclusions))
 }
 
@@ -156,17 +156,17 @@ func memberState(m coordinator.Member, lease time.Duration) string {
 
 func emitPhase(emit metrics.Emit, phase string, p sched.PhaseStats) {
 	emit("mraws_coordinator_tasks", float64(p.Tasks-p.Done-p.Active), phase, "waiting")
-	emit("mraws_coordinator_tasks", float64(p.Active), phase, "running")
+	emit("mraws_coordinator_tasks", float64(p.Active), phase, "active")
 	emit("mraws_coordinator_tasks", float64(p.Done), phase, "done")
 	emit("mraws_coordinator_tasks_reused", float64(p.Reused), phase)
 	emit("mraws_coordinator_attempts_running", float64(p.Running), phase)
-	emit("mraws_coordinator_attempts_started_total", float64(p.Granted-p.Backups), phase, "granted")
-	emit("mraws_coordinator_attempts_started_total", float64(p.Backups), phase, "backup")
-	emit("mraws_coordinator_attempts_started_total", float64(p.Adopted), phase, "adopted")
+	emit("mraws_coordinator_attempts_granted_total", float64(p.Granted), phase)
+	emit("mraws_coordinator_attempts_adopted_total", float64(p.Adopted), phase)
 	for outcome, n := range map[string]int{
-		"committed": p.Committed, "failed": p.Failed, "lost": p.Lost, "handed_back": p.Released, "superseded": p.Superseded, "revoked": p.Canceled,
+		"committed": p.Committed, "failed": p.Failed, "lost": p.Lost, "released": p.Released, "superseded": p.Superseded, "canceled": p.Canceled,
 	} {
 		emit("mraws_coordinator_attempts_ended_total", float64(n), phase, outcome)
 	}
-	emit("mraws_coordinator_backups_won_total", float64(p.BackupsCommitted), phase)
+	emit("mraws_coordinator_attempts_speculative_total", float64(p.Speculative), phase)
+	emit("mraws_coordinator_attempts_speculative_committed_total", float64(p.SpeculativeCommitted), phase)
 }

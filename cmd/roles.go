@@ -177,11 +177,11 @@ func attemptsText(a manifest.Attempts) string {
 	if a.Failed+a.Lost > 0 {
 		text += fmt.Sprintf(", %s failed, %d lost", countText(int64(a.Failed), "attempt"), a.Lost)
 	}
-	if a.HandedBack > 0 {
-		text += fmt.Sprintf(", %d handed back", a.HandedBack)
+	if a.Released > 0 {
+		text += fmt.Sprintf(", %d released", a.Released)
 	}
-	if a.Backups > 0 {
-		text += fmt.Sprintf(", %s (%d won)", countText(int64(a.Backups), "backup"), a.BackupsWon)
+	if a.Speculative > 0 {
+		text += fmt.Sprintf(", %d speculative (%d committed)", a.Speculative, a.SpeculativeCommitted)
 	}
 	return text
 }

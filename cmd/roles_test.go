@@ -66,10 +66,10 @@ func TestRoleErrors(t *testing.T) {
 // TestAttemptsText: what was out of the ordinary, and nothing else.
 func TestAttemptsText(t *testing.T) {
 	for want, a := range map[string]manifest.Attempts{
-		"":                                   {Tasks: 3, Reused: 1, Granted: 2},
-		", 2 attempts failed, 1 lost":        {Granted: 5, Failed: 2, Lost: 1},
-		", 1 handed back":                    {Granted: 3, HandedBack: 1},
-		", 2 handed back, 3 backups (1 won)": {Granted: 9, HandedBack: 2, Superseded: 3, Backups: 3, BackupsWon: 1},
+		"":                            {Tasks: 3, Reused: 1, Granted: 2},
+		", 2 attempts failed, 1 lost": {Granted: 5, Failed: 2, Lost: 1},
+		", 1 released":                {Granted: 3, Released: 1},
+		", 2 released, 3 speculative (1 committed)": {Granted: 9, Released: 2, Superseded: 3, Speculative: 3, SpeculativeCommitted: 1},
 	} {
 		if got := attemptsText(a); got != want {
 			t.Errorf("%+v is told as %q, want %q", a, got, want)

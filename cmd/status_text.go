@@ -108,9 +108,9 @@ func liveText(b *strings.Builder, l *status.Live) {
 		n    status.LivePhase
 	}{{"map", l.Map}, {"reduce", l.Reduce}} {
 		rows = append(rows, numbers(p.name, p.n.Active, p.n.Tasks-p.n.Done-p.n.Active, p.n.Reused, p.n.Granted+p.n.Adopted,
-			p.n.Failed, p.n.Lost, p.n.HandedBack, p.n.Superseded, p.n.Backups, p.n.BackupsWon))
+			p.n.Committed, p.n.Failed, p.n.Lost, p.n.Released, p.n.Superseded, p.n.Speculative))
 	}
-	b.WriteString("\n" + tableText([]string{"PHASE", "RUNNING", "WAITING", "REUSED", "ATTEMPTS", "FAILED", "LOST", "HANDED BACK", "SUPERSEDED", "BACKUPS", "WON"}, rows) + "\n")
+	b.WriteString("\n" + tableText([]string{"PHASE", "ACTIVE", "WAITING", "REUSED", "ATTEMPTS", "COMMITTED", "FAILED", "LOST", "RELEASED", "SUPERSEDED", "SPECULATIVE"}, rows) + "\n")
 	if len(l.Members) > 0 {
 		rows = rows[:0]
 		for _, m := range l.Members[:min(len(l.Members), shownRows)] {
@@ -149,8 +149,8 @@ func attemptRow(a status.Attempt) []string {
 	if a.Lags {
 		flags = append(flags, "lags")
 	}
-	if a.Backup {
-		flags = append(flags, "backup")
+	if a.Speculative {
+		flags = append(flags, "speculative")
 	}
 	return []string{a.Task, secondsText(a.Seconds), read, left, strings.Join(flags, " "), a.Worker, a.ID}
 }

@@ -84,12 +84,12 @@ func TestCodeThatHangsAlways(t *testing.T) {
 	}
 }
 
-// TestBackupOfCodeThatHangs: a phase that a backup ends is over, and the
+// TestSpeculativeAttemptOfCodeThatHangs: a phase that a speculative attempt ends is over, and the
 // process ends beside the attempt that hangs.
-func TestBackupOfCodeThatHangs(t *testing.T) {
+func TestSpeculativeAttemptOfCodeThatHangs(t *testing.T) {
 	b := newEndless(t)
 	b.run(0, "run", "--app", "endless", "--app-arg", "once=true", "--nreduce", "2", "--workers", "2", "--task-timeout", "0")
-	if s := b.success(); s.Map.BackupsWon != 1 {
+	if s := b.success(); s.Map.SpeculativeCommitted != 1 {
 		t.Errorf("%+v", s.Map)
 	}
 }
@@ -122,7 +122,7 @@ func TestSignalsBesideCodeThatHangs(t *testing.T) {
 			b := newEndless(t)
 			c, _ := b.coordinator(job...)
 			ends(t, b, b.start("worker", "--app", "endless", "--slots", "2", "--drain-timeout", "1s"), sig, code)
-			b.run(0, "worker", "--app", "endless") // what was handed back is done by another
+			b.run(0, "worker", "--app", "endless") // what was released is done by another
 			if code := b.exit(c); code != 0 {
 				t.Errorf("coordinator: exit code %d", code)
 			}

@@ -151,9 +151,9 @@ func TestMetrics(t *testing.T) {
 	b.until("two maps are done and one runs", func() bool {
 		ofC, ofW = b.scrape(atC), b.scrape(atW)
 		return in(ofC, `tasks{phase="map",state="done"} [2-9]`, `workers{state="busy"} 1`) &&
-			in(ofW, `attempts_total{outcome="committed",phase="map"} [2-9]`, `attempts_running{phase="map"} 1`)
+			in(ofW, `attempts_ended_total{outcome="committed",phase="map"} [2-9]`, `attempts_running{phase="map"} 1`)
 	})
-	wants(t, ofC, `mraws_coordinator_active 1`, `mraws_rpc_calls_total{code="OK",method="Register"} 1`,
+	wants(t, ofC, `mraws_coordinator_leading 1`, `mraws_rpc_calls_total{code="OK",method="Register"} 1`,
 		`mraws_coordinator_commit_lookups_total{result="found"}`, `mraws_s3_concurrency_limit 64`, `mraws_s3_retry_budget 512`)
 	wants(t, ofW, `mraws_worker_slots 1`, `mraws_worker_records_read_total{phase="map"}`,
 		`mraws_s3_requests_total{operation="GetObject",outcome="ok"}`)

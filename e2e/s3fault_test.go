@@ -346,7 +346,7 @@ func TestStraggler(t *testing.T) {
 	slow := f.start(line...)
 	b.until("the slow worker is at a task", func() bool { return proxy.Counts()[0].Played > 0 })
 	b.exits(c, b.start(line...), slow)
-	if s := b.success(); s.Map.BackupsWon != 1 || s.Map.Backups != 1 || s.Map.Failed+s.Map.Lost > 0 {
+	if s := b.success(); s.Map.SpeculativeCommitted != 1 || s.Map.Speculative != 1 || s.Map.Failed+s.Map.Lost > 0 {
 		t.Errorf("%+v", s.Map)
 	}
 	b.run(0, "verify", "--app", "wc")
@@ -446,7 +446,7 @@ func TestWorkerCutFromS3(t *testing.T) {
 // TestSwallowedRequests is the other half of row 19: every request of one
 // worker is taken and never answered. Its tasks are with another within a few
 // leases, not after the time-outs of all tries, and it gets no more of them.
-// (There are no backups, which would hide it.)
+// (There are no speculative attempts, which would hide it.)
 func TestSwallowedRequests(t *testing.T) {
 	b := newBench(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)

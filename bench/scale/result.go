@@ -11,7 +11,7 @@ func (s *Sim) result() *Result {
 	st := s.core.Stats()
 	r := &Result{
 		Seconds: s.now, Map: s.phaseEnd[0], Puts: s.puts, Gets: s.gets, Waited: s.waited, Calls: s.calls, Events: s.events,
-		Backups: st.Map.Backups + st.Reduce.Backups, PerVCPU: j.Bytes / s.now / float64(j.Machines*s.Machine.VCPUs),
+		Speculative: st.Map.Speculative + st.Reduce.Speculative, PerVCPU: j.Bytes / s.now / float64(j.Machines*s.Machine.VCPUs),
 	}
 	r.Puts += math.Ceil(float64(j.Maps+j.Reduces) / 1000) // LIST
 	r.Dollars.Machines = float64(j.Machines+1) * s.Machine.Price * s.now / 3600

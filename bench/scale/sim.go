@@ -59,16 +59,16 @@ type pending struct {
 
 // Result is how it went.
 type Result struct {
-	Seconds    float64
-	Map        float64 // seconds until all maps were committed
-	Puts, Gets float64
-	Dollars    struct{ Machines, Requests, Storage float64 }
-	Waited     [limitsN]float64 // slot-seconds by what they waited for
-	PerVCPU    float64          // bytes of input a second
-	Calls      int              // RPCs
-	Events     int              // of the scheduler
-	Backups    int
-	Walls      []string // why it would not work however long it took
+	Seconds     float64
+	Map         float64 // seconds until all maps were committed
+	Puts, Gets  float64
+	Dollars     struct{ Machines, Requests, Storage float64 }
+	Waited      [limitsN]float64 // slot-seconds by what they waited for
+	PerVCPU     float64          // bytes of input a second
+	Calls       int              // RPCs
+	Events      int              // of the scheduler
+	Speculative int
+	Walls       []string // why it would not work however long it took
 }
 
 // lease is that of the scheduler, seconds, as by default.

@@ -60,7 +60,7 @@ type Options struct {
 	Lease       time.Duration // how long a silent worker keeps its attempts
 	MaxFailures int           // reported failures of one task that end the job
 	MaxLost     int           // lost attempts of one task that end the job
-	Speculate   bool          // let tasks that lag have a backup attempt
+	Speculate   bool          // let tasks that lag have a speculative attempt
 
 	Listener net.Listener // owned by Run
 	// Connections bounds those that Listener takes; 0, or what is above

@@ -63,7 +63,7 @@ func TestDrain(t *testing.T) {
 		t.Fatal(err)
 	}
 	other.work(2)
-	if got := s.succeeds(); got.Map.Granted != 4 || got.Map.Lost+got.Map.Failed != 0 || got.Map.HandedBack != 1 {
+	if got := s.succeeds(); got.Map.Granted != 4 || got.Map.Lost+got.Map.Failed != 0 || got.Map.Released != 1 {
 		t.Errorf("%+v", got.Map)
 	}
 }

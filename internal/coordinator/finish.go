@@ -212,8 +212,8 @@ func (l *loop) summary() *manifest.Success {
 
 func attempts(p sched.PhaseStats, reran int) manifest.Attempts {
 	return manifest.Attempts{
-		Tasks: p.Tasks, Reused: p.Reused, Granted: p.Granted, Failed: p.Failed, Lost: p.Lost, HandedBack: p.Released,
-		Superseded: p.Superseded, Backups: p.Backups, BackupsWon: p.BackupsCommitted, CommittedRerun: p.CommittedRerun + reran,
+		Tasks: p.Tasks, Reused: p.Reused, Granted: p.Granted, Failed: p.Failed, Lost: p.Lost, Released: p.Released,
+		Superseded: p.Superseded, Speculative: p.Speculative, SpeculativeCommitted: p.SpeculativeCommitted, CommittedRerun: p.CommittedRerun + reran,
 	}
 }
 

@@ -240,7 +240,7 @@ func (l *loop) failed(e sched.JobFailed) error {
 // granted: the slot polls with the same number and gets the same answer, or the
 // lease ends.
 func (l *loop) grant(e sched.Grant) {
-	if e.Backup && !e.Again {
+	if e.Speculative && !e.Again {
 		l.log.Info().Str("worker", string(e.Worker)).Str("attempt", string(e.Attempt)).
 			Stringer("task", e.Task).Msg("task is slow: speculative attempt granted")
 	}

@@ -96,7 +96,7 @@ func (c *Coordinator) detail(s *wire.StatusReply) {
 		s.Attempts = append(s.Attempts, &wire.AttemptStatus{
 			Attempt: &wire.Attempt{Phase: wirePhase(a.Task.Phase), Task: int32(a.Task.Index), Id: string(a.Attempt)},
 			Worker:  string(a.Worker), AgeMs: time.Duration(a.Age).Milliseconds(), LeftMs: time.Duration(a.Left).Milliseconds(),
-			Progress: a.Progress, Lags: a.Lags, Backup: a.Backup,
+			Progress: a.Progress, Lags: a.Lags, Speculative: a.Speculative,
 		})
 	}
 }
@@ -105,8 +105,8 @@ func phaseStatus(p sched.PhaseStats) *wire.PhaseStatus {
 	return &wire.PhaseStatus{
 		Tasks: int32(p.Tasks), Done: int32(p.Done), Active: int32(p.Active), Reused: int32(p.Reused),
 		Granted: int32(p.Granted), Adopted: int32(p.Adopted), Running: int32(p.Running),
-		Won: int32(p.Committed), Failed: int32(p.Failed), Lost: int32(p.Lost), Expired: int32(p.Lost),
-		Released: int32(p.Released), Superseded: int32(p.Superseded), Revoked: int32(p.Canceled),
-		Backups: int32(p.Backups), BackupsWon: int32(p.BackupsCommitted),
+		Committed: int32(p.Committed), Failed: int32(p.Failed), Lost: int32(p.Lost),
+		Released: int32(p.Released), Superseded: int32(p.Superseded), Canceled: int32(p.Canceled),
+		Speculative: int32(p.Speculative), SpeculativeCommitted: int32(p.SpeculativeCommitted),
 	}
 }

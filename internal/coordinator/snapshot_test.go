@@ -43,7 +43,7 @@ func TestSnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &wire.PhaseStatus{Tasks: 3, Done: 1, Active: 1, Granted: 3, Running: 1, Won: 1, Failed: 1}
+	want := &wire.PhaseStatus{Tasks: 3, Done: 1, Active: 1, Granted: 3, Running: 1, Committed: 1, Failed: 1}
 	if !proto.Equal(r.Map, want) || r.Reduce.Tasks != 2 {
 		t.Errorf("%v\n%v", r.Map, r.Reduce)
 	}

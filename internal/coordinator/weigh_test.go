@@ -60,9 +60,9 @@ func TestTook(t *testing.T) {
 	}
 }
 
-// TestBackup: a task that lags is run a second time, and who loses has not
+// TestSpeculativeAttempt: a task that lags is run a second time, and who loses has not
 // failed.
-func TestBackup(t *testing.T) {
+func TestSpeculativeAttempt(t *testing.T) {
 	b := newBench(t, 0)
 	for _, name := range []string{"a", "b", "c"} {
 		b.store.set(b.lay.Input(name), bytes.Repeat([]byte("x\n"), 50_000), nil)
@@ -87,7 +87,7 @@ func TestBackup(t *testing.T) {
 	}
 	won := fast.granted()
 	if won.Task != lost.Task || won.Id == lost.Id {
-		t.Fatalf("granted %v beside %v, want a backup of it", won, lost)
+		t.Fatalf("granted %v beside %v, want a speculative attempt beside it", won, lost)
 	}
 	b.commit(won)
 	fast.report(won, nil)
@@ -102,9 +102,9 @@ func TestBackup(t *testing.T) {
 	}
 }
 
-// TestNoBackupWhereItWouldShow: an app whose attempts have effects of their
+// TestNoSpeculativeAttemptWhereItWouldShow: an app whose attempts have effects of their
 // own has no task run twice only because it lags.
-func TestNoBackupWhereItWouldShow(t *testing.T) {
+func TestNoSpeculativeAttemptWhereItWouldShow(t *testing.T) {
 	for _, effects := range []bool{false, true} {
 		l := newLoop(Options{Speculate: true}, "e")
 		l.job = &manifest.Job{Spec: *wire.DescribeApp(mr.App{Name: "a", SideEffects: effects}, nil).Spec(nil)}

@@ -300,7 +300,7 @@ func (s *Success) Validate(lay layout.Layout) error {
 		}
 	}
 	for _, a := range []Attempts{s.Map, s.Reduce} {
-		all := []int{a.Tasks, a.Reused, a.Granted, a.Failed, a.Lost, a.HandedBack, a.Superseded, a.Backups, a.BackupsWon, a.CommittedRerun}
+		all := []int{a.Tasks, a.Reused, a.Granted, a.Failed, a.Lost, a.Released, a.Superseded, a.Speculative, a.SpeculativeCommitted, a.CommittedRerun}
 		if slices.ContainsFunc(all, func(n int) bool { return !validCount(int64(n)) }) {
 			return fmt.Errorf("it counts the attempts %+v", a)
 		}

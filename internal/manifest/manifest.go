@@ -179,12 +179,15 @@ type Attempts struct {
 	Tasks      int `json:"tasks"`
 	Reused     int `json:"reused"` // committed before this coordinator started
 	Granted    int `json:"granted"`
-	Failed     int `json:"failed"`      // reported an error
-	Lost       int `json:"lost"`        // lease ended, worker gone
-	HandedBack int `json:"handed_back"` // unfinished, by a worker that ended, or never taken
-	Superseded int `json:"superseded"`  // ended, or would have, when another attempt had committed
-	Backups    int `json:"backups"`     // of Granted: beside another attempt of a task that lagged
-	BackupsWon int `json:"backups_won"` // of Backups: were the first to commit
+	Failed     int `json:"failed"`     // reported an error
+	Lost       int `json:"lost"`       // their leases expired
+	Released   int `json:"released"`   // given back unfinished by a worker that ended, or never taken
+	Superseded int `json:"superseded"` // another attempt committed the task
+	// Speculative counts those of Granted that began beside another attempt
+	// of a task that lagged, and SpeculativeCommitted those of them that
+	// committed the task.
+	Speculative          int `json:"speculative"`
+	SpeculativeCommitted int `json:"speculative_committed"`
 	// CommittedRerun counts attempts granted although a commit record
 	// existed at that time; 0 unless something is wrong.
 	CommittedRerun int `json:"committed_rerun"`

@@ -76,7 +76,7 @@ func sealedSuccess(sum recordio.Sum, out Output) *Success {
 	out.Attempt = "reduce-0.1"
 	s := &Success{
 		Schema: SuccessSchema, Job: "grep-01kjm5", App: countApp, NReduce: 2, Finished: started, Seconds: 12,
-		Map:    Attempts{Tasks: 2, Reused: 1, Granted: 4, Failed: 1, Lost: 1, HandedBack: 1, Superseded: 1, Backups: 1, BackupsWon: 1},
+		Map:    Attempts{Tasks: 2, Reused: 1, Granted: 4, Failed: 1, Lost: 1, Released: 1, Superseded: 1, Speculative: 1, SpeculativeCommitted: 1},
 		Reduce: Attempts{Tasks: 2, Granted: 2}, Input: Input{Records: 10, Bytes: 1000}, Emitted: 12, Skipped: 1,
 		Shuffled: sum, Read: sum, Keys: 2, Outputs: []Output{out, {Key: "p/output/mr-out-1", Hash: zeroHash, Attempt: "reduce-1.1"}},
 		Counters: map[string]int64{"matches": 12}, Requests: map[string]int64{"PutObject": 9},

@@ -22,7 +22,7 @@ type Spec struct {
 	Order       Order  `json:"order"`
 	// Output says how what a reduce task writes becomes bytes: [Lines].
 	Output Choice `json:"output"`
-	// SideEffects keeps a task from having a backup attempt. It does not
+	// SideEffects keeps a task from having a speculative attempt. It does not
 	// decide the output.
 	SideEffects bool `json:"side_effects,omitempty"`
 }

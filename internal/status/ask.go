@@ -95,7 +95,7 @@ func live(address string, s *wire.StatusReply) *Live {
 		l.Attempts = append(l.Attempts, Attempt{
 			Task: fmt.Sprintf("%s-%d", phase, a.GetAttempt().GetTask()), ID: short(a.GetAttempt().GetId()), Worker: short(a.GetWorker()),
 			Seconds: seconds(a.GetAgeMs()), Progress: a.GetProgress(), LeftSeconds: seconds(a.GetLeftMs()),
-			Lags: a.GetLags(), Backup: a.GetBackup(),
+			Lags: a.GetLags(), Speculative: a.GetSpeculative(),
 		})
 	}
 	return l
@@ -106,8 +106,9 @@ func seconds(ms int64) float64 { return (time.Duration(ms) * time.Millisecond).S
 func livePhase(p *wire.PhaseStatus) LivePhase {
 	return LivePhase{
 		Tasks: int(p.GetTasks()), Done: int(p.GetDone()), Active: int(p.GetActive()), Reused: int(p.GetReused()),
-		Granted: int(p.GetGranted()), Adopted: int(p.GetAdopted()), Running: int(p.GetRunning()), Committed: int(p.GetWon()),
-		Failed: int(p.GetFailed()), Lost: int(p.GetLost()), LeasesEnded: int(p.GetExpired()), HandedBack: int(p.GetReleased()),
-		Superseded: int(p.GetSuperseded()), Revoked: int(p.GetRevoked()), Backups: int(p.GetBackups()), BackupsWon: int(p.GetBackupsWon()),
+		Granted: int(p.GetGranted()), Adopted: int(p.GetAdopted()), Running: int(p.GetRunning()), Committed: int(p.GetCommitted()),
+		Failed: int(p.GetFailed()), Lost: int(p.GetLost()), Released: int(p.GetReleased()),
+		Superseded: int(p.GetSuperseded()), Canceled: int(p.GetCanceled()),
+		Speculative: int(p.GetSpeculative()), SpeculativeCommitted: int(p.GetSpeculativeCommitted()),
 	}
 }

@@ -116,12 +116,12 @@ type LivePhase struct {
 	Committed   int `json:"committed"`
 	Failed      int `json:"failed"`
 	Lost        int `json:"lost"`
-	LeasesEnded int `json:"leases_ended"` // of lost
-	HandedBack  int `json:"handed_back"`
+	Released    int `json:"released"`
 	Superseded  int `json:"superseded"`
-	Revoked     int `json:"revoked"`
-	Backups     int `json:"backups"`     // of granted
-	BackupsWon  int `json:"backups_won"` // of committed
+	Canceled    int `json:"canceled"`
+	Speculative int `json:"speculative"` // of granted
+	// SpeculativeCommitted is a part of committed.
+	SpeculativeCommitted int `json:"speculative_committed"`
 }
 
 // Member is a worker.
@@ -144,6 +144,6 @@ type Attempt struct {
 	Progress float64 `json:"progress"` // 0 to 1; 0 if that is unknown
 	// LeftSeconds is estimated; 0 if that is unknown.
 	LeftSeconds float64 `json:"left_seconds"`
-	Lags        bool    `json:"lags"`   // another attempt would overtake it
-	Backup      bool    `json:"backup"` // began beside another
+	Lags        bool    `json:"lags"`        // another attempt would overtake it
+	Speculative bool    `json:"speculative"` // began beside another
 }

@@ -342,8 +342,8 @@ func (p *PhaseStatus) Validate() error {
 	if p == nil {
 		return nil
 	}
-	if min(p.Tasks, p.Done, p.Active, p.Reused, p.Granted, p.Adopted, p.Running, p.Won, p.Failed, p.Lost,
-		p.Expired, p.Released, p.Superseded, p.Revoked, p.Backups, p.BackupsWon) < 0 {
+	if min(p.Tasks, p.Done, p.Active, p.Reused, p.Granted, p.Adopted, p.Running, p.Committed, p.Failed, p.Lost,
+		p.Released, p.Superseded, p.Canceled, p.Speculative, p.SpeculativeCommitted) < 0 {
 		return errors.New("a phase has a negative count")
 	}
 	return nil

@@ -38,8 +38,8 @@ func samples() map[string]message {
 	}
 	phase := func() *PhaseStatus {
 		return &PhaseStatus{
-			Tasks: 9, Done: 8, Active: 7, Reused: 6, Granted: 5, Adopted: 4, Running: 3, Won: 2, Failed: 1, Lost: 2,
-			Expired: 3, Released: 4, Superseded: 5, Revoked: 6, Backups: 7, BackupsWon: 8,
+			Tasks: 9, Done: 8, Active: 7, Reused: 6, Granted: 5, Adopted: 4, Running: 3, Committed: 2, Failed: 1, Lost: 2,
+			Released: 4, Superseded: 5, Canceled: 6, Speculative: 7, SpeculativeCommitted: 8,
 		}
 	}
 	return map[string]message{
@@ -68,7 +68,7 @@ func samples() map[string]message {
 			Job: "job", App: "wc", State: "map", Maps: 9, MapsDone: 8, Reduces: 7, ReducesDone: 6, Running: 5, Workers: 4, Failed: 3, Lost: 2,
 			Epoch: "e", Version: "v1", UptimeMs: 5, LeaseMs: 10_000, Map: phase(), Reduce: phase(),
 			Members:  []*WorkerStatus{{Name: "w", Host: "host", Slots: 2, Running: 1, Excluded: true, SilentMs: 5, Draining: true}},
-			Attempts: []*AttemptStatus{{Attempt: at(), Worker: "w", AgeMs: 5, Progress: 0.5, LeftMs: 7, Lags: true, Backup: true}},
+			Attempts: []*AttemptStatus{{Attempt: at(), Worker: "w", AgeMs: 5, Progress: 0.5, LeftMs: 7, Lags: true, Speculative: true}},
 		},
 	}
 }

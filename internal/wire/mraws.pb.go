@@ -1762,24 +1762,22 @@ type PhaseStatus struct {
 	// Tasks that run.
 	Active int32 `protobuf:"varint,3,opt,name=active,proto3" json:"active,omitempty"`
 	// Of done: found committed at the start.
-	Reused  int32 `protobuf:"varint,4,opt,name=reused,proto3" json:"reused,omitempty"`
-	Granted int32 `protobuf:"varint,5,opt,name=granted,proto3" json:"granted,omitempty"`
-	Adopted int32 `protobuf:"varint,6,opt,name=adopted,proto3" json:"adopted,omitempty"`
-	Running int32 `protobuf:"varint,7,opt,name=running,proto3" json:"running,omitempty"`
-	Won     int32 `protobuf:"varint,8,opt,name=won,proto3" json:"won,omitempty"`
-	Failed  int32 `protobuf:"varint,9,opt,name=failed,proto3" json:"failed,omitempty"`
-	Lost    int32 `protobuf:"varint,10,opt,name=lost,proto3" json:"lost,omitempty"`
-	// Of lost: a lease ended.
-	Expired    int32 `protobuf:"varint,11,opt,name=expired,proto3" json:"expired,omitempty"`
-	Released   int32 `protobuf:"varint,12,opt,name=released,proto3" json:"released,omitempty"`
-	Superseded int32 `protobuf:"varint,13,opt,name=superseded,proto3" json:"superseded,omitempty"`
-	Revoked    int32 `protobuf:"varint,14,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	Reused     int32 `protobuf:"varint,4,opt,name=reused,proto3" json:"reused,omitempty"`
+	Granted    int32 `protobuf:"varint,5,opt,name=granted,proto3" json:"granted,omitempty"`
+	Adopted    int32 `protobuf:"varint,6,opt,name=adopted,proto3" json:"adopted,omitempty"`
+	Running    int32 `protobuf:"varint,7,opt,name=running,proto3" json:"running,omitempty"`
+	Committed  int32 `protobuf:"varint,8,opt,name=committed,proto3" json:"committed,omitempty"`
+	Failed     int32 `protobuf:"varint,9,opt,name=failed,proto3" json:"failed,omitempty"`
+	Lost       int32 `protobuf:"varint,10,opt,name=lost,proto3" json:"lost,omitempty"`
+	Released   int32 `protobuf:"varint,11,opt,name=released,proto3" json:"released,omitempty"`
+	Superseded int32 `protobuf:"varint,12,opt,name=superseded,proto3" json:"superseded,omitempty"`
+	Canceled   int32 `protobuf:"varint,13,opt,name=canceled,proto3" json:"canceled,omitempty"`
 	// Of granted.
-	Backups int32 `protobuf:"varint,15,opt,name=backups,proto3" json:"backups,omitempty"`
-	// Of won.
-	BackupsWon    int32 `protobuf:"varint,16,opt,name=backups_won,json=backupsWon,proto3" json:"backups_won,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Speculative int32 `protobuf:"varint,14,opt,name=speculative,proto3" json:"speculative,omitempty"`
+	// Of committed.
+	SpeculativeCommitted int32 `protobuf:"varint,15,opt,name=speculative_committed,json=speculativeCommitted,proto3" json:"speculative_committed,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *PhaseStatus) Reset() {
@@ -1861,9 +1859,9 @@ func (x *PhaseStatus) GetRunning() int32 {
 	return 0
 }
 
-func (x *PhaseStatus) GetWon() int32 {
+func (x *PhaseStatus) GetCommitted() int32 {
 	if x != nil {
-		return x.Won
+		return x.Committed
 	}
 	return 0
 }
@@ -1882,13 +1880,6 @@ func (x *PhaseStatus) GetLost() int32 {
 	return 0
 }
 
-func (x *PhaseStatus) GetExpired() int32 {
-	if x != nil {
-		return x.Expired
-	}
-	return 0
-}
-
 func (x *PhaseStatus) GetReleased() int32 {
 	if x != nil {
 		return x.Released
@@ -1903,23 +1894,23 @@ func (x *PhaseStatus) GetSuperseded() int32 {
 	return 0
 }
 
-func (x *PhaseStatus) GetRevoked() int32 {
+func (x *PhaseStatus) GetCanceled() int32 {
 	if x != nil {
-		return x.Revoked
+		return x.Canceled
 	}
 	return 0
 }
 
-func (x *PhaseStatus) GetBackups() int32 {
+func (x *PhaseStatus) GetSpeculative() int32 {
 	if x != nil {
-		return x.Backups
+		return x.Speculative
 	}
 	return 0
 }
 
-func (x *PhaseStatus) GetBackupsWon() int32 {
+func (x *PhaseStatus) GetSpeculativeCommitted() int32 {
 	if x != nil {
-		return x.BackupsWon
+		return x.SpeculativeCommitted
 	}
 	return 0
 }
@@ -2031,7 +2022,7 @@ type AttemptStatus struct {
 	// Another attempt that began now may well overtake it.
 	Lags bool `protobuf:"varint,6,opt,name=lags,proto3" json:"lags,omitempty"`
 	// Began beside another attempt at its task.
-	Backup        bool `protobuf:"varint,7,opt,name=backup,proto3" json:"backup,omitempty"`
+	Speculative   bool `protobuf:"varint,7,opt,name=speculative,proto3" json:"speculative,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2108,9 +2099,9 @@ func (x *AttemptStatus) GetLags() bool {
 	return false
 }
 
-func (x *AttemptStatus) GetBackup() bool {
+func (x *AttemptStatus) GetSpeculative() bool {
 	if x != nil {
-		return x.Backup
+		return x.Speculative
 	}
 	return false
 }
@@ -2263,7 +2254,7 @@ const file_mraws_proto_rawDesc = "" +
 	"\x03map\x18\x10 \x01(\v2\x15.mraws.v1.PhaseStatusR\x03map\x12-\n" +
 	"\x06reduce\x18\x11 \x01(\v2\x15.mraws.v1.PhaseStatusR\x06reduce\x120\n" +
 	"\amembers\x18\x12 \x03(\v2\x16.mraws.v1.WorkerStatusR\amembers\x123\n" +
-	"\battempts\x18\x13 \x03(\v2\x17.mraws.v1.AttemptStatusR\battempts\"\x9e\x03\n" +
+	"\battempts\x18\x13 \x03(\v2\x17.mraws.v1.AttemptStatusR\battempts\"\xae\x03\n" +
 	"\vPhaseStatus\x12\x14\n" +
 	"\x05tasks\x18\x01 \x01(\x05R\x05tasks\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\x05R\x04done\x12\x16\n" +
@@ -2271,20 +2262,18 @@ const file_mraws_proto_rawDesc = "" +
 	"\x06reused\x18\x04 \x01(\x05R\x06reused\x12\x18\n" +
 	"\agranted\x18\x05 \x01(\x05R\agranted\x12\x18\n" +
 	"\aadopted\x18\x06 \x01(\x05R\aadopted\x12\x18\n" +
-	"\arunning\x18\a \x01(\x05R\arunning\x12\x10\n" +
-	"\x03won\x18\b \x01(\x05R\x03won\x12\x16\n" +
+	"\arunning\x18\a \x01(\x05R\arunning\x12\x1c\n" +
+	"\tcommitted\x18\b \x01(\x05R\tcommitted\x12\x16\n" +
 	"\x06failed\x18\t \x01(\x05R\x06failed\x12\x12\n" +
 	"\x04lost\x18\n" +
-	" \x01(\x05R\x04lost\x12\x18\n" +
-	"\aexpired\x18\v \x01(\x05R\aexpired\x12\x1a\n" +
-	"\breleased\x18\f \x01(\x05R\breleased\x12\x1e\n" +
+	" \x01(\x05R\x04lost\x12\x1a\n" +
+	"\breleased\x18\v \x01(\x05R\breleased\x12\x1e\n" +
 	"\n" +
-	"superseded\x18\r \x01(\x05R\n" +
-	"superseded\x12\x18\n" +
-	"\arevoked\x18\x0e \x01(\x05R\arevoked\x12\x18\n" +
-	"\abackups\x18\x0f \x01(\x05R\abackups\x12\x1f\n" +
-	"\vbackups_won\x18\x10 \x01(\x05R\n" +
-	"backupsWon\"\xbb\x01\n" +
+	"superseded\x18\f \x01(\x05R\n" +
+	"superseded\x12\x1a\n" +
+	"\bcanceled\x18\r \x01(\x05R\bcanceled\x12 \n" +
+	"\vspeculative\x18\x0e \x01(\x05R\vspeculative\x123\n" +
+	"\x15speculative_committed\x18\x0f \x01(\x05R\x14speculativeCommitted\"\xbb\x01\n" +
 	"\fWorkerStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x14\n" +
@@ -2292,15 +2281,15 @@ const file_mraws_proto_rawDesc = "" +
 	"\arunning\x18\x04 \x01(\x05R\arunning\x12\x1a\n" +
 	"\bexcluded\x18\x05 \x01(\bR\bexcluded\x12\x1b\n" +
 	"\tsilent_ms\x18\x06 \x01(\x03R\bsilentMs\x12\x1a\n" +
-	"\bdraining\x18\a \x01(\bR\bdraining\"\xcc\x01\n" +
+	"\bdraining\x18\a \x01(\bR\bdraining\"\xd6\x01\n" +
 	"\rAttemptStatus\x12+\n" +
 	"\aattempt\x18\x01 \x01(\v2\x11.mraws.v1.AttemptR\aattempt\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\tR\x06worker\x12\x15\n" +
 	"\x06age_ms\x18\x03 \x01(\x03R\x05ageMs\x12\x1a\n" +
 	"\bprogress\x18\x04 \x01(\x01R\bprogress\x12\x17\n" +
 	"\aleft_ms\x18\x05 \x01(\x03R\x06leftMs\x12\x12\n" +
-	"\x04lags\x18\x06 \x01(\bR\x04lags\x12\x16\n" +
-	"\x06backup\x18\a \x01(\bR\x06backup*(\n" +
+	"\x04lags\x18\x06 \x01(\bR\x04lags\x12 \n" +
+	"\vspeculative\x18\a \x01(\bR\vspeculative*(\n" +
 	"\x05Phase\x12\r\n" +
 	"\tPHASE_MAP\x10\x00\x12\x10\n" +
 	"\fPHASE_REDUCE\x10\x01*J\n" +

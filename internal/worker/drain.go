@@ -42,7 +42,7 @@ func (w *worker) watchDrain(ctx context.Context, noMore, cancel context.CancelCa
 			noMore(errNoMore)
 		case <-over:
 			order := w.draining()
-			w.o.Log.Warn().AnErr("cause", order.Cause).Msg("drain timeout over: running attempts are handed back")
+			w.o.Log.Warn().AnErr("cause", order.Cause).Msg("drain timeout over: running attempts are released")
 			cancel(order.Cause)
 			return
 		case <-ctx.Done():

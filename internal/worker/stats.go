@@ -33,7 +33,7 @@ type PhaseStats struct {
 	Superseded int64 // another attempt had committed
 	Failed     int64
 	Revoked    int64 // stopped on the coordinator's word
-	HandedBack int64 // stopped since the worker ends
+	Released   int64 // given back unfinished, since the worker ends
 }
 
 // StatsSnapshot is what [Stats] hold at one time.
@@ -86,7 +86,7 @@ func (s *Stats) begin(ctx context.Context, phase mr.Phase, p *task.Progress) (en
 		case errors.As(context.Cause(ctx), new(*IdleError)):
 			n.Failed++
 		case ctx.Err() != nil:
-			n.HandedBack++
+			n.Released++
 		default:
 			n.Failed++
 		}

@@ -77,7 +77,7 @@ func TestStatsEnds(t *testing.T) {
 	end(errRevoked, task.Result{}, nil) // too late
 	end(context.Canceled, task.Result{}, failure)
 	want := StatsSnapshot{Map: PhaseStats{
-		Committed: 2, Superseded: 1, Failed: 1, Revoked: 1, HandedBack: 1,
+		Committed: 2, Superseded: 1, Failed: 1, Revoked: 1, Released: 1,
 		Records: 60, Bytes: 600, Spills: 6, Spilled: 300,
 	}}
 	if diff := cmp.Diff(want, s.Snapshot()); diff != "" {

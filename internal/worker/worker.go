@@ -111,7 +111,7 @@ var errRevoked = errors.New("the coordinator revoked the attempt")
 
 // Run joins the job and works until it is done. It returns nil then,
 // *JobFailedError, *UnreachableError, *StuckError, a *wire.Refusal, the cause of ctx after
-// it has handed back what it was running, or that of an [Order] that it has
+// it has released what it was running, or that of an [Order] that it has
 // carried out.
 func Run(ctx context.Context, o Options) error { return newWorker(o).run(ctx) }
 
@@ -149,7 +149,7 @@ func (w *worker) work(ctx, leasing context.Context) error {
 	asking, noMore := context.WithCancelCause(gctx)
 	defer context.AfterFunc(leasing, func() { noMore(context.Cause(leasing)) })()
 	// Also while slots wait for attempts that have been stopped: these are
-	// handed back, not lost.
+	// released, not lost.
 	beating, still := context.WithCancel(context.WithoutCancel(gctx))
 	defer still()
 	for i := range w.o.Slots {

@@ -77,7 +77,7 @@ func (as *assignments) start(a *attempt) *attempt {
 	p, t := as.find(a.task)
 	p.unhold(t)
 	t.state = stateRunning
-	if a.backup = t.live.n > 0; !a.backup {
+	if a.speculative = t.live.n > 0; !a.speculative {
 		p.stats.Active++
 	}
 	p.stats.Running++
@@ -115,8 +115,8 @@ func (as *assignments) grant(s *slot, id TaskID) {
 	p.stats.Granted++
 	s.poll.leave()
 	s.grant = as.start(&attempt{id: attemptID(as.cfg.Epoch, id, int(t.attempts)), task: id, worker: s.worker})
-	if s.grant.backup {
-		p.stats.Backups++
+	if s.grant.speculative {
+		p.stats.Speculative++
 	}
 	if t.suspect() { // it gets the worker to itself
 		s.worker.alone = s.grant
@@ -128,7 +128,7 @@ func (as *assignments) grant(s *slot, id TaskID) {
 // answer tells a slot what it was granted.
 func (as *assignments) answer(s *slot, again bool) {
 	a := s.grant
-	as.emit(Grant{Worker: s.worker.id, Slot: s.index, Seq: s.seq, Task: a.task, Attempt: a.id, Backup: a.backup, Again: again})
+	as.emit(Grant{Worker: s.worker.id, Slot: s.index, Seq: s.seq, Task: a.task, Attempt: a.id, Speculative: a.speculative, Again: again})
 }
 
 // end takes a live attempt out. What becomes of its task is the caller's
@@ -137,7 +137,7 @@ func (as *assignments) end(a *attempt, how Outcome, cause string) {
 	p, t := as.find(a.task)
 	as.attempts.remove(a)
 	p.stats.Running--
-	p.stats.count(how, a.backup)
+	p.stats.count(how, a.speculative)
 	if t.live.n == 0 {
 		p.stats.Active--
 	}
@@ -150,7 +150,7 @@ func (as *assignments) end(a *attempt, how Outcome, cause string) {
 		as.workers.idles(a.worker)
 	}
 	as.emit(Ended{
-		Worker: a.worker.id, Task: a.task, Attempt: a.id, Outcome: how, Backup: a.backup,
+		Worker: a.worker.id, Task: a.task, Attempt: a.id, Outcome: how, Speculative: a.speculative,
 		Ran: time.Duration(as.now - a.start), Cause: cause,
 	})
 }

@@ -4,23 +4,23 @@ import "time"
 
 // attempt is one live attempt.
 type attempt struct {
-	id       AttemptID
-	task     TaskID
-	worker   *worker
-	deadline Time
-	seen     bool          // the worker has shown that the grant reached it
-	stalled  time.Duration // told by the heartbeats that did not extend the lease; 0 after one that did
-	adopted  bool
-	reported bool // its worker says that it has ended
-	alive    bool
-	backup   bool          // began beside another
-	start    Time          // of the attempt, or of what is known of it
-	before   float64       // progress at start
-	progress float64       // 0..1, the last that was told; 0: unknown
-	told     Time          // when
-	lease    node[attempt] // in attempts.leases
-	mine     node[attempt] // in worker.live
-	peer     node[attempt] // in task.live
+	id          AttemptID
+	task        TaskID
+	worker      *worker
+	deadline    Time
+	seen        bool          // the worker has shown that the grant reached it
+	stalled     time.Duration // told by the heartbeats that did not extend the lease; 0 after one that did
+	adopted     bool
+	reported    bool // its worker says that it has ended
+	alive       bool
+	speculative bool          // began beside another
+	start       Time          // of the attempt, or of what is known of it
+	before      float64       // progress at start
+	progress    float64       // 0..1, the last that was told; 0: unknown
+	told        Time          // when
+	lease       node[attempt] // in attempts.leases
+	mine        node[attempt] // in worker.live
+	peer        node[attempt] // in task.live
 }
 
 // attempts are the live attempts, with their leases.

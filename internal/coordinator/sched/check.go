@@ -248,8 +248,8 @@ func (k *Checker) newGrant(g Grant) error {
 		return fmt.Errorf("%v was granted to %s, which does not reach the store", g.Task, g.Worker)
 	}
 	p := &c.phases[g.Task.Phase]
-	if g.Backup && p.waiting() > 0 {
-		return fmt.Errorf("%v got a backup while %d tasks wait", g.Task, p.waiting())
+	if g.Speculative && p.waiting() > 0 {
+		return fmt.Errorf("%v got a speculative attempt while %d tasks wait", g.Task, p.waiting())
 	}
 	return nil
 }
@@ -289,7 +289,7 @@ func (k *Checker) effect(e Effect) error {
 			return fmt.Errorf("attempt %s ended (%v), and did not run", e.Attempt, e.Outcome)
 		}
 		delete(k.live, e.Attempt)
-		k.ended[e.Task.Phase].count(e.Outcome, e.Backup)
+		k.ended[e.Task.Phase].count(e.Outcome, e.Speculative)
 	case WorkerChanged:
 		if was := k.states[e.Worker]; was != e.From && !(was.Works() && e.From.Works()) {
 			return fmt.Errorf("%s was %v, and changed from %v to %v", e.Worker, was, e.From, e.To)
@@ -325,7 +325,7 @@ func (k *Checker) phase(p *phase) error {
 		if t.live.n > 0 {
 			active++
 		}
-		if err := k.backup(id, t); err != nil {
+		if err := k.speculative(id, t); err != nil {
 			return err
 		}
 		switch was, ok := k.committed[id]; {
@@ -360,8 +360,8 @@ func (k *Checker) phase(p *phase) error {
 	return k.counts(p, committed, live)
 }
 
-// backup checks that a task has one attempt, or one and a backup elsewhere.
-func (k *Checker) backup(id TaskID, t *task) error {
+// speculative checks that a task has one attempt, or one and a speculative attempt elsewhere.
+func (k *Checker) speculative(id TaskID, t *task) error {
 	most := 1
 	if k.core.job.Speculate {
 		most = 2
@@ -433,7 +433,7 @@ func (k *Checker) told(ev Event) error {
 		s := c.phases[i].stats
 		got := PhaseStats{
 			Committed: s.Committed, Failed: s.Failed, Lost: s.Lost, Released: s.Released,
-			Superseded: s.Superseded, Canceled: s.Canceled, BackupsCommitted: s.BackupsCommitted,
+			Superseded: s.Superseded, Canceled: s.Canceled, SpeculativeCommitted: s.SpeculativeCommitted,
 		}
 		if got != k.ended[i] {
 			return fmt.Errorf("%v phase counts %+v, the effects told %+v", c.phases[i].kind, got, k.ended[i])

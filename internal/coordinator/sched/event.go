@@ -20,7 +20,7 @@ type Planned struct {
 	Job string
 	// Maps and Reduces are the numbers of tasks, M and R.
 	Maps, Reduces int
-	// Speculate lets tasks that lag have a backup attempt (speculate.go).
+	// Speculate lets tasks that lag have a speculative attempt (speculate.go).
 	Speculate bool
 	// Work returns the size of a task in bytes, or whatever its time grows
 	// with; 0 or less is unknown, and nil means that all are alike. It is
@@ -87,7 +87,7 @@ type Heartbeat struct {
 	Running []AttemptID
 	// Progress[i] is the fraction of its work that Running[i] has done, 0
 	// if unknown. It may be shorter, or nil. It never decides what is
-	// correct, only what may get a backup.
+	// correct, only what may get a speculative attempt.
 	Progress []float64
 	// Stalled[i] is for how long nothing has moved in a request of
 	// Running[i] to the store that is on its way, 0 if there is none. It may
@@ -136,7 +136,7 @@ type Released struct {
 
 // Reported says that an attempt has ended, and that it is not known yet how,
 // since the bucket is to be asked first. Its lease is extended, and nobody is
-// given a backup of it. The attempt stays live, beside whatever its slot is
+// given a speculative attempt of it. The attempt stays live, beside whatever its slot is
 // granted next, until the bucket or the worker tells more.
 type Reported struct {
 	Worker  WorkerID
@@ -194,13 +194,13 @@ type Effect interface{ effect() }
 
 // Grant answers a slot's poll: run this attempt.
 type Grant struct {
-	Worker  WorkerID
-	Slot    int
-	Seq     uint64
-	Task    TaskID
-	Attempt AttemptID
-	Backup  bool // beside another attempt of the task
-	Again   bool // the answer to a poll that came again: nothing new
+	Worker      WorkerID
+	Slot        int
+	Seq         uint64
+	Task        TaskID
+	Attempt     AttemptID
+	Speculative bool // beside another attempt of the task
+	Again       bool // the answer to a poll that came again: nothing new
 }
 
 // Adopted says that an attempt of an earlier coordinator is live here now.
@@ -213,13 +213,13 @@ type Adopted struct {
 // Ended says that an attempt is not live any more. It comes once for each that
 // was granted or adopted, and for the commit of an attempt that was not.
 type Ended struct {
-	Worker  WorkerID // "" for an attempt that was not live
-	Task    TaskID
-	Attempt AttemptID
-	Outcome Outcome
-	Backup  bool
-	Ran     time.Duration // since it was granted or adopted
-	Cause   string        // of a failure or a loss
+	Worker      WorkerID // "" for an attempt that was not live
+	Task        TaskID
+	Attempt     AttemptID
+	Outcome     Outcome
+	Speculative bool
+	Ran         time.Duration // since it was granted or adopted
+	Cause       string        // of a failure or a loss
 }
 
 // Outcome is how an attempt ended.

@@ -25,12 +25,12 @@ type cost struct {
 	mean        float64 // all the time with over all the time without
 	median, p95 float64 // of single jobs
 	job         time.Duration
-	backups     int // a job, with
+	speculative int // a job, with
 }
 
 func (c cost) String() string {
-	return fmt.Sprintf("%+.1f%% (single jobs: median %+.1f%%, p95 %+.1f%%; a job takes %v without, and has %d backups with)",
-		100*(c.mean-1), 100*(c.median-1), 100*(c.p95-1), c.job.Round(time.Second), c.backups)
+	return fmt.Sprintf("%+.1f%% (single jobs: median %+.1f%%, p95 %+.1f%%; a job takes %v without, and has %d speculative attempts with)",
+		100*(c.mean-1), 100*(c.median-1), 100*(c.p95-1), c.job.Round(time.Second), c.speculative)
 }
 
 // compare plays the job of each seed in both. In with, fault says when of
@@ -38,7 +38,7 @@ func (c cost) String() string {
 func compare(seeds int, without, with cluster, fault func(c *cluster, took time.Duration, seed int)) cost {
 	var sum, base float64
 	ratios := make([]float64, seeds)
-	backups := 0
+	speculative := 0
 	for i := range ratios {
 		b := without.run(uint64(i))
 		c := with
@@ -46,30 +46,30 @@ func compare(seeds int, without, with cluster, fault func(c *cluster, took time.
 			fault(&c, b.took, i)
 		}
 		o := c.run(uint64(i))
-		backups += o.stats.Map.Backups + o.stats.Reduce.Backups
+		speculative += o.stats.Map.Speculative + o.stats.Reduce.Speculative
 		sum, base = sum+float64(o.took), base+float64(b.took)
 		ratios[i] = float64(o.took) / float64(b.took)
 	}
 	slices.Sort(ratios)
 	return cost{
 		mean: sum / base, median: ratios[seeds/2], p95: ratios[seeds*19/20],
-		job: time.Duration(base / float64(seeds)), backups: backups / seeds,
+		job: time.Duration(base / float64(seeds)), speculative: speculative / seeds,
 	}
 }
 
 // TestSlowWorker holds a worker at a tenth of the others' speed to a cost of
 // 20%, its own share of the work included, and shows what it costs without
-// backups.
+// speculative attempts.
 func TestSlowWorker(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		change   func(*cluster)
-		at, most float64 // the cost with backups is at least and at most this
+		at, most float64 // the cost with speculative attempts is at least and at most this
 	}{
 		{"26 workers", func(*cluster) {}, 0.9, 1.10},
 		{"26 workers that tell no progress", func(c *cluster) { c.progress = false }, 0.9, 1.15},
 		{"10 workers", func(c *cluster) { c.workers, c.maps, c.reduces = 10, 400, 15 }, 0.95, 1.20},
-		{"without backups", func(c *cluster) { c.speculate = false }, 1.25, 9},
+		{"without speculative attempts", func(c *cluster) { c.speculate = false }, 1.25, 9},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -118,15 +118,15 @@ func TestKilledWorkers(t *testing.T) {
 // any more to the cost of killing these, which is what it comes to: the time
 // until the attempts are taken from them is two leases in place of one. If
 // they were left to the store layer's own patience, of almost three minutes,
-// it would be 15% without backups.
+// it would be 15% without speculative attempts.
 func TestHangingStores(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
 		speculate bool
 		most      float64
 	}{
-		{"with backups", true, 1.08},
-		{"without backups", false, 1.08},
+		{"with speculative attempts", true, 1.08},
+		{"without speculative attempts", false, 1.08},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -12,40 +12,40 @@ import (
 type mutant string
 
 const (
-	mutantNone        mutant = ""
-	mutantTrustDone   mutant = "a worker's word commits, without the record"
-	mutantAdoptAny    mutant = "a partition is adopted without comparing hashes"
-	mutantPlainParts  mutant = "partitions are put unconditionally"
-	mutantPlainRecord mutant = "commit records are put unconditionally"
-	mutantPlainOutput mutant = "outputs are put unconditionally"
-	mutantNoRecord    mutant = "a map is done when all its partitions exist"
-	mutantReuseEpoch  mutant = "a restarted coordinator reuses attempt ids"
-	mutantForget      mutant = "a restarted coordinator does not list the bucket"
-	mutantEarlyReduce mutant = "reduces are granted before all maps are committed"
-	mutantAnyAttempt  mutant = "a report counts for whatever attempt of its task is live"
-	mutantNoTick      mutant = "leases never end and silence is no sign"
-	mutantDropRetry   mutant = "a released task is not lined up again"
-	mutantRecommit    mutant = "an attempt that comes back replaces the commit"
-	mutantWallClock   mutant = "leases go by the wall clock"
-	mutantBothWin     mutant = "a task and its backup both count as committed"
-	mutantSameWorker  mutant = "a backup runs where the task runs"
-	mutantEarlyBackup mutant = "a backup is granted while other tasks wait"
-	mutantThird       mutant = "a task has a backup of its backup"
-	mutantLoserFailed mutant = "losing to another attempt is a failure"
-	mutantNoRevoke    mutant = "the loser is not revoked"
-	mutantServeBad    mutant = "an excluded worker gets work"
-	mutantAllBad      mutant = "nobody comes back when the last good worker leaves"
-	mutantStall       mutant = "a heartbeat extends the lease of an attempt that stalls"
-	mutantServeStall  mutant = "a worker that does not reach the store gets work"
-	mutantAllStall    mutant = "leases end when nobody reaches the store"
-	mutantAllDrain    mutant = "nobody comes back when the last good worker drains"
-	mutantServeDrain  mutant = "a worker that drains gets work"
-	mutantDrainTakes  mutant = "what a worker that drains runs is given to another"
-	mutantBelieve     mutant = "one worker's word ends the job"
-	mutantBlindEnd    mutant = "the job is called done without a look at its outputs"
-	mutantDrainKeeps  mutant = "a grant that a worker that drains never had is left to its lease"
-	mutantSilence     mutant = "a worker that is silent is never forgotten"
-	mutantOneVoice    mutant = "two workers at one address are two voices"
+	mutantNone             mutant = ""
+	mutantTrustDone        mutant = "a worker's word commits, without the record"
+	mutantAdoptAny         mutant = "a partition is adopted without comparing hashes"
+	mutantPlainParts       mutant = "partitions are put unconditionally"
+	mutantPlainRecord      mutant = "commit records are put unconditionally"
+	mutantPlainOutput      mutant = "outputs are put unconditionally"
+	mutantNoRecord         mutant = "a map is done when all its partitions exist"
+	mutantReuseEpoch       mutant = "a restarted coordinator reuses attempt ids"
+	mutantForget           mutant = "a restarted coordinator does not list the bucket"
+	mutantEarlyReduce      mutant = "reduces are granted before all maps are committed"
+	mutantAnyAttempt       mutant = "a report counts for whatever attempt of its task is live"
+	mutantNoTick           mutant = "leases never end and silence is no sign"
+	mutantDropRetry        mutant = "a released task is not lined up again"
+	mutantRecommit         mutant = "an attempt that comes back replaces the commit"
+	mutantWallClock        mutant = "leases go by the wall clock"
+	mutantBothWin          mutant = "a task's two attempts both count as committed"
+	mutantSameWorker       mutant = "a speculative attempt runs where the task runs"
+	mutantEarlySpeculation mutant = "a speculative attempt is granted while other tasks wait"
+	mutantThird            mutant = "a task has a speculative attempt of its speculative attempt"
+	mutantLoserFailed      mutant = "losing to another attempt is a failure"
+	mutantNoRevoke         mutant = "the loser is not revoked"
+	mutantServeBad         mutant = "an excluded worker gets work"
+	mutantAllBad           mutant = "nobody comes back when the last good worker leaves"
+	mutantStall            mutant = "a heartbeat extends the lease of an attempt that stalls"
+	mutantServeStall       mutant = "a worker that does not reach the store gets work"
+	mutantAllStall         mutant = "leases end when nobody reaches the store"
+	mutantAllDrain         mutant = "nobody comes back when the last good worker drains"
+	mutantServeDrain       mutant = "a worker that drains gets work"
+	mutantDrainTakes       mutant = "what a worker that drains runs is given to another"
+	mutantBelieve          mutant = "one worker's word ends the job"
+	mutantBlindEnd         mutant = "the job is called done without a look at its outputs"
+	mutantDrainKeeps       mutant = "a grant that a worker that drains never had is left to its lease"
+	mutantSilence          mutant = "a worker that is silent is never forgotten"
+	mutantOneVoice         mutant = "two workers at one address are two voices"
 )
 
 // bend puts the mutant into a coordinator's core.
@@ -106,7 +106,7 @@ func (m mutant) bend(c *coord) {
 			return core.Step(now, ev)
 		}
 	default:
-		m.bendBackups(c)
+		m.bendSpeculation(c)
 	}
 }
 
@@ -122,7 +122,7 @@ func TestMutants(t *testing.T) {
 		mutantTrustDone, mutantAdoptAny, mutantPlainParts, mutantPlainRecord, mutantPlainOutput,
 		mutantNoRecord, mutantReuseEpoch, mutantForget, mutantEarlyReduce, mutantAnyAttempt,
 		mutantNoTick, mutantDropRetry, mutantRecommit, mutantWallClock, mutantBothWin, mutantSameWorker,
-		mutantEarlyBackup, mutantThird, mutantLoserFailed, mutantNoRevoke, mutantServeBad, mutantAllBad,
+		mutantEarlySpeculation, mutantThird, mutantLoserFailed, mutantNoRevoke, mutantServeBad, mutantAllBad,
 		mutantStall, mutantServeStall, mutantAllStall,
 		mutantAllDrain, mutantServeDrain, mutantDrainTakes, mutantDrainKeeps,
 		mutantBelieve, mutantBlindEnd, mutantSilence, mutantOneVoice,

@@ -2,8 +2,8 @@ package sched
 
 import "slices"
 
-// bendBackups puts the mutants of backups and exclusion into a core.
-func (m mutant) bendBackups(c *coord) {
+// bendSpeculation puts the mutants of speculative attempts and exclusion into a core.
+func (m mutant) bendSpeculation(c *coord) {
 	core, k := c.core, c.checker
 	wrap := func(f func(now Time, ev Event) []Effect) { k.step = f }
 	switch m {
@@ -133,13 +133,13 @@ func (m mutant) bendGrants(c *coord) {
 	case mutantStall, mutantServeStall, mutantAllStall:
 		m.bendStalls(c)
 	case mutantSameWorker:
-		c.grantInstead(func(s *slot, a *attempt) bool { return a.worker == s.worker && core.backups.tail() != nil })
+		c.grantInstead(func(s *slot, a *attempt) bool { return a.worker == s.worker && core.speculation.tail() != nil })
 	case mutantThird:
 		c.grantInstead(func(s *slot, a *attempt) bool {
 			return core.task(a.task).live.n == 2 && !slices.ContainsFunc(core.Running(s.worker.id, nil),
 				func(r Running) bool { return r.Task == a.task })
 		})
-	case mutantEarlyBackup:
+	case mutantEarlySpeculation:
 		c.grantInstead(func(s *slot, a *attempt) bool {
 			p := &core.phases[a.task.Phase]
 			return a.worker != s.worker && core.task(a.task).live.n == 1 && p.waiting() > 0

@@ -11,7 +11,7 @@
 // committed is waiting to be granted, or runs under a lease that ends.
 //
 // Its parts own what they change: the roster the workers, the assignments the
-// tasks, attempts and polls, the backups when to look for attempts that lag.
+// tasks, attempts and polls, speculation when to look for attempts that lag.
 // [Core] applies events to them.
 //
 // Costs: an event is O(log n) in the tasks waiting for a retry, O(1) in all
@@ -69,8 +69,8 @@ func (t *turn) emit(e Effect) { t.out = append(t.out, e) }
 type Core struct {
 	*turn
 	*assignments
-	workers *roster
-	backups backups
+	workers     *roster
+	speculation speculation
 }
 
 // New returns a core to which nothing has happened yet, not even a job.
@@ -89,7 +89,7 @@ func New(cfg Config) *Core {
 	}
 	t := &turn{cfg: cfg}
 	a := newAssignments(t)
-	return &Core{turn: t, assignments: a, workers: a.workers, backups: backups{assignments: a, looked: -lookEvery(t)}}
+	return &Core{turn: t, assignments: a, workers: a.workers, speculation: speculation{assignments: a, looked: -lookEvery(t)}}
 }
 
 // Step applies one event and returns its effects, in order. The slice is
@@ -104,7 +104,7 @@ func (c *Core) Step(now Time, ev Event) []Effect {
 	c.advance()
 	switch ev.(type) { // and not for a stale report (I4)
 	case Poll, Tick:
-		c.backups.grant()
+		c.speculation.grant()
 	}
 	return c.out
 }

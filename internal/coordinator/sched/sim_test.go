@@ -231,7 +231,7 @@ func (s *sim) partial() error {
 }
 
 // calm checks that where nothing went wrong nothing was done twice, but for
-// backups, and that a clock that jumps is nothing wrong.
+// speculative attempts, and that a clock that jumps is nothing wrong.
 func (s *sim) calm() error {
 	if s.incidents > 0 || s.loss+s.slow+s.dup+s.storeErr+s.fail+s.lie > 0 {
 		return nil
@@ -240,8 +240,8 @@ func (s *sim) calm() error {
 	for i, p := range []PhaseStats{st.Map, st.Reduce} {
 		n := []int{s.maps, s.reduces}[i]
 		want := PhaseStats{
-			Tasks: n, Done: n, Granted: n + p.Backups, Committed: n,
-			Superseded: p.Backups, Backups: p.Backups, BackupsCommitted: p.BackupsCommitted,
+			Tasks: n, Done: n, Granted: n + p.Speculative, Committed: n,
+			Superseded: p.Speculative, Speculative: p.Speculative, SpeculativeCommitted: p.SpeculativeCommitted,
 		}
 		if p != want {
 			return fmt.Errorf("a calm job counted %+v, want %+v", p, want)

@@ -67,12 +67,12 @@ func simulate(t *testing.T, mode mode) {
 // sight is what many seeds have seen between them: without it a simulator
 // that simulates nothing would pass.
 type sight struct {
-	Jobs, Events, Coordinators, Workers, JobsFailed, JobsNondet        int
-	Granted, Adopted, Failed, Lost, Released, Superseded, Canceled     int
-	Backups, BackupsCommitted, Exclusions, ClockJumps, Stalls, Unheard int
-	Drains, Claims, Liars, Thefts, Silent, Early                       int
-	Conflicts                                                          int // partitions that met other bytes
-	Unfinished                                                         int // jobs, in safety mode
+	Jobs, Events, Coordinators, Workers, JobsFailed, JobsNondet                int
+	Granted, Adopted, Failed, Lost, Released, Superseded, Canceled             int
+	Speculative, SpeculativeCommitted, Exclusions, ClockJumps, Stalls, Unheard int
+	Drains, Claims, Liars, Thefts, Silent, Early                               int
+	Conflicts                                                                  int // partitions that met other bytes
+	Unfinished                                                                 int // jobs, in safety mode
 }
 
 func (g *sight) add(s *sim) {
@@ -109,8 +109,8 @@ func (g *sight) add(s *sim) {
 			g.Released += p.Released
 			g.Superseded += p.Superseded
 			g.Canceled += p.Canceled
-			g.Backups += p.Backups
-			g.BackupsCommitted += p.BackupsCommitted
+			g.Speculative += p.Speculative
+			g.SpeculativeCommitted += p.SpeculativeCommitted
 		}
 	}
 	for k := range s.store.objects {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A task whose attempt lags may get one backup attempt on another worker, and
+// A task whose attempt lags may get one speculative attempt on another worker, and
 // whichever commits first wins: the conditional PUT decides, as it does
 // between any two attempts. The idea is that of backup tasks in Dean and
 // Ghemawat, "MapReduce", OSDI 2004, section 3.6; the rule for who gets one
@@ -22,7 +22,7 @@ import (
 //   - one at a time for a task, and none for a task that may be what kills
 //     its workers.
 //
-// LATE's cap on backups in all is left out: a slot without work has nothing
+// LATE's cap on speculative attempts in all is left out: a slot without work has nothing
 // better to do, and a phase that is open ends before the next one needs it.
 // To lose is no failure: the loser is revoked and counted as superseded.
 
@@ -34,19 +34,19 @@ const (
 	// its input still has to merge, upload and commit.
 	readShare = 0.75
 	// slowPace is how many times longer than usual a worker takes that is
-	// given no backups.
+	// given no speculative attempts.
 	slowPace = 2.0
 	// minProjected is the least progress from which a whole time is projected.
 	minProjected = 0.05
 )
 
 // lookEvery is how often lagging attempts are looked for in the tail of a
-// phase, leastLeft how much time a backup must be able to save.
+// phase, leastLeft how much time a speculative attempt must be able to save.
 func lookEvery(t *turn) Time { return Time(t.cfg.Lease / 20) }
 func leastLeft(t *turn) Time { return Time(t.cfg.Lease / 10) }
 
-// backups finds attempts that lag.
-type backups struct {
+// speculation finds attempts that lag.
+type speculation struct {
 	*assignments
 	looked Time // when it last looked
 }
@@ -54,12 +54,12 @@ type backups struct {
 // tail returns the phase in whose tail the job is: all of its tasks are
 // committed or run, some of them on one worker only, and somebody asks for
 // work. Else nil.
-func (b *backups) tail() *phase {
-	if !b.job.Speculate || b.over || b.polls.open.n == 0 {
+func (sp *speculation) tail() *phase {
+	if !sp.job.Speculate || sp.over || sp.polls.open.n == 0 {
 		return nil
 	}
-	for i := range b.phases {
-		p := &b.phases[i]
+	for i := range sp.phases {
+		p := &sp.phases[i]
 		if !p.open || p.finished {
 			continue
 		}
@@ -72,53 +72,53 @@ func (b *backups) tail() *phase {
 }
 
 // next returns when to look for lagging attempts again.
-func (b *backups) next() (Time, bool) { return b.looked + lookEvery(b.turn), b.tail() != nil }
+func (sp *speculation) next() (Time, bool) { return sp.looked + lookEvery(sp.turn), sp.tail() != nil }
 
-// lagging is an attempt that a backup may overtake.
+// lagging is an attempt that a speculative attempt may overtake.
 type lagging struct {
 	a    *attempt
 	left Time // estimated
 }
 
-// grant grants backups to those who wait, if there are attempts that lag.
-func (b *backups) grant() {
-	at, ok := b.next()
-	if !ok || b.now < at {
+// grant grants speculative attempts to those who wait, if there are attempts that lag.
+func (sp *speculation) grant() {
+	at, ok := sp.next()
+	if !ok || sp.now < at {
 		return
 	}
-	b.looked = b.now
-	p := b.tail()
-	usual := b.usual(p)
+	sp.looked = sp.now
+	p := sp.tail()
+	usual := sp.usual(p)
 	var found []lagging
-	for nd := b.attempts.leases.head; nd != nil; nd = nd.next {
+	for nd := sp.attempts.leases.head; nd != nil; nd = nd.next {
 		a := nd.owner
 		if a.task.Phase != p.kind {
 			continue
 		}
-		left, ok := b.lags(p, a, usual)
+		left, ok := sp.lags(p, a, usual)
 		if !ok {
 			continue
 		}
-		a.worker.lagged = b.now
+		a.worker.lagged = sp.now
 		if t := &p.tasks[a.task.Index]; t.live.n == 1 && !t.suspect() {
 			found = append(found, lagging{a, left})
 		}
 	}
 	slices.SortStableFunc(found, func(x, y lagging) int { return cmp.Compare(y.left, x.left) })
 	for _, l := range found {
-		if s := b.slotFor(p, l.a); s != nil {
-			b.assignments.grant(s, l.a.task)
+		if s := sp.slotFor(p, l.a); s != nil {
+			sp.assignments.grant(s, l.a.task)
 		}
 	}
 }
 
-// slotFor chooses who runs a backup of a.
-func (b *backups) slotFor(p *phase, a *attempt) *slot {
+// slotFor chooses who runs a speculative attempt of a.
+func (sp *speculation) slotFor(p *phase, a *attempt) *slot {
 	t := &p.tasks[a.task.Index]
 	n := 0
-	for nd := b.polls.open.head; nd != nil && n < maxPollScan; nd, n = nd.next, n+1 {
+	for nd := sp.polls.open.head; nd != nil && n < maxPollScan; nd, n = nd.next, n+1 {
 		w := nd.owner.worker
-		if w != a.worker && w.lagged != b.now && w.pace <= slowPace && !t.failedOn(w.id) {
+		if w != a.worker && w.lagged != sp.now && w.pace <= slowPace && !t.failedOn(w.id) {
 			return nd.owner
 		}
 	}
@@ -128,11 +128,11 @@ func (b *backups) slotFor(p *phase, a *attempt) *slot {
 // usual returns what an attempt of a task of median size of the phase takes: the
 // median over those that committed and those that run, the latter projected
 // from their progress. 0 means that nobody knows.
-func (b *backups) usual(p *phase) time.Duration {
+func (sp *speculation) usual(p *phase) time.Duration {
 	times := slices.Clone(p.took.sorted)
-	for nd := b.attempts.leases.head; nd != nil; nd = nd.next {
+	for nd := sp.attempts.leases.head; nd != nil; nd = nd.next {
 		a := nd.owner
-		if a.task.Phase != p.kind || a.adopted || a.reported || a.progress < minProjected || b.attempts.silent(a) {
+		if a.task.Phase != p.kind || a.adopted || a.reported || a.progress < minProjected || sp.attempts.silent(a) {
 			continue
 		}
 		whole := float64(a.told-a.start) / a.progress
@@ -142,23 +142,23 @@ func (b *backups) usual(p *phase) time.Duration {
 	return median(times)
 }
 
-// lags reports whether a backup that starts now may well finish before a,
+// lags reports whether a speculative attempt that starts now may well finish before a,
 // and how much longer a is expected to take.
 //
 // An attempt without known progress is expected to take as long again as it
 // has taken, and has to be a lease old, since its task may just be longer
 // than others. One whose worker has left out two heartbeats probably died, and
 // one whose worker will not stay for as long as it needs will be released.
-func (b *backups) lags(p *phase, a *attempt, usual time.Duration) (left Time, ok bool) {
+func (sp *speculation) lags(p *phase, a *attempt, usual time.Duration) (left Time, ok bool) {
 	if a.reported {
 		return 0, false
 	}
-	age := b.now - a.start
-	left, known := b.attempts.left(a)
-	if b.attempts.silent(a) {
-		return max(left, age, Time(b.cfg.Lease)), true
+	age := sp.now - a.start
+	left, known := sp.attempts.left(a)
+	if sp.attempts.silent(a) {
+		return max(left, age, Time(sp.cfg.Lease)), true
 	}
-	if w := a.worker; w.state == Draining && known && b.now+left > w.leaves {
+	if w := a.worker; w.state == Draining && known && sp.now+left > w.leaves {
 		return left, true
 	}
 	if usual == 0 {
@@ -166,10 +166,10 @@ func (b *backups) lags(p *phase, a *attempt, usual time.Duration) (left Time, ok
 	}
 	whole := float64(usual) * p.share(a.task.Index)
 	switch {
-	case float64(left) <= slowBy*whole || left < leastLeft(b.turn):
+	case float64(left) <= slowBy*whole || left < leastLeft(sp.turn):
 		return left, false
 	case !known:
-		return left, age >= Time(b.cfg.Lease)
+		return left, age >= Time(sp.cfg.Lease)
 	}
 	return left, float64(age) >= whole/2
 }

@@ -10,7 +10,7 @@ import "time"
 //
 //   - one that tells of Config.Stall or more does not extend the attempt's
 //     lease, which then ends like that of a dead worker: lost, not failed, and
-//     late in a phase with a backup before;
+//     late in a phase with a speculative attempt before;
 //   - the worker gets nothing new until a heartbeat tells that its requests
 //     move again;
 //   - both only while there is another worker that gets work and has told

@@ -35,17 +35,17 @@ type PhaseStats struct {
 	Superseded int // ended by the commit of another attempt
 	Canceled   int // ended by the failure of the job
 
-	Backups          int // of Granted: beside another attempt of the task
-	BackupsCommitted int // of Committed
-	CommittedRerun   int // granted although committed; 0 unless the core is wrong
-	Conflicts        int // commits told of a task that another attempt had; 0 unless the bucket changed
+	Speculative          int // of Granted: beside another attempt of the task
+	SpeculativeCommitted int // of Committed
+	CommittedRerun       int // granted although committed; 0 unless the core is wrong
+	Conflicts            int // commits told of a task that another attempt had; 0 unless the bucket changed
 }
 
 // count counts the end of an attempt.
-func (p *PhaseStats) count(how Outcome, backup bool) {
+func (p *PhaseStats) count(how Outcome, speculative bool) {
 	*[...]*int{&p.Committed, &p.Failed, &p.Lost, &p.Released, &p.Superseded, &p.Canceled}[how]++
-	if backup && how == OutcomeCommitted {
-		p.BackupsCommitted++
+	if speculative && how == OutcomeCommitted {
+		p.SpeculativeCommitted++
 	}
 }
 
@@ -121,14 +121,14 @@ func (c *Core) Committed(id TaskID) (AttemptID, bool) {
 
 // Live is a live attempt as people want to see it.
 type Live struct {
-	Attempt  AttemptID
-	Task     TaskID
-	Worker   WorkerID
-	Age      Time    // since it was granted, or taken over from an earlier coordinator
-	Progress float64 // 0 to 1, as last told; 0 if that is unknown
-	Left     Time    // estimated; 0 if that is unknown
-	Lags     bool    // another attempt that began now may well overtake it
-	Backup   bool    // began beside another
+	Attempt     AttemptID
+	Task        TaskID
+	Worker      WorkerID
+	Age         Time    // since it was granted, or taken over from an earlier coordinator
+	Progress    float64 // 0 to 1, as last told; 0 if that is unknown
+	Left        Time    // estimated; 0 if that is unknown
+	Lags        bool    // another attempt that began now may well overtake it
+	Speculative bool    // began beside another
 }
 
 // Live lists the live attempts, those with the oldest sign of life first. It
@@ -137,16 +137,16 @@ func (c *Core) Live(now Time) []Live {
 	now = max(now, c.now)
 	var usual [2]time.Duration
 	for i := range c.phases {
-		usual[i] = c.backups.usual(&c.phases[i])
+		usual[i] = c.speculation.usual(&c.phases[i])
 	}
 	all := make([]Live, 0, len(c.attempts.byID))
 	for nd := c.attempts.leases.head; nd != nil; nd = nd.next {
 		a := nd.owner
-		l := Live{Attempt: a.id, Task: a.task, Worker: a.worker.id, Age: now - a.start, Progress: a.progress, Backup: a.backup}
+		l := Live{Attempt: a.id, Task: a.task, Worker: a.worker.id, Age: now - a.start, Progress: a.progress, Speculative: a.speculative}
 		if left, known := c.attempts.left(a); known {
 			l.Left = max(0, left-(now-c.now))
 		}
-		_, l.Lags = c.backups.lags(&c.phases[a.task.Phase], a, usual[a.task.Phase])
+		_, l.Lags = c.speculation.lags(&c.phases[a.task.Phase], a, usual[a.task.Phase])
 		all = append(all, l)
 	}
 	return all

@@ -9,7 +9,7 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// TestLive shows a straggler, its backup and how the straggler's lease ends.
+// TestLive shows a straggler, its speculative attempt and how the straggler's lease ends.
 func TestLive(t *testing.T) {
 	const s = Time(time.Second)
 	c := planned(Config{Lease: 10 * time.Second, Epoch: "e"}, Planned{Maps: 2, Reduces: 1, Speculate: true})
@@ -27,7 +27,7 @@ func TestLive(t *testing.T) {
 	}
 	c.Step(5*s, Poll{Worker: "fast", Seq: 2})
 	live := c.Live(6 * s)
-	if len(live) != 2 || live[0].Backup || !live[1].Backup || live[1].Worker != "fast" || live[1].Lags || live[1].Age != s {
+	if len(live) != 2 || live[0].Speculative || !live[1].Speculative || live[1].Worker != "fast" || live[1].Lags || live[1].Age != s {
 		t.Errorf("%+v", live)
 	}
 	if m, ok := c.Member("fast"); !ok || m.Running != 1 || m.State != Ready || m.Slots != 1 || m.Heard != 5*s || c.Stats().Map.Active != 1 {

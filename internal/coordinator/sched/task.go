@@ -43,7 +43,7 @@ const suspectAfter = 3
 // task is kept small: there may be a million.
 type task struct {
 	committed AttemptID     // I1, I3: set once
-	live      list[attempt] // two with a backup
+	live      list[attempt] // two with a speculative attempt
 	history   []End
 	hold      *hold
 	attempts  int32 // ids given out

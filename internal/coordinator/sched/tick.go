@@ -33,8 +33,8 @@ func (c *Core) noticeSleep(since Time) {
 	if ok && c.attempts.grace == 0 && c.now > at+half {
 		c.attempts.grace = c.now + half
 	}
-	if _, ok := c.backups.next(); ok && since > lookEvery(c.turn)+half/4 {
-		c.backups.looked = c.now + half/2
+	if _, ok := c.speculation.next(); ok && since > lookEvery(c.turn)+half/4 {
+		c.speculation.looked = c.now + half/2
 	}
 }
 
@@ -54,7 +54,7 @@ func (c *Core) Next() (at Time, ok bool) {
 	}
 	also(c.workers.readmitAt, c.workers.readmitAt > 0 && !c.over)
 	also(max(c.workers.silentAt, c.attempts.grace), c.workers.silentAt > 0)
-	also(c.backups.next())
+	also(c.speculation.next())
 	return at, ok
 }
 

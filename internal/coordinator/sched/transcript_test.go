@@ -140,8 +140,8 @@ func show(e Effect) string {
 	switch e := e.(type) {
 	case Grant:
 		s := fmt.Sprintf("grant %s/%d#%d %v %s", e.Worker, e.Slot, e.Seq, e.Task, e.Attempt)
-		if e.Backup {
-			s += " as a backup"
+		if e.Speculative {
+			s += " as speculative"
 		}
 		if e.Again {
 			s += " again"

@@ -108,7 +108,7 @@ func (c *Core) heartbeat(w *worker, ev Heartbeat) {
 
 // drain begins the end of a worker that was asked to end, by its service
 // manager or by the notice of a machine that will be taken away. It gets no new
-// work, no backup and no work that is kept for another worker, and counts for
+// work, no speculative attempt and no work that is kept for another worker, and counts for
 // nobody as one who might take it. What it runs goes on under its lease as ever
 // and ends as it ends: committed, or released when the worker leaves.
 func (c *Core) drain(w *worker, ev Drain) {
