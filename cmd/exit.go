@@ -66,15 +66,18 @@ var kinds = []struct {
 	code int
 	hint string
 }{
-	{object.ErrCredentials, ExitDenied, "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws sso login`, or use an instance role; --local needs none"},
+	{s3fs.ErrSharedConfig, ExitDenied, "check the shared AWS configuration (~/.aws/config), --profile and AWS_PROFILE"},
+	{s3fs.ErrExpired, ExitDenied, "fetch new credentials (for example `aws sso login`) and start again"},
+	{s3fs.ErrClock, ExitDenied, "set this machine's clock: requests are signed with the time"},
+	{object.ErrCredentials, ExitDenied, "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws configure` or `aws sso login`, or give the machine an instance role; --local needs no credentials"},
 	{s3fs.ErrRegion, ExitUsage, "name the bucket's region with --region"},
-	{s3fs.ErrConfig, ExitUsage, "check the AWS environment"},
+	{s3fs.ErrBundle, ExitUsage, "AWS_CA_BUNDLE must name a file of certificates in PEM form: correct it, or unset it"},
 	{object.ErrUnreachable, ExitUnreachable, "check the network, --endpoint and --region"},
-	{object.ErrThrottled, ExitUnreachable, "try again later, or with a smaller --s3-concurrency"},
+	{object.ErrThrottled, ExitUnreachable, "the store throttles requests: lower --s3-concurrency or use fewer workers"},
 	{object.ErrUnsafe, ExitUsage, "two attempts could both commit: use a store that honours If-None-Match, such as S3, or see --unsafe-single-coordinator"},
-	{object.ErrUnsafe, ExitUsage, "use AWS S3, MinIO or another store with conditional writes; a deterministic app with one coordinator can run without them: --unsafe-single-coordinator"},
 	{object.ErrPrecondition, ExitConflict, "another process writes here: run the command again when it is done"},
 	{upload.ErrChanged, ExitConflict, "upload the file again once no process writes to it"},
+	{object.ErrDamaged, ExitInternal, "the store damaged an object: its bytes differ from those written"},
 	{s3local.ErrLocked, ExitConflict, "another process serves this data folder: stop it, or choose another --data-dir"},
 	{fs.ErrPermission, ExitDenied, "check the rights of this user, role or bucket policy"},
 }
@@ -104,7 +107,7 @@ func explain(ctx context.Context, err error) *Error {
 func classify(err error, code int, hint string) (int, string) {
 	var s3 *s3fs.Error
 	if errors.As(err, &s3) && hint == "" {
-		hint = s3.Hint
+		hint = storeHint(s3)
 	}
 	var problem *config.Problem
 	var file *config.FileError
@@ -122,7 +125,7 @@ func classify(err error, code int, hint string) (int, string) {
 		if code == 0 {
 			code = k.code
 		}
-		if hint == "" && code == k.code {
+		if hint == "" && (code == k.code || s3 != nil) {
 			hint = k.hint
 		}
 		break
@@ -131,6 +134,33 @@ func classify(err error, code int, hint string) (int, string) {
 		code = ExitInternal
 	}
 	return code, hint
+}
+
+// storeHint is the advice on an error of the store that needs its facts; ""
+// leaves the advice to kinds.
+func storeHint(e *s3fs.Error) string {
+	var stray *s3fs.StrayError
+	switch {
+	case errors.As(e, &stray):
+		return "remove that character where the credentials are set"
+	case errors.Is(e, s3fs.ErrRefused):
+		switch e.Code {
+		case "SignatureDoesNotMatch":
+			return "the secret does not belong to this key id: check AWS_SECRET_ACCESS_KEY, or the profile"
+		case "InvalidToken":
+			return "check AWS_SESSION_TOKEN: it must be of the same session as AWS_ACCESS_KEY_ID"
+		}
+		return "the store does not know this key id: check AWS_ACCESS_KEY_ID, or the profile, and --endpoint"
+	case e.Region != "":
+		return "use --region " + e.Region
+	case errors.Is(e, s3fs.ErrNoBucket):
+		return "create the bucket (`aws s3 mb s3://" + e.Bucket + "`), or name another with --bucket"
+	case e.Action != "":
+		return "allow " + e.Action + " on s3://" + e.Bucket + " to these credentials"
+	case e.Target != "":
+		return "check --endpoint, --region and the network: requests go to " + e.Target
+	}
+	return ""
 }
 
 // split cuts a wrapped error in front of what it wraps.

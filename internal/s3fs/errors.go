@@ -23,8 +23,11 @@ var (
 	ErrNoBucket = fmt.Errorf("no such bucket: %w", fs.ErrNotExist)
 	// ErrRegion says that the bucket lies in another region.
 	ErrRegion = errors.New("bucket is in another region")
-	// ErrConfig says that a setting of the AWS environment cannot be used.
-	ErrConfig = errors.New("unusable AWS configuration")
+	// ErrBundle says that AWS_CA_BUNDLE names no file of certificates.
+	ErrBundle = errors.New("unusable AWS configuration")
+	// ErrSharedConfig says that the shared AWS configuration files or the
+	// profile cannot be read; it wraps ErrCredentials.
+	ErrSharedConfig = &credentialsKind{ErrCredentials.Error()}
 	// ErrRefused says that the store does not accept the credentials that
 	// there are; it wraps ErrCredentials.
 	ErrRefused = &credentialsKind{"credentials refused"}
@@ -56,9 +59,16 @@ type Error struct {
 	Detail string
 	// Tries is the number of HTTP tries.
 	Tries int
-	// Hint says what to do about it; it may be empty and is not part of
-	// the message.
-	Hint string
+	// Code is what the store calls the error ("SignatureDoesNotMatch"), or "".
+	Code string
+	// Action is the permission that the operation needs, if it was denied.
+	Action string
+	// Region is the region of the bucket, if it is not the configured one and
+	// the reply names it.
+	Region string
+	// Target is the endpoint or region that requests go to, if it cannot be
+	// reached.
+	Target string
 	// Err is the cause.
 	Err error
 }

@@ -185,7 +185,7 @@ func TestUnreachable(t *testing.T) {
 	defer s.Close()
 	err = s.CheckBucket(t.Context())
 	var e *Error
-	if !errors.Is(err, ErrUnreachable) || !errors.As(err, &e) || e.Tries != 3 || e.Hint == "" {
+	if !errors.Is(err, ErrUnreachable) || !errors.As(err, &e) || e.Tries != 3 || e.Target != "http://"+addr {
 		t.Errorf("%v; %+v", err, e)
 	}
 	unknown := roundTrip(func(*http.Request) (*http.Response, error) {

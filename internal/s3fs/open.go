@@ -41,13 +41,11 @@ func open(ctx context.Context, o Options, rt http.RoundTripper) (*Store, error) 
 		return nil, fmt.Errorf("open s3://%s: a server on this machine has an endpoint on loopback, not %q", o.Bucket, o.Endpoint)
 	}
 	if err := checkBundle(o); err != nil {
-		return nil, &Error{Op: "open", Bucket: o.Bucket, Kind: ErrConfig, Err: err,
-			Hint: "AWS_CA_BUNDLE must name a file of certificates in PEM form: correct it, or unset it"}
+		return nil, &Error{Op: "open", Bucket: o.Bucket, Kind: ErrBundle, Err: err}
 	}
 	cfg, err := awsConfig(ctx, o)
 	if err != nil {
-		return nil, &Error{Op: "open", Bucket: o.Bucket, Kind: ErrCredentials, Err: err,
-			Hint: "check the shared AWS configuration (~/.aws/config), --profile and AWS_PROFILE"}
+		return nil, &Error{Op: "open", Bucket: o.Bucket, Kind: ErrSharedConfig, Err: err}
 	}
 	s := &Store{o: o, pool: bufferPool{size: o.PartSize}, views: sync.Pool{New: newView}}
 	if rt == nil {
@@ -208,15 +206,17 @@ func checkCredentials(v aws.Credentials) error {
 		if v.Source == config.CredentialsSourceName || v.Source == "" {
 			where = "in " + part.variable
 		}
-		return &strayError{fmt.Sprintf("the %s %s contains %s (character %d of %d)", part.name, where, characterName(part.value[i]), i+1, len(part.value))}
+		return &StrayError{fmt.Sprintf("the %s %s contains %s (character %d of %d)", part.name, where, characterName(part.value[i]), i+1, len(part.value))}
 	}
 	return nil
 }
 
-// strayError says that credentials contain a character that none has.
-type strayError struct{ what string }
+// StrayError says that credentials contain a character that no credentials
+// have.
+type StrayError struct{ what string }
 
-func (e *strayError) Error() string { return e.what }
+// Error names the part of the credentials and the character.
+func (e *StrayError) Error() string { return e.what }
 
 // characterName names a character that cannot be seen.
 func characterName(c byte) string {

@@ -70,7 +70,7 @@ func (s *Store) fail(o op, key string, b *budget, precondition, err error) error
 	if err == nil || isKnown(err) {
 		return err
 	}
-	e := &Error{Op: o.verb, Bucket: s.o.Bucket, Key: key, Err: err, Detail: detailOf(err)}
+	e := &Error{Op: o.verb, Bucket: s.o.Bucket, Key: key, Err: err, Detail: detailOf(err), Code: codeOf(err)}
 	if b != nil {
 		e.Tries = b.attempts()
 	}
@@ -78,61 +78,49 @@ func (s *Store) fail(o op, key string, b *budget, precondition, err error) error
 	return e
 }
 
-// classify fills in Kind and Hint.
+// classify fills in Kind and the facts that belong to it.
 func (s *Store) classify(e *Error, o op, precondition error) {
 	var cred *credentialsError
-	code, status := codeOf(e.Err), statusOf(e.Err)
+	status := statusOf(e.Err)
 	switch {
 	case errors.As(e.Err, &cred):
 		e.Kind, e.Detail = ErrCredentials, "" // the chain's own words
 		e.Err = cred
-		e.Hint = "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws configure` or `aws sso login`," +
-			" or give the machine an instance role; --local needs no credentials"
-		var stray *strayError
-		if errors.As(cred, &stray) {
-			e.Hint = "remove that character where the credentials are set"
-		}
 	case isCanceled(e.Err):
 		e.Detail = ""
 	case isExpired(e.Err):
 		e.Kind = ErrExpired
-		e.Hint = "fetch new credentials (for example `aws sso login`) and start again"
 	case isRefused(e.Err):
 		e.Kind = ErrRefused
-		e.Hint = refusedHint(code)
 	case isSkewed(e.Err):
 		s.classifyClock(e)
 	case s.isRegionError(e.Err):
 		s.classifyRegion(e)
 	case isThrottled(e.Err):
 		e.Kind = ErrThrottled
-		e.Hint = "the store throttles requests: lower --s3-concurrency or use fewer workers"
-	case code == "NoSuchBucket", status == http.StatusNotFound && (o == opCheck || o == opList):
+	case e.Code == "NoSuchBucket", status == http.StatusNotFound && (o == opCheck || o == opList):
 		e.Kind = ErrNoBucket
-		e.Hint = fmt.Sprintf("create the bucket (`aws s3 mb s3://%s`), or name another with --bucket", s.o.Bucket)
-	case code == "NoSuchKey", code == "NotFound", code == "NoSuchUpload", status == http.StatusNotFound:
+	case e.Code == "NoSuchKey", e.Code == "NotFound", e.Code == "NoSuchUpload", status == http.StatusNotFound:
 		e.Kind = fs.ErrNotExist
 	case isDamaged(e.Err):
 		e.Kind = ErrDamaged
-		e.Hint = "the store damaged an object: its bytes differ from those written"
 	case status == http.StatusPreconditionFailed:
 		e.Kind = precondition
 	case status == http.StatusForbidden, status == http.StatusUnauthorized:
 		e.Kind = fs.ErrPermission
-		e.Detail = fmt.Sprintf("%s is not allowed: %s", o.action(), e.Detail)
-		e.Hint = fmt.Sprintf("allow %s on s3://%s to these credentials", o.action(), s.o.Bucket)
+		e.Action = o.action()
+		e.Detail = fmt.Sprintf("%s is not allowed: %s", e.Action, e.Detail)
 	case status == http.StatusBadGateway, status == http.StatusGatewayTimeout, status == 0 && isNet(e.Err):
-		e.Kind = ErrUnreachable
-		e.Hint = "check --endpoint, --region and the network: " + s.target()
+		e.Kind, e.Target = ErrUnreachable, s.target()
 	}
 }
 
-// target says where requests go.
+// target is the endpoint or the region that requests go to.
 func (s *Store) target() string {
 	if ep := s.api.Options().BaseEndpoint; ep != nil {
-		return "requests go to " + bareURL(*ep)
+		return bareURL(*ep)
 	}
-	return "requests go to AWS in " + s.region
+	return "AWS in " + s.region
 }
 
 // bareURL is a URL without what it may hold of credentials.
@@ -155,17 +143,6 @@ func isRefused(err error) bool {
 	return false
 }
 
-// refusedHint says which part of the credentials is wrong.
-func refusedHint(code string) string {
-	switch code {
-	case "SignatureDoesNotMatch":
-		return "the secret does not belong to this key id: check AWS_SECRET_ACCESS_KEY, or the profile"
-	case "InvalidToken":
-		return "check AWS_SESSION_TOKEN: it must be of the same session as AWS_ACCESS_KEY_ID"
-	}
-	return "the store does not know this key id: check AWS_ACCESS_KEY_ID, or the profile, and --endpoint"
-}
-
 // isSkewed reports whether the time of the signature was too far off.
 func isSkewed(err error) bool {
 	switch codeOf(err) {
@@ -178,7 +155,6 @@ func isSkewed(err error) bool {
 // classifyClock compares this machine's clock with the Date of the reply.
 func (s *Store) classifyClock(e *Error) {
 	e.Kind = ErrClock
-	e.Hint = "set this machine's clock: requests are signed with the time"
 	date, err := http.ParseTime(headerOf(e.Err, "Date"))
 	if err != nil {
 		return
@@ -212,7 +188,7 @@ func (s *Store) classifyRegion(e *Error) {
 	e.Detail = fmt.Sprintf("requests were signed for %s: %s", s.region, e.Detail)
 	if r := regionOf(e.Err); r != "" && r != s.region {
 		e.Detail = fmt.Sprintf("it is in %s, requests were signed for %s", r, s.region)
-		e.Hint = "use --region " + r
+		e.Region = r
 	}
 }
 

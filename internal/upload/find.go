@@ -321,7 +321,7 @@ func (f *finder) walk(abs, name string) error {
 
 func (f *finder) add(file File) error {
 	if !file.Pipe && !f.included(file.Name) {
-		f.pass(file.Path, "no --include matches")
+		f.pass(file.Path, "no include pattern matches")
 		return nil
 	}
 	if why := badName(file.Name); why != "" {

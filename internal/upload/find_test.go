@@ -150,7 +150,7 @@ func TestFindErrors(t *testing.T) {
 		}},
 		{name: "many hidden", args: []string{"many"}, want: []string{`all are skipped: 4: its name begins with "."`, "many/.3, ...)"}},
 		{name: "an empty folder", args: []string{"void"}, want: []string{"no files to upload: the folder has none"}},
-		{name: "nothing included", args: []string{"a"}, include: []string{"*.md"}, want: []string{"all are skipped: 1: no --include matches (", "a/x.txt)"}},
+		{name: "nothing included", args: []string{"a"}, include: []string{"*.md"}, want: []string{"all are skipped: 1: no include pattern matches (", "a/x.txt)"}},
 		{name: "bad include", args: []string{"a"}, include: []string{"[a"}, want: []string{`include pattern "[a"`}},
 		{name: "S3", args: []string{"s3://b/k"}, want: []string{"s3://b/k is not a local path"}},
 	} {
