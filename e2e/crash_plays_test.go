@@ -31,7 +31,7 @@ func (c *crash) anyPrefix() {
 // orphaned: the coordinator dies, and the worker looks whether the job is
 // done.
 func (c *crash) orphaned() {
-	first := c.with("coordinator.serve.ask.after=kill", c.coordinatorLine()...) // the worker has joined
+	first := c.with("coordinator.serve.poll.after=kill", c.coordinatorLine()...) // the worker has joined
 	c.until("the first coordinator has announced itself", func() bool { return c.announced() != "" })
 	c.armed = c.with(c.points(), c.workerLine()...)
 	<-first.done

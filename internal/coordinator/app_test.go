@@ -130,7 +130,7 @@ func TestRefusedWorkerTeachesNothing(t *testing.T) {
 	if _, err := bad.register(wire.DescribeApp(mr.App{Name: "grep", Params: []mr.Param{{Name: "pattern", Required: true}}}, nil), 1, ""); err == nil {
 		t.Fatal("an app without its parameter was taken")
 	}
-	if r := bad.ask(bad.next()); r.GetUnknown() == nil {
+	if r := bad.poll(bad.next()); r.GetUnknown() == nil {
 		t.Errorf("the refused worker was answered %v", r)
 	}
 	s.join("w", 1).work(3)

@@ -263,19 +263,19 @@ func (h *hand) register(app *wire.App, slots int32, job string, running ...*wire
 	})
 }
 
-// question is the next one of the hand's only slot.
-func (h *hand) next() *wire.AskRequest {
+// next is the next poll of the hand's only slot.
+func (h *hand) next() *wire.PollRequest {
 	h.seq++
-	return &wire.AskRequest{Worker: h.name, Seq: h.seq, MaxWaitMs: patience.Milliseconds()}
+	return &wire.PollRequest{Worker: h.name, Seq: h.seq, MaxWaitMs: patience.Milliseconds()}
 }
 
-func (h *hand) ask(q *wire.AskRequest) *wire.AskReply {
+func (h *hand) poll(q *wire.PollRequest) *wire.PollReply {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
 	defer cancel()
-	r, err := h.conn.Ask(ctx, q)
+	r, err := h.conn.Poll(ctx, q)
 	if err != nil {
-		h.t.Fatalf("ask: %v", err)
+		h.t.Fatalf("poll: %v", err)
 	}
 	return r
 }
@@ -285,7 +285,7 @@ func (h *hand) ask(q *wire.AskRequest) *wire.AskReply {
 func (h *hand) granted() *wire.Attempt {
 	h.t.Helper()
 	for deadline := time.Now().Add(patience); ; {
-		r := h.ask(h.next())
+		r := h.poll(h.next())
 		if r.GetUnknown() != nil && time.Now().Before(deadline) {
 			if _, err := h.register(wc(), 1, ""); err != nil {
 				h.t.Fatal(err)
@@ -303,7 +303,7 @@ func (h *hand) granted() *wire.Attempt {
 func (h *hand) told() *wire.Done {
 	h.t.Helper()
 	for {
-		r := h.ask(h.next())
+		r := h.poll(h.next())
 		if r.GetDone() != nil {
 			return r.GetDone()
 		}

@@ -390,7 +390,7 @@ func TestOwnTrouble(t *testing.T) {
 	s := b.start(nil)
 	w := s.join("w", 1)
 	w.work(3)
-	if _, err := s.conn.Ask(t.Context(), w.next()); !wire.IsUnreachable(err) {
+	if _, err := s.conn.Poll(t.Context(), w.next()); !wire.IsUnreachable(err) {
 		t.Errorf("its worker heard %v", err)
 	}
 	s.ends()

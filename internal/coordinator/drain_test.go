@@ -28,18 +28,18 @@ func TestDrain(t *testing.T) {
 	s := b.start(nil)
 	w, other := s.join("w", 3), s.join("other", 1)
 	mine := w.granted()
-	lost := w.ask(&wire.AskRequest{Worker: "w", Slot: 1, Seq: 1, MaxWaitMs: patience.Milliseconds()}).GetGrant()
+	lost := w.poll(&wire.PollRequest{Worker: "w", Slot: 1, Seq: 1, MaxWaitMs: patience.Milliseconds()}).GetGrant()
 	third := other.granted()
-	parked := w.answers(t.Context(), &wire.AskRequest{Worker: "w", Slot: 2, Seq: 1, MaxWaitMs: patience.Milliseconds()})
+	parked := w.answers(t.Context(), &wire.PollRequest{Worker: "w", Slot: 2, Seq: 1, MaxWaitMs: patience.Milliseconds()})
 	s.until("the poll waits", func(l *loop) bool { return len(l.waiting) == 1 })
 
 	w.drains(60_000, mine)
 	if r := <-parked; r.GetWait() == nil {
-		t.Errorf("the parked question was answered %v", r)
+		t.Errorf("the parked poll was answered %v", r)
 	}
 	for range 2 { // said again, and asked in spite of it
 		w.drains(0, mine)
-		if r := w.ask(&wire.AskRequest{Worker: "w", Slot: 1, Seq: 2, MaxWaitMs: patience.Milliseconds()}); r.GetWait() == nil {
+		if r := w.poll(&wire.PollRequest{Worker: "w", Slot: 1, Seq: 2, MaxWaitMs: patience.Milliseconds()}); r.GetWait() == nil {
 			t.Errorf("a worker that drains was answered %v", r)
 		}
 	}
@@ -56,7 +56,7 @@ func TestDrain(t *testing.T) {
 	}
 	b.commit(mine)
 	w.report(mine, nil)
-	if r := w.ask(&wire.AskRequest{Worker: "w", Seq: 7, MaxWaitMs: patience.Milliseconds()}); r.GetWait() == nil {
+	if r := w.poll(&wire.PollRequest{Worker: "w", Seq: 7, MaxWaitMs: patience.Milliseconds()}); r.GetWait() == nil {
 		t.Errorf("a worker that drains was answered %v", r)
 	}
 	if _, err := w.conn.Leave(t.Context(), &wire.LeaveRequest{Worker: "w"}); err != nil {
@@ -90,7 +90,7 @@ func TestDrainTheNextCoordinator(t *testing.T) {
 	if _, err := s.conn.Register(t.Context(), q); err != nil {
 		t.Fatal(err)
 	}
-	if r := w.ask(w.next()); r.GetWait() == nil {
+	if r := w.poll(w.next()); r.GetWait() == nil {
 		t.Errorf("a worker that drains was answered %v", r)
 	}
 	s.until("its attempt is adopted", func(l *loop) bool {

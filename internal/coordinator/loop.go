@@ -67,7 +67,7 @@ type slot struct {
 // that the loop never waits.
 type poll struct {
 	seq    uint64
-	answer chan *wire.AskReply
+	answer chan *wire.PollReply
 }
 
 // leastStall is how long a request to the store may stand still however short
@@ -219,7 +219,7 @@ func (l *loop) gone(w sched.WorkerID) {
 }
 
 // answerAll answers all polls of a worker.
-func (l *loop) answerAll(w sched.WorkerID, answer func() *wire.AskReply) {
+func (l *loop) answerAll(w sched.WorkerID, answer func() *wire.PollReply) {
 	for key, p := range l.waiting {
 		if key.worker == w {
 			delete(l.waiting, key)
@@ -250,7 +250,7 @@ func (l *loop) grant(e sched.Grant) {
 		return
 	}
 	delete(l.waiting, key)
-	p.answer <- &wire.AskReply{Job: l.job.ID, Spec: l.job.Digest.String(), Answer: &wire.AskReply_Grant{Grant: &wire.Attempt{
+	p.answer <- &wire.PollReply{Job: l.job.ID, Spec: l.job.Digest.String(), Answer: &wire.PollReply_Grant{Grant: &wire.Attempt{
 		Phase: wirePhase(e.Task.Phase), Task: int32(e.Task.Index), Id: string(e.Attempt),
 	}}}
 	l.log.Debug().Str("worker", string(e.Worker)).Str("attempt", string(e.Attempt)).
@@ -285,9 +285,9 @@ func (l *loop) end(err error) {
 }
 
 // doneReply is the last answer that a worker gets.
-func (l *loop) doneReply(w sched.WorkerID) *wire.AskReply {
+func (l *loop) doneReply(w sched.WorkerID) *wire.PollReply {
 	l.told[w] = true
-	r := &wire.AskReply{Answer: &wire.AskReply_Done{Done: l.final}}
+	r := &wire.PollReply{Answer: &wire.PollReply_Done{Done: l.final}}
 	if l.job != nil {
 		r.Job = l.job.ID
 	}

@@ -250,7 +250,7 @@ func TestLiarAboutRecords(t *testing.T) {
 		if i > 4*2+4 {
 			t.Fatal("the job goes on for ever")
 		}
-		r := w.ask(w.next())
+		r := w.poll(w.next())
 		if r.GetDone() != nil {
 			break
 		}

@@ -96,9 +96,9 @@ func (l *loop) drain(now sched.Time, w sched.WorkerID, d *wire.Drain) {
 	}
 }
 
-// Ask implements wire.CoordinatorServer.
-func (h *handlers) Ask(ctx context.Context, q *wire.AskRequest) (*wire.AskReply, error) {
-	answer := make(chan *wire.AskReply, 1)
+// Poll implements wire.CoordinatorServer.
+func (h *handlers) Poll(ctx context.Context, q *wire.PollRequest) (*wire.PollReply, error) {
+	answer := make(chan *wire.PollReply, 1)
 	if !h.c.call(ctx, func() { h.c.loop.poll(h.c.now(), q, answer) }) {
 		return nil, errStopping
 	}
@@ -123,16 +123,16 @@ func (h *handlers) Ask(ctx context.Context, q *wire.AskRequest) (*wire.AskReply,
 	return waitReply(), nil
 }
 
-func waitReply() *wire.AskReply {
-	return &wire.AskReply{Answer: &wire.AskReply_Wait{Wait: &wire.Wait{}}}
+func waitReply() *wire.PollReply {
+	return &wire.PollReply{Answer: &wire.PollReply_Wait{Wait: &wire.Wait{}}}
 }
 
-func unknownReply() *wire.AskReply {
-	return &wire.AskReply{Answer: &wire.AskReply_Unknown{Unknown: &wire.Unknown{}}}
+func unknownReply() *wire.PollReply {
+	return &wire.PollReply{Answer: &wire.PollReply_Unknown{Unknown: &wire.Unknown{}}}
 }
 
 // poll answers a poll, at once or when there is an answer.
-func (l *loop) poll(now sched.Time, q *wire.AskRequest, answer chan *wire.AskReply) {
+func (l *loop) poll(now sched.Time, q *wire.PollRequest, answer chan *wire.PollReply) {
 	w := sched.WorkerID(q.Worker)
 	m, known := l.core.Member(w)
 	switch {
@@ -163,7 +163,7 @@ func (l *loop) poll(now sched.Time, q *wire.AskRequest, answer chan *wire.AskRep
 
 // withdraw withdraws the poll that waits on answer, and no copy of it that came
 // by another connection.
-func (l *loop) withdraw(now sched.Time, q *wire.AskRequest, answer chan *wire.AskReply) {
+func (l *loop) withdraw(now sched.Time, q *wire.PollRequest, answer chan *wire.PollReply) {
 	key := slot{sched.WorkerID(q.Worker), int(q.Slot)}
 	if l.waiting[key].answer == answer {
 		delete(l.waiting, key)

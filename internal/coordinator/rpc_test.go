@@ -77,20 +77,20 @@ func TestHostileRequests(t *testing.T) {
 	}
 	s.join("liar", 2, &wire.Attempt{Task: math.MaxInt32, Id: "x.m9.1"}, &wire.Attempt{Task: 0, Id: a.Id})
 	for _, slot := range []int32{2, wire.MostSlots - 1} {
-		if r, err := s.conn.Ask(ctx, &wire.AskRequest{Worker: "liar", Slot: slot, Seq: 1}); err != nil || r.GetUnknown() == nil {
+		if r, err := s.conn.Poll(ctx, &wire.PollRequest{Worker: "liar", Slot: slot, Seq: 1}); err != nil || r.GetUnknown() == nil {
 			t.Errorf("slot %d: %v, %v", slot, r, err)
 		}
 	}
 	for _, slot := range []int32{-1, wire.MostSlots, math.MinInt32, math.MaxInt32} {
-		_, err := s.conn.Ask(ctx, &wire.AskRequest{Worker: "liar", Slot: slot, Seq: 1})
+		_, err := s.conn.Poll(ctx, &wire.PollRequest{Worker: "liar", Slot: slot, Seq: 1})
 		refused(slot, err)
 	}
 	for _, wait := range []int64{math.MinInt64, -1, math.MaxInt64} {
-		_, err := s.conn.Ask(ctx, &wire.AskRequest{Worker: "liar", MaxWaitMs: wait})
+		_, err := s.conn.Poll(ctx, &wire.PollRequest{Worker: "liar", MaxWaitMs: wait})
 		refused(wait, err)
 	}
 	for _, wait := range []int64{0, 1} {
-		if r, err := s.conn.Ask(ctx, &wire.AskRequest{Worker: "liar", MaxWaitMs: wait}); err != nil || r.GetWait() == nil {
+		if r, err := s.conn.Poll(ctx, &wire.PollRequest{Worker: "liar", MaxWaitMs: wait}); err != nil || r.GetWait() == nil {
 			t.Errorf("waiting %d ms: %v, %v", wait, r, err)
 		}
 	}
@@ -111,7 +111,7 @@ func TestHostileRequests(t *testing.T) {
 		func() error { _, err := s.conn.Heartbeat(ctx, &wire.HeartbeatRequest{Worker: "nobody"}); return err },
 		func() error { _, err := s.conn.Leave(ctx, &wire.LeaveRequest{Worker: "nobody"}); return err },
 		func() error { _, err := s.conn.Leave(ctx, &wire.LeaveRequest{Worker: "liar"}); return err },
-		func() error { _, err := s.conn.Ask(ctx, &wire.AskRequest{Worker: "nobody"}); return err },
+		func() error { _, err := s.conn.Poll(ctx, &wire.PollRequest{Worker: "nobody"}); return err },
 		func() error {
 			_, err := s.conn.Report(ctx, &wire.ReportRequest{Worker: "nobody", Attempt: a})
 			return err
@@ -130,26 +130,26 @@ func TestHostileRequests(t *testing.T) {
 	}
 }
 
-// TestAsksAgain: the same question is the same grant, also by another
+// TestPollsAgain: the same poll is the same grant, also by another
 // connection, and a late copy of an old one takes nothing from the new one.
-func TestAsksAgain(t *testing.T) {
+func TestPollsAgain(t *testing.T) {
 	b := newBench(t, 3)
 	s := b.start(nil)
 	w := s.join("w", 1)
 	first := w.next()
-	a := w.ask(first).GetGrant()
+	a := w.poll(first).GetGrant()
 	for range 3 {
-		if d := cmp.Diff(a.String(), w.ask(first).GetGrant().String()); d != "" {
-			t.Errorf("asked again: %s", d)
+		if d := cmp.Diff(a.String(), w.poll(first).GetGrant().String()); d != "" {
+			t.Errorf("polled again: %s", d)
 		}
 	}
 	b.commit(a)
 	w.report(a, nil)
 	second := w.granted()
 	if second.Id == a.Id {
-		t.Error("a new question had the old grant")
+		t.Error("a new poll had the old grant")
 	}
-	if r := w.ask(&wire.AskRequest{Worker: "w", Seq: first.Seq, MaxWaitMs: 1}); r.GetWait() == nil {
+	if r := w.poll(&wire.PollRequest{Worker: "w", Seq: first.Seq, MaxWaitMs: 1}); r.GetWait() == nil {
 		t.Errorf("a late copy was answered %v", r)
 	}
 	if got := s.c.Status(t.Context()); got.Running != 1 {
@@ -158,10 +158,10 @@ func TestAsksAgain(t *testing.T) {
 }
 
 // answers asks in the background.
-func (h *hand) answers(ctx context.Context, q *wire.AskRequest) chan *wire.AskReply {
-	c := make(chan *wire.AskReply, 1)
+func (h *hand) answers(ctx context.Context, q *wire.PollRequest) chan *wire.PollReply {
+	c := make(chan *wire.PollReply, 1)
 	go func() {
-		r, err := h.conn.Ask(ctx, q)
+		r, err := h.conn.Poll(ctx, q)
 		if err != nil {
 			r = nil
 		}
@@ -170,16 +170,16 @@ func (h *hand) answers(ctx context.Context, q *wire.AskRequest) chan *wire.AskRe
 	return c
 }
 
-// TestParkedQuestions: a copy of a question replaces it, an old copy does
+// TestParkedPolls: a copy of a poll replaces it, an old copy does
 // not, and the end of the connection that the first came by withdraws the
 // first only.
-func TestParkedQuestions(t *testing.T) {
+func TestParkedPolls(t *testing.T) {
 	b := newBench(t, 1)
 	s := b.start(nil)
 	busy, idle := s.join("busy", 1), s.join("idle", 1)
 	a := busy.granted()
-	parked := func(what string, seq uint64, not chan *wire.AskReply) chan *wire.AskReply {
-		var ch chan *wire.AskReply
+	parked := func(what string, seq uint64, not chan *wire.PollReply) chan *wire.PollReply {
+		var ch chan *wire.PollReply
 		s.until(what, func(l *loop) bool {
 			q, ok := l.waiting[slot{"idle", 0}]
 			ch = q.answer
@@ -195,26 +195,26 @@ func TestParkedQuestions(t *testing.T) {
 	fresh := idle.answers(t.Context(), q)
 	answer := parked("its copy is parked in its place", 5, oldAnswer)
 	if r := <-old; r.GetWait() == nil {
-		t.Errorf("the replaced question was answered %v", r)
+		t.Errorf("the replaced poll was answered %v", r)
 	}
 	// What the handler of a broken connection does, however late.
 	s.c.call(t.Context(), func() { s.c.loop.withdraw(s.c.now(), q, oldAnswer) })
 	cancel()
-	if r := idle.ask(&wire.AskRequest{Worker: "idle", Seq: 4, MaxWaitMs: 20_000}); r.GetWait() == nil {
-		t.Errorf("a copy of the question before was answered %v", r)
+	if r := idle.poll(&wire.PollRequest{Worker: "idle", Seq: 4, MaxWaitMs: 20_000}); r.GetWait() == nil {
+		t.Errorf("a copy of the poll before was answered %v", r)
 	}
-	if parked("the question is still parked", 5, nil) != answer {
-		t.Error("the question that somebody waits for was replaced")
+	if parked("the poll is still parked", 5, nil) != answer {
+		t.Error("the poll that somebody waits for was replaced")
 	}
 	b.commit(a)
 	busy.report(a, nil)
 	if r := <-fresh; r.GetGrant() == nil || r.GetGrant().Phase != wire.Phase_PHASE_REDUCE {
-		t.Errorf("the parked question was answered %v", r)
+		t.Errorf("the parked poll was answered %v", r)
 	}
 }
 
-// TestWithdrawnQuestion: a question whose caller is gone takes no work.
-func TestWithdrawnQuestion(t *testing.T) {
+// TestWithdrawnPoll: a poll whose caller is gone takes no work.
+func TestWithdrawnPoll(t *testing.T) {
 	b := newBench(t, 1)
 	s := b.start(nil)
 	busy, gone := s.join("busy", 1), s.join("gone", 1)

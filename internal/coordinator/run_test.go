@@ -81,7 +81,7 @@ func TestStopWithParkedQuestions(t *testing.T) {
 	idle := s.join("idle", 1)
 	answered := make(chan error, 1)
 	go func() {
-		_, err := s.conn.Ask(t.Context(), idle.next())
+		_, err := s.conn.Poll(t.Context(), idle.next())
 		answered <- err
 	}()
 	s.until("the poll waits", func(l *loop) bool { return len(l.waiting) == 1 })
@@ -90,7 +90,7 @@ func TestStopWithParkedQuestions(t *testing.T) {
 		t.Errorf("Run: %v, want the cause of the context", s.err)
 	}
 	if err := <-answered; !wire.IsUnreachable(err) {
-		t.Errorf("the parked question was answered with %v", err)
+		t.Errorf("the parked poll was answered with %v", err)
 	}
 }
 
@@ -318,7 +318,7 @@ func TestForgetsTheSilent(t *testing.T) {
 		t.Error("the log does not name the lost worker")
 	}
 	h := &hand{service: s, name: "dead"}
-	if r := h.ask(h.next()); r.GetUnknown() == nil {
+	if r := h.poll(h.next()); r.GetUnknown() == nil {
 		t.Errorf("answered %v, not that it is unknown", r)
 	}
 	if r := h.heartbeat(); !r.Unknown {

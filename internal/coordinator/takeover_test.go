@@ -111,7 +111,7 @@ func TestGather(t *testing.T) {
 		second.hands = append(second.hands, w)
 		granted := make(chan *wire.Attempt, 1)
 		go func() {
-			r, err := second.conn.Ask(t.Context(), &wire.AskRequest{Worker: "one", Slot: 1, Seq: 1, MaxWaitMs: patience.Milliseconds()})
+			r, err := second.conn.Poll(t.Context(), &wire.PollRequest{Worker: "one", Slot: 1, Seq: 1, MaxWaitMs: patience.Milliseconds()})
 			if err == nil {
 				granted <- r.GetGrant()
 			}

@@ -125,7 +125,7 @@ func TestBadWorker(t *testing.T) {
 	}
 	q := bad.next()
 	q.MaxWaitMs = 1
-	if r := bad.ask(q); r.GetWait() == nil {
+	if r := bad.poll(q); r.GetWait() == nil {
 		t.Errorf("after three failures: %v", r)
 	}
 	s.until("the worker is excluded", func(l *loop) bool { return l.core.Stats().Exclusions == 1 })

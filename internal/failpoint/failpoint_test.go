@@ -31,7 +31,7 @@ func TestParse(t *testing.T) {
 
 // TestHit: each rule acts once, at its time, and says so before.
 func TestHit(t *testing.T) {
-	s, err := parse("worker.get.job=kill@2,worker.get.job=error@3,worker.call.ask.after=stop")
+	s, err := parse("worker.get.job=kill@2,worker.get.job=error@3,worker.call.poll.after=stop")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestHit(t *testing.T) {
 			did = append(did, "-")
 		}
 	}
-	if err := errors.Join(s.hit("worker.call.ask.after"), s.hit("worker.call.ask.after"), s.hit("worker.get.success")); err != nil {
+	if err := errors.Join(s.hit("worker.call.poll.after"), s.hit("worker.call.poll.after"), s.hit("worker.get.success")); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
@@ -57,7 +57,7 @@ func TestHit(t *testing.T) {
 		"failpoint worker.get.job: kill\n", "kill", "-",
 		"failpoint worker.get.job: error\n", "failpoint worker.get.job",
 		"-",
-		"failpoint worker.call.ask.after: stop\n", "stop",
+		"failpoint worker.call.poll.after: stop\n", "stop",
 	}
 	if d := cmp.Diff(want, did); d != "" {
 		t.Error(d)

@@ -17,7 +17,7 @@ func worker() []Point {
 		"worker.get.success",
 		"worker.call.discover.before", "worker.call.discover.after",
 		"worker.call.register.before", "worker.call.register.after",
-		"worker.call.ask.before", "worker.call.ask.after",
+		"worker.call.poll.before", "worker.call.poll.after",
 		"worker.call.heartbeat.before", "worker.call.heartbeat.after",
 		"worker.call.report.before", "worker.call.report.after",
 		"worker.call.leave.before", "worker.call.leave.after",
@@ -72,7 +72,7 @@ func coordinator() []Point {
 		// serving workers
 		"coordinator.serve.discover.before", "coordinator.serve.discover.after",
 		"coordinator.serve.register.before", "coordinator.serve.register.after",
-		"coordinator.serve.ask.before", "coordinator.serve.ask.after",
+		"coordinator.serve.poll.before", "coordinator.serve.poll.after",
 		"coordinator.serve.heartbeat.before", "coordinator.serve.heartbeat.after",
 		"coordinator.serve.report.before", "coordinator.serve.report.after",
 		"coordinator.serve.leave.before", "coordinator.serve.leave.after",

@@ -100,7 +100,7 @@ func (t *table) Collect(ch chan<- prometheus.Metric) {
 }
 
 // callBuckets are the upper ends of the buckets of [Page.Calls], in seconds.
-// A question for work waits up to 20 s for its answer.
+// A poll for a task waits up to 20 s for its answer.
 func callBuckets() []float64 { return []float64{.0005, .002, .01, .05, .2, 1, 5, 15, 25} }
 
 // Calls adds metrics on the calls that a server answers, and returns what is
@@ -110,7 +110,7 @@ func (p *Page) Calls() func(method, code string, took time.Duration) {
 		Name: "mraws_rpc_calls_total", Help: "Completed calls, by method and gRPC code.",
 	}, []string{"method", "code"})
 	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "mraws_rpc_duration_seconds", Help: "Time to answer a call in seconds, by method; Ask includes the wait for work.", Buckets: callBuckets(),
+		Name: "mraws_rpc_duration_seconds", Help: "Time to answer a call in seconds, by method; Poll includes the wait for a task.", Buckets: callBuckets(),
 	}, []string{"method"})
 	p.reg.MustRegister(n, took)
 	return func(method, code string, d time.Duration) {

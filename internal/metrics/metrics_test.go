@@ -67,15 +67,15 @@ func TestPage(t *testing.T) {
 		emit("mraws_x_level", -0.5)
 	})
 	told := p.Calls()
-	told("Ask", "OK", 3*time.Second)
-	told("Ask", "Unavailable", time.Millisecond)
+	told("Poll", "OK", 3*time.Second)
+	told("Poll", "Unavailable", time.Millisecond)
 	at := serve(t, p)
 	r, body := ask(t, http.MethodGet, "http://"+at+"/metrics")
 	for _, want := range []string{
 		`mraws_build_info{commit="abc",go="go1",version="v1.2.3"} 1`,
 		`mraws_x_things_total{kind="q\"uoted"} 3`, "# TYPE mraws_x_things_total counter",
 		"mraws_x_level -0.5", "# TYPE mraws_x_level gauge", "# HELP mraws_x_level Level.",
-		`mraws_rpc_calls_total{code="Unavailable",method="Ask"} 1`, `mraws_rpc_duration_seconds_bucket{method="Ask",le="5"} 2`,
+		`mraws_rpc_calls_total{code="Unavailable",method="Poll"} 1`, `mraws_rpc_duration_seconds_bucket{method="Poll",le="5"} 2`,
 		"go_goroutines ", "process_open_fds ",
 	} {
 		if !strings.Contains(body, want) {

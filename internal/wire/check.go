@@ -170,7 +170,7 @@ func (d *Drain) Validate() error {
 }
 
 // Validate returns an error unless the request can be a worker's.
-func (q *AskRequest) Validate() error {
+func (q *PollRequest) Validate() error {
 	switch {
 	case !layout.ValidName(q.Worker):
 		return fmt.Errorf("it is of worker %.200q", q.Worker)
@@ -183,7 +183,7 @@ func (q *AskRequest) Validate() error {
 }
 
 // Validate returns an error unless the answer can be a coordinator's.
-func (r *AskReply) Validate() error {
+func (r *PollReply) Validate() error {
 	if !nameOrNone(r.Job) {
 		return fmt.Errorf("it is of job %.200q", r.Job)
 	}
@@ -191,14 +191,14 @@ func (r *AskReply) Validate() error {
 		return fmt.Errorf("the spec of its job has the digest %.200q", r.Spec)
 	}
 	switch a := r.Answer.(type) {
-	case *AskReply_Grant:
+	case *PollReply_Grant:
 		if r.Job == "" {
 			return errors.New("it grants an attempt of no job")
 		}
 		return a.Grant.Validate()
-	case *AskReply_Done:
+	case *PollReply_Done:
 		return a.Done.Validate()
-	case *AskReply_Wait, *AskReply_Unknown:
+	case *PollReply_Wait, *PollReply_Unknown:
 		return nil
 	}
 	return errors.New("it answers nothing")

@@ -49,11 +49,11 @@ func samples() map[string]message {
 			Protocol: Protocol, Version: "v1", Worker: "w", Host: "host", Slots: 2, App: app(), Running: []*Attempt{at()}, Job: "job", Drain: &Drain{LeftMs: 5},
 		},
 		"joined":    &RegisterReply{Epoch: "e", Bucket: "bucket", Prefix: "a/b", LeaseMs: 10_000, App: app(), Nreduce: 4, TaskTimeoutMs: 600_000},
-		"ask":       &AskRequest{Worker: "w", Slot: 1, Seq: 7, MaxWaitMs: 15_000},
-		"grant":     &AskReply{Job: "job", Spec: someHash, Answer: &AskReply_Grant{Grant: at()}},
-		"wait":      &AskReply{Answer: &AskReply_Wait{Wait: &Wait{}}},
-		"over":      &AskReply{Job: "job", Answer: &AskReply_Done{Done: &Done{Failure: "map task 3: no space"}}},
-		"unknown":   &AskReply{Answer: &AskReply_Unknown{Unknown: &Unknown{}}},
+		"poll":      &PollRequest{Worker: "w", Slot: 1, Seq: 7, MaxWaitMs: 15_000},
+		"grant":     &PollReply{Job: "job", Spec: someHash, Answer: &PollReply_Grant{Grant: at()}},
+		"wait":      &PollReply{Answer: &PollReply_Wait{Wait: &Wait{}}},
+		"over":      &PollReply{Job: "job", Answer: &PollReply_Done{Done: &Done{Failure: "map task 3: no space"}}},
+		"unknown":   &PollReply{Answer: &PollReply_Unknown{Unknown: &Unknown{}}},
 		"heartbeat": &HeartbeatRequest{Worker: "w", Running: []*Progress{{Attempt: at(), Records: 5, Bytes: 9, StalledMs: 3}}, S3Requests: counts(), StalledMs: 4, Drain: &Drain{LeftMs: 5}},
 		"beat":      &HeartbeatReply{Unknown: true, Revoked: []string{"e.r3.1"}, Done: &Done{Failure: "no"}, Overdue: true},
 		"report": &ReportRequest{
@@ -358,15 +358,15 @@ func TestEveryMessageIsJudged(t *testing.T) {
 	}
 }
 
-// answering answers Ask as it is told.
+// answering answers Poll as it is told.
 type answering struct {
 	echo
-	reply *AskReply
+	reply *PollReply
 	asked int
 }
 
-// Ask implements CoordinatorServer.
-func (a *answering) Ask(context.Context, *AskRequest) (*AskReply, error) {
+// Poll implements CoordinatorServer.
+func (a *answering) Poll(context.Context, *PollRequest) (*PollReply, error) {
 	a.asked++
 	return a.reply, nil
 }
@@ -374,7 +374,7 @@ func (a *answering) Ask(context.Context, *AskRequest) (*AskReply, error) {
 // TestForgedMessagesGoNoFurther: a request that is not valid reaches no
 // handler and is logged, an answer that is not valid reaches no caller.
 func TestForgedMessagesGoNoFurther(t *testing.T) {
-	impl := &answering{reply: &AskReply{Job: "job", Answer: &AskReply_Grant{Grant: &Attempt{Id: "../../x"}}}}
+	impl := &answering{reply: &PollReply{Job: "job", Answer: &PollReply_Grant{Grant: &Attempt{Id: "../../x"}}}}
 	told := make(chan string, 10)
 	s, err := NewServer(impl, ServerOptions{Insecure: true, Refused: func(_ int64, why, from string) { told <- why + " " + from }})
 	if err != nil {
@@ -393,15 +393,15 @@ func TestForgedMessagesGoNoFurther(t *testing.T) {
 	}
 	t.Cleanup(func() { conn.Close() })
 	c := NewCoordinatorClient(conn)
-	_, err = c.Ask(t.Context(), &AskRequest{Worker: "a\nb"})
-	if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), `the request Ask is not valid: it is of worker "a\nb"`) || impl.asked != 0 {
+	_, err = c.Poll(t.Context(), &PollRequest{Worker: "a\nb"})
+	if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), `the request Poll is not valid: it is of worker "a\nb"`) || impl.asked != 0 {
 		t.Errorf("a forged request: %v, %d handled", err, impl.asked)
 	}
-	if got := <-told; !strings.Contains(got, "the request Ask is not valid") || !strings.HasSuffix(got, "127.0.0.1") {
+	if got := <-told; !strings.Contains(got, "the request Poll is not valid") || !strings.HasSuffix(got, "127.0.0.1") {
 		t.Errorf("it was told %q", got)
 	}
-	r, err := c.Ask(t.Context(), &AskRequest{Worker: "w"})
-	if r != nil || status.Code(err) != codes.Internal || !strings.Contains(err.Error(), `the answer to Ask is not valid: it names the attempt "../../x"`) || impl.asked != 1 {
+	r, err := c.Poll(t.Context(), &PollRequest{Worker: "w"})
+	if r != nil || status.Code(err) != codes.Internal || !strings.Contains(err.Error(), `the answer to Poll is not valid: it names the attempt "../../x"`) || impl.asked != 1 {
 		t.Errorf("a forged answer: %v, %v, %d handled", r, err, impl.asked)
 	}
 	if IsUnreachable(err) || IsDenied(err) || IsLater(err) {

@@ -100,7 +100,7 @@ func heap() int64 {
 // gets in.
 func TestHeldStreams(t *testing.T) {
 	for name, connections := range map[string]int{"few connections": 6, "many connections": 600} {
-		for _, method := range []string{Coordinator_Ask_FullMethodName, Coordinator_Discover_FullMethodName} {
+		for _, method := range []string{Coordinator_Poll_FullMethodName, Coordinator_Discover_FullMethodName} {
 			t.Run(name+method, func(t *testing.T) {
 				id := identity(t)
 				var refused atomic.Int64
@@ -152,7 +152,7 @@ func TestHeldStreams(t *testing.T) {
 					t.Errorf("one more who has the token is answered %v", err)
 				}
 				works()
-				if method == Coordinator_Ask_FullMethodName && (refused.Load() < 6 || told.Load() != 1) {
+				if method == Coordinator_Poll_FullMethodName && (refused.Load() < 6 || told.Load() != 1) {
 					t.Errorf("%d refusals counted, logged %d times", refused.Load(), told.Load())
 				}
 			})
@@ -168,7 +168,7 @@ func TestGuestsEnd(t *testing.T) {
 	silent := newStranger(t, address)
 	refused := newStranger(t, address)
 	for range guestCalls + 1 {
-		refused.hold(Coordinator_Ask_FullMethodName, 100)
+		refused.hold(Coordinator_Poll_FullMethodName, 100)
 	}
 	until(t, "the one that was refused again and again is cut off", refused.closed)
 	large := newStranger(t, address)

@@ -692,32 +692,32 @@ func (x *RegisterReply) GetTaskTimeoutMs() int64 {
 	return 0
 }
 
-type AskRequest struct {
+type PollRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Worker string                 `protobuf:"bytes,1,opt,name=worker,proto3" json:"worker,omitempty"`
 	Slot   int32                  `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`
-	// Grows by one with each new question of a slot; a repeated number is the
-	// same question, and gets the same grant.
+	// Grows by one with each new poll of a slot; a repeated number is the same
+	// poll, and gets the same grant.
 	Seq           uint64 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
 	MaxWaitMs     int64  `protobuf:"varint,4,opt,name=max_wait_ms,json=maxWaitMs,proto3" json:"max_wait_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *AskRequest) Reset() {
-	*x = AskRequest{}
+func (x *PollRequest) Reset() {
+	*x = PollRequest{}
 	mi := &file_mraws_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *AskRequest) String() string {
+func (x *PollRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*AskRequest) ProtoMessage() {}
+func (*PollRequest) ProtoMessage() {}
 
-func (x *AskRequest) ProtoReflect() protoreflect.Message {
+func (x *PollRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_mraws_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -729,69 +729,69 @@ func (x *AskRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use AskRequest.ProtoReflect.Descriptor instead.
-func (*AskRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use PollRequest.ProtoReflect.Descriptor instead.
+func (*PollRequest) Descriptor() ([]byte, []int) {
 	return file_mraws_proto_rawDescGZIP(), []int{7}
 }
 
-func (x *AskRequest) GetWorker() string {
+func (x *PollRequest) GetWorker() string {
 	if x != nil {
 		return x.Worker
 	}
 	return ""
 }
 
-func (x *AskRequest) GetSlot() int32 {
+func (x *PollRequest) GetSlot() int32 {
 	if x != nil {
 		return x.Slot
 	}
 	return 0
 }
 
-func (x *AskRequest) GetSeq() uint64 {
+func (x *PollRequest) GetSeq() uint64 {
 	if x != nil {
 		return x.Seq
 	}
 	return 0
 }
 
-func (x *AskRequest) GetMaxWaitMs() int64 {
+func (x *PollRequest) GetMaxWaitMs() int64 {
 	if x != nil {
 		return x.MaxWaitMs
 	}
 	return 0
 }
 
-type AskReply struct {
+type PollReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Answer:
 	//
-	//	*AskReply_Grant
-	//	*AskReply_Wait
-	//	*AskReply_Done
-	//	*AskReply_Unknown
-	Answer isAskReply_Answer `protobuf_oneof:"answer"`
-	Job    string            `protobuf:"bytes,5,opt,name=job,proto3" json:"job,omitempty"`
+	//	*PollReply_Grant
+	//	*PollReply_Wait
+	//	*PollReply_Done
+	//	*PollReply_Unknown
+	Answer isPollReply_Answer `protobuf_oneof:"answer"`
+	Job    string             `protobuf:"bytes,5,opt,name=job,proto3" json:"job,omitempty"`
 	// Hex SHA-256 of the job's spec, so that nothing is done by another one.
 	Spec          string `protobuf:"bytes,6,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *AskReply) Reset() {
-	*x = AskReply{}
+func (x *PollReply) Reset() {
+	*x = PollReply{}
 	mi := &file_mraws_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *AskReply) String() string {
+func (x *PollReply) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*AskReply) ProtoMessage() {}
+func (*PollReply) ProtoMessage() {}
 
-func (x *AskReply) ProtoReflect() protoreflect.Message {
+func (x *PollReply) ProtoReflect() protoreflect.Message {
 	mi := &file_mraws_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -803,96 +803,96 @@ func (x *AskReply) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use AskReply.ProtoReflect.Descriptor instead.
-func (*AskReply) Descriptor() ([]byte, []int) {
+// Deprecated: Use PollReply.ProtoReflect.Descriptor instead.
+func (*PollReply) Descriptor() ([]byte, []int) {
 	return file_mraws_proto_rawDescGZIP(), []int{8}
 }
 
-func (x *AskReply) GetAnswer() isAskReply_Answer {
+func (x *PollReply) GetAnswer() isPollReply_Answer {
 	if x != nil {
 		return x.Answer
 	}
 	return nil
 }
 
-func (x *AskReply) GetGrant() *Attempt {
+func (x *PollReply) GetGrant() *Attempt {
 	if x != nil {
-		if x, ok := x.Answer.(*AskReply_Grant); ok {
+		if x, ok := x.Answer.(*PollReply_Grant); ok {
 			return x.Grant
 		}
 	}
 	return nil
 }
 
-func (x *AskReply) GetWait() *Wait {
+func (x *PollReply) GetWait() *Wait {
 	if x != nil {
-		if x, ok := x.Answer.(*AskReply_Wait); ok {
+		if x, ok := x.Answer.(*PollReply_Wait); ok {
 			return x.Wait
 		}
 	}
 	return nil
 }
 
-func (x *AskReply) GetDone() *Done {
+func (x *PollReply) GetDone() *Done {
 	if x != nil {
-		if x, ok := x.Answer.(*AskReply_Done); ok {
+		if x, ok := x.Answer.(*PollReply_Done); ok {
 			return x.Done
 		}
 	}
 	return nil
 }
 
-func (x *AskReply) GetUnknown() *Unknown {
+func (x *PollReply) GetUnknown() *Unknown {
 	if x != nil {
-		if x, ok := x.Answer.(*AskReply_Unknown); ok {
+		if x, ok := x.Answer.(*PollReply_Unknown); ok {
 			return x.Unknown
 		}
 	}
 	return nil
 }
 
-func (x *AskReply) GetJob() string {
+func (x *PollReply) GetJob() string {
 	if x != nil {
 		return x.Job
 	}
 	return ""
 }
 
-func (x *AskReply) GetSpec() string {
+func (x *PollReply) GetSpec() string {
 	if x != nil {
 		return x.Spec
 	}
 	return ""
 }
 
-type isAskReply_Answer interface {
-	isAskReply_Answer()
+type isPollReply_Answer interface {
+	isPollReply_Answer()
 }
 
-type AskReply_Grant struct {
+type PollReply_Grant struct {
 	Grant *Attempt `protobuf:"bytes,1,opt,name=grant,proto3,oneof"`
 }
 
-type AskReply_Wait struct {
+type PollReply_Wait struct {
 	Wait *Wait `protobuf:"bytes,2,opt,name=wait,proto3,oneof"`
 }
 
-type AskReply_Done struct {
+type PollReply_Done struct {
 	Done *Done `protobuf:"bytes,3,opt,name=done,proto3,oneof"`
 }
 
-type AskReply_Unknown struct {
+type PollReply_Unknown struct {
 	// The coordinator does not know the worker: register again.
 	Unknown *Unknown `protobuf:"bytes,4,opt,name=unknown,proto3,oneof"`
 }
 
-func (*AskReply_Grant) isAskReply_Answer() {}
+func (*PollReply_Grant) isPollReply_Answer() {}
 
-func (*AskReply_Wait) isAskReply_Answer() {}
+func (*PollReply_Wait) isPollReply_Answer() {}
 
-func (*AskReply_Done) isAskReply_Answer() {}
+func (*PollReply_Done) isPollReply_Answer() {}
 
-func (*AskReply_Unknown) isAskReply_Answer() {}
+func (*PollReply_Unknown) isPollReply_Answer() {}
 
 type Wait struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2165,14 +2165,13 @@ const file_mraws_proto_rawDesc = "" +
 	"\blease_ms\x18\x04 \x01(\x03R\aleaseMs\x12\x1f\n" +
 	"\x03app\x18\x05 \x01(\v2\r.mraws.v1.AppR\x03app\x12\x18\n" +
 	"\anreduce\x18\x06 \x01(\x05R\anreduce\x12&\n" +
-	"\x0ftask_timeout_ms\x18\a \x01(\x03R\rtaskTimeoutMs\"j\n" +
-	"\n" +
-	"AskRequest\x12\x16\n" +
+	"\x0ftask_timeout_ms\x18\a \x01(\x03R\rtaskTimeoutMs\"k\n" +
+	"\vPollRequest\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\x05R\x04slot\x12\x10\n" +
 	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x1e\n" +
-	"\vmax_wait_ms\x18\x04 \x01(\x03R\tmaxWaitMs\"\xe0\x01\n" +
-	"\bAskReply\x12)\n" +
+	"\vmax_wait_ms\x18\x04 \x01(\x03R\tmaxWaitMs\"\xe1\x01\n" +
+	"\tPollReply\x12)\n" +
 	"\x05grant\x18\x01 \x01(\v2\x11.mraws.v1.AttemptH\x00R\x05grant\x12$\n" +
 	"\x04wait\x18\x02 \x01(\v2\x0e.mraws.v1.WaitH\x00R\x04wait\x12$\n" +
 	"\x04done\x18\x03 \x01(\v2\x0e.mraws.v1.DoneH\x00R\x04done\x12-\n" +
@@ -2296,11 +2295,11 @@ const file_mraws_proto_rawDesc = "" +
 	"\aOutcome\x12\x15\n" +
 	"\x11OUTCOME_COMMITTED\x10\x00\x12\x12\n" +
 	"\x0eOUTCOME_FAILED\x10\x01\x12\x14\n" +
-	"\x10OUTCOME_RELEASED\x10\x022\xac\x03\n" +
+	"\x10OUTCOME_RELEASED\x10\x022\xaf\x03\n" +
 	"\vCoordinator\x12>\n" +
 	"\bDiscover\x12\x19.mraws.v1.DiscoverRequest\x1a\x17.mraws.v1.DiscoverReply\x12>\n" +
-	"\bRegister\x12\x19.mraws.v1.RegisterRequest\x1a\x17.mraws.v1.RegisterReply\x12/\n" +
-	"\x03Ask\x12\x14.mraws.v1.AskRequest\x1a\x12.mraws.v1.AskReply\x12A\n" +
+	"\bRegister\x12\x19.mraws.v1.RegisterRequest\x1a\x17.mraws.v1.RegisterReply\x122\n" +
+	"\x04Poll\x12\x15.mraws.v1.PollRequest\x1a\x13.mraws.v1.PollReply\x12A\n" +
 	"\tHeartbeat\x12\x1a.mraws.v1.HeartbeatRequest\x1a\x18.mraws.v1.HeartbeatReply\x128\n" +
 	"\x06Report\x12\x17.mraws.v1.ReportRequest\x1a\x15.mraws.v1.ReportReply\x125\n" +
 	"\x05Leave\x12\x16.mraws.v1.LeaveRequest\x1a\x14.mraws.v1.LeaveReply\x128\n" +
@@ -2330,8 +2329,8 @@ var file_mraws_proto_goTypes = []any{
 	(*Attempt)(nil),          // 6: mraws.v1.Attempt
 	(*RegisterRequest)(nil),  // 7: mraws.v1.RegisterRequest
 	(*RegisterReply)(nil),    // 8: mraws.v1.RegisterReply
-	(*AskRequest)(nil),       // 9: mraws.v1.AskRequest
-	(*AskReply)(nil),         // 10: mraws.v1.AskReply
+	(*PollRequest)(nil),      // 9: mraws.v1.PollRequest
+	(*PollReply)(nil),        // 10: mraws.v1.PollReply
 	(*Wait)(nil),             // 11: mraws.v1.Wait
 	(*Unknown)(nil),          // 12: mraws.v1.Unknown
 	(*Done)(nil),             // 13: mraws.v1.Done
@@ -2367,10 +2366,10 @@ var file_mraws_proto_depIdxs = []int32{
 	6,  // 8: mraws.v1.RegisterRequest.running:type_name -> mraws.v1.Attempt
 	16, // 9: mraws.v1.RegisterRequest.drain:type_name -> mraws.v1.Drain
 	4,  // 10: mraws.v1.RegisterReply.app:type_name -> mraws.v1.App
-	6,  // 11: mraws.v1.AskReply.grant:type_name -> mraws.v1.Attempt
-	11, // 12: mraws.v1.AskReply.wait:type_name -> mraws.v1.Wait
-	13, // 13: mraws.v1.AskReply.done:type_name -> mraws.v1.Done
-	12, // 14: mraws.v1.AskReply.unknown:type_name -> mraws.v1.Unknown
+	6,  // 11: mraws.v1.PollReply.grant:type_name -> mraws.v1.Attempt
+	11, // 12: mraws.v1.PollReply.wait:type_name -> mraws.v1.Wait
+	13, // 13: mraws.v1.PollReply.done:type_name -> mraws.v1.Done
+	12, // 14: mraws.v1.PollReply.unknown:type_name -> mraws.v1.Unknown
 	6,  // 15: mraws.v1.Progress.attempt:type_name -> mraws.v1.Attempt
 	14, // 16: mraws.v1.HeartbeatRequest.running:type_name -> mraws.v1.Progress
 	30, // 17: mraws.v1.HeartbeatRequest.s3_requests:type_name -> mraws.v1.HeartbeatRequest.S3RequestsEntry
@@ -2387,14 +2386,14 @@ var file_mraws_proto_depIdxs = []int32{
 	6,  // 28: mraws.v1.AttemptStatus.attempt:type_name -> mraws.v1.Attempt
 	2,  // 29: mraws.v1.Coordinator.Discover:input_type -> mraws.v1.DiscoverRequest
 	7,  // 30: mraws.v1.Coordinator.Register:input_type -> mraws.v1.RegisterRequest
-	9,  // 31: mraws.v1.Coordinator.Ask:input_type -> mraws.v1.AskRequest
+	9,  // 31: mraws.v1.Coordinator.Poll:input_type -> mraws.v1.PollRequest
 	15, // 32: mraws.v1.Coordinator.Heartbeat:input_type -> mraws.v1.HeartbeatRequest
 	18, // 33: mraws.v1.Coordinator.Report:input_type -> mraws.v1.ReportRequest
 	20, // 34: mraws.v1.Coordinator.Leave:input_type -> mraws.v1.LeaveRequest
 	22, // 35: mraws.v1.Coordinator.Status:input_type -> mraws.v1.StatusRequest
 	3,  // 36: mraws.v1.Coordinator.Discover:output_type -> mraws.v1.DiscoverReply
 	8,  // 37: mraws.v1.Coordinator.Register:output_type -> mraws.v1.RegisterReply
-	10, // 38: mraws.v1.Coordinator.Ask:output_type -> mraws.v1.AskReply
+	10, // 38: mraws.v1.Coordinator.Poll:output_type -> mraws.v1.PollReply
 	17, // 39: mraws.v1.Coordinator.Heartbeat:output_type -> mraws.v1.HeartbeatReply
 	19, // 40: mraws.v1.Coordinator.Report:output_type -> mraws.v1.ReportReply
 	21, // 41: mraws.v1.Coordinator.Leave:output_type -> mraws.v1.LeaveReply
@@ -2412,10 +2411,10 @@ func file_mraws_proto_init() {
 		return
 	}
 	file_mraws_proto_msgTypes[8].OneofWrappers = []any{
-		(*AskReply_Grant)(nil),
-		(*AskReply_Wait)(nil),
-		(*AskReply_Done)(nil),
-		(*AskReply_Unknown)(nil),
+		(*PollReply_Grant)(nil),
+		(*PollReply_Wait)(nil),
+		(*PollReply_Done)(nil),
+		(*PollReply_Unknown)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -25,7 +25,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Coordinator_Discover_FullMethodName  = "/mraws.v1.Coordinator/Discover"
 	Coordinator_Register_FullMethodName  = "/mraws.v1.Coordinator/Register"
-	Coordinator_Ask_FullMethodName       = "/mraws.v1.Coordinator/Ask"
+	Coordinator_Poll_FullMethodName      = "/mraws.v1.Coordinator/Poll"
 	Coordinator_Heartbeat_FullMethodName = "/mraws.v1.Coordinator/Heartbeat"
 	Coordinator_Report_FullMethodName    = "/mraws.v1.Coordinator/Report"
 	Coordinator_Leave_FullMethodName     = "/mraws.v1.Coordinator/Leave"
@@ -41,8 +41,8 @@ type CoordinatorClient interface {
 	Discover(ctx context.Context, in *DiscoverRequest, opts ...grpc.CallOption) (*DiscoverReply, error)
 	// Register joins a worker, or joins it again after a coordinator restart.
 	Register(ctx context.Context, in *RegisterRequest, opts ...grpc.CallOption) (*RegisterReply, error)
-	// Ask waits for work for one slot, for at most max_wait_ms.
-	Ask(ctx context.Context, in *AskRequest, opts ...grpc.CallOption) (*AskReply, error)
+	// Poll waits for a task for one slot, for at most max_wait_ms.
+	Poll(ctx context.Context, in *PollRequest, opts ...grpc.CallOption) (*PollReply, error)
 	// Heartbeat extends the leases of the attempts that it lists.
 	Heartbeat(ctx context.Context, in *HeartbeatRequest, opts ...grpc.CallOption) (*HeartbeatReply, error)
 	// Report tells how an attempt ended. "Committed" is a hint: the
@@ -82,10 +82,10 @@ func (c *coordinatorClient) Register(ctx context.Context, in *RegisterRequest, o
 	return out, nil
 }
 
-func (c *coordinatorClient) Ask(ctx context.Context, in *AskRequest, opts ...grpc.CallOption) (*AskReply, error) {
+func (c *coordinatorClient) Poll(ctx context.Context, in *PollRequest, opts ...grpc.CallOption) (*PollReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(AskReply)
-	err := c.cc.Invoke(ctx, Coordinator_Ask_FullMethodName, in, out, cOpts...)
+	out := new(PollReply)
+	err := c.cc.Invoke(ctx, Coordinator_Poll_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -141,8 +141,8 @@ type CoordinatorServer interface {
 	Discover(context.Context, *DiscoverRequest) (*DiscoverReply, error)
 	// Register joins a worker, or joins it again after a coordinator restart.
 	Register(context.Context, *RegisterRequest) (*RegisterReply, error)
-	// Ask waits for work for one slot, for at most max_wait_ms.
-	Ask(context.Context, *AskRequest) (*AskReply, error)
+	// Poll waits for a task for one slot, for at most max_wait_ms.
+	Poll(context.Context, *PollRequest) (*PollReply, error)
 	// Heartbeat extends the leases of the attempts that it lists.
 	Heartbeat(context.Context, *HeartbeatRequest) (*HeartbeatReply, error)
 	// Report tells how an attempt ended. "Committed" is a hint: the
@@ -168,8 +168,8 @@ func (UnimplementedCoordinatorServer) Discover(context.Context, *DiscoverRequest
 func (UnimplementedCoordinatorServer) Register(context.Context, *RegisterRequest) (*RegisterReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Register not implemented")
 }
-func (UnimplementedCoordinatorServer) Ask(context.Context, *AskRequest) (*AskReply, error) {
-	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
+func (UnimplementedCoordinatorServer) Poll(context.Context, *PollRequest) (*PollReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Poll not implemented")
 }
 func (UnimplementedCoordinatorServer) Heartbeat(context.Context, *HeartbeatRequest) (*HeartbeatReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Heartbeat not implemented")
@@ -240,20 +240,20 @@ func _Coordinator_Register_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Coordinator_Ask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(AskRequest)
+func _Coordinator_Poll_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PollRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(CoordinatorServer).Ask(ctx, in)
+		return srv.(CoordinatorServer).Poll(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Coordinator_Ask_FullMethodName,
+		FullMethod: Coordinator_Poll_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(CoordinatorServer).Ask(ctx, req.(*AskRequest))
+		return srv.(CoordinatorServer).Poll(ctx, req.(*PollRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -346,8 +346,8 @@ var Coordinator_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Coordinator_Register_Handler,
 		},
 		{
-			MethodName: "Ask",
-			Handler:    _Coordinator_Ask_Handler,
+			MethodName: "Poll",
+			Handler:    _Coordinator_Poll_Handler,
 		},
 		{
 			MethodName: "Heartbeat",

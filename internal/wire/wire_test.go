@@ -120,7 +120,7 @@ func TestDiscoverNeedsNoTokenAndNothingElseDoes(t *testing.T) {
 	ctx := t.Context()
 	calls := map[string]func() error{
 		"Register":  func() error { _, err := c.Register(ctx, &RegisterRequest{}); return err },
-		"Ask":       func() error { _, err := c.Ask(ctx, &AskRequest{}); return err },
+		"Poll":      func() error { _, err := c.Poll(ctx, &PollRequest{}); return err },
 		"Heartbeat": func() error { _, err := c.Heartbeat(ctx, &HeartbeatRequest{}); return err },
 		"Report":    func() error { _, err := c.Report(ctx, &ReportRequest{}); return err },
 		"Leave":     func() error { _, err := c.Leave(ctx, &LeaveRequest{}); return err },

@@ -101,12 +101,12 @@ func (b *fakeCoordinator) Register(_ context.Context, q *wire.RegisterRequest) (
 	return &wire.RegisterReply{Epoch: b.discover.Epoch, Bucket: b.discover.Bucket, Prefix: b.discover.Prefix, LeaseMs: b.lease.Milliseconds(), App: q.App, Nreduce: 1}, nil
 }
 
-func (b *fakeCoordinator) Ask(ctx context.Context, _ *wire.AskRequest) (*wire.AskReply, error) {
+func (b *fakeCoordinator) Poll(ctx context.Context, _ *wire.PollRequest) (*wire.PollReply, error) {
 	select {
 	case a := <-b.grants:
-		return &wire.AskReply{Job: "job-1", Answer: &wire.AskReply_Grant{Grant: a}}, nil
+		return &wire.PollReply{Job: "job-1", Answer: &wire.PollReply_Grant{Grant: a}}, nil
 	case <-b.over:
-		return &wire.AskReply{Answer: &wire.AskReply_Done{Done: b.final}}, nil
+		return &wire.PollReply{Answer: &wire.PollReply_Done{Done: b.final}}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

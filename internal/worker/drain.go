@@ -24,10 +24,10 @@ func (o *Order) word() *wire.Drain {
 	return &wire.Drain{LeftMs: max(time.Until(o.Until).Milliseconds(), 0)}
 }
 
-// errNoMore ends what asks for new attempts.
+// errNoMore ends what polls for new attempts.
 var errNoMore = errors.New("the worker is draining")
 
-// watchDrain takes orders until ctx ends. With the first noMore ends all asking for
+// watchDrain takes orders until ctx ends. With the first noMore ends all polling for
 // attempts, and at the time of the earliest cancel hands back what runs. Once
 // the first is taken no attempt begins, so a heartbeat or registration that
 // tells of it lists all that will still be finished.

@@ -24,7 +24,7 @@ type directClient struct {
 	wire.CoordinatorClient
 	coordinator *fakeCoordinator
 	beats       chan *wire.HeartbeatRequest
-	onAsk       func(context.Context) *wire.Attempt // nil leaves it to the coordinator
+	onPoll      func(context.Context) *wire.Attempt // nil leaves it to the coordinator
 	gone        chan struct{}                       // closed: no call gets through
 }
 
@@ -37,13 +37,13 @@ func (n *directClient) away(ctx context.Context) error {
 	}
 }
 
-func (n *directClient) Ask(ctx context.Context, q *wire.AskRequest, _ ...grpc.CallOption) (*wire.AskReply, error) {
-	if n.onAsk != nil {
-		if a := n.onAsk(ctx); a != nil {
-			return &wire.AskReply{Job: "job-1", Answer: &wire.AskReply_Grant{Grant: a}}, nil
+func (n *directClient) Poll(ctx context.Context, q *wire.PollRequest, _ ...grpc.CallOption) (*wire.PollReply, error) {
+	if n.onPoll != nil {
+		if a := n.onPoll(ctx); a != nil {
+			return &wire.PollReply{Job: "job-1", Answer: &wire.PollReply_Grant{Grant: a}}, nil
 		}
 	}
-	r, err := n.coordinator.Ask(ctx, q)
+	r, err := n.coordinator.Poll(ctx, q)
 	return r, errors.Join(err, n.away(ctx))
 }
 
@@ -239,7 +239,7 @@ func TestDrain(t *testing.T) {
 			await(t, u.left, "the good-bye")
 		},
 		"a grant comes too late": func(t *testing.T, u *timedWorker) {
-			u.near.onAsk = func(ctx context.Context) *wire.Attempt {
+			u.near.onPoll = func(ctx context.Context) *wire.Attempt {
 				select {
 				case a := <-u.grants:
 					return a

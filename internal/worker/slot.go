@@ -15,28 +15,28 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// askFor is how long the coordinator may keep a question without an answer.
-const askFor = 15 * time.Second
+// pollFor is how long the coordinator may keep a poll without an answer.
+const pollFor = 15 * time.Second
 
 // maxText bounds the error in a report, in bytes: what an application says is
 // of any length, and a message of the protocol is not.
 const maxText = 8 << 10
 
-// slot asks for attempts and runs them, one at a time, until the job is over
-// or ctx ends. It returns nil once asking is over since the worker drains.
-func (w *worker) slot(ctx, asking context.Context, index int) error {
+// slot polls for attempts and runs them, one at a time, until the job is over
+// or ctx ends. It returns nil once polling is over since the worker drains.
+func (w *worker) slot(ctx, polling context.Context, index int) error {
 	for seq := uint64(1); ; seq++ {
-		var reply *wire.AskReply
+		var reply *wire.PollReply
 		err := w.room()
 		if err == nil {
-			reply, err = w.ask(asking, index, seq)
+			reply, err = w.poll(polling, index, seq)
 		}
 		well := true
 		if err == nil {
 			well, err = w.attempt(ctx, reply)
 		}
 		if err == nil && !well {
-			err = w.reach(asking)
+			err = w.reach(polling)
 		}
 		if errors.Is(err, errNoMore) {
 			return nil
@@ -47,18 +47,18 @@ func (w *worker) slot(ctx, asking context.Context, index int) error {
 	}
 }
 
-// ask repeats one question until it has a grant. The number stays the same,
+// poll repeats one poll until it has a grant. The number stays the same,
 // so that a grant whose reply was lost is handed out again.
-func (w *worker) ask(ctx context.Context, index int, seq uint64) (*wire.AskReply, error) {
-	q := &wire.AskRequest{Worker: w.o.Name, Slot: int32(index), Seq: seq, MaxWaitMs: askFor.Milliseconds()}
+func (w *worker) poll(ctx context.Context, index int, seq uint64) (*wire.PollReply, error) {
+	q := &wire.PollRequest{Worker: w.o.Name, Slot: int32(index), Seq: seq, MaxWaitMs: pollFor.Milliseconds()}
 	early := 0 // answers in a row that there is nothing yet, before their time
 	for ctx.Err() == nil {
-		asked := time.Now()
-		var reply *wire.AskReply
+		began := time.Now()
+		var reply *wire.PollReply
 		err := w.link.call(ctx, func(ctx context.Context, c wire.CoordinatorClient) (err error) {
-			ctx, cancel := context.WithTimeout(ctx, askFor+wire.CallTimeout)
+			ctx, cancel := context.WithTimeout(ctx, pollFor+wire.CallTimeout)
 			defer cancel()
-			if reply, err = c.Ask(ctx, q); err == nil && reply.GetUnknown() != nil {
+			if reply, err = c.Poll(ctx, q); err == nil && reply.GetUnknown() != nil {
 				err = errUnknown
 			}
 			return err
@@ -67,12 +67,12 @@ func (w *worker) ask(ctx context.Context, index int, seq uint64) (*wire.AskReply
 			return nil, err
 		}
 		switch a := reply.Answer.(type) {
-		case *wire.AskReply_Grant:
+		case *wire.PollReply_Grant:
 			return reply, nil
-		case *wire.AskReply_Done:
+		case *wire.PollReply_Done:
 			return nil, ending(a.Done)
 		}
-		if early++; time.Since(asked) >= askFor/2 {
+		if early++; time.Since(began) >= pollFor/2 {
 			early = 0
 		}
 		select {
@@ -85,7 +85,7 @@ func (w *worker) ask(ctx context.Context, index int, seq uint64) (*wire.AskReply
 
 // earlyPause is the pause after an answer that there is nothing yet, the n-th
 // in a row that came before its time: a coordinator that answers at once is
-// not asked without end. It doubles from 10 ms to 1 s.
+// not polled without end. It doubles from 10 ms to 1 s.
 func earlyPause(n int) time.Duration {
 	if n == 0 {
 		return 0
@@ -95,7 +95,7 @@ func earlyPause(n int) time.Duration {
 
 // attempt runs one granted attempt, reports how it ended and says whether it
 // ended well. It returns an error only when the worker as a whole has to stop.
-func (w *worker) attempt(ctx context.Context, reply *wire.AskReply) (well bool, err error) {
+func (w *worker) attempt(ctx context.Context, reply *wire.PollReply) (well bool, err error) {
 	a, job := reply.GetGrant(), reply.Job
 	r := &running{attempt: a, job: job, spec: reply.Spec, progress: new(task.Progress), pulse: new(object.Pulse)}
 	runCtx, cancel := context.WithCancelCause(object.WithPulse(ctx, r.pulse))

@@ -146,7 +146,7 @@ func (w *worker) run(ctx context.Context) error {
 func (w *worker) work(ctx, leasing context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	w.group, w.unheard = g, semaphore.NewWeighted(int64(maxUnheard*w.o.Slots))
-	asking, noMore := context.WithCancelCause(gctx)
+	polling, noMore := context.WithCancelCause(gctx)
 	defer context.AfterFunc(leasing, func() { noMore(context.Cause(leasing)) })()
 	// Also while slots wait for attempts that have been stopped: these are
 	// released, not lost.
@@ -156,7 +156,7 @@ func (w *worker) work(ctx, leasing context.Context) error {
 		w.busy.Add(1)
 		g.Go(func() error {
 			defer w.busy.Done()
-			return w.slot(gctx, asking, i)
+			return w.slot(gctx, polling, i)
 		})
 	}
 	g.Go(func() error { w.busy.Wait(); still(); return nil })

@@ -76,7 +76,7 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// load is a job whose tasks all take a lease, so that each is asked for,
+// load is a job whose tasks all take a lease, so that each is polled for,
 // granted, renewed by two heartbeats that tell its progress, reported and
 // committed. A tenth of the tasks are reduces. The workers have one slot each,
 // and their turns are spread evenly over the time. The core is told the time
@@ -111,7 +111,7 @@ func newLoad(tasks, workers int) *load {
 	}
 	if tasks > 0 {
 		for i := range l.workers {
-			l.ask(i)
+			l.poll(i)
 		}
 	}
 	return l
@@ -143,10 +143,10 @@ func (l *load) turn(i int) {
 	l.running[i] = Running{}
 	l.step(Reported{Worker: w, Attempt: r.Attempt})
 	l.step(Committed{Task: r.Task, Attempt: r.Attempt})
-	l.ask(i)
+	l.poll(i)
 }
 
-func (l *load) ask(i int) {
+func (l *load) poll(i int) {
 	l.seq[i]++
 	l.step(Poll{l.workers[i], 0, l.seq[i]})
 }
@@ -161,7 +161,7 @@ func (l *load) step(ev Event) {
 			i, _ := strconv.Atoi(string(e.Worker[len("worker-"):]))
 			if l.running[i].Attempt == e.Attempt {
 				l.running[i] = Running{}
-				defer l.ask(i)
+				defer l.poll(i)
 			}
 		case JobDone:
 			l.over = true

@@ -8,7 +8,7 @@ import (
 )
 
 // WorkerID names one worker process; a process that starts again takes a new
-// id, since the numbers of its questions start again too.
+// id, since the numbers of its polls start again too.
 type WorkerID string
 
 // AttemptID names one attempt of one task: "<epoch>.m<index>.<n>" for a map

@@ -106,12 +106,12 @@ func (r *clusterRun) join(h *modelHost) {
 	r.hosts[h.id] = h
 	r.step(Register{Worker: h.id, Slots: r.slots})
 	for i := range r.slots {
-		r.ask(h, i)
+		r.poll(h, i)
 	}
 	r.queue.push(r.now+Time(r.rng.Int64N(int64(modelLease/3))), func() { r.beat(h) })
 }
 
-func (r *clusterRun) ask(h *modelHost, slot int) {
+func (r *clusterRun) poll(h *modelHost, slot int) {
 	h.seq[slot]++
 	r.step(Poll{h.id, slot, h.seq[slot]})
 }
@@ -163,7 +163,7 @@ func (r *clusterRun) start(g Grant) {
 		if _, done := r.core.Committed(g.Task); !done {
 			r.step(Committed{Task: g.Task, Attempt: g.Attempt})
 		}
-		r.ask(h, g.Slot)
+		r.poll(h, g.Slot)
 	})
 }
 
@@ -253,7 +253,7 @@ func (r *clusterRun) wait(h *modelHost, slot int) {
 // next asks for an attempt, once the store answers.
 func (r *clusterRun) next(h *modelHost, slot int) {
 	if !h.hung {
-		r.ask(h, slot)
+		r.poll(h, slot)
 	} else if h.probes == 0 {
 		h.probes = r.now
 	}

@@ -147,7 +147,7 @@ func (m mutant) bendGrants(c *coord) {
 	}
 }
 
-// grantInstead answers a question that nothing was granted for, or that is
+// grantInstead answers a poll that nothing was granted for, or that is
 // about to be answered, with one more attempt of a task that runs.
 func (c *coord) grantInstead(fits func(s *slot, a *attempt) bool) {
 	core := c.core

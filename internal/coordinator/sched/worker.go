@@ -1,6 +1,6 @@
 package sched
 
-// What workers say and ask.
+// What workers tell and poll.
 
 func (c *Core) register(ev Register) {
 	w := c.workers.join(ev)
