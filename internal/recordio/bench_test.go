@@ -90,7 +90,7 @@ func BenchmarkRead(b *testing.B) {
 		for _, bo := range benchOptions {
 			b.Run(shape.name+"/"+bo.name, func(b *testing.B) {
 				data, s := write(b, bo.o, shape.make(100_000, 1))
-				r := NewReader(nil, ReaderOptions{})
+				r := NewReader(nil)
 				src := bytes.NewReader(nil)
 				b.SetBytes(s.Sum.Bytes)
 				b.ReportAllocs()
@@ -119,7 +119,7 @@ func BenchmarkMerge(b *testing.B) {
 				}
 				readers, srcs := make([]*Reader, k), make([]Source, k)
 				for i := range readers {
-					readers[i] = NewReader(nil, ReaderOptions{})
+					readers[i] = NewReader(nil)
 					srcs[i] = readers[i]
 				}
 				combine := add

@@ -16,7 +16,7 @@ import (
 // what was written must end in a CorruptError, its records up to there being
 // a prefix of those written.
 func readAll(data []byte) ([]rec, error) {
-	return collect(NewReader(bytes.NewReader(data), ReaderOptions{MaxRecord: 1 << 20}))
+	return collect(newSmallReader(bytes.NewReader(data)))
 }
 
 // TestTruncated: a stream cut at any byte is corrupt, and says it was cut.
@@ -196,7 +196,7 @@ func TestLyingHeader(t *testing.T) {
 	data = append(data, make([]byte, 3<<20)...)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := collect(NewReader(bytes.NewReader(data), ReaderOptions{}))
+	_, err := collect(NewReader(bytes.NewReader(data)))
 	runtime.ReadMemStats(&after)
 	wantCorrupt(t, err, "lying header")
 	if n := after.TotalAlloc - before.TotalAlloc; n > 10<<20 {

@@ -19,7 +19,7 @@ func FuzzReader(f *testing.F) {
 // readFuzzed reads data and checks what can be checked of it.
 func readFuzzed(t *testing.T, data []byte) {
 	t.Helper()
-	r := NewReader(bytes.NewReader(data), ReaderOptions{MaxRecord: 1 << 20})
+	r := newSmallReader(bytes.NewReader(data))
 	recs, err := collect(r)
 	if n := len(r.buf) + len(r.dec); n > 4*len(data)+bigBuffer+MaxBlockSize+2*roundTo {
 		t.Fatalf("%d bytes allocated for %d", n, len(data))
@@ -92,13 +92,13 @@ func FuzzRun(f *testing.F) {
 				}
 			}
 		}
-		run, err := OpenRun(bytes.NewReader(data), int64(len(data)), ReaderOptions{MaxRecord: 1 << 20})
+		run, err := OpenRun(bytes.NewReader(data), int64(len(data)))
 		if err != nil {
 			wantCorrupt(t, err, "fuzzed run")
 			return
 		}
 		for p := range 4 {
-			if _, err := collect(run.Partition(p)); err != nil {
+			if _, err := collect(run.partition(p)); err != nil {
 				wantCorrupt(t, err, "fuzzed run, partition %d", p)
 			}
 		}

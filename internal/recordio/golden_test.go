@@ -46,11 +46,11 @@ func TestGolden(t *testing.T) {
 			}
 			switch name {
 			case "run":
-				run, err := OpenRun(bytes.NewReader(want), int64(len(want)), ReaderOptions{})
+				run, err := OpenRun(bytes.NewReader(want), int64(len(want)))
 				if err != nil {
 					t.Fatal(err)
 				}
-				recs, err := collect(run.Partition(2))
+				recs, err := collect(run.partition(2))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"io"
 	"slices"
 	"testing"
 
@@ -53,7 +54,7 @@ func collect(src Source) (recs []rec, err error) {
 // read reads a stream that must be good.
 func read(t tb, data []byte) ([]rec, Summary) {
 	t.Helper()
-	r := NewReader(bytes.NewReader(data), ReaderOptions{})
+	r := NewReader(bytes.NewReader(data))
 	recs, err := collect(r)
 	if err != nil {
 		t.Fatalf("read: %v", err)
@@ -64,6 +65,24 @@ func read(t tb, data []byte) ([]rec, Summary) {
 	}
 	return recs, s
 }
+
+// newSmallReader refuses records above MaxBlockSize, so that damaged data cannot
+// make it allocate much.
+func newSmallReader(src io.Reader) *Reader {
+	r := NewReader(src)
+	r.maxRaw = MaxBlockSize
+	return r
+}
+
+// partition returns a new reader of partition r of a run.
+func (run *Run) partition(r int) *Reader {
+	rd := newSmallReader(nil)
+	run.PartitionInto(rd, r)
+	return rd
+}
+
+// bytes is the size of partition r in the file.
+func (run *Run) bytes(r int) int64 { s, _ := run.find(r); return s.length }
 
 // equal fails t if got is not want; nil and empty are the same.
 func equal(t tb, want, got []rec) {

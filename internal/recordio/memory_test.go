@@ -29,7 +29,7 @@ func TestAllocs(t *testing.T) {
 			}
 		})
 		data, _ := write(t, bo.o, pages(10_000, 1))
-		r, src := NewReader(nil, ReaderOptions{}), bytes.NewReader(nil)
+		r, src := NewReader(nil), bytes.NewReader(nil)
 		atMost(t, "read "+bo.name, 2, func() {
 			src.Reset(data)
 			r.Reset(src)
@@ -40,7 +40,7 @@ func TestAllocs(t *testing.T) {
 	inputs := make([]*bytes.Reader, len(files))
 	for i := range readers {
 		inputs[i] = bytes.NewReader(nil)
-		readers[i] = NewReader(nil, ReaderOptions{})
+		readers[i] = NewReader(nil)
 		srcs[i] = readers[i]
 	}
 	for name, combine := range map[string]func(acc, next []byte) []byte{"merge": nil, "merge and combine": add} {
@@ -93,7 +93,7 @@ func heldByReader(t *testing.T, data []byte) int64 {
 	readers := make([]*Reader, 12)
 	before := heap()
 	for i := range readers {
-		readers[i] = NewReader(bytes.NewReader(data), ReaderOptions{})
+		readers[i] = NewReader(bytes.NewReader(data))
 		for range 23_000 {
 			if !readers[i].Next() {
 				t.Fatal(readers[i].Err())
@@ -137,7 +137,7 @@ func TestHuge(t *testing.T) {
 			t.Fatalf("%d: got %+v, want %+v", size, s, want)
 		}
 		// Several sources give it in one piece, in bytes, in odd pieces.
-		r := NewReader(iotest.HalfReader(&b), ReaderOptions{})
+		r := NewReader(iotest.HalfReader(&b))
 		for i, want := range [][2]int{{1, 1}, {1, size}, {size, 0}, {1, 1}} {
 			if !r.Next() || len(r.Key()) != want[0] || len(r.Value()) != want[1] {
 				t.Fatalf("%d: record %d: %v, key of %d, value of %d bytes", size, i, r.Err(), len(r.Key()), len(r.Value()))

@@ -113,11 +113,11 @@ func TestMergeFiles(t *testing.T) {
 		var low, high []Source
 		for i, l := range lists {
 			run := writeRun(t, o, map[int][]rec{1: l})
-			r, err := OpenRun(bytes.NewReader(run), int64(len(run)), ReaderOptions{})
+			r, err := OpenRun(bytes.NewReader(run), int64(len(run)))
 			if err != nil {
 				t.Fatal(err)
 			}
-			low = append(low, r.Partition(1))
+			low = append(low, r.partition(1))
 			if i%3 == 2 || i == len(lists)-1 {
 				high = append(high, Merge(low, concat))
 				low = nil
@@ -232,7 +232,7 @@ func TestAddCurrent(t *testing.T) {
 			recs := drawRecs(t, 20)
 			slices.SortStableFunc(recs, func(a, b rec) int { return strings.Compare(a.K, b.K) })
 			data, _ := write(t, drawOptions(t), recs)
-			srcs = append(srcs, NewReader(bytes.NewReader(data), ReaderOptions{}))
+			srcs = append(srcs, NewReader(bytes.NewReader(data)))
 		}
 		combine := add
 		if rapid.Bool().Draw(t, "plain") {

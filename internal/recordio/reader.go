@@ -10,14 +10,6 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// ReaderOptions are the choices of a [Reader]. The zero value is good.
-type ReaderOptions struct {
-	// MaxRecord refuses a record whose key and value together are larger
-	// than this, in bytes, and larger than MaxBlockSize, which is read
-	// anyway; 0 means DefaultMaxRecord.
-	MaxRecord int
-}
-
 // Reader reads the stream of a [Writer], checking each block before it hands
 // out the first record of it, and the whole stream before Next says that it
 // has ended without an error.
@@ -55,13 +47,13 @@ type Reader struct {
 
 // NewReader returns a Reader of r, which is read to its end: nothing may
 // follow the stream.
-func NewReader(r io.Reader, o ReaderOptions) *Reader {
-	rd := &Reader{maxRaw: max(int64(maxRecord(o.MaxRecord))+frameMax, MaxBlockSize)}
+func NewReader(r io.Reader) *Reader {
+	rd := &Reader{maxRaw: MaxRecord + frameMax}
 	rd.Reset(r)
 	return rd
 }
 
-// Reset starts reading another stream with the same options and buffers.
+// Reset starts reading another stream with the same buffers.
 func (r *Reader) Reset(src io.Reader) {
 	*r = Reader{src: src, maxRaw: r.maxRaw, buf: r.buf, dec: r.dec, digest: r.digest}
 }

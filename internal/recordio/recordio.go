@@ -42,11 +42,9 @@ const (
 	// MaxBlockSize bounds Options.BlockSize and the payload of every block
 	// that is compressed or holds more than one record, in bytes.
 	MaxBlockSize = 16 << 20
-	// DefaultMaxRecord is the cap on the key and value of one record, in
+	// MaxRecord is the maximum size of one record, key and value together, in
 	// bytes.
-	DefaultMaxRecord = 1 << 30
-	// maxMaxRecord keeps the lengths of a block within an int of 32 bits.
-	maxMaxRecord = 1<<31 - 1 - 64
+	MaxRecord = 1 << 30
 )
 
 // Options are the choices of a [Writer]. The zero value is good.
@@ -57,9 +55,6 @@ type Options struct {
 	// bytes, at most MaxBlockSize; 0 means DefaultBlockSize. A record that
 	// is larger gets a block of its own.
 	BlockSize int
-	// MaxRecord caps the key and value of one record together, in bytes;
-	// 0 means DefaultMaxRecord.
-	MaxRecord int
 	// Local leaves the sum and the SHA-256 of the records out, for spills
 	// that never leave the machine: their blocks have checksums all the
 	// same, and the streams merged from them will have the proof.
@@ -72,16 +67,7 @@ func (o Options) withDefaults() Options {
 		o.BlockSize = DefaultBlockSize
 	}
 	o.BlockSize = min(o.BlockSize, MaxBlockSize)
-	o.MaxRecord = maxRecord(o.MaxRecord)
 	return o
-}
-
-// maxRecord is n with its default, in range.
-func maxRecord(n int) int {
-	if n <= 0 {
-		n = DefaultMaxRecord
-	}
-	return min(n, maxMaxRecord)
 }
 
 // Summary is what a whole stream amounts to.

@@ -119,7 +119,8 @@ func TestBlocks(t *testing.T) {
 
 func TestMaxRecord(t *testing.T) {
 	var b bytes.Buffer
-	w := NewWriter(&b, Options{MaxRecord: 10})
+	w := NewWriter(&b, Options{})
+	w.maxRecord = 10
 	err := w.Write([]byte("12345"), []byte("678901"))
 	var large *TooLargeError
 	if !errors.As(err, &large) || large.Size != 11 || large.Max != 10 {
@@ -138,7 +139,7 @@ func TestMaxRecord(t *testing.T) {
 	equal(t, []rec{{"12345", "67890"}}, got)
 
 	data, _ := write(t, Options{}, []rec{{"k", string(make([]byte, MaxBlockSize))}})
-	r := NewReader(bytes.NewReader(data), ReaderOptions{MaxRecord: 1 << 20})
+	r := newSmallReader(bytes.NewReader(data))
 	_, err = collect(r)
 	wantCorrupt(t, err, "record above the reader's cap")
 	if !strings.Contains(err.Error(), "exceeds the cap") {
@@ -153,7 +154,7 @@ func TestSources(t *testing.T) {
 		"bytes": iotest.OneByteReader, "halves": iotest.HalfReader, "data with EOF": iotest.DataErrReader,
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := collect(NewReader(wrap(bytes.NewReader(data)), ReaderOptions{}))
+			got, err := collect(NewReader(wrap(bytes.NewReader(data))))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -176,7 +177,7 @@ func TestSourceErrors(t *testing.T) {
 	data, _ := write(t, Options{BlockSize: 50}, sampleRecs())
 	broken := errors.New("broken")
 	for n := range len(data) + 1 {
-		r := NewReader(io.MultiReader(bytes.NewReader(data[:n]), iotest.ErrReader(broken)), ReaderOptions{})
+		r := NewReader(io.MultiReader(bytes.NewReader(data[:n]), iotest.ErrReader(broken)))
 		_, err := collect(r)
 		var c *CorruptError
 		if !errors.Is(err, broken) || errors.As(err, &c) {
@@ -186,12 +187,12 @@ func TestSourceErrors(t *testing.T) {
 			t.Fatalf("error after %d bytes is not final: %v", n, serr)
 		}
 	}
-	stall := NewReader(readerFunc(func([]byte) (int, error) { return 0, nil }), ReaderOptions{})
+	stall := NewReader(readerFunc(func([]byte) (int, error) { return 0, nil }))
 	if _, err := collect(stall); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("stalled source: %v", err)
 	}
 	for _, n := range []int{-1, 1 << 20} {
-		liar := NewReader(readerFunc(func([]byte) (int, error) { return n, nil }), ReaderOptions{})
+		liar := NewReader(readerFunc(func([]byte) (int, error) { return n, nil }))
 		if _, err := collect(liar); err == nil {
 			t.Errorf("source that read %d bytes", n)
 		}
@@ -259,7 +260,7 @@ func TestReset(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := drawOptions(t)
 		w := NewWriter(nil, o)
-		r := NewReader(nil, ReaderOptions{})
+		r := NewReader(nil)
 		for range 4 {
 			recs := drawRecs(t, 8)
 			want, ws := write(t, o, recs)

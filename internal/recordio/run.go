@@ -132,13 +132,12 @@ func (w *RunWriter) Close() (Summary, error) {
 // Run reads a spill. It is safe for concurrent use if its source is.
 type Run struct {
 	src   io.ReaderAt
-	o     ReaderOptions
 	index []segment // by partition
 }
 
 // OpenRun reads the index of a run of size bytes. A run that is not whole is
 // a [*CorruptError].
-func OpenRun(src io.ReaderAt, size int64, o ReaderOptions) (*Run, error) {
+func OpenRun(src io.ReaderAt, size int64) (*Run, error) {
 	bad := func(off int64, reason string) (*Run, error) { return nil, &CorruptError{Offset: off, Reason: reason} }
 	var tail [tailLen]byte
 	if size < headerLen+checksumLen+tailLen {
@@ -161,7 +160,7 @@ func OpenRun(src io.ReaderAt, size int64, o ReaderOptions) (*Run, error) {
 		n%entryLen != 0 || block[2] != 0 || block[3] != 0 || !intact(block) {
 		return bad(start, "malformed index of a run")
 	}
-	run := &Run{src: src, o: o, index: make([]segment, 0, n/entryLen)}
+	run := &Run{src: src, index: make([]segment, 0, n/entryLen)}
 	end, last := int64(0), -1
 	for b := block[headerLen : headerLen+n]; len(b) > 0; b = b[entryLen:] {
 		s := segment{
@@ -198,19 +197,8 @@ func (run *Run) find(r int) (segment, bool) {
 // Records returns the number of records of partition r.
 func (run *Run) Records(r int) int64 { s, _ := run.find(r); return s.records }
 
-// Bytes returns the size in the file of partition r, in bytes.
-func (run *Run) Bytes(r int) int64 { s, _ := run.find(r); return s.length }
-
-// Partition returns a new Reader of partition r; that of a partition that
-// the run does not have ends at once.
-func (run *Run) Partition(r int) *Reader {
-	rd := NewReader(nil, run.o)
-	run.PartitionInto(rd, r)
-	return rd
-}
-
-// PartitionInto makes rd, whose options count, read partition r. It reuses the buffers
-// of rd, so that a merge of many partitions needs them once.
+// PartitionInto makes rd read partition r. A partition that the run does not
+// have ends at once. A merge of many partitions reuses the buffers of rd.
 func (run *Run) PartitionInto(rd *Reader, r int) {
 	s, ok := run.find(r)
 	rd.Reset(io.NewSectionReader(run.src, s.offset, s.length))

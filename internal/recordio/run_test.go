@@ -42,13 +42,13 @@ func writeRun(t tb, o Options, parts map[int][]rec) []byte {
 
 // readRun opens a run and reads partitions 0 to n-1.
 func readRun(data []byte, n int) ([][]rec, error) {
-	run, err := OpenRun(bytes.NewReader(data), int64(len(data)), ReaderOptions{MaxRecord: 1 << 20})
+	run, err := OpenRun(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return nil, err
 	}
 	parts := make([][]rec, n)
 	for p := range parts {
-		if parts[p], err = collect(run.Partition(p)); err != nil {
+		if parts[p], err = collect(run.partition(p)); err != nil {
 			return nil, err
 		}
 	}
@@ -64,15 +64,15 @@ func TestRun(t *testing.T) {
 			parts[p] = drawRecs(t, 6)
 		}
 		data := writeRun(t, drawOptions(t), parts)
-		run, err := OpenRun(bytes.NewReader(data), int64(len(data)), ReaderOptions{})
+		run, err := OpenRun(bytes.NewReader(data), int64(len(data)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		reused := NewReader(nil, ReaderOptions{})
+		reused := NewReader(nil)
 		total := int64(0)
 		for p := range 11 {
 			want, started := parts[p]
-			fresh := run.Partition(p)
+			fresh := run.partition(p)
 			run.PartitionInto(reused, p)
 			for _, rd := range []*Reader{fresh, reused} {
 				got, err := collect(rd)
@@ -80,14 +80,14 @@ func TestRun(t *testing.T) {
 					t.Fatal(err)
 				}
 				equal(t, want, got)
-				if s, err := rd.Summary(); err != nil || s.Sum.Records != int64(len(want)) || s.Bytes != run.Bytes(p) {
+				if s, err := rd.Summary(); err != nil || s.Sum.Records != int64(len(want)) || s.Bytes != run.bytes(p) {
 					t.Fatalf("partition %d: %+v, %v", p, s, err)
 				}
 			}
-			if run.Records(p) != int64(len(want)) || run.Bytes(p) > 0 != started {
-				t.Fatalf("partition %d: %d records in %d bytes", p, run.Records(p), run.Bytes(p))
+			if run.Records(p) != int64(len(want)) || run.bytes(p) > 0 != started {
+				t.Fatalf("partition %d: %d records in %d bytes", p, run.Records(p), run.bytes(p))
 			}
-			total += run.Bytes(p)
+			total += run.bytes(p)
 		}
 		if total >= int64(len(data)) {
 			t.Fatalf("partitions of %d bytes in a run of %d", total, len(data))
@@ -125,7 +125,7 @@ func TestRunOrder(t *testing.T) {
 	if _, err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenRun(bytes.NewReader(b.Bytes()), int64(b.Len()), ReaderOptions{}); err != nil {
+	if _, err := OpenRun(bytes.NewReader(b.Bytes()), int64(b.Len())); err != nil {
 		t.Errorf("run without partitions: %v", err)
 	}
 }
@@ -174,7 +174,7 @@ func TestRunForged(t *testing.T) {
 		index := bad[start : end-checksumLen]
 		change(index)
 		copy(bad[end-checksumLen:], seal(bytes.Clone(index))[len(index):])
-		_, err := OpenRun(bytes.NewReader(bad), int64(len(bad)), ReaderOptions{})
+		_, err := OpenRun(bytes.NewReader(bad), int64(len(bad)))
 		wantCorrupt(t, err, "%s", name)
 	}
 }
@@ -211,7 +211,7 @@ func TestRunErrors(t *testing.T) {
 		if !errors.Is(errors.Join(err, cerr), errBroken) {
 			t.Errorf("sink of %d bytes: %v, %v", at, err, cerr)
 		}
-		if _, err := OpenRun(&failAt{data, at}, int64(len(data)), ReaderOptions{}); !errors.Is(err, errBroken) {
+		if _, err := OpenRun(&failAt{data, at}, int64(len(data))); !errors.Is(err, errBroken) {
 			t.Errorf("source of %d bytes: %v", at, err)
 		}
 	}

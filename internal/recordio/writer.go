@@ -31,6 +31,8 @@ type Writer struct {
 	records uint32 // in the current block
 	digest  *digest
 
+	maxRecord int64 // MaxRecord, less in tests
+
 	total   totals
 	largest int64
 	written int64
@@ -40,7 +42,7 @@ type Writer struct {
 // NewWriter returns a Writer on w.
 func NewWriter(w io.Writer, o Options) *Writer {
 	o = o.withDefaults()
-	wr := &Writer{o: o, digest: newDigest()}
+	wr := &Writer{o: o, digest: newDigest(), maxRecord: MaxRecord}
 	if o.Local {
 		wr.flags = flagLocal
 	}
@@ -73,8 +75,8 @@ func (w *Writer) Write(key, value []byte) error {
 		return w.err
 	}
 	size := int64(len(key)) + int64(len(value))
-	if size > int64(w.o.MaxRecord) {
-		return &TooLargeError{Size: size, Max: int64(w.o.MaxRecord)}
+	if size > w.maxRecord {
+		return &TooLargeError{Size: size, Max: w.maxRecord}
 	}
 	if w.buf == nil {
 		w.buf = make([]byte, lead, lead+w.o.BlockSize+checksumLen)

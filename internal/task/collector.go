@@ -84,8 +84,8 @@ func (c *collector) addRare(part int, key, value []byte) error {
 	switch n := c.merger.nparts; {
 	case uint(part) >= uint(n):
 		return &AppError{Err: fmt.Errorf("partitioner returned %d, want 0 to %d", part, n-1)}
-	case size > recordio.DefaultMaxRecord:
-		return recordError(key, &recordio.TooLargeError{Size: size, Max: recordio.DefaultMaxRecord})
+	case size > recordio.MaxRecord:
+		return recordError(key, &recordio.TooLargeError{Size: size, Max: recordio.MaxRecord})
 	case size > c.limit:
 		return c.spillPair(part, key, value)
 	}

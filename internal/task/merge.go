@@ -36,7 +36,7 @@ func (r *run) source(part int) recordio.Source {
 		return nil
 	}
 	if r.reader == nil {
-		r.reader = recordio.NewReader(nil, recordio.ReaderOptions{})
+		r.reader = recordio.NewReader(nil)
 	}
 	r.PartitionInto(r.reader, part)
 	return r.reader
@@ -114,7 +114,7 @@ func (m *merger) write(what string, source func(part int) recordio.Source) (_ *r
 	}
 	m.live.Spills.Add(1)
 	m.live.Spilled.Add(sum.Bytes)
-	r, err := recordio.OpenRun(f, sum.Bytes, recordio.ReaderOptions{})
+	r, err := recordio.OpenRun(f, sum.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("read back scratch file in %s: %w", m.space.dir, err)
 	}

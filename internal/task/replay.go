@@ -181,7 +181,7 @@ func writeTo(out func(string) (io.WriteCloser, error), name string, write func(i
 
 // writePairs writes the records of a segment as lines.
 func writePairs(w io.Writer, segment io.Reader) error {
-	r := recordio.NewReader(segment, recordio.ReaderOptions{})
+	r := recordio.NewReader(segment)
 	var block []byte
 	for r.Next() {
 		block = strconv.AppendQuote(block, string(r.Key()))

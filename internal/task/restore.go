@@ -280,7 +280,7 @@ func (rs *restorer) intact(ctx context.Context, info object.Info, p part) (bool,
 		return false, fmt.Errorf("check %s for damage: %w", info.Key, err)
 	}
 	failing := &keepError{r: body}
-	r := recordio.NewReader(failing, recordio.ReaderOptions{})
+	r := recordio.NewReader(failing)
 	for r.Next() {
 	}
 	sum, err := r.Summary()

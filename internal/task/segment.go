@@ -25,7 +25,7 @@ type fetched struct {
 // source returns the segment's records, checked.
 func (f *fetched) source(int) recordio.Source {
 	body := io.NewSectionReader(f.body, f.off, f.part.size)
-	return &checked{Reader: recordio.NewReader(body, recordio.ReaderOptions{}), from: f}
+	return &checked{Reader: recordio.NewReader(body), from: f}
 }
 
 // weight is the memory of one reader; one of a small segment takes less.

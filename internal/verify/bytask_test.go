@@ -222,7 +222,7 @@ func moveRecord(t *testing.T, s *fakeStore, l layout.Layout) {
 	var moved pair
 	rewrite := func(m int, f func([]pair) []pair) {
 		var pairs []pair
-		rd := recordio.NewReader(bytes.NewReader(s.objs[l.Partition(m, r)].data), recordio.ReaderOptions{})
+		rd := recordio.NewReader(bytes.NewReader(s.objs[l.Partition(m, r)].data))
 		for rd.Next() {
 			pairs = append(pairs, pair{slices.Clone(rd.Key()), slices.Clone(rd.Value())})
 		}

@@ -42,7 +42,7 @@ func (s *segmentSource) Next() bool {
 		return false
 	}
 	if s.rd == nil {
-		s.rd = recordio.NewReader(s.open(), recordio.ReaderOptions{})
+		s.rd = recordio.NewReader(s.open())
 	}
 	if !s.rd.Next() {
 		s.finish()
@@ -194,7 +194,7 @@ func (f *fileSource) Next() bool {
 		return false
 	}
 	if f.rd == nil {
-		f.rd = recordio.NewReader(io.NewSectionReader(f.r, f.s.off, f.s.n), recordio.ReaderOptions{})
+		f.rd = recordio.NewReader(io.NewSectionReader(f.r, f.s.off, f.s.n))
 	}
 	if f.rd.Next() {
 		return true

@@ -151,7 +151,7 @@ func (p *prover) sources(ctx context.Context, sp *spool) ([]*segmentSource, erro
 func (p *prover) checkCopy(ctx context.Context, m int) error {
 	key, was := p.a.plainKey(m, p.r), p.a.segKey(m, p.r)
 	err := p.a.fetchOne(ctx, key, "", m, p.r, func(body io.Reader) error {
-		rd := recordio.NewReader(body, recordio.ReaderOptions{})
+		rd := recordio.NewReader(body)
 		for rd.Next() {
 		}
 		sum, err := rd.Summary()

@@ -377,7 +377,7 @@ func exchange(a, b func(layout.Layout) string) func(*testing.T, *fakeStore, layo
 func rewritePart(f func([]pair) []pair) func(*testing.T, *fakeStore, layout.Layout) {
 	return func(t *testing.T, s *fakeStore, l layout.Layout) {
 		var pairs []pair
-		rd := recordio.NewReader(bytes.NewReader(s.objs[l.Partition(1, 2)].data), recordio.ReaderOptions{})
+		rd := recordio.NewReader(bytes.NewReader(s.objs[l.Partition(1, 2)].data))
 		for rd.Next() {
 			pairs = append(pairs, pair{slices.Clone(rd.Key()), slices.Clone(rd.Value())})
 		}
