@@ -73,7 +73,7 @@ func (s *Store) configure(so *s3.Options) {
 	if so.BaseEndpoint != nil && so.Region == "" {
 		so.Region = defaultRegion
 	}
-	so.UsePathStyle = s.o.PathStyle || so.BaseEndpoint != nil
+	so.UsePathStyle = so.BaseEndpoint != nil
 	creds := &namedCredentials{next: so.Credentials}
 	so.Credentials = creds
 	so.RetryMaxAttempts = 0 // else the SDK wraps the retryer below

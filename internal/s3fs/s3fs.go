@@ -28,6 +28,7 @@
 package s3fs
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -47,16 +48,14 @@ type Options struct {
 	// Region is the bucket's region; "" asks the SDK's own chain
 	// (environment, profile) and then, on AWS, the bucket itself.
 	Region string
-	// Endpoint is the base URL of an S3 server other than AWS.
+	// Endpoint is the base URL of an S3 server other than AWS. The bucket then
+	// stands in the path of the URL.
 	Endpoint string
 	// Profile names a profile of the shared AWS configuration.
 	Profile string
 	// AccessKey and SecretKey are for the embedded server. "" leaves the
 	// credentials to the SDK's own chain.
 	AccessKey, SecretKey string
-	// PathStyle puts the bucket into the path of the URL rather than into
-	// the host. Always so with an Endpoint.
-	PathStyle bool
 	// Server says where the server runs (see near.go). Other than Elsewhere
 	// it is refused unless Endpoint is on loopback.
 	Server Server
@@ -92,28 +91,14 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	def := func(p *int64, v int64) {
-		if *p <= 0 {
-			*p = v
-		}
-	}
-	dur := func(p *time.Duration, v time.Duration) {
-		if *p <= 0 {
-			*p = v
-		}
-	}
-	if o.Concurrency <= 0 {
-		o.Concurrency = 64
-	}
-	if o.MaxAttempts <= 0 {
-		o.MaxAttempts = 8
-	}
-	def(&o.PartSize, 8<<20)
-	def(&o.MultipartAbove, 64<<20)
-	dur(&o.HeaderTimeout, 20*time.Second)
-	dur(&o.IdleTimeout, 20*time.Second)
-	dur(&o.MaxElapsed, 5*time.Minute)
-	dur(&o.BackoffBase, 50*time.Millisecond)
+	o.Concurrency = cmp.Or(o.Concurrency, 64)
+	o.MaxAttempts = cmp.Or(o.MaxAttempts, 8)
+	o.PartSize = cmp.Or(o.PartSize, 8<<20)
+	o.MultipartAbove = cmp.Or(o.MultipartAbove, 64<<20)
+	o.HeaderTimeout = cmp.Or(o.HeaderTimeout, 20*time.Second)
+	o.IdleTimeout = cmp.Or(o.IdleTimeout, 20*time.Second)
+	o.MaxElapsed = cmp.Or(o.MaxElapsed, 5*time.Minute)
+	o.BackoffBase = cmp.Or(o.BackoffBase, 50*time.Millisecond)
 	return o
 }
 
