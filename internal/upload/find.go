@@ -325,7 +325,7 @@ func (f *finder) add(file File) error {
 		return nil
 	}
 	if why := badName(file.Name); why != "" {
-		return fmt.Errorf("%s cannot be a key: %s", file.Path, why)
+		return fmt.Errorf("%q cannot be a key: %s; rename it or leave it out with --include", file.Path, why)
 	}
 	if other, ok := f.byName[file.Name]; ok && other.Path != file.Path {
 		return fmt.Errorf("%s and %s would both be input/%s", other.Path, file.Path, file.Name)
