@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/mraws/mraws/internal/s3fault"
 	"github.com/mraws/mraws/internal/s3local"
@@ -42,7 +46,7 @@ func readFaults(name string, seed uint64) (*faults, error) {
 }
 
 // front starts the proxy at address, in front of the server.
-func (f *faults) front(ctx context.Context, address string, at s3local.Endpoint, o s3fault.Options) (url string, err error) {
+func (f *faults) front(ctx context.Context, logger zerolog.Logger, address string, at s3local.Endpoint, o s3fault.Options) (url string, err error) {
 	o.AccessKey, o.SecretKey = at.AccessKey, at.SecretKey
 	if f.proxy, err = s3fault.New(at.URL, f.script, f.seed, o); err != nil {
 		return "", err
@@ -52,10 +56,19 @@ func (f *faults) front(ctx context.Context, address string, at s3local.Endpoint,
 	if err != nil {
 		return "", fmt.Errorf("listen for the faults: %w", err)
 	}
-	f.server = &http.Server{Handler: f.proxy, ReadHeaderTimeout: time.Minute}
+	f.server = &http.Server{Handler: f.proxy, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(warnings{logger}, "", 0)}
 	f.served = make(chan error, 1)
 	go func() { f.served <- f.server.Serve(l) }()
 	return "http://" + l.Addr().String(), nil
+}
+
+// warnings makes a warning of the log of each line that is written to it.
+type warnings struct{ zerolog.Logger }
+
+// Write implements io.Writer.
+func (w warnings) Write(line []byte) (int, error) {
+	w.Warn().Str("cause", strings.TrimSpace(string(line))).Msg("fault proxy")
+	return len(line), nil
 }
 
 // Close ends the proxy. It does nothing if the proxy never started.
@@ -83,7 +96,7 @@ func (s *session) serveFaulty(ctx context.Context, o s3local.Options, f *faults)
 		if err := makeBucket(ctx, at, s.conf.Bucket); err != nil { // before anything can fail
 			return "", err
 		}
-		return f.front(ctx, address, at, s3fault.Options{Played: func(r s3fault.Rule, operation, key string) {
+		return f.front(ctx, s.log, address, at, s3fault.Options{Played: func(r s3fault.Rule, operation, key string) {
 			s.log.Debug().Int("line", r.Line).Stringer("rule", r).Str("op", operation).Str("key", key).Msg("fault")
 		}})
 	}
