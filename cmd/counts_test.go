@@ -104,7 +104,7 @@ func TestWordsOfCounts(t *testing.T) {
 			shown = append(shown, pair)
 		}
 	}
-	emitPhase(emit, "map", sched.PhaseStats{})
+	emitPhase(emit, "map", nil)
 	emitWorker(emit, worker.StatsSnapshot{}, 0, 0)
 	slices.Sort(documented)
 	slices.Sort(shown)

@@ -96,7 +96,7 @@ func (p *page) coordinator(c *coordinator.Coordinator) {
 	p.Add(coordinatorMetrics(), func(emit metrics.Emit) {
 		ctx, cancel := context.WithTimeout(context.Background(), askFor)
 		defer cancel()
-		if s := c.Snapshot(ctx); s != nil {
+		if s := c.Status(ctx); s != nil {
 			emitCoordinator(emit, s)
 		}
 	})

@@ -2,14 +2,11 @@ package cmd
 
 import (
 	"math"
-	"time"
 
-	"github.com/mraws/mraws/internal/coordinator"
-	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/metrics"
 	"github.com/mraws/mraws/internal/s3fs"
+	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/internal/worker"
-	"github.com/mraws/mraws/mr"
 )
 
 // The metrics of each part, and how they follow from its counts.
@@ -109,64 +106,39 @@ func coordinatorMetrics() []metrics.Desc {
 	}
 }
 
-func emitCoordinator(emit metrics.Emit, s *coordinator.Snapshot) {
+func emitCoordinator(emit metrics.Emit, s *wire.StatusReply) {
 	leading := 0.0
 	if s.Leading {
 		leading = 1
 	}
 	emit("mraws_coordinator_leading", leading)
-	for _, phase := range []mr.Phase{mr.MapPhase, mr.ReducePhase} {
-		p := s.Stats.Map
-		if phase == mr.ReducePhase {
-			p = s.Stats.Reduce
-		}
-		emitPhase(emit, phase.String(), p)
+	emitPhase(emit, "map", s.Map)
+	emitPhase(emit, "reduce", s.Reduce)
+	for _, result := range wire.LookupResults() {
+		emit("mraws_coordinator_commit_lookups_total", float64(s.CommitLookups[result]), result)
 	}
-	emit("mraws_coordinator_commit_lookups_total", float64(s.Looks.Found), "found")
-	emit("mraws_coordinator_commit_lookups_total", float64(s.Looks.Absent), "absent")
-	emit("mraws_coordinator_commit_lookups_total", float64(s.Looks.Failed), "error")
-	states, slots := map[string]int{"busy": 0, "idle": 0, "excluded": 0, "draining": 0, "silent": 0}, 0
-	for _, m := range s.Members {
-		states[memberState(m, s.Lease)]++
-		slots += m.Slots
+	for _, state := range wire.WorkerStates() {
+		emit("mraws_coordinator_workers", float64(s.Workers[state]), state)
 	}
-	for state, n := range states {
-		emit("mraws_coordinator_workers", float64(n), state)
-	}
-	emit("mraws_coordinator_slots", float64(slots))
-	emit("mraws_coordinator_polls_waiting", float64(s.Stats.Polls))
-	emit("mraws_coordinator_exclusions_total", float64(s.Stats.Exclusions))
+	emit("mraws_coordinator_slots", float64(s.Slots))
+	emit("mraws_coordinator_polls_waiting", float64(s.PollsWaiting))
+	emit("mraws_coordinator_exclusions_total", float64(s.Exclusions))
 }
 
-// memberState is what a worker is, of the things that it may be at the same
-// time the first.
-func memberState(m coordinator.Member, lease time.Duration) string {
-	switch {
-	case m.Silent > lease:
-		return "silent"
-	case m.Draining:
-		return "draining"
-	case m.Excluded:
-		return "excluded"
-	case m.Running > 0:
-		return "busy"
-	}
-	return "idle"
-}
-
-func emitPhase(emit metrics.Emit, phase string, p sched.PhaseStats) {
-	emit("mraws_coordinator_tasks", float64(p.Tasks-p.Done-p.Active), phase, "waiting")
-	emit("mraws_coordinator_tasks", float64(p.Active), phase, "active")
-	emit("mraws_coordinator_tasks", float64(p.Done), phase, "done")
-	emit("mraws_coordinator_tasks_reused", float64(p.Reused), phase)
-	emit("mraws_coordinator_attempts_running", float64(p.Running), phase)
-	emit("mraws_coordinator_attempts_granted_total", float64(p.Granted), phase)
-	emit("mraws_coordinator_attempts_adopted_total", float64(p.Adopted), phase)
-	for outcome, n := range map[string]int{
-		"committed": p.Committed, "failed": p.Failed, "lost": p.Lost, "released": p.Released, "superseded": p.Superseded, "canceled": p.Canceled,
+// emitPhase shows a phase; nil is one that is not planned.
+func emitPhase(emit metrics.Emit, phase string, p *wire.PhaseStatus) {
+	emit("mraws_coordinator_tasks", float64(p.GetTasks()-p.GetDone()-p.GetActive()), phase, "waiting")
+	emit("mraws_coordinator_tasks", float64(p.GetActive()), phase, "active")
+	emit("mraws_coordinator_tasks", float64(p.GetDone()), phase, "done")
+	emit("mraws_coordinator_tasks_reused", float64(p.GetReused()), phase)
+	emit("mraws_coordinator_attempts_running", float64(p.GetRunning()), phase)
+	emit("mraws_coordinator_attempts_granted_total", float64(p.GetGranted()), phase)
+	emit("mraws_coordinator_attempts_adopted_total", float64(p.GetAdopted()), phase)
+	for outcome, n := range map[string]int32{
+		"committed": p.GetCommitted(), "failed": p.GetFailed(), "lost": p.GetLost(), "released": p.GetReleased(), "superseded": p.GetSuperseded(), "canceled": p.GetCanceled(),
 	} {
 		emit("mraws_coordinator_attempts_ended_total", float64(n), phase, outcome)
 	}
-	emit("mraws_coordinator_attempts_speculative_total", float64(p.Speculative), phase)
-	emit("mraws_coordinator_attempts_speculative_committed_total", float64(p.SpeculativeCommitted), phase)
+	emit("mraws_coordinator_attempts_speculative_total", float64(p.GetSpeculative()), phase)
+	emit("mraws_coordinator_attempts_speculative_committed_total", float64(p.GetSpeculativeCommitted()), phase)
 }

@@ -136,21 +136,21 @@ func (s *session) watch(c *coordinator.Coordinator, over <-chan struct{}) <-chan
 			case <-tick.C:
 			}
 			st := c.Status(ctx)
-			if st == nil || st.Maps+st.Reduces == 0 {
+			if st.GetMap().GetTasks()+st.GetReduce().GetTasks() == 0 { // not planned, or stopped
 				continue
 			}
-			now, done, total := "map", st.MapsDone, st.Maps
-			if st.MapsDone == st.Maps {
-				now, done, total = "reduce", st.ReducesDone, st.Reduces
+			now, at := "map", st.Map
+			if at.Done == at.Tasks {
+				now, at = "reduce", st.Reduce
 			}
 			if now != phase {
 				if p != nil {
 					p.set(p.total)
 					p.end()
 				}
-				p, phase = s.newProgress(now, int64(total), false), now
+				p, phase = s.newProgress(now, int64(at.Tasks), false), now
 			}
-			p.set(int64(done))
+			p.set(int64(at.Done))
 		}
 	}()
 	return done

@@ -114,16 +114,7 @@ func liveText(b *strings.Builder, l *status.Live) {
 	if len(l.Members) > 0 {
 		rows = rows[:0]
 		for _, m := range l.Members[:min(len(l.Members), shownRows)] {
-			state := "idle"
-			switch {
-			case m.Draining:
-				state = "draining"
-			case m.Excluded:
-				state = "excluded"
-			case m.Running > 0:
-				state = "busy"
-			}
-			rows = append(rows, append(numbers(m.Name, m.Slots, m.Running), secondsText(m.SilentSeconds)+" ago", state, m.Host))
+			rows = append(rows, append(numbers(m.Name, m.Slots, m.Running), secondsText(m.SilentSeconds)+" ago", m.State, m.Host))
 		}
 		b.WriteString("\n" + tableText([]string{"WORKER", "SLOTS", "RUNNING", "HEARD", "STATE", "HOST"}, rows) + "\n" + more(l.Workers, len(rows)))
 	}

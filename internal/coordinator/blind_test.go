@@ -77,7 +77,7 @@ func TestReportToTheBlind(t *testing.T) {
 	}
 	if second := w.granted(); second.Task == first.Task {
 		t.Errorf("the slot got %v again", second)
-	} else if st := s.c.Status(t.Context()); st.MapsDone != 0 || st.Running != 2 {
+	} else if st := s.c.Status(t.Context()); st.Map.Done != 0 || st.Map.Running != 2 {
 		t.Errorf("nobody has seen a commit, and both attempts live: %+v", st)
 	} else {
 		m.shut.Store(false)

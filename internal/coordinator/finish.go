@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,7 +15,6 @@ import (
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/recordio"
-	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -215,47 +213,4 @@ func attempts(p sched.PhaseStats, reran int) manifest.Attempts {
 		Tasks: p.Tasks, Reused: p.Reused, Granted: p.Granted, Failed: p.Failed, Lost: p.Lost, Released: p.Released,
 		Superseded: p.Superseded, Speculative: p.Speculative, SpeculativeCommitted: p.SpeculativeCommitted, CommittedRerun: p.CommittedRerun + reran,
 	}
-}
-
-// Status tells where the job stands; nil once the coordinator has stopped.
-func (c *Coordinator) Status(ctx context.Context) *wire.StatusReply {
-	var s *wire.StatusReply
-	c.call(ctx, func() { s = c.loop.status() })
-	if s != nil && !c.leading() {
-		s.State = "standing by"
-	}
-	return s
-}
-
-func (l *loop) status() *wire.StatusReply {
-	s := &wire.StatusReply{App: l.appName(), State: "waiting for a worker to name the app"}
-	for m := range l.core.Members() {
-		if !l.told[m.Worker] {
-			s.Workers++
-		}
-	}
-	if l.app != nil {
-		s.State = "preparing"
-	}
-	if l.job == nil {
-		return s
-	}
-	st := l.core.Stats()
-	s.Job = l.job.ID
-	s.Maps, s.MapsDone = int32(st.Map.Tasks), int32(st.Map.Done)
-	s.Reduces, s.ReducesDone = int32(st.Reduce.Tasks), int32(st.Reduce.Done)
-	s.Running = int32(st.Map.Running + st.Reduce.Running)
-	s.Failed = int32(st.Map.Failed + st.Reduce.Failed)
-	s.Lost = int32(st.Map.Lost + st.Reduce.Lost)
-	switch {
-	case l.final != nil && l.final.Failure != "":
-		s.State = "failed: " + strings.TrimPrefix(l.final.Failure, "job failed: ")
-	case l.final != nil:
-		s.State = "done"
-	case s.MapsDone < s.Maps:
-		s.State = "map"
-	default:
-		s.State = "reduce"
-	}
-	return s
 }

@@ -331,16 +331,3 @@ func (l *loop) leave(now sched.Time, q *wire.LeaveRequest) {
 	l.noteRequests(w, q.S3Requests)
 	l.step(now, sched.Leave{Worker: w})
 }
-
-// Status implements wire.CoordinatorServer.
-func (h *handlers) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.StatusReply, error) {
-	var s *wire.StatusReply
-	h.c.call(ctx, func() {
-		s = h.c.loop.status()
-		h.c.detail(s)
-	})
-	if s == nil {
-		return nil, errStopping
-	}
-	return s, nil
-}

@@ -152,8 +152,8 @@ func TestPollsAgain(t *testing.T) {
 	if r := w.poll(&wire.PollRequest{Worker: "w", Seq: first.Seq, MaxWaitMs: 1}); r.GetWait() == nil {
 		t.Errorf("a late copy was answered %v", r)
 	}
-	if got := s.c.Status(t.Context()); got.Running != 1 {
-		t.Errorf("%d attempts run, want 1", got.Running)
+	if got := s.c.Status(t.Context()); got.Map.Running != 1 {
+		t.Errorf("%d attempts run, want 1", got.Map.Running)
 	}
 }
 

@@ -390,7 +390,7 @@ func TestStatus(t *testing.T) {
 	w := s.join("w", 1)
 	w.work(1)
 	w.granted()
-	if r := ask(); r.State != "map" || r.Maps != 2 || r.MapsDone != 1 || r.Running != 1 || r.Workers != 1 || r.App != "wc" {
+	if r := ask(); r.State != "map" || r.Map.Tasks != 2 || r.Map.Done != 1 || r.Map.Running != 1 || r.Workers["busy"] != 1 || r.App != "wc" {
 		t.Errorf("%v", r)
 	}
 }

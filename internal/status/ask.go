@@ -78,13 +78,16 @@ func askOne(ctx context.Context, address string, security wire.ClientOptions) (*
 func live(address string, s *wire.StatusReply) *Live {
 	l := &Live{
 		Address: address, Epoch: short(s.GetEpoch()), State: wire.Text(s.GetState(), 8<<10), UptimeSeconds: seconds(s.GetUptimeMs()),
-		Map: livePhase(s.GetMap()), Reduce: livePhase(s.GetReduce()), Workers: int(s.GetWorkers()),
+		Map: livePhase(s.GetMap()), Reduce: livePhase(s.GetReduce()),
 		Members: []Member{}, Attempts: []Attempt{},
+	}
+	for _, n := range s.GetWorkers() {
+		l.Workers += int(n)
 	}
 	for _, m := range s.GetMembers() {
 		l.Members = append(l.Members, Member{
 			Name: short(m.GetName()), Host: short(m.GetHost()), Slots: int(m.GetSlots()), Running: int(m.GetRunning()),
-			Excluded: m.GetExcluded(), Draining: m.GetDraining(), SilentSeconds: seconds(m.GetSilentMs()),
+			State: m.GetState(), SilentSeconds: seconds(m.GetSilentMs()),
 		})
 	}
 	for _, a := range s.GetAttempts() {

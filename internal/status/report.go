@@ -130,8 +130,7 @@ type Member struct {
 	Host          string  `json:"host"`
 	Slots         int     `json:"slots"`
 	Running       int     `json:"running"`
-	Excluded      bool    `json:"excluded"` // gets no new work
-	Draining      bool    `json:"draining"` // the same, and leaves
+	State         string  `json:"state"` // of wire.WorkerStates
 	SilentSeconds float64 `json:"silent_seconds"`
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -312,17 +313,15 @@ func (r *StatusReply) Validate() error {
 		return errors.New("its version is no short text of one line")
 	case len(r.State) > mostText:
 		return fmt.Errorf("its state has %d bytes", len(r.State))
-	case min(r.Maps, r.MapsDone, r.Reduces, r.ReducesDone, r.Running, r.Workers, r.Failed, r.Lost) < 0:
+	case min(r.Slots, r.PollsWaiting, r.Exclusions) < 0:
 		return errors.New("it has a negative count")
 	case !validMS(r.UptimeMs) || !validMS(r.LeaseMs):
 		return fmt.Errorf("it is up for %d ms and has a lease of %d ms", r.UptimeMs, r.LeaseMs)
 	case len(r.Members) > MostListed || len(r.Attempts) > MostListed:
 		return fmt.Errorf("it lists %d workers and %d attempts", len(r.Members), len(r.Attempts))
 	}
-	for _, p := range []*PhaseStatus{r.Map, r.Reduce} {
-		if err := p.Validate(); err != nil {
-			return err
-		}
+	if err := errors.Join(validCounts(r.Workers, WorkerStates()), validCounts(r.CommitLookups, LookupResults()), r.Map.Validate(), r.Reduce.Validate()); err != nil {
+		return err
 	}
 	for _, m := range r.Members {
 		if err := m.Validate(); err != nil {
@@ -332,6 +331,16 @@ func (r *StatusReply) Validate() error {
 	for _, a := range r.Attempts {
 		if err := a.Validate(); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// validCounts returns an error unless all counts are of known names.
+func validCounts(counts map[string]int32, names []string) error {
+	for name, n := range counts {
+		if n < 0 || !slices.Contains(names, name) {
+			return fmt.Errorf("it counts %d of %.200q", n, name)
 		}
 	}
 	return nil
@@ -358,6 +367,8 @@ func (w *WorkerStatus) Validate() error {
 		return errors.New("the host of a worker is no short text of one line")
 	case w.GetSlots() < 0 || w.GetRunning() < 0:
 		return fmt.Errorf("a worker runs %d attempts on %d slots", w.GetRunning(), w.GetSlots())
+	case !slices.Contains(WorkerStates(), w.GetState()):
+		return fmt.Errorf("a worker is %.200q", w.GetState())
 	case !validMS(w.GetSilentMs()):
 		return fmt.Errorf("a worker was silent for %d ms", w.GetSilentMs())
 	}

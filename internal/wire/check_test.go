@@ -65,9 +65,10 @@ func samples() map[string]message {
 		"left":  &LeaveReply{},
 		"look":  &StatusRequest{},
 		"status": &StatusReply{
-			Job: "job", App: "wc", State: "map", Maps: 9, MapsDone: 8, Reduces: 7, ReducesDone: 6, Running: 5, Workers: 4, Failed: 3, Lost: 2,
-			Epoch: "e", Version: "v1", UptimeMs: 5, LeaseMs: 10_000, Map: phase(), Reduce: phase(),
-			Members:  []*WorkerStatus{{Name: "w", Host: "host", Slots: 2, Running: 1, Excluded: true, SilentMs: 5, Draining: true}},
+			Job: "job", App: "wc", State: "map", Leading: true, Workers: map[string]int32{WorkerBusy: 4}, Slots: 9, PollsWaiting: 3, Exclusions: 2,
+			CommitLookups: map[string]int32{LookupFound: 5},
+			Epoch:         "e", Version: "v1", UptimeMs: 5, LeaseMs: 10_000, Map: phase(), Reduce: phase(),
+			Members:  []*WorkerStatus{{Name: "w", Host: "host", Slots: 2, Running: 1, State: WorkerIdle, SilentMs: 5}},
 			Attempts: []*AttemptStatus{{Attempt: at(), Worker: "w", AgeMs: 5, Progress: 0.5, LeftMs: 7, Lags: true, Speculative: true}},
 		},
 	}

@@ -1563,29 +1563,33 @@ func (*StatusRequest) Descriptor() ([]byte, []int) {
 }
 
 type StatusReply struct {
-	state       protoimpl.MessageState `protogen:"open.v1"`
-	Job         string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
-	App         string                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
-	State       string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
-	Maps        int32                  `protobuf:"varint,4,opt,name=maps,proto3" json:"maps,omitempty"`
-	MapsDone    int32                  `protobuf:"varint,5,opt,name=maps_done,json=mapsDone,proto3" json:"maps_done,omitempty"`
-	Reduces     int32                  `protobuf:"varint,6,opt,name=reduces,proto3" json:"reduces,omitempty"`
-	ReducesDone int32                  `protobuf:"varint,7,opt,name=reduces_done,json=reducesDone,proto3" json:"reduces_done,omitempty"`
-	Running     int32                  `protobuf:"varint,8,opt,name=running,proto3" json:"running,omitempty"`
-	Workers     int32                  `protobuf:"varint,9,opt,name=workers,proto3" json:"workers,omitempty"`
-	Failed      int32                  `protobuf:"varint,10,opt,name=failed,proto3" json:"failed,omitempty"`
-	Lost        int32                  `protobuf:"varint,11,opt,name=lost,proto3" json:"lost,omitempty"`
-	Epoch       string                 `protobuf:"bytes,12,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Version     string                 `protobuf:"bytes,13,opt,name=version,proto3" json:"version,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Job     string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	App     string                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
+	State   string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	Epoch   string                 `protobuf:"bytes,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Version string                 `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	// It leads the job, else it is a standby.
+	Leading bool `protobuf:"varint,6,opt,name=leading,proto3" json:"leading,omitempty"`
 	// Since this coordinator started.
-	UptimeMs int64        `protobuf:"varint,14,opt,name=uptime_ms,json=uptimeMs,proto3" json:"uptime_ms,omitempty"`
-	LeaseMs  int64        `protobuf:"varint,15,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
-	Map      *PhaseStatus `protobuf:"bytes,16,opt,name=map,proto3" json:"map,omitempty"`
-	Reduce   *PhaseStatus `protobuf:"bytes,17,opt,name=reduce,proto3" json:"reduce,omitempty"`
+	UptimeMs int64 `protobuf:"varint,7,opt,name=uptime_ms,json=uptimeMs,proto3" json:"uptime_ms,omitempty"`
+	LeaseMs  int64 `protobuf:"varint,8,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
+	// Absent until the job is planned.
+	Map    *PhaseStatus `protobuf:"bytes,9,opt,name=map,proto3" json:"map,omitempty"`
+	Reduce *PhaseStatus `protobuf:"bytes,10,opt,name=reduce,proto3" json:"reduce,omitempty"`
+	// Registered workers by state, but for those that know that the job is over.
+	Workers map[string]int32 `protobuf:"bytes,11,rep,name=workers,proto3" json:"workers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	Slots   int32            `protobuf:"varint,12,opt,name=slots,proto3" json:"slots,omitempty"`
+	// Slots that wait for a task and may get one.
+	PollsWaiting int32 `protobuf:"varint,13,opt,name=polls_waiting,json=pollsWaiting,proto3" json:"polls_waiting,omitempty"`
+	// Times that a worker was excluded.
+	Exclusions int32 `protobuf:"varint,14,opt,name=exclusions,proto3" json:"exclusions,omitempty"`
+	// Lookups of a task's commit in the bucket, by result: found, absent, error.
+	CommitLookups map[string]int32 `protobuf:"bytes,15,rep,name=commit_lookups,json=commitLookups,proto3" json:"commit_lookups,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	// At most 1,000, by name.
-	Members []*WorkerStatus `protobuf:"bytes,18,rep,name=members,proto3" json:"members,omitempty"`
+	Members []*WorkerStatus `protobuf:"bytes,16,rep,name=members,proto3" json:"members,omitempty"`
 	// At most 1,000, those that run longest first.
-	Attempts      []*AttemptStatus `protobuf:"bytes,19,rep,name=attempts,proto3" json:"attempts,omitempty"`
+	Attempts      []*AttemptStatus `protobuf:"bytes,17,rep,name=attempts,proto3" json:"attempts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1641,62 +1645,6 @@ func (x *StatusReply) GetState() string {
 	return ""
 }
 
-func (x *StatusReply) GetMaps() int32 {
-	if x != nil {
-		return x.Maps
-	}
-	return 0
-}
-
-func (x *StatusReply) GetMapsDone() int32 {
-	if x != nil {
-		return x.MapsDone
-	}
-	return 0
-}
-
-func (x *StatusReply) GetReduces() int32 {
-	if x != nil {
-		return x.Reduces
-	}
-	return 0
-}
-
-func (x *StatusReply) GetReducesDone() int32 {
-	if x != nil {
-		return x.ReducesDone
-	}
-	return 0
-}
-
-func (x *StatusReply) GetRunning() int32 {
-	if x != nil {
-		return x.Running
-	}
-	return 0
-}
-
-func (x *StatusReply) GetWorkers() int32 {
-	if x != nil {
-		return x.Workers
-	}
-	return 0
-}
-
-func (x *StatusReply) GetFailed() int32 {
-	if x != nil {
-		return x.Failed
-	}
-	return 0
-}
-
-func (x *StatusReply) GetLost() int32 {
-	if x != nil {
-		return x.Lost
-	}
-	return 0
-}
-
 func (x *StatusReply) GetEpoch() string {
 	if x != nil {
 		return x.Epoch
@@ -1709,6 +1657,13 @@ func (x *StatusReply) GetVersion() string {
 		return x.Version
 	}
 	return ""
+}
+
+func (x *StatusReply) GetLeading() bool {
+	if x != nil {
+		return x.Leading
+	}
+	return false
 }
 
 func (x *StatusReply) GetUptimeMs() int64 {
@@ -1735,6 +1690,41 @@ func (x *StatusReply) GetMap() *PhaseStatus {
 func (x *StatusReply) GetReduce() *PhaseStatus {
 	if x != nil {
 		return x.Reduce
+	}
+	return nil
+}
+
+func (x *StatusReply) GetWorkers() map[string]int32 {
+	if x != nil {
+		return x.Workers
+	}
+	return nil
+}
+
+func (x *StatusReply) GetSlots() int32 {
+	if x != nil {
+		return x.Slots
+	}
+	return 0
+}
+
+func (x *StatusReply) GetPollsWaiting() int32 {
+	if x != nil {
+		return x.PollsWaiting
+	}
+	return 0
+}
+
+func (x *StatusReply) GetExclusions() int32 {
+	if x != nil {
+		return x.Exclusions
+	}
+	return 0
+}
+
+func (x *StatusReply) GetCommitLookups() map[string]int32 {
+	if x != nil {
+		return x.CommitLookups
 	}
 	return nil
 }
@@ -1921,12 +1911,11 @@ type WorkerStatus struct {
 	Host    string                 `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
 	Slots   int32                  `protobuf:"varint,3,opt,name=slots,proto3" json:"slots,omitempty"`
 	Running int32                  `protobuf:"varint,4,opt,name=running,proto3" json:"running,omitempty"`
-	// Gets no new work: one task after the other failed there.
-	Excluded bool `protobuf:"varint,5,opt,name=excluded,proto3" json:"excluded,omitempty"`
+	// The first that holds: silent (for more than a lease), draining, excluded,
+	// stalled, busy, idle.
+	State string `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
 	// Since its last call.
-	SilentMs int64 `protobuf:"varint,6,opt,name=silent_ms,json=silentMs,proto3" json:"silent_ms,omitempty"`
-	// Gets no new work, and leaves.
-	Draining      bool `protobuf:"varint,7,opt,name=draining,proto3" json:"draining,omitempty"`
+	SilentMs      int64 `protobuf:"varint,6,opt,name=silent_ms,json=silentMs,proto3" json:"silent_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1989,11 +1978,11 @@ func (x *WorkerStatus) GetRunning() int32 {
 	return 0
 }
 
-func (x *WorkerStatus) GetExcluded() bool {
+func (x *WorkerStatus) GetState() string {
 	if x != nil {
-		return x.Excluded
+		return x.State
 	}
-	return false
+	return ""
 }
 
 func (x *WorkerStatus) GetSilentMs() int64 {
@@ -2001,13 +1990,6 @@ func (x *WorkerStatus) GetSilentMs() int64 {
 		return x.SilentMs
 	}
 	return 0
-}
-
-func (x *WorkerStatus) GetDraining() bool {
-	if x != nil {
-		return x.Draining
-	}
-	return false
 }
 
 type AttemptStatus struct {
@@ -2232,28 +2214,34 @@ const file_mraws_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\f\n" +
 	"\n" +
 	"LeaveReply\"\x0f\n" +
-	"\rStatusRequest\"\xbc\x04\n" +
+	"\rStatusRequest\"\xf0\x05\n" +
 	"\vStatusReply\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x10\n" +
 	"\x03app\x18\x02 \x01(\tR\x03app\x12\x14\n" +
-	"\x05state\x18\x03 \x01(\tR\x05state\x12\x12\n" +
-	"\x04maps\x18\x04 \x01(\x05R\x04maps\x12\x1b\n" +
-	"\tmaps_done\x18\x05 \x01(\x05R\bmapsDone\x12\x18\n" +
-	"\areduces\x18\x06 \x01(\x05R\areduces\x12!\n" +
-	"\freduces_done\x18\a \x01(\x05R\vreducesDone\x12\x18\n" +
-	"\arunning\x18\b \x01(\x05R\arunning\x12\x18\n" +
-	"\aworkers\x18\t \x01(\x05R\aworkers\x12\x16\n" +
-	"\x06failed\x18\n" +
-	" \x01(\x05R\x06failed\x12\x12\n" +
-	"\x04lost\x18\v \x01(\x05R\x04lost\x12\x14\n" +
-	"\x05epoch\x18\f \x01(\tR\x05epoch\x12\x18\n" +
-	"\aversion\x18\r \x01(\tR\aversion\x12\x1b\n" +
-	"\tuptime_ms\x18\x0e \x01(\x03R\buptimeMs\x12\x19\n" +
-	"\blease_ms\x18\x0f \x01(\x03R\aleaseMs\x12'\n" +
-	"\x03map\x18\x10 \x01(\v2\x15.mraws.v1.PhaseStatusR\x03map\x12-\n" +
-	"\x06reduce\x18\x11 \x01(\v2\x15.mraws.v1.PhaseStatusR\x06reduce\x120\n" +
-	"\amembers\x18\x12 \x03(\v2\x16.mraws.v1.WorkerStatusR\amembers\x123\n" +
-	"\battempts\x18\x13 \x03(\v2\x17.mraws.v1.AttemptStatusR\battempts\"\xae\x03\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\tR\x05epoch\x12\x18\n" +
+	"\aversion\x18\x05 \x01(\tR\aversion\x12\x18\n" +
+	"\aleading\x18\x06 \x01(\bR\aleading\x12\x1b\n" +
+	"\tuptime_ms\x18\a \x01(\x03R\buptimeMs\x12\x19\n" +
+	"\blease_ms\x18\b \x01(\x03R\aleaseMs\x12'\n" +
+	"\x03map\x18\t \x01(\v2\x15.mraws.v1.PhaseStatusR\x03map\x12-\n" +
+	"\x06reduce\x18\n" +
+	" \x01(\v2\x15.mraws.v1.PhaseStatusR\x06reduce\x12<\n" +
+	"\aworkers\x18\v \x03(\v2\".mraws.v1.StatusReply.WorkersEntryR\aworkers\x12\x14\n" +
+	"\x05slots\x18\f \x01(\x05R\x05slots\x12#\n" +
+	"\rpolls_waiting\x18\r \x01(\x05R\fpollsWaiting\x12\x1e\n" +
+	"\n" +
+	"exclusions\x18\x0e \x01(\x05R\n" +
+	"exclusions\x12O\n" +
+	"\x0ecommit_lookups\x18\x0f \x03(\v2(.mraws.v1.StatusReply.CommitLookupsEntryR\rcommitLookups\x120\n" +
+	"\amembers\x18\x10 \x03(\v2\x16.mraws.v1.WorkerStatusR\amembers\x123\n" +
+	"\battempts\x18\x11 \x03(\v2\x17.mraws.v1.AttemptStatusR\battempts\x1a:\n" +
+	"\fWorkersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\x1a@\n" +
+	"\x12CommitLookupsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xae\x03\n" +
 	"\vPhaseStatus\x12\x14\n" +
 	"\x05tasks\x18\x01 \x01(\x05R\x05tasks\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\x05R\x04done\x12\x16\n" +
@@ -2272,15 +2260,14 @@ const file_mraws_proto_rawDesc = "" +
 	"superseded\x12\x1a\n" +
 	"\bcanceled\x18\r \x01(\x05R\bcanceled\x12 \n" +
 	"\vspeculative\x18\x0e \x01(\x05R\vspeculative\x123\n" +
-	"\x15speculative_committed\x18\x0f \x01(\x05R\x14speculativeCommitted\"\xbb\x01\n" +
+	"\x15speculative_committed\x18\x0f \x01(\x05R\x14speculativeCommitted\"\x99\x01\n" +
 	"\fWorkerStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x14\n" +
 	"\x05slots\x18\x03 \x01(\x05R\x05slots\x12\x18\n" +
-	"\arunning\x18\x04 \x01(\x05R\arunning\x12\x1a\n" +
-	"\bexcluded\x18\x05 \x01(\bR\bexcluded\x12\x1b\n" +
-	"\tsilent_ms\x18\x06 \x01(\x03R\bsilentMs\x12\x1a\n" +
-	"\bdraining\x18\a \x01(\bR\bdraining\"\xd6\x01\n" +
+	"\arunning\x18\x04 \x01(\x05R\arunning\x12\x14\n" +
+	"\x05state\x18\x05 \x01(\tR\x05state\x12\x1b\n" +
+	"\tsilent_ms\x18\x06 \x01(\x03R\bsilentMs\"\xd6\x01\n" +
 	"\rAttemptStatus\x12+\n" +
 	"\aattempt\x18\x01 \x01(\v2\x11.mraws.v1.AttemptR\aattempt\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\tR\x06worker\x12\x15\n" +
@@ -2318,7 +2305,7 @@ func file_mraws_proto_rawDescGZIP() []byte {
 }
 
 var file_mraws_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_mraws_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_mraws_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_mraws_proto_goTypes = []any{
 	(Phase)(0),               // 0: mraws.v1.Phase
 	(Outcome)(0),             // 1: mraws.v1.Outcome
@@ -2353,6 +2340,8 @@ var file_mraws_proto_goTypes = []any{
 	nil,                      // 30: mraws.v1.HeartbeatRequest.S3RequestsEntry
 	nil,                      // 31: mraws.v1.ReportRequest.S3RequestsEntry
 	nil,                      // 32: mraws.v1.LeaveRequest.S3RequestsEntry
+	nil,                      // 33: mraws.v1.StatusReply.WorkersEntry
+	nil,                      // 34: mraws.v1.StatusReply.CommitLookupsEntry
 }
 var file_mraws_proto_depIdxs = []int32{
 	5,  // 0: mraws.v1.App.input:type_name -> mraws.v1.Choice
@@ -2381,28 +2370,30 @@ var file_mraws_proto_depIdxs = []int32{
 	32, // 23: mraws.v1.LeaveRequest.s3_requests:type_name -> mraws.v1.LeaveRequest.S3RequestsEntry
 	24, // 24: mraws.v1.StatusReply.map:type_name -> mraws.v1.PhaseStatus
 	24, // 25: mraws.v1.StatusReply.reduce:type_name -> mraws.v1.PhaseStatus
-	25, // 26: mraws.v1.StatusReply.members:type_name -> mraws.v1.WorkerStatus
-	26, // 27: mraws.v1.StatusReply.attempts:type_name -> mraws.v1.AttemptStatus
-	6,  // 28: mraws.v1.AttemptStatus.attempt:type_name -> mraws.v1.Attempt
-	2,  // 29: mraws.v1.Coordinator.Discover:input_type -> mraws.v1.DiscoverRequest
-	7,  // 30: mraws.v1.Coordinator.Register:input_type -> mraws.v1.RegisterRequest
-	9,  // 31: mraws.v1.Coordinator.Poll:input_type -> mraws.v1.PollRequest
-	15, // 32: mraws.v1.Coordinator.Heartbeat:input_type -> mraws.v1.HeartbeatRequest
-	18, // 33: mraws.v1.Coordinator.Report:input_type -> mraws.v1.ReportRequest
-	20, // 34: mraws.v1.Coordinator.Leave:input_type -> mraws.v1.LeaveRequest
-	22, // 35: mraws.v1.Coordinator.Status:input_type -> mraws.v1.StatusRequest
-	3,  // 36: mraws.v1.Coordinator.Discover:output_type -> mraws.v1.DiscoverReply
-	8,  // 37: mraws.v1.Coordinator.Register:output_type -> mraws.v1.RegisterReply
-	10, // 38: mraws.v1.Coordinator.Poll:output_type -> mraws.v1.PollReply
-	17, // 39: mraws.v1.Coordinator.Heartbeat:output_type -> mraws.v1.HeartbeatReply
-	19, // 40: mraws.v1.Coordinator.Report:output_type -> mraws.v1.ReportReply
-	21, // 41: mraws.v1.Coordinator.Leave:output_type -> mraws.v1.LeaveReply
-	23, // 42: mraws.v1.Coordinator.Status:output_type -> mraws.v1.StatusReply
-	36, // [36:43] is the sub-list for method output_type
-	29, // [29:36] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	33, // 26: mraws.v1.StatusReply.workers:type_name -> mraws.v1.StatusReply.WorkersEntry
+	34, // 27: mraws.v1.StatusReply.commit_lookups:type_name -> mraws.v1.StatusReply.CommitLookupsEntry
+	25, // 28: mraws.v1.StatusReply.members:type_name -> mraws.v1.WorkerStatus
+	26, // 29: mraws.v1.StatusReply.attempts:type_name -> mraws.v1.AttemptStatus
+	6,  // 30: mraws.v1.AttemptStatus.attempt:type_name -> mraws.v1.Attempt
+	2,  // 31: mraws.v1.Coordinator.Discover:input_type -> mraws.v1.DiscoverRequest
+	7,  // 32: mraws.v1.Coordinator.Register:input_type -> mraws.v1.RegisterRequest
+	9,  // 33: mraws.v1.Coordinator.Poll:input_type -> mraws.v1.PollRequest
+	15, // 34: mraws.v1.Coordinator.Heartbeat:input_type -> mraws.v1.HeartbeatRequest
+	18, // 35: mraws.v1.Coordinator.Report:input_type -> mraws.v1.ReportRequest
+	20, // 36: mraws.v1.Coordinator.Leave:input_type -> mraws.v1.LeaveRequest
+	22, // 37: mraws.v1.Coordinator.Status:input_type -> mraws.v1.StatusRequest
+	3,  // 38: mraws.v1.Coordinator.Discover:output_type -> mraws.v1.DiscoverReply
+	8,  // 39: mraws.v1.Coordinator.Register:output_type -> mraws.v1.RegisterReply
+	10, // 40: mraws.v1.Coordinator.Poll:output_type -> mraws.v1.PollReply
+	17, // 41: mraws.v1.Coordinator.Heartbeat:output_type -> mraws.v1.HeartbeatReply
+	19, // 42: mraws.v1.Coordinator.Report:output_type -> mraws.v1.ReportReply
+	21, // 43: mraws.v1.Coordinator.Leave:output_type -> mraws.v1.LeaveReply
+	23, // 44: mraws.v1.Coordinator.Status:output_type -> mraws.v1.StatusReply
+	38, // [38:45] is the sub-list for method output_type
+	31, // [31:38] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_mraws_proto_init() }
@@ -2422,7 +2413,7 @@ func file_mraws_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mraws_proto_rawDesc), len(file_mraws_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   31,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -163,3 +163,29 @@ func Text(s string, most int) string {
 	}
 	return s[:most] + "…"
 }
+
+// The states of a worker in a status: of those that hold at the same time the
+// first of [WorkerStates].
+const (
+	WorkerSilent   = "silent"   // no call for more than a lease
+	WorkerDraining = "draining" // gets no new task, and leaves
+	WorkerExcluded = "excluded" // gets no new task: several failed on it, one after the other
+	WorkerStalled  = "stalled"  // gets no new task: its requests to the store transfer nothing
+	WorkerBusy     = "busy"     // runs an attempt
+	WorkerIdle     = "idle"
+)
+
+// WorkerStates lists them.
+func WorkerStates() []string {
+	return []string{WorkerSilent, WorkerDraining, WorkerExcluded, WorkerStalled, WorkerBusy, WorkerIdle}
+}
+
+// The results of a lookup of a task's commit in the bucket.
+const (
+	LookupFound  = "found"
+	LookupAbsent = "absent"
+	LookupError  = "error"
+)
+
+// LookupResults lists them.
+func LookupResults() []string { return []string{LookupFound, LookupAbsent, LookupError} }

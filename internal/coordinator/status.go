@@ -1,0 +1,147 @@
+package coordinator
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/wire"
+)
+
+// looks counts the lookups of a task's commit in the bucket, before a report
+// is accepted or a lease expires.
+type looks struct{ found, absent, failed atomic.Int32 }
+
+// note counts a lookup by what came of it.
+func (l *looks) note(err error) {
+	switch {
+	case err == nil:
+		l.found.Add(1)
+	case errors.Is(err, fs.ErrNotExist):
+		l.absent.Add(1)
+	default:
+		l.failed.Add(1)
+	}
+}
+
+// Status implements wire.CoordinatorServer.
+func (h *handlers) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.StatusReply, error) {
+	var s *wire.StatusReply
+	h.c.call(ctx, func() {
+		s = h.c.status()
+		h.c.loop.list(h.c.now(), s)
+	})
+	if s == nil {
+		return nil, errStopping
+	}
+	return s, nil
+}
+
+// Status says how the job is, without its lists of workers and attempts; nil
+// once the coordinator has stopped.
+func (c *Coordinator) Status(ctx context.Context) *wire.StatusReply {
+	var s *wire.StatusReply
+	c.call(ctx, func() { s = c.status() })
+	return s
+}
+
+// status is called on the loop.
+func (c *Coordinator) status() *wire.StatusReply {
+	l := &c.loop
+	st := l.core.Stats()
+	s := &wire.StatusReply{
+		App: l.appName(), State: l.state(st), Epoch: c.epoch, Version: c.o.Version, Leading: c.leading(),
+		UptimeMs: time.Since(c.start).Milliseconds(), LeaseMs: c.o.Lease.Milliseconds(),
+		Workers: map[string]int32{}, PollsWaiting: int32(st.Polls), Exclusions: int32(st.Exclusions),
+		CommitLookups: map[string]int32{
+			wire.LookupFound: c.looks.found.Load(), wire.LookupAbsent: c.looks.absent.Load(), wire.LookupError: c.looks.failed.Load(),
+		},
+	}
+	if !s.Leading {
+		s.State = "standing by"
+	}
+	for m := range l.core.Members() {
+		if !l.told[m.Worker] {
+			s.Workers[l.workerState(c.now(), m)]++
+			s.Slots += int32(m.Slots)
+		}
+	}
+	if l.job != nil {
+		s.Job, s.Map, s.Reduce = l.job.ID, phaseStatus(st.Map), phaseStatus(st.Reduce)
+	}
+	return s
+}
+
+// state says in words how far the job is.
+func (l *loop) state(st sched.Stats) string {
+	switch {
+	case l.app == nil:
+		return "waiting for a worker to name the app"
+	case l.job == nil:
+		return "preparing"
+	case l.final != nil && l.final.Failure != "":
+		return "failed: " + strings.TrimPrefix(l.final.Failure, "job failed: ")
+	case l.final != nil:
+		return "done"
+	case st.Map.Done < st.Map.Tasks:
+		return "map"
+	}
+	return "reduce"
+}
+
+// workerState is what a worker is, of the states that may hold at the same
+// time the first.
+func (l *loop) workerState(now sched.Time, m sched.Member) string {
+	switch {
+	case time.Duration(now-m.Heard) > l.o.Lease:
+		return wire.WorkerSilent
+	case m.State == sched.Draining:
+		return wire.WorkerDraining
+	case m.State == sched.Excluded:
+		return wire.WorkerExcluded
+	case m.State == sched.Stalled:
+		return wire.WorkerStalled
+	case m.Running > 0:
+		return wire.WorkerBusy
+	}
+	return wire.WorkerIdle
+}
+
+// list adds the workers and the attempts that run.
+func (l *loop) list(now sched.Time, s *wire.StatusReply) {
+	members := slices.SortedFunc(l.core.Members(), func(a, b sched.Member) int { return cmp.Compare(a.Worker, b.Worker) })
+	for _, m := range members[:min(len(members), wire.MostListed)] {
+		s.Members = append(s.Members, &wire.WorkerStatus{
+			Name: string(m.Worker), Host: m.Host, Slots: int32(m.Slots), Running: int32(m.Running),
+			State: l.workerState(now, m), SilentMs: time.Duration(now - m.Heard).Milliseconds(),
+		})
+	}
+	if l.job == nil {
+		return
+	}
+	live := l.core.Live(now)
+	slices.SortStableFunc(live, func(a, b sched.Live) int { return cmp.Compare(b.Age, a.Age) })
+	for _, a := range live[:min(len(live), wire.MostListed)] {
+		s.Attempts = append(s.Attempts, &wire.AttemptStatus{
+			Attempt: &wire.Attempt{Phase: wirePhase(a.Task.Phase), Task: int32(a.Task.Index), Id: string(a.Attempt)},
+			Worker:  string(a.Worker), AgeMs: time.Duration(a.Age).Milliseconds(), LeftMs: time.Duration(a.Left).Milliseconds(),
+			Progress: a.Progress, Lags: a.Lags, Speculative: a.Speculative,
+		})
+	}
+}
+
+func phaseStatus(p sched.PhaseStats) *wire.PhaseStatus {
+	return &wire.PhaseStatus{
+		Tasks: int32(p.Tasks), Done: int32(p.Done), Active: int32(p.Active), Reused: int32(p.Reused),
+		Granted: int32(p.Granted), Adopted: int32(p.Adopted), Running: int32(p.Running),
+		Committed: int32(p.Committed), Failed: int32(p.Failed), Lost: int32(p.Lost),
+		Released: int32(p.Released), Superseded: int32(p.Superseded), Canceled: int32(p.Canceled),
+		Speculative: int32(p.Speculative), SpeculativeCommitted: int32(p.SpeculativeCommitted),
+	}
+}
