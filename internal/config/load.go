@@ -26,10 +26,8 @@ type Options struct {
 	// like a key count.
 	Flags *pflag.FlagSet
 	// File is the one file to read. Empty means that MRAWS_CONFIG names it,
-	// else that the first of Search that exists is read, if any does.
+	// else that the first of [SearchPath] that exists is read, if any does.
 	File string
-	// Search lists files; nil means [SearchPath].
-	Search []string
 	// Set holds values that beat all others, such as what -v means.
 	Set []Entry
 	// Defaults replaces defaults of the table by what only a caller knows.
@@ -48,6 +46,9 @@ func SearchPath() []string {
 // Load resolves and checks every key. Its errors are *[Problem] or
 // *[FileError], joined: all that is wrong at once.
 func Load(o Options) (*Loaded, error) {
+	if o.Flags == nil {
+		o.Flags = new(pflag.FlagSet)
+	}
 	file, err := findFile(o)
 	if err != nil {
 		return nil, err
@@ -56,13 +57,14 @@ func Load(o Options) (*Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := layers(o, fileSettings)
+	v := layers(o, file, fileSettings)
 
 	l := &Loaded{File: file}
 	var errs []error
 	for _, k := range Keys() {
-		e := Entry{Key: k.Name, Origin: originOf(k, o, file, fileSettings)}
-		raw, err := scalar(k, v.Get(k.Name), e.Origin)
+		got := k.resolve(v, o.Flags)
+		e := Entry{Key: k.Name, Origin: got.origin}
+		raw, err := scalar(k, got.raw, e.Origin)
 		if err == nil {
 			e.Value, err = k.canon(raw)
 		}
@@ -89,52 +91,54 @@ func Load(o Options) (*Loaded, error) {
 	return l, l.together()
 }
 
-// layers stacks flags, environment, file and defaults.
-func layers(o Options, file *viper.Viper) *viper.Viper {
+// setting is a value of the file, of a default or of Options.Set, together with
+// where it stands. viper passes it through, so the origin of a value is always
+// that of the layer that viper took it from.
+type setting struct {
+	raw    any
+	origin Origin
+}
+
+// layers gives viper all layers. viper knows which one wins.
+func layers(o Options, file string, fileSettings *viper.Viper) *viper.Viper {
 	v := viper.New()
-	_ = v.MergeConfigMap(file.AllSettings()) // a map that viper itself made
+	ofFile := map[string]any{}
 	for _, k := range Keys() {
+		if raw := fileSettings.Get(k.Name); raw != nil {
+			ofFile[k.Name] = setting{raw, Origin{File, file}}
+		}
 		def := k.Default
 		if d, ok := o.Defaults[k.Name]; ok {
 			def = d
 		}
-		v.SetDefault(k.Name, def)
+		v.SetDefault(k.Name, setting{def, Origin{}})
 		_ = v.BindEnv(k.Name, k.Env()) // fails without a key only
-		if o.Flags != nil {
-			if f := o.Flags.Lookup(k.Name); f != nil {
-				_ = v.BindPFlag(k.Name, f) // fails without a flag only
-			}
+		if f := o.Flags.Lookup(k.Name); f != nil {
+			_ = v.BindPFlag(k.Name, f) // fails without a flag only
 		}
 	}
+	_ = v.MergeConfigMap(ofFile) // never fails
 	for _, e := range o.Set {
-		v.Set(e.Key, e.Value)
+		v.Set(e.Key, setting{e.Value, e.Origin})
 	}
 	return v
 }
 
-// originOf follows the order that viper resolves by.
-func originOf(k Key, o Options, file string, settings *viper.Viper) Origin {
-	for _, e := range o.Set {
-		if e.Key == k.Name {
-			return e.Origin
-		}
+// resolve asks viper for the value of the key. A value that is no setting is
+// that of a flag that was given, else that of a variable.
+func (k Key) resolve(v *viper.Viper, flags *pflag.FlagSet) setting {
+	raw := v.Get(k.Name)
+	if s, ok := raw.(setting); ok {
+		return s
 	}
-	if o.Flags != nil {
-		if f := o.Flags.Lookup(k.Name); f != nil && f.Changed {
-			return Origin{Flag, "--" + k.Name}
-		}
+	if flags.Changed(k.Name) {
+		return setting{raw, Origin{Flag, "--" + k.Name}}
 	}
-	if os.Getenv(k.Env()) != "" {
-		return Origin{Env, k.Env()}
-	}
-	if settings.Get(k.Name) != nil {
-		return Origin{File, file}
-	}
-	return Origin{}
+	return setting{raw, Origin{Env, k.Env()}}
 }
 
 // absolute resolves the path of an entry: one in a file is relative to that.
-// It is absolute for good, since the embedded server changes the working
+// It is absolute for good, since code of an application may change the working
 // directory.
 func absolute(e Entry, file string) (string, error) {
 	if e.Origin.Level == File && !filepath.IsAbs(e.Value) {
@@ -178,11 +182,7 @@ func findFile(o Options) (string, error) {
 	if file := os.Getenv(FileEnv); file != "" {
 		return file, nil
 	}
-	search := o.Search
-	if search == nil {
-		search = SearchPath()
-	}
-	for _, file := range search {
+	for _, file := range SearchPath() {
 		switch _, err := os.Stat(file); {
 		case err == nil:
 			return file, nil
