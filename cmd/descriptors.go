@@ -32,11 +32,10 @@ func needDescriptors(slots, requests int) int {
 	return ownDescriptors + slots*slotDescriptors + requests*perRequest
 }
 
-// fitRequests leaves what the limit of descriptors allows besides to the
-// connections of a coordinator. It lowers s3-concurrency where there is not
-// enough for it, and says so; serving means that the embedded server in this process takes
-// three quarters of them. If the limit is too low for any work, it is an
-// error that names it.
+// fitRequests sets the number of requests and of connections that the limit of
+// file descriptors allows. It warns if that is less than s3-concurrency.
+// Serving means that the embedded server in this process takes three quarters
+// of the descriptors. A limit that is too low for any work is an error.
 func (s *session) fitRequests(serving bool) error {
 	var r syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
@@ -48,6 +47,7 @@ func (s *session) fitRequests(serving bool) error {
 	}
 	slots := max(s.slots, 1)
 	fits := (limit/factor - needDescriptors(slots, 0)) / perRequest
+	s.requests = min(s.conf.S3Concurrency, fits)
 	s.connections = max(limit/factor-needDescriptors(slots, s.conf.S3Concurrency), leastConnections)
 	switch {
 	case fits >= s.conf.S3Concurrency:
@@ -58,6 +58,5 @@ func (s *session) fitRequests(serving bool) error {
 	}
 	s.log.Warn().Int("limit", limit).Int("need", factor*needDescriptors(slots, s.conf.S3Concurrency)).Int("s3-concurrency", fits).
 		Msg("few file descriptors (ulimit -n): s3-concurrency lowered")
-	s.conf.S3Concurrency = fits
 	return nil
 }

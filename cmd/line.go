@@ -58,7 +58,7 @@ func (f *frame) again(more ...string) string {
 	words := slices.Clone(f.args)
 	if f.at != nil {
 		if f.at.ownPrefix {
-			more = append([]string{"--prefix", f.at.conf.Prefix}, more...)
+			more = append([]string{"--prefix", f.at.layout.Prefix()}, more...)
 		}
 		if i := slices.Index(words, f.at.flags.Name()); i >= 0 {
 			words = slices.Insert(words, i+1, more...)
@@ -95,8 +95,8 @@ func (s *session) storeFlags() []string {
 			flags = append(flags, "--"+e.Key, e.Value)
 		}
 	}
-	if s.conf.Prefix != "" {
-		flags = append(flags, "--prefix", s.conf.Prefix)
+	if prefix := s.layout.Prefix(); prefix != "" {
+		flags = append(flags, "--prefix", prefix)
 	}
 	return flags
 }

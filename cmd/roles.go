@@ -140,7 +140,7 @@ type jobJSON struct {
 
 func (s *session) jobJSON(success *manifest.Success, st *store) jobJSON {
 	j := jobJSON{
-		Schema: "mraws/run/v1", Bucket: st.Bucket(), Prefix: s.conf.Prefix, Output: "s3://" + st.Bucket() + "/" + s.layout.OutputDir(),
+		Schema: "mraws/run/v1", Bucket: st.Bucket(), Prefix: s.layout.Prefix(), Output: "s3://" + st.Bucket() + "/" + s.layout.OutputDir(),
 		DataDir: st.DataDir, Success: success, Counters: success.Counters,
 	}
 	if j.Counters == nil {

@@ -105,11 +105,10 @@ func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err e
 		s.page.workers()
 	}
 	if plan != nil && st.Embedded && !s.conf.IsSet("prefix") {
-		s.conf.Prefix, s.ownPrefix = coordinator.NewJobID(app.Name), true // the job's id as well
-		o.jobID = s.conf.Prefix
-		s.layout = layout.New(s.conf.Prefix)
+		o.jobID = coordinator.NewJobID(app.Name)
+		s.layout, s.ownPrefix = layout.New(o.jobID), true
 	}
-	s.process.say(word{Place: &jobPlace{Local: s.local, Prefix: s.conf.Prefix, OwnPrefix: s.ownPrefix}})
+	s.process.say(word{Place: &jobPlace{Local: s.local, Prefix: s.layout.Prefix(), OwnPrefix: s.ownPrefix}})
 	success, again, err := s.job(ctx, st, o, app, params, plan)
 	if err != nil {
 		return err

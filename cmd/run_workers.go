@@ -104,8 +104,8 @@ func (s *session) childArgs(st *store, o *runFlags, app mr.App, address string) 
 	if st.Embedded && !s.conf.IsSet("local") {
 		args = append(args, "--local")
 	}
-	if s.conf.Prefix != "" {
-		args = append(args, "--prefix="+s.conf.Prefix)
+	if prefix := s.layout.Prefix(); prefix != "" {
+		args = append(args, "--prefix="+prefix)
 	}
 	return args
 }

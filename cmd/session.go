@@ -22,7 +22,7 @@ import (
 type session struct {
 	*frame
 	conf   *config.Loaded
-	layout layout.Layout // of the configured prefix
+	layout layout.Layout // of the prefix: the configured one, or that of ownPrefix
 	log    zerolog.Logger
 	flags  *cobra.Command // the command, for its own flags
 	page   *page          // of metrics; nil for none
@@ -30,7 +30,7 @@ type session struct {
 
 	chosen    bool // the store has been, and local says whether it is embedded
 	local     bool
-	ownPrefix bool // the prefix is of this run alone, which made it up
+	ownPrefix bool // run made the prefix up for this job alone
 
 	memory int64 // bytes for the buffers of them all
 
@@ -42,7 +42,9 @@ type session struct {
 
 	logsProgress bool // a service, whose stderr is a log
 
-	connections int // that a coordinator may take, known once the store is open
+	// What the limit of file descriptors allows, known once the store is open.
+	requests    int // S3 requests in flight, at most s3-concurrency
+	connections int // that a coordinator may take
 }
 
 // run makes the RunE of a command that needs the configuration.

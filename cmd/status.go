@@ -130,7 +130,7 @@ const mostPrefixes = 5
 // the bucket, where `run` puts each of its jobs into a folder of its own.
 func (s *session) otherPrefixes(ctx context.Context, st *store) string {
 	hint := "name the job's --prefix, as run printed it, or its --bucket"
-	if s.conf.Prefix != "" {
+	if s.layout.Prefix() != "" {
 		return hint
 	}
 	var names []string

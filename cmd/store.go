@@ -148,7 +148,7 @@ func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 		return nil, err
 	}
 	st, err := s3fs.Open(ctx, s3fs.Options{
-		Bucket: c.Bucket, Region: c.Region, Endpoint: c.Endpoint, Profile: c.Profile, Concurrency: c.S3Concurrency,
+		Bucket: c.Bucket, Region: c.Region, Endpoint: c.Endpoint, Profile: c.Profile, Concurrency: s.requests,
 	})
 	if err != nil {
 		return nil, err
@@ -196,7 +196,7 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 	if err = s.fitRequests(server != nil); err == nil {
 		out.Store, err = s3fs.Open(ctx, s3fs.Options{
 			Bucket: s.conf.Bucket, Region: at.Region, Endpoint: at.URL, AccessKey: at.AccessKey, SecretKey: at.SecretKey,
-			Server: where, Concurrency: s.conf.S3Concurrency,
+			Server: where, Concurrency: s.requests,
 		})
 	}
 	if err == nil {
@@ -229,7 +229,7 @@ func (s *session) sayStore(format string, args ...any) {
 
 // where is the bucket with the prefix.
 func (s *session) where() string {
-	return strings.TrimSuffix(s.conf.Bucket+"/"+s.conf.Prefix, "/")
+	return strings.TrimSuffix(s.conf.Bucket+"/"+s.layout.Prefix(), "/")
 }
 
 // settle bounds the wait for another process that is about to start or to

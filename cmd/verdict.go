@@ -21,6 +21,7 @@ import (
 
 	"github.com/mraws/mraws/internal/apps"
 	"github.com/mraws/mraws/internal/coordinator"
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -391,8 +392,8 @@ func (s *session) runApart(ctx context.Context, o *runFlags) error {
 	}
 	e := &Error{Code: ExitJobFailed, What: "the job failed", Cause: errors.New(out.why())}
 	if at := out.place; at != nil {
-		s.chosen, s.local, s.ownPrefix = true, at.Local, at.OwnPrefix
-		s.conf.Prefix = at.Prefix
+		s.chosen, s.local = true, at.Local
+		s.layout, s.ownPrefix = layout.New(at.Prefix), at.OwnPrefix
 		e.Hint = s.failureHint(&coordinator.JobError{Cause: e.Cause.Error()})
 		if !o.processes {
 			e.Hint += "\n--processes replaces a worker process that ends and runs its task again: " + s.again("--processes")

@@ -91,7 +91,7 @@ func (s *session) verified(ctx context.Context, st *store, app *mr.App, seal str
 	}
 	debug.SetMemoryLimit(memoryLimit(budget))
 	o := verify.Options{
-		Seal: seal, Scratch: s.conf.Scratch, Memory: budget, Concurrency: s.conf.S3Concurrency / 2,
+		Seal: seal, Scratch: s.conf.Scratch, Memory: budget, Concurrency: s.requests / 2,
 		Lookup: s.lookup,
 	}
 	if app != nil {
