@@ -30,10 +30,11 @@ const (
 // is "" where nothing is wrong. Bytes of a range are taken to be as many as
 // those of its input.
 func advice(job *manifest.Job, pack Pack) string {
+	format := job.Format()
 	maps, reduces := int64(len(job.Tasks)), int64(job.NReduce)
 	pairs, bytes := maps*reduces, int64(0)
 	for _, o := range job.Objects {
-		bytes += o.Weight(o.Size)
+		bytes += o.Weight(format, o.Size)
 	}
 	many := pairs > manyPairs
 	if !many && (pairs <= manyRanges || bytes/pairs >= smallRange) {
@@ -48,7 +49,7 @@ func advice(job *manifest.Job, pack Pack) string {
 	for split < fineRange*reduces && split < maxSplit {
 		split *= 2
 	}
-	if better, err := Plan(job.Objects, job.Splits(), split, pack); err == nil && int64(len(better)) <= maps/2 {
+	if better, err := Plan(job.Objects, format, split, pack); err == nil && int64(len(better)) <= maps/2 {
 		return text + fmt.Sprintf("; with --split-size %dMiB there would be %s map tasks", split>>20, humanize.Comma(int64(len(better))))
 	}
 	return text + "; a smaller --nreduce gives fewer ranges"

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 )
@@ -18,7 +19,7 @@ var ErrFolderObject = errors.New("an object whose key ends in a slash has bytes"
 
 // inputs lists the input, in byte order of name: the objects that the job
 // names, or all below input/ but those that [layout.Hidden] passes over.
-func (c *Coordinator) inputs(ctx context.Context) ([]manifest.Object, error) {
+func (c *Coordinator) inputs(ctx context.Context, format input.Format) ([]manifest.Object, error) {
 	l := c.o.Layout
 	var objects []manifest.Object
 	named := map[string]bool{} // those that are yet to come
@@ -40,7 +41,7 @@ func (c *Coordinator) inputs(ctx context.Context) ([]manifest.Object, error) {
 		case !ok || layout.Hidden(name):
 			continue
 		}
-		objects = append(objects, manifest.Object{Name: name, ETag: o.ETag, Size: o.Size, Compression: c.compression(name)})
+		objects = append(objects, manifest.Object{Name: name, ETag: o.ETag, Size: o.Size, Compression: c.compression(format, name)})
 	}
 	for _, name := range c.o.Names {
 		if named[name] {
@@ -50,8 +51,9 @@ func (c *Coordinator) inputs(ctx context.Context) ([]manifest.Object, error) {
 	return objects, nil
 }
 
-func (c *Coordinator) compression(name string) manifest.Compression {
-	if c.o.Decompress == (manifest.Decompress{}) {
+// compression says how an object is decompressed before it is read.
+func (c *Coordinator) compression(format input.Format, name string) manifest.Compression {
+	if c.o.Decompress == (manifest.Decompress{}) || !format.Decompresses() {
 		return ""
 	}
 	return manifest.CompressionOf(name)
@@ -82,12 +84,13 @@ func (c *Coordinator) Foresee(ctx context.Context, differ func(context.Context) 
 		pinned[o.Name] = o
 	}
 	var objects []manifest.Object
+	format := app.Format()
 	for _, name := range c.o.Names {
 		o, ok := pinned[name]
 		if !ok || slices.Contains(others, name) {
 			o = manifest.Object{Name: name}
 		}
-		o.Compression = c.compression(name)
+		o.Compression = c.compression(format, name)
 		objects = append(objects, o)
 	}
 	return true, c.conflict(stored, c.outline(app, objects))
@@ -112,9 +115,9 @@ func (c *Coordinator) vacant(ctx context.Context) error {
 }
 
 // warnOfBytes warns of input whose compression is not read.
-func (c *Coordinator) warnOfBytes(objects []manifest.Object) {
-	if c.o.Decompress == (manifest.Decompress{}) {
-		return // as they were asked for
+func (c *Coordinator) warnOfBytes(format input.Format, objects []manifest.Object) {
+	if c.o.Decompress == (manifest.Decompress{}) || !format.Decompresses() {
+		return // as they were asked for, or as the format wants them
 	}
 	var names []string
 	for _, o := range objects {

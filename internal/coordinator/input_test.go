@@ -49,7 +49,7 @@ func TestInputs(t *testing.T) {
 				store.set(l.InputDir()+name, []byte(data), nil)
 			}
 			c := New(Options{Store: store, Layout: l, Names: tt.names})
-			got, err := c.inputs(t.Context())
+			got, err := c.inputs(t.Context(), formatOf(manifest.Lines))
 			if err != nil && tt.err != "" && strings.Contains(err.Error(), tt.err) {
 				return
 			}
@@ -161,7 +161,7 @@ func TestWarnOfBytes(t *testing.T) {
 	for _, name := range []string{"a.bz2", "b.XZ", "c.zip", "d.tgz", "e.lz4", "f.bz2", "g.gz", "h.txt", "i"} {
 		objects = append(objects, manifest.Object{Name: name, Compression: manifest.CompressionOf(name)})
 	}
-	New(o).warnOfBytes(objects)
+	New(o).warnOfBytes(lines, objects)
 	for _, name := range []string{"a.bz2", "b.XZ", "c.zip", "d.tgz", "e.lz4"} {
 		if !strings.Contains(log.String(), `"key":"p/input/`+name+`"`) {
 			t.Errorf("no warning of %s", name)
@@ -172,7 +172,7 @@ func TestWarnOfBytes(t *testing.T) {
 	}
 	log.Reset()
 	o.Decompress = manifest.Decompress{}
-	New(o).warnOfBytes(objects)
+	New(o).warnOfBytes(lines, objects)
 	if log.Len() > 0 {
 		t.Errorf("warned although nothing is to be decompressed:\n%s", log.String())
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/manifest"
 )
 
@@ -51,14 +52,14 @@ const PackAbove = 256
 
 // Plan cuts objects, in the order given, into map tasks.
 //
-// An object larger than splitSize bytes is cut into pieces of nearly equal
-// length, each a task, if records are found from the middle of an object
-// (splits) that is not compressed. Other objects are one task each, or, when
-// packed, share a task as long as its pieces weigh no more than splitSize;
-// compressed ones weigh what they are likely to become. Tasks and pieces read in
-// order give the input in input order. The plan depends on nothing else, so
-// that two coordinators make the same one.
-func Plan(objects []manifest.Object, splits bool, splitSize int64, pack Pack) ([][]manifest.Piece, error) {
+// An object that weighs more than splitSize bytes and is not compressed is cut
+// into pieces of nearly equal length, each a task, at the places where the format
+// may be cut. Other objects are one task each, or, when packed, share a task as
+// long as its pieces weigh no more than splitSize; compressed ones weigh what
+// they are likely to become. Tasks and pieces read in order give the input in
+// input order. The plan depends on nothing else, so that two coordinators make
+// the same one.
+func Plan(objects []manifest.Object, format input.Format, splitSize int64, pack Pack) ([][]manifest.Piece, error) {
 	if splitSize <= 0 {
 		return nil, fmt.Errorf("plan splits: split size %d is not positive", splitSize)
 	}
@@ -73,12 +74,12 @@ func Plan(objects []manifest.Object, splits bool, splitSize int64, pack Pack) ([
 		}
 	}
 	for i, o := range objects {
-		if splits && o.Compression == "" && o.Size > splitSize {
+		weight := o.Weight(format, o.Size)
+		if o.Compression == "" && weight > splitSize {
 			flush()
-			tasks = append(tasks, cut(i, o.Size, splitSize)...)
+			tasks = cut(tasks, format, i, o.Size, (weight-1)/splitSize+1)
 			continue
 		}
-		weight := o.Weight(o.Size)
 		if !packing || weight > splitSize-openBytes {
 			flush()
 		}
@@ -98,16 +99,17 @@ func Plan(objects []manifest.Object, splits bool, splitSize int64, pack Pack) ([
 // NewJobID is the app's name and a lower-case ULID: it sorts by time.
 func NewJobID(app string) string { return app + "-" + strings.ToLower(ulid.Make().String()) }
 
-// cut divides size bytes into the fewest pieces of at most splitSize, as
-// equal as can be, so that no task is a small remainder.
-func cut(object int, size, splitSize int64) [][]manifest.Piece {
-	n := (size + splitSize - 1) / splitSize
-	tasks := make([][]manifest.Piece, 0, n)
+// cut appends the tasks of an object that is divided into n pieces, or fewer if
+// there are not enough places to cut it. They are as equal as can be, so that no
+// task is a small remainder.
+func cut(tasks [][]manifest.Piece, format input.Format, object int, size, n int64) [][]manifest.Piece {
 	var offset int64
 	for i := range n {
-		end := size/n*(i+1) + size%n*(i+1)/n
-		tasks = append(tasks, []manifest.Piece{{Object: object, Offset: offset, Length: end - offset}})
-		offset = end
+		end := format.Cut(size, size/n*(i+1)+size%n*(i+1)/n)
+		if end > offset {
+			tasks = append(tasks, []manifest.Piece{{Object: object, Offset: offset, Length: end - offset}})
+			offset = end
+		}
 	}
 	return tasks
 }

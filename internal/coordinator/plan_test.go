@@ -2,16 +2,36 @@ package coordinator
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/testkit"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
+
+func init() { testkit.AddFormats() }
+
+// formatOf is a format of input, with options as name and value in turn.
+func formatOf(name string, options ...string) input.Format {
+	set := map[string]string{}
+	for pair := range slices.Chunk(options, 2) {
+		set[pair[0]] = pair[1]
+	}
+	f, err := input.Resolve(name, set)
+	if err != nil {
+		panic(err)
+	}
+	return f
+}
+
+var lines = formatOf(manifest.Lines)
 
 func objects(sizes ...int64) []manifest.Object {
 	var os []manifest.Object
@@ -35,19 +55,22 @@ func TestPlan(t *testing.T) {
 	tests := []struct {
 		name    string
 		objects []manifest.Object
-		input   mr.Input
+		input   input.Format
 		want    [][]manifest.Piece
 	}{
-		{"nothing", nil, mr.Lines, nil},
-		{"one task for each object", objects(5, 0, 10), mr.Lines, [][]manifest.Piece{{p(0, 0, 5)}, {p(1, 0, 0)}, {p(2, 0, 10)}}},
-		{"a large object is cut evenly", objects(21, 3), mr.Lines, [][]manifest.Piece{{p(0, 0, 7)}, {p(0, 7, 7)}, {p(0, 14, 7)}, {p(1, 0, 3)}}},
-		{"numbered lines are not cut", objects(21), mr.NumberedLines, [][]manifest.Piece{{p(0, 0, 21)}}},
-		{"whole objects are not cut", objects(21), mr.WholeObjects, [][]manifest.Piece{{p(0, 0, 21)}}},
-		{"compressed objects are not cut", compressed(21, 0), mr.Lines, [][]manifest.Piece{{p(0, 0, 21)}, {p(1, 0, 0)}}},
+		{"nothing", nil, lines, nil},
+		{"one task for each object", objects(5, 0, 10), lines, [][]manifest.Piece{{p(0, 0, 5)}, {p(1, 0, 0)}, {p(2, 0, 10)}}},
+		{"a large object is cut evenly", objects(21, 3), lines, [][]manifest.Piece{{p(0, 0, 7)}, {p(0, 7, 7)}, {p(0, 14, 7)}, {p(1, 0, 3)}}},
+		{"numbered lines are not cut", objects(21), formatOf(manifest.Lines, manifest.Numbered, "true"), [][]manifest.Piece{{p(0, 0, 21)}}},
+		{"whole objects are not cut", objects(21), formatOf(manifest.Objects), [][]manifest.Piece{{p(0, 0, 21)}}},
+		{"compressed objects are not cut", compressed(21, 0), lines, [][]manifest.Piece{{p(0, 0, 21)}, {p(1, 0, 0)}}},
+		{"records of fixed length are cut between two", objects(28, 8), formatOf("fixed", "size", "4"), [][]manifest.Piece{{p(0, 0, 8)}, {p(0, 8, 8)}, {p(0, 16, 12)}, {p(1, 0, 8)}}},
+		{"records larger than a split", objects(75), formatOf("fixed", "size", "25"), [][]manifest.Piece{{p(0, 0, 25)}, {p(0, 25, 25)}, {p(0, 50, 25)}}},
+		{"bytes that weigh more", objects(9), formatOf("indexed"), [][]manifest.Piece{{p(0, 0, 4)}, {p(0, 4, 5)}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Plan(tt.objects, tt.input == mr.Lines, 10, PackAuto)
+			got, err := Plan(tt.objects, tt.input, 10, PackAuto)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,7 +91,7 @@ func TestPlanPacksManySmallObjects(t *testing.T) {
 		pack Pack
 		want int
 	}{{PackAbove, PackAuto, PackAbove}, {PackAbove + 1, PackAuto, 26}, {PackAbove + 1, PackNever, PackAbove + 1}} {
-		got, err := Plan(objects(sizes[:tt.n]...), true, 10, tt.pack)
+		got, err := Plan(objects(sizes[:tt.n]...), lines, 10, tt.pack)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +101,7 @@ func TestPlanPacksManySmallObjects(t *testing.T) {
 	}
 	// Compressed ones share a task by what they may become: 8 times as much.
 	for split, want := range map[int64]int{1: PackAbove + 1, 15: PackAbove + 1, 16: PackAbove/2 + 1, 10_000: 1} {
-		got, err := Plan(compressed(sizes...), true, split, PackAuto)
+		got, err := Plan(compressed(sizes...), lines, split, PackAuto)
 		if err != nil || len(got) != want {
 			t.Errorf("%d compressed objects at %d: %d tasks, want %d, %v", len(sizes), split, len(got), want, err)
 		}
@@ -125,7 +148,7 @@ func TestPlanCoversInputInOrder(t *testing.T) {
 			job.Decompress = manifest.Decompress{Ratio: 1, Limit: 1}
 		}
 		var err error
-		if job.Tasks, err = Plan(job.Objects, job.Splits(), split, pack); err != nil {
+		if job.Tasks, err = Plan(job.Objects, job.Format(), split, pack); err != nil {
 			t.Fatal(err)
 		}
 		if err := job.Validate(layout.New("p")); err != nil {
@@ -134,12 +157,53 @@ func TestPlanCoversInputInOrder(t *testing.T) {
 		for _, task := range job.Tasks {
 			var bytes int64
 			for _, p := range task {
-				bytes += job.Objects[p.Object].Weight(p.Length)
+				bytes += job.Objects[p.Object].Weight(job.Format(), p.Length)
 			}
-			cut := job.Splits() && job.Objects[task[0].Object].Compression == ""
+			cut := app.Input == mr.Lines && job.Objects[task[0].Object].Compression == ""
 			if bytes > split && (cut || len(task) > 1) {
 				t.Fatalf("task %v has %d bytes, more than the split size %d", task, bytes, split)
 			}
 		}
 	})
+}
+
+// TestPlanOfAnotherFormat: the coordinator cuts by the format that the job's
+// spec names, and says which object cannot be of it.
+func TestPlanOfAnotherFormat(t *testing.T) {
+	l := layout.New("p")
+	spec := *wire.DescribeApp(mr.App{Name: "a"}, nil).Spec(nil)
+	spec.Input = manifest.Choice{Name: "fixed", Options: map[string]string{"size": "4"}}
+	for name, tt := range map[string]struct {
+		sizes map[string]int
+		want  [][]manifest.Piece
+		err   string
+	}{
+		"cut between records": {map[string]int{"a": 28, "b": 8}, [][]manifest.Piece{
+			{{Object: 0, Length: 8}}, {{Object: 0, Offset: 8, Length: 8}}, {{Object: 0, Offset: 16, Length: 12}}, {{Object: 1, Length: 8}},
+		}, ""},
+		"compressed": {map[string]int{"a.gz": 27}, [][]manifest.Piece{{{Length: 27}}}, ""},
+		"incomplete": {map[string]int{"a": 28, "b": 9}, nil,
+			`plan the job: input object "b": its 9 bytes are no multiple of the record size 4: remove the incomplete record, or give the size that its records have`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newFake()
+			for name, size := range tt.sizes {
+				store.set(l.Input(name), make([]byte, size), nil)
+			}
+			c := New(Options{Store: store, Layout: l, SplitSize: 10, NReduce: 1, Decompress: manifest.Decompress{Ratio: 1, Limit: 1}})
+			job, err := c.plan(t.Context(), spec)
+			if tt.err != "" {
+				if err == nil || err.Error() != tt.err {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(tt.want, job.Tasks); d != "" {
+				t.Error(d)
+			}
+		})
+	}
 }

@@ -110,7 +110,8 @@ func (c *Coordinator) gather(ctx context.Context, s *state) {
 
 // plan lists the input and cuts it into tasks.
 func (c *Coordinator) plan(ctx context.Context, app manifest.Spec) (*manifest.Job, error) {
-	objects, err := c.inputs(ctx)
+	format := app.Format() // known: the app has been validated
+	objects, err := c.inputs(ctx, format)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +123,7 @@ func (c *Coordinator) plan(ctx context.Context, app manifest.Spec) (*manifest.Jo
 		}
 		return nil, fmt.Errorf("%w under s3://%s/%s", ErrNoInput, c.o.Store.Bucket(), c.o.Layout.InputDir())
 	}
-	tasks, err := Plan(objects, app.Splits(), c.o.SplitSize, c.o.Pack)
+	tasks, err := Plan(objects, format, c.o.SplitSize, c.o.Pack)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +131,7 @@ func (c *Coordinator) plan(ctx context.Context, app manifest.Spec) (*manifest.Jo
 	if id == "" {
 		id = NewJobID(app.App.Name)
 	}
-	c.warnOfBytes(objects)
+	c.warnOfBytes(format, objects)
 	job := c.outline(app, objects)
 	job.Named = c.o.Names != nil
 	job.ID, job.Created, job.Tasks = id, time.Now().UTC(), tasks

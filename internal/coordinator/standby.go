@@ -150,11 +150,12 @@ func (c *Coordinator) examine(ctx context.Context) (*manifest.Job, error) {
 	if err != nil || stored.ID == c.compared {
 		return stored, err
 	}
-	objects, err := c.inputs(ctx)
+	app := c.expected(stored.Spec)
+	objects, err := c.inputs(ctx, app.Format())
 	if err != nil {
 		return nil, err
 	}
-	if err := c.conflict(stored, c.outline(c.expected(stored.Spec), objects)); err != nil {
+	if err := c.conflict(stored, c.outline(app, objects)); err != nil {
 		return nil, err
 	}
 	c.compared = stored.ID

@@ -10,16 +10,17 @@ import (
 )
 
 // weights are the bytes that each task reads: of a map task those of its
-// pieces, a guess where they are compressed, of a reduce task the keys and values that the maps committed for
+// pieces, as the input format weighs them, of a reduce task the keys and values that the maps committed for
 // it, which are all known once reduces are granted. A worker's heartbeats
 // count in the same bytes.
 type weights struct{ maps, reduces []int64 }
 
 func newWeights(job *manifest.Job) weights {
 	w := weights{make([]int64, len(job.Tasks)), make([]int64, job.NReduce)}
+	format := job.Format()
 	for m, pieces := range job.Tasks {
 		for _, p := range pieces {
-			w.maps[m] += job.Objects[p.Object].Weight(p.Length)
+			w.maps[m] += job.Objects[p.Object].Weight(format, p.Length)
 		}
 	}
 	return w

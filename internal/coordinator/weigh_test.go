@@ -19,6 +19,7 @@ import (
 
 func TestWeights(t *testing.T) {
 	w := newWeights(&manifest.Job{
+		Spec:    manifest.Spec{Input: manifest.Choice{Name: manifest.Lines}},
 		NReduce: 2, Objects: []manifest.Object{{}, {Compression: manifest.Gzip}},
 		Tasks: [][]manifest.Piece{{{Length: 60}, {Object: 1, Length: 5}}, nil},
 	})

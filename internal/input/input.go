@@ -1,7 +1,7 @@
-// Package input turns bytes of objects into records, which the worker reads
-// its splits with. The verifier reads with code of its own (records.go there),
-// of which a test wants the same records. The package does no I/O of its own:
-// an [Opener] hands it the bytes.
+// Package input turns bytes of objects into records, each [Format] in its way,
+// which the worker reads its splits with. The verifier reads with code of its own
+// (records.go there), of which a test wants the same records. The package does no
+// I/O of its own: an [Opener] hands it the bytes.
 package input
 
 import (
@@ -75,40 +75,68 @@ type Piece struct {
 // PieceReader reads the records of one [Piece]. Close it when done.
 type PieceReader struct {
 	Reader
-	body io.Closer
+	Body io.Closer // what is open of the object
 }
 
-// Read returns a reader of the records that belong to p: with lines those
-// that start in it, with [mr.WholeObjects] the one record of the object, of
-// which p must then be all. No record is larger than maxRecord bytes; 0
-// means [DefaultMaxLine] or [DefaultMaxObject]. Nothing is opened before the
-// first call of Next.
+// Read returns a reader of the records that belong to p: with lines those that
+// start in it, with objects the one record of the object. No record is larger
+// than maxRecord bytes; 0 means the format's own limit, such as [DefaultMaxLine].
+// Nothing is opened before the first call of Next.
 //
 // What lies behind the piece is opened in small steps, and only where the
-// last line of the piece goes on there.
-func Read(in mr.Input, p Piece, maxRecord int) (*PieceReader, error) {
+// last record of the piece goes on there.
+func Read(f Format, p Piece, maxRecord int) (*PieceReader, error) {
 	end := p.Offset + p.Length
 	if p.Offset < 0 || p.Length < 0 || end > p.Size {
 		return nil, fmt.Errorf("read %s: piece [%d, %d) of %d bytes", p.Object, p.Offset, end, p.Size)
 	}
-	if in != mr.Lines && (p.Offset != 0 || p.Length != p.Size) {
-		return nil, fmt.Errorf("read %s: piece [%d, %d) of an object that cannot be split", p.Object, p.Offset, end)
+	if f.Cut(p.Size, p.Offset) != p.Offset || f.Cut(p.Size, end) != end {
+		return nil, fmt.Errorf("read %s: piece [%d, %d) of an object that cannot be split there", p.Object, p.Offset, end)
 	}
-	if p.Decode != nil {
-		return readDecoded(in, p, maxRecord)
+	if p.Decode != nil && p.Length != p.Size {
+		return nil, fmt.Errorf("read %s: piece [%d, %d) of an object that is decoded as a whole", p.Object, p.Offset, end)
 	}
-	if in == mr.WholeObjects {
-		body := &span{open: p.Open, end: p.Size, size: p.Size}
-		return &PieceReader{Reader: Whole(body, p.Object, p.Size, maxRecord), body: body}, nil
+	return f.Read(p, maxRecord)
+}
+
+// Stream returns the bytes of the object from the piece's offset on, also those
+// behind its end, or the bytes that Decode makes of them. Nothing is opened
+// before the first read.
+func (p Piece) Stream() io.ReadCloser {
+	body := p.span(p.Offset)
+	if p.Decode == nil {
+		return body
 	}
-	// The byte before the piece tells whether a line starts at its offset.
-	from := max(p.Offset-1, 0)
-	body := &span{open: p.Open, off: from, end: end, size: p.Size}
-	lines := Lines(body, LinesOptions{
-		Object: p.Object, Offset: from, First: p.Offset == 0, Limit: end - from,
-		Numbered: in == mr.NumberedLines, MaxRecord: maxRecord,
-	})
-	return &PieceReader{Reader: lines, body: body}, nil
+	return &decoded{span: body, decode: p.Decode}
+}
+
+// span is what Stream returns of an object that is not decoded, from any byte
+// on.
+func (p Piece) span(from int64) *span {
+	return &span{open: p.Open, off: from, end: p.Offset + p.Length, size: p.Size}
+}
+
+// ReaderAt reads the p.Size bytes of the object in any order, for a format whose
+// records are found from the end of an object. Each call opens what it reads.
+func (p Piece) ReaderAt() io.ReaderAt { return readerAt{p} }
+
+type readerAt struct{ p Piece }
+
+// ReadAt implements io.ReaderAt.
+func (r readerAt) ReadAt(b []byte, off int64) (int, error) {
+	n := min(int64(len(b)), r.p.Size-off)
+	switch {
+	case len(b) == 0:
+		return 0, nil
+	case n <= 0:
+		return 0, io.EOF
+	}
+	body := &span{open: r.p.Open, off: off, end: off + n, size: off + n}
+	got, err := io.ReadFull(body, b[:n])
+	if err = errors.Join(err, body.Close()); err == nil && int(n) < len(b) {
+		err = io.EOF
+	}
+	return got, err
 }
 
 // Blocks returns the reader of lines below, if that is what it is.
@@ -118,7 +146,7 @@ func (r *PieceReader) Blocks() (BlockReader, bool) {
 }
 
 // Close closes what is open of the object.
-func (r *PieceReader) Close() error { return r.body.Close() }
+func (r *PieceReader) Close() error { return r.Body.Close() }
 
 // The steps in which a span reads on behind its end, in bytes.
 const (

@@ -93,7 +93,7 @@ func pieces(t fatalf, text string, cuts []int, small bool, views ...int) []mr.Re
 	from := 0
 	for _, to := range append(cuts, len(text)) {
 		p := Piece{Object: "o", Size: int64(len(text)), Offset: int64(from), Length: int64(to - from), Open: o.Open}
-		r, err := Read(mr.Lines, p, 0)
+		r, err := Read(lines{}, p, 0)
 		if err != nil {
 			t.Fatalf("Read: %v", err)
 		}
@@ -113,7 +113,7 @@ func pieces(t fatalf, text string, cuts []int, small bool, views ...int) []mr.Re
 
 // sameInBlocks reads a piece by blocks and compares the lines.
 func sameInBlocks(t fatalf, p Piece, want []mr.Record) {
-	r, err := Read(mr.Lines, p, 0)
+	r, err := Read(lines{}, p, 0)
 	if err != nil {
 		t.Fatalf("Read: %v", err)
 	}
@@ -153,14 +153,14 @@ func TestLines(t *testing.T) {
 		"", "\n", "\r\n", "\r", "a", "a\n", "a\r\n", "a\r", "a\r\r\n", "\n\n", "\na", "a\n\nb",
 		"one\ntwo\r\nthree", "\r\n\r\n", "a\x00b\nc\xff\n",
 	} {
-		for _, in := range []mr.Input{mr.Lines, mr.NumberedLines} {
+		for _, in := range []lines{{}, {numbered: true}} {
 			o := &opener{text: text}
 			r, err := Read(in, Piece{Object: "o", Size: int64(len(text)), Length: int64(len(text)), Open: o.Open}, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(oracle(text, in == mr.NumberedLines), collect(t, r)); diff != "" {
-				t.Errorf("%q, input %d (-want +got):\n%s", text, in, diff)
+			if diff := cmp.Diff(oracle(text, in.numbered), collect(t, r)); diff != "" {
+				t.Errorf("%q, input %+v (-want +got):\n%s", text, in, diff)
 			}
 		}
 	}
@@ -216,7 +216,7 @@ func TestLongLines(t *testing.T) {
 func TestReadsLittleBehind(t *testing.T) {
 	text := strings.Repeat(strings.Repeat("x", 79)+"\n", 10000)
 	o := &opener{text: text}
-	r, err := Read(mr.Lines, Piece{Object: "o", Size: int64(len(text)), Offset: 1000, Length: 1000, Open: o.Open}, 0)
+	r, err := Read(lines{}, Piece{Object: "o", Size: int64(len(text)), Offset: 1000, Length: 1000, Open: o.Open}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestReadsLittleBehind(t *testing.T) {
 		t.Errorf("asked for %d bytes, want at most %d", o.asked, most)
 	}
 	o = &opener{text: text}
-	r, err = Read(mr.Lines, Piece{Object: "o", Size: int64(len(text)), Offset: 801, Length: 10, Open: o.Open}, 0)
+	r, err = Read(lines{}, Piece{Object: "o", Size: int64(len(text)), Offset: 801, Length: 10, Open: o.Open}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +313,7 @@ func (stuck) Read([]byte) (int, error) { return 0, nil }
 func TestWhole(t *testing.T) {
 	for _, text := range []string{"", "a", "a\nb\r\n"} {
 		o := &opener{text: text}
-		r, err := Read(mr.WholeObjects, Piece{Object: "o", Size: int64(len(text)), Length: int64(len(text)), Open: o.Open}, 0)
+		r, err := Read(objects{}, Piece{Object: "o", Size: int64(len(text)), Length: int64(len(text)), Open: o.Open}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -345,16 +345,16 @@ func TestWhole(t *testing.T) {
 
 func TestReadRefuses(t *testing.T) {
 	for _, tc := range []struct {
-		in mr.Input
+		in Format
 		p  Piece
 	}{
-		{mr.Lines, Piece{Size: 10, Offset: 5, Length: 6}},
-		{mr.Lines, Piece{Size: 10, Offset: -1, Length: 6}},
-		{mr.NumberedLines, Piece{Size: 10, Offset: 5, Length: 5}},
-		{mr.WholeObjects, Piece{Size: 10, Length: 5}},
+		{lines{}, Piece{Size: 10, Offset: 5, Length: 6}},
+		{lines{}, Piece{Size: 10, Offset: -1, Length: 6}},
+		{lines{numbered: true}, Piece{Size: 10, Offset: 5, Length: 5}},
+		{objects{}, Piece{Size: 10, Length: 5}},
 	} {
 		if _, err := Read(tc.in, tc.p, 0); err == nil {
-			t.Errorf("input %d, piece %+v: no error", tc.in, tc.p)
+			t.Errorf("input %#v, piece %+v: no error", tc.in, tc.p)
 		}
 	}
 }

@@ -54,10 +54,7 @@ func TestSkip(t *testing.T) {
 			cuts = rapid.SliceOfN(rapid.IntRange(0, len(text)), 0, 4).Draw(t, "cuts")
 			slices.Sort(cuts)
 		}
-		in := mr.Lines
-		if numbered {
-			in = mr.NumberedLines
-		}
+		in := lines{numbered: numbered}
 		want := oracle(text, numbered)
 		var wantLengths []int64
 		for i := range want {

@@ -123,17 +123,18 @@ type Quarantine struct {
 	First   []BadRecord `json:"first"`   // the first of them, at most FirstBad
 }
 
-// MostRecords bounds the number of records of the job's input: one record of
-// an object may be empty, and each other takes at least the byte that ends it.
-// Nobody knows how many bytes are in compressed objects: then the bound is
+// MostRecords bounds the number of records of the job's input, as the format
+// does. Nobody knows how many bytes are in compressed objects: then the bound is
 // one that no job comes near.
 func (j *Job) MostRecords() int64 {
+	const most = math.MaxInt64 / 2
 	if j.Compressed() {
-		return math.MaxInt64 / 2
+		return most
 	}
-	n := int64(len(j.Objects))
+	n, f := int64(0), j.Format()
 	for _, o := range j.Objects {
-		n += o.Size
+		_, many := f.Count(0, o.Size)
+		n = min(n+min(many, most), most)
 	}
 	return n
 }

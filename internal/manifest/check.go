@@ -176,15 +176,15 @@ func (m *Map) validatePart(lay layout.Layout, r int) error {
 // one.
 func (m *Map) validateCounts(job *Job, total recordio.Sum) error {
 	bytes, least, most := int64(0), int64(0), int64(0)
+	f := job.Format()
 	for _, p := range job.Tasks[m.Task] {
 		bytes += p.Length
-		switch {
-		case job.Objects[p.Object].Compression != "":
+		if job.Objects[p.Object].Compression != "" {
 			most = Most
-		case p.Offset == 0 && p.Length > 0:
-			least++
+			continue
 		}
-		most = min(most+p.Length+1, Most) // a whole object is a record, also an empty one
+		few, many := f.Count(p.Offset, p.Length)
+		least, most = least+few, min(most+min(many, Most), Most)
 	}
 	switch n := m.Input.Records; {
 	case m.Input.Bytes != bytes:

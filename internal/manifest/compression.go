@@ -5,6 +5,8 @@ import (
 	"math"
 	"path"
 	"strings"
+
+	"github.com/mraws/mraws/internal/input"
 )
 
 // Compression says how the bytes of an input object are compressed; "" means
@@ -44,13 +46,13 @@ func Unread(name string) bool {
 // looked: text becomes 3 to 5 times as large, logs 10 times and more.
 const usualRatio = 8
 
-// Weight is how many bytes of input n bytes of the object are taken for,
-// where tasks are packed, compared and timed.
-func (o Object) Weight(n int64) int64 {
-	if o.Compression == "" {
-		return n
+// Weight is how many bytes of records n bytes of the object are taken for, where
+// tasks are packed, compared and timed.
+func (o Object) Weight(f input.Format, n int64) int64 {
+	if o.Compression != "" {
+		n = multiply(usualRatio, n)
 	}
-	return multiply(usualRatio, n)
+	return f.Weight(n)
 }
 
 // DecompressFloor is how many bytes any object may become, whatever its size.
@@ -87,11 +89,19 @@ func (j *Job) Compressed() bool {
 	return false
 }
 
-// validateCompression looks at the kinds of compression and their limits.
-func (j *Job) validateCompression() error {
+// validateCompression looks at the kinds of compression and their limits, and
+// whether the other objects can be of the format.
+func (j *Job) validateCompression(f input.Format) error {
 	for _, o := range j.Objects {
 		switch o.Compression {
-		case "", Gzip, Zstd:
+		case "":
+			if err := f.Check(o.Size); err != nil {
+				return fmt.Errorf("input object %q: %w", o.Name, err)
+			}
+		case Gzip, Zstd:
+			if !f.Decompresses() {
+				return fmt.Errorf("input object %q has compression %s, which input %s is not read through", o.Name, o.Compression, j.Input)
+			}
 		default:
 			return fmt.Errorf("input object %q has unknown compression %q", o.Name, o.Compression)
 		}

@@ -31,13 +31,14 @@ func TestMost(t *testing.T) {
 }
 
 func TestWeight(t *testing.T) {
-	if got := (Object{}).Weight(7); got != 7 {
+	f := (&Spec{Input: Choice{Name: Lines}}).Format()
+	if got := (Object{}).Weight(f, 7); got != 7 {
 		t.Errorf("plain: %d", got)
 	}
-	if got := (Object{Compression: Gzip}).Weight(7); got != 56 {
+	if got := (Object{Compression: Gzip}).Weight(f, 7); got != 56 {
 		t.Errorf("compressed: %d", got)
 	}
-	if got := (Object{Compression: Zstd}).Weight(math.MaxInt64 / 2); got != math.MaxInt64 {
+	if got := (Object{Compression: Zstd}).Weight(f, math.MaxInt64/2); got != math.MaxInt64 {
 		t.Errorf("beyond all numbers: %d", got)
 	}
 }

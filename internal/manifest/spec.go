@@ -7,14 +7,15 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/layout"
 )
 
 // Spec is what the application decides of its job.
 type Spec struct {
 	App App `json:"app"`
-	// Input says how the bytes of an object become records: [Lines] or
-	// [Objects].
+	// Input says how the bytes of an object become records: [Lines], [Objects]
+	// or another of [input.Formats].
 	Input Choice `json:"input"`
 	// Partitioner says which partition a key belongs to: [Hash], [Range] or
 	// [AppPartitioner].
@@ -109,12 +110,22 @@ func (c Choice) sample() (chunks, size int64, err error) {
 	return chunks, size, err
 }
 
-// Splits tells whether records are found from the middle of an object.
-func (s *Spec) Splits() bool { return s.Input.Name == Lines && s.Input.Options[Numbered] == "" }
+// Format is how bytes of objects become records, nil if this program does not
+// know; Validate says so.
+func (s *Spec) Format() input.Format {
+	f, err := input.Resolve(s.Input.Name, s.Input.Options)
+	if err != nil {
+		return nil
+	}
+	return f
+}
 
 // Validate returns an error unless this program can run what s says.
 func (s *Spec) Validate() error {
 	if err := s.App.validate(); err != nil {
+		return err
+	}
+	if _, err := input.Resolve(s.Input.Name, s.Input.Options); err != nil {
 		return err
 	}
 	for _, c := range []struct {
@@ -122,7 +133,6 @@ func (s *Spec) Validate() error {
 		choice Choice
 		may    map[string][]string // options by name
 	}{
-		{"input", s.Input, map[string][]string{Lines: {Numbered}, Objects: nil}},
 		{"partitioner", s.Partitioner, map[string][]string{Hash: nil, Range: {SampleChunks, SampleBytes}, AppPartitioner: nil}},
 		{"output", s.Output, map[string][]string{Lines: nil}},
 	} {
@@ -135,9 +145,6 @@ func (s *Spec) Validate() error {
 				return fmt.Errorf("%s %s with the unknown option %.200q", c.what, c.choice.Name, name)
 			}
 		}
-	}
-	if n, ok := s.Input.Options[Numbered]; ok && n != "true" {
-		return fmt.Errorf("input lines with %s %.200q", Numbered, n)
 	}
 	if len(s.Partitioner.Options) > 0 {
 		if _, _, err := s.Partitioner.sample(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/layout"
 )
 
@@ -37,10 +38,11 @@ func (j *Job) Validate(lay layout.Layout) error {
 	if err := j.validateObjects(lay); err != nil {
 		return err
 	}
-	if err := j.validateCompression(); err != nil {
+	f := j.Format()
+	if err := j.validateCompression(f); err != nil {
 		return err
 	}
-	return j.validateTasks()
+	return j.validateTasks(f)
 }
 
 // validateObjects looks at what pins the input.
@@ -68,7 +70,7 @@ func (j *Job) validateObjects(lay layout.Layout) error {
 
 // validateTasks walks all pieces with a cursor on the next byte of input
 // that is not covered yet.
-func (j *Job) validateTasks() error {
+func (j *Job) validateTasks(f input.Format) error {
 	object, offset := 0, int64(0)
 	empty := false // the object at the cursor is empty and has its piece
 	for t, pieces := range j.Tasks {
@@ -83,8 +85,9 @@ func (j *Job) validateTasks() error {
 			if p.Offset < 0 || p.Length < 0 || p.Offset > o.Size || p.Length > o.Size-p.Offset {
 				return fmt.Errorf("map task %d has piece %v outside input object %q of %d bytes", t, p, o.Name, o.Size)
 			}
-			if (o.Compression != "" || !j.Splits()) && p.Length != o.Size {
-				return fmt.Errorf("map task %d has piece %v of input object %q, which is compressed or not of lines and cannot be cut", t, p, o.Name)
+			end := p.Offset + p.Length
+			if o.Compression != "" && p.Length != o.Size || f.Cut(o.Size, p.Offset) != p.Offset || f.Cut(o.Size, end) != end {
+				return fmt.Errorf("map task %d has piece %v of input object %q, which is compressed or of a format that cannot be cut there", t, p, o.Name)
 			}
 			if p.Length == 0 && o.Size > 0 {
 				return fmt.Errorf("map task %d has an empty piece %v of input object %q", t, p, o.Name)

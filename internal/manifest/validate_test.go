@@ -46,7 +46,7 @@ func TestValidate(t *testing.T) {
 			*j = *packedJob()
 			j.Tasks[1][0].Length--
 			j.Tasks = [][]Piece{j.Tasks[0], j.Tasks[1], {{1, 90<<20 - 1, 1}}, j.Tasks[2]}
-		}, `"b.log.gz", which is compressed or not of lines and cannot be cut`},
+		}, `"b.log.gz", which is compressed or of a format that cannot be cut there`},
 		{"packed", func(j *Job) { j.Shuffle = ShufflePacked }, ""},
 		{"unknown shuffle", func(j *Job) { j.Shuffle = "by-hand" }, `unknown shuffle "by-hand"`},
 		{"no ratio", func(j *Job) { *j = *packedJob(); j.Decompress.Ratio = 0 }, "decompress is"},

@@ -34,8 +34,6 @@ type Runner interface {
 
 // Properties are what the engine has to know of an application.
 type Properties struct {
-	// Input says what a record is.
-	Input mr.Input
 	// Ordered is as [mr.App] has it.
 	Ordered bool
 	// Combine is the combiner, nil for none. That of [mr.Sum] the engine does

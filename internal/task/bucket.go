@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 
+	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
@@ -21,7 +22,8 @@ type bucket struct {
 	store  Store
 	layout layout.Layout
 	job    *manifest.Job
-	chunk  int64 // bytes of a request of open
+	format input.Format // of the job's input
+	chunk  int64        // bytes of a request of open
 }
 
 // open opens a range of an object that is read once more, beside the plan.

@@ -22,6 +22,7 @@ import (
 // compressed is the compressed object that is being read.
 type compressed struct {
 	o      manifest.Object
+	format input.Format
 	stream *inflate.Stream // nil before the first byte
 	taken  int64           // bytes of the object that progress knows of
 }
@@ -32,7 +33,7 @@ func (b *bucket) decompress(p *input.Piece, o manifest.Object, d *inflate.Decode
 	if o.Compression == "" {
 		return nil
 	}
-	k := &compressed{o: o}
+	k := &compressed{o: o, format: b.format}
 	p.Decode = func(body io.Reader) io.ReadCloser {
 		k.stream = d.Open(o, b.job.Decompress.Most(o.Size), body)
 		return k.stream
@@ -49,9 +50,9 @@ func (k *compressed) weigh(bytes int64) int64 {
 	if k.stream == nil {
 		return 0
 	}
-	before := k.o.Weight(k.taken)
+	before := k.o.Weight(k.format, k.taken)
 	k.taken = k.stream.Taken()
-	return k.o.Weight(k.taken) - before
+	return k.o.Weight(k.format, k.taken) - before
 }
 
 // decompressMemory is how much of the budget decompressing takes.

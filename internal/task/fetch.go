@@ -52,7 +52,7 @@ func fetchAhead(ctx context.Context, b *bucket, shares shares, pieces []manifest
 	}
 	total := int64(0)
 	for _, p := range pieces {
-		_, n := planned(p)
+		_, n := a.planned(p)
 		total += n
 	}
 	a.chunk = shares.chunkOf(total)
@@ -61,10 +61,13 @@ func fetchAhead(ctx context.Context, b *bucket, shares shares, pieces []manifest
 	return a
 }
 
-// planned returns the range that the reader of a piece will open first.
-func planned(p manifest.Piece) (off, n int64) {
-	off = max(p.Offset-1, 0) // one byte early: input.Read
-	return off, p.Offset + p.Length - off
+// planned returns the range that the reader of a piece will open first. A
+// compressed object is read from its beginning to its end.
+func (a *ahead) planned(p manifest.Piece) (off, n int64) {
+	if a.bucket.job.Objects[p.Object].Compression != "" {
+		return p.Offset, p.Length
+	}
+	return a.bucket.format.First(p.Offset, p.Length)
 }
 
 // dispatch sends the chunks on their way, in order.
@@ -73,7 +76,7 @@ func (a *ahead) dispatch() {
 	defer fetches.wait()
 	defer close(a.queue)
 	for i, p := range a.pieces {
-		off, left := planned(p)
+		off, left := a.planned(p)
 		for left > 0 {
 			c := &chunk{piece: i, off: off, ready: make(chan struct{})}
 			c.n, c.weight = a.cut(left)
@@ -174,7 +177,7 @@ func inputError(key string, err error) error {
 func (a *ahead) opener(i int) input.Opener {
 	first := true
 	return func(off, n int64) (input.Body, error) {
-		if o, m := planned(a.pieces[i]); first && o == off && m == n {
+		if o, m := a.planned(a.pieces[i]); first && o == off && m == n {
 			first = false
 			return &aheadReader{a: a, piece: i, left: n}, nil
 		}

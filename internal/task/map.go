@@ -57,7 +57,7 @@ func (t *attempt) mapInput(ctx context.Context, c *collector, out runner.Emitter
 	var decoder inflate.Decoder
 	defer decoder.Close()
 	i := -1
-	in := &records{live: t.live, input: t.app.Input, maxRecord: t.maxRecord, skips: skips, next: func() *openPiece {
+	in := &records{live: t.live, format: t.bucket.format, maxRecord: t.maxRecord, skips: skips, next: func() *openPiece {
 		if i++; i == len(pieces) {
 			return nil
 		}

@@ -129,7 +129,7 @@ func TestLargeRequests(t *testing.T) {
 		want = append(want, want[0])
 	}
 	want = append(want, size-want[0]*int64(len(want)))
-	job := &manifest.Job{NReduce: 1, Objects: []manifest.Object{{Name: "a", Size: size}}}
+	job := &manifest.Job{NReduce: 1, Objects: []manifest.Object{{Name: "a", Size: size}}, Spec: manifest.Spec{Input: manifest.Choice{Name: manifest.Lines}}}
 	shares := shareOut(mr.MapPhase, budget)
 	for name, read := range map[string]func(b *bucket) error{
 		"input": func(b *bucket) error {
@@ -147,7 +147,7 @@ func TestLargeRequests(t *testing.T) {
 		},
 	} {
 		store := new(asked)
-		if err := read(&bucket{store: store, job: job}); err != nil {
+		if err := read(&bucket{store: store, job: job, format: job.Format()}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		slices.SortFunc(store.reads, func(a, b int64) int { return cmp.Compare(b, a) })

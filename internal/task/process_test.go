@@ -188,7 +188,7 @@ func newProcessRunner(app mr.App) runner.Runner { return &processRunner{app: app
 
 // Properties says nothing of combiners but mr.Sum: that one is the engine's.
 func (p *processRunner) Properties() runner.Properties {
-	props := runner.Properties{Input: p.app.Input, Ordered: p.app.Ordered}
+	props := runner.Properties{Ordered: p.app.Ordered}
 	if _, sums := p.app.Combine.(mr.Sum); sums {
 		props.Combine = mr.Sum{}
 	}

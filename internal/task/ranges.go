@@ -177,14 +177,16 @@ func quantiles(keys [][]byte, n int) [][]byte {
 
 // samplePieces lists what of the input is sampled: all of it, or chunks at
 // equal distances, so that every worker takes the same sample and the ranges,
-// like the output, depend on input, app and reduce count alone (I6). Of a compressed object, which can be read from its start
-// only, that is one piece with all of the object.
+// like the output, depend on input, app and reduce count alone (I6). A chunk lies
+// between two places where the format may be cut, and may so be larger. Of a
+// compressed object it is all of the object.
 func samplePieces(job *manifest.Job) (pieces []manifest.Piece) {
 	total := int64(0)
 	for _, o := range job.Objects {
 		total += o.Size
 	}
 	n, size := job.Sample()
+	format := job.Format()
 	if total <= n*size {
 		for i, o := range job.Objects {
 			pieces = append(pieces, manifest.Piece{Object: i, Length: o.Size})
@@ -199,9 +201,12 @@ func samplePieces(job *manifest.Job) (pieces []manifest.Piece) {
 			i++
 		}
 		o := job.Objects[i]
-		p := manifest.Piece{Object: i, Offset: at - start, Length: min(size, o.Size-(at-start))}
-		if o.Compression != "" {
-			p = manifest.Piece{Object: i, Length: o.Size}
+		p := manifest.Piece{Object: i, Length: o.Size}
+		if o.Compression == "" {
+			p.Offset, p.Length = format.Cut(o.Size, at-start), 0
+			for most := size; p.Length == 0; most *= 2 {
+				p.Length = format.Cut(o.Size, min(at-start+most, o.Size)) - p.Offset
+			}
 		}
 		if k := len(pieces); k == 0 || pieces[k-1] != p {
 			pieces = append(pieces, p)
@@ -216,7 +221,7 @@ func (t *attempt) sample(ctx context.Context) ([][]byte, error) {
 	task.Counters = new(counters)
 	s := &sampler{ctx: ctx, bucket: t.bucket, shares: t.shares, pieces: samplePieces(t.Job)}
 	s.in = records{
-		live: &live{Progress: new(Progress)}, input: t.app.Input, maxRecord: t.maxRecord, // what is read here is read again
+		live: &live{Progress: new(Progress)}, format: t.bucket.format, maxRecord: t.maxRecord, // what is read here is read again
 		next: s.next, sample: true, lenient: !t.Job.MaxBad.IsZero(),
 	}
 	defer context.AfterFunc(ctx, func() { s.in.live.stopped.Store(true) })()

@@ -84,7 +84,7 @@ func TestRangesOfOther(t *testing.T) {
 }
 
 func TestSamplePieces(t *testing.T) {
-	job := &manifest.Job{NReduce: 10, Spec: manifest.Spec{Partitioner: manifest.RangesOf(10)}}
+	job := &manifest.Job{NReduce: 10, Spec: manifest.Spec{Input: manifest.Choice{Name: manifest.Lines}, Partitioner: manifest.RangesOf(10)}}
 	for i := range 7 {
 		job.Objects = append(job.Objects, manifest.Object{Name: fmt.Sprint(i), Size: int64(i) * 1e6})
 	}

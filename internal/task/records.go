@@ -13,7 +13,7 @@ import (
 // input, one piece after the other.
 type records struct {
 	live      *live
-	input     mr.Input
+	format    input.Format
 	maxRecord int // bytes; 0 is the default
 	// next returns the next piece, nil behind the last.
 	next func() *openPiece
@@ -71,7 +71,7 @@ func (r *records) Next() (mr.Record, bool) {
 
 // Blocks implements runner.Records. A failure is blamed on a block as a whole,
 // so there are none where records may be skipped.
-func (r *records) Blocks() bool { return r.input == mr.Lines && r.skips == nil && !r.sample }
+func (r *records) Blocks() bool { return r.format.Blocks() && r.skips == nil && !r.sample }
 
 // NextBlock implements runner.Records.
 func (r *records) NextBlock() (mr.Record, bool) {
@@ -137,7 +137,7 @@ func (r *records) advance() bool {
 	if r.piece = r.next(); r.piece == nil {
 		return false
 	}
-	reader, err := input.Read(r.input, r.piece.Piece, r.maxRecord)
+	reader, err := input.Read(r.format, r.piece.Piece, r.maxRecord)
 	if err != nil {
 		r.err = &FatalError{Err: err}
 		return false

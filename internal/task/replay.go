@@ -56,7 +56,7 @@ func (e *Env) Replay(ctx context.Context, phase mr.Phase, index int, out func(na
 		}
 		var te *AppError
 		if errors.As(err, &te) && te.Object != "" {
-			if t.app.Input != mr.WholeObjects {
+			if t.bucket.format.Lines() {
 				te.Line = t.bucket.lineOf(ctx, te.Object, te.Offset)
 			}
 		}

@@ -243,7 +243,7 @@ func compareCounters(find *finder, key string, got, want map[string]int64) bool 
 // nothing but what it counts.
 func (q *sequential) byTask(ctx context.Context) (*tally, error) {
 	t := newTally(q.a.job, q.tally.sums != nil, q.a.opt.Code)
-	again := &sequential{a: q.a, app: q.app, params: q.params, side: &sideFiles{}, objects: q.objects, skips: skips{a: q.a}, tally: t}
+	again := &sequential{a: q.a, app: q.app, input: q.input, params: q.params, side: &sideFiles{}, objects: q.objects, skips: skips{a: q.a}, tally: t}
 	out := &counting{tally: t, part: q.a.partitioner(q.app)}
 	var mapper mr.Mapper
 	of := -1 // its task

@@ -289,7 +289,7 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 			o.Size = int64(len(j.inputs[o.Name]))
 			p.Length = o.Size
 		}
-		rd, err := input.Read(j.app.Input, input.Piece{Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length,
+		rd, err := input.Read(job.Format(), input.Piece{Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length,
 			Open: func(off, n int64) (input.Body, error) {
 				r := io.NopCloser(strings.NewReader(j.inputs[o.Name][off : off+n]))
 				return inputBody{input.NewBuffered(r, n), r}, nil

@@ -7,8 +7,24 @@ import (
 	"io"
 
 	"github.com/mraws/mraws/internal/input"
+	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/mr"
 )
+
+// recordsOf says what a record of the job's input is; ok is false for a format
+// that only the workers read. This switch stands beside the table of formats
+// (package input) on purpose: a format is verified by a reader of its own.
+func recordsOf(c manifest.Choice) (in mr.Input, ok bool) {
+	switch c.String() {
+	case "lines":
+		return mr.Lines, true
+	case "lines numbered=true":
+		return mr.NumberedLines, true
+	case "objects":
+		return mr.WholeObjects, true
+	}
+	return 0, false
+}
 
 // records reads the records of one object for the reference, from its first
 // byte to its last. The workers read pieces of objects in blocks (package

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -76,7 +77,7 @@ type inputBody struct {
 }
 
 func workersRecords(t *rapid.T, in mr.Input, p input.Piece, most int) (all []seen) {
-	r, err := input.Read(in, p, most)
+	r, err := input.Read(wire.DescribeApp(mr.App{Input: in}, nil).Spec(nil).Format(), p, most)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,6 +163,31 @@ func TestReferenceInPlainCode(t *testing.T) {
 		rep := run(t, s, lay, fast, Options{Scratch: t.TempDir()})
 		if rep.OK() != ok || len(rep.Notes) > 0 || !ok && rep.Findings[0].Kind != Mismatch {
 			t.Errorf("%q: %s, notes %q", text, show(rep), rep.Notes)
+		}
+	}
+}
+
+// TestRecordsOf: the verifier reads every format that the program has, and only
+// with a reader of its own.
+func TestRecordsOf(t *testing.T) {
+	for text, tt := range map[string]struct {
+		choice manifest.Choice
+		want   mr.Input
+		ok     bool
+	}{
+		"lines":         {manifest.Choice{Name: manifest.Lines}, mr.Lines, true},
+		"numbered":      {manifest.Choice{Name: manifest.Lines, Options: map[string]string{manifest.Numbered: "true"}}, mr.NumberedLines, true},
+		"objects":       {manifest.Choice{Name: manifest.Objects}, mr.WholeObjects, true},
+		"fixed":         {manifest.Choice{Name: "fixed", Options: map[string]string{"size": "4"}}, 0, false},
+		"other options": {manifest.Choice{Name: manifest.Lines, Options: map[string]string{"by": "2"}}, 0, false},
+	} {
+		if got, ok := recordsOf(tt.choice); got != tt.want || ok != tt.ok {
+			t.Errorf("%s: %v, %t", text, got, ok)
+		}
+	}
+	for name := range input.Formats {
+		if _, ok := recordsOf(manifest.Choice{Name: name}); !ok {
+			t.Errorf("the verifier has no reader for input %s", name)
 		}
 	}
 }

@@ -124,7 +124,11 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 		app = app.Reference
 		a.rep.Reference.App = app.Name
 	}
-	run := &sequential{a: a, app: app, params: params, side: &sideFiles{}, objects: sync.OnceValue(a.job.Names), skips: skips{a: a}}
+	in, ok := recordsOf(a.job.Input)
+	if !ok {
+		return fmt.Errorf("run the reference: verify cannot read input %s", a.job.Input)
+	}
+	run := &sequential{a: a, app: app, input: in, params: params, side: &sideFiles{}, objects: sync.OnceValue(a.job.Names), skips: skips{a: a}}
 	s := newSorter(a.opt.Scratch, a.job.NReduce, a.opt.Memory/2, a.partitioner(app))
 	defer s.close()
 	run.tally = newTally(a.job, app.Combine == nil, a.opt.Code)
@@ -174,6 +178,7 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 type sequential struct {
 	a       *audit
 	app     *mr.App
+	input   mr.Input // of the job
 	params  map[string]string
 	side    *sideFiles
 	objects func() []string
@@ -202,9 +207,9 @@ type emitter interface {
 func (q *sequential) mapAll(ctx context.Context, s *sorter) error {
 	var mapper mr.Mapper
 	var read int64 // bytes, by this mapper
-	tasks := 0
+	tasks, format := 0, q.a.job.Format()
 	err := q.mapInputs(ctx, s, func(in fetched) error {
-		weight := in.obj.Weight(in.obj.Size)
+		weight := in.obj.Weight(format, in.obj.Size)
 		if mapper != nil && weight > q.a.job.SplitSize-read {
 			if err := q.flush(mapper, s); err != nil {
 				return err
@@ -254,7 +259,7 @@ func (q *sequential) flush(mapper mr.Mapper, out mr.Emitter) error {
 // mapObject maps all records of one object, which index names.
 func (q *sequential) mapObject(ctx context.Context, index int, in fetched, mapper func() (mr.Mapper, error), out emitter) (err error) {
 	name := in.obj.Name
-	records := newRecords(q.app.Input, q.a.opt.MaxRecord, in, in.open(ctx, q.a), q.a.unpack(in.obj))
+	records := newRecords(q.input, q.a.opt.MaxRecord, in, in.open(ctx, q.a), q.a.unpack(in.obj))
 	defer func() { err = errors.Join(err, records.Close()) }()
 	var at int64
 	err = guard("map "+name, func() error {

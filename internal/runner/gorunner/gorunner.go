@@ -17,7 +17,7 @@ type goRunner struct{ app mr.App }
 // Properties are those that the application declares.
 func (r *goRunner) Properties() runner.Properties {
 	p := runner.Properties{
-		Input: r.app.Input, Ordered: r.app.Ordered, Combine: r.app.Combine, Partition: r.app.Partition,
+		Ordered: r.app.Ordered, Combine: r.app.Combine, Partition: r.app.Partition,
 		Defaults: make(map[string]string, len(r.app.Params)),
 	}
 	for _, d := range r.app.Params {

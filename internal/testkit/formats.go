@@ -1,0 +1,164 @@
+package testkit
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+
+	"github.com/mraws/mraws/internal/input"
+	"github.com/mraws/mraws/mr"
+)
+
+// AddFormats adds two formats of input that the program does not have, so that
+// tests see whether another format than lines and objects fits: "fixed" has
+// records of the option "size" bytes, and "indexed" has records whose places
+// stand at the end of the object. Tests call it before any other goroutine runs.
+func AddFormats() {
+	input.Formats["fixed"] = input.Kind{Options: []string{"size"}, New: func(options map[string]string) (input.Format, error) {
+		n, err := strconv.ParseInt(options["size"], 10, 32)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("input fixed with size %q", options["size"])
+		}
+		return fixed{size: n}, nil
+	}}
+	input.Formats["indexed"] = input.Kind{New: func(map[string]string) (input.Format, error) { return indexed{}, nil }}
+}
+
+// fixed makes a record of each size bytes.
+type fixed struct {
+	input.OnePiece
+	size int64
+}
+
+func (f fixed) Check(size int64) error {
+	if size%f.size != 0 {
+		return fmt.Errorf("its %d bytes are no multiple of the record size %d: remove the incomplete record, or give the size that its records have", size, f.size)
+	}
+	return nil
+}
+
+func (f fixed) Cut(size, at int64) int64 {
+	if at == size {
+		return size
+	}
+	return at - at%f.size
+}
+
+func (f fixed) Count(_, n int64) (least, most int64) { return n / f.size, n / f.size }
+
+func (f fixed) Read(p input.Piece, _ int) (*input.PieceReader, error) {
+	body := p.Stream()
+	var src io.Reader = body
+	if p.Decode == nil {
+		src = io.LimitReader(body, p.Length)
+	}
+	buf := make([]byte, f.size)
+	off := p.Offset - f.size
+	next := func() (int64, []byte, error) {
+		off += f.size
+		_, err := io.ReadFull(src, buf)
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = fmt.Errorf("read %s: the last record, at byte %d, has fewer than %d bytes", p.Object, off, f.size)
+		}
+		return off, buf, err
+	}
+	return &input.PieceReader{Reader: &recordReader{next: next, rec: mr.Record{Object: p.Object}}, Body: body}, nil
+}
+
+// recordReader is an [input.Reader] whose records are not too long.
+type recordReader struct {
+	next func() (off int64, data []byte, err error)
+	rec  mr.Record
+	err  error
+}
+
+func (r *recordReader) Next() bool {
+	if r.err != nil {
+		return false
+	}
+	r.rec.Offset, r.rec.Data, r.err = r.next()
+	return r.err == nil
+}
+
+func (r *recordReader) Record() mr.Record { return r.rec }
+
+func (r *recordReader) Err() error {
+	if errors.Is(r.err, io.EOF) {
+		return nil
+	}
+	return r.err
+}
+
+func (r *recordReader) Skip() (mr.Record, int64, error) {
+	return mr.Record{}, 0, errors.New("no record is too long")
+}
+
+// indexed finds records from the end of an object: there are their offsets and
+// the number of these, 8 bytes each. A piece owns the records that start in it.
+type indexed struct{ input.OnePiece }
+
+// Indexed is an object of the format "indexed".
+func Indexed(records ...string) string {
+	var text, index []byte
+	for _, r := range records {
+		index = binary.BigEndian.AppendUint64(index, uint64(len(text)))
+		text = append(text, r...)
+	}
+	index = binary.BigEndian.AppendUint64(index, uint64(len(records)))
+	return string(text) + string(index)
+}
+
+func (indexed) Check(size int64) error {
+	if size < 8 {
+		return fmt.Errorf("its %d bytes hold no index", size)
+	}
+	return nil
+}
+
+func (indexed) Cut(_, at int64) int64                { return at }
+func (indexed) Decompresses() bool                   { return false }
+func (indexed) Weight(n int64) int64                 { return 2 * n }
+func (indexed) Count(_, _ int64) (least, most int64) { return 0, math.MaxInt64 } // empty ones take no byte
+func (indexed) First(_, _ int64) (from, n int64)     { return 0, 0 }
+func (indexed) Read(p input.Piece, _ int) (*input.PieceReader, error) {
+	in, body := p.ReaderAt(), p.Stream()
+	number := func(at int64) (int64, error) {
+		var b [8]byte
+		_, err := in.ReadAt(b[:], at)
+		return int64(binary.BigEndian.Uint64(b[:])), err
+	}
+	i, n, end := int64(0), int64(-1), int64(0) // record, records, where the index begins
+	next := func() (int64, []byte, error) {
+		if n < 0 {
+			var err error
+			if n, err = number(p.Size - 8); err != nil {
+				return 0, nil, err
+			}
+			end = p.Size - 8*(n+1)
+		}
+		for ; i < n; i++ {
+			from, err := number(end + 8*i)
+			to := end
+			if i+1 < n && err == nil {
+				to, err = number(end + 8*(i+1))
+			}
+			if err != nil {
+				return 0, nil, err
+			}
+			if from < p.Offset || from >= p.Offset+p.Length {
+				continue
+			}
+			i++
+			data := make([]byte, to-from)
+			if _, err := in.ReadAt(data, from); err != nil && !errors.Is(err, io.EOF) {
+				return 0, nil, err
+			}
+			return from, data, nil
+		}
+		return 0, nil, io.EOF
+	}
+	return &input.PieceReader{Reader: &recordReader{next: next, rec: mr.Record{Object: p.Object}}, Body: body}, nil
+}
