@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,25 +29,30 @@ func allGroups(c *cobra.Command) *cobra.Command {
 func (f *frame) configShowCommand() *cobra.Command {
 	var origin bool
 	c := &cobra.Command{
-		Use:     "show",
-		Short:   "Print the effective configuration as a configuration file",
+		Use:   "show",
+		Short: "Print all settings with their sources, and the store that they mean",
+		Long: "Print all settings with their sources, the store that they mean, and what the AWS\n" +
+			"environment contributes to it, as a configuration file with comments. It sends no\n" +
+			"request to AWS and shows no secret.",
 		Example: "  " + f.name + " config show --origin\n  MRAWS_NREDUCE=3 " + f.name + " config show -o json",
 		Args:    cobra.NoArgs,
-		RunE: f.run(func(_ context.Context, s *session, _ []string) error {
-			switch {
-			case f.output == "json":
-				return s.printJSON(configJSON(s.conf))
-			case !origin:
-				return s.say("%s", s.conf.YAML()[:len(s.conf.YAML())-1])
+		RunE: f.run(func(ctx context.Context, s *session, _ []string) error {
+			view := s.viewStore(ctx)
+			if f.output == "json" {
+				return s.printJSON(configJSON(s.conf, view))
+			}
+			facts := tableText(nil, view.rows())
+			if !origin {
+				return s.say("# %s\n\n%s", strings.ReplaceAll(facts, "\n", "\n# "), strings.TrimSuffix(s.conf.YAML(), "\n"))
 			}
 			var rows [][]string
 			for _, e := range s.conf.Entries() {
 				rows = append(rows, []string{e.Key, e.Value, e.Origin.String()})
 			}
-			return s.printTable([]string{"key", "value", "origin"}, rows)
+			return s.say("%s\n\n%s", tableText([]string{"key", "value", "origin"}, rows), facts)
 		}),
 	}
-	c.Flags().BoolVar(&origin, "origin", false, "show the source of each value")
+	c.Flags().BoolVar(&origin, "origin", false, "print a table instead of a configuration file")
 	return allGroups(c)
 }
 
@@ -56,7 +62,7 @@ type keyJSON struct {
 	Origin string `json:"origin"`
 }
 
-func configJSON(conf *config.Loaded) any {
+func configJSON(conf *config.Loaded, view storeView) any {
 	keys := []keyJSON{}
 	for _, e := range conf.Entries() {
 		keys = append(keys, keyJSON{e.Key, e.Value, e.Origin.String()})
@@ -65,7 +71,8 @@ func configJSON(conf *config.Loaded) any {
 		Schema string    `json:"schema"`
 		File   string    `json:"file,omitempty"`
 		Keys   []keyJSON `json:"keys"`
-	}{"mraws/config/v1", conf.File, keys}
+		Store  storeView `json:"store"`
+	}{"mraws/config/v1", conf.File, keys, view}
 }
 
 func (f *frame) configValidateCommand() *cobra.Command {

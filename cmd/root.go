@@ -101,7 +101,7 @@ func (f *frame) root() *cobra.Command {
 		Short: "MapReduce over S3",
 		Long: "MapReduce over S3: a coordinator, any number of workers, and one bucket.\n\n" +
 			"Keys that are not flags of a command can be set in mraws.yaml or with MRAWS_*\n" +
-			"variables: see `" + f.name + " config show --origin`.",
+			"variables: see `" + f.name + " config show`.",
 		Version:       readVersion().Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -105,12 +105,17 @@ func choose(conf *config.Loaded, otherwise place, dirExists bool) (local bool, w
 	return false, "default", nil
 }
 
+// chooseStore is choose for this session.
+func (s *session) chooseStore(otherwise place) (local bool, why string, err error) {
+	_, statErr := os.Stat(filepath.Join(s.conf.DataDir, "s3"))
+	return choose(s.conf, otherwise, s.conf.DataDir != "" && statErr == nil)
+}
+
 // openStore opens the bucket that the configuration means, and says on
 // stderr which. A bucket of the embedded server is made if it is missing;
 // any other must exist.
 func (s *session) openStore(ctx context.Context, otherwise place) (*store, error) {
-	_, statErr := os.Stat(filepath.Join(s.conf.DataDir, "s3"))
-	local, why, err := choose(s.conf, otherwise, s.conf.DataDir != "" && statErr == nil)
+	local, why, err := s.chooseStore(otherwise)
 	if err != nil {
 		return nil, err
 	}
@@ -136,20 +141,32 @@ func bucketLine(c *config.Loaded) string {
 // is said: S3 refuses requests that are signed a quarter of an hour off.
 const mostSkew = 5 * time.Minute
 
+// checkBucketNamed refuses the default bucket on AWS: the names of buckets are
+// one space for all accounts there, so a default name is somebody's.
+func (s *session) checkBucketNamed(why string) error {
+	if s.conf.IsSet("bucket") || s.conf.Endpoint != "" || os.Getenv("AWS_ENDPOINT_URL") != "" || os.Getenv("AWS_ENDPOINT_URL_S3") != "" {
+		return nil
+	}
+	return usagef("name one with --bucket or MRAWS_BUCKET; --local is the embedded server, which needs none",
+		"no bucket is named, and the store is S3 (%s)", why)
+}
+
+// s3Options are the options of a store that is not embedded.
+func (s *session) s3Options() s3fs.Options {
+	return s3fs.Options{
+		Bucket: s.conf.Bucket, Region: s.conf.Region, Endpoint: s.conf.Endpoint, Profile: s.conf.Profile, Concurrency: s.requests,
+	}
+}
+
 func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 	c := s.conf
-	if !c.IsSet("bucket") && c.Endpoint == "" && os.Getenv("AWS_ENDPOINT_URL") == "" && os.Getenv("AWS_ENDPOINT_URL_S3") == "" {
-		// The names of buckets on AWS are one space for all accounts: a default
-		// name is somebody's.
-		return nil, usagef("name one with --bucket or MRAWS_BUCKET; --local is the embedded server, which needs none",
-			"no bucket is named, and the store is S3 (%s)", why)
+	if err := s.checkBucketNamed(why); err != nil {
+		return nil, err
 	}
 	if err := s.fitRequests(false); err != nil {
 		return nil, err
 	}
-	st, err := s3fs.Open(ctx, s3fs.Options{
-		Bucket: c.Bucket, Region: c.Region, Endpoint: c.Endpoint, Profile: c.Profile, Concurrency: s.requests,
-	})
+	st, err := s3fs.Open(ctx, s.s3Options())
 	if err != nil {
 		return nil, err
 	}

@@ -29,11 +29,17 @@ func Example() string {
 	return b.String()
 }
 
-// YAML returns the loaded configuration as a file that loads to the same.
+// YAML returns the loaded configuration as a file that loads to the same. Each
+// line ends with a comment on the origin of the value. Defaults are commented
+// out, since a key in a file counts as set.
 func (l *Loaded) YAML() string {
 	var b strings.Builder
 	for i, k := range Keys() {
-		fmt.Fprintf(&b, "%s: %s\n", k.Name, k.YAML(l.entries[i].Value))
+		e := l.entries[i]
+		if e.Origin.Level == Default {
+			b.WriteString("#")
+		}
+		fmt.Fprintf(&b, "%s: %s  # %s\n", k.Name, k.YAML(e.Value), strings.ReplaceAll(e.Origin.String(), "\n", `\n`))
 	}
 	return b.String()
 }

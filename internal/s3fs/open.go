@@ -40,12 +40,9 @@ func open(ctx context.Context, o Options, rt http.RoundTripper) (*Store, error) 
 	if o.Server != Elsewhere && !isLoopback(o.Endpoint) {
 		return nil, fmt.Errorf("open s3://%s: a server on this machine has an endpoint on loopback, not %q", o.Bucket, o.Endpoint)
 	}
-	if err := checkBundle(o); err != nil {
-		return nil, &Error{Op: "open", Bucket: o.Bucket, Kind: ErrBundle, Err: err}
-	}
-	cfg, err := awsConfig(ctx, o)
+	cfg, err := loadConfig(ctx, o)
 	if err != nil {
-		return nil, &Error{Op: "open", Bucket: o.Bucket, Kind: ErrSharedConfig, Err: err}
+		return nil, err
 	}
 	s := &Store{o: o, pool: bufferPool{size: o.PartSize}, views: sync.Pool{New: newView}}
 	if rt == nil {
@@ -85,6 +82,18 @@ func (s *Store) configure(so *s3.Options) {
 
 // defaultRegion is what requests are signed for if nothing says otherwise.
 const defaultRegion = "us-east-1"
+
+// loadConfig is awsConfig with typed errors.
+func loadConfig(ctx context.Context, o Options) (aws.Config, error) {
+	if err := checkBundle(o); err != nil {
+		return aws.Config{}, &Error{Op: "open", Bucket: o.Bucket, Kind: ErrBundle, Err: err}
+	}
+	cfg, err := awsConfig(ctx, o)
+	if err != nil {
+		return aws.Config{}, &Error{Op: "open", Bucket: o.Bucket, Kind: ErrSharedConfig, Err: err}
+	}
+	return cfg, nil
+}
 
 // awsConfig resolves credentials and region. Keys that are given explicitly
 // bypass the SDK's chain, so that a broken AWS configuration of the user

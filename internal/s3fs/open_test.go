@@ -6,12 +6,15 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/go-cmp/cmp"
 )
 
 // roundTrip is a transport in a function.
@@ -216,5 +219,49 @@ func TestDenied(t *testing.T) {
 		if n != want {
 			t.Errorf("%s was tried %d times", name, n)
 		}
+	}
+}
+
+// TestResolve: what the AWS environment contributes is found without a request,
+// and without secrets.
+func TestResolve(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config")
+	text := "[default]\nregion = eu-west-1\naws_access_key_id = a\naws_secret_access_key = geheim\n[profile dev]\ncredential_process = nothing\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		env  map[string]string
+		o    Options
+		want Environment
+	}{
+		{"nothing", nil, Options{}, Environment{Credentials: []string{"instance role, if any"}}},
+		{"variables", map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "geheim", "AWS_REGION": "eu-west-3"}, Options{},
+			Environment{Region: "eu-west-3", Credentials: []string{"environment variables"}}},
+		{"default profile", map[string]string{"AWS_CONFIG_FILE": file}, Options{},
+			Environment{Region: "eu-west-1", Profile: "default", Credentials: []string{"profile"}}},
+		{"named profile", map[string]string{"AWS_CONFIG_FILE": file}, Options{Profile: "dev", Region: "eu-west-2"},
+			Environment{Region: "eu-west-2", Profile: "dev", Credentials: []string{"credential process"}}},
+		{"endpoint", map[string]string{"AWS_ENDPOINT_URL": "http://a:geheim@h:1"}, Options{},
+			Environment{Region: "us-east-1", Endpoint: "http://h:1", Credentials: []string{"instance role, if any"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bare(t)
+			for name, value := range tt.env {
+				t.Setenv(name, value)
+			}
+			got, err := Resolve(t.Context(), tt.o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	bare(t)
+	if _, err := Resolve(t.Context(), Options{Profile: "absent"}); !errors.Is(err, ErrSharedConfig) {
+		t.Errorf("an absent profile: %v", err)
 	}
 }
