@@ -120,7 +120,7 @@ func TestEveryCommand(t *testing.T) {
 
 func TestQuietAndVerbose(t *testing.T) {
 	clean(t)
-	for flag, want := range map[string]string{"-v": "log-level: debug\n", "-q": "log-level: error\n"} {
+	for flag, want := range map[string]string{"-v": "\nlog-level: debug  # flag -v\n", "-q": "\nlog-level: error  # flag -q\n"} {
 		if r := execute(t, nil, "config", "show", flag); !strings.Contains(r.out, want) {
 			t.Errorf("%s: %+v", flag, r)
 		}
