@@ -9,6 +9,7 @@ import (
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/failpoint"
+	"github.com/mraws/mraws/internal/trace"
 )
 
 func (f *frame) configCommand() *cobra.Command {
@@ -82,7 +83,7 @@ func (f *frame) configValidateCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: f.run(func(_ context.Context, s *session, _ []string) error {
 			var stray []string
-			for _, v := range config.StrayEnv(os.Environ(), failpoint.Variable) {
+			for _, v := range config.StrayEnv(os.Environ(), failpoint.Variable, trace.Variable) {
 				stray = append(stray, v.String())
 				if v.Near == "" { // the others have been named already
 					s.note("warning: %s", v)

@@ -15,6 +15,7 @@ import (
 	"github.com/mraws/mraws/internal/failpoint"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -192,7 +193,7 @@ func (s *session) newCoordinator(st *store, lay layout.Layout, lis net.Listener,
 		TaskTimeout: s.conf.TaskTimeout, Lease: s.conf.Lease, MaxFailures: s.conf.MaxAttempts, MaxLost: 4 * s.conf.MaxAttempts,
 		Speculate: s.conf.Speculation == "auto",
 		Listener:  lis, Connections: s.connections, Addresses: addresses, Security: security, PublishToken: publish,
-		Unsafe: o.unsafe, TakeOver: o.takeOver,
+		Unsafe: o.unsafe, TakeOver: o.takeOver, Events: trace.FromEnv(),
 	})
 	s.page.coordinator(c)
 	return c, nil

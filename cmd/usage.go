@@ -13,6 +13,7 @@ import (
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/failpoint"
+	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -138,7 +139,7 @@ func nearParams(app *mr.App, params map[string]string) string {
 
 // warnStray names the variables that were meant for us and are misspelt.
 func (s *session) warnStray() {
-	for _, stray := range config.StrayEnv(os.Environ(), failpoint.Variable) {
+	for _, stray := range config.StrayEnv(os.Environ(), failpoint.Variable, trace.Variable) {
 		if stray.Near != "" {
 			s.note("warning: %s", stray)
 		}

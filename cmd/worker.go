@@ -13,6 +13,7 @@ import (
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/failpoint"
+	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/internal/worker"
 	"github.com/mraws/mraws/mr"
 )
@@ -107,7 +108,7 @@ func (s *session) workerOptions(st *store, app *mr.App, params map[string]string
 		Store: objects, Bucket: st.Bucket(), Layout: s.layout, Log: s.log, Version: readVersion().Version,
 		App: s.process.telling(app), Params: params, Lookup: func(name string) *mr.App { return s.process.telling(s.lookup(name)) },
 		Insecure: s.conf.Insecure, Files: s.tlsFiles(), Token: token, CoordTimeout: s.conf.CoordTimeout,
-		Name: workerName(host), Host: host, Slots: s.slots, Memory: s.memory, Scratch: scratch, Stats: s.page.workerStats(),
+		Name: workerName(host), Host: host, Slots: s.slots, Memory: s.memory, Scratch: scratch, Stats: s.page.workerStats(), Events: trace.FromEnv(),
 		Dirs: func(ctx context.Context, prefix string) (dirs []string, err error) {
 			for d, err := range objects.ListDirs(ctx, prefix) {
 				if err != nil {

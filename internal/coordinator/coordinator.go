@@ -26,6 +26,7 @@ import (
 	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -76,6 +77,10 @@ type Options struct {
 	// TakeOver takes the place of the coordinator that is announced at the
 	// start although it may be at work.
 	TakeOver bool
+
+	// Events is told of what happens, on the loop, so that it has to return
+	// soon; nil is nobody.
+	Events trace.Listener
 
 	clock func() sched.Time // of a test; nil is the time since New
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -103,6 +104,7 @@ func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
 	}
 	_, err = c.o.Store.Put(ctx, c.o.Layout.Success(), data, object.PutOptions{IfAbsent: true, ContentType: "application/json"})
 	if err == nil {
+		c.call(ctx, func() { c.loop.tap(trace.Event{Kind: trace.SuccessCreated, Object: c.o.Layout.Success()}) })
 		return success, nil
 	}
 	// Written by an earlier run, by another coordinator, or by this very

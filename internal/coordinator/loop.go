@@ -124,11 +124,14 @@ func (l *loop) noteBack() {
 	}
 }
 
-// step applies one event and carries out its effects. It says whether the
+// step applies one event, and tells of it and carries out its effects. It says whether the
 // worker of the event is registered.
 func (l *loop) step(now sched.Time, ev sched.Event) (known bool) {
 	l.unknown = false
-	for _, eff := range l.apply(now, ev) {
+	effects := l.apply(now, ev)
+	l.tapEvent(ev)
+	for _, eff := range effects {
+		l.tap(did(eff))
 		switch e := eff.(type) {
 		case sched.Grant:
 			l.grant(e)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mraws/mraws/internal/coordinator/lease"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/trace"
 )
 
 // errStandby is the answer of a standby to all calls but Discover: the worker
@@ -56,8 +57,12 @@ func (c *Coordinator) lead(ctx context.Context, open func()) (over *manifest.Suc
 	var reading sync.WaitGroup
 	defer func() { cancel(); reading.Wait() }()
 	s := &standby{Coordinator: c, open: open, ahead: func(job *manifest.Job) { reading.Go(func() { c.readAhead(ctx, job) }) }}
+	var listener trace.Listener
+	if c.o.Events != nil {
+		listener = c.tapLease
+	}
 	c.lease = lease.New(lease.Options{
-		Store: c.o.Store, Layout: c.o.Layout, Log: c.o.Log, Announce: c.announcement(), TakeOver: c.o.TakeOver,
+		Store: c.o.Store, Layout: c.o.Layout, Log: c.o.Log, Announce: c.announcement(), TakeOver: c.o.TakeOver, Events: listener,
 	})
 	term, err := c.lease.Acquire(ctx, s)
 	if term != nil {

@@ -130,7 +130,7 @@ func (c *Coordinator) lookFor(ctx context.Context, attempts []sched.Running) {
 // commit, while reading lasts, and tells the loop of what it has found even
 // if ctx has ended by then.
 func (c *Coordinator) look(ctx, reading context.Context, task sched.TaskID, attempt string) (err error) {
-	defer func() { c.looks.note(err) }()
+	defer func() { c.looks.note(err); c.tapLookup(ctx, task, attempt, err) }()
 	job := c.loop.job // fixed before anything is granted
 	if task.Phase == mr.ReducePhase {
 		rec, err := c.readReduce(reading, job, task.Index)

@@ -11,6 +11,7 @@ import (
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/runner/gorunner"
 	"github.com/mraws/mraws/internal/task"
+	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -106,6 +107,7 @@ func (w *worker) attempt(ctx context.Context, reply *wire.PollReply) (well bool,
 	}
 	start := time.Now()
 	result, err := w.supervise(ctx, runCtx, r)
+	w.tell(r, result, err)
 	log := w.o.Log.With().Str("job", job).Str("attempt", a.Id).
 		Str("task", taskName(a)).Str("dur", time.Since(start).Round(time.Millisecond).String()).Logger()
 	if err != nil {
@@ -133,6 +135,28 @@ func (w *worker) attempt(ctx context.Context, reply *wire.PollReply) (well bool,
 		log.Debug().Bool("superseded", result.Superseded).Msg("attempt committed")
 	}
 	return err == nil, w.report(ctx, runCtx, r, q)
+}
+
+// tell tells the listener how an attempt ended.
+func (w *worker) tell(r *running, res task.Result, err error) {
+	if w.o.Events == nil {
+		return
+	}
+	p, n := phase(r.attempt.Phase), int(r.attempt.Task)
+	e := trace.Event{
+		Kind: trace.AttemptRan, Job: r.job, Phase: p.String(), Task: n, Attempt: r.attempt.Id, Worker: w.o.Name,
+		Object: w.link.layout().MapCommit(n), Bytes: r.progress.Bytes.Load(), Outcome: trace.Committed,
+	}
+	if p == mr.ReducePhase {
+		e.Object = w.link.layout().Output(n)
+	}
+	switch {
+	case err != nil:
+		e.Outcome, e.Cause = trace.Failed, err.Error()
+	case res.Superseded:
+		e.Outcome = trace.Superseded
+	}
+	w.o.Events.Tell(e)
 }
 
 // claim fills in what an attempt's error says of other attempts.

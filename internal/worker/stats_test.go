@@ -3,11 +3,14 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mraws/mraws/internal/task"
+	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -16,6 +19,13 @@ import (
 func TestStats(t *testing.T) {
 	s, b := newUnderTest(t), newFakeCoordinator(t).serve(plain)
 	s.o.Stats = new(Stats)
+	var mu sync.Mutex
+	told := map[string]string{}
+	s.o.Events = func(e trace.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		told[fmt.Sprintf("%s %s-%d", e.Kind, e.Phase, e.Task)] = e.Outcome + " " + e.Object
+	}
 	release, began := s.stalled()
 	b.announce(s.Store, nil)
 	s.start()
@@ -42,6 +52,14 @@ func TestStats(t *testing.T) {
 	got = s.o.Stats.Snapshot()
 	got.Reduce.Bytes = want.Reduce.Bytes // as the pairs are encoded
 	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	heard := map[string]string{
+		"attempt_ran map-0":    "committed " + s.o.Layout.MapCommit(0),
+		"attempt_ran map-1":    "committed " + s.o.Layout.MapCommit(1),
+		"attempt_ran reduce-0": "committed " + s.o.Layout.Output(0),
+	}
+	if diff := cmp.Diff(heard, told); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/task"
+	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -62,6 +63,9 @@ type Options struct {
 	Requests func() map[string]int64
 	// Stats counts what this worker does; nil for nobody.
 	Stats *Stats
+	// Events is told how each attempt ended, by the slots side by side; nil
+	// is nobody.
+	Events trace.Listener
 	// Shared is given to all workers of a process, of which each reads the
 	// same; nil is for one alone.
 	Shared *Shared

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/trace"
 )
 
 // Standby is what a coordinator does while another one holds the lease. An
@@ -57,6 +58,8 @@ type acquisition struct {
 	first   string // the epoch that it found
 	waiting bool   // behind another coordinator
 	behind  string // the epoch of the one that was logged last
+	from    string // the epoch of the one whose lease it tried last to take
+	why     string // it might
 	failed  int    // requests since there was last a step without a failure
 }
 
@@ -80,7 +83,7 @@ func (a *acquisition) step(ctx context.Context) (decided bool, err error) {
 		a.etag = h.etag
 		a.begin(ctx, h)
 		return true, nil
-	case !a.free(h):
+	case a.free(h) == "":
 		return false, a.wait(ctx, h)
 	case a.waiting:
 		over, err := a.standby.Over(ctx, failure(h))
@@ -129,24 +132,30 @@ func (a *acquisition) leaseOf(h holder) time.Duration {
 	return time.Duration(h.LeaseMS) * time.Millisecond
 }
 
-// free says whether the lease of h may be taken.
-func (a *acquisition) free(h holder) bool {
+// free says why the lease of h may be taken; "" is that it may not.
+func (a *acquisition) free(h holder) (why string) {
 	switch {
-	case a.watch.expired(), h.Released:
-		return true
-	case h.etag == "": // a standby waits: a live coordinator announces itself again
-		return !a.waiting
-	case h.Epoch != a.first:
-		return false
+	case h.Released:
+		return trace.Released
+	case a.watch.expired():
+		return trace.Expired
+	case h.etag == "" && !a.waiting:
+		return trace.Free
+	case h.etag == "", h.Epoch != a.first: // a standby waits: a live coordinator announces itself again
+		return ""
+	case a.o.TakeOver:
+		return trace.Ordered
+	case !a.waiting && hasEnded(h.Process, a.o.Announce.Process):
+		return trace.Dead
 	}
-	return a.o.TakeOver || !a.waiting && hasEnded(h.Process, a.o.Announce.Process)
+	return ""
 }
 
 // take replaces h.
 func (a *acquisition) take(ctx context.Context, h holder) (decided bool, err error) {
 	short, cancel := a.bound(ctx)
 	defer cancel()
-	a.etag = h.etag
+	a.etag, a.from, a.why = h.etag, h.Epoch, a.free(h)
 	if err := a.write(short); err != nil {
 		now, rerr := a.read(short)
 		switch {
@@ -176,6 +185,7 @@ func (a *acquisition) begin(ctx context.Context, h holder) {
 	if info, err := a.o.Store.Stat(ctx, a.key()); err == nil {
 		a.term.Stored = info.Modified
 	}
+	a.tell(trace.Event{Kind: trace.LeaseAcquired, At: now, From: a.from, Cause: a.why, Lasts: a.lasts})
 }
 
 // wait stands by behind h.

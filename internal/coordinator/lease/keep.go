@@ -7,6 +7,7 @@ import (
 	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/trace"
 )
 
 // Keep renews the lease until ctx ends, three times in its length, and soon
@@ -49,6 +50,7 @@ func (l *Lease) renew(ctx context.Context, within time.Duration) error {
 		var h holder
 		if h, err = l.read(short); err == nil {
 			if h.Epoch != l.o.Announce.Epoch && h.etag != "" && !jobstate.Damaged(h.unreadable) {
+				l.tell(trace.Event{Kind: trace.LeaseTaken, From: h.Epoch})
 				return &TakenError{Own: l.says.Addresses, By: h.String()}
 			}
 			l.etag = h.etag // written, and the reply was lost; or removed or damaged: write again
@@ -57,8 +59,10 @@ func (l *Lease) renew(ctx context.Context, within time.Duration) error {
 	switch {
 	case err == nil:
 		l.renewed.Store(&asked)
+		l.tell(trace.Event{Kind: trace.LeaseRenewed, At: asked, Lasts: l.lasts})
 	case ctx.Err() == nil:
 		l.o.Log.Warn().Err(err).Str("key", l.key()).Msg("announcement not renewed")
+		l.tell(trace.Event{Kind: trace.LeaseUnrenewed, Cause: err.Error()})
 	}
 	return nil
 }
@@ -68,6 +72,12 @@ func (l *Lease) renew(ctx context.Context, within time.Duration) error {
 func (l *Lease) Overdue() bool {
 	last := l.renewed.Load()
 	return last != nil && time.Since(*last) > max(l.lasts*2/3, 200*time.Millisecond)
+}
+
+// tell tells the listener of this lease.
+func (l *Lease) tell(e trace.Event) {
+	e.Coordinator, e.Object = l.o.Announce.Epoch, l.key()
+	l.o.Events.Tell(e)
 }
 
 // releaseTime bounds Release.
@@ -90,5 +100,7 @@ func (l *Lease) Release(ctx context.Context, failure string) {
 	}
 	if err != nil {
 		l.o.Log.Debug().Err(err).Msg("announcement not released")
+		return
 	}
+	l.tell(trace.Event{Kind: trace.LeaseReleased, Cause: failure})
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/trace"
 )
 
 // Store is what the lease needs of the bucket. Errors wrap fs.ErrNotExist and
@@ -49,6 +50,9 @@ type Options struct {
 	// TakeOver takes the lease of the coordinator that holds it at the start,
 	// although that one may be at work.
 	TakeOver bool
+	// Events is told when the lease is acquired, renewed, found to be
+	// another's or released; nil is nobody.
+	Events trace.Listener
 }
 
 // Lease is the lease of a job in the hands of one coordinator. [Lease.Acquire]
