@@ -65,7 +65,7 @@ func (c *Coordinator) learnApp(ctx context.Context) (over *manifest.Success, err
 	if stored == nil {
 		return nil, c.await(ctx, c.loop.appKnown)
 	}
-	if over, err := c.readSuccess(ctx, stored.ID); !errors.Is(err, fs.ErrNotExist) {
+	if over, err := c.bucket.readSuccess(ctx, stored.ID); !errors.Is(err, fs.ErrNotExist) {
 		if err == nil {
 			c.wasDone.Store(true)
 			c.call(ctx, func() { c.loop.end(nil) })

@@ -26,6 +26,7 @@ import (
 	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
@@ -123,20 +124,19 @@ func (e *ResetError) Unwrap() error { return e.Err }
 type Coordinator struct {
 	o       Options
 	epoch   string
-	start   time.Time
 	process manifest.Process
-	acts    chan func()   // run by the loop, in order
-	stopped chan struct{} // closed when the loop takes no more of them
 	over    chan struct{} // closed when it is known how the job ended
-	loop    loop          // owned by the loop goroutine
-	looks   looks
-	lease   *lease.Lease
-	term    atomic.Pointer[lease.Term] // nil: it does not hold the lease
+	turns
+	loop  loop // owned by the goroutine that turns calls
+	looks looks
+	lease *lease.Lease
+	term  atomic.Pointer[lease.Term] // nil: it does not hold the lease
 
 	// compared is the id of the job that was found to be the one that this
 	// coordinator was started for, while it stood by; "" for none.
 	compared string
 	memory   memory
+	bucket   bucket
 	library  library
 	wasDone  atomic.Bool
 }
@@ -144,10 +144,12 @@ type Coordinator struct {
 // New returns a coordinator that has done nothing yet.
 func New(o Options) *Coordinator {
 	epoch := newEpoch()
-	return &Coordinator{
-		o: o, epoch: epoch, start: time.Now(), acts: make(chan func()), stopped: make(chan struct{}), over: make(chan struct{}),
-		loop: newLoop(o, epoch), process: lease.ThisProcess(listens(o.Listener)),
+	c := &Coordinator{
+		o: o, epoch: epoch, process: lease.ThisProcess(listens(o.Listener)), over: make(chan struct{}),
+		turns: newTurns(o.clock), loop: newLoop(o, epoch), bucket: bucket{o.Store, o.Layout, o.Log},
 	}
+	c.library.turns, c.library.loop, c.library.bucket, c.library.maxLost = &c.turns, &c.loop, &c.bucket, o.MaxLost
+	return c
 }
 
 // newEpoch names one start of a coordinator; it begins the id of each attempt.
@@ -207,7 +209,7 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 	cancel(nil)
 	<-loopDone
 	_ = g.Wait() // every goroutine reports through cancel
-	if c.wasReset(outer, err) {
+	if err != nil && c.loop.job != nil && !errors.Is(err, object.ErrUnreachable) && c.bucket.wasReset(outer) {
 		err = &ResetError{Job: c.loop.job.ID, Err: err}
 	}
 	if c.leading() {

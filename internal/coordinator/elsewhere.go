@@ -20,7 +20,7 @@ func (c *Coordinator) awaitEnd(ctx context.Context) (over *manifest.Success, err
 		select {
 		case <-mapped:
 			mapped = nil
-			c.noteRanges(ctx)
+			c.library.noteRanges(ctx)
 			continue
 		case <-c.loop.ended:
 			return nil, nil
@@ -47,5 +47,5 @@ func (c *Coordinator) awaitEnd(ctx context.Context) (over *manifest.Success, err
 func (c *Coordinator) glance(ctx context.Context) (*manifest.Success, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(c.o.Lease/2, time.Second))
 	defer cancel()
-	return c.readSuccess(ctx, c.loop.job.ID) // the job is fixed by now
+	return c.bucket.readSuccess(ctx, c.loop.job.ID) // the job is fixed by now
 }

@@ -45,7 +45,7 @@ func (c *Coordinator) inputs(ctx context.Context, format input.Format) ([]manife
 	}
 	for _, name := range c.o.Names {
 		if named[name] {
-			return nil, c.foreign(l.Input(name), "it is input of the job, and was deleted after it was uploaded")
+			return nil, c.bucket.foreign(l.Input(name), "it is input of the job, and was deleted after it was uploaded")
 		}
 	}
 	return objects, nil
@@ -107,7 +107,7 @@ func (c *Coordinator) vacant(ctx context.Context) error {
 			}
 			name := strings.TrimPrefix(o.Key, dir)
 			if o.Key == l.Success() || name != "" && name[0] != '_' {
-				return c.foreign(o.Key, "there is no job that it belongs to")
+				return c.bucket.foreign(o.Key, "there is no job that it belongs to")
 			}
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mraws/mraws/internal/jobstate"
-	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 )
@@ -193,7 +192,7 @@ func (c *Coordinator) fix(ctx context.Context, job *manifest.Job) (stored *manif
 func (c *Coordinator) readJob(ctx context.Context) (*manifest.Job, error) {
 	job, info, err := jobstate.ReadJob(ctx, c.o.Store, c.o.Layout)
 	c.library.job = info
-	return job, c.unusable(hintForeign, err)
+	return job, c.bucket.unusable(hintForeign, err)
 }
 
 // conflict is the error of a spec that is another's than ours, or nil.
@@ -230,16 +229,16 @@ func (c *Coordinator) recover(ctx context.Context, s *state) error {
 		}
 		m, ok := l.ParseMapCommit(o.Key)
 		if !ok || m >= len(s.job.Tasks) {
-			return errors.Join(c.foreign(o.Key, "the job has no such map task"), g.Wait())
+			return errors.Join(c.bucket.foreign(o.Key, "the job has no such map task"), g.Wait())
 		}
 		g.Go(func() error {
-			rec, err := recall(&c.memory, o.Key, o.ETag, func() (*mapCommit, error) { return c.readMap(gctx, s.job, m) })
+			rec, err := recall(&c.memory, o.Key, o.ETag, func() (*mapCommit, error) { return c.bucket.readMap(gctx, s.job, m) })
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
 				s.maps[m] = rec
 			}
-			return c.unlessGone(o.Key, err)
+			return c.bucket.unlessGone(o.Key, err)
 		})
 	}
 	for o, err := range c.o.Store.List(ctx, l.OutputDir()) {
@@ -249,7 +248,7 @@ func (c *Coordinator) recover(ctx context.Context, s *state) error {
 		r, ok := l.ParseOutput(o.Key)
 		if o.Key == l.Success() {
 			g.Go(func() error {
-				_, err := c.readSuccess(gctx, s.job.ID)
+				_, err := c.bucket.readSuccess(gctx, s.job.ID)
 				c.wasDone.Store(err == nil)
 				return err
 			})
@@ -261,94 +260,17 @@ func (c *Coordinator) recover(ctx context.Context, s *state) error {
 			}
 		}
 		if !ok || r >= s.job.NReduce {
-			return errors.Join(c.foreign(o.Key, "the job has no such output"), g.Wait())
+			return errors.Join(c.bucket.foreign(o.Key, "the job has no such output"), g.Wait())
 		}
 		g.Go(func() error {
-			rec, err := recall(&c.memory, o.Key, o.ETag, func() (*reduceCommit, error) { return c.readReduce(gctx, s.job, r) })
+			rec, err := recall(&c.memory, o.Key, o.ETag, func() (*reduceCommit, error) { return c.bucket.readReduce(gctx, s.job, r) })
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
 				s.reduces[r] = rec
 			}
-			return c.unlessGone(o.Key, err)
+			return c.bucket.unlessGone(o.Key, err)
 		})
 	}
 	return g.Wait()
 }
-
-// readMap reads the commit record of map task m.
-func (c *Coordinator) readMap(ctx context.Context, job *manifest.Job, m int) (*mapCommit, error) {
-	rec, info, err := jobstate.ReadMapCommit(ctx, c.o.Store, c.o.Layout, job, m)
-	var other *manifest.OtherJobError
-	if errors.As(err, &other) {
-		return nil, c.unlessStale(ctx, info, other.Got, job.ID, other.Error())
-	}
-	return &mapCommit{rec, info}, c.unusable(hintRecord, err)
-}
-
-// readReduce finds which attempt made output r and reads its record.
-func (c *Coordinator) readReduce(ctx context.Context, job *manifest.Job, r int) (*reduceCommit, error) {
-	out, err := c.o.Store.Stat(ctx, c.o.Layout.Output(r))
-	if err != nil {
-		return nil, fmt.Errorf("read the metadata of an output: %w", err)
-	}
-	attempt := out.Meta[manifest.MetaAttempt]
-	if by := out.Meta[manifest.MetaJob]; by != job.ID || !layout.ValidName(attempt) {
-		out.Key = c.o.Layout.Output(r)
-		return nil, c.unlessStale(ctx, out, by, job.ID, "no attempt of this job wrote it")
-	}
-	rec, info, err := jobstate.ReadReduceCommit(ctx, c.o.Store, c.o.Layout, job, r, attempt)
-	if err == nil && rec.Output.Size != out.Size {
-		err = &jobstate.InvalidError{Key: info.Key, Err: fmt.Errorf("it is of an output of %d bytes, the output has %d", rec.Output.Size, out.Size)}
-	}
-	// If it is gone or of no use, the attempt that runs the task again finds out
-	// whether output or record is wrong, and writes it.
-	if jobstate.Invalid(err) {
-		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the record of the attempt that wrote %s: %w", c.o.Layout.Output(r), err)
-	}
-	return &reduceCommit{rec, info, out.ETag}, nil
-}
-
-// hintRecord says what to do about a commit record that cannot be read by a
-// coordinator that has not read it before. The job does not replace it: somebody
-// may have gone by it when it was sound.
-const hintRecord = "delete that object and start the same line again: its map task is run again"
-
-// unlessGone is err, or nil if that says that what commits a task is not there,
-// or not any more.
-func (c *Coordinator) unlessGone(key string, err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		c.o.Log.Warn().Err(err).Str("key", key).Msg("a record is missing or damaged; its task is run again")
-		return nil
-	}
-	return err
-}
-
-// unusable is err, or the *ConflictError of an object that is there and of no
-// use; hint says what to do if its bytes are damaged.
-func (c *Coordinator) unusable(hint string, err error) error {
-	var invalid *jobstate.InvalidError
-	switch {
-	case !errors.As(err, &invalid):
-		return err
-	case errors.Is(err, object.ErrDamaged):
-		return &ConflictError{What: fmt.Sprintf("s3://%s/%s is damaged", c.o.Store.Bucket(), invalid.Key), Diff: []string{invalid.Err.Error()}, Hint: hint}
-	}
-	return c.foreign(invalid.Key, invalid.Err.Error())
-}
-
-// foreign is the error of an object that lies where this job's should, and
-// is not this job's.
-func (c *Coordinator) foreign(key, why string) error {
-	return &ConflictError{
-		What: fmt.Sprintf("s3://%s/%s does not belong to this job", c.o.Store.Bucket(), key),
-		Diff: []string{why},
-		Hint: hintForeign,
-	}
-}
-
-// hintForeign says what to do about objects of another job, or of none.
-const hintForeign = "`mraws reset --yes` empties intermediate/ and output/, or choose another --prefix"

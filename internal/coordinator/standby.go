@@ -120,7 +120,7 @@ func (s *standby) Over(ctx context.Context, failure string) (bool, error) {
 		job, err = s.compare(ctx)
 	}
 	if err == nil && job != nil {
-		s.over, err = s.readSuccess(ctx, job.ID)
+		s.over, err = s.bucket.readSuccess(ctx, job.ID)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil

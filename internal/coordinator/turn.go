@@ -17,24 +17,36 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
+// turns runs functions on the goroutine of the loop, which owns the job.
+type turns struct {
+	start   time.Time
+	clock   func() sched.Time // of a test; nil is the time since start
+	acts    chan func()       // run by the loop, in order
+	stopped chan struct{}     // closed when the loop takes no more of them
+}
+
+func newTurns(clock func() sched.Time) turns {
+	return turns{start: time.Now(), clock: clock, acts: make(chan func()), stopped: make(chan struct{})}
+}
+
 // now is the scheduler's monotonic time.
-func (c *Coordinator) now() sched.Time {
-	if c.o.clock != nil {
-		return c.o.clock()
+func (t *turns) now() sched.Time {
+	if t.clock != nil {
+		return t.clock()
 	}
-	return sched.Time(time.Since(c.start))
+	return sched.Time(time.Since(t.start))
 }
 
 // call runs f on the loop, waits for it, and says whether it was run: not
 // once ctx or the loop has ended.
-func (c *Coordinator) call(ctx context.Context, f func()) bool {
+func (t *turns) call(ctx context.Context, f func()) bool {
 	done := make(chan struct{})
 	select {
-	case c.acts <- func() { f(); close(done) }:
+	case t.acts <- func() { f(); close(done) }:
 		<-done
 		return true
 	case <-ctx.Done():
-	case <-c.stopped:
+	case <-t.stopped:
 	}
 	return false
 }
@@ -133,7 +145,7 @@ func (c *Coordinator) look(ctx, reading context.Context, task sched.TaskID, atte
 	defer func() { c.looks.note(err); c.tapLookup(ctx, task, attempt, err) }()
 	job := c.loop.job // fixed before anything is granted
 	if task.Phase == mr.ReducePhase {
-		rec, err := c.readReduce(reading, job, task.Index)
+		rec, err := c.bucket.readReduce(reading, job, task.Index)
 		if err != nil {
 			return err
 		}
@@ -144,7 +156,7 @@ func (c *Coordinator) look(ctx, reading context.Context, task sched.TaskID, atte
 		})
 		return nil
 	}
-	rec, err := c.readMap(reading, job, task.Index)
+	rec, err := c.bucket.readMap(reading, job, task.Index)
 	if err != nil {
 		return err
 	}
@@ -153,7 +165,7 @@ func (c *Coordinator) look(ctx, reading context.Context, task sched.TaskID, atte
 		c.loop.committedMap(c.now(), task.Index, rec)
 		c.loop.reran[task.Phase] += rerun
 	})
-	if err := c.promote(ctx, rec.Map); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+	if err := c.bucket.promote(ctx, rec.Map); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		// It is committed all the same; finish tries again.
 		c.o.Log.Warn().Err(err).Int("task", task.Index).Msg("partitions not copied")
 	}

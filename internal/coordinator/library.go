@@ -37,8 +37,14 @@ type kept struct {
 	adopt func(context.Context) (bool, error)
 }
 
-// library is what is known of control objects beside the records of tasks.
+// library knows the control objects that this coordinator has read or written,
+// beside the records of tasks, which the loop has, and puts them back.
 type library struct {
+	*turns
+	*bucket
+	loop    *loop
+	maxLost int
+
 	// Owned by the loop once the job is planned.
 	job    object.Info      // _job.json
 	ranges *manifest.Ranges // nil if there are none, or none were read
@@ -54,60 +60,58 @@ func encoded(v any) func() ([]byte, error) {
 }
 
 // catalogue lists the control objects that are known, by key.
-func (c *Coordinator) catalogue(ctx context.Context) (map[string]kept, []*reduceCommit) {
+func (l *library) catalogue(ctx context.Context) (map[string]kept, []*reduceCommit) {
 	var maps []*mapCommit
 	var reduces []*reduceCommit
 	all := map[string]kept{}
 	add := func(k kept) { all[k.key] = k }
-	l := c.o.Layout
-	c.call(ctx, func() {
-		maps, reduces = slices.Clone(c.loop.maps), slices.Clone(c.loop.reduces)
-		add(kept{key: l.Job(), at: c.library.job, is: encoded(c.loop.job)})
-		if ranges := c.library.ranges; ranges != nil {
-			add(kept{key: l.Ranges(), at: c.library.at, is: encoded(ranges)})
+	l.call(ctx, func() {
+		maps, reduces = slices.Clone(l.loop.maps), slices.Clone(l.loop.reduces)
+		add(kept{key: l.layout.Job(), at: l.job, is: encoded(l.loop.job)})
+		if ranges := l.ranges; ranges != nil {
+			add(kept{key: l.layout.Ranges(), at: l.at, is: encoded(ranges)})
 		}
 	})
 	for m, rec := range maps {
 		if rec != nil {
 			add(kept{
-				key: l.MapCommit(m), at: rec.at, is: encoded(rec.Map), meta: c.metaOf(rec.Attempt),
-				adopt: func(ctx context.Context) (bool, error) { return c.adoptMap(ctx, m, rec) },
+				key: l.layout.MapCommit(m), at: rec.at, is: encoded(rec.Map), meta: l.metaOf(rec.Attempt),
+				adopt: func(ctx context.Context) (bool, error) { return l.adoptMap(ctx, m, rec) },
 			})
 		}
 	}
 	for r, rec := range reduces {
 		if rec != nil {
-			add(kept{key: l.ReduceAttempt(r, rec.Attempt), at: rec.at, is: encoded(rec.Reduce), meta: c.metaOf(rec.Attempt)})
+			add(kept{key: l.layout.ReduceAttempt(r, rec.Attempt), at: rec.at, is: encoded(rec.Reduce), meta: l.metaOf(rec.Attempt)})
 		}
 	}
 	return all, reduces
 }
 
 // metaOf is the metadata of a record.
-func (c *Coordinator) metaOf(attempt string) map[string]string {
-	return map[string]string{manifest.MetaJob: c.loop.job.ID, manifest.MetaAttempt: attempt}
+func (l *library) metaOf(attempt string) map[string]string {
+	return map[string]string{manifest.MetaJob: l.loop.job.ID, manifest.MetaAttempt: attempt}
 }
 
 // noteVersion takes note of the version of a control object.
-func (c *Coordinator) noteVersion(ctx context.Context, key string, at object.Info) {
-	l := c.o.Layout
-	c.call(context.WithoutCancel(ctx), func() {
-		m, isMap := l.ParseMapCommit(key)
+func (l *library) noteVersion(ctx context.Context, key string, at object.Info) {
+	l.call(context.WithoutCancel(ctx), func() {
+		m, isMap := l.layout.ParseMapCommit(key)
 		switch {
-		case key == l.Job():
-			c.library.job = at
-		case key == l.Ranges():
-			c.library.at = at
+		case key == l.layout.Job():
+			l.job = at
+		case key == l.layout.Ranges():
+			l.at = at
 		case isMap:
-			rec := *c.loop.maps[m]
+			rec := *l.loop.maps[m]
 			rec.at = at
-			c.loop.maps[m] = &rec
+			l.loop.maps[m] = &rec
 		default:
-			for r, rec := range c.loop.reduces {
-				if rec != nil && key == l.ReduceAttempt(r, rec.Attempt) {
+			for r, rec := range l.loop.reduces {
+				if rec != nil && key == l.layout.ReduceAttempt(r, rec.Attempt) {
 					now := *rec
 					now.at = at
-					c.loop.reduces[r] = &now
+					l.loop.reduces[r] = &now
 				}
 			}
 		}
@@ -116,18 +120,18 @@ func (c *Coordinator) noteVersion(ctx context.Context, key string, at object.Inf
 
 // restore sees to it that a control object is what it was when it was read,
 // whatever the listing says of it.
-func (c *Coordinator) restore(ctx context.Context, k kept) error {
+func (l *library) restore(ctx context.Context, k kept) error {
 	want, err := k.is()
 	if err != nil {
 		return err
 	}
 	for range 3 {
-		found, at, err := c.lies(ctx, k.key)
+		found, at, err := l.lies(ctx, k.key)
 		if err != nil {
 			return fmt.Errorf("read the metadata of %s: %w", k.key, err)
 		}
 		if bytes.Equal(found, want) {
-			c.noteVersion(ctx, k.key, at)
+			l.noteVersion(ctx, k.key, at)
 			return nil
 		}
 		if k.adopt != nil && found != nil {
@@ -137,48 +141,34 @@ func (c *Coordinator) restore(ctx context.Context, k kept) error {
 		}
 		// Behind the look: what another job puts there from now on is another
 		// version.
-		if err := c.displaced(ctx); err != nil {
+		if err := l.displaced(ctx, l.loop.job.ID); err != nil {
 			return err
 		}
 		meta := maps.Clone(k.meta)
 		if meta != nil {
 			meta[manifest.MetaHash] = manifest.DigestOf(want).String()
 		}
-		info, err := c.o.Store.Put(ctx, k.key, want, object.PutOptions{
+		info, err := l.store.Put(ctx, k.key, want, object.PutOptions{
 			IfAbsent: at.ETag == "", IfMatch: at.ETag, Meta: meta, ContentType: "application/json",
 		})
 		if err == nil {
-			c.o.Log.Warn().Str("key", k.key).Bool("gone", at.ETag == "").Msg("a control object was deleted or damaged; it is written again")
+			l.log.Warn().Str("key", k.key).Bool("gone", at.ETag == "").Msg("a control object was deleted or damaged; it is written again")
 			info.Size = int64(len(want))
-			c.noteVersion(ctx, k.key, info)
+			l.noteVersion(ctx, k.key, info)
 			return nil
 		}
 		if !object.ConditionFailed(err) {
 			return fmt.Errorf("write %s again: %w", k.key, err)
 		}
 	}
-	return &JobError{Cause: fmt.Sprintf("s3://%s/%s is deleted or replaced again and again while the job runs", c.o.Store.Bucket(), k.key)}
-}
-
-// lies reads what lies under a key: nil and no ETag if nothing does, nil and an
-// ETag if it is damaged.
-func (c *Coordinator) lies(ctx context.Context, key string) (data []byte, at object.Info, err error) {
-	data, info, err := c.o.Store.Get(ctx, key)
-	if errors.Is(err, object.ErrDamaged) {
-		info, err = c.o.Store.Stat(ctx, key)
-		data = nil
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, object.Info{}, nil
-	}
-	return data, info, err
+	return &JobError{Cause: fmt.Sprintf("s3://%s/%s is deleted or replaced again and again while the job runs", l.store.Bucket(), k.key)}
 }
 
 // adoptMap says whether the commit record that lies in the place of rec does as
 // well: that of an attempt which came after rec was deleted and committed equal
 // records. One with others ends the job, since outputs may be made of either.
-func (c *Coordinator) adoptMap(ctx context.Context, m int, rec *mapCommit) (bool, error) {
-	now, err := c.readMap(ctx, c.loop.job, m)
+func (l *library) adoptMap(ctx context.Context, m int, rec *mapCommit) (bool, error) {
+	now, err := l.readMap(ctx, l.loop.job, m)
 	var conflict *ConflictError
 	switch {
 	case errors.As(err, &conflict), errors.Is(err, fs.ErrNotExist), errors.Is(err, object.ErrDamaged):
@@ -189,9 +179,9 @@ func (c *Coordinator) adoptMap(ctx context.Context, m int, rec *mapCommit) (bool
 		return false, nil // rec, changed
 	case !sameRecords(now.Map, rec.Map):
 		return false, &JobError{Cause: fmt.Sprintf("s3://%s/%s was deleted while the job ran, and attempt %s committed an output that differs from that of attempt %s: the app is not deterministic",
-			c.o.Store.Bucket(), c.o.Layout.MapCommit(m), now.Attempt, rec.Attempt)}
+			l.store.Bucket(), l.layout.MapCommit(m), now.Attempt, rec.Attempt)}
 	}
-	c.call(context.WithoutCancel(ctx), func() { c.loop.maps[m] = now })
+	l.call(context.WithoutCancel(ctx), func() { l.loop.maps[m] = now })
 	return true, nil
 }
 
@@ -215,56 +205,84 @@ func (l *loop) hasRanges() bool {
 // noteRanges reads the key ranges of a job with ordered output when all maps
 // have gone by them. If they are lost by then, a reduce attempt makes them
 // again.
-func (c *Coordinator) noteRanges(ctx context.Context) {
+func (l *library) noteRanges(ctx context.Context) {
 	needed := false
-	c.call(ctx, func() { needed = c.loop.hasRanges() && c.library.ranges == nil })
+	l.call(ctx, func() { needed = l.loop.hasRanges() && l.ranges == nil })
 	if !needed {
 		return
 	}
-	ranges, info, err := jobstate.ReadRanges(ctx, c.o.Store, c.o.Layout, c.loop.job)
+	ranges, info, err := jobstate.ReadRanges(ctx, l.store, l.layout, l.loop.job)
 	if err != nil {
 		if ctx.Err() == nil {
-			c.o.Log.Warn().Err(err).Msg("key ranges not read")
+			l.log.Warn().Err(err).Msg("key ranges not read")
 		}
 		return
 	}
-	c.call(ctx, func() { c.library.ranges, c.library.at = ranges, info })
+	l.call(ctx, func() { l.ranges, l.at = ranges, info })
+}
+
+// sealRanges adds the digest of the key ranges, if the job has any. A damaged
+// or foreign object in their place is an error: a seal of it would make it
+// right.
+func (l *library) sealRanges(ctx context.Context, success *manifest.Success) error {
+	var has bool
+	var ranges *manifest.Ranges
+	l.call(ctx, func() { has, ranges = l.loop.hasRanges(), l.ranges })
+	if !has {
+		return nil
+	}
+	if ranges == nil {
+		var err error
+		ranges, _, err = jobstate.ReadRanges(ctx, l.store, l.layout, l.loop.job)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return fmt.Errorf("seal the key ranges: %w", l.unusable(hintForeign, err))
+		}
+	}
+	data, err := manifest.Encode(ranges)
+	if err != nil {
+		return fmt.Errorf("seal the key ranges: %w", err)
+	}
+	success.Sealed.Ranges = manifest.DigestOf(data).String()
+	return nil
 }
 
 // restored puts back the control object of which an attempt has reported that
 // it is missing or damaged, and what else is missing. It says whether the
 // attempt failed over that alone.
-func (c *Coordinator) restored(ctx context.Context, key string) bool {
-	all, _ := c.catalogue(ctx)
+func (l *library) restored(ctx context.Context, key string) bool {
+	all, _ := l.catalogue(ctx)
 	k, known := all[key]
 	if !known {
 		return false
 	}
-	c.library.mu.Lock()
-	defer c.library.mu.Unlock()
-	if c.library.said == nil {
-		c.library.said = map[string]int{}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.said == nil {
+		l.said = map[string]int{}
 	}
-	if c.library.said[key]++; c.library.said[key] > 4*c.o.MaxLost {
+	if l.said[key]++; l.said[key] > 4*l.maxLost {
 		return false // somebody deletes it again and again, or the worker lies
 	}
-	err := c.restore(ctx, k)
+	err := l.restore(ctx, k)
 	if err == nil {
-		err = c.restoreListed(ctx, all)
+		err = l.restoreListed(ctx, all)
 	}
 	if err != nil && ofJob(err) {
-		c.call(context.WithoutCancel(ctx), func() { c.loop.finishWith(err) })
+		l.call(context.WithoutCancel(ctx), func() { l.loop.finishWith(err) })
 	} else if err != nil {
-		c.o.Log.Warn().Err(err).Str("key", key).Msg("control objects not written again")
+		l.log.Warn().Err(err).Str("key", key).Msg("control objects not written again")
 	}
 	return err == nil
 }
 
 // restoreListed puts back the known control objects that the listing lacks, or
 // shows at another version.
-func (c *Coordinator) restoreListed(ctx context.Context, all map[string]kept) error {
+func (l *library) restoreListed(ctx context.Context, all map[string]kept) error {
 	missing := maps.Clone(all)
-	for o, err := range c.o.Store.List(ctx, c.o.Layout.ControlPrefix()) {
+	for o, err := range l.store.List(ctx, l.layout.ControlPrefix()) {
 		if err != nil {
 			return fmt.Errorf("list the control objects: %w", err)
 		}
@@ -273,7 +291,7 @@ func (c *Coordinator) restoreListed(ctx context.Context, all map[string]kept) er
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(missing)) {
-		if err := c.restore(ctx, missing[key]); err != nil {
+		if err := l.restore(ctx, missing[key]); err != nil {
 			return err
 		}
 	}
@@ -284,43 +302,43 @@ func (c *Coordinator) restoreListed(ctx context.Context, all map[string]kept) er
 // to speak of is there. Control objects that are not it puts back. It returns
 // the outputs that have to be made again, and an error for one in whose place
 // something else lies.
-func (c *Coordinator) review(ctx context.Context) ([]int, error) {
-	c.noteRanges(ctx) // those that were lost and are made again
-	all, outputs := c.catalogue(ctx)
-	if _, ok := all[c.o.Layout.Ranges()]; !ok && c.ranged(ctx) {
+func (l *library) review(ctx context.Context) ([]int, error) {
+	l.noteRanges(ctx) // those that were lost and are made again
+	all, outputs := l.catalogue(ctx)
+	if _, ok := all[l.layout.Ranges()]; !ok && l.ranged(ctx) {
 		return nil, &JobError{Cause: fmt.Sprintf("s3://%s/%s is missing or damaged: it was deleted or changed, and without it the outputs cannot be checked; run `mraws reset` and the job again",
-			c.o.Store.Bucket(), c.o.Layout.Ranges())}
+			l.store.Bucket(), l.layout.Ranges())}
 	}
-	c.library.mu.Lock()
-	defer c.library.mu.Unlock()
-	if err := c.restoreListed(ctx, all); err != nil {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.restoreListed(ctx, all); err != nil {
 		return nil, err
 	}
-	if k, ok := all[c.o.Layout.Ranges()]; ok { // which is read for the seal
-		if err := c.restore(ctx, k); err != nil {
+	if k, ok := all[l.layout.Ranges()]; ok { // which is read for the seal
+		if err := l.restore(ctx, k); err != nil {
 			return nil, err
 		}
 	}
-	return c.reviewOutputs(ctx, outputs)
+	return l.reviewOutputs(ctx, outputs)
 }
 
 // reviewOutputs looks with one listing whether every output is the one that was
 // committed. It returns those that are gone.
-func (c *Coordinator) reviewOutputs(ctx context.Context, outputs []*reduceCommit) (gone []int, err error) {
+func (l *library) reviewOutputs(ctx context.Context, outputs []*reduceCommit) (gone []int, err error) {
 	there := make([]object.Info, len(outputs))
-	for o, err := range c.o.Store.List(ctx, c.o.Layout.OutputDir()) {
+	for o, err := range l.store.List(ctx, l.layout.OutputDir()) {
 		if err != nil {
 			return nil, fmt.Errorf("list the output: %w", err)
 		}
-		if r, ok := c.o.Layout.ParseOutput(o.Key); ok && r < len(there) {
+		if r, ok := l.layout.ParseOutput(o.Key); ok && r < len(there) {
 			there[r] = o
 		}
 	}
 	for r, rec := range outputs {
-		o, key := there[r], c.o.Layout.Output(r)
+		o, key := there[r], l.layout.Output(r)
 		var err error
 		if o.Key == "" { // a listing may hide what is there
-			o, err = c.o.Store.Stat(ctx, key)
+			o, err = l.store.Stat(ctx, key)
 		}
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -328,25 +346,15 @@ func (c *Coordinator) reviewOutputs(ctx context.Context, outputs []*reduceCommit
 		case err != nil:
 			return nil, fmt.Errorf("read the metadata of %s: %w", key, err)
 		case o.ETag != rec.output || o.Size != rec.Output.Size:
-			now, err := c.readReduce(ctx, c.loop.job, r)
+			now, err := l.readReduce(ctx, l.loop.job, r)
 			if err != nil || now.Attempt == rec.Attempt {
-				return nil, errors.Join(c.spoiled(key, fmt.Sprintf("it has %d bytes and ETag %s, its reduce task made %d bytes with ETag %s",
+				return nil, errors.Join(l.spoiled(key, fmt.Sprintf("it has %d bytes and ETag %s, its reduce task made %d bytes with ETag %s",
 					o.Size, o.ETag, rec.Output.Size, rec.output)), storeError(err))
 			}
-			c.call(ctx, func() { c.loop.committedReduce(c.now(), r, now) }) // it was gone, and is made again
+			l.call(ctx, func() { l.loop.committedReduce(l.now(), r, now) }) // it was gone, and is made again
 		}
 	}
 	return gone, nil
-}
-
-// spoiled is the error of an object that was replaced or damaged behind its
-// commit and cannot be put back.
-func (c *Coordinator) spoiled(key, why string) error {
-	return &ConflictError{
-		What: fmt.Sprintf("s3://%s/%s was replaced or damaged while the job ran", c.o.Store.Bucket(), key),
-		Diff: []string{why},
-		Hint: "delete that object and start the same line again: its task is run again",
-	}
 }
 
 // storeError is err unless that says something of an object.
@@ -359,15 +367,15 @@ func storeError(err error) error {
 }
 
 // ranged says whether the bucket has to have key ranges.
-func (c *Coordinator) ranged(ctx context.Context) (yes bool) {
-	c.call(ctx, func() { yes = c.loop.hasRanges() })
+func (l *library) ranged(ctx context.Context) (yes bool) {
+	l.call(ctx, func() { yes = l.loop.hasRanges() })
 	return yes
 }
 
 // reopen has outputs made again that are gone.
-func (c *Coordinator) reopen(ctx context.Context, gone []int) error {
+func (l *library) reopen(ctx context.Context, gone []int) error {
 	var err error
-	c.call(ctx, func() { err = c.loop.reopen(c.now(), gone) })
+	l.call(ctx, func() { err = l.loop.reopen(l.now(), gone) })
 	return err
 }
 

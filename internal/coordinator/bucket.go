@@ -1,0 +1,231 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/jobstate"
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+)
+
+// bucket reads the objects of the job, and says of each whose it is.
+type bucket struct {
+	store  Store
+	layout layout.Layout
+	log    zerolog.Logger
+}
+
+// hintForeign says what to do about objects of another job, or of none.
+const hintForeign = "`mraws reset --yes` empties intermediate/ and output/, or choose another --prefix"
+
+// hintRecord says what to do about a commit record that cannot be read by a
+// coordinator that has not read it before. The job does not replace it: somebody
+// may have gone by it when it was sound.
+const hintRecord = "delete that object and start the same line again: its map task is run again"
+
+// hintSummary says what to do about a summary that cannot be read.
+const hintSummary = "delete that object and start the same line again: the summary is written again, and no task is run again"
+
+// readMap reads the commit record of map task m.
+func (b *bucket) readMap(ctx context.Context, job *manifest.Job, m int) (*mapCommit, error) {
+	rec, info, err := jobstate.ReadMapCommit(ctx, b.store, b.layout, job, m)
+	var other *manifest.OtherJobError
+	if errors.As(err, &other) {
+		return nil, b.unlessStale(ctx, info, other.Got, job.ID, other.Error())
+	}
+	return &mapCommit{rec, info}, b.unusable(hintRecord, err)
+}
+
+// readReduce finds which attempt made output r and reads its record.
+func (b *bucket) readReduce(ctx context.Context, job *manifest.Job, r int) (*reduceCommit, error) {
+	out, err := b.store.Stat(ctx, b.layout.Output(r))
+	if err != nil {
+		return nil, fmt.Errorf("read the metadata of an output: %w", err)
+	}
+	attempt := out.Meta[manifest.MetaAttempt]
+	if by := out.Meta[manifest.MetaJob]; by != job.ID || !layout.ValidName(attempt) {
+		out.Key = b.layout.Output(r)
+		return nil, b.unlessStale(ctx, out, by, job.ID, "no attempt of this job wrote it")
+	}
+	rec, info, err := jobstate.ReadReduceCommit(ctx, b.store, b.layout, job, r, attempt)
+	if err == nil && rec.Output.Size != out.Size {
+		err = &jobstate.InvalidError{Key: info.Key, Err: fmt.Errorf("it is of an output of %d bytes, the output has %d", rec.Output.Size, out.Size)}
+	}
+	// If it is gone or of no use, the attempt that runs the task again finds out
+	// whether output or record is wrong, and writes it.
+	if jobstate.Invalid(err) {
+		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the record of the attempt that wrote %s: %w", b.layout.Output(r), err)
+	}
+	return &reduceCommit{rec, info, out.ETag}, nil
+}
+
+// unlessGone is err, or nil if that says that what commits a task is not there,
+// or not any more.
+func (b *bucket) unlessGone(key string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		b.log.Warn().Err(err).Str("key", key).Msg("a record is missing or damaged; its task is run again")
+		return nil
+	}
+	return err
+}
+
+// unusable is err, or the *ConflictError of an object that is there and of no
+// use; hint says what to do if its bytes are damaged.
+func (b *bucket) unusable(hint string, err error) error {
+	var invalid *jobstate.InvalidError
+	switch {
+	case !errors.As(err, &invalid):
+		return err
+	case errors.Is(err, object.ErrDamaged):
+		return &ConflictError{What: fmt.Sprintf("s3://%s/%s is damaged", b.store.Bucket(), invalid.Key), Diff: []string{invalid.Err.Error()}, Hint: hint}
+	}
+	return b.foreign(invalid.Key, invalid.Err.Error())
+}
+
+// foreign is the error of an object that lies where this job's should, and
+// is not this job's.
+func (b *bucket) foreign(key, why string) error {
+	return &ConflictError{
+		What: fmt.Sprintf("s3://%s/%s does not belong to this job", b.store.Bucket(), key),
+		Diff: []string{why},
+		Hint: hintForeign,
+	}
+}
+
+// unlessStale is the error of an object that names another job: fs.ErrNotExist
+// if it is stale (task/stale.go), since an attempt of this job will commit in
+// its place, else the *ConflictError that it is somebody's. found is what was
+// seen of it.
+func (b *bucket) unlessStale(ctx context.Context, found object.Info, by, job, why string) error {
+	conflict := b.foreign(found.Key, why)
+	if by == "" || by == job || found.Meta[manifest.MetaJob] != by {
+		return conflict
+	}
+	now, at, err := b.owner(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("read %s, to see whether it still belongs to job %s: %w", found.Key, job, err)
+	case now != job || found.Modified.Before(at.Modified):
+		return conflict
+	}
+	b.log.Warn().Str("key", found.Key).Str("job", by).Msg("a stopped attempt of an earlier job has written in the place of this one; that does not count")
+	return fmt.Errorf("%s is of job %s: %w", found.Key, by, fs.ErrNotExist)
+}
+
+// owner reads which job the place belongs to; "" if to none that can be told.
+func (b *bucket) owner(ctx context.Context) (job string, at object.Info, err error) {
+	now, at, err := jobstate.ReadJob(ctx, b.store, b.layout)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), jobstate.Invalid(err): // it is put back
+		return "", at, nil
+	case err != nil:
+		return "", at, err
+	}
+	return now.ID, at, nil
+}
+
+// displaced returns a *ConflictError if the place belongs to another job than
+// job by now: job was reset while it ran, and nothing of it may be put back.
+func (b *bucket) displaced(ctx context.Context, job string) error {
+	now, _, err := b.owner(ctx)
+	if err != nil || now == "" || now == job {
+		return err
+	}
+	return &ConflictError{
+		What: fmt.Sprintf("job %s was reset while it ran", job),
+		Diff: []string{fmt.Sprintf("s3://%s/%s belongs to job %s", b.store.Bucket(), b.layout.Job(), now)},
+		Hint: "nothing of this job is left to go on with; give it a --prefix of its own to run it beside the other",
+	}
+}
+
+// wasReset says whether the spec of the job has been removed from the bucket.
+// A store that does not answer says nothing of it.
+func (b *bucket) wasReset(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_, err := b.store.Stat(ctx, b.layout.Job())
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// spoiled is the error of an object that was replaced or damaged behind its
+// commit and cannot be put back.
+func (b *bucket) spoiled(key, why string) error {
+	return &ConflictError{
+		What: fmt.Sprintf("s3://%s/%s was replaced or damaged while the job ran", b.store.Bucket(), key),
+		Diff: []string{why},
+		Hint: "delete that object and start the same line again: its task is run again",
+	}
+}
+
+// lies reads what lies under a key: nil and no ETag if nothing does, nil and an
+// ETag if it is damaged.
+func (b *bucket) lies(ctx context.Context, key string) (data []byte, at object.Info, err error) {
+	data, info, err := b.store.Get(ctx, key)
+	if errors.Is(err, object.ErrDamaged) {
+		info, err = b.store.Stat(ctx, key)
+		data = nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, object.Info{}, nil
+	}
+	return data, info, err
+}
+
+// readSuccess reads the summary of the job, which may be another's.
+func (b *bucket) readSuccess(ctx context.Context, job string) (*manifest.Success, error) {
+	stored, _, err := jobstate.ReadSuccess(ctx, b.store, b.layout, job)
+	return stored, b.unusable(hintSummary, err)
+}
+
+// promote copies partitions, packed or not, and the list of what was skipped,
+// that a committed attempt had to put under _attempts/ onto their plain names,
+// so that the layout shows what was committed. Readers go by the record, so
+// nothing depends on it, and it may be repeated.
+func (b *bucket) promote(ctx context.Context, rec *manifest.Map) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	onto := func(plain, key, etag, hash string) {
+		if key == plain || key == "" { // or nothing is stored
+			return
+		}
+		g.Go(func() error {
+			_, err := b.store.Copy(ctx, key, etag, plain, object.PutOptions{})
+			if errors.Is(err, object.ErrPrecondition) {
+				// It was lost and is there again, under another version.
+				info, serr := b.store.Stat(ctx, key)
+				if serr == nil && info.Meta[manifest.MetaRestored] != "" && info.Meta[manifest.MetaHash] == hash {
+					_, err = b.store.Copy(ctx, key, info.ETag, plain, object.PutOptions{})
+				}
+			}
+			if errors.Is(err, object.ErrPrecondition) || errors.Is(err, fs.ErrNotExist) {
+				// Whoever has to read it restores it. If nobody has to any
+				// more, the job does not fail over its looks.
+				b.log.Warn().Err(err).Str("key", key).Msg("a committed partition is lost and was not copied to its plain name")
+				return nil
+			}
+			return err
+		})
+	}
+	if p := rec.Packed; p != nil {
+		onto(b.layout.Packed(rec.Task), p.Key, p.ETag, p.Hash)
+	} else {
+		for r, p := range rec.Parts {
+			onto(b.layout.Partition(rec.Task, r), p.Key, p.ETag, p.Hash)
+		}
+	}
+	if rec.Bad != nil {
+		onto(b.layout.Bad(rec.Task), rec.Bad.Key, rec.Bad.ETag, rec.Bad.Hash)
+	}
+	return g.Wait()
+}
