@@ -30,7 +30,7 @@ const (
 // is "" where nothing is wrong. Bytes of a range are taken to be as many as
 // those of its input.
 func advice(job *manifest.Job, pack Pack) string {
-	format := job.Format()
+	format := job.InputFormat()
 	maps, reduces := int64(len(job.Tasks)), int64(job.NReduce)
 	pairs, bytes := maps*reduces, int64(0)
 	for _, o := range job.Objects {

@@ -33,7 +33,7 @@ func TestAdvice(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			job := &manifest.Job{Spec: *wire.DescribeApp(mr.App{Input: tt.input}, nil).Spec(nil), NReduce: tt.reduces, SplitSize: tt.split, Objects: objects(tt.sizes...)}
 			var err error
-			if job.Tasks, err = Plan(job.Objects, job.Format(), tt.split, PackAuto); err != nil {
+			if job.Tasks, err = Plan(job.Objects, job.InputFormat(), tt.split, PackAuto); err != nil {
 				t.Fatal(err)
 			}
 			got := advice(job, PackAuto)

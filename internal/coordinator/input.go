@@ -84,7 +84,7 @@ func (c *Coordinator) Foresee(ctx context.Context, differ func(context.Context) 
 		pinned[o.Name] = o
 	}
 	var objects []manifest.Object
-	format := app.Format()
+	format := app.InputFormat()
 	for _, name := range c.o.Names {
 		o, ok := pinned[name]
 		if !ok || slices.Contains(others, name) {

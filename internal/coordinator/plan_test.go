@@ -148,7 +148,7 @@ func TestPlanCoversInputInOrder(t *testing.T) {
 			job.Decompress = manifest.Decompress{Ratio: 1, Limit: 1}
 		}
 		var err error
-		if job.Tasks, err = Plan(job.Objects, job.Format(), split, pack); err != nil {
+		if job.Tasks, err = Plan(job.Objects, job.InputFormat(), split, pack); err != nil {
 			t.Fatal(err)
 		}
 		if err := job.Validate(layout.New("p")); err != nil {
@@ -157,7 +157,7 @@ func TestPlanCoversInputInOrder(t *testing.T) {
 		for _, task := range job.Tasks {
 			var bytes int64
 			for _, p := range task {
-				bytes += job.Objects[p.Object].Weight(job.Format(), p.Length)
+				bytes += job.Objects[p.Object].Weight(job.InputFormat(), p.Length)
 			}
 			cut := app.Input == mr.Lines && job.Objects[task[0].Object].Compression == ""
 			if bytes > split && (cut || len(task) > 1) {

@@ -109,7 +109,7 @@ func (c *Coordinator) gather(ctx context.Context, s *state) {
 
 // plan lists the input and cuts it into tasks.
 func (c *Coordinator) plan(ctx context.Context, app manifest.Spec) (*manifest.Job, error) {
-	format := app.Format() // known: the app has been validated
+	format := app.InputFormat() // known: the app has been validated
 	objects, err := c.inputs(ctx, format)
 	if err != nil {
 		return nil, err

@@ -156,7 +156,7 @@ func (c *Coordinator) examine(ctx context.Context) (*manifest.Job, error) {
 		return stored, err
 	}
 	app := c.expected(stored.Spec)
-	objects, err := c.inputs(ctx, app.Format())
+	objects, err := c.inputs(ctx, app.InputFormat())
 	if err != nil {
 		return nil, err
 	}

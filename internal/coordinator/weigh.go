@@ -17,7 +17,7 @@ type weights struct{ maps, reduces []int64 }
 
 func newWeights(job *manifest.Job) weights {
 	w := weights{make([]int64, len(job.Tasks)), make([]int64, job.NReduce)}
-	format := job.Format()
+	format := job.InputFormat()
 	for m, pieces := range job.Tasks {
 		for _, p := range pieces {
 			w.maps[m] += job.Objects[p.Object].Weight(format, p.Length)

@@ -131,7 +131,7 @@ func (j *Job) MostRecords() int64 {
 	if j.Compressed() {
 		return most
 	}
-	n, f := int64(0), j.Format()
+	n, f := int64(0), j.InputFormat()
 	for _, o := range j.Objects {
 		_, many := f.Count(0, o.Size)
 		n = min(n+min(many, most), most)

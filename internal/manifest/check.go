@@ -176,7 +176,7 @@ func (m *Map) validatePart(lay layout.Layout, r int) error {
 // one.
 func (m *Map) validateCounts(job *Job, total recordio.Sum) error {
 	bytes, least, most := int64(0), int64(0), int64(0)
-	f := job.Format()
+	f := job.InputFormat()
 	for _, p := range job.Tasks[m.Task] {
 		bytes += p.Length
 		if job.Objects[p.Object].Compression != "" {
@@ -250,15 +250,19 @@ func (r *Reduce) Validate(lay layout.Layout, job *Job, task int, attempt string)
 	if err := validateAttempt(r.Attempt, r.Worker, r.Seconds, r.Counters); err != nil {
 		return err
 	}
+	if err := job.OutputFormat().Check(r.Output.Lines, r.Output.Size); err != nil {
+		return fmt.Errorf("output %d has %w", task, err)
+	}
 	return r.Output.validate(lay, task)
 }
 
-// validate returns an error unless o can be the output of a reduce task.
+// validate returns an error unless o can be the output of a reduce task, of any
+// format.
 func (o *Output) validate(lay layout.Layout, task int) error {
 	switch {
 	case o.Key != lay.Output(task):
 		return fmt.Errorf("output %d has the key %q", task, o.Key)
-	case o.Size < 0 || o.Size > Most || o.Lines < 0 || o.Lines > o.Size || (o.Lines == 0) != (o.Size == 0):
+	case o.Size < 0 || o.Size > Most || o.Lines < 0 || o.Lines > Most || o.Size == 0 && o.Lines > 0:
 		return fmt.Errorf("output %d has %d bytes and %d lines", task, o.Size, o.Lines)
 	case o.Attempt != "" && !layout.ValidName(o.Attempt):
 		return fmt.Errorf("output %d is of attempt %q", task, o.Attempt)

@@ -31,7 +31,7 @@ func TestMost(t *testing.T) {
 }
 
 func TestWeight(t *testing.T) {
-	f := (&Spec{Input: Choice{Name: Lines}}).Format()
+	f := (&Spec{Input: Choice{Name: Lines}}).InputFormat()
 	if got := (Object{}).Weight(f, 7); got != 7 {
 		t.Errorf("plain: %d", got)
 	}

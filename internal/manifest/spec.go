@@ -9,6 +9,7 @@ import (
 
 	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/output"
 )
 
 // Spec is what the application decides of its job.
@@ -21,7 +22,8 @@ type Spec struct {
 	// [AppPartitioner].
 	Partitioner Choice `json:"partitioner"`
 	Order       Order  `json:"order"`
-	// Output says how what a reduce task writes becomes bytes: [Lines].
+	// Output says how what a reduce task writes becomes bytes: [Lines] or another
+	// of [output.Formats].
 	Output Choice `json:"output"`
 	// SideEffects keeps a task from having a speculative attempt. It does not
 	// decide the output.
@@ -110,10 +112,20 @@ func (c Choice) sample() (chunks, size int64, err error) {
 	return chunks, size, err
 }
 
-// Format is how bytes of objects become records, nil if this program does not
+// InputFormat is how bytes of objects become records, nil if this program does not
 // know; Validate says so.
-func (s *Spec) Format() input.Format {
+func (s *Spec) InputFormat() input.Format {
 	f, err := input.Resolve(s.Input.Name, s.Input.Options)
+	if err != nil {
+		return nil
+	}
+	return f
+}
+
+// OutputFormat is how what a reduce task writes becomes bytes, nil if this
+// program does not know; Validate says so.
+func (s *Spec) OutputFormat() output.Format {
+	f, err := output.Resolve(s.Output.Name, s.Output.Options)
 	if err != nil {
 		return nil
 	}
@@ -128,22 +140,17 @@ func (s *Spec) Validate() error {
 	if _, err := input.Resolve(s.Input.Name, s.Input.Options); err != nil {
 		return err
 	}
-	for _, c := range []struct {
-		what   string
-		choice Choice
-		may    map[string][]string // options by name
-	}{
-		{"partitioner", s.Partitioner, map[string][]string{Hash: nil, Range: {SampleChunks, SampleBytes}, AppPartitioner: nil}},
-		{"output", s.Output, map[string][]string{Lines: nil}},
-	} {
-		options, ok := c.may[c.choice.Name]
-		if !ok {
-			return fmt.Errorf("unknown %s %.200q", c.what, c.choice.Name)
-		}
-		for name := range c.choice.Options {
-			if !slices.Contains(options, name) {
-				return fmt.Errorf("%s %s with the unknown option %.200q", c.what, c.choice.Name, name)
-			}
+	if _, err := output.Resolve(s.Output.Name, s.Output.Options); err != nil {
+		return err
+	}
+	may := map[string][]string{Hash: nil, Range: {SampleChunks, SampleBytes}, AppPartitioner: nil} // options by name
+	options, ok := may[s.Partitioner.Name]
+	if !ok {
+		return fmt.Errorf("unknown partitioner %.200q", s.Partitioner.Name)
+	}
+	for name := range s.Partitioner.Options {
+		if !slices.Contains(options, name) {
+			return fmt.Errorf("partitioner %s with the unknown option %.200q", s.Partitioner.Name, name)
 		}
 	}
 	if len(s.Partitioner.Options) > 0 {

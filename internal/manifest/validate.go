@@ -38,7 +38,7 @@ func (j *Job) Validate(lay layout.Layout) error {
 	if err := j.validateObjects(lay); err != nil {
 		return err
 	}
-	f := j.Format()
+	f := j.InputFormat()
 	if err := j.validateCompression(f); err != nil {
 		return err
 	}

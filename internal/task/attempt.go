@@ -160,7 +160,7 @@ func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Contex
 	}
 	t.shares = shareOut(a.Phase, e.Memory-t.decompressMemory())
 	t.space = &space{dir: e.Scratch, name: fmt.Sprintf("mraws-%s-%d", a.Phase, a.Index), spare: e.Spare}
-	t.bucket = &bucket{store: e.Store, layout: e.Layout, job: e.Job, format: e.Job.Format(), chunk: t.shares.chunk}
+	t.bucket = &bucket{store: e.Store, layout: e.Layout, job: e.Job, format: e.Job.InputFormat(), chunk: t.shares.chunk}
 	t.commit = &committer{
 		bucket: t.bucket, log: e.Log, index: a.Index, id: a.ID, worker: e.Worker, started: t.started, res: &t.res,
 	}

@@ -325,8 +325,8 @@ func TestCompressedProgress(t *testing.T) {
 		t.Errorf("%d bytes", n)
 	}
 	o := w.Spec.Objects[0]
-	if n := p.Weight.Load(); n != o.Weight(w.Spec.Format(), o.Size)+6 {
-		t.Errorf("weight %d, want %d", n, o.Weight(w.Spec.Format(), o.Size)+6)
+	if n := p.Weight.Load(); n != o.Weight(w.Spec.InputFormat(), o.Size)+6 {
+		t.Errorf("weight %d, want %d", n, o.Weight(w.Spec.InputFormat(), o.Size)+6)
 	}
 }
 

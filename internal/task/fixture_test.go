@@ -71,7 +71,7 @@ func (w *fixture) shuffled(how manifest.Shuffle) *fixture {
 
 // bucket is the job as its attempts read it.
 func (w *fixture) bucket() *bucket {
-	return &bucket{store: w.Store, job: w.Spec, format: w.Spec.Format(), chunk: minChunk}
+	return &bucket{store: w.Store, job: w.Spec, format: w.Spec.InputFormat(), chunk: minChunk}
 }
 
 // env is the environment of a worker.

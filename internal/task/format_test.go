@@ -44,7 +44,7 @@ func planned(t *testing.T, w *fixture, in manifest.Choice, split int64) {
 	w.Scratch = t.TempDir()
 	w.Spec.Input, w.Spec.SplitSize = in, split
 	var err error
-	if w.Spec.Tasks, err = coordinator.Plan(w.Spec.Objects, w.Spec.Format(), split, coordinator.PackAuto); err != nil {
+	if w.Spec.Tasks, err = coordinator.Plan(w.Spec.Objects, w.Spec.InputFormat(), split, coordinator.PackAuto); err != nil {
 		t.Fatal(err)
 	}
 	data, err := manifest.Encode(w.Spec)
@@ -174,4 +174,59 @@ func TestIndexedRecords(t *testing.T) {
 			t.Errorf("split %d (-want +got):\n%s", split, diff)
 		}
 	}
+}
+
+// TestFramedOutput: a format of output that the engine was not made for, with
+// keys and values that no line can hold, and bytes where there is no record.
+func TestFramedOutput(t *testing.T) {
+	app := testkit.App("framed", func(rec mr.Record, out mr.Emitter) error {
+		out.Emit(append([]byte("\n"), rec.Data...), fmt.Appendf(nil, "%d\n", rec.Offset))
+		return nil
+	}, func(_ []byte, values iter.Seq[[]byte], out mr.Output) error {
+		for v := range values {
+			out.Write(v)
+		}
+		return nil
+	}, nil)
+	w := newFixture(app, 3, 0, 1, file{"a", "one\ntwo\none\n"})
+	w.Spec.Output = manifest.Choice{Name: "framed"}
+	planned(t, w, w.Spec.Input, 5)
+	var got []string
+	for r, text := range w.run(t) {
+		records := testkit.Framed(t, text)
+		got = append(got, records...)
+		rec, err := manifest.DecodeReduce(w.Store.Objects[layout.Layout{}.ReduceAttempt(r, fmt.Sprintf("r%d", r))].Data, layout.Layout{}, w.Spec, r, fmt.Sprintf("r%d", r))
+		if err != nil || rec.Output.Lines != int64(len(records)) || rec.Output.Size != int64(len(text)) {
+			t.Errorf("record of output %d: %+v, %v", r, rec, err)
+		}
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff([]string{"\none=0\n", "\none=8\n", "\ntwo=4\n"}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestUnfitOutput: a record that the format cannot hold fails the attempt for
+// good, at its key.
+func TestUnfitOutput(t *testing.T) {
+	app := testkit.App("lines", func(_ mr.Record, out mr.Emitter) error {
+		out.Emit([]byte("k"), nil)
+		return nil
+	}, func(key []byte, values iter.Seq[[]byte], out mr.Output) error {
+		out.WriteLine([]byte("k and more"))
+		return nil
+	}, nil)
+	app.Ordered = true
+	w := newFixture(app, 1, 0, 1, file{"a", "one\n"})
+	w.Spec.Output = manifest.Choice{Name: "framed"}
+	planned(t, w, w.Spec.Input, 5)
+	if _, err := w.env(t).Run(context.Background(), Attempt{mr.MapPhase, 0, "m"}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.env(t).Run(context.Background(), Attempt{mr.ReducePhase, 0, "r"})
+	var fatal *FatalError
+	if !errors.As(err, &fatal) || !strings.Contains(err.Error(), `write key "k": a line "k and more"`) {
+		t.Errorf("%v", err)
+	}
+	w.Check(t)
 }

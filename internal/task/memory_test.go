@@ -147,7 +147,7 @@ func TestLargeRequests(t *testing.T) {
 		},
 	} {
 		store := new(asked)
-		if err := read(&bucket{store: store, job: job, format: job.Format()}); err != nil {
+		if err := read(&bucket{store: store, job: job, format: job.InputFormat()}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		slices.SortFunc(store.reads, func(a, b int64) int { return cmp.Compare(b, a) })

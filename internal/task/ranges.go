@@ -186,7 +186,7 @@ func samplePieces(job *manifest.Job) (pieces []manifest.Piece) {
 		total += o.Size
 	}
 	n, size := job.Sample()
-	format := job.Format()
+	format := job.InputFormat()
 	if total <= n*size {
 		for i, o := range job.Objects {
 			pieces = append(pieces, manifest.Piece{Object: i, Length: o.Size})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/output"
 	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/mr"
 )
@@ -23,7 +24,7 @@ func (t *attempt) runReduce(ctx context.Context) (err error) {
 	over := "" // the version of a stale output, which this one is to replace
 	create := func(size int64) (object.Writer, error) {
 		return t.Store.Create(ctx, t.Layout.Output(t.Index), object.PutOptions{
-			IfAbsent: over == "", IfMatch: over, Meta: t.commit.meta(""), ContentType: "text/plain; charset=utf-8",
+			IfAbsent: over == "", IfMatch: over, Meta: t.commit.meta(""), ContentType: t.Job.OutputFormat().ContentType(),
 			Expect: size, Memory: t.shares.output,
 		})
 	}
@@ -110,11 +111,12 @@ func (t *attempt) reduceTo(ctx context.Context, cuts *cuts, create func(size int
 	w = created
 	g := &groups{live: t.live, within: t.within(cuts), src: m.source(ins, 0)}
 	g.hasher, _ = g.src.(recordio.Hasher)
-	out := &lines{groups: g, live: t.live, ordered: t.app.Ordered, to: w, name: t.Layout.Output(t.Index), sha: sha256.New()}
+	to := &sink{live: t.live, to: w, name: t.Layout.Output(t.Index), sha: sha256.New()}
+	out := &written{groups: g, ordered: t.app.Ordered, to: t.Job.OutputFormat().Encoder(to)}
 	err = t.Runner.Reduce(t.task, g, out)
 	err = t.verdict(err, firstOf(out.failed, g.err), g.blame)
 	if err == nil {
-		err = out.flush()
+		err = out.to.Close()
 	}
 	if err == nil && g.keys > 0 {
 		err = g.within(g.key)
@@ -122,12 +124,12 @@ func (t *attempt) reduceTo(ctx context.Context, cuts *cuts, create func(size int
 	if err != nil {
 		return w, nil, err
 	}
-	t.res.Emitted = out.lines
+	t.res.Emitted = out.records
 	return w, &manifest.Reduce{
 		Schema: manifest.ReduceSchema, Job: t.Job.ID, Task: t.Index, Attempt: t.ID, Worker: t.Worker,
 		Started: t.started, Seconds: time.Since(t.started).Seconds(),
 		Read: g.read, Keys: g.keys, Counters: t.counters.all(),
-		Output: manifest.Output{Key: t.Layout.Output(t.Index), Size: out.size, Lines: out.lines, Hash: hex.EncodeToString(out.sha.Sum(nil))},
+		Output: manifest.Output{Key: t.Layout.Output(t.Index), Size: to.size, Lines: out.records, Hash: hex.EncodeToString(to.sha.Sum(nil))},
 	}, nil
 }
 
@@ -247,47 +249,32 @@ func (g *groups) blame(e *AppError) {
 	}
 }
 
-// lineBlock is how much output is gathered before it is handed on, bytes.
-const lineBlock = 64 << 10
-
-// lines are the runner.Output of a reduce attempt.
-type lines struct {
+// written is the runner.Output of a reduce attempt.
+type written struct {
 	groups  *groups
-	live    *live
 	ordered bool // see mr.App
-	to      io.Writer
-	name    string // the key of the object
-	sha     hash.Hash
-	buf     []byte
-	checked int64 // number of the key that was checked
-	size    int64
-	lines   int64
-	failed  error // of the first Write that did
+	to      output.Encoder
+	begun   int64 // number of the key that to has been told
+	records int64
+	failed  error // of the first record that did
 }
 
-// Write appends the line "key value\n".
-func (o *lines) Write(value []byte) error {
+// Write writes a pair.
+func (o *written) Write(value []byte) error {
 	if o.failed != nil {
 		return o.failed
 	}
-	key := o.groups.key
-	if o.checked != o.groups.keys && bytes.IndexByte(key, '\n') >= 0 {
-		return o.fail("line break in the key")
+	if o.begun != o.groups.keys {
+		o.begun = o.groups.keys
+		if err := o.to.Key(o.groups.key); err != nil {
+			return o.unfit(err)
+		}
 	}
-	o.checked = o.groups.keys
-	if bytes.IndexByte(value, '\n') >= 0 {
-		return o.fail("line break in the value " + shortKey(value))
-	}
-	o.add(key)
-	o.buf = append(o.buf, ' ')
-	o.add(value)
-	o.buf = append(o.buf, '\n')
-	o.lines++
-	return o.failed
+	return o.note(o.to.Value(value))
 }
 
-// WriteLine appends the line "line\n".
-func (o *lines) WriteLine(line []byte) error {
+// WriteLine writes a line.
+func (o *written) WriteLine(line []byte) error {
 	switch {
 	case o.failed != nil:
 		return o.failed
@@ -295,54 +282,57 @@ func (o *lines) WriteLine(line []byte) error {
 		return o.fail("WriteLine of an app that is not Ordered")
 	case !bytes.HasPrefix(line, o.groups.key):
 		return o.fail("line " + shortKey(line) + " does not begin with it")
-	case bytes.IndexByte(line, '\n') >= 0:
-		return o.fail("line break in the line " + shortKey(line))
 	}
-	o.add(line)
-	o.buf = append(o.buf, '\n')
-	o.lines++
-	return o.failed
+	return o.note(o.to.Line(line))
+}
+
+// note counts a record, unless it was not written.
+func (o *written) note(err error) error {
+	if err != nil {
+		return o.unfit(err)
+	}
+	o.records++
+	return nil
+}
+
+// unfit keeps why a record was not written. One that the format cannot represent
+// is a failure of the application.
+func (o *written) unfit(err error) error {
+	var unfit *output.UnfitError
+	if !errors.As(err, &unfit) {
+		o.failed = err
+		return err
+	}
+	what := unfit.What
+	if unfit.Data != nil {
+		what += " " + shortKey(unfit.Data)
+	}
+	return o.fail(what)
 }
 
 // fail is a mistake of the application that no other attempt mends.
-func (o *lines) fail(what string) error {
+func (o *written) fail(what string) error {
 	o.failed = &FatalError{Err: fmt.Errorf("write key %s: %s", shortKey(o.groups.key), what)}
 	return o.failed
 }
 
-// add appends to the output. What is large is not copied.
-func (o *lines) add(p []byte) {
-	if len(o.buf)+len(p) < lineBlock {
-		o.buf = append(o.buf, p...)
-		return
-	}
-	err := o.flush()
-	if len(p) < lineBlock {
-		o.buf = append(o.buf, p...)
-	} else if err == nil {
-		err = o.write(p)
-	}
-	if err != nil && o.failed == nil {
-		o.failed = err
-	}
+// sink takes the bytes of an output on their way to the store.
+type sink struct {
+	live *live
+	to   io.Writer
+	name string // the key of the object
+	sha  hash.Hash
+	size int64
 }
 
-// flush hands on what was gathered.
-func (o *lines) flush() error {
-	if len(o.buf) == 0 {
-		return nil
+// Write implements io.Writer.
+func (s *sink) Write(p []byte) (int, error) {
+	s.live.Beats.Add(1)
+	s.sha.Write(p)
+	s.size += int64(len(p))
+	n, err := s.to.Write(p)
+	if err != nil {
+		err = fmt.Errorf("write %s: %w", s.name, err)
 	}
-	err := o.write(o.buf)
-	o.buf = o.buf[:0]
-	return err
-}
-
-func (o *lines) write(p []byte) error {
-	o.live.Beats.Add(1)
-	o.sha.Write(p)
-	o.size += int64(len(p))
-	if _, err := o.to.Write(p); err != nil {
-		return fmt.Errorf("write %s: %w", o.name, err)
-	}
-	return nil
+	return n, err
 }

@@ -188,7 +188,7 @@ func writePairs(w io.Writer, segment io.Reader) error {
 		block = append(block, '\t')
 		block = strconv.AppendQuote(block, string(r.Value()))
 		block = append(block, '\n')
-		if len(block) >= lineBlock {
+		if len(block) >= 64<<10 {
 			if _, err := w.Write(block); err != nil {
 				return err
 			}

@@ -9,13 +9,16 @@ import (
 	"strconv"
 
 	"github.com/mraws/mraws/internal/input"
+	"github.com/mraws/mraws/internal/output"
 	"github.com/mraws/mraws/mr"
 )
 
-// AddFormats adds two formats of input that the program does not have, so that
-// tests see whether another format than lines and objects fits: "fixed" has
-// records of the option "size" bytes, and "indexed" has records whose places
-// stand at the end of the object. Tests call it before any other goroutine runs.
+// AddFormats adds formats that the program does not have, so that tests see
+// whether others than lines and objects fit. Of input, "fixed" has records of the
+// option "size" bytes, and "indexed" has records whose places stand at the end of
+// the object. Of output, "framed" has the length of each key and value before it,
+// and the number of records at the end. Tests call it before any other goroutine
+// runs.
 func AddFormats() {
 	input.Formats["fixed"] = input.Kind{Options: []string{"size"}, New: func(options map[string]string) (input.Format, error) {
 		n, err := strconv.ParseInt(options["size"], 10, 32)
@@ -25,6 +28,7 @@ func AddFormats() {
 		return fixed{size: n}, nil
 	}}
 	input.Formats["indexed"] = input.Kind{New: func(map[string]string) (input.Format, error) { return indexed{}, nil }}
+	output.Formats["framed"] = output.Kind{New: func(map[string]string) (output.Format, error) { return framed{}, nil }}
 }
 
 // fixed makes a record of each size bytes.
@@ -161,4 +165,74 @@ func (indexed) Read(p input.Piece, _ int) (*input.PieceReader, error) {
 		return 0, nil, io.EOF
 	}
 	return &input.PieceReader{Reader: &recordReader{next: next, rec: mr.Record{Object: p.Object}}, Body: body}, nil
+}
+
+// framed writes keys and values, each behind its length, and at the end the
+// number of records.
+type framed struct{}
+
+func (framed) ContentType() string { return "application/x-framed" }
+
+func (framed) Check(_, size int64) error {
+	if size < 8 {
+		return fmt.Errorf("%d bytes, which hold no number of records", size)
+	}
+	return nil
+}
+
+func (framed) Encoder(w io.Writer) output.Encoder { return &frames{to: w} }
+
+type frames struct {
+	to  io.Writer
+	key []byte
+	n   uint64
+}
+
+func (f *frames) Key(key []byte) error {
+	f.key = key
+	return nil
+}
+
+func (f *frames) Value(value []byte) error {
+	f.n++
+	var b []byte
+	for _, p := range [][]byte{f.key, value} {
+		b = append(binary.BigEndian.AppendUint64(b, uint64(len(p))), p...)
+	}
+	_, err := f.to.Write(b)
+	return err
+}
+
+func (f *frames) Line(line []byte) error {
+	return &output.UnfitError{What: "a line", Data: line}
+}
+
+func (f *frames) Close() error {
+	_, err := f.to.Write(binary.BigEndian.AppendUint64(nil, f.n))
+	return err
+}
+
+// Framed cuts what the output format "framed" writes into "key=value".
+func Framed(t TB, text string) (records []string) {
+	t.Helper()
+	number := func() (n int) {
+		if len(text) < 8 {
+			t.Fatalf("cut off: %q", text)
+		}
+		n, text = int(binary.BigEndian.Uint64([]byte(text))), text[8:]
+		return n
+	}
+	field := func() (s string) {
+		n := number()
+		s, text = text[:n], text[n:]
+		return s
+	}
+	for len(text) > 8 {
+		key := field()
+		records = append(records, key+"="+field())
+	}
+	if n := number(); n != len(records) {
+		t.Fatalf("%d records, it says %d", len(records), n)
+	}
+	return records
 }

@@ -51,7 +51,7 @@ func NewJob(app mr.App, nreduce int, split, pack int, files ...File) *Job {
 		info := w.Store.Objects[l.Input(f.Name)].Info
 		kind := manifest.CompressionOf(f.Name)
 		w.Spec.Objects = append(w.Spec.Objects, manifest.Object{Name: f.Name, ETag: info.ETag, Size: info.Size, Compression: kind})
-		format, step := w.Spec.Format(), int64(split)
+		format, step := w.Spec.InputFormat(), int64(split)
 		if step <= 0 || kind != "" || format.Cut(info.Size, step) != step {
 			step = max(info.Size, 1)
 		}

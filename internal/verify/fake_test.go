@@ -186,6 +186,7 @@ type testJob struct {
 	maxBad    manifest.Budget
 	maxRecord int
 	bounds    [][]byte // of the key ranges, of an app with ordered output
+	output    string   // format; "" is lines
 }
 
 type pair struct{ key, value []byte }
@@ -217,6 +218,9 @@ func (j testJob) build(t testing.TB) (*fakeStore, layout.Layout) {
 	job := &manifest.Job{
 		Schema: manifest.JobSchema, ID: "wc-01jd9z6t3m", NReduce: j.reduces, SplitSize: max(j.split, 1<<20), MaxBad: j.maxBad,
 		Spec: *wire.DescribeApp(j.app, nil).Spec(j.params),
+	}
+	if j.output != "" {
+		job.Output.Name = j.output
 	}
 	if j.app.Ordered {
 		job.Partitioner = manifest.RangesOf(j.reduces)
@@ -289,7 +293,7 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 			o.Size = int64(len(j.inputs[o.Name]))
 			p.Length = o.Size
 		}
-		rd, err := input.Read(job.Format(), input.Piece{Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length,
+		rd, err := input.Read(job.InputFormat(), input.Piece{Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length,
 			Open: func(off, n int64) (input.Body, error) {
 				r := io.NopCloser(strings.NewReader(j.inputs[o.Name][off : off+n]))
 				return inputBody{input.NewBuffered(r, n), r}, nil

@@ -10,6 +10,8 @@ import (
 	"io"
 	"strconv"
 	"sync"
+
+	"github.com/mraws/mraws/internal/manifest"
 )
 
 // quoteMax is how much of a key or line a message shows, in bytes.
@@ -22,6 +24,10 @@ func quote(b []byte) string {
 	}
 	return strconv.Quote(string(b))
 }
+
+// readsOutput tells whether the verifier can read the records of the job's
+// outputs. It has a reader of its own for lines alone.
+func (a *audit) readsOutput() bool { return a.job.Output.String() == manifest.Lines }
 
 // lineReader reads the lines of an output and digests all of it.
 type lineReader struct {

@@ -31,6 +31,9 @@ func (a *audit) reference(ctx context.Context) error {
 	}
 	before := a.rep.Found
 	ref.App = a.app.Name
+	if !a.readsOutput() {
+		return fmt.Errorf("run the reference: verify cannot read output %s", a.job.Output)
+	}
 	params, err := a.app.Resolve(a.job.App.Params)
 	switch {
 	case err != nil:
@@ -207,7 +210,7 @@ type emitter interface {
 func (q *sequential) mapAll(ctx context.Context, s *sorter) error {
 	var mapper mr.Mapper
 	var read int64 // bytes, by this mapper
-	tasks, format := 0, q.a.job.Format()
+	tasks, format := 0, q.a.job.InputFormat()
 	err := q.mapInputs(ctx, s, func(in fetched) error {
 		weight := in.obj.Weight(format, in.obj.Size)
 		if mapper != nil && weight > q.a.job.SplitSize-read {
