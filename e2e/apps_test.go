@@ -19,7 +19,7 @@ import (
 )
 
 // put puts objects under input/, whatever their names.
-func (b *bench) put(files map[string]string) {
+func (b *fixture) put(files map[string]string) {
 	b.t.Helper()
 	for name, text := range files {
 		if _, err := b.store.Put(b.t.Context(), b.layout.Input(name), []byte(text), putOptions); err != nil {
@@ -30,7 +30,7 @@ func (b *bench) put(files map[string]string) {
 
 // grepped runs grep over what is uploaded, in several map tasks, and returns
 // what it found in the order of the file, without the file's name.
-func (b *bench) grepped(pattern string, ignoreCase, invert bool) []string {
+func (b *fixture) grepped(pattern string, ignoreCase, invert bool) []string {
 	b.t.Helper()
 	b.run(0, "run", "--app", "grep", "--nreduce", "1", "--split-size", "64KiB", "--verify", "--app-arg", "pattern="+pattern,
 		"--app-arg", "ignore-case="+strconv.FormatBool(ignoreCase), "--app-arg", "invert="+strconv.FormatBool(invert))
@@ -44,7 +44,7 @@ func (b *bench) grepped(pattern string, ignoreCase, invert bool) []string {
 
 // TestGrep: whole jobs find the lines that the regular expression alone finds.
 func TestGrep(t *testing.T) {
-	b := newPlainBench(t)
+	b := newPlainFixture(t)
 	text := patterns.New(2, true).Text(20_000) + "abc\nxabcx\n\r\n\nlast abc"
 	b.put(map[string]string{"f": text})
 	for _, pattern := range []string{"^abc$", "abc$", "", `\r`, "a.c|^b"} {
@@ -60,7 +60,7 @@ func TestGrep(t *testing.T) {
 // TestSort: the outputs of sort one after the other are what sort(1) writes in
 // the C locale, whatever ends a line and whatever bytes stand in it.
 func TestSort(t *testing.T) {
-	b := newPlainBench(t)
+	b := newPlainFixture(t)
 	rng := rand.New(rand.NewPCG(3, 3))
 	word := []string{"a", "b", "ab", "\r", "\r\n", "\n", "\n", "\r\n", " ", "\t", "\xff", "é", "\x01", "zz", "\x00"}
 	files := map[string]string{"crlf": "b\r\na\r\na\na\n"}
@@ -104,7 +104,7 @@ func TestSort(t *testing.T) {
 // TestNames: objects with any name are indexed and searched, two of one base
 // name are two, and no name looks like two.
 func TestNames(t *testing.T) {
-	b := newPlainBench(t)
+	b := newPlainFixture(t)
 	b.put(map[string]string{
 		"i/a/R.md": "whale\n", "i/b/R.md": "whale\n", "i/a,b.md": "whale\n", "i/c\nd.md": "whale\n", "e\\f 1:g\t.md": "whale\n",
 	})

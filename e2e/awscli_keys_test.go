@@ -16,7 +16,7 @@ import (
 // TestAWSCLIKeys: the AWS CLI makes, lists, copies, fetches and removes keys
 // of the embedded server that XML cannot carry, and markers of folders.
 func TestAWSCLIKeys(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	env := append(b.env, cliEnv(t, b)...)
 	aws := func(args ...string) string {
 		t.Helper()

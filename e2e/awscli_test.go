@@ -17,7 +17,7 @@ import (
 // that a user may do to the bucket by hand: upload the input, look at the
 // intermediate, download the output, reset.
 func TestAWSCLI(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	env := append(b.env, cliEnv(t, b)...)
 	s3 := func(args ...string) string {
 		t.Helper()

@@ -25,7 +25,7 @@ func TestBomb(t *testing.T) {
 		"zeros": {bytes.Repeat(zeros, 100), 64 * mib, "record at byte 0 of bomb.gz is longer than"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newHeavyBench(t)
+			b := newHeavyFixture(t)
 			b.upload(map[string][]byte{"bomb.gz": tc.data})
 			c, address := b.coordinator("--app", "wc", "--nreduce", "1")
 			w := b.start("worker", "--coord", address, "--app", "wc", "--slots", "1", "--memory", "64MiB")

@@ -44,7 +44,7 @@ func zstandard(t *testing.T, text string) []byte {
 }
 
 // upload writes files and uploads them.
-func (b *bench) upload(files map[string][]byte) {
+func (b *fixture) upload(files map[string][]byte) {
 	b.t.Helper()
 	args := []string{"upload-input"}
 	for name, data := range files {
@@ -60,7 +60,7 @@ func (b *bench) upload(files map[string][]byte) {
 // TestCompressed: a job over the same text gives the same bytes, however much
 // of it is compressed and how, and the verifier agrees.
 func TestCompressed(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	files := map[string][]byte{"pg-book0.txt": []byte(book(0))}
 	for i := 1; i < 4; i++ {
 		files[fmt.Sprintf("pg-book%d.txt.gz", i)] = gzipped(t, book(i)[:9999], "", book(i)[9999:])
@@ -110,7 +110,7 @@ func TestDamagedGzip(t *testing.T) {
 		"trailing": {append(append([]byte{}, good...), "more"...), []string{"other bytes follow"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			b.upload(map[string][]byte{"good.gz": good, "bad.gz": tc.data})
 			_, stderr := b.run(4, "run", "--app", "wc", "--nreduce", "2", "--workers", "1", "--max-bad-records", "50%")
 			wants(t, stderr, append(tc.says, "decompress bad.gz")...)

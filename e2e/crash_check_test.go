@@ -20,9 +20,9 @@ import (
 	"github.com/mraws/mraws/internal/s3local"
 )
 
-// calm knows what each job of the matrix gives when nothing happens.
-type calm struct {
-	b  *bench // of all
+// baseline runs each job of the matrix once without faults and keeps its output.
+type baseline struct {
+	b  *fixture // that has the shared server
 	at s3local.Endpoint
 
 	mu   sync.Mutex
@@ -31,7 +31,7 @@ type calm struct {
 
 // outputs runs a job without faults, once, and has it verified against the
 // sequential run of the same application.
-func (m *calm) outputs(t *testing.T, s scene, code int) []string {
+func (m *baseline) outputs(t *testing.T, s crashCase, code int) []string {
 	t.Helper()
 	// Arguments and reduce count decide the output, with the input.
 	name := fmt.Sprint(s.app, s.args, s.input, s.r)
@@ -52,8 +52,8 @@ func (m *calm) outputs(t *testing.T, s scene, code int) []string {
 	return out
 }
 
-func (m *calm) run(s scene, code int) ([]string, error) {
-	b := m.place(m.b.t)
+func (m *baseline) run(s crashCase, code int) ([]string, error) {
+	b := m.fixture(m.b.t)
 	b.fill(s.input)
 	p := b.start(append([]string{"run", "--app", s.app, "--nreduce", fmt.Sprint(s.r), "--workers", "2"}, s.args...)...)
 	if got := b.exit(p); got != code {
@@ -67,7 +67,7 @@ func (m *calm) run(s scene, code int) ([]string, error) {
 }
 
 // fill puts the objects of an input into the bucket.
-func (b *bench) fill(input string) {
+func (b *fixture) fill(input string) {
 	b.t.Helper()
 	for i, text := range inputs()[input] {
 		if _, err := b.store.Put(b.t.Context(), b.layout.Input(fmt.Sprintf("in%02d.txt", i)), []byte(text), putOptions); err != nil {
@@ -76,8 +76,8 @@ func (b *bench) fill(input string) {
 	}
 }
 
-// look notes what is committed: from now on it may not change.
-func (c *crash) look() {
+// recordCommitted notes what is committed: from now on it may not change.
+func (c *crash) recordCommitted() {
 	c.t.Helper()
 	for key, etag := range c.committed() {
 		if old, seen := c.before[key]; seen && old != etag {
@@ -191,10 +191,10 @@ func (c *crash) finish() {
 	}
 }
 
-// check is the oracle: all processes have ended.
+// check compares the output with the baseline and checks the invariants. All processes have ended.
 func (c *crash) check() {
 	c.t.Helper()
-	c.look()
+	c.recordCommitted()
 	for key := range c.before {
 		if _, there := c.committed()[key]; !there {
 			c.t.Errorf("%s was committed and is gone", key)
@@ -204,7 +204,7 @@ func (c *crash) check() {
 	if len(out) != c.r {
 		c.t.Errorf("%d outputs, want %d", len(out), c.r)
 	}
-	if d := cmp.Diff(c.calm.outputs(c.t, c.scene, c.exitCode), outputList(out)); d != "" {
+	if d := cmp.Diff(c.baseline.outputs(c.t, c.crashCase, c.exitCode), outputList(out)); d != "" {
 		c.t.Errorf("the output is not that of a job without faults:\n%.2000s", d)
 	}
 	s := c.success()

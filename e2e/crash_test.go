@@ -40,16 +40,16 @@ var armable = program("armable", "/e2e/program", func() []string { return []stri
 //
 //	go test ./e2e -run 'TestCrashMatrix/worker.put.map-record.after/kill'
 func TestCrashMatrix(t *testing.T) {
-	b := benchOf(t, armable)
+	b := fixtureOf(t, armable)
 	at, err := s3local.Find(t.Context(), filepath.Join(b.dir, "data"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	calm := &calm{b: b, at: at}
+	base := &baseline{b: b, at: at}
 	var g errgroup.Group
 	g.SetLimit(*crashSide)
 	for _, p := range failpoint.Points() {
-		for _, s := range scenes(p) {
+		for _, s := range casesOf(p) {
 			for _, action := range []failpoint.Action{failpoint.Kill, failpoint.Stop, failpoint.Fail} {
 				name := string(s.point)
 				if s.name != "" {
@@ -57,7 +57,7 @@ func TestCrashMatrix(t *testing.T) {
 				}
 				g.Go(func() error {
 					t.Run(name+"/"+string(action), func(t *testing.T) {
-						newCrash(t, calm, s, action).run()
+						newCrash(t, base, s, action).run()
 					})
 					return nil
 				})
@@ -67,12 +67,12 @@ func TestCrashMatrix(t *testing.T) {
 	_ = g.Wait() // each case tells
 }
 
-// crash is one case: a bench with a prefix of its own on the server of all.
+// crash runs one case. Its fixture has a prefix of its own on the server that all cases share.
 type crash struct {
-	*bench
-	scene
+	*fixture
+	crashCase
 	action   failpoint.Action
-	calm     *calm
+	baseline *baseline
 	bucket   string
 	before   map[string]string // ETags of what was committed when it was looked at
 	coords   []*process        // all coordinators
@@ -84,7 +84,7 @@ type crash struct {
 	stops    int // exit code of an armed process that is asked to end
 }
 
-func newCrash(t *testing.T, calm *calm, s scene, action failpoint.Action) *crash {
+func newCrash(t *testing.T, base *baseline, s crashCase, action failpoint.Action) *crash {
 	t.Helper()
 	if s.app == "" {
 		s.app = "wc"
@@ -95,11 +95,11 @@ func newCrash(t *testing.T, calm *calm, s scene, action failpoint.Action) *crash
 	if s.r == 0 {
 		s.r = 2
 	}
-	c := &crash{scene: s, action: action, calm: calm, lease: crashLease, bucket: "mapreducedata", before: map[string]string{}}
+	c := &crash{crashCase: s, action: action, baseline: base, lease: crashLease, bucket: "mapreducedata", before: map[string]string{}}
 	if strings.Contains(s.input, "bad") {
 		c.exitCode = 3 // records were skipped
 	}
-	c.bench = calm.place(t)
+	c.fixture = base.fixture(t)
 	c.scratch = filepath.Join(c.dir, "scratch")
 	c.set("MRAWS_SCRATCH", c.scratch)
 	c.set("MRAWS_LEASE", c.lease.String())
@@ -111,31 +111,31 @@ func newCrash(t *testing.T, calm *calm, s scene, action failpoint.Action) *crash
 	return c
 }
 
-// run plays the scene, then looks at all that it left.
+// run runs the script of the case and checks what it left.
 func (c *crash) run() {
 	c.fill(c.input)
-	play := c.play
+	script := c.script
 	switch {
-	case play != nil:
+	case script != nil:
 	case strings.HasPrefix(string(c.point), "worker."):
-		play = (*crash).crashWorker
+		script = (*crash).crashWorker
 	default:
-		play = (*crash).crashCoordinator
+		script = (*crash).crashCoordinator
 	}
-	play(c)
+	script(c)
 	c.check()
 }
 
 // set changes a variable of the processes to come.
-func (b *bench) set(name, value string) {
+func (b *fixture) set(name, value string) {
 	b.env = slices.DeleteFunc(slices.Clone(b.env), func(e string) bool { return strings.HasPrefix(e, name+"=") })
 	b.env = append(b.env, name+"="+value)
 }
 
-// with starts a process that has points armed.
-func (c *crash) with(points string, args ...string) *process {
+// startArmed starts a process that has points armed.
+func (c *crash) startArmed(points string, args ...string) *process {
 	c.t.Helper()
-	b := *c.bench
+	b := *c.fixture
 	b.set(failpoint.Variable, points)
 	return b.start(args...)
 }
@@ -153,20 +153,20 @@ func (c *crash) workerLine(flags ...string) []string {
 	return append([]string{"worker", "--app", c.app, "--slots", "1"}, flags...)
 }
 
-// coordinate starts a coordinator without points.
-func (c *crash) coordinate() *process {
+// startCoordinator starts a coordinator without points.
+func (c *crash) startCoordinator() *process {
 	p := c.start(c.coordinatorLine()...)
 	c.coords = append(c.coords, p)
 	return p
 }
 
-// join starts a worker without points.
-func (c *crash) join(flags ...string) {
+// startWorker starts a worker without points.
+func (c *crash) startWorker(flags ...string) {
 	c.joined = append(c.joined, c.start(c.workerLine(flags...)...))
 }
 
-// reached waits until the armed process says that it is at the point.
-func (c *crash) reached() {
+// waitForPoint waits until the armed process says that it is at the point.
+func (c *crash) waitForPoint() {
 	c.t.Helper()
 	line := fmt.Sprintf("failpoint %s: %s\n", c.point, c.action)
 	over := func(p *process) bool {
@@ -177,7 +177,7 @@ func (c *crash) reached() {
 			return false
 		}
 	}
-	c.until("the process comes by "+string(c.point), func() bool {
+	c.until("the process reaches "+string(c.point), func() bool {
 		ended := over(c.armed)
 		if n := len(c.coords); n > 0 && !slices.Contains(c.coords, c.armed) {
 			ended = ended || over(c.coords[n-1])
@@ -186,24 +186,24 @@ func (c *crash) reached() {
 			return true
 		}
 		if ended {
-			c.t.Fatalf("it never came by %s, and it or the job has ended", c.point)
+			c.t.Fatalf("it never reached %s, and it or the job has ended", c.point)
 		}
 		return false
 	})
-	c.look()
+	c.recordCommitted()
 }
 
-// crashWorker lets a worker run alone until it comes by the point, so that
+// crashWorker lets a worker run alone until it reaches the point, so that
 // no other takes the task. Then a second one goes on with the job.
 func (c *crash) crashWorker() {
-	c.coordinate()
-	c.armed = c.with(c.points(), c.workerLine(c.flags...)...)
-	c.rest()
+	c.startCoordinator()
+	c.armed = c.startArmed(c.points(), c.workerLine(c.flags...)...)
+	c.finishWithWorker()
 }
 
-// rest is the job from where the worker is armed.
-func (c *crash) rest() {
-	c.reached()
+// finishWithWorker waits for the armed worker and finishes the job.
+func (c *crash) finishWithWorker() {
+	c.waitForPoint()
 	began := time.Now()
 	if c.action != failpoint.Stop {
 		<-c.armed.done
@@ -212,11 +212,11 @@ func (c *crash) rest() {
 	case c.action == failpoint.Fail && c.exit(c.armed) == 0: // it got over that and has done all of the job
 	case c.action == failpoint.Stop && c.early: // it would find the job done when it wakes up
 	default:
-		c.join()
+		c.startWorker()
 	}
 	if c.action == failpoint.Stop {
 		c.until("the lease has ended", func() bool { return time.Since(began) > c.lease*13/10 })
-		c.look()
+		c.recordCommitted()
 		c.resume()
 	}
 	c.finish()
@@ -231,30 +231,30 @@ func (c *crash) resume() {
 }
 
 // crashCoordinator lets a worker wait for the coordinator that is armed.
-// When it comes by the point another one takes its place; one that was
+// When it reaches the point another one takes its place; one that was
 // stopped wakes up after that.
 func (c *crash) crashCoordinator() {
-	c.armed = c.with(c.points(), c.coordinatorLine()...)
+	c.armed = c.startArmed(c.points(), c.coordinatorLine()...)
 	c.coords = append(c.coords, c.armed)
 	if c.workers != "" {
-		first := c.with(c.workers, c.workerLine()...)
+		first := c.startArmed(c.workers, c.workerLine()...)
 		c.joined = append(c.joined, first)
 		c.until("the first worker fails", func() bool { return strings.Contains(first.errout.String(), "attempt failed") })
 	}
-	c.join("--slots", "2")
-	c.replace()
+	c.startWorker("--slots", "2")
+	c.finishWithCoordinator()
 }
 
-// replace is the job from where the coordinator is armed.
-func (c *crash) replace() {
-	c.reached()
+// finishWithCoordinator waits for the armed coordinator and finishes the job.
+func (c *crash) finishWithCoordinator() {
+	c.waitForPoint()
 	switch c.action {
 	case failpoint.Kill:
 		<-c.armed.done
-		c.coordinate()
+		c.startCoordinator()
 	case failpoint.Stop:
 		began, first := time.Now(), c.announced()
-		next := c.coordinate()
+		next := c.startCoordinator()
 		c.until("the lease has ended and another one has taken over", func() bool {
 			select {
 			case <-next.done: // has done all of it
@@ -263,19 +263,19 @@ func (c *crash) replace() {
 			}
 			return time.Since(began) > c.lease*13/10 && c.announced() != first
 		})
-		c.look()
+		c.recordCommitted()
 		c.resume()
 	case failpoint.Fail:
 		// It may get over it, or end and be started again.
 		if code := c.exit(c.armed); code != c.exitCode {
-			c.coordinate()
+			c.startCoordinator()
 		}
 	}
 	c.finish()
 }
 
-// place is a bench on the server of all, with a prefix of its own.
-func (m *calm) place(t *testing.T) *bench {
+// fixture returns a fixture on the shared server, with a prefix of its own.
+func (m *baseline) fixture(t *testing.T) *fixture {
 	t.Helper()
 	b := *m.b
 	b.t, b.dir = t, t.TempDir()
@@ -286,8 +286,8 @@ func (m *calm) place(t *testing.T) *bench {
 	return &b
 }
 
-// open returns a client of the server of all.
-func (m *calm) open(t *testing.T, bucket string) *s3fs.Store {
+// open returns a client of the shared server.
+func (m *baseline) open(t *testing.T, bucket string) *s3fs.Store {
 	t.Helper()
 	s, err := s3fs.Open(t.Context(), s3fs.Options{
 		Bucket: bucket, Region: m.at.Region, Endpoint: m.at.URL, AccessKey: m.at.AccessKey, SecretKey: m.at.SecretKey,
@@ -305,7 +305,7 @@ func (m *calm) open(t *testing.T, bucket string) *s3fs.Store {
 // TestNoFailpoints: an ordinary program has nothing of it, whatever the
 // environment says.
 func TestNoFailpoints(t *testing.T) {
-	b := newPlainBench(t)
+	b := newPlainFixture(t)
 	out, err := exec.Command("go", "tool", "nm", b.bin).Output()
 	if err != nil {
 		t.Fatal(err)

@@ -68,7 +68,7 @@ func (w watched) List(ctx context.Context, prefix string) iter.Seq2[object.Info,
 
 // damagedJob is one job of the table.
 type damagedJob struct {
-	*bench
+	*fixture
 	at      s3local.Endpoint
 	app     mr.App
 	shuffle coordinator.Shuffle
@@ -117,19 +117,19 @@ func (d *damagedJob) run(when moment, harm func()) error {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	bossAt := at
+	coordAddress := at
 	if when == beforeReduce || when == beforeMap { // the coordinator reads these as well
-		bossAt = func(string, string) {}
+		coordAddress = func(string, string) {}
 	}
-	boss := coordinator.New(coordinator.Options{
-		Store: watched{open(s3fs.Elsewhere), bossAt}, Layout: d.layout, Log: zerolog.Nop(), Version: "v",
+	coord := coordinator.New(coordinator.Options{
+		Store: watched{open(s3fs.Elsewhere), coordAddress}, Layout: d.layout, Log: zerolog.Nop(), Version: "v",
 		App: &d.app, NReduce: damagedReduces, SplitSize: 64 << 20, Pack: coordinator.PackAuto, Shuffle: d.shuffle,
 		Lease: 2 * time.Second, MaxFailures: 2, MaxLost: 8, Unsafe: true,
 		Listener: lis, Addresses: []string{lis.Addr().String()}, Security: wire.ServerOptions{Insecure: true},
 	})
 	g, ctx := errgroup.WithContext(d.t.Context())
 	var failure error
-	g.Go(func() error { _, failure = boss.Run(ctx); return nil })
+	g.Go(func() error { _, failure = coord.Run(ctx); return nil })
 	for i := range 2 {
 		store := watched{open(s3fs.Server(i)), at} // the second as on this machine
 		g.Go(func() error {
@@ -297,7 +297,7 @@ func want(c class, how string, when moment) []ending {
 
 // TestDamages plays the table.
 func TestDamages(t *testing.T) {
-	b := newPlainBench(t)
+	b := newPlainFixture(t)
 	at, err := s3local.Find(t.Context(), filepath.Join(b.dir, "data"))
 	if err != nil {
 		t.Fatal(err)
@@ -320,7 +320,7 @@ func TestDamages(t *testing.T) {
 				t.Helper()
 				here := *b
 				here.t, here.layout = t, layout.New(newPrefix())
-				d := &damagedJob{bench: &here, at: at, app: app(t, j.app), shuffle: j.shuffle}
+				d := &damagedJob{fixture: &here, at: at, app: app(t, j.app), shuffle: j.shuffle}
 				for i, name := range []string{"a", "b", "c"} {
 					if _, err := b.store.Put(t.Context(), d.layout.Input(name), []byte(book(i)), putOptions); err != nil {
 						t.Fatal(err)

@@ -30,7 +30,7 @@ func openFiles(pid int) (names []string) {
 
 // mostFiles watches a process and returns how many descriptors it has had at
 // most so far, as far as can be seen from outside.
-func (b *bench) mostFiles(p *process) func() int64 {
+func (b *fixture) mostFiles(p *process) func() int64 {
 	return b.most(p, func() int64 { return int64(len(openFiles(p.Process.Pid))) })
 }
 
@@ -38,7 +38,7 @@ func (b *bench) mostFiles(p *process) func() int64 {
 // times, with few descriptors for everybody: server, coordinator and worker.
 // (What is too few is refused: cmd/testdata/descriptors.txt.)
 func TestFewDescriptors(t *testing.T) {
-	b := newHeavyBench(t)
+	b := newHeavyFixture(t)
 	b.env = append(b.env, "MRAWS_DATA_DIR="+b.dir+"/few", "MRAWS_LOCAL=true")
 	server := b.under("ulimit -n 192", "s3")
 	b.until("the server runs", func() bool {
@@ -80,7 +80,7 @@ func TestFewDescriptors(t *testing.T) {
 }
 
 // under is start behind a line of shell, such as one that sets a limit.
-func (b *bench) under(line string, args ...string) *process {
+func (b *fixture) under(line string, args ...string) *process {
 	b.t.Helper()
 	return b.launch(exec.Command("sh", append([]string{"-c", line + ` && exec "$0" "$@"`, b.bin}, args...)...), args)
 }

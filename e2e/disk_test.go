@@ -24,7 +24,7 @@ type cramped struct {
 // onSmallDisk starts mraws with a scratch folder that is a disk of 4 MiB: a
 // tmpfs in a mount namespace of its own, for which an ordinary user needs a
 // user namespace as well. Where nobody gets that, small files have to do.
-func (b *bench) onSmallDisk(args ...string) cramped {
+func (b *fixture) onSmallDisk(args ...string) cramped {
 	b.t.Helper()
 	dir := b.smallFolder()
 	flags := "-m"
@@ -43,13 +43,13 @@ func (b *bench) onSmallDisk(args ...string) cramped {
 
 // withSmallFiles starts mraws with a limit of 4 MiB for any file: writes fail
 // at it, as Go ignores the signal that comes with it.
-func (b *bench) withSmallFiles(args ...string) cramped {
+func (b *fixture) withSmallFiles(args ...string) cramped {
 	b.t.Helper()
 	dir := b.smallFolder()
 	return cramped{b.under("ulimit -f 8192", append(args, "--scratch", dir)...), dir, "file too large"}
 }
 
-func (b *bench) smallFolder() string {
+func (b *fixture) smallFolder() string {
 	b.t.Helper()
 	dir, err := os.MkdirTemp(b.dir, "small-")
 	if err != nil {
@@ -62,12 +62,12 @@ func (b *bench) smallFolder() string {
 // say so, of their files nothing stays, and another worker does the job: in
 // map, where attempts spill, and in reduce, where they fetch.
 func TestDiskFull(t *testing.T) {
-	for name, start := range map[string]func(*bench, ...string) cramped{
-		"map": (*bench).onSmallDisk, "reduce": (*bench).onSmallDisk, "map, small files": (*bench).withSmallFiles,
+	for name, start := range map[string]func(*fixture, ...string) cramped{
+		"map": (*fixture).onSmallDisk, "reduce": (*fixture).onSmallDisk, "map, small files": (*fixture).withSmallFiles,
 	} {
 		phase, _, _ := strings.Cut(name, ",")
 		t.Run(name, func(t *testing.T) {
-			b := newHeavyBench(t)
+			b := newHeavyFixture(t)
 			b.env = append(b.env, "MRAWS_LEASE=10s") // nobody is gone while stopped
 			var texts []string
 			for i := range 8 {
@@ -104,7 +104,7 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-func (b *bench) signal(p *process, s syscall.Signal) {
+func (b *fixture) signal(p *process, s syscall.Signal) {
 	b.t.Helper()
 	if err := p.Process.Signal(s); err != nil {
 		b.t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 // maps takes no new ones and finishes those, so that none runs again; the
 // rest is another's. The lease is so long that anything left lying would show.
 func TestDrainedWorkerFinishes(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	c, _ := b.coordinator("--app", "jobcount", "--app-arg", "stall=2s", "--nreduce", "2", "--lease", "1h")
 	w := b.start("worker", "--app", "jobcount", "--slots", "2")
@@ -63,7 +63,7 @@ func count(outputs map[int]string) map[string]int {
 func TestDrainCutShort(t *testing.T) {
 	for sig, want := range map[os.Signal]int{syscall.SIGTERM: 143, os.Interrupt: 130} {
 		t.Run(sig.String(), func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			b.run(0, append([]string{"upload-input"}, b.books()...)...)
 			b.coordinator("--app", "jobcount", "--app-arg", "stall=1h", "--nreduce", "2", "--lease", "1h")
 			line := []string{"worker", "--app", "jobcount", "--slots", "1", "--drain-timeout", "1h"}
@@ -117,7 +117,7 @@ func metadata(t *testing.T, going *atomic.Pointer[time.Time]) string {
 // TestSpotNotice: a worker on a machine that EC2 is about to take away drains
 // as at SIGTERM.
 func TestSpotNotice(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	c, _ := b.coordinator("--app", "jobcount", "--app-arg", "stall=2s", "--nreduce", "2", "--lease", "1h")
 	var going atomic.Pointer[time.Time]

@@ -74,8 +74,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// bench is one test's place: a store, a prefix of its own, an environment.
-type bench struct {
+// fixture is what one test runs on: a program, a running store, a prefix that no
+// other test uses, an environment and a folder.
+type fixture struct {
 	t      *testing.T
 	bin    string
 	store  *s3fs.Store
@@ -84,21 +85,21 @@ type bench struct {
 	dir    string
 }
 
-// newBench provides a running store and a prefix that nobody else uses.
-func newBench(t *testing.T) *bench {
+// newFixture provides a running store and a prefix that nobody else uses.
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	return benchOf(t, binary)
+	return fixtureOf(t, binary)
 }
 
-// newPlainBench is newBench without the race detector: for what is about
+// newPlainFixture is newFixture without the race detector: for what is about
 // time, size or numbers, or is played with it elsewhere.
-func newPlainBench(t *testing.T) *bench {
+func newPlainFixture(t *testing.T) *fixture {
 	t.Helper()
-	return benchOf(t, plainBinary)
+	return fixtureOf(t, plainBinary)
 }
 
-// benchOf is newBench for another program.
-func benchOf(t *testing.T, program func() (string, error)) *bench {
+// fixtureOf is newFixture for another program.
+func fixtureOf(t *testing.T, program func() (string, error)) *fixture {
 	t.Helper()
 	t.Parallel()
 	bin, err := program()
@@ -106,7 +107,7 @@ func benchOf(t *testing.T, program func() (string, error)) *bench {
 		t.Fatal(err)
 	}
 	prefix := newPrefix()
-	b := &bench{t: t, bin: bin, layout: layout.New(prefix), dir: t.TempDir()}
+	b := &fixture{t: t, bin: bin, layout: layout.New(prefix), dir: t.TempDir()}
 	for _, e := range os.Environ() {
 		if !strings.HasPrefix(e, "MRAWS_") && !strings.HasPrefix(e, "AWS_") {
 			b.env = append(b.env, e)
@@ -149,12 +150,12 @@ func (l *lockedBuffer) String() string {
 }
 
 // start starts mraws with args; it is killed at the end of the test.
-func (b *bench) start(args ...string) *process {
+func (b *fixture) start(args ...string) *process {
 	b.t.Helper()
 	return b.launch(exec.Command(b.bin, args...), args)
 }
 
-func (b *bench) launch(c *exec.Cmd, args []string) *process {
+func (b *fixture) launch(c *exec.Cmd, args []string) *process {
 	b.t.Helper()
 	p := &process{Cmd: c, name: strings.Join(args, " "), done: make(chan struct{})}
 	p.Env, p.Dir, p.Stdout, p.Stderr = b.env, b.dir, &p.out, &p.errout
@@ -177,7 +178,7 @@ func (b *bench) launch(c *exec.Cmd, args []string) *process {
 
 // exit waits for a process to end and returns its exit code; a signal counts
 // as 128 and its number.
-func (b *bench) exit(p *process) int {
+func (b *fixture) exit(p *process) int {
 	b.t.Helper()
 	select {
 	case <-p.done:
@@ -202,7 +203,7 @@ func (p *process) ended() bool {
 
 // run runs mraws to its end, wants that exit code and returns its stdout and
 // stderr.
-func (b *bench) run(code int, args ...string) (stdout, stderr string) {
+func (b *fixture) run(code int, args ...string) (stdout, stderr string) {
 	b.t.Helper()
 	p := b.start(args...)
 	if got := b.exit(p); got != code {
@@ -212,7 +213,7 @@ func (b *bench) run(code int, args ...string) (stdout, stderr string) {
 }
 
 // kill -9.
-func (b *bench) kill(p *process) {
+func (b *fixture) kill(p *process) {
 	b.t.Helper()
 	if err := p.Process.Kill(); err != nil {
 		b.t.Fatal(err)
@@ -221,7 +222,7 @@ func (b *bench) kill(p *process) {
 }
 
 // coordinator starts one and returns it with its address.
-func (b *bench) coordinator(args ...string) (*process, string) {
+func (b *fixture) coordinator(args ...string) (*process, string) {
 	b.t.Helper()
 	p := b.start(append([]string{"coordinator"}, args...)...)
 	var address string
@@ -243,7 +244,7 @@ func (b *bench) coordinator(args ...string) (*process, string) {
 
 // until polls for a state of the bucket or of a process that nothing
 // announces.
-func (b *bench) until(what string, ok func() bool) {
+func (b *fixture) until(what string, ok func() bool) {
 	b.t.Helper()
 	deadline := time.After(patience)
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -258,7 +259,7 @@ func (b *bench) until(what string, ok func() bool) {
 }
 
 // keys lists the keys below a prefix.
-func (b *bench) keys(prefix string) []string {
+func (b *fixture) keys(prefix string) []string {
 	b.t.Helper()
 	var keys []string
 	for o, err := range b.store.List(b.t.Context(), prefix) {
@@ -271,7 +272,7 @@ func (b *bench) keys(prefix string) []string {
 }
 
 // outputs returns the bytes of every output by number.
-func (b *bench) outputs() map[int]string {
+func (b *fixture) outputs() map[int]string {
 	b.t.Helper()
 	out := map[int]string{}
 	for _, key := range b.keys(b.layout.OutputDir()) {
@@ -287,7 +288,7 @@ func (b *bench) outputs() map[int]string {
 }
 
 // success reads _SUCCESS.
-func (b *bench) success() *manifest.Success {
+func (b *fixture) success() *manifest.Success {
 	b.t.Helper()
 	data, _, err := b.store.Get(b.t.Context(), b.layout.Success())
 	if err != nil {
@@ -311,7 +312,7 @@ func wants(t *testing.T, text string, parts ...string) {
 }
 
 // books writes eight files of deterministic text and returns their paths.
-func (b *bench) books() []string {
+func (b *fixture) books() []string {
 	b.t.Helper()
 	var paths []string
 	for i := range 8 {

@@ -19,11 +19,11 @@ var extraBinary = program("extra", "/e2e/program", func() []string {
 	return nil
 })
 
-// newEndless is a bench of the program whose app endless meets the word "hang"
+// newEndless is a fixture of the program whose app endless meets the word "hang"
 // in one of three input objects, each a map task.
-func newEndless(t *testing.T) *bench {
+func newEndless(t *testing.T) *fixture {
 	t.Helper()
-	b := benchOf(t, extraBinary)
+	b := fixtureOf(t, extraBinary)
 	for name, text := range map[string]string{"a": "a b\n", "b": "b hang\n", "c": "c a\n"} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -34,7 +34,7 @@ func newEndless(t *testing.T) *bench {
 }
 
 // words are the words of all outputs, with their counts.
-func (b *bench) words() map[string]string {
+func (b *fixture) words() map[string]string {
 	all := map[string]string{}
 	for _, text := range b.outputs() {
 		for line := range strings.Lines(text) {
@@ -99,7 +99,7 @@ func TestSpeculativeAttemptOfCodeThatHangs(t *testing.T) {
 func TestSignalsBesideCodeThatHangs(t *testing.T) {
 	job := []string{"--app", "endless", "--app-arg", "once=true", "--nreduce", "2", "--speculation", "off"}
 	const most = 30 * time.Second // of a busy machine; 2 to 4 s of an idle one
-	ends := func(t *testing.T, b *bench, p *process, sig os.Signal, code int) {
+	ends := func(t *testing.T, b *fixture, p *process, sig os.Signal, code int) {
 		t.Helper()
 		b.until("the code hangs", func() bool { return len(b.keys(b.layout.SideDir())) > 0 })
 		start := time.Now()

@@ -11,7 +11,7 @@ import (
 // else. The standby takes over, and takes the workers with it although the
 // other still answers them, which ends when it reaches the store again.
 func TestFailoverCutFromS3(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	f, proxy := b.through()
 	const lease = 2 * time.Second

@@ -23,7 +23,7 @@ const promised = 5 * time.Second
 // stoodStill counts from now on the time in which the machine stood still, or
 // gave this process no processor: gaps of more than 100 ms between ticks of
 // 10 ms. No promise holds in that time.
-func (b *bench) stoodStill() (total func() time.Duration) {
+func (b *fixture) stoodStill() (total func() time.Duration) {
 	var lost atomic.Int64
 	tick := time.NewTicker(10 * time.Millisecond)
 	done := make(chan struct{})
@@ -51,7 +51,7 @@ func (b *bench) stoodStill() (total func() time.Duration) {
 }
 
 // announcement reads _coordinator.json.
-func (b *bench) announcement() *manifest.Coordinator {
+func (b *fixture) announcement() *manifest.Coordinator {
 	b.t.Helper()
 	data, _, err := b.store.Get(b.t.Context(), b.layout.Coordinator())
 	if err != nil {
@@ -77,7 +77,7 @@ func (p *process) said(message string) int {
 }
 
 // pair starts a coordinator and a standby behind it.
-func (b *bench) pair(line ...string) (first, second *process, addresses string) {
+func (b *fixture) pair(line ...string) (first, second *process, addresses string) {
 	b.t.Helper()
 	first, one := b.coordinator(line...)
 	b.until("the first leads", func() bool { return len(b.keys(b.layout.Coordinator())) > 0 })
@@ -88,7 +88,7 @@ func (b *bench) pair(line ...string) (first, second *process, addresses string) 
 
 // takenOver waits for the second coordinator of a pair to have both workers,
 // and wants that soon after the end of the first one's lease.
-func (b *bench) takenOver(second *process, renewed time.Time, lease time.Duration) {
+func (b *fixture) takenOver(second *process, renewed time.Time, lease time.Duration) {
 	b.t.Helper()
 	still := b.stoodStill()
 	b.until("the second leads", func() bool { return second.said("took over the job") == 1 })
@@ -102,7 +102,7 @@ func (b *bench) takenOver(second *process, renewed time.Time, lease time.Duratio
 }
 
 // exits wants all processes to succeed.
-func (b *bench) exits(all ...*process) {
+func (b *fixture) exits(all ...*process) {
 	b.t.Helper()
 	for _, p := range all {
 		if code := b.exit(p); code != 0 {
@@ -113,7 +113,7 @@ func (b *bench) exits(all ...*process) {
 
 // failedOver checks a job that changed hands in the middle: nothing was run
 // twice, and the attempts that ran at the time are those that committed.
-func (b *bench) failedOver(first *manifest.Coordinator) {
+func (b *fixture) failedOver(first *manifest.Coordinator) {
 	b.t.Helper()
 	s := b.success()
 	if s.Map.CommittedRerun+s.Reduce.CommittedRerun+s.Map.Lost+s.Reduce.Lost+s.Map.Failed+s.Reduce.Failed != 0 {
@@ -138,7 +138,7 @@ func (b *bench) failedOver(first *manifest.Coordinator) {
 // One worker knows both addresses, the other looks into the bucket; both keep
 // what they are at, so that every map runs once, and jobcount counts that.
 func TestFailoverInMap(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	const lease = 2 * time.Second
 	first, second, addresses := b.pair("--app", "jobcount", "--app-arg", "stall=8s", "--nreduce", "2", "--lease", lease.String())
@@ -163,7 +163,7 @@ func TestFailoverInMap(t *testing.T) {
 
 // TestFailoverInReduce: the same while reduces run.
 func TestFailoverInReduce(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	const lease, r = 2 * time.Second, 8
 	first, second, addresses := b.pair("--app", "early_exit", "--app-arg", "stall=8s", "--nreduce", fmt.Sprint(r), "--lease", lease.String(), "--speculation", "off")
@@ -202,7 +202,7 @@ func TestFailoverInReduce(t *testing.T) {
 // TestFailoverFromAStoppedOne: the active coordinator stands still for longer
 // than its lease, with its port open, and wakes up beside its successor.
 func TestFailoverFromAStoppedOne(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	const lease = 2 * time.Second
 	first, second, addresses := b.pair("--app", "jobcount", "--app-arg", "stall=10s", "--nreduce", "2", "--lease", lease.String())
@@ -230,7 +230,7 @@ func TestFailoverFromAStoppedOne(t *testing.T) {
 // TestFailoverOnSignal: a coordinator that is told to stop says so, and the
 // standby goes on at once, whatever the lease.
 func TestFailoverOnSignal(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	first, second, addresses := b.pair("--app", "jobcount", "--app-arg", "stall=4s", "--nreduce", "2", "--lease", "1m")
 	w := b.start("worker", "--coord", addresses, "--app", "jobcount", "--slots", "8")
@@ -254,7 +254,7 @@ func TestFailoverOnSignal(t *testing.T) {
 // TestStandbyTellsTheEnd: a standby prints the same summary and ends with the
 // same exit code as the coordinator behind which it stood.
 func TestStandbyTellsTheEnd(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	first, second, addresses := b.pair("--app", "wc", "--nreduce", "3", "-o", "json")
 	standby := addresses[strings.Index(addresses, ",")+1:]
@@ -271,7 +271,7 @@ func TestStandbyTellsTheEnd(t *testing.T) {
 // TestStandbyTellsTheFailure: the same for a job that fails, and for a line
 // that is another job's.
 func TestStandbyTellsTheFailure(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	first, second, _ := b.pair("--app", "wc", "--nreduce", "2")
 	b.until("the job is planned", func() bool { return len(b.keys(b.layout.Job())) == 1 })

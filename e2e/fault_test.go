@@ -13,13 +13,13 @@ import (
 var putOptions = object.PutOptions{}
 
 // commits counts the map tasks that are committed.
-func (b *bench) commits() int { return len(b.keys(b.layout.CommitDir())) }
+func (b *fixture) commits() int { return len(b.keys(b.layout.CommitDir())) }
 
 // TestCoordinatorKilledInMap and its siblings: kill -9 of the coordinator in
 // each phase; the same line again goes on from the bucket, and no task that
 // was committed is run again.
 func TestCoordinatorKilledInMap(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	line := []string{"--app", "jobcount", "--app-arg", "stall=300ms", "--nreduce", "3"}
 	c, _ := b.coordinator(line...)
@@ -41,7 +41,7 @@ func TestCoordinatorKilledInMap(t *testing.T) {
 }
 
 func TestCoordinatorKilledInReduce(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	line := []string{"--app", "early_exit", "--nreduce", "10"}
 	c, _ := b.coordinator(line...)
@@ -65,7 +65,7 @@ func TestCoordinatorKilledInReduce(t *testing.T) {
 // TestCoordinatorKilledBeforeSuccess makes the state that a coordinator
 // leaves that dies between the last output and _SUCCESS.
 func TestCoordinatorKilledBeforeSuccess(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	b.run(0, "run", "--app", "wc", "--nreduce", "3")
 	outputs := b.outputs()
@@ -85,7 +85,7 @@ func TestCoordinatorKilledBeforeSuccess(t *testing.T) {
 
 // TestWorkerKilled: kill -9 of a worker in the middle of a map task.
 func TestWorkerKilled(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	c, address := b.coordinator("--app", "jobcount", "--app-arg", "stall=400ms", "--nreduce", "2")
 	victim := b.start("worker", "--coord", address, "--app", "jobcount", "--slots", "2")
@@ -106,7 +106,7 @@ func TestWorkerKilled(t *testing.T) {
 // TestTwoCoordinators: the second takes over since it was told to, the first
 // ends with a conflict, and the output is exact.
 func TestTwoCoordinators(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	line := []string{"--app", "early_exit", "--nreduce", "4"}
 	first, _ := b.coordinator(line...)
@@ -127,7 +127,7 @@ func TestTwoCoordinators(t *testing.T) {
 
 // TestCrashingWorkers is the lab's crash test.
 func TestCrashingWorkers(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	b.run(0, "run", "--app", "crash", "--app-arg", "max-stall=200ms", "--processes", "--workers", "3", "--nreduce", "10", "--verify", "--max-attempts", "10")
 	if d := cmp.Diff(reference(t, "nocrash", 10), outputList(b.outputs())); d != "" {
@@ -138,7 +138,7 @@ func TestCrashingWorkers(t *testing.T) {
 // TestSignals: an interrupted process says so by its exit code and leaves a
 // job that goes on.
 func TestSignals(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	c, address := b.coordinator("--app", "wc")
 	w := b.start("worker", "--coord", address, "--app", "wc")

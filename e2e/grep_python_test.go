@@ -86,7 +86,7 @@ func TestGrepIsPython(t *testing.T) {
 		cases = append(cases, c)
 	}
 	want := askPython(t, cases)
-	b := newPlainBench(t)
+	b := newPlainFixture(t)
 	b.put(map[string]string{"f": cases[0].text})
 	for i, c := range cases {
 		var got []int

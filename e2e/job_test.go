@@ -23,9 +23,9 @@ func TestOutputDependsOnInputAppAndReducesAlone(t *testing.T) {
 	for _, name := range []string{"wc", "indexer", "nocrash"} {
 		for _, r := range []int{1, 3, 10, 50} {
 			t.Run(fmt.Sprintf("%s-%d", name, r), func(t *testing.T) {
-				place := newPlainBench
+				place := newPlainFixture
 				if r == 3 { // of the same code one number shows all races
-					place = newBench
+					place = newFixture
 				}
 				b := place(t)
 				b.run(0, append([]string{"upload-input"}, b.books()...)...)
@@ -82,7 +82,7 @@ func app(t *testing.T, name string) mr.App {
 // no more, and goes on packing when it is taken up again without a word of it.
 // What is deleted or damaged is made again.
 func TestPackedShuffle(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	line := []string{"run", "--app", "wc", "--nreduce", "10", "--workers", "2"}
 	b.run(0, append(line, "--shuffle", "packed", "--verify")...)
@@ -130,7 +130,7 @@ func TestPackedShuffle(t *testing.T) {
 // reset, each a process, with workers that find the coordinator by address
 // and in the bucket, and the app learnt from the first of them.
 func TestFourLines(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	c, address := b.coordinator("--nreduce", "10")
 	byAddress := b.start("worker", "--coord", address, "--app", "wc")
@@ -178,7 +178,7 @@ func outputList(m map[int]string) []string {
 // TestWorkerFindsThePrefix: a worker that is told neither the prefix nor
 // the address finds the coordinator by looking through the bucket.
 func TestWorkerFindsThePrefix(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	c, address := b.coordinator("--app", "wc")
 	var env []string
@@ -200,7 +200,7 @@ func TestWorkerFindsThePrefix(t *testing.T) {
 // TestRefusals: what cannot work is refused with its exit code, and the
 // message names both sides.
 func TestRefusals(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	_, stderr := b.run(2, "coordinator", "--app", "wc")
 	wants(t, stderr, "mraws: error: no input", "hint:", "upload-input")
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
@@ -242,7 +242,7 @@ func TestRefusals(t *testing.T) {
 // TestForeignOutput: output that no job of ours wrote is not overwritten and
 // not taken for ours.
 func TestForeignOutput(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	key := b.layout.Output(1)
 	if _, err := b.store.Put(t.Context(), key, []byte("mine 1\n"), putOptions); err != nil {
@@ -258,7 +258,7 @@ func TestForeignOutput(t *testing.T) {
 // TestVerifyFindsAChangedByte: one byte in an output, and verify says which
 // partition and line.
 func TestVerifyFindsAChangedByte(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	b.run(0, "run", "--app", "wc", "--nreduce", "2")
 	key := b.layout.Output(1)
@@ -278,7 +278,7 @@ func TestVerifyFindsAChangedByte(t *testing.T) {
 
 // TestEmptyInput: no input is an error unless it is asked for.
 func TestEmptyInput(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(2, "run", "--app", "wc")
 	b.run(0, "run", "--app", "wc", "--nreduce", "3", "--allow-empty", "--verify")
 	if d := cmp.Diff([]string{"", "", ""}, outputList(b.outputs())); d != "" {

@@ -20,7 +20,7 @@ import (
 func TestResetUnderAStoppedWorker(t *testing.T) {
 	for _, point := range []string{"worker.put.partition.before", "worker.put.map-record.before", "worker.commit.output.before"} {
 		t.Run(point, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			armed, err := armable()
 			if err != nil {
 				t.Fatal(err)

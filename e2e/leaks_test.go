@@ -42,7 +42,7 @@ func (h held) files() (n int) {
 }
 
 // holds looks at a process, of which page is the page of metrics.
-func (l *leakBench) holds(p *process) held {
+func (l *leakFixture) holds(p *process) held {
 	l.t.Helper()
 	h := held{goroutines: int(value(l.scrape(l.page(p)), `go_goroutines`)), open: map[string]int{}}
 	for _, name := range openFiles(p.Process.Pid) {
@@ -70,18 +70,18 @@ func value(page, pattern string) (sum float64) {
 	return sum
 }
 
-// leakBench is a bench with a job of attempts that wait for permits.
-type leakBench struct {
-	*bench
+// leakFixture is a fixture with a job of attempts that wait for permits.
+type leakFixture struct {
+	*fixture
 	scratch, data, gate string
 	permits             int
 	server, c, w        *process
 }
 
-// newLeakBench starts a server, a coordinator and a worker of four slots, of
+// newLeakFixture starts a server, a coordinator and a worker of four slots, of
 // which the test is told what they hold.
-func newLeakBench(t *testing.T) *leakBench {
-	l := &leakBench{bench: newHeavyBench(t)}
+func newLeakFixture(t *testing.T) *leakFixture {
+	l := &leakFixture{fixture: newHeavyFixture(t)}
 	l.scratch, l.data, l.gate = filepath.Join(l.dir, "scratch"), filepath.Join(l.dir, "leaks"), filepath.Join(l.dir, "gate")
 	for _, dir := range []string{l.scratch, l.gate} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -110,13 +110,13 @@ func newLeakBench(t *testing.T) *leakBench {
 	return l
 }
 
-func (l *leakBench) worker(slots string) *process {
+func (l *leakFixture) worker(slots string) *process {
 	l.t.Helper()
 	return l.start("worker", "--app", "shaky", "--slots", slots, "--memory", "32MiB")
 }
 
 // let lets n more attempts begin.
-func (l *leakBench) let(n int) {
+func (l *leakFixture) let(n int) {
 	l.t.Helper()
 	for range n {
 		l.permits++
@@ -128,7 +128,7 @@ func (l *leakBench) let(n int) {
 
 // ended waits until that many attempts of a phase have ended on the worker,
 // and each that runs waits for a permit.
-func (l *leakBench) ended(phase string, n int) {
+func (l *leakFixture) ended(phase string, n int) {
 	l.t.Helper()
 	l.until(fmt.Sprintf("%d attempts of %s have ended", n, phase), func() bool {
 		page := l.scrape(l.page(l.w))
@@ -140,7 +140,7 @@ func (l *leakBench) ended(phase string, n int) {
 
 // revoke stops the worker until another has all its tasks, which then hands
 // them back: four attempts are revoked.
-func (l *leakBench) revoke() {
+func (l *leakFixture) revoke() {
 	l.t.Helper()
 	revoked := func() float64 {
 		return value(l.scrape(l.page(l.w)), `mraws_worker_attempts_total\{outcome="revoked",.*\}`)
@@ -160,7 +160,7 @@ func (l *leakBench) revoke() {
 }
 
 // uploads lists the unfinished multipart uploads of the bucket.
-func (l *leakBench) uploads() (keys []string) {
+func (l *leakFixture) uploads() (keys []string) {
 	l.t.Helper()
 	for u, err := range l.store.Uploads(l.t.Context(), "") {
 		if err != nil {
@@ -176,7 +176,7 @@ func (l *leakBench) uploads() (keys []string) {
 // times every attempt stands at the same place, its beginning, so that one
 // descriptor or goroutine that stays behind each attempt shows.
 func TestLeaks(t *testing.T) {
-	l := newLeakBench(t)
+	l := newLeakFixture(t)
 	processes := []*process{l.server, l.c, l.w}
 	all := func() (now []held) {
 		for _, p := range processes {

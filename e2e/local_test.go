@@ -16,7 +16,7 @@ import (
 // workers of the same user find it in the data folder, and when that process
 // is killed the next one takes its place under the running workers.
 func TestCoordinatorLocal(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.env = append(b.env, "MRAWS_DATA_DIR="+filepath.Join(b.dir, "solo"), "MRAWS_LOCAL=", "MRAWS_COORD_TIMEOUT=60s")
 	b.run(0, append([]string{"upload-input", "--local"}, b.books()...)...)
 	line := []string{"--local", "--app", "jobcount", "--app-arg", "stall=300ms", "--nreduce", "2"}
@@ -38,7 +38,7 @@ func TestCoordinatorLocal(t *testing.T) {
 func TestPreflight(t *testing.T) {
 	for name, want := range map[string]int64{"served elsewhere": 1, "served here": 0} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			if want == 0 {
 				b.env = append(b.env, "MRAWS_DATA_DIR="+filepath.Join(b.dir, "solo"))
 			}
@@ -59,7 +59,7 @@ func TestPreflight(t *testing.T) {
 // mapped is read to its end by the attempt that began, although two
 // replies break and only one request may be in flight.
 func TestDirectReadsBreak(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	faults, data := filepath.Join(b.dir, "faults.txt"), filepath.Join(b.dir, "faulty")
 	if err := os.WriteFile(faults, []byte("GetObject *input/* nth=1 reset 1500000\nGetObject *input/* nth=2 short 1200000\n"), 0o644); err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 // cgroup makes a control group with a limit of memory, in bytes, and returns
 // its folder, "" where this user or system has none to give. The groups of the
 // test itself and the topmost ones are tried, of version 2 and 1.
-func (b *bench) cgroup(limit int64) string {
+func (b *fixture) cgroup(limit int64) string {
 	b.t.Helper()
 	own, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
@@ -56,7 +56,7 @@ func (b *bench) cgroup(limit int64) string {
 // both unless it is held in pieces.
 func TestMemoryLimit(t *testing.T) {
 	const least = 104 * mib
-	grouped := func(b *bench, limit int64) string {
+	grouped := func(b *fixture, limit int64) string {
 		if dir := b.cgroup(limit); dir != "" {
 			return "echo $$ >" + dir + "/cgroup.procs"
 		}
@@ -64,14 +64,14 @@ func TestMemoryLimit(t *testing.T) {
 	}
 	// Of the data segments 80 MB are stacks of threads and tables of Go, most
 	// of them not in memory.
-	for name, line := range map[string]func(b *bench) (limit, memory string){
-		"control group": func(b *bench) (string, string) { return grouped(b, least), "auto" },
-		"data segments": func(*bench) (string, string) {
+	for name, line := range map[string]func(b *fixture) (limit, memory string){
+		"control group": func(b *fixture) (string, string) { return grouped(b, least), "auto" },
+		"data segments": func(*fixture) (string, string) {
 			return fmt.Sprintf("ulimit -s 512 && ulimit -d %d", 192*mib>>10), "32MiB"
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newHeavyBench(t)
+			b := newHeavyFixture(t)
 			limit, memory := line(b)
 			if limit == "" {
 				return
@@ -96,7 +96,7 @@ func TestMemoryLimit(t *testing.T) {
 		})
 	}
 	t.Run("too little", func(t *testing.T) {
-		b := newHeavyBench(t)
+		b := newHeavyFixture(t)
 		if limit := grouped(b, 80*mib); limit != "" {
 			w := b.under(limit, "worker", "--app", "hot", "--coord", "127.0.0.1:1")
 			if code := b.exit(w); code != 2 {

@@ -17,14 +17,14 @@ import (
 // takes with it says nothing.
 var heavyBinary = program("heavy", "/e2e/heavy", func() []string { return nil })
 
-// newHeavyBench is newBench with the program that has the heavy applications.
-func newHeavyBench(t *testing.T) *bench {
+// newHeavyFixture is newFixture with the program that has the heavy applications.
+func newHeavyFixture(t *testing.T) *fixture {
 	t.Helper()
-	return benchOf(t, heavyBinary)
+	return fixtureOf(t, heavyBinary)
 }
 
 // inputs uploads objects with these lines, one object for each text.
-func (b *bench) inputs(texts ...string) {
+func (b *fixture) inputs(texts ...string) {
 	b.t.Helper()
 	args := []string{"upload-input"}
 	for i, text := range texts {
@@ -41,13 +41,13 @@ func (b *bench) inputs(texts ...string) {
 // so far, in bytes: VmHWM of proc_pid_status(5), which the kernel keeps. (The
 // resource usage of a child that has ended is no measure: the memory of the
 // process that forked it counts there.)
-func (b *bench) peakMemory(p *process) func() int64 {
+func (b *fixture) peakMemory(p *process) func() int64 {
 	return b.most(p, func() int64 { return statusKiB(p.Process.Pid, "VmHWM") << 10 })
 }
 
 // most calls measure every few milliseconds as long as a process runs, and
 // returns the most that it has told so far.
-func (b *bench) most(p *process, measure func() int64) func() int64 {
+func (b *fixture) most(p *process, measure func() int64) func() int64 {
 	var most atomic.Int64
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -126,7 +126,7 @@ func TestMemoryBudget(t *testing.T) {
 		{"keys of 20 MiB", []string{"--app", "blob"}, []string{huge(20*mib, 8, 4), huge(20*mib+1, 8, 1)}, 32 * mib, 20 * mib, nil, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newHeavyBench(t)
+			b := newHeavyFixture(t)
 			b.inputs(tt.inputs...)
 			c, address := b.coordinator(append(tt.app, "--nreduce", "1")...)
 			w := b.start("worker", "--coord", address, "--app", tt.app[1], "--slots", "1", "--memory", fmt.Sprintf("%dMiB", tt.budget/mib))

@@ -18,7 +18,7 @@ import (
 
 // page returns the address of the metrics page of a process, as its log
 // tells it.
-func (b *bench) page(p *process) string {
+func (b *fixture) page(p *process) string {
 	b.t.Helper()
 	var url string
 	b.until("the page of "+p.name, func() bool {
@@ -34,7 +34,7 @@ func (b *bench) page(p *process) string {
 }
 
 // scrape reads a page.
-func (b *bench) scrape(url string) string {
+func (b *fixture) scrape(url string) string {
 	b.t.Helper()
 	client := http.Client{Timeout: 30 * time.Second}
 	r, err := client.Get(url)
@@ -96,7 +96,7 @@ func documented(t *testing.T) map[string]string {
 
 // secrets are what nobody may ever be shown: the job's token and the keys of
 // the store.
-func (b *bench) secrets() []string {
+func (b *fixture) secrets() []string {
 	b.t.Helper()
 	data, _, err := b.store.Get(b.t.Context(), b.layout.Coordinator())
 	if err != nil {
@@ -113,7 +113,7 @@ func (b *bench) secrets() []string {
 }
 
 // secretsLeft are those of the store, which remain when a job has ended.
-func (b *bench) secretsLeft() (secrets []string) {
+func (b *fixture) secretsLeft() (secrets []string) {
 	b.t.Helper()
 	for _, e := range cliEnv(b.t, b) {
 		if name, value, _ := strings.Cut(e, "="); strings.HasSuffix(name, "KEY") || strings.HasSuffix(name, "_KEY_ID") {
@@ -136,7 +136,7 @@ func discreet(t *testing.T, what, text string, secrets []string) {
 // TestMetrics compares the pages of a running job with their documentation,
 // and looks for secrets on them and in the logs.
 func TestMetrics(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	c, _ := b.coordinator("--app", "jobcount", "--app-arg", "stall=300ms", "--nreduce", "3", "--metrics", ":0", "--log-level", "trace")
 	w := b.start("worker", "--app", "jobcount", "--slots", "1", "--metrics", "0", "--log-level", "trace")
@@ -177,7 +177,7 @@ func TestMetrics(t *testing.T) {
 // TestMetricsAddress: a port that is taken is a conflict, and the workers of
 // run do not fight over one.
 func TestMetricsAddress(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	s := b.start("s3", "--data-dir", b.dir+"/other", "--metrics", "0")
 	at := b.page(s)
 	wants(t, b.scrape(at), "mraws_build_info", "go_goroutines", "process_open_fds")

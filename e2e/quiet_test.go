@@ -15,7 +15,7 @@ import (
 // TestQuietServer: a client that goes away in the middle of a body makes the
 // server print nothing.
 func TestQuietServer(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	data := filepath.Join(t.TempDir(), "data")
 	p := b.start("s3", "--data-dir", data, "--local")
 	var at s3local.Endpoint

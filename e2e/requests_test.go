@@ -30,7 +30,7 @@ import (
 // counted is a job in this process whose requests are counted by the clients
 // that make them.
 type counted struct {
-	*bench
+	*fixture
 	at       s3local.Endpoint
 	stores   []*s3fs.Store
 	announce *s3fs.Store // for the announcement alone
@@ -106,14 +106,14 @@ func (c *counted) play(j countedJob) {
 	}
 	app := app(t, j.app)
 	c.announce = c.open(s3fs.Elsewhere)
-	boss := coordinator.New(coordinator.Options{
+	coord := coordinator.New(coordinator.Options{
 		Store: coordinatorStore{c.open(s3fs.Elsewhere), c.layout.Coordinator(), c.announce}, Layout: c.layout, Log: zerolog.Nop(), Version: "v",
 		App: &app, NReduce: j.reduces, SplitSize: j.split, Pack: coordinator.PackAuto, Shuffle: j.shuffle,
 		Lease: time.Minute, MaxFailures: 1, MaxLost: 1,
 		Listener: lis, Addresses: []string{lis.Addr().String()}, Security: wire.ServerOptions{Insecure: true},
 	})
 	g, ctx := errgroup.WithContext(t.Context())
-	g.Go(func() error { _, err := boss.Run(ctx); return err })
+	g.Go(func() error { _, err := coord.Run(ctx); return err })
 	var shared *worker.Shared
 	if j.shared {
 		shared = new(worker.Shared)
@@ -267,7 +267,7 @@ func words(seed uint64, n int) string {
 // TestRequests: whole jobs make the requests that the formula says, each of
 // them, and no other.
 func TestRequests(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	at, err := s3local.Find(t.Context(), filepath.Join(b.dir, "data"))
 	if err != nil {
 		t.Fatal(err)
@@ -318,7 +318,7 @@ func TestRequests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			here := *b
 			here.t, here.layout, here.dir = t, layout.New(newPrefix()), t.TempDir()
-			c := &counted{bench: &here, at: at}
+			c := &counted{fixture: &here, at: at}
 			j := j.withDefaults()
 			for name, text := range j.inputs {
 				if _, err := b.store.Put(t.Context(), c.layout.Input(name), []byte(text), putOptions); err != nil {

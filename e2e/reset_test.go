@@ -8,7 +8,7 @@ import (
 // TestResetOfALiveJob: a job is not deleted under its coordinator unless
 // somebody says so.
 func TestResetOfALiveJob(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	c, address := b.coordinator("--app", "wc", "--nreduce", "2", "--lease", "10m")
 	b.until("the coordinator is announced", func() bool { return len(b.keys(b.layout.Job())) == 1 })

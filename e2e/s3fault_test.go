@@ -24,10 +24,10 @@ import (
 // storm is how long TestThrottledStore goes on; 0 is for one job.
 var storm = flag.Duration("storm", 0, "let the store throttle jobs for this long, such as 60s")
 
-// through returns a bench of the same job whose processes reach the store
+// through returns a fixture of the same job whose processes reach the store
 // through a proxy that plays a script, and the proxy. As any other S3 server
 // it is reached by an endpoint and the credentials of the environment.
-func (b *bench) through(lines ...string) (*bench, *s3fault.Proxy) {
+func (b *fixture) through(lines ...string) (*fixture, *s3fault.Proxy) {
 	b.t.Helper()
 	at, err := s3local.Find(b.t.Context(), filepath.Join(b.dir, "data"))
 	if err != nil {
@@ -70,9 +70,9 @@ func played(t *testing.T, p *s3fault.Proxy) {
 	}
 }
 
-// job runs wc with r reduces, by a coordinator and two workers of this bench.
+// job runs wc with r reduces, by a coordinator and two workers of this fixture.
 // Over a bad store it may take the coordinator long to announce itself.
-func (b *bench) job(r string) {
+func (b *fixture) job(r string) {
 	b.t.Helper()
 	c, address := b.coordinator("--app", "wc", "--nreduce", r)
 	w1 := b.start("worker", "--coord", address, "--app", "wc", "--slots", "2", "--coord-timeout", "1m")
@@ -85,7 +85,7 @@ func (b *bench) job(r string) {
 }
 
 // exact wants the reference's output.
-func (b *bench) exact(app string, r int) {
+func (b *fixture) exact(app string, r int) {
 	b.t.Helper()
 	if d := cmp.Diff(reference(b.t, app, r), outputList(b.outputs())); d != "" {
 		b.t.Error(d)
@@ -95,7 +95,7 @@ func (b *bench) exact(app string, r int) {
 // TestThrottledStore is row 29: 30% of all replies are 503, from the upload
 // to the verification, by `mraws s3 --faults`.
 func TestThrottledStore(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	faults, data := filepath.Join(b.dir, "faults.txt"), filepath.Join(b.dir, "faulty")
 	if err := os.WriteFile(faults, []byte("# a busy store\n* * p=0.3 503\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestThrottledStore(t *testing.T) {
 
 // TestMixedFaults is rows 30, 31 and 33: everything at once, at 5% each.
 func TestMixedFaults(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	f, proxy := b.through(
 		"* * p=0.05 500", "* * p=0.05 502", "* * p=0.05 504", "* * p=0.05 lost-reply",
 		"GetObject * p=0.05 reset", "GetObject * p=0.05 short", "PutObject * p=0.05 409", "* * p=0.05 delay 30ms")
@@ -139,7 +139,7 @@ func TestMixedFaults(t *testing.T) {
 // TestHangs is row 31: a store that takes a request and never answers, and
 // one that stops in the middle of a body, cost their deadlines and no more.
 func TestHangs(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	f, proxy := b.through(
 		"PutObject *intermediate/mr-* nth=3 no-headers", "GetObject *input/* nth=2 stall 100", "PutObject *_commit/* nth=2 stall")
@@ -152,7 +152,7 @@ func TestHangs(t *testing.T) {
 // TestFlippedBits is row 32: a bit that flips in a segment or in a record
 // never reaches the output.
 func TestFlippedBits(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	f, proxy := b.through("GetObject *intermediate/mr-* no-checksum", "GetObject *intermediate/mr-* first=3 flip", "GetObject *intermediate/_* first=3 flip",
 		"PutObject *intermediate/mr-* every=5 flip", "PutObject *output/* every=2 flip")
@@ -169,7 +169,7 @@ func TestFlippedBits(t *testing.T) {
 // and S3 sends none with a range, so over plain HTTP only the verifier's own
 // reading tells. (TLS would tell at once.)
 func TestFlippedInput(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	f, proxy := b.through("GetObject *input/* no-checksum", "GetObject *input/* nth=3 flip 0")
 	f.job("3")
@@ -185,7 +185,7 @@ func TestFlippedInput(t *testing.T) {
 // see; the verifier, who lists by itself, does.
 func TestHiddenPages(t *testing.T) {
 	t.Run("resume", func(t *testing.T) {
-		b := newBench(t)
+		b := newFixture(t)
 		b.run(0, append([]string{"upload-input"}, b.books()...)...)
 		b.job("4")
 		outputs := b.outputs()
@@ -201,7 +201,7 @@ func TestHiddenPages(t *testing.T) {
 		played(t, proxy)
 	})
 	t.Run("plan", func(t *testing.T) {
-		b := newBench(t)
+		b := newFixture(t)
 		b.run(0, append([]string{"upload-input"}, b.books()...)...)
 		uploaded := time.Now()
 		b.until("the upload is some seconds old", func() bool { return time.Since(uploaded) > 4*time.Second })
@@ -216,7 +216,7 @@ func TestHiddenPages(t *testing.T) {
 // TestIgnoredConditions is row 34: a store that ignores conditions is
 // refused before anything is written to it.
 func TestIgnoredConditions(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	f, proxy := b.through("PutObject * ignore-condition")
 	_, stderr := f.run(2, "coordinator", "--app", "wc")
@@ -230,7 +230,7 @@ func TestIgnoredConditions(t *testing.T) {
 // TestDenied is row 35: what the store denies ends the command, with the
 // action and the key.
 func TestDenied(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	books := b.books()
 	for _, tt := range []struct {
 		rule string
@@ -258,7 +258,7 @@ func TestDenied(t *testing.T) {
 // TestRefusedCredentials: every command names at once what the store has
 // against the credentials, the clock or the region, with its exit code.
 func TestRefusedCredentials(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	for _, tt := range []struct {
 		fault string
 		code  int
@@ -299,7 +299,7 @@ func TestRefusedCredentials(t *testing.T) {
 // TestDeniedInAJob is row 35 for a worker in the middle of a job: the job
 // ends and says what was denied.
 func TestDeniedInAJob(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	f, _ := b.through("GetObject *input/pg-book2.txt 403")
 	c, address := b.coordinator("--app", "wc")
@@ -319,7 +319,7 @@ func TestDeniedInAJob(t *testing.T) {
 // TestDeniedToOne is row 15: what one worker may not read another may, so the
 // word of the first does not end the job. After a few tasks it gets no more.
 func TestDeniedToOne(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	f, _ := b.through("GetObject *input/* 403")
 	c, address := b.coordinator("--app", "jobcount", "--app-arg", "stall=500ms")
@@ -338,7 +338,7 @@ func TestDeniedToOne(t *testing.T) {
 // has the last task of the phase when all others are done. Another runs it
 // too and is done first; nothing failed and nothing is lost.
 func TestStraggler(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	f, proxy := b.through("GetObject *input/* delay 4s") // less than what counts as a stall
 	c, address := b.coordinator("--app", "wc", "--nreduce", "2", "--lease", "1s")
@@ -356,7 +356,7 @@ func TestStraggler(t *testing.T) {
 // store says nothing is done that it has not seen there, and goes on when it
 // can see again.
 func TestCoordinatorCutFromS3(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	f, proxy := b.through()
 	line := []string{"--app", "jobcount", "--app-arg", "stall=200ms", "--nreduce", "2"}
@@ -396,7 +396,7 @@ func TestCoordinatorCutFromS3(t *testing.T) {
 // coordinator's requests: the workers' slots do not wait for it. They run what
 // there is, and all of it is found when the store answers again.
 func TestCoordinatorSwallowed(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	f, proxy := b.through()
 	c, address := f.coordinator("--app", "jobcount", "--app-arg", "stall=200ms", "--nreduce", "2")
@@ -427,7 +427,7 @@ func TestCoordinatorSwallowed(t *testing.T) {
 // TestWorkerCutFromS3 is row 19: the tasks of a worker that talks to the
 // coordinator but not to the store end up with another.
 func TestWorkerCutFromS3(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	c, address := b.coordinator("--app", "wc", "--nreduce", "3")
 	f, proxy := b.through("* *intermediate/_job.json delay 1ms", "* *input/* drop", "* *intermediate/mr-* drop")
@@ -448,7 +448,7 @@ func TestWorkerCutFromS3(t *testing.T) {
 // leases, not after the time-outs of all tries, and it gets no more of them.
 // (There are no speculative attempts, which would hide it.)
 func TestSwallowedRequests(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	c, address := b.coordinator("--app", "wc", "--nreduce", "3", "--speculation", "off")
 	f, proxy := b.through("GetObject *input/* no-headers", "* *intermediate/mr-* no-headers", "* *_job.json after=1 no-headers")
@@ -478,7 +478,7 @@ func TestSwallowedRequests(t *testing.T) {
 // deleted, or replaced, are made again from the same input, and the output is
 // that of a job to which nothing happened.
 func TestDeletedIntermediate(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	b.job("3")
 	outputs, commits := b.outputs(), b.keys(b.layout.CommitDir())
@@ -514,7 +514,7 @@ func TestDeletedIntermediate(t *testing.T) {
 // TestDeletedOfFickle: what only a run that is over could make cannot be made
 // again. The job ends and says so; nothing wrong is put out.
 func TestDeletedOfFickle(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	line := []string{"--app", "mtiming", "--app-arg", "timeout=100ms", "--nreduce", "2"}
 	b.run(0, append([]string{"run", "--workers", "2"}, line...)...)
@@ -537,7 +537,7 @@ func TestDeletedOfFickle(t *testing.T) {
 // TestChangedInput is row 45: input that changes after the plan ends the job
 // with its key; so does a coordinator that is started again over it.
 func TestChangedInput(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	c, address := b.coordinator("--app", "wc", "--nreduce", "2")
 	b.until("the job is planned", func() bool { return len(b.keys(b.layout.Job())) == 1 })

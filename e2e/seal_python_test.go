@@ -13,7 +13,7 @@ import (
 // TestAWSCLISeal: the program of docs/formats.md, in a language that is not
 // ours, finds the seal in a copy of a job, and any damage of it.
 func TestAWSCLISeal(t *testing.T) {
-	b := benchOf(t, odd)
+	b := fixtureOf(t, odd)
 	job := b.sealedJob("fickle", "--max-bad-records", "3")
 	doc, err := os.ReadFile("../docs/formats.md")
 	if err != nil {

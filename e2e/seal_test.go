@@ -23,7 +23,7 @@ var odd = program("odd", "/e2e/program", func() []string { return nil })
 
 // sealedJob runs a job of two small files, and returns the key and bytes of
 // each of its objects.
-func (b *bench) sealedJob(app string, flags ...string) map[string]stored {
+func (b *fixture) sealedJob(app string, flags ...string) map[string]stored {
 	b.t.Helper()
 	var paths []string
 	for name, text := range map[string]string{"a.txt": "the whale\n!first\nthe sea\n!second\n", "b.txt": "a ship\n!third\nthe end\nthe whale\n"} {
@@ -58,7 +58,7 @@ type stored struct {
 }
 
 // overwrite writes other bytes to an object, or removes it if there are none.
-func (b *bench) overwrite(key string, o *stored) {
+func (b *fixture) overwrite(key string, o *stored) {
 	b.t.Helper()
 	var err error
 	if o == nil {
@@ -82,7 +82,7 @@ func TestSealedJob(t *testing.T) {
 		"skipped": {"fickle", "--max-bad-records", "3"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := benchOf(t, odd)
+			b := fixtureOf(t, odd)
 			job := b.sealedJob(flags[0], flags[1:]...)
 			out, _ := b.run(0, "verify", "--app", flags[0])
 			_, seal, ok := strings.Cut(out, "\nseal       ok       ")

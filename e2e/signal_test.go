@@ -13,7 +13,7 @@ import (
 // TestCoordinatorStoppedWhileWorkersWait: a signal ends a coordinator at once
 // although workers wait for its answers, and they go on with the next one.
 func TestCoordinatorStoppedWhileWorkersWait(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	line := []string{"--app", "jobcount", "--app-arg", "stall=1s", "--nreduce", "2"}
 	c, _ := b.coordinator(line...)
@@ -41,7 +41,7 @@ func TestCoordinatorStoppedWhileWorkersWait(t *testing.T) {
 // in time is given to another at once, and counted neither as lost nor as
 // failed.
 func TestStoppedWorkerHandsBack(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	c, _ := b.coordinator("--app", "jobcount", "--app-arg", "stall=2s", "--nreduce", "2", "--lease", "1h")
 	w := b.start("worker", "--app", "jobcount", "--slots", "2", "--drain-timeout", "100ms")
@@ -70,7 +70,7 @@ func TestStoppedWorkerHandsBack(t *testing.T) {
 // TestRunWithAStoppedWorker: a worker process that stands still keeps neither
 // the job nor its end back.
 func TestRunWithAStoppedWorker(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	p := b.start("run", "--app", "jobcount", "--app-arg", "stall=500ms", "--processes", "--workers", "2", "--nreduce", "2", "--lease", "1s")
 	b.until("a map has begun", func() bool { return len(b.keys(b.layout.SideDir())) > 0 })

@@ -10,7 +10,7 @@ import (
 )
 
 // status asks where the job stands.
-func (b *bench) status() *status.Report {
+func (b *fixture) status() *status.Report {
 	b.t.Helper()
 	out, _ := b.run(0, "status", "--json")
 	r := new(status.Report)
@@ -23,7 +23,7 @@ func (b *bench) status() *status.Report {
 // TestStatus follows a job from its start over the death of its coordinator
 // to its end, and looks for secrets in all that is told of it.
 func TestStatus(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	_, errout := b.run(2, "status")
 	wants(t, errout, "there is no job", "_job.json")
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)

@@ -15,7 +15,7 @@ import (
 
 // openStore starts `mraws s3` and returns a client of it, and the variables
 // by which other processes of the test find it.
-func openStore(t *testing.T, b *bench) (*s3fs.Store, []string) {
+func openStore(t *testing.T, b *fixture) (*s3fs.Store, []string) {
 	t.Helper()
 	data := filepath.Join(b.dir, "data")
 	b.start("s3", "--data-dir", data)
@@ -38,7 +38,7 @@ func openStore(t *testing.T, b *bench) (*s3fs.Store, []string) {
 }
 
 // cliEnv is the environment in which the AWS CLI finds the store.
-func cliEnv(t *testing.T, b *bench) []string {
+func cliEnv(t *testing.T, b *fixture) []string {
 	t.Helper()
 	at, err := s3local.Find(t.Context(), filepath.Join(b.dir, "data"))
 	if err != nil {
@@ -49,22 +49,22 @@ func cliEnv(t *testing.T, b *bench) []string {
 }
 
 // fileOf is where the embedded server keeps an object.
-func (b *bench) fileOf(key string) string {
+func (b *fixture) fileOf(key string) string {
 	return filepath.Join(b.dir, "data", "s3", "mapreducedata", key)
 }
 
 // keptFile is a second name of the file of an object. The server replaces and
 // removes names, so the file stays, with all that the server notes at it.
-func (b *bench) keptFile(key string) string { return filepath.Join(b.dir, "data", "kept", key) }
+func (b *fixture) keptFile(key string) string { return filepath.Join(b.dir, "data", "kept", key) }
 
 // keep keeps an object for putBack.
-func (b *bench) keep(key string) {
+func (b *fixture) keep(key string) {
 	b.t.Helper()
 	link(b.t, b.fileOf(key), b.keptFile(key))
 }
 
 // putBack puts an object back as it was, ETag and all.
-func (b *bench) putBack(key string) {
+func (b *fixture) putBack(key string) {
 	b.t.Helper()
 	if err := os.Remove(b.fileOf(key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		b.t.Fatal(err)

@@ -84,7 +84,7 @@ func minioOptions(url string, attempts int) s3fs.Options {
 
 // openStore returns a client of the MinIO server, and the variables by which
 // the processes of the test find it.
-func openStore(t *testing.T, b *bench) (*s3fs.Store, []string) {
+func openStore(t *testing.T, b *fixture) (*s3fs.Store, []string) {
 	t.Helper()
 	m, err := minio()
 	if err != nil {
@@ -98,7 +98,7 @@ func openStore(t *testing.T, b *bench) (*s3fs.Store, []string) {
 }
 
 // cliEnv is the environment in which the AWS CLI finds the store.
-func cliEnv(t *testing.T, _ *bench) []string {
+func cliEnv(t *testing.T, _ *fixture) []string {
 	t.Helper()
 	m, err := minio()
 	if err != nil {
@@ -109,13 +109,13 @@ func cliEnv(t *testing.T, _ *bench) []string {
 }
 
 // keep keeps a copy of an object for putBack.
-func (b *bench) keep(key string) { b.copyOf(key, "kept-"+key) }
+func (b *fixture) keep(key string) { b.copyOf(key, "kept-"+key) }
 
 // putBack puts an object back as it was, ETag and all.
-func (b *bench) putBack(key string) { b.copyOf("kept-"+key, key) }
+func (b *fixture) putBack(key string) { b.copyOf("kept-"+key, key) }
 
 // copyOf copies an object over another.
-func (b *bench) copyOf(from, to string) {
+func (b *fixture) copyOf(from, to string) {
 	b.t.Helper()
 	info, err := b.store.Stat(b.t.Context(), from)
 	if err == nil {

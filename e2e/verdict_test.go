@@ -13,11 +13,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// newQuits is a bench of the program whose app quits ends its process at this
+// newQuits is a fixture of the program whose app quits ends its process at this
 // word, in the second of two map tasks.
-func newQuits(t *testing.T, word string) *bench {
+func newQuits(t *testing.T, word string) *fixture {
 	t.Helper()
-	b := benchOf(t, extraBinary)
+	b := fixtureOf(t, extraBinary)
 	for name, text := range map[string]string{"a": "a b\n", "b": "b " + word + "\n"} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -79,7 +79,7 @@ func TestVerifyOfCodeThatEndsItsProcess(t *testing.T) {
 func TestProcessOfAnApplication(t *testing.T) {
 	line := []string{"run", "--app", "endless", "--app-arg", "once=true", "--workers", "1", "--nreduce", "1", "--speculation", "off"}
 	// begun starts the job, in a process group, and returns when its code hangs.
-	begun := func(t *testing.T) (b *bench, p *process, kid int) {
+	begun := func(t *testing.T) (b *fixture, p *process, kid int) {
 		t.Helper()
 		b = newEndless(t)
 		c := exec.Command(b.bin, line...)
@@ -94,7 +94,7 @@ func TestProcessOfAnApplication(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ended := func(b *bench, kid int) {
+	ended := func(b *fixture, kid int) {
 		b.t.Helper()
 		b.until("the process of the application has ended", func() bool {
 			stat, err := os.ReadFile("/proc/" + strconv.Itoa(kid) + "/stat")
@@ -147,7 +147,7 @@ func TestProcessOfAnApplication(t *testing.T) {
 // TestStdinOfAnApplication: a job in a process of its own reads the standard
 // input, and fetches into a folder of the same working directory.
 func TestStdinOfAnApplication(t *testing.T) {
-	b := benchOf(t, extraBinary)
+	b := fixtureOf(t, extraBinary)
 	args := []string{"run", "--app", "quits", "--nreduce", "1", "--out", "result", "--verify", "-"}
 	c := exec.Command(b.bin, args...)
 	c.Stdin = strings.NewReader("a whale\na sea\n")

@@ -12,7 +12,7 @@ import (
 // does, too; and one that is killed leaves no temporary files.
 func TestVerifyMemory(t *testing.T) {
 	const limit = 128 * mib
-	b := newPlainBench(t)
+	b := newPlainFixture(t)
 	input := filepath.Join(b.dir, "lines.txt")
 	if err := os.WriteFile(input, []byte(words(3, 60<<20)), 0o644); err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 // TestStatusDenied: who may not join is told what the rest of the bucket
 // says; who may not read the job is told which right is missing.
 func TestStatusDenied(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	b.run(0, "run", "--app", "wc", "--nreduce", "2", "--workers", "1")
 	stranger, _ := b.through("GetObject *_coordinator.json 403")
@@ -33,7 +33,7 @@ func TestStatusDenied(t *testing.T) {
 // page: what was throttled and tried again, and with how many requests at
 // once it goes on.
 func TestThrottledMetrics(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
 	f, _ := b.through("* * p=0.3 503")
 	c, _ := f.coordinator("--app", "wc", "--metrics", "0")

@@ -95,7 +95,7 @@ func run(ctx context.Context, o options) (failed int, err error) {
 	}
 	fmt.Printf("chaos: seed %d, %d rounds at a time, in %s\n", o.seed, o.parallel, o.dir)
 
-	t := &tally{}
+	t := &totals{}
 	start := time.Now()
 	var next atomic.Int64
 	var all sync.WaitGroup
@@ -119,8 +119,8 @@ func run(ctx context.Context, o options) (failed int, err error) {
 	return t.failed, err
 }
 
-// tally adds up the rounds.
-type tally struct {
+// totals adds up the rounds.
+type totals struct {
 	mu                     sync.Mutex
 	passed, failed, faults int
 	longest                time.Duration
@@ -135,7 +135,7 @@ func allowed() error {
 }
 
 // one plays the round of a seed, and tells of it unless a signal ended it.
-func one(ctx context.Context, o options, seed uint64, bin string, t *tally) {
+func one(ctx context.Context, o options, seed uint64, bin string, t *totals) {
 	p := draw(seed, !o.loopback)
 	net := lab.NewNetwork(seed)
 	if o.loopback {

@@ -58,29 +58,29 @@ func (e event) String() string {
 type kind string
 
 const (
-	kill  kind = "kill"  // kill -9, and a new process at the end
-	term  kind = "term"  // SIGTERM, and a new process at the end
-	stop  kind = "stop"  // SIGSTOP, and SIGCONT at the end
-	cut   kind = "cut"   // both ways
-	mute  kind = "mute"  // what the host says is not heard
-	deaf  kind = "deaf"  // the host hears nothing
-	slow  kind = "slow"  // a third of a second each way, and one packet of ten is lost
-	rival kind = "rival" // a second coordinator starts, as standby
-	usurp kind = "usurp" // a second coordinator starts and takes over
+	kill        kind = "kill"         // kill -9, and a new process at the end
+	term        kind = "term"         // SIGTERM, and a new process at the end
+	stop        kind = "stop"         // SIGSTOP, and SIGCONT at the end
+	cut         kind = "cut"          // both ways
+	dropEgress  kind = "drop-egress"  // packets from the host are dropped
+	dropIngress kind = "drop-ingress" // packets to the host are dropped
+	slow        kind = "slow"         // a third of a second each way, and one packet of ten is lost
+	rival       kind = "rival"        // a second coordinator starts, as standby
+	takeover    kind = "takeover"     // a second coordinator starts and takes over
 )
 
 // kinds are drawn from with these weights; the second ones need a network
 // that can be troubled.
 var (
-	processKinds = []kind{kill, kill, kill, kill, stop, stop, stop, term, term, rival, usurp}
-	networkKinds = []kind{cut, cut, cut, mute, mute, deaf, deaf, slow}
+	processKinds = []kind{kill, kill, kill, kill, stop, stop, stop, term, term, rival, takeover}
+	networkKinds = []kind{cut, cut, cut, dropEgress, dropEgress, dropIngress, dropIngress, slow}
 )
 
 // Names of hosts. Workers are worker0, worker1 and so on.
 const (
-	store = "s3"
-	boss  = "coordinator"
-	other = "rival"
+	store       = "s3"
+	coordinator = "coordinator"
+	rivalHost   = "rival"
 )
 
 // crash is the app whose processes end by themselves.
@@ -179,15 +179,15 @@ func (p *plan) drawStore(rng *rand.Rand) {
 func (p *plan) drawEvent(rng *rand.Rand, kinds []kind) event {
 	e := event{At: rand3(rng, p.Length-time.Second), For: 100*time.Millisecond + rand3(rng, 3*time.Second), Kind: pick(rng, kinds...)}
 	e.For = min(e.For, p.Length-e.At)
-	hosts := []string{store, boss, boss}
+	hosts := []string{store, coordinator, coordinator}
 	for i := range p.Slots {
 		hosts = append(hosts, fmt.Sprintf("worker%d", i), fmt.Sprintf("worker%d", i))
 	}
 	e.Host = pick(rng, hosts...)
 	switch e.Kind {
-	case rival, usurp:
-		e.Host, e.For = other, p.Length-e.At
-	case cut, mute, deaf, slow:
+	case rival, takeover:
+		e.Host, e.For = rivalHost, p.Length-e.At
+	case cut, dropEgress, dropIngress, slow:
 		e.Peer = pick(rng, append(hosts, "", "")...)
 		if e.Peer == e.Host {
 			e.Peer = ""
@@ -206,7 +206,7 @@ func (p *plan) drawArmed(rng *rand.Rand) {
 		points[role] = append(points[role], point)
 	}
 	for range rng.IntN(4) {
-		role, host := boss, boss
+		role, host := coordinator, coordinator
 		if rng.IntN(3) > 0 {
 			role, host = "worker", fmt.Sprintf("worker%d", rng.IntN(len(p.Slots)))
 		}

@@ -33,7 +33,7 @@ func TestDraw(t *testing.T) {
 			}
 			for _, name := range []string{e.Host, e.Peer} {
 				worker := strings.HasPrefix(name, "worker") && int(name[6]-'0') < len(p.Slots)
-				if !worker && !slices.Contains([]string{"", store, boss, other}, name) {
+				if !worker && !slices.Contains([]string{"", store, coordinator, rivalHost}, name) {
 					t.Errorf("seed %d: %s is of no host", seed, e)
 				}
 			}
@@ -60,14 +60,14 @@ func TestDrawsAll(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"wc", "indexer", "grep", "nocrash", crash, "kill", "term", "stop", "cut", "mute", "deaf", "slow", "rival", "usurp",
+		"wc", "indexer", "grep", "nocrash", crash, "kill", "term", "stop", "cut", "drop-egress", "drop-ingress", "slow", "rival", "takeover",
 		"503", "500", "502", "504", "drop", "lost-reply", "409", "reset", "short", "flip", "delay", "no-headers", "stall",
 	} {
 		if !seen[want] {
 			t.Errorf("never drawn: %s; drawn are %v", want, slices.Sorted(maps.Keys(seen)))
 		}
 	}
-	if d := cmp.Diff([]string{"kill", "rival", "stop", "term", "usurp"}, slices.Sorted(maps.Keys(loopback))); d != "" {
+	if d := cmp.Diff([]string{"kill", "rival", "stop", "takeover", "term"}, slices.Sorted(maps.Keys(loopback))); d != "" {
 		t.Error(d)
 	}
 }

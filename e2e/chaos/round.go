@@ -93,7 +93,7 @@ func (r *round) prepare() error {
 		return err
 	}
 	r.add(store, r.lab.S3, func(string, ...string) (*lab.Process, error) { return r.lab.StartS3(r.faults(), r.plan.Seed) })
-	for name, h := range map[string]*lab.Host{boss: a, other: b} {
+	for name, h := range map[string]*lab.Host{coordinator: a, rivalHost: b} {
 		r.add(name, h, r.launch(h, slices.Concat([]string{"coordinator", "-v", "--port", fmt.Sprint(lab.Port), "--listen", h.Addr.String(),
 			"--nreduce", fmt.Sprint(r.plan.NReduce)}, r.plan.Job.Args(), r.plan.Flags)))
 	}
@@ -131,10 +131,10 @@ func (r *round) launch(h *lab.Host, args []string) starter {
 }
 
 func (r *round) hosts() (a, b *lab.Host, err error) {
-	if a, err = r.lab.Net.Host(boss, 10); err != nil {
+	if a, err = r.lab.Net.Host(coordinator, 10); err != nil {
 		return nil, nil, err
 	}
-	b, err = r.lab.Net.Host(other, 11)
+	b, err = r.lab.Net.Host(rivalHost, 11)
 	return a, b, err
 }
 
@@ -163,7 +163,7 @@ func (r *round) storm(ctx context.Context) error {
 	if r.plan.Delay > 0 || r.plan.Loss > 0 {
 		r.lab.Net.Impose(lab.Rule{Delay: r.plan.Delay, Loss: r.plan.Loss})
 	}
-	for _, s := range append([]*seat{r.seat[store], r.seat[boss]}, r.workers()...) {
+	for _, s := range append([]*seat{r.seat[store], r.seat[coordinator]}, r.workers()...) {
 		if err := s.fill(); err != nil {
 			return err
 		}
@@ -171,7 +171,7 @@ func (r *round) storm(ctx context.Context) error {
 	if err := r.events(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
-	if err := r.mend(); err != nil {
+	if err := r.endFaults(); err != nil {
 		return err
 	}
 	end := time.Now()
@@ -242,9 +242,9 @@ func (r *round) begin(e event) (undo func() error, err error) {
 		return func() error { return s.signal(syscall.SIGCONT) }, s.signal(syscall.SIGSTOP)
 	case cut:
 		return lift(r.lab.Net.Cut(s.host, peer))
-	case mute:
+	case dropEgress:
 		return lift(r.lab.Net.Impose(lab.Rule{From: s.host, To: peer, Cut: true}))
-	case deaf:
+	case dropIngress:
 		return lift(r.lab.Net.Impose(lab.Rule{From: peer, To: s.host, Cut: true}))
 	case slow:
 		bad := lab.Rule{From: s.host, To: peer, Delay: 300 * time.Millisecond, Loss: 0.1}
@@ -254,16 +254,16 @@ func (r *round) begin(e event) (undo func() error, err error) {
 		return lift(func() { there(); home() })
 	case rival:
 		return func() error { return nil }, s.fill()
-	case usurp:
+	case takeover:
 		return func() error { return nil }, s.fill("--takeover")
 	}
 	return nil, fmt.Errorf("no event %q", e.Kind)
 }
 
-// mend ends all faults: the network is whole, nobody is stopped, the store
+// endFaults ends all faults: the network is whole, nobody is stopped, the store
 // answers, and each seat whose process died has another, unless the job is
 // done.
-func (r *round) mend() error {
+func (r *round) endFaults() error {
 	r.note("all is mended")
 	r.healed = true
 	r.lab.Net.Heal()
@@ -304,9 +304,9 @@ func (r *round) finish(ctx context.Context, deadline time.Time) error {
 		if err := r.wake(); err != nil { // those that were armed may yet stop themselves
 			return err
 		}
-		busy := r.seat[boss].running() || r.seat[other].running()
+		busy := r.seat[coordinator].running() || r.seat[rivalHost].running()
 		if !busy && !r.lab.Succeeded() {
-			if err := refill(r.seat[boss]); err != nil {
+			if err := refill(r.seat[coordinator]); err != nil {
 				return err
 			}
 			busy = true

@@ -25,18 +25,18 @@ func TestWorkerCutFromCoordinator(t *testing.T) {
 	} {
 		for _, phase := range []string{"map", "reduce"} {
 			t.Run(way.name+"-"+phase, func(t *testing.T) {
-				w := newWorld(t, 3, slow)
-				boss, workers := w.all()
+				w := newFixture(t, 3, slow)
+				coord, workers := w.all()
 				w.phase(phase)
 				if way.requests {
-					w.Net.Impose(lab.Rule{From: w.workers[0], To: w.boss, Cut: true})
+					w.Net.Impose(lab.Rule{From: w.workers[0], To: w.coordHost, Cut: true})
 				}
 				if way.reply {
-					w.Net.Impose(lab.Rule{From: w.boss, To: w.workers[0], Cut: true})
+					w.Net.Impose(lab.Rule{From: w.coordHost, To: w.workers[0], Cut: true})
 				}
 				pass(3 * time.Second)
 				w.Net.Heal()
-				w.exact(append(workers, boss)...)
+				w.exact(append(workers, coord)...)
 				w.cut()
 			})
 		}
@@ -45,15 +45,15 @@ func TestWorkerCutFromCoordinator(t *testing.T) {
 
 // TestAllWorkersCutFromCoordinator: nobody is there to take over.
 func TestAllWorkersCutFromCoordinator(t *testing.T) {
-	w := newWorld(t, 3, slow)
-	boss, workers := w.all()
+	w := newFixture(t, 3, slow)
+	coord, workers := w.all()
 	w.phase("map")
 	for _, h := range w.workers {
-		w.Net.Cut(w.boss, h)
+		w.Net.Cut(w.coordHost, h)
 	}
 	pass(3 * time.Second)
 	w.Net.Heal()
-	w.exact(append(workers, boss)...)
+	w.exact(append(workers, coord)...)
 	w.cut()
 }
 
@@ -64,12 +64,12 @@ func TestWorkerCutFromStore(t *testing.T) {
 	t.Parallel()
 	for _, phase := range []string{"map", "reduce"} {
 		t.Run(phase, func(t *testing.T) {
-			w := newWorld(t, 3, slow)
-			boss, workers := w.all()
+			w := newFixture(t, 3, slow)
+			coord, workers := w.all()
 			w.phase(phase)
 			start := time.Now()
 			w.Net.Cut(w.workers[0], w.S3)
-			w.exact(workers[1], workers[2], boss)
+			w.exact(workers[1], workers[2], coord)
 			t.Logf("the job ended %s after the cut", time.Since(start).Round(time.Millisecond))
 			w.ends(workers[0], time.Now().Add(deadline), 0, 5)
 			w.cut()
@@ -81,8 +81,8 @@ func TestWorkerCutFromStore(t *testing.T) {
 // its patience with an absent coordinator ends, as documented. That the store
 // is silent too must not keep it.
 func TestWorkerCutFromAll(t *testing.T) {
-	w := newWorld(t, 3, slow)
-	boss, workers := w.all()
+	w := newFixture(t, 3, slow)
+	coord, workers := w.all()
 	hasty := w.start(w.host("hasty", 40), "worker", "--app", "wc", "--slots", "1", "--coord-timeout", "5s", "-v")
 	w.phase("map")
 	w.until("it has work", func() bool { return strings.Contains(hasty.Stderr(), "attempt committed") })
@@ -90,7 +90,7 @@ func TestWorkerCutFromAll(t *testing.T) {
 	w.Net.Cut(hasty.Host, nil)
 	w.ends(hasty, start.Add(deadline), 5)
 	t.Logf("it gave up after %s", time.Since(start).Round(time.Millisecond))
-	w.exact(append(workers, boss)...)
+	w.exact(append(workers, coord)...)
 	w.cut()
 }
 
@@ -99,16 +99,16 @@ func TestCoordinatorCutFromStore(t *testing.T) {
 	t.Parallel()
 	for _, phase := range []string{"map", "reduce"} {
 		t.Run(phase, func(t *testing.T) {
-			w := newWorld(t, 3, slow)
-			boss, workers := w.all()
+			w := newFixture(t, 3, slow)
+			coord, workers := w.all()
 			w.phase(phase)
-			heal := w.Net.Cut(w.boss, w.S3)
+			heal := w.Net.Cut(w.coordHost, w.S3)
 			pass(3 * time.Second)
 			if w.Succeeded() {
 				t.Error("the job is done although its coordinator saw nothing of it")
 			}
 			heal()
-			w.exact(append(workers, boss)...)
+			w.exact(append(workers, coord)...)
 			w.cut()
 		})
 	}
@@ -119,13 +119,13 @@ func TestEverythingCut(t *testing.T) {
 	t.Parallel()
 	for _, phase := range []string{"map", "reduce"} {
 		t.Run(phase, func(t *testing.T) {
-			w := newWorld(t, 3, slow)
-			boss, workers := w.all()
+			w := newFixture(t, 3, slow)
+			coord, workers := w.all()
 			w.phase(phase)
 			w.Net.Impose(lab.Rule{Cut: true})
 			pass(3 * time.Second)
 			w.Net.Heal()
-			w.exact(append(workers, boss)...)
+			w.exact(append(workers, coord)...)
 			w.cut()
 		})
 	}
@@ -134,17 +134,17 @@ func TestEverythingCut(t *testing.T) {
 // TestSlowAndLossy: a round trip takes 200 ms, and of every hundred packets
 // five are lost, from the first to the last.
 func TestSlowAndLossy(t *testing.T) {
-	w := newWorld(t, 3)
+	w := newFixture(t, 3)
 	w.Net.Impose(lab.Rule{Delay: 100 * time.Millisecond, Loss: 0.05})
-	boss, workers := w.all()
+	coord, workers := w.all()
 	w.until("the job is done", w.Succeeded)
 	w.Net.Heal()
-	w.exact(append(workers, boss)...)
+	w.exact(append(workers, coord)...)
 	w.cut()
 }
 
 // cut wants that the network did what the test is about.
-func (w *world) cut() {
+func (w *fixture) cut() {
 	w.t.Helper()
 	if w.Net.Dropped() == 0 {
 		w.t.Error("no packet was lost: the test has shown nothing")

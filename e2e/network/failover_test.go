@@ -21,7 +21,7 @@ import (
 func TestFailoverMachineGone(t *testing.T) {
 	for _, phase := range []string{"map", "reduce"} {
 		t.Run(phase, func(t *testing.T) {
-			w := newWorld(t, 3, slow)
+			w := newFixture(t, 3, slow)
 			first := w.coordinate()
 			there := w.host("standby", 11)
 			w.until("the first leads", func() bool { _, err := w.announcement(); return err == nil })
@@ -30,10 +30,10 @@ func TestFailoverMachineGone(t *testing.T) {
 			w.until("the second stands by", func() bool { return strings.Contains(standby.Stderr(), "standing by") })
 			workers := []*lab.Process{w.work(w.workers[0])}
 			for _, h := range w.workers[1:] {
-				workers = append(workers, w.work(h, "--coord", fmt.Sprintf("%s:%d,%s:%d", w.boss.Addr, lab.Port, there.Addr, lab.Port)))
+				workers = append(workers, w.work(h, "--coord", fmt.Sprintf("%s:%d,%s:%d", w.coordHost.Addr, lab.Port, there.Addr, lab.Port)))
 			}
 			w.phase(phase)
-			heal := w.Net.Cut(w.boss, nil)
+			heal := w.Net.Cut(w.coordHost, nil)
 			a, err := w.announcement()
 			if err != nil {
 				t.Fatal(err)
@@ -55,7 +55,7 @@ func TestFailoverMachineGone(t *testing.T) {
 }
 
 // announcement reads _coordinator.json from the folder of the store.
-func (w *world) announcement() (*manifest.Coordinator, error) {
+func (w *fixture) announcement() (*manifest.Coordinator, error) {
 	data, err := w.Read("intermediate/_coordinator.json")
 	if err != nil {
 		return nil, err

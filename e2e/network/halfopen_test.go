@@ -15,14 +15,14 @@ import (
 // off, and while nobody can hear it the process dies. To the workers the
 // connection still stands.
 func TestCoordinatorGoneBehindCut(t *testing.T) {
-	w := newWorld(t, 3, slow)
-	boss, workers := w.all()
+	w := newFixture(t, 3, slow)
+	coord, workers := w.all()
 	w.phase("map")
 	var heal []func()
 	for _, h := range w.workers {
-		heal = append(heal, w.Net.Cut(w.boss, h))
+		heal = append(heal, w.Net.Cut(w.coordHost, h))
 	}
-	if err := boss.Kill(); err != nil {
+	if err := coord.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	again := w.coordinate()
@@ -37,14 +37,14 @@ func TestCoordinatorGoneBehindCut(t *testing.T) {
 // TestWorkerGoneBehindCut is row 21 the other way round: to the coordinator
 // and the store the worker's connections still stand.
 func TestWorkerGoneBehindCut(t *testing.T) {
-	w := newWorld(t, 3, slow)
-	boss, workers := w.all()
+	w := newFixture(t, 3, slow)
+	coord, workers := w.all()
 	w.phase("map")
 	w.Net.Cut(w.workers[0], nil)
 	if err := workers[0].Kill(); err != nil {
 		t.Fatal(err)
 	}
-	w.exact(append(workers[1:], boss)...)
+	w.exact(append(workers[1:], coord)...)
 	w.cut()
 }
 
@@ -52,8 +52,8 @@ func TestWorkerGoneBehindCut(t *testing.T) {
 // it gets through. Requests that it had taken are never answered, and nothing
 // but their own deadline ends them.
 func TestStoreGoneBehindCut(t *testing.T) {
-	w := newWorld(t, 3, slow)
-	boss, workers := w.all()
+	w := newFixture(t, 3, slow)
+	coord, workers := w.all()
 	w.phase("map")
 	heal := w.Net.Cut(w.S3, nil)
 	if err := w.store.Kill(); err != nil {
@@ -62,7 +62,7 @@ func TestStoreGoneBehindCut(t *testing.T) {
 	w.server(slow)
 	pass(2 * time.Second)
 	heal()
-	w.exact(append(workers, boss)...)
+	w.exact(append(workers, coord)...)
 	w.cut()
 }
 
@@ -71,10 +71,10 @@ func TestStoreGoneBehindCut(t *testing.T) {
 // one by one.
 func TestReconnect(t *testing.T) {
 	const n = 12
-	w := newWorld(t, n, slow)
-	boss, workers := w.all()
-	w.until("all workers have joined", func() bool { return strings.Count(boss.Stderr(), "worker joined") == n })
-	if err := boss.Kill(); err != nil {
+	w := newFixture(t, n, slow)
+	coord, workers := w.all()
+	w.until("all workers have joined", func() bool { return strings.Count(coord.Stderr(), "worker joined") == n })
+	if err := coord.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	pass(4 * time.Second)
@@ -85,7 +85,7 @@ func TestReconnect(t *testing.T) {
 
 	first := map[*lab.Host]time.Time{}
 	for _, d := range w.Net.Dials() {
-		if d.To == w.boss && d.At.After(since) && first[d.From].IsZero() {
+		if d.To == w.coordHost && d.At.After(since) && first[d.From].IsZero() {
 			first[d.From] = d.At
 		}
 	}

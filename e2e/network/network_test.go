@@ -41,25 +41,25 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// world is one test's job with its processes.
-type world struct {
+// fixture is one test's job with its processes.
+type fixture struct {
 	*lab.Lab
-	t       *testing.T
-	job     lab.Job
-	store   *lab.Process // the embedded server that runs
-	boss    *lab.Host    // of the coordinator
-	workers []*lab.Host  // of one worker each
-	starts  int
-	witness *lab.Witness
+	t         *testing.T
+	job       lab.Job
+	store     *lab.Process // the embedded server that runs
+	coordHost *lab.Host
+	workers   []*lab.Host // of one worker each
+	starts    int
+	witness   *lab.Witness
 }
 
 // slow makes the store answer late, so that a job takes about six seconds
 // and is not over before a fault is.
 const slow = "* * delay 150ms"
 
-// newWorld starts a store that plays a script, with input of sixteen map
+// newFixture starts a store that plays a script, with input of sixteen map
 // tasks in it.
-func newWorld(t *testing.T, workers int, script ...string) *world {
+func newFixture(t *testing.T, workers int, script ...string) *fixture {
 	t.Helper()
 	t.Parallel()
 	bin, err := binary()
@@ -71,11 +71,11 @@ func newWorld(t *testing.T, workers int, script ...string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{Lab: l, t: t}
+	w := &fixture{Lab: l, t: t}
 	t.Cleanup(w.end)
 	rng := rand.New(rand.NewPCG(8, 0))
 	w.job = lab.Job{App: "wc", NReduce: 8, Inputs: lab.Books(rng, 16, 4000)}
-	w.boss = w.host("coordinator", 10)
+	w.coordHost = w.host("coordinator", 10)
 	for i := range workers {
 		w.workers = append(w.workers, w.host(fmt.Sprintf("worker%d", i), byte(20+i)))
 	}
@@ -92,7 +92,7 @@ func newWorld(t *testing.T, workers int, script ...string) *world {
 }
 
 // end ends all processes, and shows what they said if the test has failed.
-func (w *world) end() {
+func (w *fixture) end() {
 	if err := w.Close(); err != nil {
 		w.t.Error(err)
 	}
@@ -109,7 +109,7 @@ func (w *world) end() {
 	}
 }
 
-func (w *world) host(name string, last byte) *lab.Host {
+func (w *fixture) host(name string, last byte) *lab.Host {
 	w.t.Helper()
 	h, err := w.Net.Host(name, last)
 	if err != nil {
@@ -119,7 +119,7 @@ func (w *world) host(name string, last byte) *lab.Host {
 }
 
 // server starts the embedded server.
-func (w *world) server(script ...string) {
+func (w *fixture) server(script ...string) {
 	w.t.Helper()
 	var err error
 	if w.store, err = w.StartS3(script, 1); err != nil {
@@ -127,7 +127,7 @@ func (w *world) server(script ...string) {
 	}
 }
 
-func (w *world) start(h *lab.Host, args ...string) *lab.Process {
+func (w *fixture) start(h *lab.Host, args ...string) *lab.Process {
 	w.t.Helper()
 	w.starts++
 	p, err := w.Start(h, fmt.Sprintf("%s-%d", h.Name, w.starts), args...)
@@ -138,30 +138,30 @@ func (w *world) start(h *lab.Host, args ...string) *lab.Process {
 }
 
 // coordinate starts the coordinator, with a lease of two seconds.
-func (w *world) coordinate() *lab.Process {
+func (w *fixture) coordinate() *lab.Process {
 	w.t.Helper()
-	return w.start(w.boss, append([]string{"coordinator", "--lease", "2s", "--port", fmt.Sprint(lab.Port),
-		"--listen", w.boss.Addr.String(), "--nreduce", fmt.Sprint(w.job.NReduce)}, w.job.Args()...)...)
+	return w.start(w.coordHost, append([]string{"coordinator", "--lease", "2s", "--port", fmt.Sprint(lab.Port),
+		"--listen", w.coordHost.Addr.String(), "--nreduce", fmt.Sprint(w.job.NReduce)}, w.job.Args()...)...)
 }
 
 // work starts a worker with two slots.
-func (w *world) work(h *lab.Host, more ...string) *lab.Process {
+func (w *fixture) work(h *lab.Host, more ...string) *lab.Process {
 	w.t.Helper()
 	return w.start(h, slices.Concat([]string{"worker", "--slots", "2", "--coord-timeout", "60s", "-v"}, w.job.Args(), more)...)
 }
 
 // all starts the coordinator and all workers.
-func (w *world) all() (boss *lab.Process, workers []*lab.Process) {
+func (w *fixture) all() (coord *lab.Process, workers []*lab.Process) {
 	w.t.Helper()
-	boss = w.coordinate()
+	coord = w.coordinate()
 	for _, h := range w.workers {
 		workers = append(workers, w.work(h))
 	}
-	return boss, workers
+	return coord, workers
 }
 
 // until polls for what nothing announces.
-func (w *world) until(what string, ok func() bool) {
+func (w *fixture) until(what string, ok func() bool) {
 	w.t.Helper()
 	limit := time.After(deadline)
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -176,7 +176,7 @@ func (w *world) until(what string, ok func() bool) {
 }
 
 // phase waits for a job that is in the middle of its map or reduce phase.
-func (w *world) phase(name string) {
+func (w *fixture) phase(name string) {
 	w.t.Helper()
 	if name == "reduce" {
 		w.until("an output is there", func() bool { return w.Outputs() >= 1 })
@@ -190,7 +190,7 @@ func (w *world) phase(name string) {
 func pass(d time.Duration) { <-time.After(d) }
 
 // exact wants that all processes end with code 0, and the right bytes.
-func (w *world) exact(processes ...*lab.Process) {
+func (w *fixture) exact(processes ...*lab.Process) {
 	w.t.Helper()
 	limit := time.Now().Add(deadline)
 	for _, p := range processes {
@@ -211,7 +211,7 @@ func (w *world) exact(processes ...*lab.Process) {
 }
 
 // ends wants a process to end with one of some exit codes.
-func (w *world) ends(p *lab.Process, limit time.Time, codes ...int) {
+func (w *fixture) ends(p *lab.Process, limit time.Time, codes ...int) {
 	w.t.Helper()
 	if code, ended := p.Wait(time.Until(limit)); !ended || !slices.Contains(codes, code) {
 		w.t.Fatalf("%s: ended: %t, exit code %d, want one of %d", p.Name, ended, code, codes)

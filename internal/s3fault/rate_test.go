@@ -16,7 +16,7 @@ import (
 // through; afterwards their number grows back. All of it can be read.
 func TestRate(t *testing.T) {
 	const most = 16
-	w := newWorld(t, func(o *s3fs.Options) {
+	w := newFixture(t, func(o *s3fs.Options) {
 		o.Concurrency, o.HeaderTimeout = most, 20*time.Second
 	})
 	w.play(t, "PutObject * p=0.4 503")

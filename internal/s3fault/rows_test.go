@@ -27,7 +27,7 @@ func noise(n int) []byte {
 // TestUnharmed: without a rule that fits, the proxy changes nothing that a
 // client sees: odd keys, metadata, multipart, conditions, listings.
 func TestUnharmed(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	w.play(t, "GetObject nobody's 503")
 	ctx := t.Context()
 	for _, key := range []string{"a b+c%2F&=?é", "x/y'(z)!*~", "日本/語"} {
@@ -65,7 +65,7 @@ func TestUnharmed(t *testing.T) {
 }
 
 // wantBig reads "big" through the proxy, in ranges.
-func (w *world) wantBig(t *testing.T, want []byte) {
+func (w *fixture) wantBig(t *testing.T, want []byte) {
 	t.Helper()
 	r, err := w.store.OpenRange(t.Context(), "big", "", 0, -1)
 	if err != nil {
@@ -84,7 +84,7 @@ func (w *world) wantBig(t *testing.T, want []byte) {
 // TestRowsOfReads is rows 29, 30 and 31 for reads: whatever a reply suffers,
 // the reader gets the bytes, from where they broke off.
 func TestRowsOfReads(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	big := noise(6 << 20)
 	w.put(t, "big", big)
 	for _, fault := range []string{
@@ -103,7 +103,7 @@ func TestRowsOfReads(t *testing.T) {
 // created under faults is there, whole, and once. A lost reply makes the
 // writer's own object look like another's, which its metadata settles.
 func TestRowsOfWrites(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	data := noise(5<<20 + 1000)
 	for _, op := range []string{"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"} {
 		for _, fault := range []string{"503", "500", "502", "504", "409", "drop", "no-headers", "lost-reply", "reset", "short", "stall", "flip 100"} {
@@ -141,7 +141,7 @@ func TestRowsOfWrites(t *testing.T) {
 
 // TestErrorInside200: S3 may find an error after it has sent 200.
 func TestErrorInside200(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	data := noise(7 << 20)
 	w.play(t, "CompleteMultipartUpload * nth=1 200", "CopyObject * nth=1 200")
 	if _, err := w.store.PutFile(t.Context(), "big", bytes.NewReader(data), int64(len(data)), s3fs.PutOptions{}); err != nil {
@@ -160,7 +160,7 @@ func TestErrorInside200(t *testing.T) {
 func TestFlippedUpload(t *testing.T) {
 	for _, server := range []s3fs.Server{s3fs.Elsewhere, s3fs.SameMachine} {
 		t.Run(fmt.Sprintf("server=%d", server), func(t *testing.T) {
-			w := newWorld(t, func(o *s3fs.Options) { o.Server = server })
+			w := newFixture(t, func(o *s3fs.Options) { o.Server = server })
 			w.play(t, "PutObject * first=3 flip")
 			data := noise(100_000)
 			if _, err := w.store.Put(t.Context(), "k", data, s3fs.PutOptions{IfAbsent: true}); err != nil {
@@ -178,7 +178,7 @@ func TestFlippedUpload(t *testing.T) {
 // preflight, whichever request it ignores them on; one that heeds them does
 // not.
 func TestIgnoredCondition(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	for _, tt := range []struct{ op, key string }{{"PutObject", "put-"}, {"CompleteMultipartUpload", "multipart"}, {"*", ""}} {
 		t.Run(tt.op, func(t *testing.T) {
 			w.play(t, tt.op+" * ignore-condition")
@@ -204,7 +204,7 @@ func TestIgnoredCondition(t *testing.T) {
 // TestRefusals is row 35: what no retry can mend ends at once, or after one
 // refresh of the credentials, and is named with the action and the key.
 func TestRefusals(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	w.put(t, "k", []byte("v"))
 	for _, tt := range []struct {
 		rule  string
@@ -240,7 +240,7 @@ func TestRefusals(t *testing.T) {
 // and says that there are none cannot be told from one that has none: what a
 // job makes of that is tested with whole jobs.
 func TestListing(t *testing.T) {
-	w := newWorld(t, func(o *s3fs.Options) { o.HeaderTimeout = 20 * time.Second }) // no fault here hangs
+	w := newFixture(t, func(o *s3fs.Options) { o.HeaderTimeout = 20 * time.Second }) // no fault here hangs
 	const n = 1100
 	var g errgroup.Group
 	g.SetLimit(32)
@@ -283,7 +283,7 @@ func TestListing(t *testing.T) {
 // TestPinned is row 45 at the level of one read: an object that changes
 // between two ranges is refused, not mixed.
 func TestPinned(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	old := w.put(t, "big", noise(6<<20))
 	w.play(t, "GetObject big nth=1 short 100")
 	w.put(t, "big", bytes.Repeat([]byte("x"), 6<<20))
@@ -301,7 +301,7 @@ func TestPinned(t *testing.T) {
 // the store sends along is compared, and the read done again. Without one the
 // client cannot tell, which is why what we write has checksums of its own.
 func TestFlippedDownload(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	data := noise(100_000)
 	w.put(t, "k", data)
 	w.play(t, "GetObject * first=2 flip")

@@ -10,11 +10,11 @@ import (
 	"github.com/mraws/mraws/internal/failpoint"
 )
 
-// scene is a job that comes by a point for certain.
-type scene struct {
+// crashCase is a job that reaches one failpoint for certain.
+type crashCase struct {
 	point failpoint.Point
-	hit   int    // the how-manyeth time counts; 0 is the first
-	name  string // tells scenes of one point apart; "" for the only one
+	hit   int    // the action happens at this pass, counted from 1; 0 is 1
+	name  string // tells cases of one point apart; "" for the only one
 	app   string // "wc" if empty
 	args  []string
 	input string // of inputs; "books" if empty
@@ -24,8 +24,8 @@ type scene struct {
 	workers string   // what is armed in the first worker beside an armed coordinator
 	flags   []string // of the armed worker
 
-	play  func(*crash) // how it goes; nil is by the role of the point
-	early bool         // the worker has not joined the job yet
+	script func(*crash) // what happens; nil is crashWorker or crashCoordinator, by the role of the point
+	early  bool         // the worker has not joined the job yet
 
 	adopts int  // at least so many partitions of one that is killed are taken over
 	once   bool // no task is granted twice
@@ -57,31 +57,31 @@ func tight() []string { return []string{"--memory", "32MiB", "--slots", "3"} }
 // stall makes map attempts last for some heartbeats.
 func stall() []string { return []string{"--app-arg", "stall=600ms"} }
 
-// scenes returns what reaches a point, at least one scene.
-func scenes(p failpoint.Point) []scene {
-	for _, s := range special() {
+// casesOf returns the cases of a point, at least one.
+func casesOf(p failpoint.Point) []crashCase {
+	for _, s := range specialCases() {
 		if s.point == p {
-			return slices.DeleteFunc(special(), func(s scene) bool { return s.point != p })
+			return slices.DeleteFunc(specialCases(), func(s crashCase) bool { return s.point != p })
 		}
 	}
-	return []scene{{point: p}}
+	return []crashCase{{point: p}}
 }
 
 // again makes the second attempt at a task meet other bytes.
 func again() string { return "worker.put.partition.after=error,worker.stat.partition=error" }
 
-// special lists the scenes of points that three books and wc do not come by,
-// and more scenes for those where it matters how often, or in which job.
-func special() []scene {
+// specialCases lists the cases of points that three books and wc do not reach,
+// and more cases for those where it matters how often, or in which job.
+func specialCases() []crashCase {
 	again := again()
 	budget, long := []string{"--max-bad-records", "2000"}, []string{"--app-arg", "stall=1500ms"}
-	all := []scene{
-		{point: "worker.list.prefixes", early: true, play: (*crash).anyPrefix},
+	all := []crashCase{
+		{point: "worker.list.prefixes", early: true, script: (*crash).workerSearchesPrefixes},
 		{point: "worker.get.announcement", early: true},
 		{point: "worker.stat.job", also: again},
-		{point: "worker.get.success", play: (*crash).orphaned},
-		{point: "worker.call.leave.before", app: "fickle", args: long, input: "words", play: (*crash).leaves},
-		{point: "worker.call.leave.after", app: "fickle", args: long, input: "words", play: (*crash).leaves},
+		{point: "worker.get.success", script: (*crash).workerFindsNoCoordinator},
+		{point: "worker.call.leave.before", app: "fickle", args: long, input: "words", script: (*crash).workerLeaves},
+		{point: "worker.call.leave.after", app: "fickle", args: long, input: "words", script: (*crash).workerLeaves},
 		{point: "worker.stat.partition", also: "worker.put.partition.after=error"},
 		{point: "worker.put.displaced.before", app: "fickle", input: "words", also: again},
 		{point: "worker.put.displaced.after", app: "fickle", input: "words", also: again},
@@ -95,116 +95,116 @@ func special() []scene {
 		{point: "worker.abort.output", also: "worker.write.output=error"},
 		{point: "worker.abort.output", name: "parts", hit: 1, app: "fickle", input: "long", r: 1, also: "worker.write.output=error@18"},
 		{point: "worker.stat.output", also: "worker.commit.output.after=error"},
-		{point: "worker.get.reduce-record", play: (*crash).superseded},
+		{point: "worker.get.reduce-record", script: (*crash).outputAppears},
 		{point: "worker.stat.side", app: "fickle", input: "words", args: []string{"--app-arg", "side=true"}, also: "worker.put.side.after=error"},
 		{point: "coordinator.get.announcement"},
 		{point: "coordinator.get.announcement", name: "own", hit: 2, also: "coordinator.put.announcement.after=error"},
-		{point: "coordinator.serve.leave.before", app: "fickle", args: long, input: "words", play: (*crash).isLeft},
-		{point: "coordinator.serve.leave.after", app: "fickle", args: long, input: "words", play: (*crash).isLeft},
+		{point: "coordinator.serve.leave.before", app: "fickle", args: long, input: "words", script: (*crash).coordinatorLosesWorker},
+		{point: "coordinator.serve.leave.after", app: "fickle", args: long, input: "words", script: (*crash).coordinatorLosesWorker},
 		{point: "coordinator.get.job", also: "coordinator.put.job.after=error"},
 		{point: "coordinator.get.success", also: "coordinator.put.success.after=error"},
-		{point: "coordinator.stat.job", app: "fickle", args: long, input: "words", play: (*crash).isInterrupted},
-		{point: "coordinator.stat.map-record", app: "fickle", input: "word", play: (*crash).overtaken},
+		{point: "coordinator.stat.job", app: "fickle", args: long, input: "words", script: (*crash).coordinatorInterrupted},
+		{point: "coordinator.stat.map-record", app: "fickle", input: "word", script: (*crash).foreignCommit},
 		{point: "coordinator.serve.discover.before"},
-		{point: "coordinator.serve.discover.before", name: "addresses", play: (*crash).byAddresses},
+		{point: "coordinator.serve.discover.before", name: "addresses", script: (*crash).workersByAddresses},
 		{point: "coordinator.serve.discover.after"},
-		{point: "coordinator.serve.discover.after", name: "addresses", play: (*crash).byAddresses},
+		{point: "coordinator.serve.discover.after", name: "addresses", script: (*crash).workersByAddresses},
 		{point: "coordinator.copy.partition.before", app: "fickle", input: "words", workers: again},
 		{point: "coordinator.copy.partition.after", app: "fickle", input: "words", workers: again},
 	}
 	patient := []string{"--speculation", "off"}
 	all = append(all,
-		scene{point: "worker.put.map-record.before", name: "whole", args: patient, adopts: 2},
-		scene{point: "worker.put.map-record.after", name: "once", args: patient, once: true},
-		scene{point: "worker.commit.output.after", name: "once", args: patient, once: true})
-	return slices.Concat(all, families())
+		crashCase{point: "worker.put.map-record.before", name: "whole", args: patient, adopts: 2},
+		crashCase{point: "worker.put.map-record.after", name: "once", args: patient, once: true},
+		crashCase{point: "worker.commit.output.after", name: "once", args: patient, once: true})
+	return slices.Concat(all, caseFamilies())
 }
 
-// families lists scenes of points that belong together.
-func families() (all []scene) {
+// caseFamilies lists the cases of points that belong together.
+func caseFamilies() (all []crashCase) {
 	stall, patient := stall(), []string{"--speculation", "off"}
 	budget := []string{"--max-bad-records", "2000"}
 	when := []failpoint.Point{".before", ".after"}
 	for _, w := range when {
 		all = append(all,
-			scene{point: "worker.call.discover" + w, early: true},
-			scene{point: "worker.call.discover" + w, name: "address", early: true, play: (*crash).byAddress},
-			scene{point: "worker.call.register" + w, early: true})
+			crashCase{point: "worker.call.discover" + w, early: true},
+			crashCase{point: "worker.call.discover" + w, name: "address", early: true, script: (*crash).workerByAddress},
+			crashCase{point: "worker.call.register" + w, early: true})
 		// k of R partitions, of the second task too, and without a combiner.
 		for k := range 4 {
-			s := scene{point: "worker.put.partition" + w, name: fmt.Sprintf("hit%d", k+1), hit: k + 1}
+			s := crashCase{point: "worker.put.partition" + w, name: fmt.Sprintf("hit%d", k+1), hit: k + 1}
 			if w == ".after" {
 				s.adopts = k%2 + 1 // of two that a task has
 			}
 			all = append(all, s)
 		}
-		all = append(all, scene{point: "worker.put.partition" + w, name: "fickle", hit: 2, app: "fickle", input: "words"})
+		all = append(all, crashCase{point: "worker.put.partition" + w, name: "fickle", hit: 2, app: "fickle", input: "words"})
 		for _, write := range []failpoint.Point{"put.map-record", "put.reduce-record", "commit.output"} {
 			all = append(all,
-				scene{point: "worker." + write + w},
-				scene{point: "worker." + write + w, name: "indexer", hit: 2, app: "indexer"},
-				scene{point: "worker." + write + w, name: "fickle", app: "fickle", input: "words"})
+				crashCase{point: "worker." + write + w},
+				crashCase{point: "worker." + write + w, name: "indexer", hit: 2, app: "indexer"},
+				crashCase{point: "worker." + write + w, name: "fickle", app: "fickle", input: "words"})
 		}
 		all = append(all,
-			scene{point: "worker.commit.output" + w, name: "parts", app: "fickle", input: "long", r: 1},
-			scene{point: "worker.put.side" + w, app: "fickle", input: "words", args: []string{"--app-arg", "side=true"}},
-			scene{point: "worker.call.heartbeat" + w, app: "fickle", input: "words", args: stall},
-			scene{point: "worker.call.report" + w, args: patient, once: true},
-			scene{point: "worker.call.report" + w, name: "reduce", hit: 4},
-			scene{point: "coordinator.serve.heartbeat" + w, app: "fickle", input: "words", args: stall},
-			scene{point: "coordinator.serve.report" + w},
-			scene{point: "coordinator.serve.report" + w, name: "reduce", hit: 4},
-			scene{point: "coordinator.serve.poll" + w},
-			scene{point: "coordinator.serve.poll" + w, name: "later", hit: 4},
-			scene{point: "coordinator.put.announcement" + w},
-			scene{point: "coordinator.put.announcement" + w, name: "renewal", hit: 2, app: "fickle", input: "words", args: stall},
-			scene{point: "coordinator.copy.bad" + w, app: "fickle", input: "bad", args: budget,
+			crashCase{point: "worker.commit.output" + w, name: "parts", app: "fickle", input: "long", r: 1},
+			crashCase{point: "worker.put.side" + w, app: "fickle", input: "words", args: []string{"--app-arg", "side=true"}},
+			crashCase{point: "worker.call.heartbeat" + w, app: "fickle", input: "words", args: stall},
+			crashCase{point: "worker.call.report" + w, args: patient, once: true},
+			crashCase{point: "worker.call.report" + w, name: "reduce", hit: 4},
+			crashCase{point: "coordinator.serve.heartbeat" + w, app: "fickle", input: "words", args: stall},
+			crashCase{point: "coordinator.serve.report" + w},
+			crashCase{point: "coordinator.serve.report" + w, name: "reduce", hit: 4},
+			crashCase{point: "coordinator.serve.poll" + w},
+			crashCase{point: "coordinator.serve.poll" + w, name: "later", hit: 4},
+			crashCase{point: "coordinator.put.announcement" + w},
+			crashCase{point: "coordinator.put.announcement" + w, name: "renewal", hit: 2, app: "fickle", input: "words", args: stall},
+			crashCase{point: "coordinator.copy.bad" + w, app: "fickle", input: "bad", args: budget,
 				workers: "worker.put.bad.after=error,worker.stat.bad=error"},
 		)
 	}
 	packed := []string{"--shuffle", "packed"}
 	all = append(all,
-		scene{point: "worker.put.partition.before", name: "packed", hit: 2, args: packed},
-		scene{point: "worker.put.partition.after", name: "packed", hit: 1, args: packed, adopts: 1},
-		scene{point: "worker.put.displaced.after", name: "packed", app: "fickle", input: "words", args: packed, also: again()},
-		scene{point: "worker.read.partition", name: "packed", hit: 2, args: packed},
-		scene{point: "coordinator.copy.partition.before", name: "packed", app: "fickle", input: "words", args: packed, workers: again()},
-		scene{point: "coordinator.get.map-record", name: "packed", args: packed})
+		crashCase{point: "worker.put.partition.before", name: "packed", hit: 2, args: packed},
+		crashCase{point: "worker.put.partition.after", name: "packed", hit: 1, args: packed, adopts: 1},
+		crashCase{point: "worker.put.displaced.after", name: "packed", app: "fickle", input: "words", args: packed, also: again()},
+		crashCase{point: "worker.read.partition", name: "packed", hit: 2, args: packed},
+		crashCase{point: "coordinator.copy.partition.before", name: "packed", app: "fickle", input: "words", args: packed, workers: again()},
+		crashCase{point: "coordinator.get.map-record", name: "packed", args: packed})
 	for _, op := range []failpoint.Point{".create", ".write", ".read", ".close"} {
 		for _, what := range []string{"spill", "merge", "segments"} {
-			all = append(all, scene{point: failpoint.Point("worker."+what) + op, app: "fickle", input: what, r: 1, flags: tight()})
+			all = append(all, crashCase{point: failpoint.Point("worker."+what) + op, app: "fickle", input: what, r: 1, flags: tight()})
 		}
 		all = append(all,
-			scene{point: "worker.merge" + op, name: "reduce", app: "fickle", input: "many", r: 1, flags: tight()},
-			scene{point: "worker.shuffle" + op, app: "fickle", input: "segments", r: 1, flags: tight()},
-			scene{point: "worker.record" + op, app: "fickle", input: "record", args: budget, flags: tight()},
-			scene{point: "worker.bad-list" + op, app: "fickle", input: "manybad", args: budget, flags: tight()})
+			crashCase{point: "worker.merge" + op, name: "reduce", app: "fickle", input: "many", r: 1, flags: tight()},
+			crashCase{point: "worker.shuffle" + op, app: "fickle", input: "segments", r: 1, flags: tight()},
+			crashCase{point: "worker.record" + op, app: "fickle", input: "record", args: budget, flags: tight()},
+			crashCase{point: "worker.bad-list" + op, app: "fickle", input: "manybad", args: budget, flags: tight()})
 	}
 	for _, p := range []failpoint.Point{"worker.get.side", "worker.list.side"} {
-		all = append(all, scene{point: p, app: "fickle", input: "words", args: []string{"--app-arg", "side=true"}})
+		all = append(all, crashCase{point: p, app: "fickle", input: "words", args: []string{"--app-arg", "side=true"}})
 	}
 	for _, p := range []failpoint.Point{"worker.open.input", "worker.read.input", "worker.open.partition", "worker.read.partition", "worker.create.output", "worker.write.output"} {
-		all = append(all, scene{point: p}, scene{point: p, name: "indexer", hit: 2, app: "indexer"})
+		all = append(all, crashCase{point: p}, crashCase{point: p, name: "indexer", hit: 2, app: "indexer"})
 	}
-	all = append(all, scene{point: "worker.write.output", name: "parts", hit: 18, app: "fickle", input: "long", r: 1})
+	all = append(all, crashCase{point: "worker.write.output", name: "parts", hit: 18, app: "fickle", input: "long", r: 1})
 	// What a coordinator reads that goes on where another one was.
 	for _, p := range []failpoint.Point{"list.map-record", "get.map-record", "list.output", "stat.output", "get.reduce-record"} {
 		p = "coordinator." + p
-		all = append(all, scene{point: p}, scene{point: p, name: "again", play: (*crash).secondLife})
+		all = append(all, crashCase{point: p}, crashCase{point: p, name: "again", script: (*crash).coordinatorFindsOutputs})
 	}
-	all = append(all, scene{point: "coordinator.get.success", name: "standby", play: (*crash).outlived})
+	all = append(all, crashCase{point: "coordinator.get.success", name: "standby", script: (*crash).standbyFindsJobDone})
 	// What a coordinator does that stands by, and when it takes over.
-	for _, s := range []scene{
+	for _, s := range []crashCase{
 		{point: "get.announcement", hit: 2}, {point: "get.announcement", name: "later", hit: 5},
 		{point: "get.job"}, {point: "get.job", name: "takeover", hit: 2}, {point: "list.input"}, {point: "list.map-record"}, {point: "put.announcement.before"}, {point: "put.announcement.after"},
 		{point: "stat.announcement"}, {point: "stat.success"}, {point: "serve.register.after"},
 	} {
 		s.point, s.name = "coordinator."+s.point, strings.Trim("standby-"+s.name, "-")
-		s.play = (*crash).standby
+		s.script = (*crash).standbyTakesOver
 		all = append(all, s)
 	}
 	for _, p := range []failpoint.Point{"list.input", "stat.announcement", "put.job.before", "serve.register.after"} {
-		all = append(all, scene{point: "coordinator." + p})
+		all = append(all, crashCase{point: "coordinator." + p})
 	}
 	return all
 }

@@ -12,66 +12,66 @@ import (
 	"github.com/mraws/mraws/internal/manifest"
 )
 
-// How scenes go that crashWorker and crashCoordinator do not play.
+// Scripts of cases that need more than crashWorker and crashCoordinator.
 
-// anyPrefix: the worker looks through the bucket for a coordinator.
-func (c *crash) anyPrefix() {
+// workerSearchesPrefixes: the worker looks through the bucket for a coordinator.
+func (c *crash) workerSearchesPrefixes() {
 	c.bucket = "bucket-" + c.layout.Prefix()
 	c.set("MRAWS_BUCKET", c.bucket)
-	c.store = c.calm.open(c.t, c.bucket)
+	c.store = c.baseline.open(c.t, c.bucket)
 	c.fill(c.input)
-	c.coordinate()
-	b := *c.bench
+	c.startCoordinator()
+	b := *c.fixture
 	b.set("MRAWS_PREFIX", "")
 	b.set(failpoint.Variable, c.points())
 	c.armed = b.start(c.workerLine()...)
-	c.rest()
+	c.finishWithWorker()
 }
 
-// orphaned: the coordinator dies, and the worker looks whether the job is
+// workerFindsNoCoordinator: the coordinator dies, and the worker looks whether the job is
 // done.
-func (c *crash) orphaned() {
-	first := c.with("coordinator.serve.poll.after=kill", c.coordinatorLine()...) // the worker has joined
+func (c *crash) workerFindsNoCoordinator() {
+	first := c.startArmed("coordinator.serve.poll.after=kill", c.coordinatorLine()...) // the worker has joined
 	c.until("the first coordinator has announced itself", func() bool { return c.announced() != "" })
-	c.armed = c.with(c.points(), c.workerLine()...)
+	c.armed = c.startArmed(c.points(), c.workerLine()...)
 	<-first.done
-	c.reached()
-	c.coordinate()
-	c.rest()
+	c.waitForPoint()
+	c.startCoordinator()
+	c.finishWithWorker()
 }
 
-// leaves: the worker is asked to end while it runs an attempt.
-func (c *crash) leaves() {
-	c.coordinate()
-	c.armed = c.with(c.points(), c.workerLine()...)
+// workerLeaves: the worker is asked to end while it runs an attempt.
+func (c *crash) workerLeaves() {
+	c.startCoordinator()
+	c.armed = c.startArmed(c.points(), c.workerLine()...)
 	c.interrupt(c.armed)
 	c.stops = 143
-	c.rest()
+	c.finishWithWorker()
 }
 
-// isLeft: a worker is asked to end while it runs an attempt, and the
-// coordinator comes by the point.
-func (c *crash) isLeft() {
-	c.armed = c.with(c.points(), c.coordinatorLine()...)
+// coordinatorLosesWorker: a worker is asked to end while it runs an attempt, and the
+// coordinator reaches the point.
+func (c *crash) coordinatorLosesWorker() {
+	c.armed = c.startArmed(c.points(), c.coordinatorLine()...)
 	c.coords = append(c.coords, c.armed)
 	w := c.start(c.workerLine()...)
 	c.interrupt(w)
-	c.join()
-	c.replace()
+	c.startWorker()
+	c.finishWithCoordinator()
 	if code := c.exit(w); code != 143 {
 		c.t.Errorf("the worker that was asked to end: exit code %d", code)
 	}
 }
 
-// isInterrupted: a coordinator is asked to end while a worker is at work, and
+// coordinatorInterrupted: a coordinator is asked to end while a worker is at work, and
 // looks whether its job is still there.
-func (c *crash) isInterrupted() {
-	c.armed = c.with(c.points(), c.coordinatorLine()...)
+func (c *crash) coordinatorInterrupted() {
+	c.armed = c.startArmed(c.points(), c.coordinatorLine()...)
 	c.coords = append(c.coords, c.armed)
-	c.join()
+	c.startWorker()
 	c.stops = 143
 	c.interrupt(c.armed)
-	c.replace()
+	c.finishWithCoordinator()
 }
 
 // interrupt asks a process to end when a worker is at work.
@@ -82,54 +82,54 @@ func (c *crash) interrupt(p *process) {
 	}
 }
 
-// standby: the coordinator comes by the point while it stands by, or when it
+// standbyTakesOver: the coordinator reaches the point while it stands by, or when it
 // takes over from one that is killed.
-func (c *crash) standby() {
+func (c *crash) standbyTakesOver() {
 	first := c.start(c.coordinatorLine()...)
 	c.until("the first coordinator has planned the job", func() bool { return len(c.keys(c.layout.Job())) == 1 })
-	c.behind()
+	c.startStandby()
 	c.kill(first)
-	c.join("--slots", "2")
-	c.replace()
+	c.startWorker("--slots", "2")
+	c.finishWithCoordinator()
 }
 
-// outlived: the coordinator that stands by finds the job done.
-func (c *crash) outlived() {
-	first := c.with("coordinator.put.success.after=kill", c.coordinatorLine()...)
+// standbyFindsJobDone: the coordinator that stands by finds the job done.
+func (c *crash) standbyFindsJobDone() {
+	first := c.startArmed("coordinator.put.success.after=kill", c.coordinatorLine()...)
 	c.until("the first coordinator has planned the job", func() bool { return len(c.keys(c.layout.Job())) == 1 })
-	c.behind()
-	c.join("--slots", "2")
+	c.startStandby()
+	c.startWorker("--slots", "2")
 	<-first.done
-	c.replace()
+	c.finishWithCoordinator()
 }
 
-// behind starts the armed coordinator behind another.
-func (c *crash) behind() {
-	c.armed = c.with(c.points(), c.coordinatorLine()...)
+// startStandby starts the armed coordinator while another one leads.
+func (c *crash) startStandby() {
+	c.armed = c.startArmed(c.points(), c.coordinatorLine()...)
 	c.coords = append(c.coords, c.armed)
-	c.until("the second one stands by or comes by the point", func() bool {
+	c.until("the second one stands by or reaches the point", func() bool {
 		text := c.armed.errout.String()
 		return strings.Contains(text, `"standing by"`) || strings.Contains(text, "failpoint ")
 	})
 }
 
-// byAddress: the worker asks the coordinator for its prefix.
-func (c *crash) byAddress() {
+// workerByAddress: the worker asks the coordinator for its prefix.
+func (c *crash) workerByAddress() {
 	p, address := c.coordinator(c.coordinatorLine()[1:]...)
 	c.coords = append(c.coords, p)
-	c.armed = c.with(c.points(), c.workerLine("--coord", address)...)
-	c.rest()
+	c.armed = c.startArmed(c.points(), c.workerLine("--coord", address)...)
+	c.finishWithWorker()
 }
 
-// byAddresses: the workers know two addresses where a coordinator may be.
-func (c *crash) byAddresses() {
+// workersByAddresses: the workers know two addresses where a coordinator may be.
+func (c *crash) workersByAddresses() {
 	a, b := freePort(c.t), freePort(c.t)
 	c.set("MRAWS_PORT", a)
-	c.armed = c.with(c.points(), c.coordinatorLine()...)
+	c.armed = c.startArmed(c.points(), c.coordinatorLine()...)
 	c.coords = append(c.coords, c.armed)
 	c.set("MRAWS_PORT", b)
-	c.join("--slots", "2", "--coord", "127.0.0.1:"+a+",127.0.0.1:"+b)
-	c.replace()
+	c.startWorker("--slots", "2", "--coord", "127.0.0.1:"+a+",127.0.0.1:"+b)
+	c.finishWithCoordinator()
 }
 
 func freePort(t *testing.T) string {
@@ -146,21 +146,21 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// secondLife: the armed coordinator finds all outputs, left by one that was
+// coordinatorFindsOutputs: the armed coordinator finds all outputs, left by one that was
 // killed in front of _SUCCESS.
-func (c *crash) secondLife() {
-	first := c.with("coordinator.put.success.before=kill", c.coordinatorLine()...)
-	c.join()
+func (c *crash) coordinatorFindsOutputs() {
+	first := c.startArmed("coordinator.put.success.before=kill", c.coordinatorLine()...)
+	c.startWorker()
 	<-first.done
-	c.armed = c.with(c.points(), c.coordinatorLine()...)
+	c.armed = c.startArmed(c.points(), c.coordinatorLine()...)
 	c.coords = append(c.coords, c.armed)
-	c.replace()
+	c.finishWithCoordinator()
 }
 
-// overtaken: two workers stand in front of the commit of one task, the first
+// foreignCommit: two workers stand in front of the commit of one task, the first
 // one's granted by a coordinator that is dead. The first commits. The second
 // one's coordinator then finds a commit that it did not grant.
-func (c *crash) overtaken() {
+func (c *crash) foreignCommit() {
 	const stop = "worker.put.map-record.before=stop"
 	stopped := func(p *process) {
 		c.until("a worker stops", func() bool { return strings.Contains(p.errout.String(), "failpoint "+strings.Split(stop, "=")[0]) })
@@ -168,12 +168,12 @@ func (c *crash) overtaken() {
 	c.lease = 4 * crashLease // the second one's attempt must not be lost
 	c.set("MRAWS_LEASE", c.lease.String())
 	first := c.start(c.coordinatorLine()...)
-	early := c.with(stop, c.workerLine()...)
+	early := c.startArmed(stop, c.workerLine()...)
 	stopped(early)
 	c.kill(first)
-	c.armed = c.with(c.points(), c.coordinatorLine()...)
+	c.armed = c.startArmed(c.points(), c.coordinatorLine()...)
 	c.coords = append(c.coords, c.armed)
-	late := c.with(stop, c.workerLine()...)
+	late := c.startArmed(stop, c.workerLine()...)
 	stopped(late)
 	c.joined = append(c.joined, early, late)
 	for _, p := range []*process{early, late} {
@@ -182,13 +182,13 @@ func (c *crash) overtaken() {
 		}
 		c.until("the task is committed", func() bool { return len(c.keys(c.layout.CommitDir())) == 1 })
 	}
-	c.replace()
+	c.finishWithCoordinator()
 }
 
-// superseded: an output with its record comes to lie in the bucket after the
+// outputAppears: an output with its record comes to lie in the bucket after the
 // coordinator has looked, so that the worker makes it again and finds it.
-func (c *crash) superseded() {
-	first := c.with("coordinator.put.success.before=kill", c.coordinatorLine()...)
+func (c *crash) outputAppears() {
+	first := c.startArmed("coordinator.put.success.before=kill", c.coordinatorLine()...)
 	w := c.start(c.workerLine()...)
 	<-first.done
 	c.kill(w)
@@ -207,11 +207,11 @@ func (c *crash) superseded() {
 		objects[i] = stored{data, info.Meta}
 		c.overwrite(key, nil)
 	}
-	second := c.coordinate()
+	second := c.startCoordinator()
 	c.until("the job is ready", func() bool { return strings.Contains(second.errout.String(), "job ready") })
 	for i, key := range keys {
 		c.overwrite(key, &objects[i])
 	}
-	c.armed = c.with(c.points(), c.workerLine()...)
-	c.rest()
+	c.armed = c.startArmed(c.points(), c.workerLine()...)
+	c.finishWithWorker()
 }

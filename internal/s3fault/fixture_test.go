@@ -11,9 +11,9 @@ import (
 	"github.com/mraws/mraws/internal/s3local"
 )
 
-// world is a real server, a proxy in front of it, and a client on either
+// fixture is a real server, a proxy in front of it, and a client on either
 // side of the proxy.
-type world struct {
+type fixture struct {
 	proxy  *s3fault.Proxy
 	store  *s3fs.Store // through the proxy
 	direct *s3fs.Store
@@ -21,9 +21,9 @@ type world struct {
 
 const seed = 1
 
-// newWorld starts one without faults. The client's times are short; change
+// newFixture starts one without faults. The client's times are short; change
 // may set other options.
-func newWorld(t *testing.T, change func(*s3fs.Options)) *world {
+func newFixture(t *testing.T, change func(*s3fs.Options)) *fixture {
 	t.Helper()
 	srv, err := s3local.Start(t.Context(), s3local.Options{DataDir: t.TempDir()})
 	if err != nil {
@@ -35,7 +35,7 @@ func newWorld(t *testing.T, change func(*s3fs.Options)) *world {
 		}
 	})
 	at := srv.Endpoint()
-	w := &world{}
+	w := &fixture{}
 	w.proxy, err = s3fault.New(at.URL, &s3fault.Script{}, seed, s3fault.Options{AccessKey: at.AccessKey, SecretKey: at.SecretKey})
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +67,7 @@ func newWorld(t *testing.T, change func(*s3fs.Options)) *world {
 }
 
 // play sets the script.
-func (w *world) play(t *testing.T, lines ...string) {
+func (w *fixture) play(t *testing.T, lines ...string) {
 	t.Helper()
 	s, err := s3fault.Parse(strings.NewReader(strings.Join(lines, "\n")))
 	if err != nil {
@@ -77,7 +77,7 @@ func (w *world) play(t *testing.T, lines ...string) {
 }
 
 // played checks that every rule has done harm.
-func (w *world) played(t *testing.T) {
+func (w *fixture) played(t *testing.T) {
 	t.Helper()
 	for _, c := range w.proxy.Counts() {
 		if c.Played == 0 {
@@ -87,7 +87,7 @@ func (w *world) played(t *testing.T) {
 }
 
 // put writes an object past the proxy.
-func (w *world) put(t *testing.T, key string, data []byte) s3fs.Object {
+func (w *fixture) put(t *testing.T, key string, data []byte) s3fs.Object {
 	t.Helper()
 	o, err := w.direct.Put(t.Context(), key, data, s3fs.PutOptions{})
 	if err != nil {
