@@ -105,6 +105,7 @@ func newCrash(t *testing.T, base *baseline, s crashCase, action failpoint.Action
 	c.set("MRAWS_LEASE", c.lease.String())
 	c.set("MRAWS_COORD_TIMEOUT", "20s")
 	c.set("MRAWS_LOG_LEVEL", "debug")
+	c.traces()
 	if err := os.Mkdir(c.scratch, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -124,6 +125,7 @@ func (c *crash) run() {
 	}
 	script(c)
 	c.check()
+	c.traced()
 }
 
 // set changes a variable of the processes to come.

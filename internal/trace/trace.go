@@ -51,8 +51,8 @@ const (
 const (
 	CommitLookedUp Kind = "commit_looked_up" // Outcome: found, absent or error
 	SuccessCreated Kind = "success_created"  // or found to be there; Object
-	LeaseAcquired  Kind = "lease_acquired"   // Lasts; from the coordinator From, since Cause
-	LeaseRenewed   Kind = "lease_renewed"    // At is when that was asked for
+	LeaseAcquired  Kind = "lease_acquired"   // Lasts; from the coordinator From, since Cause; At is when it was asked for
+	LeaseRenewed   Kind = "lease_renewed"    // likewise
 	LeaseUnrenewed Kind = "lease_unrenewed"  // a renewal failed; Cause
 	LeaseTaken     Kind = "lease_taken"      // the coordinator finds that another, From, has its lease
 	LeaseReleased  Kind = "lease_released"

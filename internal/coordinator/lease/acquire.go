@@ -54,13 +54,14 @@ type acquisition struct {
 	watch   watch
 	term    *Term
 
-	begun   bool   // the first look was answered
-	first   string // the epoch that it found
-	waiting bool   // behind another coordinator
-	behind  string // the epoch of the one that was logged last
-	from    string // the epoch of the one whose lease it tried last to take
-	why     string // it might
-	failed  int    // requests since there was last a step without a failure
+	begun   bool      // the first look was answered
+	first   string    // the epoch that it found
+	waiting bool      // behind another coordinator
+	behind  string    // the epoch of the one that was logged last
+	from    string    // the epoch of the one whose lease it tried last to take
+	why     string    // it might
+	asked   time.Time // when it tried
+	failed  int       // requests since there was last a step without a failure
 }
 
 // step takes one look at the announcement, and takes the lease if it may. It
@@ -155,7 +156,7 @@ func (a *acquisition) free(h holder) (why string) {
 func (a *acquisition) take(ctx context.Context, h holder) (decided bool, err error) {
 	short, cancel := a.bound(ctx)
 	defer cancel()
-	a.etag, a.from, a.why = h.etag, h.Epoch, a.free(h)
+	a.etag, a.from, a.why, a.asked = h.etag, h.Epoch, a.free(h), time.Now()
 	if err := a.write(short); err != nil {
 		now, rerr := a.read(short)
 		switch {
@@ -185,7 +186,7 @@ func (a *acquisition) begin(ctx context.Context, h holder) {
 	if info, err := a.o.Store.Stat(ctx, a.key()); err == nil {
 		a.term.Stored = info.Modified
 	}
-	a.tell(trace.Event{Kind: trace.LeaseAcquired, At: now, From: a.from, Cause: a.why, Lasts: a.lasts})
+	a.tell(trace.Event{Kind: trace.LeaseAcquired, At: a.asked, From: a.from, Cause: a.why, Lasts: a.lasts})
 }
 
 // wait stands by behind h.

@@ -1,5 +1,14 @@
 package protocol
 
+// The steps of a coordinator that a trace shows.
+const (
+	learnsMap      = "reads the commit record of the map"
+	learnsOutput   = "finds the output and reads the record of its attempt"
+	grantsReduce   = "grants an attempt of the reduce"
+	createsSuccess = "creates _SUCCESS"
+	startsAgain    = "is killed and starts again"
+)
+
 // coordSteps is what a coordinator does to the bucket and learns of it
 // (internal/coordinator: recover, look, promote, finish). Whether it learns
 // from a listing, after a report or from a look at an expiring lease is the
@@ -30,7 +39,7 @@ func (m *model) coordSteps(s *state, c int, yield func(step, *state)) {
 	if s.coords[c] != (coord{}) {
 		t := *s
 		t.coords[c] = coord{}
-		st.verb, st.fault = "is killed and starts again", true
+		st.verb, st.fault = startsAgain, true
 		yield(st, &t)
 	}
 }
@@ -43,7 +52,7 @@ func (m *model) learnMap(s *state, c, task int, st step, yield func(step, *state
 	if _, ok := m.committed(s, task); ok {
 		t := *s
 		t.coords[c].maps[task] = max(s.maps[task].record, 1) // 1: there are no records
-		st.verb = "reads the commit record of the map"
+		st.verb = learnsMap
 		yield(st, &t)
 	}
 	for a := range m.attempts {
@@ -132,7 +141,7 @@ func (m *model) learnReduce(s *state, c, q int, st step, yield func(step, *state
 	if out := s.reduces[q].output; out != 0 && m.described(s, q) {
 		t := *s
 		t.coords[c].reduces[q] = out
-		st.verb = "finds the output and reads the record of its attempt"
+		st.verb = learnsOutput
 		yield(st, &t)
 	}
 	for b := range m.tries {
@@ -173,7 +182,7 @@ func (m *model) grantReduce(s *state, c, q int, st step, yield func(step, *state
 		if s.reduces[q].attempts[b].at == reduceIdle {
 			t := *s
 			t.reduces[q].attempts[b].at = reduceGranted
-			st.verb = "grants an attempt of the reduce"
+			st.verb = grantsReduce
 			yield(st, &t)
 			return
 		}
@@ -218,7 +227,7 @@ func (m *model) finish(s *state, c int, st step, yield func(step, *state)) {
 	} else {
 		t.success = success{there: 1, maps: co.maps, reduces: co.reduces}
 		t.coords[c] = coord{} // it ends; another may start
-		st.verb = "creates _SUCCESS"
+		st.verb = createsSuccess
 	}
 	yield(st, &t)
 }
