@@ -15,7 +15,7 @@ import (
 // that says nothing at all. What it did is then found by another try.
 func TestAssembly(t *testing.T) {
 	const done = `<CompleteMultipartUploadResult><ETag>"v1"</ETag></CompleteMultipartUploadResult>`
-	trickle := func(w http.ResponseWriter, r *http.Request, n int) bool {
+	refillTime := func(w http.ResponseWriter, r *http.Request, n int) bool {
 		for range n {
 			_, err := io.WriteString(w, " ")
 			if err == nil {
@@ -32,8 +32,8 @@ func TestAssembly(t *testing.T) {
 		first http.HandlerFunc
 		tries int64
 	}{
-		"long":  {func(w http.ResponseWriter, r *http.Request) { trickle(w, r, 25); ok(done)(w, r) }, 1},
-		"ever":  {func(w http.ResponseWriter, r *http.Request) { trickle(w, r, 1e6) }, 2},
+		"long":  {func(w http.ResponseWriter, r *http.Request) { refillTime(w, r, 25); ok(done)(w, r) }, 1},
+		"ever":  {func(w http.ResponseWriter, r *http.Request) { refillTime(w, r, 1e6) }, 2},
 		"still": {silent, 2},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,9 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// CheckBucket proves that the bucket exists and may be listed. It asks for one
-// key of a listing: the reply to a HeadBucket has no body, and the cause of
-// its failure would be lost.
+// CheckBucket checks that the bucket exists and may be listed. It lists one key
+// instead of sending HeadBucket, whose reply has no body to tell the cause of a
+// failure.
 func (s *Store) CheckBucket(ctx context.Context) error {
 	ctx, b := s.begin(ctx)
 	out, err := s.listOne(ctx)
@@ -29,25 +29,25 @@ func (s *Store) listOne(ctx context.Context) (*s3.ListObjectsV2Output, error) {
 	return s.api.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: s.bucket(), MaxKeys: aws.Int32(1)})
 }
 
-// Patience bounds the time that a question such as [Store.CheckBucket] takes
-// where nobody answers.
+// Patience is the maximum time of a request without a body, such as
+// [Store.CheckBucket], to a server that does not answer.
 func (s *Store) Patience() time.Duration {
 	r := retryer{base: s.o.BackoffBase}
 	tries := time.Duration(s.o.MaxAttempts) * s.o.HeaderTimeout
 	for n := range s.o.MaxAttempts - 1 {
-		tries += r.longest(n+1, false)
+		tries += r.maxDelay(n+1, false)
 	}
 	return min(tries, s.o.MaxElapsed+s.o.HeaderTimeout)
 }
 
-// Skew is by how much the store's clock was ahead of this machine's at the
-// last [Store.CheckBucket]. The SDK signs with the store's time where the two
-// are more than four minutes apart.
+// Skew is the time by which the store's clock was ahead of this machine's at the
+// last [Store.CheckBucket]. The SDK signs with the store's time if the two differ
+// by more than four minutes.
 func (s *Store) Skew() time.Duration { return time.Duration(s.skew.Load()) }
 
-// causeOfHead returns the error of a HEAD whose reply says, for want of a
-// body, no more than a status that has many causes. A listing has the same
-// credentials, clock and region, and its reply says which of them it was.
+// causeOfHead returns the cause of a failed HEAD. The reply to a HEAD has no body,
+// and its status has many causes. A listing fails for the same reason if that is
+// the credentials, the clock or the region, and its reply names it.
 func (s *Store) causeOfHead(ctx context.Context, err error) error {
 	switch statusOf(err) {
 	case http.StatusBadRequest, http.StatusForbidden, http.StatusMovedPermanently:
@@ -61,10 +61,10 @@ func (s *Store) causeOfHead(ctx context.Context, err error) error {
 	return err
 }
 
-// EnsureBucket creates the bucket unless it is there and ours.
+// EnsureBucket creates the bucket unless this account has it.
 func (s *Store) EnsureBucket(ctx context.Context) error {
 	in := &s3.CreateBucketInput{Bucket: s.bucket()}
-	if s.region != defaultRegion { // which S3 refuses to hear of
+	if s.region != defaultRegion { // S3 refuses it as a location constraint
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{
 			LocationConstraint: types.BucketLocationConstraint(s.region),
 		}
@@ -77,12 +77,12 @@ func (s *Store) EnsureBucket(ctx context.Context) error {
 	return s.fail(opCreate, "", b, ErrPrecondition, err)
 }
 
-// regionTimeout bounds the question for a bucket's region.
+// regionTimeout bounds the time of findRegion.
 const regionTimeout = 5 * time.Second
 
-// findRegion asks AWS for the region of the bucket, which any region knows
-// and says even to those who may not read the bucket. If it does not, the
-// default stands and the first request will tell.
+// findRegion asks AWS for the region of the bucket. Any region knows it, and
+// tells it even without permission to read the bucket. Without an answer
+// findRegion returns the default, and the first request names the region.
 func (s *Store) findRegion(ctx context.Context, cfg aws.Config) string {
 	ctx, cancel := context.WithTimeout(ctx, regionTimeout)
 	defer cancel()

@@ -2,12 +2,12 @@ package s3fs
 
 import "sync"
 
-// bufferPool keeps the buffers of chunks and parts, most of which are of one
-// size and too large to be left to the collector: it would have the system
-// map and clear the same memory anew after every cycle. It holds no more than
-// were in use at one time, which the callers' budgets bound. Larger ones, of
-// those who read and write in larger pieces, it keeps only until the collector
-// has not seen them used for a while.
+// bufferPool keeps the buffers of chunks and parts. Most have one size, PartSize.
+// Without the pool the garbage collector would free these large buffers, and the
+// system would map and clear the memory anew after each cycle. The pool holds at
+// most as many as were in use at one time, which the memory budgets of the
+// callers bound. It keeps larger buffers in a sync.Pool, which frees them when
+// they have not been used for two cycles of the collector.
 type bufferPool struct {
 	size int64
 
@@ -16,8 +16,8 @@ type bufferPool struct {
 	large sync.Pool // of *[]byte
 }
 
-// get returns a buffer of n bytes. Its capacity is n, or less than twice that:
-// a small object must not hold a large buffer.
+// get returns a buffer of n bytes. Its capacity is less than 2n, so that a small
+// object does not hold a large buffer.
 func (p *bufferPool) get(n int64) []byte {
 	switch {
 	case n > p.size:
@@ -34,19 +34,19 @@ func (p *bufferPool) get(n int64) []byte {
 	if last < 0 {
 		return make([]byte, n, p.size)
 	}
-	b := p.free[last] // the one that a cache may still have
+	b := p.free[last] // the last one used, which may still be in a cache
 	p.free[last], p.free = nil, p.free[:last]
 	return b[:n]
 }
 
-// put takes back what get returned.
+// put returns a buffer of get to the pool.
 func (p *bufferPool) put(b []byte) {
 	b = b[:cap(b)]
 	switch n := int64(len(b)); {
 	case n < p.size:
 		return
 	case n > p.size:
-		large := b // only this one costs an allocation
+		large := b // declared here, so that only this branch allocates
 		p.large.Put(&large)
 		return
 	}

@@ -14,12 +14,12 @@ import (
 	"github.com/mraws/mraws/internal/object"
 )
 
-// client is the HTTP client below the SDK: it counts tries, bounds those in
-// flight, and ends those that make no progress.
+// client is the HTTP client below the SDK. It counts tries, bounds the number
+// of tries in flight, and cancels a try that makes no progress.
 type client struct {
 	hc           *http.Client
 	limit        *limiter
-	purse        *purse
+	retries      *retryBudget
 	meter        meter
 	header, idle time.Duration
 }
@@ -28,27 +28,27 @@ func newClient(rt http.RoundTripper, o Options) *client {
 	return &client{
 		hc: &http.Client{
 			Transport: rt,
-			// A redirect speaks of another region; the signature would
-			// not hold there.
+			// A redirect leads to another region, where the signature is
+			// not valid.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		limit:  newLimiter(o.Concurrency),
-		purse:  newPurse(o.Concurrency, o.MaxAttempts),
-		header: o.HeaderTimeout,
-		idle:   o.IdleTimeout,
+		limit:   newLimiter(o.Concurrency),
+		retries: newRetryBudget(o.Concurrency, o.MaxAttempts),
+		header:  o.HeaderTimeout,
+		idle:    o.IdleTimeout,
 	}
 }
 
-// Do implements the SDK's HTTPClient. The slot that it takes is given back
-// when the body of the reply is closed or has ended, or before that by
-// [budget.giveSlot].
+// Do implements the SDK's HTTPClient. It takes a slot of the limiter. The slot
+// is released at the end or the close of the reply's body, or before by
+// [tryBudget.releaseSlot].
 func (c *client) Do(req *http.Request) (*http.Response, error) {
 	name := awsmiddleware.GetOperationName(req.Context())
 	if err := c.limit.acquire(req.Context()); err != nil {
 		return nil, err
 	}
 	c.meter.start(name)
-	op := budgetOf(req.Context())
+	op := tryBudgetOf(req.Context())
 	ctx, cancel := context.WithCancelCause(req.Context())
 	wait := c.headerTimeout(name, op)
 	var answered atomic.Bool // the transport may read the request's body after that
@@ -57,9 +57,9 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 			cancel(errHeaderTimeout)
 		}
 	})
-	op.wait.Begin(max(0, wait-c.header)) // what takes long by nature is no stall
+	op.wait.Begin(max(0, wait-c.header)) // the time for the copy on the server is no stall
 	var slot sync.Once
-	end := func(v verdict) {
+	end := func(v outcome) {
 		if !v.good() && req.Context().Err() != nil {
 			v = canceled
 		}
@@ -67,7 +67,7 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 		c.meter.end(name, v)
 		slot.Do(func() { c.limit.release(v) })
 		if v.good() {
-			c.purse.earn()
+			c.retries.earn()
 		}
 	}
 	sent := req.WithContext(ctx)
@@ -80,52 +80,54 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		err = causeOf(ctx, err)
 		end(failed)
-		return nil, err // and the operation goes on waiting: see budget.over
+		return nil, err // the operation still waits, until tryBudget.endWait
 	}
 	op.wait.End()
-	op.holdSlot(func() { slot.Do(func() { c.limit.release(fine) }) })
-	b := &body{rc: resp.Body, ctx: ctx, idle: c.idle, count: &c.meter.received, verdict: verdictOf(resp.StatusCode), stall: op.wait}
-	b.done = sync.OnceFunc(func() { end(b.verdict) })
+	op.setSlot(func() { slot.Do(func() { c.limit.release(fine) }) })
+	b := &body{rc: resp.Body, ctx: ctx, idle: c.idle, count: &c.meter.received, outcome: outcomeOf(resp.StatusCode), stall: op.wait}
+	b.done = sync.OnceFunc(func() { end(b.outcome) })
 	b.timer = time.AfterFunc(c.idle, func() { cancel(errIdleTimeout) })
 	b.timer.Stop()
-	if name != opGet.name { // whose reply is as long as it is
-		whole := time.AfterFunc(longest*c.header, func() { cancel(errReplyTimeout) })
-		b.done = sync.OnceFunc(func() { whole.Stop(); end(b.verdict) })
+	if name != opGet.name { // the size of whose reply is not bounded
+		whole := time.AfterFunc(maxHeaderFactor*c.header, func() { cancel(errReplyTimeout) })
+		b.done = sync.OnceFunc(func() { whole.Stop(); end(b.outcome) })
 	}
 	resp.Body = b
 	return resp, nil
 }
 
-// headerTimeout is shorter for the first tries of a read, since one that
-// hangs does so as a rule with its connection or with the one server that it
-// met, and costs little to repeat; later tries leave time to a store that is
-// slow. The advice to repeat slow requests is that of
+// headerTimeout returns the time-out of the headers of a reply.
+//
+// It is a quarter and half of the time for the first two tries of a read. A
+// read that hangs usually hangs with its connection or with one server, and is
+// cheap to repeat. Later tries leave time for a slow store. AWS advises to
+// repeat slow requests:
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html.
 //
-// It is longer where the server moves objects before it answers, by the time
-// that a slow one takes to move them. S3 and MinIO need no such patience to
-// complete an upload: they send headers at once, and white space while they
-// assemble the object, which may take minutes
+// It is longer if the server copies objects before it replies, by the time of
+// the copy at copyRate. S3 and MinIO do not need that to complete an upload:
+// they send headers at once, and white space while they assemble the object,
+// which may take minutes
 // (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html).
-// Others answer when they are done.
-func (c *client) headerTimeout(name string, op *budget) time.Duration {
+// Other servers reply when they are done.
+func (c *client) headerTimeout(name string, op *tryBudget) time.Duration {
 	switch name {
 	case opGet.name, opStat.name:
 		return c.header >> max(0, 3-max(1, op.attempts()))
 	}
-	return min(c.header+time.Duration(op.moves/slowest)*time.Second, longest*c.header)
+	return min(c.header+time.Duration(op.copies/copyRate)*time.Second, maxHeaderFactor*c.header)
 }
 
 const (
-	// slowest is how many bytes a store that works copies in a second.
-	slowest = 16 << 20
-	// longest, times the time-out of headers, bounds them for the largest
-	// objects, and every reply but that of a read: one that trickles, such
-	// as the white space of an assembly that never ends, is given up.
-	longest = 15
+	// copyRate is the minimum rate of copies in the store, in bytes per second.
+	copyRate = 16 << 20
+	// maxHeaderFactor times Options.HeaderTimeout is the maximum time-out of
+	// headers, and that of every whole reply except that of a read. It ends
+	// replies that trickle, such as the white space of an endless assembly.
+	maxHeaderFactor = 15
 )
 
-// timeoutError is the end of a try that made no progress.
+// timeoutError is the error of a try that made no progress.
 type timeoutError string
 
 func (e timeoutError) Error() string { return string(e) }
@@ -142,7 +144,7 @@ const (
 	errReplyTimeout  = timeoutError("reply not complete within the time-out")
 )
 
-// causeOf replaces the error of a try that one of our timers cancelled.
+// causeOf returns the timeoutError of a try that a timer of this file cancelled.
 func causeOf(ctx context.Context, err error) error {
 	var t timeoutError
 	if errors.As(context.Cause(ctx), &t) {
@@ -151,14 +153,14 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-// progress is a request body; every read of it is a sign of life. For the
-// caller's pulse only what no earlier try has sent is one.
+// progress is a request body. Each read of it restarts the time-out. For the
+// caller's pulse only bytes that no earlier try has sent are progress.
 type progress struct {
 	io.ReadCloser
 	timer *time.Timer
 	wait  time.Duration
 	count *atomic.Int64 // of bytes
-	op    *budget
+	op    *tryBudget
 	sent  int64
 }
 
@@ -183,7 +185,7 @@ type body struct {
 	done  func()
 	stall *object.Wait
 
-	verdict verdict // on the try, if nothing more happens to it
+	outcome outcome // of the try, unless a read fails
 }
 
 // Read implements io.Reader.
@@ -200,7 +202,7 @@ func (b *body) Read(p []byte) (int, error) {
 		b.done()
 	} else if err != nil {
 		err = causeOf(b.ctx, err)
-		b.verdict = failed
+		b.outcome = failed
 	}
 	return n, err
 }

@@ -24,11 +24,11 @@ const (
 	copyPart = 512 << 20
 )
 
-// Copy copies src, in the version srcETag unless "", onto dst inside the
-// store. The metadata is that of src unless o.Meta is set. If src has
-// changed the error wraps ErrPrecondition. Of the conditions on dst only
-// IfAbsent is known, and it is checked before the copy, not in one step with
-// it: not every store has it for copies.
+// Copy copies src to dst inside the store. If srcETag is not "", src must have
+// that version, else the error wraps ErrPrecondition. The metadata is that of src
+// unless o.Meta is set. The only condition on dst is IfAbsent. It is checked
+// before the copy, not atomically with it, since not every store supports
+// conditional copies.
 func (s *Store) Copy(ctx context.Context, src, srcETag, dst string, o PutOptions) (Object, error) {
 	if err := s.checkPut(opCopy.verb, dst, o); err != nil {
 		return Object{}, err
@@ -55,7 +55,7 @@ func (s *Store) Copy(ctx context.Context, src, srcETag, dst string, o PutOptions
 		return s.copyParts(ctx, from, dst, o)
 	}
 	ctx, b := s.begin(ctx)
-	b.moves = from.Size
+	b.copies = from.Size
 	in := &s3.CopyObjectInput{
 		Bucket: s.bucket(), Key: &dst, CopySource: s.source(src), CopySourceIfMatch: &from.ETag,
 		MetadataDirective: types.MetadataDirectiveReplace, Metadata: o.Meta, ContentType: nonEmpty(o.ContentType),
@@ -83,7 +83,7 @@ func (s *Store) checkAbsent(ctx context.Context, key string) error {
 	}
 }
 
-// source returns key as CopySource wants it: URL-encoded, slashes kept.
+// source returns the value of CopySource for key: URL-encoded except slashes.
 func (s *Store) source(key string) *string {
 	parts := strings.Split(key, "/")
 	for i, p := range parts {
@@ -105,7 +105,7 @@ func (s *Store) copyParts(ctx context.Context, from Object, dst string, o PutOpt
 		end := min(off+part, from.Size)
 		g.Go(func() error {
 			ctx, b := s.begin(gctx)
-			b.moves = end - off
+			b.copies = end - off
 			out, err := s.api.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
 				Bucket: s.bucket(), Key: &dst, UploadId: &u.id, PartNumber: &n,
 				CopySource: s.source(from.Key), CopySourceIfMatch: &from.ETag,

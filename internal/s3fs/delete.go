@@ -18,8 +18,8 @@ const (
 	deleteWindow = 4    // batches in flight
 )
 
-// Delete removes objects, in batches; keys that do not exist are no error.
-// What could not be deleted is named, key by key, in the joined error.
+// Delete removes objects in batches. Keys that do not exist are no error. The
+// joined error names each key that could not be deleted.
 func (s *Store) Delete(ctx context.Context, keys ...string) error {
 	var plain, odd []string
 	for _, k := range keys {
@@ -51,8 +51,8 @@ func (s *Store) Delete(ctx context.Context, keys ...string) error {
 	return errors.Join(errs...)
 }
 
-// deleteBatch sends DeleteObjects until no key of it fails in a way that
-// another try may mend; all tries are of one budget.
+// deleteBatch sends DeleteObjects until no key fails with a retryable error. All
+// tries are of one tryBudget.
 func (s *Store) deleteBatch(ctx context.Context, keys []string) error {
 	ctx, b := s.begin(ctx)
 	var errs []error

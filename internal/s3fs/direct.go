@@ -6,48 +6,48 @@ import (
 	"io"
 )
 
-// A directReader reads a range from the connection as its caller asks, in
-// pieces that stay in the processor's cache from the copy out of the kernel
-// until the caller has used them. A server on the same machine is as fast as
-// its reader; nothing is gained by fetching ahead, and the way of each byte to
-// main memory and back costs as much as its transport.
+// A directReader reads a range from the connection when its caller asks for
+// bytes. It reads views of 256 KiB, which stay in the processor's cache until
+// the caller has used them. A server on the same machine is as fast as its
+// reader, so fetching ahead gains nothing, and writing each byte to main memory
+// and reading it back would cost as much as its transport.
 //
-// Bytes that a caller looks at may stay with it for long, and it may need
-// another request before it asks for more. So the request is none of those in
-// flight from the moment that its reply has come, except under WriteTo.
+// A caller may keep a view for long, and may send another request before it
+// asks for more. So the request does not count as in flight once its reply has
+// arrived, except under WriteTo.
 type directReader struct {
-	s      *Store
-	ctx    context.Context // ends at Close
-	cancel func()
-	b      *budget
-	sp     span
-	got    int64         // bytes that the store has given
-	body   io.ReadCloser // the reply that brings the next ones, or nil
-	brings int64         // bytes that it brought
-	view   *[]byte       // from Store.views, or nil
-	rest   []byte        // of view: what the caller has not used
-	moves  bool          // the caller only moves the bytes on
-	err    error
+	s        *Store
+	ctx      context.Context // ends at Close
+	cancel   func()
+	b        *tryBudget
+	sp       span
+	got      int64         // bytes of the span that have been read
+	body     io.ReadCloser // of the reply that is being read, or nil
+	received int64         // bytes read from body
+	view     *[]byte       // from Store.views, or nil
+	rest     []byte        // part of view that the caller has not used
+	copying  bool          // WriteTo is reading
+	err      error
 }
 
-// viewSize is the bytes of a piece.
+// viewSize is the size of a view in bytes.
 const viewSize = 256 << 10
 
-// newView makes what Store.views keeps.
+// newView makes an element of Store.views.
 func newView() any {
 	v := make([]byte, viewSize)
 	return &v
 }
 
-// openDirect returns a reader of a span of known version and length. It asks
-// for nothing before it is read.
+// openDirect returns a reader of a span of known version and length. It sends
+// no request before the first read.
 func (s *Store) openDirect(ctx context.Context, sp span) *directReader {
 	ctx, cancel := context.WithCancel(ctx)
 	return &directReader{s: s, ctx: ctx, cancel: cancel, sp: sp}
 }
 
-// Peek returns bytes where they lie: valid until they were discarded or read,
-// or Close.
+// Peek returns the rest of the view without copying it. It is valid until it
+// is discarded or read, or until Close.
 func (r *directReader) Peek() ([]byte, error) {
 	for len(r.rest) == 0 && r.err == nil {
 		r.fill()
@@ -58,8 +58,7 @@ func (r *directReader) Peek() ([]byte, error) {
 	return r.rest, nil
 }
 
-// fill reads the next view. A body that breaks is resumed where it broke, as
-// by [Store.fetch].
+// fill reads the next view. It resumes a broken body as [Store.fetch] does.
 func (r *directReader) fill() {
 	if r.got == r.sp.n {
 		r.err = io.EOF
@@ -67,30 +66,30 @@ func (r *directReader) fill() {
 	}
 	k, err := r.read()
 	r.got += int64(k)
-	r.brings += int64(k)
+	r.received += int64(k)
 	r.rest = (*r.view)[:k]
 	if err == nil && r.got == r.sp.n {
-		if err = wantEOF(r.body); err != nil { // what came was not what is there, and is used already
+		if err = wantEOF(r.body); err != nil { // the caller has used damaged bytes: no retry
 			err = &finalError{fmt.Errorf("check body: %w", err)}
 		}
-		r.hangUp()
+		r.closeBody()
 	}
 	if err == nil {
 		return
 	}
 	switch elapsed := r.s.o.MaxElapsed; {
-	case r.brings >= r.s.o.PartSize:
-		r.b.giveBack(elapsed)
-	case r.brings > 0: // since when is the reader's affair
+	case r.received >= r.s.o.PartSize:
+		r.b.refund(elapsed)
+	case r.received > 0: // the caller decides when it reads, so its time does not count
 		r.b.extend(elapsed)
 	}
-	r.hangUp()
+	r.closeBody()
 	if !r.s.again(r.ctx, r.b, err) {
 		r.rest, r.err = nil, r.s.fail(opGet, r.sp.key, r.b, ErrPrecondition, err)
 	}
 }
 
-// read reads into the view what the connection has, once it has half of it.
+// read reads at least half a view from the connection.
 func (r *directReader) read() (int, error) {
 	if r.view == nil {
 		r.view = r.s.views.Get().(*[]byte)
@@ -104,8 +103,8 @@ func (r *directReader) read() (int, error) {
 			r.body = nil
 			return 0, err
 		}
-		if !r.moves {
-			r.b.giveSlot()
+		if !r.copying {
+			r.b.releaseSlot()
 		}
 	}
 	want := int(min(viewSize, r.sp.n-r.got))
@@ -116,12 +115,12 @@ func (r *directReader) read() (int, error) {
 	return k, err
 }
 
-// hangUp ends the request, if there is one.
-func (r *directReader) hangUp() {
+// closeBody ends the request, if there is one.
+func (r *directReader) closeBody() {
 	if r.body != nil {
-		_ = r.body.Close() // what it had to say its reads have said
+		_ = r.body.Close() // its reads have returned its errors
 	}
-	r.body, r.brings = nil, 0
+	r.body, r.received = nil, 0
 }
 
 // Discard moves past n bytes of what Peek has returned.
@@ -132,14 +131,14 @@ func (r *directReader) Discard(n int) error {
 
 // WriteTo implements io.WriterTo.
 func (r *directReader) WriteTo(w io.Writer) (n int64, err error) {
-	r.moves = true
+	r.copying = true
 	return writeTo(r, w)
 }
 
 // Close ends the request.
 func (r *directReader) Close() error {
 	r.cancel()
-	r.hangUp()
+	r.closeBody()
 	if r.view != nil {
 		r.s.views.Put(r.view)
 		r.view, r.rest = nil, nil

@@ -57,7 +57,7 @@ func (s stream) Read(p []byte) (int, error) {
 // TestDirect: a long range is one request, made when it is read, by whatever
 // way; a shorter one, and one that is to be fetched ahead, is there before.
 func TestDirect(t *testing.T) {
-	data := bytesOf(s3fs.DirectFrom + 700_001)
+	data := bytesOf(s3fs.MinDirect + 700_001)
 	ways := map[string]func(object.Stream) ([]byte, error){
 		"WriteTo": func(r object.Stream) ([]byte, error) {
 			var b bytes.Buffer
@@ -102,7 +102,7 @@ func TestDirect(t *testing.T) {
 	}
 	for name, open := range map[string]func(s *s3fs.Store) (io.Closer, error){
 		"short": func(s *s3fs.Store) (io.Closer, error) {
-			return s.Stream(t.Context(), key, etag, 0, s3fs.DirectFrom-1)
+			return s.Stream(t.Context(), key, etag, 0, s3fs.MinDirect-1)
 		},
 		"ahead": func(s *s3fs.Store) (io.Closer, error) {
 			return s.OpenRange(t.Context(), key, etag, 0, int64(len(data)))

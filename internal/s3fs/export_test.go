@@ -19,6 +19,6 @@ func OpenOver(ctx context.Context, o Options, dial func(context.Context, string,
 
 // What tests of other files than these need.
 const (
-	DirectFrom = directFrom
-	ViewSize   = viewSize
+	MinDirect = minDirect
+	ViewSize  = viewSize
 )

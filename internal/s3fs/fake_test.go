@@ -91,8 +91,8 @@ func silent(w http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
-// deaf asks for the request's body and does not read it, until done.
-func deaf(done <-chan struct{}) http.HandlerFunc {
+// neverReads asks for the request's body and does not read it, until done.
+func neverReads(done <-chan struct{}) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
@@ -104,8 +104,8 @@ func deaf(done <-chan struct{}) http.HandlerFunc {
 	}
 }
 
-// hangUp reads the request and closes the connection without an answer.
-func hangUp(w http.ResponseWriter, r *http.Request) {
+// closeBody reads the request and closes the connection without an answer.
+func closeBody(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	panic(http.ErrAbortHandler)
 }

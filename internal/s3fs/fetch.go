@@ -13,11 +13,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// span is a range of one version of an object, and what is known of it.
+// span is a range of one version of an object.
 type span struct {
 	key  string
 	etag string // "" until the first reply
-	// pinned says that the caller knows the version, and that it has the span.
+	// pinned says that the caller knows that the version has these bytes.
 	pinned bool
 	off    int64
 	// n is the length. If open, it is an upper bound until the first reply,
@@ -28,11 +28,10 @@ type span struct {
 	total int64
 }
 
-// fetch reads a span through one budget, into a buffer of the pool. A body
-// that breaks is resumed where it broke, pinned to the version of the first
-// reply. A try that brought PartSize bytes costs nothing, and the time begins
-// anew, so that a long span does not fail over breaks that several short ones
-// would have survived.
+// fetch reads a span with one tryBudget into a buffer of the pool. It resumes a
+// broken body where it broke, pinned to the version of the first reply. A try
+// that reads PartSize bytes is refunded, and the time starts anew, so that a
+// long span survives as many breaks as several short ones.
 func (s *Store) fetch(ctx context.Context, sp *span) (buf []byte, err error) {
 	ctx, b := s.begin(ctx)
 	for got := int64(0); ; {
@@ -42,7 +41,7 @@ func (s *Store) fetch(ctx context.Context, sp *span) (buf []byte, err error) {
 			return buf, nil
 		}
 		if k >= s.o.PartSize {
-			b.giveBack(s.o.MaxElapsed)
+			b.refund(s.o.MaxElapsed)
 		}
 		if !s.again(ctx, b, err) {
 			s.pool.put(buf)
@@ -51,8 +50,8 @@ func (s *Store) fetch(ctx context.Context, sp *span) (buf []byte, err error) {
 	}
 }
 
-// fetchOnce is one ranged GET of what is left of the span after got bytes,
-// which are in the buffer if there are any.
+// fetchOnce sends one ranged GET for the rest of the span after the got bytes
+// that are in the buffer.
 func (s *Store) fetchOnce(ctx context.Context, sp *span, got int64, buf *[]byte) (int64, error) {
 	body, err := s.request(ctx, sp, got)
 	if err != nil {
@@ -67,8 +66,8 @@ func (s *Store) fetchOnce(ctx context.Context, sp *span, got int64, buf *[]byte)
 	if got+k < sp.n {
 		return k, shortBody(err)
 	}
-	// Where the reply carries a checksum, it is compared at the end of the
-	// body. If it is wrong all that this request brought is worthless.
+	// A checksum of the reply is compared at the end of the body. If it is
+	// wrong, all bytes of this request are discarded.
 	if err == nil {
 		err = wantEOF(body)
 	}
@@ -78,8 +77,8 @@ func (s *Store) fetchOnce(ctx context.Context, sp *span, got int64, buf *[]byte)
 	return k, nil
 }
 
-// request asks for what is left of the span after got bytes. The reply's
-// headers have been checked; its errors are finalErrors.
+// request sends a GET for the rest of the span after got bytes, and checks the
+// headers of the reply. Its errors are finalErrors.
 func (s *Store) request(ctx context.Context, sp *span, got int64) (io.ReadCloser, error) {
 	out, err := s.api.GetObject(ctx, &s3.GetObjectInput{
 		Bucket: s.bucket(), Key: &sp.key, IfMatch: nonEmpty(sp.etag),
@@ -97,8 +96,8 @@ func (s *Store) request(ctx context.Context, sp *span, got int64) (io.ReadCloser
 	return out.Body, nil
 }
 
-// learn takes version, size and end from a reply, or finds them to be others
-// than those that were asked for.
+// learn takes version, size and end from a reply. It returns an error if they
+// are not those that were requested.
 func (sp *span) learn(out *s3.GetObjectOutput, got int64) error {
 	first, last, total, ok := parseContentRange(aws.ToString(out.ContentRange))
 	if n := aws.ToInt64(out.ContentLength); !ok && out.ContentLength != nil && n < sp.off+sp.n && !sp.open {
@@ -125,8 +124,8 @@ func (sp *span) learn(out *s3.GetObjectOutput, got int64) error {
 	return nil
 }
 
-// errPastEnd is the error of a span that the object does not have. A version
-// that did have it has been cut.
+// errPastEnd is the error of a span past the end of the object. A pinned version
+// once had the span, so it has been truncated.
 func (sp *span) errPastEnd(total int64) error {
 	if sp.pinned {
 		return fmt.Errorf("it has %d bytes, and had %d or more when it was written: %w: %w", total, sp.off+sp.n, ErrDamaged, io.ErrUnexpectedEOF)

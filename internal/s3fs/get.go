@@ -17,9 +17,8 @@ import (
 // maxGet is the largest object that Get returns, in bytes.
 const maxGet = 1 << 30
 
-// Stat returns what a head request tells of the object, metadata included.
-// The error wraps fs.ErrNotExist if there is none; a missing bucket looks
-// the same.
+// Stat returns size, version and metadata of an object. The error wraps
+// fs.ErrNotExist if there is no object. A missing bucket gives the same error.
 func (s *Store) Stat(ctx context.Context, key string) (Object, error) {
 	ctx, b := s.begin(ctx)
 	out, err := s.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: s.bucket(), Key: &key})
@@ -32,15 +31,15 @@ func (s *Store) Stat(ctx context.Context, key string) (Object, error) {
 	}, nil
 }
 
-// served returns the store's own time of a reply.
+// served returns the time of a reply by the store's clock.
 func served(m middleware.Metadata) time.Time {
 	t, _ := awsmiddleware.GetServerTime(m)
 	return t
 }
 
-// Get returns a whole object of at most 1 GiB. Its length is checked, and
-// its checksum too if the store keeps one. A body that breaks is fetched
-// anew from its start, so that the checksum spans all of it.
+// Get returns a whole object of at most 1 GiB. It checks the length, and the
+// checksum if the store has one. It fetches a broken body again from the start,
+// so that the checksum covers all of it.
 func (s *Store) Get(ctx context.Context, key string) ([]byte, Object, error) {
 	ctx, b := s.begin(ctx)
 	for {
@@ -96,7 +95,7 @@ func wantEOF(body io.Reader) error {
 	return io.ErrNoProgress
 }
 
-// shortBody names a body's end before its length.
+// shortBody returns the error of a body that ends before its length.
 func shortBody(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -104,8 +103,8 @@ func shortBody(err error) error {
 	return err
 }
 
-// finalError marks an error that has been through the retry layer already,
-// or that another try would not mend.
+// finalError marks an error that the retry layer has handled, or that a retry
+// cannot change.
 type finalError struct{ err error }
 
 func (e *finalError) Error() string { return e.err.Error() }

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// limiter bounds the requests in flight, first come first served. The bound
-// follows the store: a throttled reply halves it (at most once in cutEvery,
-// since what was in flight together is throttled together), each good one lets
-// it grow again, as TCP does with its window. A try that failed otherwise says
-// nothing on how much the store can bear.
+// limiter bounds the number of requests in flight. Requests wait in FIFO order.
+// The bound grows and shrinks like the congestion window of TCP: a throttled
+// reply halves it, at most once in cutEvery, since requests that are in flight
+// together are throttled together. A good reply raises it by 1/bound. Other
+// failures do not change it.
 type limiter struct {
 	mu      sync.Mutex
 	max     float64
@@ -59,7 +59,7 @@ func (l *limiter) acquire(ctx context.Context) error {
 }
 
 // release gives a slot back and says how the try ended.
-func (l *limiter) release(v verdict) {
+func (l *limiter) release(v outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.busy--

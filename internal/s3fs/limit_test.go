@@ -40,9 +40,9 @@ func TestLimiterBounds(t *testing.T) {
 		if len(order) != 1 || <-order != 2 {
 			t.Fatal("the third did not get the slot")
 		}
-		cancel(errBudget)
+		cancel(errNoTries)
 		synctest.Wait()
-		if err := l.acquire(ctx); !errors.Is(err, errBudget) {
+		if err := l.acquire(ctx); !errors.Is(err, errNoTries) {
 			t.Errorf("acquire under an ended context: %v", err)
 		}
 		l.release(fine)
@@ -62,7 +62,7 @@ func TestLimiterFollows(t *testing.T) {
 			size := rapid.IntRange(1, 64).Draw(rt, "max")
 			l := newLimiter(size)
 			for i := range rapid.IntRange(1, 200).Draw(rt, "replies") {
-				v := rapid.SampledFrom([]verdict{fine, refused, throttled, failed, canceled}).Draw(rt, "verdict")
+				v := rapid.SampledFrom([]outcome{fine, refused, throttled, failed, canceled}).Draw(rt, "outcome")
 				time.Sleep(time.Duration(rapid.IntRange(0, 300).Draw(rt, "ms")) * time.Millisecond)
 				before, cut := l.bound, l.cut
 				if err := l.acquire(t.Context()); err != nil {
@@ -76,7 +76,7 @@ func TestLimiterFollows(t *testing.T) {
 					rt.Fatalf("reply %d shrank the bound from %v to %v", i, before, l.bound)
 				}
 				if !v.good() && l.bound > before {
-					rt.Fatalf("reply %d of verdict %d let the bound grow from %v to %v", i, v, before, l.bound)
+					rt.Fatalf("reply %d of outcome %d let the bound grow from %v to %v", i, v, before, l.bound)
 				}
 			}
 			for range 64 * 64 {
@@ -94,8 +94,8 @@ func TestLimiterFollows(t *testing.T) {
 func TestBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &retryer{max: 3, base: time.Millisecond}
-		b := &budget{left: 3, until: time.Now().Add(time.Minute)}
-		ctx := context.WithValue(t.Context(), budgetKey{}, b)
+		b := &tryBudget{left: 3, until: time.Now().Add(time.Minute)}
+		ctx := context.WithValue(t.Context(), tryBudgetKey{}, b)
 		for range 3 {
 			if !b.more() {
 				t.Fatal("no more too early")

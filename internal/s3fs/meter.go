@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// verdict is how one HTTP try ended.
-type verdict uint8
+// outcome is how one HTTP try ended.
+type outcome uint8
 
 const (
-	fine      verdict = iota
+	fine      outcome = iota
 	refused           // 4xx: an answer like "not there" or "exists already"
 	throttled         // the store asks for fewer requests
 	failed            // 5xx, no reply, or a body that broke
-	canceled          // the caller wanted it no more
+	canceled          // the caller cancelled it
 )
 
-// good says that the store did what a store is there for.
-func (v verdict) good() bool { return v == fine || v == refused }
+// good reports whether the store gave a proper answer.
+func (v outcome) good() bool { return v == fine || v == refused }
 
-// verdictOf judges a reply by its status.
-func verdictOf(status int) verdict {
+// outcomeOf returns the outcome of a reply with this status.
+func outcomeOf(status int) outcome {
 	switch {
 	case status == http.StatusServiceUnavailable, status == http.StatusTooManyRequests:
 		return throttled
@@ -37,18 +37,18 @@ func verdictOf(status int) verdict {
 
 // Tries counts the HTTP tries of one operation.
 type Tries struct {
-	Started int64 // those that are under way among them
-	Retried int64 // paid from the retry budget: the second try and all later ones
+	Started int64 // includes tries in flight
+	Retried int64 // retries, each with a token of the retry budget
 
-	// How those ended that have ended.
+	// Tries that have ended, by outcome.
 	OK        int64
 	Refused   int64 // 4xx: an answer like "not there" or "exists already"
 	Throttled int64 // 503 and 429
 	Failed    int64 // any other 5xx, no reply, or a body that broke
-	Canceled  int64 // wanted no more
+	Canceled  int64 // by the caller
 }
 
-// Activity is what the requests of one [Store] came to so far.
+// Activity is the state of a [Store] and the counts of its requests so far.
 type Activity struct {
 	Tries    map[string]Tries // by operation name ("PutObject")
 	Sent     int64            // bytes of request bodies
@@ -57,14 +57,14 @@ type Activity struct {
 	Busy     int              // requests in flight
 	Queued   int              // requests that wait for their turn
 	Cuts     int64            // how often Bound was halved
-	// Budget is how many retries all operations together may make now
-	// without waiting, of BudgetMax.
+	// Budget is the number of tokens of the retry budget: retries that need not
+	// wait. BudgetMax is its maximum.
 	Budget, BudgetMax float64
 	Waiting           int   // retries that wait for the budget
 	Waited            int64 // retries that had to wait so far
 }
 
-// meter counts.
+// meter counts tries and bytes.
 type meter struct {
 	sent, received atomic.Int64
 
@@ -97,16 +97,16 @@ func (m *meter) retry(name string) {
 	m.of(name).Retried++
 }
 
-func (m *meter) end(name string, v verdict) {
+func (m *meter) end(name string, v outcome) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.of(name)
 	*[...]*int64{fine: &t.OK, refused: &t.Refused, throttled: &t.Throttled, failed: &t.Failed, canceled: &t.Canceled}[v]++
 }
 
-// spend pays for a retry, or waits until it can.
+// spend takes a token of the retry budget for a retry, or waits for one.
 func (c *client) spend(ctx context.Context, name string, until time.Time) error {
-	if err := c.purse.spend(ctx, until); err != nil {
+	if err := c.retries.spend(ctx, until); err != nil {
 		return err
 	}
 	c.meter.retry(name)
@@ -126,16 +126,15 @@ func (s *Store) Requests() map[string]int64 {
 	return n
 }
 
-// Activity tells what the store has been asked so far, how that went, and
-// what may be asked now.
+// Activity returns the current state and counts.
 func (s *Store) Activity() Activity {
 	c := s.http
 	a := Activity{
 		Tries: make(map[string]Tries), Sent: c.meter.sent.Load(), Received: c.meter.received.Load(),
-		BudgetMax: c.purse.max,
+		BudgetMax: c.retries.max,
 	}
 	c.limit.fill(&a)
-	a.Budget, a.Waiting, a.Waited = c.purse.left()
+	a.Budget, a.Waiting, a.Waited = c.retries.left()
 	c.meter.mu.Lock()
 	defer c.meter.mu.Unlock()
 	for name, t := range c.meter.tries {

@@ -20,9 +20,9 @@ const (
 	maxParts = 10_000 // of one upload, S3's limit
 	// partWindow bounds the parts of one object in flight.
 	partWindow = 4
-	// abortTimeout bounds the removal of an upload that came to nothing.
+	// abortTimeout bounds the time of an abort.
 	abortTimeout = 15 * time.Second
-	// abortTries bounds how often an upload is aborted that stays.
+	// abortTries bounds how often AbortUpload aborts an upload that stays.
 	abortTries = 5
 )
 
@@ -43,7 +43,7 @@ func (s *Store) beginUpload(ctx context.Context, key string, o PutOptions) (*upl
 	ctx, b := s.begin(ctx)
 	out, err := s.api.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: s.bucket(), Key: &key, Metadata: o.Meta, ContentType: nonEmpty(o.ContentType),
-		// Without it the store keeps no checksums of the parts.
+		// Without an algorithm the store keeps no checksums of the parts.
 		ChecksumAlgorithm: s.checksum(),
 	})
 	if err != nil {
@@ -75,8 +75,8 @@ func (u *upload) add(p types.CompletedPart, size int64) {
 	u.size += size
 }
 
-// complete makes the object of the parts, the one atomic step. On an error
-// it aborts the upload.
+// complete creates the object of the parts, atomically. On an error it aborts
+// the upload.
 func (u *upload) complete(ctx context.Context) (Object, error) {
 	slices.SortFunc(u.parts, func(a, b types.CompletedPart) int { return int(*a.PartNumber - *b.PartNumber) })
 	in := &s3.CompleteMultipartUploadInput{
@@ -87,7 +87,7 @@ func (u *upload) complete(ctx context.Context) (Object, error) {
 		in.IfNoneMatch = aws.String("*")
 	}
 	call, b := u.s.begin(ctx)
-	b.moves = u.size
+	b.copies = u.size
 	out, err := u.s.api.CompleteMultipartUpload(call, in)
 	if err == nil {
 		return Object{Key: u.key, Size: u.size, ETag: aws.ToString(out.ETag), Meta: u.o.Meta}, nil
@@ -101,15 +101,15 @@ func (u *upload) complete(ctx context.Context) (Object, error) {
 	return Object{}, errors.Join(err, u.abort(ctx))
 }
 
-// lostReply resolves a completion that was tried again and found no upload:
-// an earlier try has made the object, or somebody aborted the upload. It
-// returns cause if the object does not speak of the former.
-func (u *upload) lostReply(ctx context.Context, b *budget, cause error) (Object, error) {
+// lostReply resolves a retried completion that found no upload: an earlier try
+// has created the object, or another process aborted the upload. It returns
+// cause unless the object proves the former.
+func (u *upload) lostReply(ctx context.Context, b *tryBudget, cause error) (Object, error) {
 	obj, err := u.s.Stat(ctx, u.key)
 	switch {
 	case err != nil:
 		return Object{}, cause
-	case u.o.IfAbsent: // as after a PutObject: the caller tells whose it is
+	case u.o.IfAbsent: // as after a PutObject, the caller finds out whose object it is
 		return Object{}, &Error{Op: opComplete.verb, Bucket: u.s.o.Bucket, Key: u.key, Kind: fs.ErrExist,
 			Err: cause, Detail: "the reply to an earlier try was lost", Tries: b.attempts()}
 	case obj.Size != u.size:
@@ -123,25 +123,25 @@ func (u *upload) lostReply(ctx context.Context, b *budget, cause error) (Object,
 	return obj, nil
 }
 
-// abort removes the upload and its parts. It uses a context of its own,
-// since that of the caller may be the reason for it.
+// abort removes the upload and its parts. It uses a context of its own, since the
+// end of the caller's context may be the reason for the abort.
 func (u *upload) abort(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
 	return u.s.AbortUpload(ctx, Upload{Key: u.key, ID: u.id})
 }
 
-// How the parts of files grow, in parts and in the store's part size: each is
-// paid for as a PUT, and counts as one where S3 slows down. They are read from
-// the file, so they take no memory.
+// A file has at most fileParts parts until its parts reach maxFilePart times
+// PartSize. S3 charges and throttles each part as a PUT. Parts are read from the
+// file, so their size takes no memory.
 const (
-	fileParts = 64
-	mostGrown = 8
+	fileParts   = 64
+	maxFilePart = 8
 )
 
-// partOfFile returns the size of the parts of a file of size bytes.
+// partOfFile returns the part size in bytes for a file of size bytes.
 func (s *Store) partOfFile(size int64) int64 {
-	return max(s.o.PartSize, min(size/fileParts, mostGrown*s.o.PartSize), (size+maxParts-1)/maxParts)
+	return max(s.o.PartSize, min(size/fileParts, maxFilePart*s.o.PartSize), (size+maxParts-1)/maxParts)
 }
 
 // putParts is PutFile above MultipartAbove.
@@ -159,7 +159,7 @@ func (s *Store) putParts(ctx context.Context, key string, r io.ReaderAt, size in
 	}
 	err = g.Wait()
 	if err == nil {
-		err = ctx.Err() // parts may have been left out
+		err = ctx.Err() // the loop may have ended early
 	}
 	if err != nil {
 		return Object{}, errors.Join(s.fail(opPart, key, nil, ErrPrecondition, err), u.abort(ctx))
@@ -205,7 +205,7 @@ func (s *Store) Uploads(ctx context.Context, prefix string) iter.Seq2[Upload, er
 	}
 }
 
-// nextMarker returns the key to go on after, nil at the end.
+// nextMarker returns the key after which the next page starts, nil at the end.
 func nextMarker(out *s3.ListMultipartUploadsOutput, key, id *string) (*string, error) {
 	next := out.NextKeyMarker
 	if next != nil && out.EncodingType == types.EncodingTypeUrl {
@@ -216,15 +216,15 @@ func nextMarker(out *s3.ListMultipartUploadsOutput, key, id *string) (*string, e
 		next = &k
 	}
 	if aws.ToString(next) == aws.ToString(key) && aws.ToString(out.NextUploadIdMarker) != aws.ToString(id) {
-		key = nil // more uploads of one key: progress all the same
+		key = nil // more uploads of the same key
 	}
 	return nextToken(out.IsTruncated, next, key)
 }
 
-// AbortUpload removes an unfinished upload; one that is gone is no error. A
-// part that is on its way may outlive an abort, so AbortUpload looks whether
-// the upload is gone and if not aborts it again, up to abortTries times. Who
-// may not look (s3:ListMultipartUploadParts) has to trust the first answer.
+// AbortUpload removes an unfinished upload. One that is gone is no error. A part
+// in flight may survive an abort, so AbortUpload lists the parts and aborts again
+// if the upload is still there, up to abortTries times. Without the permission
+// s3:ListMultipartUploadParts it trusts the first reply.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
 func (s *Store) AbortUpload(ctx context.Context, u Upload) error {
 	for try := 1; ; try++ {

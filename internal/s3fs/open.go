@@ -75,7 +75,7 @@ func (s *Store) configure(so *s3.Options) {
 	so.Credentials = creds
 	so.RetryMaxAttempts = 0 // else the SDK wraps the retryer below
 	so.Retryer = &retryer{max: s.o.MaxAttempts, base: s.o.BackoffBase, expire: creds.expire, spend: s.http.spend}
-	if s.near() {
+	if s.onThisMachine() {
 		so.APIOptions = append(so.APIOptions, unsignedPayload)
 	}
 }

@@ -18,26 +18,26 @@ import (
 
 // Races of the preflight.
 const (
-	raceKeys   = 3 // keys raced for with PutObject
-	racers     = 4 // contenders for each
-	partRacers = 2 // contenders with multipart uploads, after one that has won
+	raceKeys   = 3 // keys that are created with PutObject
+	racers     = 4 // concurrent PutObjects for each key
+	partRacers = 2 // concurrent multipart uploads for one key
 )
 
-// Preflight proves by small races below dir, which ends in a slash, that the
-// store lets exactly one of several conditional creations win: of PutObject
-// and of CompleteMultipartUpload, since some servers ignore the condition on
-// the latter. It returns an error that wraps object.ErrUnsafe if not, and
-// removes what it wrote in any case. About 20 requests, most of them side by
-// side. A store that passes may still be wrong; one that fails is. The
-// embedded server of this process is not asked.
+// Preflight checks by small races below dir, which ends in a slash, that exactly
+// one of several concurrent conditional creations of a key succeeds. It races
+// PutObject and CompleteMultipartUpload, since some servers ignore the condition
+// on the latter. If two succeed it returns an error that wraps object.ErrUnsafe.
+// It removes what it wrote in any case. It sends about 20 requests, most of them
+// concurrently. A store that passes may still be unsafe. The embedded server of
+// this process is not checked.
 func (s *Store) Preflight(ctx context.Context, dir string) error {
 	if s.o.Server == SameProcess {
 		return nil
 	}
 	dir += strings.ToLower(rand.Text()[:12]) + "-"
 	var keys []string
-	// Nobody is called off when another fails: a write that is called off may
-	// still arrive, behind the removal of what was written.
+	// A failure does not cancel the other writes: a cancelled write may still
+	// arrive after the deletion below.
 	var g errgroup.Group
 	for i := range raceKeys {
 		key := fmt.Sprintf("%sput-%d", dir, i)
@@ -54,7 +54,7 @@ func (s *Store) Preflight(ctx context.Context, dir string) error {
 	return errors.Join(err, s.Delete(ctx, keys...))
 }
 
-// race lets n contenders create key and wants one winner.
+// race creates key n times concurrently and wants one success.
 func (s *Store) race(ctx context.Context, key string, n int, create func(context.Context, string, int) error) error {
 	var won, lost atomic.Int32
 	var g errgroup.Group
@@ -75,8 +75,8 @@ func (s *Store) race(ctx context.Context, key string, n int, create func(context
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	// A winner whose reply was lost counts itself among the losers; then
-	// the next contender shows whether the condition holds.
+	// A winner whose reply was lost counts as a loser. Then one more creation
+	// shows whether the condition holds.
 	if won.Load() == 0 {
 		if err := create(ctx, key, n); errors.Is(err, fs.ErrExist) {
 			return nil

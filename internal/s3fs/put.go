@@ -31,8 +31,8 @@ func (s *Store) PutFile(ctx context.Context, key string, r io.ReaderAt, size int
 	return s.putOne(ctx, key, io.NewSectionReader(r, 0, size), size, nil, o)
 }
 
-// putOne is one PutObject. crc32c is the checksum of the body, as S3 spells
-// it, if it is known and [Store.checksum] asks for it.
+// putOne sends one PutObject. crc32c is the base64 CRC32C of the body, or nil if
+// the SDK is to compute it.
 func (s *Store) putOne(ctx context.Context, key string, body io.ReadSeeker, size int64, crc32c *string, o PutOptions) (Object, error) {
 	in := &s3.PutObjectInput{
 		Bucket: s.bucket(), Key: &key, Body: body, ContentLength: &size,
@@ -50,15 +50,15 @@ func (s *Store) putOne(ctx context.Context, key string, body io.ReadSeeker, size
 	return Object{Key: key, Size: size, ETag: aws.ToString(out.ETag), Meta: o.Meta}, nil
 }
 
-// checksum returns the algorithm that is asked for explicitly.
+// checksum returns the checksum algorithm of writes.
 func (s *Store) checksum() types.ChecksumAlgorithm {
-	if s.near() {
+	if s.onThisMachine() {
 		return types.ChecksumAlgorithmCrc32c
 	}
 	return types.ChecksumAlgorithmCrc32 // the SDK's own default
 }
 
-// conflict is what a 412 means under o.
+// conflict is the kind of a 412 for a write with options o.
 func conflict(o PutOptions) error {
 	if o.IfAbsent {
 		return fs.ErrExist

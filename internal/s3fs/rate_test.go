@@ -15,7 +15,7 @@ import (
 func TestLimiterHalves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(64)
-		reply := func(v verdict) {
+		reply := func(v outcome) {
 			if err := l.acquire(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -55,8 +55,8 @@ func TestThrottledTries(t *testing.T) {
 		want int
 	}{{slow, 12}, {errors.New("other"), 4}} {
 		r := &retryer{max: 4, base: time.Millisecond}
-		b := &budget{left: 4, until: time.Now().Add(time.Minute)}
-		ctx := context.WithValue(t.Context(), budgetKey{}, b)
+		b := &tryBudget{left: 4, until: time.Now().Add(time.Minute)}
+		ctx := context.WithValue(t.Context(), tryBudgetKey{}, b)
 		tries := 0
 		for {
 			if _, err := r.GetAttemptToken(ctx); err != nil {

@@ -15,23 +15,22 @@ var errClosed = errors.New("read after Close")
 // readWindow is the number of chunks that OpenRange holds at most.
 const readWindow = 4
 
-// OpenRange returns a stream of the n bytes from off on, or of all that
-// follow if n < 0. It fetches chunks of PartSize ahead, in parallel, and
-// holds at most four of them and never more than n bytes; a span of one
-// chunk is one request. All of the stream is of one version of the object:
-// that of etag, else that which the first request met. If the object is or
-// becomes another the error, here or in Read, wraps ErrPrecondition. A span
-// that reaches past the end of the object is an error that wraps
-// io.ErrUnexpectedEOF; io.EOF says that all bytes have been read. The first
-// chunk has been fetched when OpenRange returns.
+// OpenRange returns a stream of n bytes from offset off, or of all bytes from
+// off if n < 0. It fetches chunks of PartSize ahead, in parallel. It holds at
+// most four chunks and at most n bytes. A span of one chunk is one request. The
+// stream is of one version of the object: that of etag, else that of the first
+// reply. If the object has or gets another version, OpenRange or Read returns an
+// error that wraps ErrPrecondition. A span that reaches past the end of the
+// object is an error that wraps io.ErrUnexpectedEOF. io.EOF says that all bytes
+// have been read. OpenRange returns when the first chunk has been fetched.
 func (s *Store) OpenRange(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error) {
 	return s.OpenChunks(ctx, key, etag, off, n, s.o.PartSize, readWindow)
 }
 
-// Stream returns the n bytes from off on of the version etag, by one request.
-// What it holds of them at a time [Store.Reach] says: all, and they have come
-// when it returns, or what lies on the connection, and then nothing is asked
-// for before the first byte is wanted.
+// Stream returns n bytes from offset off of the version etag, by one request.
+// [Store.Reach] says how many bytes it holds in memory. If it holds all, they
+// have been read when Stream returns. Otherwise it reads them from the
+// connection, and sends the request at the first read.
 func (s *Store) Stream(ctx context.Context, key, etag string, off, n int64) (object.Stream, error) {
 	if s.direct(n) && off >= 0 {
 		return s.openDirect(ctx, span{key: key, etag: etag, pinned: true, off: off, n: n, total: -1}), nil
@@ -43,9 +42,9 @@ func (s *Store) Stream(ctx context.Context, key, etag string, off, n int64) (obj
 	return r, nil
 }
 
-// OpenChunks is OpenRange with chunks of another size and number: it holds
-// at most chunk*window bytes. A merge of many streams divides its memory
-// among them by it.
+// OpenChunks is OpenRange with another chunk size and number of chunks. It
+// holds at most chunk*window bytes. A merge of many streams divides its memory
+// among them by these.
 func (s *Store) OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error) {
 	r, err := s.open(ctx, key, etag, off, n, chunk, window)
 	if err != nil {
@@ -59,7 +58,7 @@ func (s *Store) open(ctx context.Context, key, etag string, off, n, chunk int64,
 		return nil, s.errorf(opGet.verb, key, nil, "offset %d, chunks of %d bytes and a window of %d make no range", off, chunk, window)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	r := &rangeReader{s: s, ctx: ctx, cancel: cancel, free: make(chan struct{}, window), queue: make(chan chan piece, window), left: n}
+	r := &rangeReader{s: s, ctx: ctx, cancel: cancel, free: make(chan struct{}, window), queue: make(chan chan fetched, window), left: n}
 	if n == 0 {
 		close(r.queue)
 		return r, nil
@@ -69,7 +68,7 @@ func (s *Store) open(ctx context.Context, key, etag string, off, n, chunk int64,
 		sp.n = min(n, chunk)
 	}
 	r.free <- struct{}{}
-	if n > chunk && etag != "" { // nothing to learn from the first chunk
+	if n > chunk && etag != "" { // version and end are known
 		r.queue <- r.fetch(sp)
 		r.g.Go(func() error { return r.feed(sp, off+chunk, off+n, chunk) })
 		r.next()
@@ -94,8 +93,8 @@ func (s *Store) open(ctx context.Context, key, etag string, off, n, chunk int64,
 	return r, nil
 }
 
-// rangeReader hands out chunks in order while others are being fetched. A
-// token in free stands for the memory of one chunk.
+// rangeReader returns chunks in order while others are being fetched. A token in
+// free stands for the memory of one chunk.
 type rangeReader struct {
 	s      *Store
 	ctx    context.Context // ends at Close
@@ -103,29 +102,29 @@ type rangeReader struct {
 	g      errgroup.Group
 
 	free  chan struct{}
-	queue chan chan piece // closed behind the last
+	queue chan chan fetched // closed after the last one
 
 	cur, rest []byte // the chunk being read, and what is left of it
 	left      int64  // bytes of the whole range not yet read
 	err       error
 }
 
-// piece is a chunk that has been fetched, or why not.
-type piece struct {
+// fetched is a chunk that has been fetched, or the error of the fetch.
+type fetched struct {
 	buf []byte
 	err error
 }
 
-// opened is what open returns once the first chunk is known.
+// opened returns the reader, or closes it and returns its error.
 func (r *rangeReader) opened() (*rangeReader, error) {
 	if r.err != nil {
-		_ = r.Close() // which has nothing to say
+		_ = r.Close() // always nil
 		return nil, r.err
 	}
 	return r, nil
 }
 
-// feed starts the fetches of the chunks in [off, end) as memory allows.
+// feed starts the fetches of the chunks in [off, end) when memory is free.
 func (r *rangeReader) feed(sp span, off, end, chunk int64) error {
 	defer close(r.queue)
 	for off < end {
@@ -135,15 +134,15 @@ func (r *rangeReader) feed(sp span, off, end, chunk int64) error {
 			return nil
 		}
 		next := span{key: sp.key, etag: sp.etag, pinned: sp.pinned, off: off, n: min(chunk, end-off), total: sp.total}
-		r.queue <- r.fetch(next) // has room: it is as long as free
+		r.queue <- r.fetch(next) // does not block: queue is as long as free
 		off += next.n
 	}
 	return nil
 }
 
 // fetch fetches a chunk in the background.
-func (r *rangeReader) fetch(sp span) chan piece {
-	c := make(chan piece, 1)
+func (r *rangeReader) fetch(sp span) chan fetched {
+	c := make(chan fetched, 1)
 	r.g.Go(func() error {
 		c <- r.fetchNow(&sp)
 		return nil
@@ -152,9 +151,9 @@ func (r *rangeReader) fetch(sp span) chan piece {
 }
 
 // fetchNow fetches a chunk.
-func (r *rangeReader) fetchNow(sp *span) piece {
+func (r *rangeReader) fetchNow(sp *span) fetched {
 	buf, err := r.s.fetch(r.ctx, sp)
-	return piece{buf: buf, err: err}
+	return fetched{buf: buf, err: err}
 }
 
 // next makes the next chunk the current one.
@@ -170,14 +169,14 @@ func (r *rangeReader) next() {
 		p := <-c
 		r.cur, r.rest, r.err = p.buf, p.buf, p.err
 	case r.left > 0:
-		r.err = context.Cause(r.ctx) // feed has given up
+		r.err = context.Cause(r.ctx) // feed has ended early
 	default:
 		r.err = io.EOF
 	}
 }
 
-// Peek returns what is left of the current chunk, where it lies: valid until
-// all of it was discarded or read, or Close.
+// Peek returns the rest of the current chunk without copying it. It is valid
+// until all of it is discarded or read, or until Close.
 func (r *rangeReader) Peek() ([]byte, error) {
 	for len(r.rest) == 0 && r.err == nil {
 		r.next()
@@ -211,7 +210,7 @@ func (r *rangeReader) Read(p []byte) (int, error) {
 	return n, r.Discard(n)
 }
 
-// writeTo writes all that r has.
+// writeTo writes the whole stream.
 func writeTo(r object.Stream, w io.Writer) (n int64, err error) {
 	for {
 		b, err := r.Peek()
@@ -232,7 +231,7 @@ func writeTo(r object.Stream, w io.Writer) (n int64, err error) {
 // Close ends the fetches and waits for them.
 func (r *rangeReader) Close() error {
 	r.cancel()
-	_ = r.g.Wait() // the errors are in the pieces
+	_ = r.g.Wait() // the errors are in the chunks
 	if r.cur != nil {
 		r.s.pool.put(r.cur)
 		r.cur, r.rest = nil, nil

@@ -20,69 +20,69 @@ import (
 	"github.com/mraws/mraws/internal/object"
 )
 
-// budget is what one operation may spend: tries, and the time until which a
-// further one may begin. A chunk of a ranged read has one budget for all its
-// requests, so that the resumption of a broken body is one of its tries.
-type budget struct {
+// tryBudget is the state of one operation: the tries that are left, and the time
+// until which another try may begin. A chunk of a ranged read has one tryBudget
+// for all its requests, so that the resumption of a broken body counts as a try.
+type tryBudget struct {
 	mu        sync.Mutex
 	left      int
 	tries     int
 	until     time.Time
 	refreshed bool
-	forgiven  int          // throttled tries that were given back
+	refunded  int          // throttled tries that were given back
 	damaged   int          // bodies that did not match their checksum
-	wait      *object.Wait // what the caller is told of its waiting; may be nil
-	moves     int64        // bytes that the store copies before it answers
-	sent      int64        // most bytes of a request's body that any try has sent
-	slot      func()       // gives back the slot of the request whose reply has come
+	wait      *object.Wait // reports to the caller how long the operation waits; may be nil
+	copies    int64        // bytes that the store copies before it replies
+	sent      int64        // maximum of the bytes of the request body that a try has sent
+	slot      func()       // releases the slot of the request whose reply has arrived
 }
 
-type budgetKey struct{}
+type tryBudgetKey struct{}
 
 // take spends one try.
-func (b *budget) take() {
+func (b *tryBudget) take() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.left--
 	b.tries++
 }
 
-// throttleShare is how many throttled tries count as one: a busy store mends
-// itself, and most of a storm's requests have to outlive it.
+// throttleShare is the number of throttled tries that count as one try. A store
+// that throttles recovers by itself, and requests have to last until it does.
 const throttleShare = 3
 
-// mostDamaged is how often a body may come that does not match its checksum
-// before it is taken for damaged in the store rather than on its way.
-const mostDamaged = 4
+// maxDamaged is the number of bodies that do not match their checksum after
+// which the object is considered damaged in the store, not in transit.
+const maxDamaged = 4
 
-// spoiled notes a body that did not match its checksum, and says whether to ask
-// for another.
-func (b *budget) spoiled() bool {
+// retryDamaged counts a body that did not match its checksum, and reports
+// whether to request it again.
+func (b *tryBudget) retryDamaged() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.damaged++
-	return b.damaged < mostDamaged
+	return b.damaged < maxDamaged
 }
 
-// forgive gives a throttled try back, up to a bound.
-func (b *budget) forgive(most int) {
+// refundThrottled gives back a throttled try, at most max times.
+func (b *tryBudget) refundThrottled(max int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.forgiven < most {
-		b.forgiven++
+	if b.refunded < max {
+		b.refunded++
 		b.left++
 	}
 }
 
-// holdSlot notes how to give back the slot of a request.
-func (b *budget) holdSlot(release func()) {
+// setSlot sets the function that releases the slot of a request.
+func (b *tryBudget) setSlot(release func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.slot = release
 }
 
-// giveSlot gives back the slot of the request whose body is being read.
-func (b *budget) giveSlot() {
+// releaseSlot releases the slot of the request whose body is being read.
+func (b *tryBudget) releaseSlot() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.slot != nil {
@@ -91,15 +91,15 @@ func (b *budget) giveSlot() {
 	}
 }
 
-// extend lets further tries begin for another elapsed.
-func (b *budget) extend(elapsed time.Duration) {
+// extend extends the time in which further tries may begin by elapsed.
+func (b *tryBudget) extend(elapsed time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.until = time.Now().Add(elapsed)
 }
 
-// giveBack returns a try that got somewhere, and allows for another elapsed.
-func (b *budget) giveBack(elapsed time.Duration) {
+// refund gives back a try that made progress, and extends the time by elapsed.
+func (b *tryBudget) refund(elapsed time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.left++
@@ -107,15 +107,15 @@ func (b *budget) giveBack(elapsed time.Duration) {
 }
 
 // more reports whether another try may begin.
-func (b *budget) more() bool {
+func (b *tryBudget) more() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.left > 0 && time.Now().Before(b.until)
 }
 
-// refresh reports true the first time: expired credentials are fetched anew
-// once.
-func (b *budget) refresh() bool {
+// refresh reports true the first time: an operation refreshes expired
+// credentials once.
+func (b *tryBudget) refresh() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	first := !b.refreshed
@@ -124,14 +124,14 @@ func (b *budget) refresh() bool {
 }
 
 // attempts returns the number of tries so far.
-func (b *budget) attempts() int {
+func (b *tryBudget) attempts() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.tries
 }
 
-// sentUpTo notes how much of a request's body is on its way.
-func (b *budget) sentUpTo(n int64) {
+// sentUpTo records how many bytes of the request body a try has sent.
+func (b *tryBudget) sentUpTo(n int64) {
 	b.mu.Lock()
 	further := n > b.sent
 	b.sent = max(b.sent, n)
@@ -141,31 +141,31 @@ func (b *budget) sentUpTo(n int64) {
 	}
 }
 
-// over ends the waiting of an operation, which may have ended without a reply.
-func (b *budget) over() {
+// endWait ends the wait of an operation, which may have ended without a reply.
+func (b *tryBudget) endWait() {
 	if b != nil {
 		b.wait.End()
 	}
 }
 
-// budgetOf returns the budget of an operation's request, or an empty one.
-func budgetOf(ctx context.Context) *budget {
-	if b, ok := ctx.Value(budgetKey{}).(*budget); ok {
+// tryBudgetOf returns the budget of an operation's request, or an empty one.
+func tryBudgetOf(ctx context.Context) *tryBudget {
+	if b, ok := ctx.Value(tryBudgetKey{}).(*tryBudget); ok {
 		return b
 	}
-	return new(budget)
+	return new(tryBudget)
 }
 
-var errBudget = errors.New("no attempts left")
+var errNoTries = errors.New("no attempts left")
 
-// retryer is the retry layer, run by the SDK around every request. The SDK's
-// own fails retries once its token bucket is dry, as it stays under mass
-// throttling, and does not know 409 ConditionalRequestConflict.
+// retryer is the retry layer that the SDK runs around every request. The SDK's
+// own retryer fails retries while its token bucket is empty, as it is under mass
+// throttling, and does not retry 409 ConditionalRequestConflict.
 type retryer struct {
 	max    int
 	base   time.Duration
 	expire func() // forgets cached credentials
-	// spend pays for a retry of an operation, or waits until it can.
+	// spend takes a token of the retry budget, or waits for one.
 	spend func(ctx context.Context, name string, until time.Time) error
 }
 
@@ -174,7 +174,7 @@ const maxBackoff = 10 * time.Second
 // IsErrorRetryable implements aws.Retryer.
 func (r *retryer) IsErrorRetryable(err error) bool { return retryable(err) || isExpired(err) }
 
-// MaxAttempts implements aws.Retryer. The budget ends most operations before.
+// MaxAttempts implements aws.Retryer. Most operations run out of tries before.
 func (r *retryer) MaxAttempts() int { return throttleShare * r.max }
 
 // RetryDelay implements aws.Retryer: exponential with full jitter.
@@ -188,11 +188,11 @@ func (r *retryer) RetryDelay(attempt int, err error) (time.Duration, error) {
 
 // backoff returns the delay after the try number attempt, counted from 1.
 func (r *retryer) backoff(attempt int, throttled bool) time.Duration {
-	return rand.N(r.longest(attempt, throttled) + 1)
+	return rand.N(r.maxDelay(attempt, throttled) + 1)
 }
 
-// longest returns the longest such delay.
-func (r *retryer) longest(attempt int, throttled bool) time.Duration {
+// maxDelay returns the maximum of that delay.
+func (r *retryer) maxDelay(attempt int, throttled bool) time.Duration {
 	top := 2 * r.base
 	if throttled {
 		top *= 4
@@ -203,18 +203,18 @@ func (r *retryer) longest(attempt int, throttled bool) time.Duration {
 	return min(top, maxBackoff)
 }
 
-// again reports, after a delay, whether an operation whose reply's body
-// failed with err may go on with another request of the same budget.
-func (s *Store) again(ctx context.Context, b *budget, err error) bool {
+// again waits for the delay of a retry after the body of a reply failed with
+// err. It reports whether the operation may send another request.
+func (s *Store) again(ctx context.Context, b *tryBudget, err error) bool {
 	var final *finalError
-	if errors.As(err, &final) || ctx.Err() != nil || !b.more() || isDamaged(err) && !b.spoiled() {
+	if errors.As(err, &final) || ctx.Err() != nil || !b.more() || isDamaged(err) && !b.retryDamaged() {
 		return false
 	}
 	return s.pause(ctx, opGet, b, err) == nil
 }
 
-// pause pays for a retry of o and sleeps, as the retryer would after err.
-func (s *Store) pause(ctx context.Context, o op, b *budget, err error) error {
+// pause takes the token of a retry of o and sleeps for its delay after err.
+func (s *Store) pause(ctx context.Context, o op, b *tryBudget, err error) error {
 	if err := s.http.spend(ctx, o.name, b.until); err != nil {
 		return err
 	}
@@ -229,19 +229,19 @@ func (s *Store) pause(ctx context.Context, o op, b *budget, err error) error {
 	}
 }
 
-// GetRetryToken implements aws.Retryer: it asks the operation's budget, then
-// the one that all share.
+// GetRetryToken implements aws.Retryer. It asks the tryBudget of the operation,
+// then the shared retryBudget.
 func (r *retryer) GetRetryToken(ctx context.Context, err error) (func(error) error, error) {
-	b, ok := ctx.Value(budgetKey{}).(*budget)
+	b, ok := ctx.Value(tryBudgetKey{}).(*tryBudget)
 	if ok && isThrottled(err) {
-		b.forgive((throttleShare - 1) * r.max)
+		b.refundThrottled((throttleShare - 1) * r.max)
 	}
 	if ok && !b.more() {
-		return nil, errBudget
+		return nil, errNoTries
 	}
 	if isExpired(err) {
 		if !ok || !b.refresh() {
-			return nil, errBudget
+			return nil, errNoTries
 		}
 		r.expire()
 	}
@@ -258,13 +258,13 @@ func (r *retryer) GetInitialToken() func(error) error { return func(error) error
 
 // GetAttemptToken implements aws.RetryerV2.
 func (r *retryer) GetAttemptToken(ctx context.Context) (func(error) error, error) {
-	if b, ok := ctx.Value(budgetKey{}).(*budget); ok {
+	if b, ok := ctx.Value(tryBudgetKey{}).(*tryBudget); ok {
 		b.take()
 	}
 	return func(error) error { return nil }, nil
 }
 
-// retryableCodes are errors of S3 and its like that another try may mend.
+// retryableCodes are errors of S3 and its like that another try may not meet.
 var retryableCodes = map[string]bool{
 	"BadDigest":                   true, // the body was damaged on its way
 	"ConditionalRequestConflict":  true,
@@ -288,8 +288,8 @@ var throttleCodes = map[string]bool{
 	"TooManyRequestsException": true,
 }
 
-// retryable reports whether another try may mend err. It judges requests and
-// bodies alike.
+// retryable reports whether another try may succeed after err, which is that of a
+// request or of a body.
 func retryable(err error) bool {
 	var cred *credentialsError
 	var clock interface{ RetryableError() bool } // the SDK's clock skew
@@ -320,7 +320,7 @@ func retryable(err error) bool {
 	}
 }
 
-// retryableNet judges errors without a reply.
+// retryableNet is retryable for errors without a reply.
 func retryableNet(err error) bool {
 	var (
 		dns  *net.DNSError

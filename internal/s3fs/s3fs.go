@@ -4,27 +4,26 @@
 //
 // What it promises:
 //
-//   - One retry layer. Every HTTP try of an operation, and every resumption of
-//     a body that broke, is drawn from the same bounded budget of attempts and
-//     time (see retry.go), and all operations together from another (see
-//     purse.go). Nothing above this package need retry a request.
+//   - One retry layer. All HTTP tries of an operation, including the resumption
+//     of a broken body, share a bounded number of tries and a bounded time (see
+//     retry.go). All operations share a budget of retries (see
+//     retry_budget.go). Nothing above this package need retry a request.
 //   - No request hangs: the wait for headers, the progress of a request body
 //     and the progress of a reply body each have a time-out (see client.go).
-//     A caller with an [object.Pulse] in its context sees how long nothing
-//     has moved, over all tries of a request.
+//     An [object.Pulse] in the context of a caller shows how long a request
+//     has made no progress, over all its tries.
 //   - Reads are whole or an error: lengths are compared with what was asked,
 //     and a read that names an ETag, or that takes more than one request, is
 //     pinned to one version of the object.
 //   - Writes are atomic: an object appears at the end of [Store.Put],
 //     [Store.PutFile] or [Writer.Commit], or not at all. With
 //     PutOptions.IfAbsent at most one of any number of writers is told that
-//     it created the object. A write that was applied and whose reply was
-//     lost is tried again, so fs.ErrExist may speak of the caller's own
-//     object: callers tell by metadata that names their attempt.
-//   - Errors say operation, bucket, key, cause and what to do, and answer
-//     errors.Is for fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
-//     [ErrPrecondition], [ErrThrottled], [ErrUnreachable] and
-//     [ErrCredentials] (see translate.go).
+//     it created the object. A write is retried if its reply was lost, so
+//     fs.ErrExist may mean the caller's own object. Callers find out by
+//     metadata that names their attempt.
+//   - Errors name operation, bucket, key and cause, and answer errors.Is for
+//     fs.ErrNotExist, fs.ErrExist, fs.ErrPermission, [ErrPrecondition],
+//     [ErrThrottled], [ErrUnreachable] and [ErrCredentials] (see translate.go).
 package s3fs
 
 import (
@@ -56,7 +55,7 @@ type Options struct {
 	// AccessKey and SecretKey are for the embedded server. "" leaves the
 	// credentials to the SDK's own chain.
 	AccessKey, SecretKey string
-	// Server says where the server runs (see near.go). Other than Elsewhere
+	// Server says where the server runs (see server.go). Other than Elsewhere
 	// it is refused unless Endpoint is on loopback.
 	Server Server
 
@@ -140,7 +139,7 @@ func (s *Store) bucket() *string { return aws.String(s.o.Bucket) }
 type op struct{ verb, name string }
 
 // begin gives an operation its budget of attempts and time.
-func (s *Store) begin(ctx context.Context) (context.Context, *budget) {
-	b := &budget{left: s.o.MaxAttempts, until: time.Now().Add(s.o.MaxElapsed), wait: object.PulseOf(ctx).Wait()}
-	return context.WithValue(ctx, budgetKey{}, b), b
+func (s *Store) begin(ctx context.Context) (context.Context, *tryBudget) {
+	b := &tryBudget{left: s.o.MaxAttempts, until: time.Now().Add(s.o.MaxElapsed), wait: object.PulseOf(ctx).Wait()}
+	return context.WithValue(ctx, tryBudgetKey{}, b), b
 }

@@ -61,8 +61,8 @@ func (o op) action() string {
 // fail translates the error of one operation. It is the only place that
 // knows what the SDK's errors mean, and every operation that did not end with
 // a reply comes here. precondition is what a 412 says.
-func (s *Store) fail(o op, key string, b *budget, precondition, err error) error {
-	b.over()
+func (s *Store) fail(o op, key string, b *tryBudget, precondition, err error) error {
+	b.endWait()
 	var final *finalError
 	if errors.As(err, &final) {
 		err = final.err

@@ -33,7 +33,7 @@ func TestConflictThenDone(t *testing.T) {
 // TestLostReplyOfPut: the write was applied, its reply lost; the next try
 // meets its own object, and the caller hears that there is one.
 func TestLostReplyOfPut(t *testing.T) {
-	s, _ := fake(t, quick(), hangUp, apiError(412, "PreconditionFailed"))
+	s, _ := fake(t, quick(), closeBody, apiError(412, "PreconditionFailed"))
 	_, err := s.Put(t.Context(), key, []byte("data"), s3fs.PutOptions{IfAbsent: true})
 	if !errors.Is(err, fs.ErrExist) || errors.Is(err, s3fs.ErrPrecondition) {
 		t.Error(err)
@@ -50,7 +50,7 @@ func TestStalledRequestBody(t *testing.T) {
 		o.MultipartAbove = 64 << 20
 		done := make(chan struct{})
 		defer close(done)
-		s, _ := fakeInBubble(t, o, deaf(done), ok(""))
+		s, _ := fakeInBubble(t, o, neverReads(done), ok(""))
 		if _, err := s.Put(t.Context(), key, make([]byte, 16<<20), s3fs.PutOptions{}); err != nil {
 			t.Error(err)
 		}
@@ -114,11 +114,11 @@ func TestLostReplyOfCompletion(t *testing.T) {
 		ifAbsent bool
 		want     error // nil: done; errAny: any other
 	}{
-		{"ours or another's", []http.HandlerFunc{hangUp, gone}, there(size, "1"), true, fs.ErrExist},
-		{"ours", []http.HandlerFunc{hangUp, gone}, there(size, "1"), false, nil},
-		{"of another size", []http.HandlerFunc{hangUp, gone}, there(size-1, "1"), false, fs.ErrNotExist},
-		{"of another attempt", []http.HandlerFunc{hangUp, gone}, there(size, "2"), false, fs.ErrNotExist},
-		{"nothing", []http.HandlerFunc{hangUp, gone}, nil, true, fs.ErrNotExist},
+		{"ours or another's", []http.HandlerFunc{closeBody, gone}, there(size, "1"), true, fs.ErrExist},
+		{"ours", []http.HandlerFunc{closeBody, gone}, there(size, "1"), false, nil},
+		{"of another size", []http.HandlerFunc{closeBody, gone}, there(size-1, "1"), false, fs.ErrNotExist},
+		{"of another attempt", []http.HandlerFunc{closeBody, gone}, there(size, "2"), false, fs.ErrNotExist},
+		{"nothing", []http.HandlerFunc{closeBody, gone}, nil, true, fs.ErrNotExist},
 		{"never begun", []http.HandlerFunc{gone}, there(size, "1"), true, fs.ErrNotExist},
 		{"conflict", []http.HandlerFunc{apiError(412, "PreconditionFailed")}, nil, true, fs.ErrExist},
 		{"busy", []http.HandlerFunc{apiError(409, "ConditionalRequestConflict"),
@@ -197,7 +197,7 @@ func TestAbortAgain(t *testing.T) {
 		{"a part came behind it", []http.HandlerFunc{there, gone}, 2, ""},
 		{"stays", []http.HandlerFunc{there}, 5, "abort upload of s3://b/dir/k: the upload is there after 5 aborts"},
 		{"may not look", []http.HandlerFunc{apiError(403, "AccessDenied")}, 1, ""},
-		{"no answer", []http.HandlerFunc{hangUp}, 1, "list parts of s3://b/dir/k: "},
+		{"no answer", []http.HandlerFunc{closeBody}, 1, "list parts of s3://b/dir/k: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			looks := &script{steps: tt.looks}
@@ -318,7 +318,7 @@ func TestListing(t *testing.T) {
 		{"throttled page", []http.HandlerFunc{first, apiError(503, "SlowDown"), last}, all, false},
 		{"page cut short", []http.HandlerFunc{first, cut, last}, all, false},
 		{"page not XML", []http.HandlerFunc{first, ok("<html>"), last}, all, false},
-		{"lost page", []http.HandlerFunc{first, hangUp}, all[:2], true},
+		{"lost page", []http.HandlerFunc{first, closeBody}, all[:2], true},
 		{"failing page", []http.HandlerFunc{first, apiError(500, "InternalError")}, all[:2], true},
 		{"denied page", []http.HandlerFunc{first, apiError(403, "AccessDenied")}, all[:2], true},
 		{"empty reply", []http.HandlerFunc{first, ok("")}, all[:2], true},

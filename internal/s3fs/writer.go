@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Create returns a writer of one object, which [Store.Cut] says how to send:
-// by one PutObject in Commit, or in parts that are sent while it is being
-// written, of which it holds one and up to four that are on their way. Exactly
-// one of Commit and Abort must be called; ctx must live until then.
+// Create returns a writer of one object. It sends the object by one PutObject in
+// Commit, or in parts while it is written, by the sizes of [Store.Cut]. It holds
+// the part being written and at most four parts in flight. The caller must call
+// exactly one of Commit and Abort, and ctx must live until then.
 func (s *Store) Create(ctx context.Context, key string, o PutOptions) (Writer, error) {
 	if err := s.checkPut(opPut.verb, key, o); err != nil {
 		return nil, err
@@ -37,19 +37,19 @@ type writer struct {
 	o   PutOptions
 
 	part  int64 // size of the first parts
-	whole int64 // most bytes of an object that goes in one request
+	whole int64 // maximum size of an object that is sent in one request
 
 	ctx    context.Context
 	gctx   context.Context // of the parts in flight
 	cancel func()
 	g      *errgroup.Group
 
-	held [][]byte // full parts that may become one request
-	crc  uint32   // CRC32C of what was gathered, where it is sent
-	buf  []byte   // of the part being written
+	held [][]byte // full parts that may still be sent in one request
+	crc  uint32   // CRC32C of held and buf, for a server on this machine
+	buf  []byte   // the part being written
 	u    *upload
 	n    int32 // parts sent so far
-	lost error // why a part was not begun: what was gathered has a gap
+	lost error // of the first part that could not be started; the object has a gap
 	done bool
 }
 
@@ -58,8 +58,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errWriterDone = errors.New("write after Commit or Abort")
 
-// partsPerStep is how many parts have the same size. Part sizes grow by one
-// PartSize each step, so that 10,000 parts of 8 MiB and more hold 430 GiB.
+// partsPerStep is the number of parts of the same size. The part size grows by
+// the first part size each step, so that 10,000 parts from 8 MiB on hold 430 GiB.
 const partsPerStep = 1000
 
 // limit returns the size of the part being written.
@@ -85,7 +85,7 @@ func (w *writer) Write(p []byte) (int, error) {
 			w.buf = w.s.pool.get(int64(w.limit()))[:0]
 		}
 		w.buf = append(w.buf, p[:k]...)
-		if w.u == nil && w.s.near() {
+		if w.u == nil && w.s.onThisMachine() {
 			w.crc = crc32.Update(w.crc, castagnoli, p[:k])
 		}
 		p, written = p[k:], written+k
@@ -93,10 +93,10 @@ func (w *writer) Write(p []byte) (int, error) {
 	return written, nil
 }
 
-// gathered is how many bytes wait to become one request.
+// gathered is the number of bytes in held and buf.
 func (w *writer) gathered() int64 { return int64(len(w.held))*w.part + int64(len(w.buf)) }
 
-// next makes room for more behind a full part.
+// next starts another part after a full one.
 func (w *writer) next() error {
 	if w.u == nil && w.gathered() < w.whole {
 		w.held, w.buf = append(w.held, w.buf), nil
@@ -105,7 +105,7 @@ func (w *writer) next() error {
 	return w.flushAll()
 }
 
-// flushAll sends all that was gathered as parts.
+// flushAll sends held and buf as parts.
 func (w *writer) flushAll() error {
 	last := w.buf
 	for len(w.held) > 0 {
@@ -130,7 +130,7 @@ func (w *writer) flush() error {
 		}
 		w.u = u
 	}
-	if w.gctx.Err() != nil { // a part failed: Wait has its error
+	if w.gctx.Err() != nil { // a part failed, and wait returns its error
 		return w.s.fail(opPart, w.key, nil, ErrPrecondition, w.wait())
 	}
 	w.n++
@@ -180,17 +180,17 @@ func (w *writer) Commit(ctx context.Context) (Object, error) {
 	return w.u.complete(ctx)
 }
 
-// sum is the checksum of what was gathered, made while the caches had it. The
-// SDK would read all of it once more before it sends it. Nil leaves it to the
-// SDK.
+// sum is the checksum of held and buf, computed while the bytes were in the
+// caches. The SDK would read all bytes once more before it sends them. Nil
+// leaves the checksum to the SDK.
 func (w *writer) sum() *string {
-	if !w.s.near() {
+	if !w.s.onThisMachine() {
 		return nil
 	}
 	return aws.String(base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, w.crc)))
 }
 
-// ReadAt reads what was gathered.
+// ReadAt reads from held and buf.
 func (w *writer) ReadAt(p []byte, off int64) (n int, err error) {
 	for n < len(p) {
 		if off >= w.gathered() {
@@ -206,7 +206,7 @@ func (w *writer) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// release leaves what was gathered to other writers.
+// release returns the buffers to the pool.
 func (w *writer) release() {
 	for _, b := range append(w.held, w.buf) {
 		w.s.pool.put(b)
@@ -222,7 +222,7 @@ func (w *writer) Abort() error {
 	w.done = true
 	w.cancel()
 	w.release()
-	_ = w.g.Wait() // whatever the parts say, they go
+	_ = w.g.Wait() // the parts are removed, so their errors do not matter
 	if w.u == nil {
 		return nil
 	}

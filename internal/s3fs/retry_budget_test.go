@@ -17,11 +17,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestPurse: what is there goes at once, then retries wait in line for what
+// TestRetryBudget: what is there goes at once, then retries wait in line for what
 // replies and time earn; who gives up costs nothing.
-func TestPurse(t *testing.T) {
+func TestRetryBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPurse(8, 2) // 16 tokens, one a second
+		p := newRetryBudget(8, 2) // 16 tokens, one a second
 		never := time.Now().Add(time.Hour)
 		for range 16 {
 			if err := p.spend(t.Context(), never); err != nil {
@@ -29,7 +29,7 @@ func TestPurse(t *testing.T) {
 			}
 		}
 		if time.Now().Add(time.Hour) != never {
-			t.Fatal("a full purse made somebody wait")
+			t.Fatal("a full budget made somebody wait")
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		got := make(chan string, 10)
@@ -57,7 +57,7 @@ func TestPurse(t *testing.T) {
 		next("first", time.Second)
 		cancel(io.ErrClosedPipe)
 		next("gives up: "+io.ErrClosedPipe.Error(), 0)
-		next("late: "+errBudget.Error(), 500*time.Millisecond)
+		next("late: "+errNoTries.Error(), 500*time.Millisecond)
 		p.earn()
 		next("second", 0)
 		next("third", 500*time.Millisecond)
@@ -68,13 +68,13 @@ func TestPurse(t *testing.T) {
 	})
 }
 
-// TestPurseSums: no history spends more than was there and was earned, and
+// TestRetryBudgetSums: no history spends more than was there and was earned, and
 // nobody waits while there is a token.
-func TestPurseSums(t *testing.T) {
+func TestRetryBudgetSums(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n := rapid.IntRange(1, 20).Draw(rt, "concurrency")
-			p := newPurse(n, rapid.IntRange(1, 8).Draw(rt, "attempts"))
+			p := newRetryBudget(n, rapid.IntRange(1, 8).Draw(rt, "attempts"))
 			began, bound := time.Now(), p.max
 			var spent atomic.Int64
 			var all sync.WaitGroup
@@ -182,13 +182,13 @@ func TestStorm(t *testing.T) {
 	}
 }
 
-// TestOutage: when nothing succeeds any more, retries fall to a trickle, in
+// TestOutage: when nothing succeeds any more, retries fall to a refillTime, in
 // whatever number operations come; when the store is back so are they.
 func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var up atomic.Bool
 		var tries atomic.Int64
-		const operations, burst, trickle = 200, 16 * 8, 16 / 8
+		const operations, burst, refillTime = 200, 16 * 8, 16 / 8
 		s := fakeS3(t, Options{Concurrency: 16}, 50*time.Millisecond, func() *http.Response {
 			tries.Add(1)
 			if up.Load() {
@@ -206,12 +206,12 @@ func TestOutage(t *testing.T) {
 		}
 		time.Sleep(20 * time.Second)
 		first := tries.Load()
-		if most := int64(operations + burst + 20*trickle); first > most {
+		if most := int64(operations + burst + 20*refillTime); first > most {
 			t.Errorf("%d tries of %d operations within 20 s, want at most %d", first, operations, most)
 		}
 		time.Sleep(20 * time.Second)
-		if n := tries.Load() - first; n < 20*trickle-1 || n > 20*trickle+1 {
-			t.Errorf("%d tries in the next 20 s, want %d in each of them", n, trickle)
+		if n := tries.Load() - first; n < 20*refillTime-1 || n > 20*refillTime+1 {
+			t.Errorf("%d tries in the next 20 s, want %d in each of them", n, refillTime)
 		}
 		up.Store(true)
 		began := time.Now()

@@ -26,8 +26,8 @@ func TestReach(t *testing.T) {
 		n, reach, held int64
 	}{
 		{s3fs.Elsewhere, 1 << 30, chunk, chunk}, {s3fs.Elsewhere, 10, 10, 10},
-		{s3fs.SameMachine, 1 << 30, 1 << 30, s3fs.ViewSize}, {s3fs.SameProcess, s3fs.DirectFrom, s3fs.DirectFrom, s3fs.ViewSize},
-		{s3fs.SameProcess, s3fs.DirectFrom - 1, chunk, chunk}, {s3fs.SameMachine, 10, 10, 10},
+		{s3fs.SameMachine, 1 << 30, 1 << 30, s3fs.ViewSize}, {s3fs.SameProcess, s3fs.MinDirect, s3fs.MinDirect, s3fs.ViewSize},
+		{s3fs.SameProcess, s3fs.MinDirect - 1, chunk, chunk}, {s3fs.SameMachine, 10, 10, 10},
 	} {
 		if reach, held := policy(t, tt.server).Reach(tt.n, chunk); reach != tt.reach || held != tt.held {
 			t.Errorf("server %d, %d bytes: reach %d, held %d, want %d and %d", tt.server, tt.n, reach, held, tt.reach, tt.held)
