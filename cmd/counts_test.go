@@ -80,8 +80,7 @@ func TestWordsOfCounts(t *testing.T) {
 	}
 	slices.Sort(onWire)
 	same("internal/wire", having(words, "status"), onWire)
-	// The scheduler also counts what only its tests look at.
-	counted := slices.DeleteFunc(fields(sched.PhaseStats{}), func(f string) bool { return f == "committed_rerun" || f == "conflicts" })
+	counted := slices.Sorted(slices.Values(append(fields(sched.PhaseStats{}), fields(sched.AttemptCounts{})...)))
 	same("internal/coordinator/sched", having(words, "status"), counted)
 
 	var documented, shown []string // metric and word

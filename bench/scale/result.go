@@ -8,10 +8,9 @@ import (
 // result adds up what it cost.
 func (s *Sim) result() *Result {
 	j, c := s.Job, s.Costs
-	st := s.core.Stats()
 	r := &Result{
 		Seconds: s.now, Map: s.phaseEnd[0], Puts: s.puts, Gets: s.gets, Waited: s.waited, Calls: s.calls, Events: s.events,
-		Speculative: st.Map.Speculative + st.Reduce.Speculative, PerVCPU: j.Bytes / s.now / float64(j.Machines*s.Machine.VCPUs),
+		Speculative: s.counts.Map.Speculative + s.counts.Reduce.Speculative, PerVCPU: j.Bytes / s.now / float64(j.Machines*s.Machine.VCPUs),
 	}
 	r.Puts += math.Ceil(float64(j.Maps+j.Reduces) / 1000) // LIST
 	r.Dollars.Machines = float64(j.Machines+1) * s.Machine.Price * s.now / 3600

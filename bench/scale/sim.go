@@ -25,6 +25,7 @@ type Sim struct {
 	Seed    uint64
 
 	core      *sched.Core
+	counts    sched.Counts
 	rng       *rand.Rand
 	now       float64
 	byMachine [][]*flow
@@ -197,6 +198,7 @@ func (s *Sim) step(ev sched.Event) { s.stepWith(ev, 0) }
 func (s *Sim) stepWith(ev sched.Event, credit float64) {
 	s.events++
 	for _, e := range slices.Clone(s.core.Step(s.time(), ev)) {
+		s.counts.Note(e)
 		switch e := e.(type) {
 		case sched.Grant:
 			s.start(e, credit)

@@ -128,7 +128,6 @@ type Coordinator struct {
 	over    chan struct{} // closed when it is known how the job ended
 	turns
 	loop  loop // owned by the goroutine that turns calls
-	looks looks
 	lease *lease.Lease
 	term  atomic.Pointer[lease.Term] // nil: it does not hold the lease
 

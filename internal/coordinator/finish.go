@@ -13,7 +13,6 @@ import (
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/internal/trace"
-	"github.com/mraws/mraws/mr"
 )
 
 // finish checks that nothing was lost between map and reduce, nor since, and
@@ -93,7 +92,8 @@ func (l *loop) summary() *manifest.Success {
 	st := l.core.Stats()
 	s := &manifest.Success{
 		Schema: manifest.SuccessSchema, Job: l.job.ID, App: l.job.App, NReduce: l.job.NReduce,
-		Map: attempts(st.Map, l.reran[mr.MapPhase]), Reduce: attempts(st.Reduce, l.reran[mr.ReducePhase]),
+		Map:      attempts(st.Map, l.counters.Map, l.counters.reran["map"]),
+		Reduce:   attempts(st.Reduce, l.counters.Reduce, l.counters.reran["reduce"]),
 		Counters: map[string]int64{}, Requests: l.counts.sum(l.o.Store.Requests()),
 		Sealed: manifest.Sealed{
 			Job:     l.job.Digest.String(),
@@ -128,9 +128,9 @@ func (l *loop) summary() *manifest.Success {
 	return s
 }
 
-func attempts(p sched.PhaseStats, reran int) manifest.Attempts {
+func attempts(p sched.PhaseStats, n sched.AttemptCounts, reran int) manifest.Attempts {
 	return manifest.Attempts{
-		Tasks: p.Tasks, Reused: p.Reused, Granted: p.Granted, Failed: p.Failed, Lost: p.Lost, Released: p.Released,
-		Superseded: p.Superseded, Speculative: p.Speculative, SpeculativeCommitted: p.SpeculativeCommitted, CommittedRerun: p.CommittedRerun + reran,
+		Tasks: p.Tasks, Reused: p.Reused, Granted: n.Granted, Failed: n.Failed, Lost: n.Lost, Released: n.Released,
+		Superseded: n.Superseded, Speculative: n.Speculative, SpeculativeCommitted: n.SpeculativeCommitted, CommittedRerun: reran,
 	}
 }

@@ -20,13 +20,14 @@ type loop struct {
 	o     Options
 	epoch string
 
-	app     *spec       // nil until known
-	core    *sched.Core // has the workers; the tasks once job is known
-	apply   stepFunc    // core.Step
-	unknown bool        // the worker of the event that was applied last is not registered
-	waiting map[slot]poll
-	revokes map[sched.WorkerID][]string // not yet told
-	counts  requestCounts
+	app      *spec       // nil until known
+	core     *sched.Core // has the workers; the tasks once job is known
+	apply    stepFunc    // core.Step
+	unknown  bool        // the worker of the event that was applied last is not registered
+	waiting  map[slot]poll
+	revokes  map[sched.WorkerID][]string // not yet told
+	counts   requestCounts
+	counters counters
 
 	job     *manifest.Job // nil until prepared
 	maps    []*mapCommit
@@ -40,7 +41,6 @@ type loop struct {
 	// otherInput has the attempts that failed over input that the bucket shows to
 	// be gone or another.
 	otherInput map[sched.AttemptID]bool
-	reran      [2]int // by phase: attempts granted although a commit was there (Coordinator.rerun)
 
 	failure error // why the job cannot be finished
 	final   *wire.Done
@@ -80,7 +80,7 @@ func newLoop(o Options, epoch string) loop {
 	})
 	return loop{
 		log: o.Log, o: o, epoch: epoch, core: core, apply: core.Step,
-		waiting: map[slot]poll{}, revokes: map[sched.WorkerID][]string{}, told: map[sched.WorkerID]bool{}, counts: newRequestCounts(),
+		waiting: map[slot]poll{}, revokes: map[sched.WorkerID][]string{}, told: map[sched.WorkerID]bool{}, counts: newRequestCounts(), counters: counters{lookups: map[string]int32{}, reran: map[string]int{}},
 		conflicts: map[sched.AttemptID]string{}, otherInput: map[sched.AttemptID]bool{}, remade: map[int]int{},
 		mapped: make(chan struct{}), appKnown: make(chan struct{}), ended: make(chan struct{}), allTold: make(chan struct{}), allBack: make(chan struct{}), changed: make(chan struct{}, 1),
 	}
@@ -131,7 +131,7 @@ func (l *loop) step(now sched.Time, ev sched.Event) (known bool) {
 	effects := l.apply(now, ev)
 	l.tapEvent(ev)
 	for _, eff := range effects {
-		l.tap(did(eff))
+		l.tapEffect(eff)
 		switch e := eff.(type) {
 		case sched.Grant:
 			l.grant(e)

@@ -56,7 +56,7 @@ func TestClaims(t *testing.T) {
 			tt.truth(b)
 			one.report(a, claim)
 			ended := false
-			s.until("it is noted", func(l *loop) bool { ended = l.failure != nil; return l.core.Stats().Map.Failed == 1 })
+			s.until("it is noted", func(l *loop) bool { ended = l.failure != nil; return l.counters.Map.Failed == 1 })
 			if ended != tt.atOnce {
 				t.Fatalf("the job has ended: %t, want %t", ended, tt.atOnce)
 			}

@@ -262,9 +262,9 @@ func TestReports(t *testing.T) {
 				w.report(a, tt.report)
 			}
 			s.until("it is noted", func(l *loop) bool {
-				st := l.core.Stats().Map
-				if st.Done != tt.done || st.Failed != tt.failures || st.Running != 0 {
-					t.Errorf("%+v", st)
+				st, n := l.core.Stats().Map, l.counters.Map
+				if st.Done != tt.done || n.Failed != tt.failures || st.Running != 0 {
+					t.Errorf("%+v, %+v", st, n)
 				}
 				return true
 			})

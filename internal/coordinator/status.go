@@ -3,32 +3,14 @@ package coordinator
 import (
 	"cmp"
 	"context"
-	"errors"
-	"io/fs"
+	"maps"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/wire"
 )
-
-// looks counts the lookups of a task's commit in the bucket, before a report
-// is accepted or a lease expires.
-type looks struct{ found, absent, failed atomic.Int32 }
-
-// note counts a lookup by what came of it.
-func (l *looks) note(err error) {
-	switch {
-	case err == nil:
-		l.found.Add(1)
-	case errors.Is(err, fs.ErrNotExist):
-		l.absent.Add(1)
-	default:
-		l.failed.Add(1)
-	}
-}
 
 // Status implements wire.CoordinatorServer.
 func (h *handlers) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.StatusReply, error) {
@@ -58,10 +40,8 @@ func (c *Coordinator) status() *wire.StatusReply {
 	s := &wire.StatusReply{
 		App: l.appName(), State: l.state(st), Epoch: c.epoch, Version: c.o.Version, Leading: c.leading(),
 		UptimeMs: time.Since(c.start).Milliseconds(), LeaseMs: c.o.Lease.Milliseconds(),
-		Workers: map[string]int32{}, PollsWaiting: int32(st.Polls), Exclusions: int32(st.Exclusions),
-		CommitLookups: map[string]int32{
-			wire.LookupFound: c.looks.found.Load(), wire.LookupAbsent: c.looks.absent.Load(), wire.LookupError: c.looks.failed.Load(),
-		},
+		Workers: map[string]int32{}, PollsWaiting: int32(st.Polls), Exclusions: int32(l.counters.Exclusions),
+		CommitLookups: maps.Clone(l.counters.lookups),
 	}
 	if !s.Leading {
 		s.State = "standing by"
@@ -73,7 +53,7 @@ func (c *Coordinator) status() *wire.StatusReply {
 		}
 	}
 	if l.job != nil {
-		s.Job, s.Map, s.Reduce = l.job.ID, phaseStatus(st.Map), phaseStatus(st.Reduce)
+		s.Job, s.Map, s.Reduce = l.job.ID, phaseStatus(st.Map, l.counters.Map), phaseStatus(st.Reduce, l.counters.Reduce)
 	}
 	return s
 }
@@ -136,12 +116,12 @@ func (l *loop) list(now sched.Time, s *wire.StatusReply) {
 	}
 }
 
-func phaseStatus(p sched.PhaseStats) *wire.PhaseStatus {
+func phaseStatus(p sched.PhaseStats, n sched.AttemptCounts) *wire.PhaseStatus {
 	return &wire.PhaseStatus{
 		Tasks: int32(p.Tasks), Done: int32(p.Done), Active: int32(p.Active), Reused: int32(p.Reused),
-		Granted: int32(p.Granted), Adopted: int32(p.Adopted), Running: int32(p.Running),
-		Committed: int32(p.Committed), Failed: int32(p.Failed), Lost: int32(p.Lost),
-		Released: int32(p.Released), Superseded: int32(p.Superseded), Canceled: int32(p.Canceled),
-		Speculative: int32(p.Speculative), SpeculativeCommitted: int32(p.SpeculativeCommitted),
+		Granted: int32(n.Granted), Adopted: int32(n.Adopted), Running: int32(p.Running),
+		Committed: int32(n.Committed), Failed: int32(n.Failed), Lost: int32(n.Lost),
+		Released: int32(n.Released), Superseded: int32(n.Superseded), Canceled: int32(n.Canceled),
+		Speculative: int32(n.Speculative), SpeculativeCommitted: int32(n.SpeculativeCommitted),
 	}
 }

@@ -42,7 +42,7 @@ func TestStatusCounts(t *testing.T) {
 			Map:     &wire.PhaseStatus{Tasks: 3, Done: 1, Active: 1, Granted: 3, Running: 1, Committed: 1, Failed: 1},
 			Reduce:  &wire.PhaseStatus{Tasks: 2},
 			Workers: map[string]int32{"busy": 1, "draining": 1}, Slots: 3,
-			CommitLookups: map[string]int32{"found": 1, "absent": 1, "error": 0},
+			CommitLookups: map[string]int32{"found": 1, "absent": 1},
 			Members:       r.Members, Attempts: r.Attempts,
 		}
 		if d := cmp.Diff(want, r, protocmp.Transform()); d != "" {

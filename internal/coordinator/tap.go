@@ -11,10 +11,24 @@ import (
 	"github.com/mraws/mraws/internal/wire"
 )
 
+// counters are what a coordinator has counted since it started. Only the tap
+// changes them.
+type counters struct {
+	sched.Counts
+	lookups map[string]int32 // of tasks' commits in the bucket, by result
+	reran   map[string]int   // by phase: attempts granted although a commit was there
+}
+
 // tap passes on one thing that happened. Whatever is counted or told of the
 // job comes by here: each event and effect of the scheduler, what is done to
 // the bucket, and the lease.
 func (l *loop) tap(e trace.Event) {
+	switch e.Kind {
+	case trace.CommitLookedUp:
+		l.counters.lookups[e.Outcome]++
+	case trace.RerunFound:
+		l.counters.reran[e.Phase]++
+	}
 	e.Coordinator = l.epoch
 	if l.job != nil {
 		e.Job = l.job.ID
@@ -30,6 +44,12 @@ func (l *loop) tapEvent(ev sched.Event) {
 			l.tap(trace.Event{Kind: trace.TaskReused, Phase: done.Task.Phase.String(), Task: done.Task.Index, Attempt: string(done.Attempt)})
 		}
 	}
+}
+
+// tapEffect tells of an effect of the scheduler.
+func (l *loop) tapEffect(e sched.Effect) {
+	l.counters.Note(e)
+	l.tap(did(e))
 }
 
 // told is an event of the scheduler for a listener.
@@ -108,6 +128,13 @@ func (c *Coordinator) tapLookup(ctx context.Context, task sched.TaskID, attempt 
 		e.Outcome, e.Cause = wire.LookupError, err.Error()
 	}
 	c.call(context.WithoutCancel(ctx), func() { c.loop.tap(e) })
+}
+
+// tapRerun tells of an attempt that should not have been granted, if it is one.
+func (l *loop) tapRerun(rerun bool, task sched.TaskID, attempt string) {
+	if rerun {
+		l.tap(trace.Event{Kind: trace.RerunFound, Phase: task.Phase.String(), Task: task.Index, Attempt: attempt})
+	}
 }
 
 // tapLease tells of the lease. It is also released behind the end of the loop.

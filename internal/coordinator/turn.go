@@ -142,7 +142,7 @@ func (c *Coordinator) lookFor(ctx context.Context, attempts []sched.Running) {
 // commit, while reading lasts, and tells the loop of what it has found even
 // if ctx has ended by then.
 func (c *Coordinator) look(ctx, reading context.Context, task sched.TaskID, attempt string) (err error) {
-	defer func() { c.looks.note(err); c.tapLookup(ctx, task, attempt, err) }()
+	defer func() { c.tapLookup(ctx, task, attempt, err) }()
 	job := c.loop.job // fixed before anything is granted
 	if task.Phase == mr.ReducePhase {
 		rec, err := c.bucket.readReduce(reading, job, task.Index)
@@ -152,7 +152,7 @@ func (c *Coordinator) look(ctx, reading context.Context, task sched.TaskID, atte
 		rerun := c.rerun(ctx, c.o.Layout.Output(task.Index), rec.Attempt, attempt)
 		c.call(context.WithoutCancel(ctx), func() {
 			c.loop.committedReduce(c.now(), task.Index, rec)
-			c.loop.reran[task.Phase] += rerun
+			c.loop.tapRerun(rerun, task, attempt)
 		})
 		return nil
 	}
@@ -163,7 +163,7 @@ func (c *Coordinator) look(ctx, reading context.Context, task sched.TaskID, atte
 	rerun := c.rerun(ctx, c.o.Layout.MapCommit(task.Index), rec.Attempt, attempt)
 	c.call(context.WithoutCancel(ctx), func() {
 		c.loop.committedMap(c.now(), task.Index, rec)
-		c.loop.reran[task.Phase] += rerun
+		c.loop.tapRerun(rerun, task, attempt)
 	})
 	if err := c.bucket.promote(ctx, rec.Map); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		// It is committed all the same; finish tries again.
@@ -172,20 +172,18 @@ func (c *Coordinator) look(ctx, reading context.Context, task sched.TaskID, atte
 	return nil
 }
 
-// rerun is 1 if attempt should never have been granted: this coordinator
+// rerun says whether attempt should never have been granted: this coordinator
 // granted it, and the commit that is there was made for another one before
 // this one announced itself, so that its list of commits missed it. Both
 // times are the store's, so no clocks are compared. It costs a request only
 // where an attempt met the commit of another coordinator's.
-func (c *Coordinator) rerun(ctx context.Context, key, committed, attempt string) int {
+func (c *Coordinator) rerun(ctx context.Context, key, committed, attempt string) bool {
 	ours := func(id string) bool { return strings.HasPrefix(id, c.epoch+".") }
 	if !ours(attempt) || ours(committed) {
-		return 0
+		return false
 	}
-	if info, err := c.o.Store.Stat(ctx, key); err != nil || !info.Modified.Before(c.term.Load().Stored) {
-		return 0
-	}
-	return 1
+	info, err := c.o.Store.Stat(ctx, key)
+	return err == nil && info.Modified.Before(c.term.Load().Stored)
 }
 
 // seconds shows a duration to people, to a tenth: 14 s.

@@ -129,7 +129,7 @@ func TestBadWorker(t *testing.T) {
 	if r := bad.poll(q); r.GetWait() == nil {
 		t.Errorf("after three failures: %v", r)
 	}
-	s.until("the worker is excluded", func(l *loop) bool { return l.core.Stats().Exclusions == 1 })
+	s.until("the worker is excluded", func(l *loop) bool { return l.counters.Exclusions == 1 })
 	good.work(7)
 	if got := s.succeeds().Map; got.Failed != 3 || got.Granted != 8 {
 		t.Errorf("%+v", got)

@@ -50,6 +50,7 @@ const (
 // What a coordinator does to the bucket besides.
 const (
 	CommitLookedUp Kind = "commit_looked_up" // Outcome: found, absent or error
+	RerunFound     Kind = "rerun_found"      // Attempt was granted although the commit was there
 	SuccessCreated Kind = "success_created"  // or found to be there; Object
 	LeaseAcquired  Kind = "lease_acquired"   // Lasts; from the coordinator From, since Cause; At is when it was asked for
 	LeaseRenewed   Kind = "lease_renewed"    // likewise

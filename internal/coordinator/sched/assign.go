@@ -99,7 +99,6 @@ func (as *assignments) adopt(w *worker, r Running) bool {
 	if !ok || task != r.Task || epoch == as.cfg.Epoch {
 		return false // I4: ours, and over
 	}
-	p.stats.Adopted++
 	as.start(&attempt{id: r.Attempt, task: r.Task, worker: w, adopted: true, seen: true})
 	as.emit(Adopted{w.id, r.Task, r.Attempt})
 	return true
@@ -107,17 +106,10 @@ func (as *assignments) adopt(w *worker, r Running) bool {
 
 // grant starts an attempt of the task on the slot.
 func (as *assignments) grant(s *slot, id TaskID) {
-	p, t := as.find(id)
-	if t.state == stateDone {
-		p.stats.CommittedRerun++
-	}
+	_, t := as.find(id)
 	t.attempts++
-	p.stats.Granted++
 	s.poll.leave()
 	s.grant = as.start(&attempt{id: attemptID(as.cfg.Epoch, id, int(t.attempts)), task: id, worker: s.worker})
-	if s.grant.speculative {
-		p.stats.Speculative++
-	}
 	if t.suspect() { // it gets the worker to itself
 		s.worker.alone = s.grant
 		as.polls.line(s.worker)
@@ -137,7 +129,6 @@ func (as *assignments) end(a *attempt, how Outcome, cause string) {
 	p, t := as.find(a.task)
 	as.attempts.remove(a)
 	p.stats.Running--
-	p.stats.count(how, a.speculative)
 	if t.live.n == 0 {
 		p.stats.Active--
 	}

@@ -45,9 +45,12 @@ type Checker struct {
 
 	// As the effects tell.
 	live   map[AttemptID]bool
-	ended  [2]PhaseStats
+	counts Counts
 	states map[WorkerID]Availability
 }
+
+// Counts are what the effects have told so far.
+func (k *Checker) Counts() Counts { return k.counts }
 
 // NewChecker returns a checker of c, to which nothing has happened yet.
 func NewChecker(c *Core) *Checker {
@@ -70,7 +73,7 @@ func NewChecker(c *Core) *Checker {
 func (k *Checker) Step(now Time, ev Event) ([]Effect, error) {
 	c := k.core
 	stale := k.stale(ev)
-	before := c.Stats()
+	before, counted := c.Stats(), k.counts
 	switch ev := ev.(type) {
 	case Planned:
 		for _, done := range ev.Done {
@@ -95,16 +98,19 @@ func (k *Checker) Step(now Time, ev Event) ([]Effect, error) {
 		return out, err
 	}
 	after := c.Stats()
+	for _, e := range out {
+		k.counts.Note(e)
+	}
 	for id, seen := range kept {
 		if a := c.attempts.byID[id]; seen != (a != nil && a.alive) {
 			return out, fmt.Errorf("%v: %s is known to run: %t, is live: %t", ev, id, seen, a != nil)
 		}
 	}
-	if stale && after != before {
-		return out, fmt.Errorf("I4: the stale %T %v changed %+v to %+v", ev, ev, before, after)
+	if stale && (after != before || k.counts != counted) {
+		return out, fmt.Errorf("I4: the stale %T %v changed %+v %+v to %+v %+v", ev, ev, before, counted, after, k.counts)
 	}
-	if _, ok := ev.(Failed); !ok && (after.Map.Failed != before.Map.Failed || after.Reduce.Failed != before.Reduce.Failed) {
-		return out, fmt.Errorf("%T %v counted as a failure: %+v, then %+v", ev, ev, before, after)
+	if _, ok := ev.(Failed); !ok && (k.counts.Map.Failed != counted.Map.Failed || k.counts.Reduce.Failed != counted.Reduce.Failed) {
+		return out, fmt.Errorf("%T %v counted as a failure: %+v, then %+v", ev, ev, counted, k.counts)
 	}
 	for _, r := range rivals {
 		if !slices.Contains(out, Effect(r)) {
@@ -289,7 +295,6 @@ func (k *Checker) effect(e Effect) error {
 			return fmt.Errorf("attempt %s ended (%v), and did not run", e.Attempt, e.Outcome)
 		}
 		delete(k.live, e.Attempt)
-		k.ended[e.Task.Phase].count(e.Outcome, e.Speculative)
 	case WorkerChanged:
 		if was := k.states[e.Worker]; was != e.From && !(was.Works() && e.From.Works()) {
 			return fmt.Errorf("%s was %v, and changed from %v to %v", e.Worker, was, e.From, e.To)
@@ -357,7 +362,7 @@ func (k *Checker) phase(p *phase) error {
 	if active != p.stats.Active {
 		return fmt.Errorf("%v phase: %d tasks run, counted %d", p.kind, active, p.stats.Active)
 	}
-	return k.counts(p, committed, live)
+	return k.sums(p, committed, live)
 }
 
 // speculative checks that a task has one attempt, or one and a speculative attempt elsewhere.
@@ -375,20 +380,20 @@ func (k *Checker) speculative(id TaskID, t *task) error {
 	return nil
 }
 
-func (k *Checker) counts(p *phase, committed, live int) error {
-	s := p.stats
-	if s.Done != committed || s.Running != live || s.CommittedRerun != 0 {
+func (k *Checker) sums(p *phase, committed, live int) error {
+	s, n := p.stats, *k.counts.of(TaskID{Phase: p.kind})
+	if s.Done != committed || s.Running != live {
 		return fmt.Errorf("%v phase counts %+v, has %d done and %d running", p.kind, s, committed, live)
 	}
-	if in, out := s.Granted+s.Adopted, s.Running+s.Committed+s.Failed+s.Lost+s.Released+s.Superseded+s.Canceled; in != out {
-		return fmt.Errorf("%v phase: %d attempts began, %d are accounted for: %+v", p.kind, in, out, s)
+	if in, out := n.Granted+n.Adopted, s.Running+n.Committed+n.Failed+n.Lost+n.Released+n.Superseded+n.Canceled; in != out {
+		return fmt.Errorf("%v phase: %d attempts began, %d are accounted for: %+v", p.kind, in, out, n)
 	}
 	undone := 0
 	if p.kind == mr.ReducePhase {
 		undone = k.undone
 	}
-	if s.Committed > s.Done+undone {
-		return fmt.Errorf("I1: %v phase: %d attempts committed %d tasks", p.kind, s.Committed, s.Done)
+	if n.Committed > s.Done+undone {
+		return fmt.Errorf("I1: %v phase: %d attempts committed %d tasks", p.kind, n.Committed, s.Done)
 	}
 	if k.core.over || !p.open {
 		return nil
@@ -429,16 +434,6 @@ func (k *Checker) work(p *phase) error {
 // told checks that the effects have told all that happened.
 func (k *Checker) told(ev Event) error {
 	c := k.core
-	for i := range c.phases {
-		s := c.phases[i].stats
-		got := PhaseStats{
-			Committed: s.Committed, Failed: s.Failed, Lost: s.Lost, Released: s.Released,
-			Superseded: s.Superseded, Canceled: s.Canceled, SpeculativeCommitted: s.SpeculativeCommitted,
-		}
-		if got != k.ended[i] {
-			return fmt.Errorf("%v phase counts %+v, the effects told %+v", c.phases[i].kind, got, k.ended[i])
-		}
-	}
 	if len(k.live) != len(c.attempts.byID) || len(k.states) != len(c.workers.byID) {
 		return fmt.Errorf("%d attempts and %d workers, the effects told %d and %d", len(c.attempts.byID), len(c.workers.byID), len(k.live), len(k.states))
 	}

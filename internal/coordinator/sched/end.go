@@ -16,9 +16,6 @@ func (c *Core) commit(ev Committed) {
 		return
 	}
 	if t.state == stateDone {
-		if t.committed != ev.Attempt {
-			p.stats.Conflicts++
-		}
 		return
 	}
 	p.finish(t, ev.Attempt)

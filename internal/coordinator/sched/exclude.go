@@ -49,7 +49,6 @@ func (r *roster) blame(w *worker, id TaskID, history []End) (excluded bool) {
 	w.blamed = nil
 	w.until = r.now + Time(r.cfg.Lease*exclusionLeases)<<min(w.excludedBefore, maxDoublings)
 	w.excludedBefore++
-	r.exclusions++
 	if r.readmitAt == 0 || w.until < r.readmitAt {
 		r.readmitAt = w.until
 	}

@@ -46,7 +46,7 @@ func compare(seeds int, without, with cluster, fault func(c *cluster, took time.
 			fault(&c, b.took, i)
 		}
 		o := c.run(uint64(i))
-		speculative += o.stats.Map.Speculative + o.stats.Reduce.Speculative
+		speculative += o.counts.Map.Speculative + o.counts.Reduce.Speculative
 		sum, base = sum+float64(o.took), base+float64(b.took)
 		ratios[i] = float64(o.took) / float64(b.took)
 	}

@@ -37,20 +37,21 @@ type cluster struct {
 
 // outcome is how a job went.
 type outcome struct {
-	took  time.Duration
-	stats Stats
+	took   time.Duration
+	counts Counts
 }
 
 type clusterRun struct {
 	cluster
-	rng   *rand.Rand
-	core  *Core
-	queue eventQueue
-	now   Time
-	hosts map[WorkerID]*modelHost
-	sizes [2][]float64
-	tick  Time
-	end   Time
+	rng    *rand.Rand
+	core   *Core
+	queue  eventQueue
+	now    Time
+	counts Counts
+	hosts  map[WorkerID]*modelHost
+	sizes  [2][]float64
+	tick   Time
+	end    Time
 }
 
 type modelHost struct {
@@ -96,7 +97,7 @@ func (c cluster) run(seed uint64) outcome {
 		r.now = e.at
 		e.f()
 	}
-	return outcome{time.Duration(r.end), r.core.Stats()}
+	return outcome{time.Duration(r.end), r.counts}
 }
 
 func (r *clusterRun) lognormal(sigma float64) float64 { return math.Exp(sigma * r.rng.NormFloat64()) }
@@ -118,6 +119,7 @@ func (r *clusterRun) poll(h *modelHost, slot int) {
 
 func (r *clusterRun) step(ev Event) {
 	for _, e := range slices.Clone(r.core.Step(r.now, ev)) {
+		r.counts.Note(e)
 		switch e := e.(type) {
 		case Grant:
 			r.start(e)

@@ -9,11 +9,12 @@ func (m mutant) bendSpeculation(c *coord) {
 	switch m {
 	case mutantBothWin:
 		wrap(func(now Time, ev Event) []Effect {
-			rivals := k.rivals(ev)
-			out := core.Step(now, ev)
-			if len(rivals) > 0 {
-				s := &core.phases[ev.(Committed).Task.Phase].stats
-				s.Committed, s.Superseded = s.Committed+len(rivals), s.Superseded-len(rivals)
+			out := slices.Clone(core.Step(now, ev))
+			for i, e := range out {
+				if e, ok := e.(Ended); ok && e.Outcome == OutcomeSuperseded {
+					e.Outcome = OutcomeCommitted
+					out[i] = e
+				}
 			}
 			return out
 		})

@@ -70,9 +70,8 @@ type roster struct {
 	count [nAvailabilities]int // by state; of those that are not in all it means nothing
 	polls *polls
 
-	readmitAt  Time // the end of the first exclusion; 0 for none
-	exclusions int  // in all
-	silentAt   Time // before it no worker that runs nothing has been silent for too long; 0 where there is none
+	readmitAt Time // the end of the first exclusion; 0 for none
+	silentAt  Time // before it no worker that runs nothing has been silent for too long; 0 where there is none
 }
 
 // join adds a worker, or returns the one that has joined before.

@@ -236,15 +236,16 @@ func (s *sim) calm() error {
 	if s.incidents > 0 || s.loss+s.slow+s.dup+s.storeErr+s.fail+s.lie > 0 {
 		return nil
 	}
-	st := s.coord.core.Stats()
-	for i, p := range []PhaseStats{st.Map, st.Reduce} {
+	st, counts := s.coord.core.Stats(), s.coord.checker.Counts()
+	for i, p := range []AttemptCounts{counts.Map, counts.Reduce} {
 		n := []int{s.maps, s.reduces}[i]
-		want := PhaseStats{
-			Tasks: n, Done: n, Granted: n + p.Speculative, Committed: n,
+		want := AttemptCounts{
+			Granted: n + p.Speculative, Committed: n,
 			Superseded: p.Speculative, Speculative: p.Speculative, SpeculativeCommitted: p.SpeculativeCommitted,
 		}
-		if p != want {
-			return fmt.Errorf("a calm job counted %+v, want %+v", p, want)
+		tasks := []PhaseStats{st.Map, st.Reduce}[i]
+		if p != want || tasks != (PhaseStats{Tasks: n, Done: n}) {
+			return fmt.Errorf("a calm job counted %+v %+v, want %+v", tasks, p, want)
 		}
 	}
 	return nil

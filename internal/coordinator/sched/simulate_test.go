@@ -99,9 +99,9 @@ func (g *sight) add(s *sim) {
 	g.Claims += s.claims
 	g.Thefts += s.thefts
 	for _, c := range s.coords {
-		st := c.core.Stats()
-		g.Exclusions += st.Exclusions
-		for _, p := range []PhaseStats{st.Map, st.Reduce} {
+		counts := c.checker.Counts()
+		g.Exclusions += counts.Exclusions
+		for _, p := range []AttemptCounts{counts.Map, counts.Reduce} {
 			g.Granted += p.Granted
 			g.Adopted += p.Adopted
 			g.Failed += p.Failed

@@ -7,27 +7,36 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// Stats is what the core has counted. docs/ARCHITECTURE.md explains the words.
+// Stats is how many there are of what. docs/operations.md explains the words.
 type Stats struct {
 	Map, Reduce PhaseStats
 	Workers     int // registered
 	Usable      int // of Workers: get work
 	Polls       int // that wait, but for those of workers that stand apart
+}
+
+// PhaseStats are the tasks of one phase, and its attempts that run.
+type PhaseStats struct {
+	Tasks   int
+	Done    int // committed
+	Active  int // tasks that run
+	Reused  int // of Done: when the job was planned
+	Running int // attempts
+}
+
+// Counts are what became of attempts and workers, as the effects of a core
+// tell.
+type Counts struct {
+	Map, Reduce AttemptCounts
 	Exclusions  int // how often a worker was excluded
 }
 
-// PhaseStats counts the tasks and attempts of one phase under this
-// coordinator. Every attempt ends in one way:
+// AttemptCounts counts the attempts of one phase under this coordinator. Every
+// attempt ends in one way, so with those that run ([PhaseStats])
 // Granted + Adopted = Running + Committed + Failed + Lost + Released + Superseded + Canceled.
-type PhaseStats struct {
-	Tasks  int
-	Done   int // committed
-	Active int // tasks that run
-	Reused int // of Done: when the job was planned
-
+type AttemptCounts struct {
 	Granted    int
 	Adopted    int // taken over from an earlier coordinator
-	Running    int
 	Committed  int // became the commit of its task
 	Failed     int // reported an error
 	Lost       int // lease expired
@@ -37,23 +46,50 @@ type PhaseStats struct {
 
 	Speculative          int // of Granted: beside another attempt of the task
 	SpeculativeCommitted int // of Committed
-	CommittedRerun       int // granted although committed; 0 unless the core is wrong
-	Conflicts            int // commits told of a task that another attempt had; 0 unless the bucket changed
 }
 
-// count counts the end of an attempt.
-func (p *PhaseStats) count(how Outcome, speculative bool) {
-	*[...]*int{&p.Committed, &p.Failed, &p.Lost, &p.Released, &p.Superseded, &p.Canceled}[how]++
-	if speculative && how == OutcomeCommitted {
-		p.SpeculativeCommitted++
+// Note counts an effect.
+func (c *Counts) Note(e Effect) {
+	switch e := e.(type) {
+	case Grant:
+		if e.Again {
+			return
+		}
+		n := c.of(e.Task)
+		n.Granted++
+		if e.Speculative {
+			n.Speculative++
+		}
+	case Adopted:
+		c.of(e.Task).Adopted++
+	case Ended:
+		if e.Worker == "" { // it was not live
+			return
+		}
+		n := c.of(e.Task)
+		*[...]*int{&n.Committed, &n.Failed, &n.Lost, &n.Released, &n.Superseded, &n.Canceled}[e.Outcome]++
+		if e.Speculative && e.Outcome == OutcomeCommitted {
+			n.SpeculativeCommitted++
+		}
+	case WorkerChanged:
+		if e.To == Excluded {
+			c.Exclusions++
+		}
 	}
 }
 
-// Stats returns the counts so far.
+func (c *Counts) of(t TaskID) *AttemptCounts {
+	if t.Phase == mr.ReducePhase {
+		return &c.Reduce
+	}
+	return &c.Map
+}
+
+// Stats returns them as they are now.
 func (c *Core) Stats() Stats {
 	return Stats{
 		Map: c.phases[mr.MapPhase].stats, Reduce: c.phases[mr.ReducePhase].stats,
-		Workers: len(c.workers.byID), Usable: c.workers.usable(), Polls: c.polls.open.n, Exclusions: c.workers.exclusions,
+		Workers: len(c.workers.byID), Usable: c.workers.usable(), Polls: c.polls.open.n,
 	}
 }
 

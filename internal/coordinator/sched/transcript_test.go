@@ -76,7 +76,7 @@ func replay(t *testing.T, script string) string {
 				}
 			}
 		case "stats", "next", "expiring", "history":
-			answer(t, c, f, say)
+			answer(t, c, k, f, say)
 		default:
 			now, err := time.ParseDuration(f[0])
 			if err != nil || len(f) < 2 {
@@ -108,15 +108,15 @@ func replay(t *testing.T, script string) string {
 	return out.String()
 }
 
-func answer(t *testing.T, c *Core, f []string, say func(string)) {
+func answer(t *testing.T, c *Core, k *Checker, f []string, say func(string)) {
 	t.Helper()
 	switch f[0] {
 	case "stats":
-		s := c.Stats()
-		for _, p := range []PhaseStats{s.Map, s.Reduce} {
-			say(strings.Trim(fmt.Sprintf("%+v", p), "{}"))
-		}
-		text := fmt.Sprintf("Workers:%d Polls:%d Exclusions:%d", s.Workers, s.Polls, s.Exclusions)
+		s, n := c.Stats(), k.Counts()
+		words := strings.NewReplacer("{", "", "}", "")
+		say(words.Replace(fmt.Sprintf("%+v %+v", s.Map, n.Map)))
+		say(words.Replace(fmt.Sprintf("%+v %+v", s.Reduce, n.Reduce)))
+		text := fmt.Sprintf("Workers:%d Polls:%d Exclusions:%d", s.Workers, s.Polls, n.Exclusions)
 		for m := range c.Members() {
 			if m.State != Ready {
 				text += fmt.Sprintf(" %s:%v", m.Worker, m.State)
