@@ -69,9 +69,9 @@ func parseHeader(b []byte) header {
 	}
 }
 
-// check says what is wrong with the header at the start of b, "" if nothing.
-// It comes before anything is read or allocated because of the header; maxRaw
-// caps the payload. flags are those of the stream.
+// check returns what is wrong with the header at the start of b, "" if nothing.
+// It runs before a read or an allocation that depends on the header. maxRaw is
+// the maximum payload in bytes. flags are those of the stream.
 func (h header) check(b []byte, flags byte, maxRaw int64) string {
 	if b[2] != 0 || b[3] != 0 {
 		return "reserved bytes of a block header are not zero"

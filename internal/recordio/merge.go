@@ -26,7 +26,7 @@ type Merger struct {
 	hashers []Hasher // of srcs, nil for those that are none
 	combine func(acc, next []byte) []byte
 
-	// Of each source, the current key and a word that orders like it.
+	// For each source its current key, and the word of that key.
 	keys  [][]byte
 	words []uint64
 	// tree[0] is the source with the least key; tree[n] for n in 1..k-1 is
@@ -93,8 +93,8 @@ func (m *Merger) less(a, b int32) bool {
 	return a < b
 }
 
-// pull reads the next record of source i. It reports whether the source is
-// still in order with its last word, so that no match can have changed.
+// pull reads the next record of source i. It reports whether the record has the
+// same short key as the last one, so that the tree does not change.
 func (m *Merger) pull(i int32) (same bool) {
 	s := m.srcs[i]
 	if !s.Next() {
@@ -111,7 +111,7 @@ func (m *Merger) pull(i int32) (same bool) {
 	return same
 }
 
-// start reads the first record of every source and plays all matches.
+// start reads the first record of each source and builds the tree.
 func (m *Merger) start() {
 	m.started = true
 	for i := range m.srcs {
@@ -122,7 +122,7 @@ func (m *Merger) start() {
 	m.tree[0] = m.play(1)
 }
 
-// play returns the winner below node n.
+// play builds the tree below node n and returns its winner.
 func (m *Merger) play(n int) int32 {
 	if n >= len(m.srcs) {
 		return int32(n - len(m.srcs))
@@ -135,11 +135,11 @@ func (m *Merger) play(n int) int32 {
 	return winner
 }
 
-// advance moves past the least record and finds the next.
+// advance replaces the least record by the next one of its source.
 func (m *Merger) advance() {
 	winner := m.tree[0]
 	if m.pull(winner) {
-		return // the same key again: still the least, as ties go by source
+		return // the same key: still the least, since ties go by source
 	}
 	for n := (len(m.srcs) + int(winner)) / 2; n >= 1; n /= 2 {
 		if m.less(m.tree[n], winner) {
@@ -172,8 +172,8 @@ func (m *Merger) Next() bool {
 	return true
 }
 
-// fold combines the records of the least key and stands on the first of the
-// next. Key and first value are copied, as their source moves on.
+// fold combines the records of the least key, and stops at the first record of
+// the next key. It copies key and first value, which their source overwrites.
 func (m *Merger) fold() bool {
 	top := m.tree[0]
 	word := m.words[top]
@@ -206,8 +206,8 @@ func (m *Merger) Key() []byte { return m.key }
 // Value returns the value of the current record. It is valid until Next.
 func (m *Merger) Value() []byte { return m.value }
 
-// Hash returns what [HashRecord] says of the current record, if its source
-// knows and it was not combined.
+// Hash returns [HashRecord] of the current record, if its source knows it and the
+// merge does not combine.
 func (m *Merger) Hash() (uint64, bool) {
 	if m.combine != nil {
 		return 0, false

@@ -10,14 +10,14 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Reader reads the stream of a [Writer], checking each block before it hands
-// out the first record of it, and the whole stream before Next says that it
-// has ended without an error.
+// Reader reads the stream of a [Writer]. It checks each block before it returns
+// the first record of the block, and the whole stream before Next reports its
+// end without an error.
 //
-// It reads its source one block, plus the header of the next, at a time, so
-// it needs no bufio.Reader; it holds one block as stored and one decoded. A
-// header that lies makes it allocate at most 1 MiB, or twice what has really
-// arrived, for the stored block, and MaxBlockSize for the decoded.
+// It reads one block and the header of the next at a time, so it needs no
+// bufio.Reader. It holds one block as stored and one decoded. For a false header
+// it allocates at most 1 MiB, or twice the bytes that have arrived, for the
+// stored block, and MaxBlockSize for the decoded block.
 //
 // A Reader is not safe for concurrent use.
 type Reader struct {
@@ -45,8 +45,7 @@ type Reader struct {
 	header bool // the start of the file has been read
 }
 
-// NewReader returns a Reader of r, which is read to its end: nothing may
-// follow the stream.
+// NewReader returns a Reader of r. Nothing may follow the stream in r.
 func NewReader(r io.Reader) *Reader {
 	rd := &Reader{maxRaw: MaxRecord + frameMax}
 	rd.Reset(r)
@@ -107,17 +106,15 @@ func (r *Reader) Key() []byte { return r.key }
 // Value returns the value of the current record. It is valid until Next.
 func (r *Reader) Value() []byte { return r.value }
 
-// Hash returns what [HashRecord] says of the current record, if the stream
-// is one for which it was computed.
+// Hash returns [HashRecord] of the current record, if the stream has hashes.
 func (r *Reader) Hash() (uint64, bool) { return r.hash, r.proof }
 
 // Err returns the error that ended the stream, nil at its proper end: a
 // [*CorruptError], or a wrapped error of the source.
 func (r *Reader) Err() error { return r.err }
 
-// Summary returns the summary of the stream, which is known once Next has
-// returned false. It counts what has been read, and has been found equal to
-// the footer.
+// Summary returns the summary of the stream after Next has returned false. It
+// counts the records that were read, and equals the footer.
 func (r *Reader) Summary() (Summary, error) {
 	switch {
 	case r.err != nil:

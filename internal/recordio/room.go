@@ -6,15 +6,16 @@ import (
 	"runtime/metrics"
 )
 
-// largeBuffer is the size from which on a buffer waits for garbage to be
-// collected. A smaller one is part of what a budget leaves to the collector.
+// largeBuffer is the minimum size in bytes of a buffer for which MakeRoom collects
+// garbage. Smaller buffers are within the reserve that memory budgets leave to
+// the collector.
 const largeBuffer = 4 << 20
 
-// MakeRoom has the garbage collected before a buffer of n bytes is made, if
-// the process would exceed the limit of [debug.SetMemoryLimit] with it. Who
-// lets go of one large buffer to make the next would else hold both, and those
-// before, until a collection that runs beside it has ended: on a busy machine
-// that can take as long as several records do.
+// MakeRoom runs a garbage collection before a buffer of n bytes is made, if the
+// process would exceed the limit of [debug.SetMemoryLimit] with it. Without it a
+// caller that drops one large buffer to make the next holds both, and earlier
+// ones, until a concurrent collection has ended. On a busy machine that can take
+// as long as several records.
 func MakeRoom(n int) {
 	if n < largeBuffer {
 		return
@@ -27,9 +28,8 @@ func MakeRoom(n int) {
 	}
 }
 
-// Copy copies from to the memory of to if it is large enough, else to memory of
-// the right size. Unlike append it asks for no more than that, and lets go of
-// the one before it takes the other.
+// Copy copies from into *to. If *to is too small it gets new memory of exactly the
+// size of from. Unlike append, Copy drops the old memory before it allocates.
 func Copy(to *[]byte, from []byte) {
 	if len(from) >= largeBuffer && cap(*to) < len(from) {
 		*to = nil

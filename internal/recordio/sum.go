@@ -83,9 +83,8 @@ func (s *Sum) addHashed(hash uint64, key, value []byte) {
 	s.Bytes += int64(len(key)) + int64(len(value))
 }
 
-// Prefix returns the first eight bytes of a key as a number that orders like
-// them; a shorter key is filled up with zeros. Who sorts and who looks up
-// ranges compare these first.
+// Prefix returns the first eight bytes of a key, padded with zeros, as a number
+// that orders like the bytes. Sorting and range lookups compare prefixes first.
 func Prefix(key []byte) uint64 {
 	if len(key) >= 8 {
 		return binary.BigEndian.Uint64(key)

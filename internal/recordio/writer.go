@@ -9,8 +9,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// lead is the room before a payload in the buffers of a Writer, so that the
-// start of the file, the header, the payload and the checksum of a block are
+// lead is the room in bytes before a payload in the buffers of a Writer. With it
+// the start of the file, the header, the payload and the checksum of a block are
 // one write.
 const lead = fileLen + headerLen
 
@@ -59,9 +59,9 @@ func (w *Writer) Reset(dst io.Writer) {
 	w.total, w.largest, w.written, w.err = totals{}, 0, 0, nil
 }
 
-// Largest returns the size in bytes, key and value, of the largest record of
-// the stream so far, or 0 if none was too large for a block with others. A
-// reader of the stream needs so much more memory, see [ReaderMemory].
+// Largest returns the size in bytes, key and value, of the largest record of the
+// stream so far that has a block of its own, or 0. A reader of the stream needs
+// memory for it, see [ReaderMemory].
 func (w *Writer) Largest() int64 { return w.largest }
 
 // Records returns the number of records of the stream so far. While it is 0

@@ -32,7 +32,7 @@ type Options struct {
 	Progress func(objects int64)
 }
 
-// Count is what lies, or lay, in a folder.
+// Count is the content of a folder, or what was deleted from it.
 type Count struct {
 	Dir     string // key prefix with its slash
 	Objects int64
@@ -51,14 +51,14 @@ func Total(counts []Count) Count {
 	return t
 }
 
-// Empty tells whether there is nothing.
+// Empty reports whether there are no objects and no uploads.
 func (c Count) Empty() bool { return c.Objects == 0 && c.Uploads == 0 }
 
-// RemainsError says that objects were there again after all had been
-// deleted: something still writes.
+// RemainsError says that the folders were not empty after all objects had been
+// deleted: another process still writes.
 type RemainsError struct{ Left []Count }
 
-// Error says how many and where.
+// Error returns the counts by folder.
 func (e *RemainsError) Error() string {
 	var parts []string
 	for _, c := range e.Left {
@@ -103,11 +103,11 @@ func Look(ctx context.Context, store Store, l layout.Layout, o Options) ([]Count
 // Run deletes everything in the folders, lists them again, and returns what
 // it deleted. Its error is a *[RemainsError] when that listing is not empty.
 //
-// The order keeps an interrupted reset harmless: uploads first, since one
-// that is completed later would be an object; then the word that the job is
-// done, then the commit records, so that no record ever speaks of a
-// partition that is gone; the job spec last, so that until then another
-// job's coordinator refuses to start among the remains.
+// The order makes an interrupted reset harmless. Uploads go first, since one that
+// is completed later would create an object. Then _SUCCESS, then the commit
+// records, so that no record names a partition that is deleted. The job spec goes
+// last, so that the coordinator of another job refuses to start until all else is
+// deleted.
 func Run(ctx context.Context, store Store, l layout.Layout, o Options) ([]Count, error) {
 	r := run{store: store, job: l.Job(), progress: o.Progress}
 	all := dirs(l, o)
@@ -135,7 +135,7 @@ func Run(ctx context.Context, store Store, l layout.Layout, o Options) ([]Count,
 			return r.done, err
 		}
 	}
-	r.job = "" // its turn
+	r.job = "" // now delete it too
 	if err := r.delete(ctx, l.Job(), intermediate); err != nil {
 		return r.done, err
 	}
@@ -151,17 +151,17 @@ func Run(ctx context.Context, store Store, l layout.Layout, o Options) ([]Count,
 
 type run struct {
 	store    Store
-	job      string // key to spare
+	job      string // key that delete keeps
 	progress func(int64)
 	done     []Count
 	deleted  int64
 }
 
-// batchSize is the most that one DeleteObjects request takes.
+// batchSize is the maximum number of keys of one DeleteObjects request.
 const batchSize = 1000
 
-// delete removes all objects below prefix but the job spec, in batches, so
-// that memory does not grow with their number.
+// delete removes all objects below prefix except the job spec. It works in
+// batches, so that memory does not grow with the number of objects.
 func (r *run) delete(ctx context.Context, prefix string, c *Count) error {
 	var keys []string
 	var bytes int64
@@ -200,7 +200,7 @@ func (r *run) delete(ctx context.Context, prefix string, c *Count) error {
 }
 
 func (r *run) abort(ctx context.Context, prefix string, c *Count) error {
-	var uploads []object.Upload // few: collected, so that the listing does not change under us
+	var uploads []object.Upload // collected first, since aborts would change the listing
 	for u, err := range r.store.Uploads(ctx, prefix) {
 		if err != nil {
 			return err

@@ -1,24 +1,26 @@
-// Package scratch makes temporary files that do not outlive their process,
-// however that ends.
+// Package scratch makes temporary files that do not outlive their process, however
+// the process ends.
 package scratch
 
 import "os"
 
-// File is a temporary file, readable by its owner only. It has no name where
-// the file system can do that, or loses it at once where the system allows
-// that: what it holds then goes when it is closed, or with the process.
+// File is a temporary file that only its owner can read. It has no name if the
+// file system supports that. Otherwise its name is removed at once if the system
+// allows that. A file without a name is deleted when it is closed or its process
+// ends.
 type File struct {
 	*os.File
 	named bool // the name is still to be removed
 }
 
-// Create makes a file in dir; pattern is of a name that it may have for a
-// moment, as for os.CreateTemp.
+// Create makes a file in dir. The pattern is for os.CreateTemp, if the file needs
+// a name for a moment.
 func Create(dir, pattern string) (*File, error) {
 	if f, err := unnamed(dir); err == nil {
 		return &File{File: f}, nil
 	}
-	// Not every file system has it; what is wrong otherwise, this tells too.
+	// The file system has no files without names, or dir is unusable, which
+	// CreateTemp reports.
 	f, err := os.CreateTemp(dir, pattern)
 	if err != nil {
 		return nil, err

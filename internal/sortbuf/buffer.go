@@ -6,15 +6,15 @@ package sortbuf
 
 import "github.com/mraws/mraws/internal/recordio"
 
-// Buffer is what the three have in common.
+// Buffer is the interface of the three buffers.
 type Buffer interface {
-	// Add takes a copy of a pair. It returns false, having done nothing,
-	// when the buffer is full; an empty buffer takes any pair.
+	// Add copies a pair into the buffer. It returns false and changes nothing
+	// if the buffer is full. An empty buffer takes a pair of any size.
 	Add(part int, key, value []byte) bool
 	// Len counts the pairs.
 	Len() int
-	// Sort orders the pairs by partition (of 0..parts-1), then key, then
-	// time of Add. After it only Partition, Len and Reset may be called.
+	// Sort orders the pairs by partition (0 to parts-1), then by key, then in
+	// the order of Add. After it only Partition, Len and Reset may be called.
 	Sort(parts int)
 	// Reset empties the buffer.
 	Reset()
@@ -23,17 +23,17 @@ type Buffer interface {
 	at(i int) (key, value []byte)
 	// span returns the range [lo, hi) of the pairs of partition part.
 	span(part int) (lo, hi int)
-	// touch loads the memory of pairs [lo, hi) into the caches, since pairs
-	// that follow each other in the order lie anywhere.
+	// touch loads pairs [lo, hi) into the caches, since pairs that are
+	// adjacent in the order are not adjacent in memory.
 	touch(lo, hi int)
 }
 
-// touchAhead is how many pairs are touched together. A core waits for many
-// cache lines at a time only if their loads stand close together in the code.
+// touchAhead is the number of pairs that are touched together. A core overlaps
+// the loads of many cache lines only if these follow each other closely.
 const touchAhead = 16
 
-// Partition returns the pairs of one partition of a sorted buffer; nil if it
-// has none.
+// Partition returns the pairs of one partition of a sorted buffer, nil if there
+// are none.
 func Partition(b Buffer, part int) recordio.Source {
 	if lo, hi := b.span(part); lo < hi {
 		return &pairs{buf: b, i: lo, hi: hi, touched: lo}

@@ -9,19 +9,19 @@ import (
 	"github.com/mraws/mraws/internal/recordio"
 )
 
-// pair is an entry of a list: at off lie the key, the length of the value as
-// a uvarint, and the value.
+// pair is an entry of a list. The slab has at off the key, the length of the
+// value as a uvarint, and the value.
 type pair struct {
 	rank
-	off uint64 // grows with time, so it also keeps equal keys in order
+	off uint64 // increases with each Add, so it also orders equal keys
 }
 
-// List is the buffer of an application without a combiner.
+// List is the buffer of an application without a combiner. It keeps every pair.
 type List struct {
 	slab[pair]
 	limit   int      // bytes
 	bounds  [][]byte // see [Spare.List]
-	touched byte     // never read; it keeps the compiler from dropping loads
+	touched byte     // never read; the compiler would drop the loads of touch without it
 }
 
 // Len counts the pairs.
@@ -30,7 +30,7 @@ func (l *List) Len() int { return l.n }
 // Reset empties the list.
 func (l *List) Reset() { l.slab.reset(l.limit) }
 
-// Add takes a copy of a pair.
+// Add copies a pair into the list.
 func (l *List) Add(part int, key, value []byte) bool {
 	need := len(key) + binary.MaxVarintLen64 + len(value)
 	if !l.fits(need) && !l.reserve(need, l.limit) {
@@ -72,10 +72,10 @@ func (l *List) at(i int) (key, value []byte) {
 }
 
 func (l *List) touch(lo, hi int) {
-	const line = 64 // bytes that come together
+	const line = 64 // bytes of a cache line
 	var sum byte
 	for _, p := range l.entries()[lo:hi] {
-		end := p.off + uint64(p.klen) // of a long key the rest follows by itself
+		end := p.off + uint64(p.klen) // the processor prefetches the rest of a long key
 		for off := p.off; off < min(end, p.off+4*line); off += line {
 			sum += l.mem[off]
 		}
@@ -94,8 +94,8 @@ func (l *List) span(part int) (lo, hi int) {
 	return lo, hi
 }
 
-// before counts the pairs in partitions before part, of sorted pairs with
-// bounds.
+// before returns the number of pairs in the partitions before part. The pairs
+// are sorted, and partitions are the key ranges of bounds.
 func (l *List) before(part int) int {
 	switch {
 	case part == 0:

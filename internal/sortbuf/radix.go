@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// rank is how an entry starts: it decides most of the order.
+// rank is the start of each entry. It decides most comparisons.
 type rank struct {
 	prefix uint64 // of the key
 	part   uint32
@@ -18,18 +18,18 @@ type ranked interface{ group | pair | countRef }
 func rankOf[T ranked](e *T) *rank { return (*rank)(unsafe.Pointer(e)) }
 
 const (
-	// fewEntries is the size of a bucket that insertion sorts faster.
+	// fewEntries is the maximum size of a bucket that is sorted by insertion.
 	fewEntries = 24
-	// someEntries is the size of a bucket that is sorted by way of a copy,
+	// someEntries is the maximum size of a bucket that is sorted through a copy,
 	// which fits into the cache of a core.
 	someEntries = 8 << 10
 )
 
-// sortEntries sorts by partition, then prefix, then by compare, which orders
-// entries of the same rank. It is a radix sort from the highest byte on, in
-// place (McIlroy, Bostic and McIlroy, "Engineering Radix Sort", Computing
-// Systems 6(1), 1993, "American flag sort"): it touches each entry a few
-// times, where comparing does so for every doubling of their number.
+// sortEntries sorts by partition, then by prefix, then by compare, which orders
+// entries of equal rank. It is an in-place MSD radix sort (McIlroy, Bostic and
+// McIlroy, "Engineering Radix Sort", Computing Systems 6(1), 1993, "American flag
+// sort"). It moves each entry a few times. A comparison sort moves it log2 n
+// times.
 func sortEntries[T ranked](e []T, parts int, compare func(a, b T) int) {
 	whole := func(a, b T) int {
 		x, y := rankOf(&a), rankOf(&b)
@@ -48,7 +48,7 @@ func sortEntries[T ranked](e []T, parts int, compare func(a, b T) int) {
 		return
 	}
 	s := &sorter[T]{compare: compare}
-	if len(e) > someEntries { // else it costs more than it saves
+	if len(e) > someEntries { // a copy of fewer costs more than it saves
 		s.room = make([]T, someEntries)
 	}
 	if parts == 1 {
@@ -85,7 +85,7 @@ func sortEntries[T ranked](e []T, parts int, compare func(a, b T) int) {
 	}
 }
 
-// topByte is where the highest byte of a prefix is.
+// topByte is the shift to the highest byte of a prefix.
 const topByte = 56
 
 // sorter sorts entries of one partition.
@@ -94,12 +94,12 @@ type sorter[T ranked] struct {
 	room    []T // for a copy of a bucket; may be nil
 }
 
-// buckets says where entries go, by one byte of their prefix: those of byte b
-// to [next[b], ends[b]). There are none below byte first and above byte last.
+// buckets are the places of entries by one byte of their prefix: entries of byte
+// b go to [next[b], ends[b]). All bytes are between first and last.
 type buckets struct {
 	next, ends  [256]int
 	first, last int
-	most        int // entries of one byte
+	most        int // maximum number of entries of one byte
 }
 
 // sort sorts entries whose prefixes are the same above the byte at shift.
@@ -124,7 +124,7 @@ func (s *sorter[T]) sort(e []T, shift int) {
 		s.scatter(&b, e, shift)
 	}
 	if b.most <= fewEntries {
-		insert(e, s.compare) // nothing goes further than that
+		insert(e, s.compare) // each entry is in its bucket, so it moves no further
 		return
 	}
 	start := 0
@@ -155,8 +155,8 @@ func countBuckets[T ranked](b *buckets, e []T, shift int) {
 	}
 }
 
-// scatter puts entries into their buckets by way of a copy, in half the time
-// that it takes in place.
+// scatter moves entries into their buckets through a copy. That takes half the
+// time of inPlace.
 func (s *sorter[T]) scatter(b *buckets, e []T, shift int) {
 	room := s.room[:len(e)]
 	for i := range e {
@@ -167,9 +167,9 @@ func (s *sorter[T]) scatter(b *buckets, e []T, shift int) {
 	copy(e, room)
 }
 
-// inPlace puts entries into their buckets in place. Each swap brings one to
-// where it belongs, and none waits for the one before, as they would in a
-// cycle where each entry takes the place of the next.
+// inPlace moves entries into their buckets in place. Each swap moves one entry to
+// its bucket. The swaps do not depend on each other, so the processor overlaps
+// them, unlike those of a cycle in which each entry takes the place of the next.
 func inPlace[T ranked](b *buckets, e []T, shift int) {
 	for left := true; left; {
 		left = false

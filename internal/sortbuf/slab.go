@@ -2,10 +2,9 @@ package sortbuf
 
 import "unsafe"
 
-// slab is one block of memory that fills from both ends until they meet:
-// bytes from the front, entries of type T from the back. So no memory is set
-// aside for the one that the other needs. T holds no pointers, so the garbage
-// collector does not look inside.
+// slab is one block of memory that fills from both ends: bytes from the front,
+// entries of type T from the back. So neither needs memory of its own set aside.
+// T holds no pointers, so the garbage collector does not scan the block.
 type slab[T any] struct {
 	all  []T    // the block as entries
 	mem  []byte // the same block as bytes
@@ -51,17 +50,17 @@ func (s *slab[T]) entry(i int) *T { return &s.all[len(s.all)-1-i] }
 // entries returns all entries, the last one first.
 func (s *slab[T]) entries() []T { return s.all[len(s.all)-s.n:] }
 
-// reserve makes room for n bytes and one entry by moving to a larger block,
-// as long as both blocks together stay within limit; otherwise, and if the
-// slab is empty, the block becomes as large as limit allows, or as n needs.
-// It returns false if there is no room to be had without a reset.
+// reserve makes room for n bytes and one entry by moving to a larger block, if
+// both blocks together stay within limit bytes. An empty slab gets a block as
+// large as limit allows or n needs. It returns false if only a reset can make
+// room.
 func (s *slab[T]) reserve(n, limit int) bool {
 	if s.fits(n) {
 		return true
 	}
 	need := s.used + n + (s.n+2)*sizeOf[T]()
 	if s.n == 0 && s.used == 0 {
-		s.all, s.mem = nil, nil // first, so that both are never held
+		s.all, s.mem = nil, nil // before the new one is made, so that never both are held
 		*s = newSlab[T](max(min(limit, max(need, firstSlab)), need))
 		return true
 	}
@@ -76,11 +75,11 @@ func (s *slab[T]) reserve(n, limit int) bool {
 	return true
 }
 
-// firstSlab is the size of the first block, bytes: enough for a small file.
+// firstSlab is the size of the first block in bytes. It holds a small file.
 const firstSlab = 256 << 10
 
-// reset forgets all content. A block that could not grow within limit is
-// given up for one of limit bytes, and so is one larger than that.
+// reset empties the slab. A block that cannot grow within limit, or is larger, is
+// replaced by one of limit bytes.
 func (s *slab[T]) reset(limit int) {
 	s.used, s.n = 0, 0
 	if size := len(s.mem); size > limit || size+sizeOf[T]() <= limit {

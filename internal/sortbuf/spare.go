@@ -2,17 +2,16 @@ package sortbuf
 
 import "runtime"
 
-// Spare is the memory of a buffer that is closed, for the next one: that then
-// need not be cleared and mapped again. Its zero value is empty, and nil keeps
-// nothing.
+// Spare keeps the memory of a closed buffer for the next buffer, so that it is not
+// mapped and cleared again. Its zero value is empty. A nil Spare keeps nothing.
 type Spare struct {
 	pairs slab[pair] // of a List
 	sums  *SumTable
 }
 
-// largeSpare is how much memory, in bytes, Drop has the garbage collector free
-// at once. Otherwise it would come only after the attempts of the next phase
-// have taken as much from the system, page by page.
+// largeSpare is the minimum memory in bytes for which Drop runs a garbage
+// collection. Otherwise the memory is freed only after the attempts of the next
+// phase have taken as much from the system.
 const largeSpare = 32 << 20
 
 // Drop frees the memory.
@@ -27,14 +26,15 @@ func (s *Spare) Drop() {
 	}
 }
 
-// SumTable returns a sum table of limit bytes for input bytes of input. To empty
-// a table that is far larger than the input costs more than to make one.
+// SumTable returns a sum table of limit bytes for input bytes of input. It makes a
+// new one if the spare table is far larger than the input, since clearing it
+// would cost more.
 func (s *Spare) SumTable(limit, input int64) *SumTable {
 	if s == nil {
 		return NewSumTable(limit)
 	}
 	t := s.sums
-	s.sums = nil // first, so that two are never held
+	s.sums = nil // before a new one is made, so that never two are held
 	if t == nil || t.share != limit || len(t.cells) > sumCells && int64(len(t.cells))*cellSize > 8*input {
 		return NewSumTable(limit)
 	}
@@ -42,10 +42,11 @@ func (s *Spare) SumTable(limit, input int64) *SumTable {
 	return t
 }
 
-// List returns a list of limit bytes. If expect bytes of pairs fit into limit,
-// the list takes them without growing. bounds are those of the partitions, as of
-// [manifest.Ranges], where keys are range-partitioned: all pairs are then to be
-// added to partition 0, and Sort finds where each partition begins. Else nil.
+// List returns a list of limit bytes. It holds expect bytes of pairs without
+// growing, if these fit into limit. If keys are range-partitioned, bounds are the
+// bounds of the partitions, as in [manifest.Ranges]: the caller adds all pairs to
+// partition 0, and the list derives the partitions after sorting. Else bounds is
+// nil.
 func (s *Spare) List(limit, expect int64, bounds [][]byte) *List {
 	l := &List{limit: int(limit), bounds: bounds}
 	if s == nil {
@@ -53,7 +54,7 @@ func (s *Spare) List(limit, expect int64, bounds [][]byte) *List {
 	}
 	l.slab, s.pairs = s.pairs, slab[pair]{}
 	if want := min(limit, expect); int64(len(l.mem)) < want || int64(len(l.mem)) > limit {
-		l.slab = slab[pair]{} // first, so that both are never held
+		l.slab = slab[pair]{} // before the new one is made, so that never both are held
 		if want > 0 {
 			l.slab = newSlab[pair](int(want))
 		}

@@ -12,42 +12,42 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// SumTable is the buffer of an application that adds up numbers ([mr.Sum]),
-// the most common of all: a hash table like that of [Table], with the number
-// and a short key in the cell itself. So a pair of a known key, which nearly
-// all pairs are, costs one cache line.
+// SumTable is the buffer of an application whose combiner adds up numbers
+// ([mr.Sum]). It is a hash table like that of [Table], but each cell holds the
+// number and a short key. A pair whose key is in the table, as nearly all are,
+// therefore costs one cache line.
 type SumTable struct {
-	cells []count // power of two, at most 5/8 in use
-	n     int
-	most  int // number of cells
-	long  []byte
-	share int64 // what NewSumTable was given
-	limit int   // bytes of long
-	seed  [2]uint64
-	hash  maphash.Seed // of long keys
+	cells    []count // power of two, at most 5/8 in use
+	n        int
+	maxCells int // maximum number of cells
+	long     []byte
+	share    int64 // what NewSumTable was given
+	limit    int   // maximum size of long in bytes
+	seed     [2]uint64
+	hash     maphash.Seed // of long keys
 
 	probes  [probeBatch]probe
 	order   []countRef // after Sort
 	value   [8]byte    // what at returned
-	touched byte       // never read; it keeps the compiler from dropping loads
+	touched byte       // never read; the compiler would drop the loads without it
 }
 
 // count is a cell.
 type count struct {
-	// key is the key, or of a longer one the first 8 bytes and where in
-	// SumTable.long it lies.
+	// key is a key of at most inlineKey bytes. For a longer key it is the first
+	// 8 bytes and the offset in SumTable.long.
 	key  [inlineKey]byte
 	n    uint64
 	klen uint32
 	part uint32 // partition plus one; 0 is a free cell
 }
 
-// probeBatch is how many keys are probed together: more than a core has loads
-// in flight, as many of the cells are in a cache.
+// probeBatch is the number of keys that are probed together. It is larger than
+// the number of loads that a core has in flight, since many cells are in a cache.
 const probeBatch = 64
 
-// probe is a key of a batch: what load and slot make of it. klen is 0 for a key
-// that has no place in a cell.
+// probe is a key of a probe batch: the results of load and slot. klen is 0 for a
+// key that is too long for a cell.
 type probe struct {
 	lo, hi, at uint64
 	klen       uint32
@@ -55,7 +55,7 @@ type probe struct {
 
 const (
 	cellSize = 32      // bytes of a count
-	sumCells = 1 << 12 // at first, where the budget has room for them
+	sumCells = 1 << 12 // initial number of cells, if the budget allows
 )
 
 // countRef is an entry of the sorted order.
@@ -64,21 +64,21 @@ type countRef struct {
 	cell uint64
 }
 
-// inlineKey is the longest key in bytes that fits into a cell.
+// inlineKey is the maximum length in bytes of a key that fits into a cell.
 const inlineKey = 16
 
-// NewSumTable shares limit bytes: three quarters for cells, which take half as
-// much again while they grow and as long as they are sorted, an eighth for
-// long keys, whose block may have grown to twice that.
+// NewSumTable divides limit bytes. Three quarters are for cells, which need half
+// of their memory again while they grow and while they are sorted. An eighth is
+// for long keys, whose block may grow to twice that.
 func NewSumTable(limit int64) *SumTable {
-	t := &SumTable{share: limit, limit: int(limit / 8), hash: maphash.MakeSeed(), most: firstCells}
+	t := &SumTable{share: limit, limit: int(limit / 8), hash: maphash.MakeSeed(), maxCells: firstCells}
 	for i := range t.seed {
 		t.seed[i] = maphash.Comparable(t.hash, i)
 	}
-	for int64(t.most)*2*(cellSize*3/2) <= limit/4*3 {
-		t.most *= 2
+	for int64(t.maxCells)*2*(cellSize*3/2) <= limit/4*3 {
+		t.maxCells *= 2
 	}
-	t.cells = make([]count, min(t.most, sumCells))
+	t.cells = make([]count, min(t.maxCells, sumCells))
 	return t
 }
 
@@ -89,17 +89,17 @@ func (t *SumTable) Len() int { return t.n }
 func (t *SumTable) Reset() {
 	clear(t.cells)
 	t.n, t.long = 0, t.long[:0]
-	if cap(t.long) > 2*t.limit { // for a key that an empty buffer had to take
+	if cap(t.long) > 2*t.limit { // an empty buffer took a key above the limit
 		t.long = nil
 	}
 }
 
-// load returns the first 16 bytes of a key as two numbers, zeros behind it.
+// load returns the first 16 bytes of a key, padded with zeros, as two numbers.
 func load(key []byte) (lo, hi uint64) {
 	n := len(key)
 	var b []byte
 	if cap(key) >= inlineKey {
-		b = key[:inlineKey] // what lies behind the key is masked
+		b = key[:inlineKey] // the bytes behind the key are masked
 	} else {
 		var short [inlineKey]byte
 		copy(short[:], key)
@@ -112,14 +112,14 @@ func load(key []byte) (lo, hi uint64) {
 	return lo, hi
 }
 
-// slot returns where the search for a short key begins.
+// slot returns the hash of a short key, where its search begins.
 func (t *SumTable) slot(lo, hi uint64, n int) uint64 {
 	h, l := bits.Mul64(lo^t.seed[0], hi^t.seed[1]^uint64(n))
 	return h ^ l
 }
 
-// AddKnown adds value to a key that is in the table; otherwise it returns
-// false.
+// AddKnown adds value to a key that is in the table. It returns false if the key
+// is not.
 func (t *SumTable) AddKnown(key, value []byte) bool {
 	if len(value) != 8 {
 		return false
@@ -132,9 +132,9 @@ func (t *SumTable) AddKnown(key, value []byte) bool {
 	return true
 }
 
-// Probe prepares a batch of the first keys between pairs of offsets in text, and
-// returns how many they are. It touches their cells in a loop of its own, which
-// is short enough that a core keeps as many loads in flight as it can.
+// Probe prepares a batch of keys for AddProbed and returns its size. A key is
+// the part of text between a pair of offsets in spans. Probe loads the cells of
+// the batch in a loop of its own, which is so short that the loads overlap.
 func (t *SumTable) Probe(text []byte, spans []uint32) int {
 	n := min(len(spans)/2, len(t.probes))
 	probes := t.probes[:n]
@@ -155,8 +155,8 @@ func (t *SumTable) Probe(text []byte, spans []uint32) int {
 	return n
 }
 
-// AddProbed adds a number to the keys i to n of the batch, up to the first one
-// that is not in the table. It returns how many there were.
+// AddProbed adds a number to keys i to n-1 of the batch, up to the first key that
+// is not in the table. It returns the number of keys that it added to.
 func (t *SumTable) AddProbed(i, n int, add uint64) int {
 	mask := uint64(len(t.cells) - 1)
 next:
@@ -178,7 +178,7 @@ next:
 	return n - i
 }
 
-// find returns the cell of a key, or the free one where it belongs.
+// find returns the cell of a key, or the free cell where it belongs.
 func (t *SumTable) find(key []byte) *count {
 	if len(key) > inlineKey {
 		return t.findLong(key)
@@ -211,7 +211,7 @@ func (t *SumTable) keyOf(c *count) []byte {
 	return t.long[at : at+uint64(c.klen)]
 }
 
-// Add takes a pair, of which the value is a number.
+// Add adds the number of a pair to that of its key.
 func (t *SumTable) Add(part int, key, value []byte) bool {
 	n := mr.ParseInt64(value)
 	c := t.find(key)
@@ -239,14 +239,15 @@ func (t *SumTable) Add(part int, key, value []byte) bool {
 	return true
 }
 
-// grow doubles the number of cells; false if that is too much memory.
+// grow doubles the number of cells. It returns false if that takes too much
+// memory.
 func (t *SumTable) grow() bool {
-	if 2*len(t.cells) > t.most {
+	if 2*len(t.cells) > t.maxCells {
 		return false
 	}
 	old := t.cells
 	t.cells = make([]count, 2*len(old))
-	clear(t.cells) // a page that is read first is mapped twice
+	clear(t.cells) // a page that is read before it is written faults twice
 	for i := range old {
 		if c := &old[i]; c.part != 0 {
 			*t.find(t.keyOf(c)) = *c

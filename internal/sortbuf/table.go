@@ -19,44 +19,45 @@ type group struct {
 	vcap  uint32 // bytes that are ours at value
 }
 
-// cell is a place of the hash table: entry index-1 of the slab, or free.
+// cell is a cell of the hash table. It refers to entry index-1 of the slab; index
+// 0 is a free cell.
 type cell struct {
 	hash  uint32
 	index uint32
 }
 
-// Table is the buffer of an application with a combiner: an open-addressing
-// hash table with linear probing, which combines each pair at once with what
-// is known of its key. Its hash has a random seed, so that no input can be
-// made to collide; nothing depends on it, as the pairs leave sorted.
+// Table is the buffer of an application with a combiner: a hash table with open
+// addressing and linear probing. Add combines each pair with the value of its
+// key. The hash has a random seed, so that no input can be crafted to collide.
+// The seed does not change the output, since the pairs are sorted.
 type Table struct {
 	slab[group]
-	combine func(acc, next []byte) []byte
-	seed    maphash.Seed
-	cells   []cell // power of two, at most 3/4 in use
-	limit   int    // bytes of the slab
-	most    int    // number of cells
-	full    bool
-	// over is the value of the entry overOf (if >= 0), which outgrew its
-	// place when the slab had no room left; the buffer is full with it.
+	combine  func(acc, next []byte) []byte
+	seed     maphash.Seed
+	cells    []cell // power of two, at most 3/4 in use
+	limit    int    // bytes of the slab
+	maxCells int    // maximum number of cells
+	full     bool
+	// over is the value of entry overOf, if overOf >= 0. The value grew when
+	// the slab had no room for it, and the buffer is full since then.
 	over   []byte
 	overOf int
 }
 
-// NewTable shares limit bytes between slab and cells: an entry takes 40
-// bytes and more in the slab and 8 at 3/4 use among the cells, which need
-// half as much again while they grow.
+// NewTable divides limit bytes between slab and cells. An entry takes at least 40
+// bytes in the slab and a cell of 8 bytes. At most 3/4 of the cells are in use.
+// Growing needs half of the memory of the cells again.
 func NewTable(limit int64, combine func(acc, next []byte) []byte) *Table {
 	t := &Table{combine: combine, seed: maphash.MakeSeed(), limit: int(limit / 4 * 3), overOf: -1}
-	t.most = firstCells
-	for int64(t.most)*2*int64(unsafe.Sizeof(cell{}))*3/2 <= limit/4 {
-		t.most *= 2
+	t.maxCells = firstCells
+	for int64(t.maxCells)*2*int64(unsafe.Sizeof(cell{}))*3/2 <= limit/4 {
+		t.maxCells *= 2
 	}
 	t.cells = make([]cell, firstCells)
 	return t
 }
 
-// firstCells is the least number of cells.
+// firstCells is the minimum number of cells.
 const firstCells = 64
 
 // Len counts the keys.
@@ -69,7 +70,7 @@ func (t *Table) Reset() {
 	t.full, t.over, t.overOf = false, nil, -1
 }
 
-// Add takes a pair, whose value it combines with that of the key.
+// Add combines the value of a pair with that of its key.
 func (t *Table) Add(part int, key, value []byte) bool {
 	if t.full {
 		return false
@@ -106,12 +107,13 @@ func (t *Table) Add(part int, key, value []byte) bool {
 	return true
 }
 
-// valueCap leaves a value of n bytes some room to grow in place.
+// valueCap is the capacity for a value of n bytes, with room to grow in place.
 func valueCap(n int) int { return (n + n/2 + 8) &^ 7 }
 
-// grow doubles the number of cells; false if that is too much memory.
+// grow doubles the number of cells. It returns false if that takes too much
+// memory.
 func (t *Table) grow() bool {
-	if 2*len(t.cells) > t.most {
+	if 2*len(t.cells) > t.maxCells {
 		return false
 	}
 	old := t.cells
@@ -156,7 +158,7 @@ func (t *Table) keyOf(g *group) []byte { return t.mem[g.key : g.key+uint64(g.kle
 
 // Sort orders the keys.
 func (t *Table) Sort(parts int) {
-	if t.overOf >= 0 { // entries are about to lose their numbers
+	if t.overOf >= 0 { // sorting changes the indices of entries
 		t.entry(t.overOf).vcap = 0
 	}
 	sortEntries(t.entries(), parts, func(a, b group) int {
