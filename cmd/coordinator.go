@@ -204,5 +204,5 @@ func (s *session) decompress() manifest.Decompress {
 	if s.conf.Decompress == "off" {
 		return manifest.Decompress{}
 	}
-	return manifest.Decompress{Ratio: s.conf.MaxRatio, Limit: int64(s.conf.MaxInflated)}
+	return manifest.Decompress{Ratio: s.conf.MaxRatio, Limit: int64(s.conf.MaxDecompressed)}
 }

@@ -11,7 +11,7 @@ runs=${1:-20} loops=${2:-4}
 promises=(
 	internal/coordinator 'TestStatusIsBounded'
 	internal/coordinator/sched 'TestMemory'
-	internal/inflate 'TestBomb'
+	internal/decompress 'TestBomb'
 	internal/input 'TestSkipBounded'
 	internal/recordio 'TestReaderMemory|TestCombinerMemory|TestLyingHeader'
 	internal/s3local 'TestDescriptors|TestSilentConnections|TestLimits'

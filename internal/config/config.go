@@ -39,24 +39,24 @@ type Config struct {
 	Insecure  bool   `mapstructure:"insecure"`
 	Metrics   string `mapstructure:"metrics"` // host:port; "" = none
 
-	NReduce      int           `mapstructure:"nreduce"`
-	SplitSize    Size          `mapstructure:"split-size"`
-	Pack         string        `mapstructure:"pack"`    // "auto" or "never"
-	Shuffle      string        `mapstructure:"shuffle"` // "auto", "plain" or "packed"
-	MaxAttempts  int           `mapstructure:"max-attempts"`
-	MaxBad       string        `mapstructure:"max-bad-records"` // "25" or "0.1%"
-	Decompress   string        `mapstructure:"decompress"`      // "auto" or "off"
-	MaxRatio     int64         `mapstructure:"decompress-ratio"`
-	MaxInflated  Size          `mapstructure:"decompress-limit"`
-	Speculation  string        `mapstructure:"speculation"`  // "auto" or "off"
-	TaskTimeout  time.Duration `mapstructure:"task-timeout"` // 0 = none
-	Lease        time.Duration `mapstructure:"lease"`
-	Memory       AutoSize      `mapstructure:"memory"` // 0 = auto
-	Slots        int           `mapstructure:"slots"`  // 0 = one for each core
-	Scratch      string        `mapstructure:"scratch"`
-	CoordTimeout time.Duration `mapstructure:"coord-timeout"`
-	DrainTimeout time.Duration `mapstructure:"drain-timeout"`
-	Spot         string        `mapstructure:"spot"` // "auto" or "off"
+	NReduce         int           `mapstructure:"nreduce"`
+	SplitSize       Size          `mapstructure:"split-size"`
+	Pack            string        `mapstructure:"pack"`    // "auto" or "never"
+	Shuffle         string        `mapstructure:"shuffle"` // "auto", "plain" or "packed"
+	MaxAttempts     int           `mapstructure:"max-attempts"`
+	MaxBad          string        `mapstructure:"max-bad-records"` // "25" or "0.1%"
+	Decompress      string        `mapstructure:"decompress"`      // "auto" or "off"
+	MaxRatio        int64         `mapstructure:"decompress-ratio"`
+	MaxDecompressed Size          `mapstructure:"decompress-limit"`
+	Speculation     string        `mapstructure:"speculation"`  // "auto" or "off"
+	TaskTimeout     time.Duration `mapstructure:"task-timeout"` // 0 = none
+	Lease           time.Duration `mapstructure:"lease"`
+	Memory          AutoSize      `mapstructure:"memory"` // 0 = auto
+	Slots           int           `mapstructure:"slots"`  // 0 = one for each core
+	Scratch         string        `mapstructure:"scratch"`
+	CoordTimeout    time.Duration `mapstructure:"coord-timeout"`
+	DrainTimeout    time.Duration `mapstructure:"drain-timeout"`
+	Spot            string        `mapstructure:"spot"` // "auto" or "off"
 
 	LogLevel  string `mapstructure:"log-level"`  // trace, debug, info, warn or error
 	LogFormat string `mapstructure:"log-format"` // auto, text or json

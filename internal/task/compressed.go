@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mraws/mraws/internal/inflate"
+	"github.com/mraws/mraws/internal/decompress"
 	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/mr"
@@ -23,13 +23,13 @@ import (
 type compressed struct {
 	o      manifest.Object
 	format input.Format
-	stream *inflate.Stream // nil before the first byte
-	taken  int64           // bytes of the object that progress knows of
+	stream *decompress.Stream // nil before the first byte
+	taken  int64              // bytes of the object that progress knows of
 }
 
 // decompress makes the reader of a compressed object decompress it. It returns
 // nil for one that is not compressed.
-func (b *bucket) decompress(p *input.Piece, o manifest.Object, d *inflate.Decoder) *compressed {
+func (b *bucket) decompress(p *input.Piece, o manifest.Object, d *decompress.Decoder) *compressed {
 	if o.Compression == "" {
 		return nil
 	}
@@ -65,7 +65,7 @@ func (t *attempt) decompressMemory() int64 {
 	for _, p := range t.Job.Tasks[t.Index] {
 		if c := t.Job.Objects[p.Object].Compression; c != "" && !slices.Contains(kinds, c) {
 			kinds = append(kinds, c)
-			sum += inflate.Memory(c)
+			sum += decompress.Memory(c)
 		}
 	}
 	return min(sum, t.Memory/2)
@@ -73,7 +73,7 @@ func (t *attempt) decompressMemory() int64 {
 
 // suspect decides what an error that came from compressed input means.
 func (b *bucket) suspect(ctx context.Context, err error) error {
-	var damage *inflate.Error
+	var damage *decompress.Error
 	var task *AppError
 	switch {
 	case ctx.Err() != nil:
@@ -91,11 +91,11 @@ func (b *bucket) suspect(ctx context.Context, err error) error {
 }
 
 // confirm reads a damaged object again. Damage that comes back is fatal.
-func (b *bucket) confirm(ctx context.Context, damage *inflate.Error, err error) error {
-	if errors.Is(damage, inflate.ErrTooLarge) { // which no accident brings about
+func (b *bucket) confirm(ctx context.Context, damage *decompress.Error, err error) error {
+	if errors.Is(damage, decompress.ErrTooLarge) { // which no accident brings about
 		return &FatalError{Err: advise(err, damage)}
 	}
-	var second *inflate.Error
+	var second *decompress.Error
 	again := b.check(ctx, damage.Object)
 	switch {
 	case errors.As(again, &second) && damage.Same(second):
@@ -107,11 +107,11 @@ func (b *bucket) confirm(ctx context.Context, damage *inflate.Error, err error) 
 }
 
 // advise adds to an error what can be done about it.
-func advise(err error, damage *inflate.Error) error {
+func advise(err error, damage *decompress.Error) error {
 	switch {
-	case errors.Is(damage, inflate.ErrTooLarge):
+	case errors.Is(damage, decompress.ErrTooLarge):
 		return fmt.Errorf("%w: raise decompress-ratio or decompress-limit if the object is sound", err)
-	case errors.Is(damage, inflate.ErrFormat), errors.Is(damage, inflate.ErrEmpty):
+	case errors.Is(damage, decompress.ErrFormat), errors.Is(damage, decompress.ErrEmpty):
 		return fmt.Errorf("%w: rename the object, or set decompress: off to read all input as it is", err)
 	}
 	return fmt.Errorf("%w: upload the object again", err)
@@ -135,7 +135,7 @@ func (b *bucket) readAgain(ctx context.Context, o manifest.Object, read func(io.
 			return inputError(key, err)
 		}
 	}
-	var d inflate.Decoder
+	var d decompress.Decoder
 	defer d.Close()
 	s := d.Open(o, b.job.Decompress.Most(o.Size), body)
 	return errors.Join(inputError(key, read(s)), s.Close(), body.Close())

@@ -16,7 +16,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"pgregory.net/rapid"
 
-	"github.com/mraws/mraws/internal/inflate"
+	"github.com/mraws/mraws/internal/decompress"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -138,15 +138,15 @@ func TestDamagedInput(t *testing.T) {
 		want               error
 		says               []string
 	}{
-		{"checksum", "a.gz", flip(len(good) - 8), 0, inflate.ErrChecksum, []string{
+		{"checksum", "a.gz", flip(len(good) - 8), 0, decompress.ErrChecksum, []string{
 			fmt.Sprintf("run attempt m of map task 0: read a.gz at byte 200000: decompress a.gz (gzip) at byte %d of %d, 200000 decompressed: damaged", len(good), len(good)),
 			"upload the object again"}},
 		{"data", "a.gz", flip(len(good) / 2), 0, nil, []string{"decompress a.gz (gzip) at byte ", "damaged", "upload the object again"}},
-		{"truncated", "a.gz", good[:len(good)/2], 0, inflate.ErrTruncated, []string{"is cut off"}},
-		{"garbage", "a.gz", good + "x", 0, inflate.ErrTrailing, nil},
-		{"plain", "a.gz", text, 0, inflate.ErrFormat, []string{"read a.gz at byte 0:", "rename the object, or set decompress: off to read all input as it is"}},
-		{"empty", "a.zst", "", 0, inflate.ErrEmpty, []string{"decompress a.zst (zstd) at byte 0 of 0", "decompress: off"}},
-		{"bomb", "a.gz", good, 199_999, inflate.ErrTooLarge, []string{"199999 decompressed", "raise decompress-ratio or decompress-limit"}},
+		{"truncated", "a.gz", good[:len(good)/2], 0, decompress.ErrTruncated, []string{"is cut off"}},
+		{"garbage", "a.gz", good + "x", 0, decompress.ErrTrailing, nil},
+		{"plain", "a.gz", text, 0, decompress.ErrFormat, []string{"read a.gz at byte 0:", "rename the object, or set decompress: off to read all input as it is"}},
+		{"empty", "a.zst", "", 0, decompress.ErrEmpty, []string{"decompress a.zst (zstd) at byte 0 of 0", "decompress: off"}},
+		{"bomb", "a.gz", good, 199_999, decompress.ErrTooLarge, []string{"199999 decompressed", "raise decompress-ratio or decompress-limit"}},
 	} {
 		for _, input := range []mr.Input{mr.Lines, mr.WholeObjects} {
 			t.Run(fmt.Sprintf("%s %d", tc.name, input), func(t *testing.T) {
@@ -361,7 +361,7 @@ func TestCompressedStops(t *testing.T) {
 func TestDecompressMemory(t *testing.T) {
 	w := newFixture(testkit.WC, 1, 0, 1, file{"a", "x"}, file{"b.gz", ""}, file{"c.zst", ""})
 	w.Spec.Tasks = append(w.Spec.Tasks, slices.Concat(w.Spec.Tasks...))
-	gzip, zstd := inflate.Memory(manifest.Gzip), inflate.Memory(manifest.Zstd)
+	gzip, zstd := decompress.Memory(manifest.Gzip), decompress.Memory(manifest.Zstd)
 	for i, want := range []int64{0, gzip, zstd, gzip + zstd} {
 		at := &attempt{Env: &Env{Job: w.Spec, Memory: 64 << 20}, Attempt: Attempt{Phase: mr.MapPhase, Index: i}}
 		if got := at.decompressMemory(); got != want {

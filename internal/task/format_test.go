@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mraws/mraws/internal/coordinator"
-	"github.com/mraws/mraws/internal/inflate"
+	"github.com/mraws/mraws/internal/decompress"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/testkit"
@@ -146,7 +146,7 @@ func TestIncompleteRecord(t *testing.T) {
 	w := newFixture(spell, 1, 0, 1, file{"a.gz", gz(t, "four4444x")})
 	planned(t, w, manifest.Choice{Name: "fixed", Options: map[string]string{"size": "4"}}, 100)
 	_, err := w.env(t).Run(context.Background(), Attempt{mr.MapPhase, 0, "m"})
-	var damage *inflate.Error
+	var damage *decompress.Error
 	if err == nil || errors.As(err, &damage) || !strings.Contains(err.Error(), "read a.gz: the last record, at byte 8, has fewer than 4 bytes") {
 		t.Errorf("%v", err)
 	}

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/mraws/mraws/internal/inflate"
+	"github.com/mraws/mraws/internal/decompress"
 	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/recordio"
@@ -54,7 +54,7 @@ func (t *attempt) mapInput(ctx context.Context, c *collector, out runner.Emitter
 	pieces := t.Job.Tasks[t.Index]
 	ahead := fetchAhead(ctx, t.bucket, t.shares, pieces)
 	defer ahead.Close()
-	var decoder inflate.Decoder
+	var decoder decompress.Decoder
 	defer decoder.Close()
 	i := -1
 	in := &records{live: t.live, format: t.bucket.format, maxRecord: t.maxRecord, skips: skips, next: func() *openPiece {
@@ -82,7 +82,7 @@ func firstOf(errs ...error) error {
 }
 
 // piece is a piece of the input, to be read through open.
-func (b *bucket) piece(p manifest.Piece, open input.Opener, d *inflate.Decoder) *openPiece {
+func (b *bucket) piece(p manifest.Piece, open input.Opener, d *decompress.Decoder) *openPiece {
 	o := b.job.Objects[p.Object]
 	piece := &openPiece{etag: o.ETag, Piece: input.Piece{Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length, Open: open}}
 	piece.compressed = b.decompress(&piece.Piece, o, d)

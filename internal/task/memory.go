@@ -22,7 +22,7 @@ import (
 //	  output parts, or all   -       1/4
 //
 // Of a map task with compressed objects, what decompressing takes
-// (inflate.Memory: 640 KiB for gzip, up to 9.6 MiB for zstd) is off the budget
+// (decompress.Memory: 640 KiB for gzip, up to 9.6 MiB for zstd) is off the budget
 // before it is shared out, up to half of it.
 //
 // What is left is for the garbage collector, one line of input, a block or

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/mraws/mraws/internal/inflate"
+	"github.com/mraws/mraws/internal/decompress"
 	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -248,7 +248,7 @@ type sampler struct {
 	pieces  []manifest.Piece // that are to be read yet
 	plain   *ahead           // of those that are not compressed
 	opened  int              // of plain
-	decoder inflate.Decoder
+	decoder decompress.Decoder
 	keys    [][]byte
 	room    []byte
 }

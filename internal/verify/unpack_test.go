@@ -12,7 +12,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/mraws/mraws/internal/inflate"
+	"github.com/mraws/mraws/internal/decompress"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/mr"
@@ -110,7 +110,7 @@ func TestPackedWrong(t *testing.T) {
 // same objects.
 func FuzzUnpack(f *testing.F) {
 	for _, pattern := range []string{"*.gz", "*.zst"} {
-		files, err := filepath.Glob(filepath.Join("../inflate/testdata", pattern))
+		files, err := filepath.Glob(filepath.Join("../decompress/testdata", pattern))
 		if err != nil || len(files) < 3 {
 			f.Fatal(files, err)
 		}
@@ -136,7 +136,7 @@ func FuzzUnpack(f *testing.F) {
 		if u.Close() != nil || err != nil && !errors.Is(err, errPacked) {
 			t.Fatal(err)
 		}
-		var d inflate.Decoder
+		var d decompress.Decoder
 		defer d.Close()
 		s := d.Open(o, limits.Most(o.Size), bytes.NewReader(data))
 		theirs, terr := io.ReadAll(s)

@@ -1,4 +1,4 @@
-package inflate
+package decompress
 
 import (
 	"bufio"

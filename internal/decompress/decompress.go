@@ -1,8 +1,8 @@
-// Package inflate decompresses input objects: gzip (RFC 1952) of any number
+// Package decompress decompresses input objects: gzip (RFC 1952) of any number
 // of members and zstd (RFC 8878) of any number of frames. It takes the bytes
 // for hostile: what it holds is bounded, what it gives is bounded by its
 // caller, and whatever is wrong with an object is an [*Error] that says where.
-package inflate
+package decompress
 
 import (
 	"bufio"

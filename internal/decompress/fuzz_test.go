@@ -1,4 +1,4 @@
-package inflate
+package decompress
 
 import (
 	"bytes"
@@ -10,10 +10,10 @@ import (
 	"testing/iotest"
 )
 
-// FuzzInflate: whatever bytes an object has, it gives no more than it may,
+// FuzzDecompress: whatever bytes an object has, it gives no more than it may,
 // fails with an *Error or not at all, and does the same however the bytes
 // arrive. Seeds are the golden files, whole and cut.
-func FuzzInflate(f *testing.F) {
+func FuzzDecompress(f *testing.F) {
 	for _, pattern := range []string{"*.gz", "*.zst"} {
 		files, err := filepath.Glob(filepath.Join("testdata", pattern))
 		if err != nil {
@@ -38,7 +38,7 @@ func FuzzInflate(f *testing.F) {
 		}
 		var d Decoder
 		defer d.Close()
-		text, err := inflate(&d, name, data, most)
+		text, err := decompress(&d, name, data, most)
 		var e *Error
 		if len(text) > most || err != nil && !errors.As(err, &e) {
 			t.Fatalf("%d bytes, %v", len(text), err)

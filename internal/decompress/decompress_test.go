@@ -1,4 +1,4 @@
-package inflate
+package decompress
 
 import (
 	"bytes"
@@ -27,8 +27,8 @@ func object(name string, data []byte) manifest.Object {
 	return manifest.Object{Name: name, Size: int64(len(data)), Compression: manifest.CompressionOf(name)}
 }
 
-// inflate decompresses data with d.
-func inflate(d *Decoder, name string, data []byte, most int64) ([]byte, error) {
+// decompress decompresses data with d.
+func decompress(d *Decoder, name string, data []byte, most int64) ([]byte, error) {
 	s := d.Open(object(name, data), most, bytes.NewReader(data))
 	out, err := io.ReadAll(s)
 	return out, errors.Join(err, s.Close())
@@ -92,11 +92,11 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := inflate(&d, name, data, int64(len(text)))
+			got, err := decompress(&d, name, data, int64(len(text)))
 			if err != nil || !bytes.Equal(got, text) {
 				t.Errorf("%s: %q, %v", name, got, err)
 			}
-			if _, err := inflate(&d, name, data, int64(len(text))-1); !errors.Is(err, ErrTooLarge) {
+			if _, err := decompress(&d, name, data, int64(len(text))-1); !errors.Is(err, ErrTooLarge) {
 				t.Errorf("%s may be one byte smaller: %v", name, err)
 			}
 		}
@@ -152,7 +152,7 @@ func TestDamage(t *testing.T) {
 		t.Run(tc.object+" "+tc.name, func(t *testing.T) {
 			var d Decoder
 			defer d.Close()
-			_, err := inflate(&d, tc.object, tc.data, 1<<30)
+			_, err := decompress(&d, tc.object, tc.data, 1<<30)
 			var e *Error
 			if !errors.As(err, &e) || e.Object != tc.object || e.At > e.Size || e.Size != int64(len(tc.data)) {
 				t.Fatalf("%v: %+v", err, e)
@@ -161,7 +161,7 @@ func TestDamage(t *testing.T) {
 				t.Errorf("got %v, want %v with %q", err, tc.want, tc.says)
 			}
 			// The decoder goes on with the next object.
-			if got, err := inflate(&d, "b.gz", gz, 1<<30); err != nil || !bytes.Equal(got, text) {
+			if got, err := decompress(&d, "b.gz", gz, 1<<30); err != nil || !bytes.Equal(got, text) {
 				t.Errorf("afterwards: %q, %v", got, err)
 			}
 		})
@@ -175,13 +175,13 @@ func TestTruncated(t *testing.T) {
 	text := []byte("one\ntwo\n")
 	two := append(packed(t, text), packed(t, text)...)
 	for n := range two {
-		if _, err := inflate(&d, "a.gz", two[:n], 1<<30); (err == nil) != (n == len(two)/2) {
+		if _, err := decompress(&d, "a.gz", two[:n], 1<<30); (err == nil) != (n == len(two)/2) {
 			t.Errorf("%d of %d bytes: %v", n, len(two), err)
 		}
 	}
 	frame := packedZstd(t, text)
 	for n := range frame {
-		if _, err := inflate(&d, "a.zst", frame[:n], 1<<30); err == nil {
+		if _, err := decompress(&d, "a.zst", frame[:n], 1<<30); err == nil {
 			t.Errorf("%d of %d bytes of zstd are no error", n, len(frame))
 		}
 	}
@@ -197,7 +197,7 @@ func TestBitFlips(t *testing.T) {
 		for bit := range 8 * len(data) {
 			bad := bytes.Clone(data)
 			bad[bit/8] ^= 1 << (bit % 8)
-			if got, err := inflate(&d, name, bad, 1<<30); err == nil && !bytes.Equal(got, text) {
+			if got, err := decompress(&d, name, bad, 1<<30); err == nil && !bytes.Equal(got, text) {
 				t.Errorf("%s, bit %d: %q", name, bit, got)
 			}
 		}
