@@ -17,6 +17,8 @@ import (
 
 	"github.com/mraws/mraws/e2e/lab"
 	"github.com/mraws/mraws/internal/failpoint"
+	"github.com/mraws/mraws/internal/protocol"
+	"github.com/mraws/mraws/internal/trace"
 )
 
 // Bounds of a round. They say what a machine that is busy with other things
@@ -119,12 +121,33 @@ func (r *round) prepare() error {
 	return s3.Kill()
 }
 
+// traceName is the file in the folder of a round to which all roles write what
+// they do.
+const traceName = "trace.jsonl"
+
+// checkTrace wants each step of the trace to be one that the model of the
+// protocol allows.
+func (r *round) checkTrace() error {
+	f, err := os.Open(filepath.Join(r.lab.Dir, traceName))
+	if err != nil {
+		return err
+	}
+	events, err := trace.Read(f)
+	if err == nil {
+		err = protocol.CheckTrace(events)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("%s: %w", traceName, err)
+	}
+	return nil
+}
+
 // launch returns what starts a process of a seat, armed as the plan says.
 func (r *round) launch(h *lab.Host, args []string) starter {
 	return func(name string, more ...string) (*lab.Process, error) {
-		var env []string
+		env := []string{trace.Variable + "=" + filepath.Join(r.lab.Dir, traceName)}
 		if what := r.plan.Armed[name]; what != "" && !r.healed {
-			env = []string{failpoint.Variable + "=" + what}
+			env = append(env, failpoint.Variable+"="+what)
 		}
 		return r.lab.StartWith(h, name, env, slices.Concat(args, more)...)
 	}
@@ -341,7 +364,7 @@ func (r *round) judge() error {
 	if werr != nil {
 		return errors.Join(err, werr)
 	}
-	err = errors.Join(err, r.lab.Exact(want), r.lab.Verify(r.plan.Job), r.lab.Autopsy())
+	err = errors.Join(err, r.lab.Exact(want), r.lab.Verify(r.plan.Job), r.lab.Autopsy(), r.checkTrace())
 	if err != nil {
 		return err // and leave the bucket as it is, for people
 	}
