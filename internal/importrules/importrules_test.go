@@ -1,6 +1,5 @@
-// Package arrows holds the rule of who may import whom (docs/ARCHITECTURE.md)
-// as a test, so that a wrong arrow fails on the day it is drawn.
-package arrows
+// Package importrules tests which package may import which (docs/ARCHITECTURE.md).
+package importrules
 
 import (
 	"encoding/json"
@@ -14,9 +13,9 @@ import (
 
 const module = "github.com/mraws/mraws/"
 
-// allowed lists, for every package of ours, the packages of ours that it may
-// import besides those below it in its own folder. "std" means that it may
-// import nothing but the standard library.
+// allowed lists for each package of the module the packages of the module that it
+// may import. "std" means that of all other packages it may import only the
+// standard library.
 var allowed = map[string][]string{
 	"mr":                         {"std"},
 	"mr/mrtest":                  {"std", "mr"},
@@ -58,8 +57,8 @@ var allowed = map[string][]string{
 	"internal/reset":             {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/object", "internal/jobstate"},
 }
 
-// wiring may import everything of ours.
-var wiring = []string{"", "cmd", "cli", "bench", "bench/", "e2e", "e2e/", "examples/", "internal/s3fs/s3conform", "internal/arrows"}
+// wiring lists packages that may import all packages of the module.
+var wiring = []string{"", "cmd", "cli", "bench", "bench/", "e2e", "e2e/", "examples/", "internal/s3fs/s3conform", "internal/importrules"}
 
 type pkg struct {
 	ImportPath string
@@ -67,8 +66,8 @@ type pkg struct {
 	Standard   bool
 }
 
-// packages lists all packages of the module with what their code, not their
-// tests, imports.
+// packages lists all packages of the module with their imports, without those of
+// tests.
 func packages(t *testing.T) []pkg {
 	t.Helper()
 	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
@@ -87,7 +86,7 @@ func packages(t *testing.T) []pkg {
 	}
 }
 
-func TestArrows(t *testing.T) {
+func TestImports(t *testing.T) {
 	seen := map[string]bool{}
 	for _, p := range packages(t) {
 		name := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, strings.TrimSuffix(module, "/")), "/")
@@ -96,7 +95,7 @@ func TestArrows(t *testing.T) {
 		may, ruled := allowed[name]
 		if !ruled {
 			if !slices.ContainsFunc(wiring, func(w string) bool { return name == w || strings.HasSuffix(w, "/") && strings.HasPrefix(name, w) }) {
-				t.Errorf("package %s has no place in the arrows: add it to this test and to docs/ARCHITECTURE.md", name)
+				t.Errorf("package %s has no import rule: add it to this test and to docs/ARCHITECTURE.md", name)
 			}
 			continue
 		}
@@ -112,15 +111,16 @@ func TestArrows(t *testing.T) {
 	}
 	for name := range allowed {
 		if !seen[name] {
-			t.Errorf("the arrows speak of %s, which is not there", name)
+			t.Errorf("there is an import rule for %s, which does not exist", name)
 		}
 	}
 }
 
-// checkSDK: only s3fs talks to S3, only s3local embeds the server, only
-// metrics knows Prometheus. The server's own interface is written in types of
-// the SDK, so s3local needs these two packages of it. spot asks the machine's
-// metadata, by the SDK's client for them, and no service of AWS.
+// checkSDK checks the imports of large dependencies. Only s3fs sends requests to
+// S3, only s3local embeds the server, only metrics imports Prometheus. The
+// interface of the server uses types of the SDK, so s3local may import those two
+// packages. spot uses the SDK's client for instance metadata, and no service of
+// AWS.
 func checkSDK(t *testing.T, name string, imports []string) {
 	t.Helper()
 	const types = "github.com/aws/aws-sdk-go-v2/service/s3"
