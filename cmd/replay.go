@@ -108,7 +108,7 @@ func (s *session) replay(ctx context.Context, st *store, phase mr.Phase, index i
 		scratch = os.TempDir()
 	}
 	env := &task.Env{
-		Store: st, Layout: s.layout, Job: job, Runner: gorunner.New(app), Worker: "replay", Scratch: scratch, Memory: s.memory,
+		Store: st, Buckets: st.source, Layout: s.layout, Job: job, Runner: gorunner.New(app), Worker: "replay", Scratch: scratch, Memory: s.memory,
 		Commits: new(task.Commits), Log: s.log, Progress: new(task.Progress),
 	}
 	create, err := s.replayFiles(dir)

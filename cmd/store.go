@@ -13,6 +13,7 @@ import (
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/s3fs"
 	"github.com/mraws/mraws/internal/s3local"
+	"github.com/mraws/mraws/internal/task"
 )
 
 // store is an open bucket and how it was chosen.
@@ -280,3 +281,6 @@ func findOrServe(ctx context.Context, o s3local.Options) (s3local.Endpoint, *s3l
 		}
 	}
 }
+
+// source returns another bucket of the same server, to read input from.
+func (s *store) source(name string) task.Source { return s.In(name) }

@@ -92,7 +92,7 @@ func (s *session) verified(ctx context.Context, st *store, app *mr.App, seal str
 	debug.SetMemoryLimit(memoryLimit(budget))
 	o := verify.Options{
 		Seal: seal, Scratch: s.conf.Scratch, Memory: budget, Concurrency: s.requests / 2,
-		Lookup: s.lookup,
+		Lookup: s.lookup, Buckets: func(name string) verify.Store { return st.In(name) },
 	}
 	if app != nil {
 		o.App, o.Code = app.Name, new(verify.Code)

@@ -109,7 +109,8 @@ const (
 
 // Record is one input record.
 type Record struct {
-	// Object is the name of the object below input/, such as "pg-grimm.txt".
+	// Object is the name of the object below input/, such as "pg-grimm.txt", or
+	// of one that lies elsewhere s3://bucket/key.
 	// It may hold any byte, also a line break: see [EscapeName].
 	Object string
 	// Offset is the position of the record's first byte in its object.
@@ -258,9 +259,9 @@ type Task struct {
 	Index int
 	// Params holds every declared parameter, defaults filled in.
 	Params map[string]string
-	// Objects returns the names of all input objects of the job, below
-	// input/, each once and in byte order. They are shared by all attempts
-	// and must not be changed.
+	// Objects returns the names of all input objects of the job, as
+	// Record.Object has them, each once and in byte order. They are shared by
+	// all attempts and must not be changed.
 	Objects func() []string
 	// Side is the job's side-file area, shared by all its tasks.
 	Side SideFiles
@@ -311,7 +312,7 @@ type Line struct {
 type CheckInfo struct {
 	// Maps and Reduces are the task counts M and R.
 	Maps, Reduces int
-	// Objects are the names of the input objects below input/.
+	// Objects are the names of the input objects, as Record.Object has them.
 	Objects []string
 	// Params are the job's parameters, defaults filled in.
 	Params map[string]string

@@ -274,14 +274,41 @@ func CheckPrefix(s string) (string, error) {
 // MaxKey is the most bytes that a key of S3 may have.
 const MaxKey = 1024
 
-// ValidInput says whether name may name an input object: its key is valid
-// UTF-8 of at most [MaxKey] bytes, and no element of it is "." or "..", which
-// a store that keeps objects as files would follow out of the folder.
-func (l Layout) ValidInput(name string) bool {
-	if name == "" || len(l.Input(name)) > MaxKey || !utf8.ValidString(name) {
+// MaxPlace bounds what [Place] returns, in bytes.
+const MaxPlace = len("s3://") + 63 + len("/") + MaxKey
+
+// Place names an object of any bucket.
+func Place(bucket, key string) string { return "s3://" + bucket + "/" + key }
+
+// ValidBucket says whether name may name a bucket of S3. Nothing else may, since
+// requests have it in their path or in the name of the host.
+func ValidBucket(name string) bool {
+	alnum := func(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
+	if len(name) < 3 || len(name) > 63 || !alnum(name[0]) || !alnum(name[len(name)-1]) || strings.Contains(name, "..") {
 		return false
 	}
-	for element := range strings.SplitSeq(name, "/") {
+	for i := range len(name) {
+		if !alnum(name[i]) && name[i] != '.' && name[i] != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// ValidInput says whether name may name an input object: its key is a
+// [ValidKey].
+func (l Layout) ValidInput(name string) bool {
+	return len(l.Input(name)) <= MaxKey && ValidKey(name)
+}
+
+// ValidKey says whether key may be that of an input object: it is valid UTF-8 of
+// at most [MaxKey] bytes, and no element of it is "." or "..", which a store that
+// keeps objects as files would follow out of the folder.
+func ValidKey(key string) bool {
+	if key == "" || len(key) > MaxKey || !utf8.ValidString(key) {
+		return false
+	}
+	for element := range strings.SplitSeq(key, "/") {
 		if element == "." || element == ".." {
 			return false
 		}

@@ -332,3 +332,15 @@ func TestParseAttempt(t *testing.T) {
 		t.Error("a key of another prefix is taken for what an attempt writes")
 	}
 }
+
+func TestValidBucket(t *testing.T) {
+	for name, want := range map[string]bool{
+		"logs": true, "a-b.c-0": true, "abc": true, strings.Repeat("a", 63): true,
+		"": false, "ab": false, strings.Repeat("a", 64): false, "Logs": false, "a_b": false, "a/b": false, "a..b": false,
+		"-ab": false, "ab-": false, ".ab": false, "ab.": false, "a@b.c": false, "a?b": false, "a b": false, "a\x00b": false, "läge": false,
+	} {
+		if got := ValidBucket(name); got != want {
+			t.Errorf("%q: %t", name, got)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/recordio"
 )
 
@@ -35,12 +36,35 @@ const (
 
 // Object is one input object, pinned.
 type Object struct {
-	Name string `json:"name"` // below input/
-	ETag string `json:"etag"`
-	Size int64  `json:"size"` // bytes
+	// Name is what applications see: the name below input/, or for an object
+	// that lies elsewhere its [layout.Place].
+	Name string `json:"name"`
+	// Bucket and Key say where an object lies that is not below the job's own
+	// input/; else both are "".
+	Bucket string `json:"bucket,omitempty"`
+	Key    string `json:"key,omitempty"`
+	ETag   string `json:"etag"`
+	Size   int64  `json:"size"` // bytes
 	// Compression of those bytes: records and their offsets are those of the
 	// decompressed stream.
 	Compression Compression `json:"compression,omitempty"`
+}
+
+// At is what messages and claims call the object, and where it lies unless it has
+// a bucket: the whole key of one below input/, else its name.
+func (o Object) At(lay layout.Layout) string {
+	if o.Bucket != "" {
+		return o.Name
+	}
+	return lay.Input(o.Name)
+}
+
+// In is the whole key of the object in its bucket.
+func (o Object) In(lay layout.Layout) string {
+	if o.Bucket != "" {
+		return o.Key
+	}
+	return lay.Input(o.Name)
 }
 
 // Piece is a byte range of an input object: [object index, offset, length].

@@ -49,11 +49,13 @@ func (j *Job) Validate(lay layout.Layout) error {
 func (j *Job) validateObjects(lay layout.Layout) error {
 	total := int64(0)
 	for i, o := range j.Objects {
-		switch {
-		case o.Name == "":
+		if o.Name == "" {
 			return fmt.Errorf("input object %d has no name", i)
-		case !lay.ValidInput(o.Name):
-			return fmt.Errorf("input object %q: its key is no UTF-8 of at most %d bytes without the elements \".\" and \"..\"; rename it", o.Name, layout.MaxKey)
+		}
+		if err := o.validatePlace(lay); err != nil {
+			return fmt.Errorf("input object %q: %w", o.Name, err)
+		}
+		switch {
 		case i > 0 && o.Name <= j.Objects[i-1].Name:
 			return fmt.Errorf("input object %q does not follow %q in byte order", o.Name, j.Objects[i-1].Name)
 		case o.ETag == "":
@@ -64,6 +66,20 @@ func (j *Job) validateObjects(lay layout.Layout) error {
 			return fmt.Errorf("input object %q has size %d", o.Name, o.Size)
 		}
 		total += o.Size
+	}
+	return nil
+}
+
+// validatePlace judges where an object lies. Nobody reads what a spec does not
+// name so.
+func (o Object) validatePlace(lay layout.Layout) error {
+	switch elsewhere := o.Bucket != "" || o.Key != ""; {
+	case elsewhere && (!layout.ValidBucket(o.Bucket) || !layout.ValidKey(o.Key)):
+		return fmt.Errorf("there can be no key %q in a bucket %q", o.Key, o.Bucket)
+	case elsewhere && o.Name != layout.Place(o.Bucket, o.Key):
+		return fmt.Errorf("this is not the name of the key %q in the bucket %q", o.Key, o.Bucket)
+	case !elsewhere && !lay.ValidInput(o.Name):
+		return fmt.Errorf("its key is no UTF-8 of at most %d bytes without the elements \".\" and \"..\"; rename it", layout.MaxKey)
 	}
 	return nil
 }

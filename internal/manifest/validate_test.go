@@ -1,10 +1,13 @@
 package manifest
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/mraws/mraws/internal/layout"
 )
 
 func TestValidate(t *testing.T) {
@@ -40,6 +43,14 @@ func TestValidate(t *testing.T) {
 		{"twice", func(j *Job) { j.Objects[1].Name = "a.txt" }, "does not follow"},
 		{"etag", func(j *Job) { j.Objects[1].ETag = "" }, `"b.txt" has no etag`},
 		{"size", func(j *Job) { j.Objects[0].Size = -1 }, `"a.txt" has size -1`},
+		{"elsewhere", func(j *Job) { elsewhere(j, "logs", "2026/a.txt") }, ""},
+		{"elsewhere, no bucket", func(j *Job) { elsewhere(j, "", "a.txt") }, `no key "a.txt" in a bucket ""`},
+		{"elsewhere, no key", func(j *Job) { elsewhere(j, "logs", "") }, `no key "" in a bucket "logs"`},
+		{"elsewhere, a host", func(j *Job) { elsewhere(j, "evil.example.com/", "a.txt") }, `in a bucket "evil.example.com/"`},
+		{"elsewhere, out of the bucket", func(j *Job) { elsewhere(j, "logs", "../other/a.txt") }, `no key "../other/a.txt"`},
+		{"elsewhere, under another name", func(j *Job) { elsewhere(j, "logs", "a.txt"); j.Objects[1].Name = "s3://logs/b.txt" }, "is not the name of"},
+		{"elsewhere, under a plain name", func(j *Job) { elsewhere(j, "logs", "a.txt"); j.Objects[1].Name = "b.txt" }, "is not the name of"},
+		{"elsewhere, twice", func(j *Job) { elsewhere(j, "logs", "a.txt"); j.Objects[0] = j.Objects[1] }, "does not follow"},
 		{"compressed and packed", func(j *Job) { *j = *packedJob() }, ""},
 		{"unknown compression", func(j *Job) { *j = *packedJob(); j.Objects[1].Compression = "bzip2" }, `"b.log.gz" has unknown compression "bzip2"`},
 		{"compressed, in pieces", func(j *Job) {
@@ -154,4 +165,30 @@ func TestValidateProperty(t *testing.T) {
 			t.Fatalf("%s of task %d piece %d went unnoticed", what, i, k)
 		}
 	})
+}
+
+// elsewhere makes the second object one of another bucket.
+func elsewhere(j *Job, bucket, key string) {
+	o := &j.Objects[1]
+	o.Bucket, o.Key, o.Name = bucket, key, layout.Place(bucket, key)
+}
+
+// TestElsewhere: how a spec names an object that does not lie below input/, and
+// that nothing of one that does has changed.
+func TestElsewhere(t *testing.T) {
+	o := Object{Name: "a.txt", ETag: "e", Size: 3}
+	lay := layout.New("p")
+	if data, err := json.Marshal(o); err != nil || string(data) != `{"name":"a.txt","etag":"e","size":3}` {
+		t.Errorf("%s, %v", data, err)
+	}
+	if o.At(lay) != "p/input/a.txt" || o.In(lay) != "p/input/a.txt" {
+		t.Errorf("below input/ it lies at %q, in %q", o.At(lay), o.In(lay))
+	}
+	o.Bucket, o.Key, o.Name = "logs", "d/a.txt", "s3://logs/d/a.txt"
+	if data, err := json.Marshal(o); err != nil || string(data) != `{"name":"s3://logs/d/a.txt","bucket":"logs","key":"d/a.txt","etag":"e","size":3}` {
+		t.Errorf("%s, %v", data, err)
+	}
+	if o.At(lay) != "s3://logs/d/a.txt" || o.In(lay) != "d/a.txt" {
+		t.Errorf("elsewhere it lies at %q, in %q", o.At(lay), o.In(lay))
+	}
 }

@@ -40,11 +40,14 @@ type Attempt struct {
 // Env is what the attempts of one slot run in. It runs one attempt at a
 // time; the slots of a worker share Store, Job, App, Commits and Ranges.
 type Env struct {
-	Store  Store
-	Layout layout.Layout
-	Job    *manifest.Job // validated
-	Runner runner.Runner // of the job's application
-	Worker string        // the worker's id
+	Store Store
+	// Buckets returns another bucket, which input lies in; nil where there is
+	// none to be read.
+	Buckets func(name string) Source
+	Layout  layout.Layout
+	Job     *manifest.Job // validated
+	Runner  runner.Runner // of the job's application
+	Worker  string        // the worker's id
 	// Scratch is an existing directory for temporary files. They have no
 	// name left once they are open, where the system allows it, so that
 	// even a killed process leaves none behind.
@@ -160,7 +163,7 @@ func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Contex
 	}
 	t.shares = shareOut(a.Phase, e.Memory-t.decompressMemory())
 	t.space = &space{dir: e.Scratch, name: fmt.Sprintf("mraws-%s-%d", a.Phase, a.Index), spare: e.Spare}
-	t.bucket = &bucket{store: e.Store, layout: e.Layout, job: e.Job, format: e.Job.InputFormat(), chunk: t.shares.chunk}
+	t.bucket = &bucket{store: e.Store, others: e.Buckets, layout: e.Layout, job: e.Job, format: e.Job.InputFormat(), chunk: t.shares.chunk}
 	t.commit = &committer{
 		bucket: t.bucket, log: e.Log, index: a.Index, id: a.ID, worker: e.Worker, started: t.started, res: &t.res,
 	}

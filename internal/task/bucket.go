@@ -20,13 +20,35 @@ import (
 // whether it is the job's own.
 type bucket struct {
 	store  Store
+	others func(name string) Source // see [Env.Buckets]
 	layout layout.Layout
 	job    *manifest.Job
 	format input.Format // of the job's input
 	chunk  int64        // bytes of a request of open
 }
 
-// open opens a range of an object that is read once more, beside the plan.
+// source returns the bucket that an input object lies in.
+func (b *bucket) source(o *manifest.Object) (Source, error) {
+	switch {
+	case o.Bucket == "":
+		return b.store, nil
+	case b.others == nil:
+		return nil, &FatalError{Err: fmt.Errorf("read input %s: no other bucket can be read here", o.Name), Key: o.Name}
+	}
+	return b.others(o.Bucket), nil
+}
+
+// openInput opens a range of an input object that is read once more, beside the
+// plan.
+func (b *bucket) openInput(ctx context.Context, o manifest.Object, off, n int64) (io.ReadCloser, error) {
+	from, err := b.source(&o)
+	if err != nil {
+		return nil, err
+	}
+	return from.OpenChunks(ctx, o.In(b.layout), o.ETag, off, n, b.chunk, windowChunks)
+}
+
+// open opens a range of an object of the job.
 func (b *bucket) open(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error) {
 	return b.store.OpenChunks(ctx, key, etag, off, n, b.chunk, windowChunks)
 }

@@ -129,14 +129,14 @@ func (b *bucket) check(ctx context.Context, name string) error {
 
 // readAgain hands the decompressed bytes of an object to read.
 func (b *bucket) readAgain(ctx context.Context, o manifest.Object, read func(io.Reader) error) (err error) {
-	body, key := io.NopCloser(strings.NewReader("")), b.layout.Input(o.Name)
+	body, at := io.NopCloser(strings.NewReader("")), o.At(b.layout)
 	if o.Size > 0 {
-		if body, err = b.open(ctx, key, o.ETag, 0, o.Size); err != nil {
-			return inputError(key, err)
+		if body, err = b.openInput(ctx, o, 0, o.Size); err != nil {
+			return inputError(at, err)
 		}
 	}
 	var d decompress.Decoder
 	defer d.Close()
 	s := d.Open(o, b.job.Decompress.Most(o.Size), body)
-	return errors.Join(inputError(key, read(s)), s.Close(), body.Close())
+	return errors.Join(inputError(at, read(s)), s.Close(), body.Close())
 }

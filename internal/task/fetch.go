@@ -97,7 +97,7 @@ func (a *ahead) dispatch() {
 // cut says how much of the bytes that are left of a piece one request asks
 // for, and what it weighs.
 func (a *ahead) cut(left int64) (n, weight int64) {
-	n, held := a.bucket.store.Reach(left, a.chunk)
+	n, held := a.bucket.store.Reach(left, a.chunk) // the same of any bucket
 	return n, min(max(held, perObject), a.window)
 }
 
@@ -146,28 +146,32 @@ func (a *ahead) fetch(c *chunk) {
 
 // open opens a range of the object of a piece, by one request.
 func (a *ahead) open(piece int, off, n int64) (object.Stream, error) {
-	o := a.bucket.job.Objects[a.pieces[piece].Object]
-	key := a.key(piece)
-	body, err := a.bucket.store.Stream(a.ctx, key, o.ETag, off, n)
-	return body, inputError(key, err)
+	o := &a.bucket.job.Objects[a.pieces[piece].Object]
+	from, err := a.bucket.source(o)
+	if err != nil {
+		return nil, err
+	}
+	body, err := from.Stream(a.ctx, o.In(a.bucket.layout), o.ETag, off, n)
+	return body, inputError(a.at(piece), err)
 }
 
-// key returns the whole key of the object of a piece.
-func (a *ahead) key(piece int) string {
-	return a.bucket.layout.Input(a.bucket.job.Objects[a.pieces[piece].Object].Name)
+// at says where the object of a piece lies.
+func (a *ahead) at(piece int) string {
+	return a.bucket.job.Objects[a.pieces[piece].Object].At(a.bucket.layout)
 }
 
 // inputError makes errors of input fatal that no other try mends: the job was
 // planned on bytes that are not there any more, or the worker may not read
-// them. The store's error names the key, and the action that is not allowed.
-func inputError(key string, err error) error {
+// them. at says where the object lies, as [manifest.Object.At] does. The store's
+// error names the key, and the action that is not allowed.
+func inputError(at string, err error) error {
 	switch {
 	case errors.Is(err, object.ErrPrecondition), errors.Is(err, fs.ErrNotExist):
-		return &FatalError{Err: fmt.Errorf("input changed since the job was planned: %w", err), Key: key}
+		return &FatalError{Err: fmt.Errorf("input changed since the job was planned: %w", err), Key: at}
 	case errors.Is(err, object.ErrDamaged):
-		return &FatalError{Err: fmt.Errorf("input is damaged: its bytes are not those that were uploaded: %w", err), Key: key}
+		return &FatalError{Err: fmt.Errorf("input is damaged: its bytes are not those that were uploaded: %w", err), Key: at}
 	case errors.Is(err, fs.ErrPermission):
-		return &FatalError{Err: fmt.Errorf("read input: %w", err), Key: key}
+		return &FatalError{Err: fmt.Errorf("read input: %w", err), Key: at}
 	}
 	return err
 }
@@ -185,7 +189,7 @@ func (a *ahead) opener(i int) input.Opener {
 		if err != nil {
 			return nil, err
 		}
-		return &inputBody{body, a.key(i)}, nil
+		return &inputBody{body, a.at(i)}, nil
 	}
 }
 
@@ -254,7 +258,7 @@ func (r *aheadReader) Peek() ([]byte, error) {
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	return b[:min(int64(len(b)), c.left)], inputError(r.a.key(r.piece), err)
+	return b[:min(int64(len(b)), c.left)], inputError(r.a.at(r.piece), err)
 }
 
 // Discard gives the chunk back once all of it was read, to let the next one
@@ -274,11 +278,11 @@ func (r *aheadReader) Close() error { return nil }
 // inputBody marks on the way the errors that are fatal.
 type inputBody struct {
 	object.Stream
-	key string
+	at string
 }
 
 // Peek implements [input.Source].
 func (b *inputBody) Peek() ([]byte, error) {
 	view, err := b.Stream.Peek()
-	return view, inputError(b.key, err)
+	return view, inputError(b.at, err)
 }

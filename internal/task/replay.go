@@ -224,7 +224,7 @@ func (b *bucket) lineOf(ctx context.Context, name string, offset int64) int64 {
 		}
 		return int64(n) + 1
 	}
-	body, err := b.open(ctx, b.layout.Input(name), o.ETag, 0, offset)
+	body, err := b.openInput(ctx, o, 0, offset)
 	if err != nil {
 		return 0
 	}

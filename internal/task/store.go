@@ -8,17 +8,9 @@ import (
 	"github.com/mraws/mraws/internal/object"
 )
 
-// Store is what an attempt needs of the bucket. Keys are whole keys. Every
-// method may be called from several goroutines, retries by itself what is
-// worth retrying, and returns errors that wrap fs.ErrNotExist, fs.ErrExist
-// or object.ErrPrecondition where these apply. After any other error of a
-// write the object may or may not be there, now or later: whoever must know
-// looks (commit.go).
-type Store interface {
-	// Stat returns an object with its metadata.
-	Stat(ctx context.Context, key string) (object.Info, error)
-	// Get returns a small object whole; its length has been checked.
-	Get(ctx context.Context, key string) ([]byte, object.Info, error)
+// Source is what an attempt needs of a bucket that input lies in. It cannot
+// write, so a job's spec, which names such buckets, makes nobody write there.
+type Source interface {
 	// Reach says how many of the n bytes that come next in an object one
 	// Stream is best asked for, where there is memory for chunk bytes, and how
 	// many bytes the stream will hold.
@@ -32,6 +24,20 @@ type Store interface {
 	// one for what is left; at most window of them, and n bytes, are held in
 	// memory.
 	OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error)
+}
+
+// Store is what an attempt needs of the bucket. Keys are whole keys. Every
+// method may be called from several goroutines, retries by itself what is
+// worth retrying, and returns errors that wrap fs.ErrNotExist, fs.ErrExist
+// or object.ErrPrecondition where these apply. After any other error of a
+// write the object may or may not be there, now or later: whoever must know
+// looks (commit.go).
+type Store interface {
+	Source
+	// Stat returns an object with its metadata.
+	Stat(ctx context.Context, key string) (object.Info, error)
+	// Get returns a small object whole; its length has been checked.
+	Get(ctx context.Context, key string) ([]byte, object.Info, error)
 	// Put writes an object atomically. With IfMatch it replaces that version
 	// only, or returns object.ErrPrecondition or fs.ErrNotExist. With IfAbsent at most one of any
 	// number of concurrent calls for a key creates the object; all others

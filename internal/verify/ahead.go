@@ -37,12 +37,16 @@ func (f fetched) open(ctx context.Context, a *audit) func(off, n int64) (io.Read
 		if !f.stream {
 			return io.NopCloser(bytes.NewReader(f.data[off : off+n])), nil
 		}
-		key := a.lay.Input(f.obj.Name)
-		body, err := a.stream(ctx, key, f.obj.ETag, off, n)
+		at := f.obj.At(a.lay)
+		from, err := a.source(f.obj)
 		if err != nil {
-			return nil, pinned(key, err)
+			return nil, err
 		}
-		return pinnedBody{body, key}, nil
+		body, err := from.OpenChunks(ctx, f.obj.In(a.lay), f.obj.ETag, off, n, a.opt.chunk(), chunks)
+		if err != nil {
+			return nil, pinned(at, err)
+		}
+		return pinnedBody{body, at}, nil
 	}
 }
 
@@ -121,10 +125,24 @@ func (a *audit) fetchInput(ctx context.Context, o manifest.Object) fetched {
 	if o.Size == 0 {
 		return fetched{obj: o} // the listing has just said so
 	}
-	key := a.lay.Input(o.Name)
-	data, info, err := a.store.Get(ctx, key)
+	from, err := a.source(o)
+	if err != nil {
+		return fetched{obj: o, err: err}
+	}
+	data, info, err := from.Get(ctx, o.In(a.lay))
 	if err == nil && (info.ETag != o.ETag || int64(len(data)) != o.Size) {
 		err = object.ErrPrecondition
 	}
-	return fetched{obj: o, data: data, err: pinned(key, err)}
+	return fetched{obj: o, data: data, err: pinned(o.At(a.lay), err)}
+}
+
+// source returns the bucket that an input object lies in.
+func (a *audit) source(o manifest.Object) (Store, error) {
+	switch {
+	case o.Bucket == "":
+		return a.store, nil
+	case a.opt.Buckets == nil:
+		return nil, fmt.Errorf("read input %s: no other bucket can be read here", o.Name)
+	}
+	return a.opt.Buckets(o.Bucket), nil
 }

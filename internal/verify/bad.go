@@ -198,7 +198,7 @@ func (q *sequential) mapRecord(object int, rec mr.Record, mapper mr.Mapper, s mr
 	switch {
 	case !skipped:
 		if err := try(s); err != nil {
-			return &inputError{q.a.lay.Input(rec.Object), Mismatch,
+			return &inputError{q.a.job.Objects[object].At(q.a.lay), Mismatch,
 				fmt.Errorf("app %s fails at the record at byte %d, which the job did not skip: %w", q.app.Name, rec.Offset, err)}
 		}
 	case q.app.Name != q.a.app.Name: // a stand-in, which may not fail
@@ -215,7 +215,7 @@ func (q *sequential) skipLong(object int, records *records, long error) error {
 		return long
 	}
 	if _, skipped := q.skips.take(object, records.rec.Offset, records.length); !skipped {
-		return &inputError{q.a.lay.Input(records.rec.Object), Mismatch, fmt.Errorf("%w, and the job did not skip it", long)}
+		return &inputError{q.a.job.Objects[object].At(q.a.lay), Mismatch, fmt.Errorf("%w, and the job did not skip it", long)}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -187,6 +188,9 @@ type testJob struct {
 	maxRecord int
 	bounds    [][]byte // of the key ranges, of an app with ordered output
 	output    string   // format; "" is lines
+	// elsewhere says which objects of the input lie in another bucket, and in
+	// which; nil is for none.
+	elsewhere func(*manifest.Object) *fakeStore
 }
 
 type pair struct{ key, value []byte }
@@ -227,8 +231,13 @@ func (j testJob) build(t testing.TB) (*fakeStore, layout.Layout) {
 	}
 	for i, name := range slices.Sorted(maps.Keys(j.inputs)) {
 		kind := manifest.CompressionOf(name)
-		o := s.put(lay.Input(name), pack(t, kind, j.inputs[name]), nil)
-		job.Objects = append(job.Objects, manifest.Object{Name: name, ETag: o.ETag, Size: o.Size, Compression: kind})
+		in, at := manifest.Object{Name: name, Compression: kind}, s
+		if j.elsewhere != nil {
+			at = cmp.Or(j.elsewhere(&in), s)
+		}
+		o := at.put(in.In(lay), pack(t, kind, j.inputs[name]), nil)
+		in.ETag, in.Size = o.ETag, o.Size
+		job.Objects = append(job.Objects, in)
 		step := o.Size
 		if j.split > 0 && j.app.Input == mr.Lines && kind == "" {
 			step = j.split

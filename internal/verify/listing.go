@@ -222,13 +222,26 @@ func (a *audit) listOutput(ctx context.Context) error {
 	return a.listBad(ctx, lists)
 }
 
-// listInput compares the inputs with the versions that the job pinned.
+// listInput compares the inputs with the versions that the job pinned. Those in
+// other places are looked at one by one, since nobody knows what else there is
+// for the job.
 func (a *audit) listInput(ctx context.Context) error {
 	var find, unread finder
+	var own, elsewhere []manifest.Object
+	for _, o := range a.job.Objects {
+		if o.Bucket == "" {
+			own = append(own, o)
+		} else {
+			elsewhere = append(elsewhere, o)
+		}
+	}
+	if err := a.lookElsewhere(ctx, elsewhere); err != nil {
+		return err
+	}
 	next, others := 0, 0
 	gone := func(until string) { // what the listing has passed over
-		for ; next < len(a.job.Objects) && a.job.Objects[next].Name < until; next++ {
-			find.add(InputChanged, a.lay.Input(a.job.Objects[next].Name), "it is gone: the reference cannot be compared")
+		for ; next < len(own) && own[next].Name < until; next++ {
+			find.add(InputChanged, own[next].At(a.lay), "it is gone: the reference cannot be compared")
 		}
 	}
 	for obj, err := range a.store.List(ctx, a.lay.InputDir()) {
@@ -240,8 +253,8 @@ func (a *audit) listInput(ctx context.Context) error {
 			continue // the placeholder of a folder
 		}
 		gone(name)
-		if next == len(a.job.Objects) || a.job.Objects[next].Name != name {
-			if a.job.Named || hidden(name) {
+		if next == len(own) || own[next].Name != name {
+			if a.job.Named || len(elsewhere) > 0 || hidden(name) {
 				continue // no input of this job, whenever it came
 			}
 			missed, err := a.missed(ctx, obj)
@@ -255,24 +268,57 @@ func (a *audit) listInput(ctx context.Context) error {
 			}
 			continue
 		}
-		if o := a.job.Objects[next]; o.ETag != obj.ETag || o.Size != obj.Size {
-			find.add(InputChanged, obj.Key, "the job read %d bytes with ETag %s, now it is %d bytes with ETag %s: the reference cannot be compared",
-				o.Size, o.ETag, obj.Size, obj.ETag)
-		} else {
-			a.rep.Structure.Inputs++
-			a.rep.Structure.InputBytes += o.Size
-		}
+		a.compareInput(own[next], obj, &find)
 		next++
 	}
-	for ; next < len(a.job.Objects); next++ {
-		find.add(InputChanged, a.lay.Input(a.job.Objects[next].Name), "it is gone: the reference cannot be compared")
+	for ; next < len(own); next++ {
+		find.add(InputChanged, own[next].At(a.lay), "it is gone: the reference cannot be compared")
 	}
 	if others > 0 {
 		a.rep.note("%d objects under %s are newer than the job and not part of it", others, a.lay.InputDir())
 	}
-	a.changed = find.found
+	a.changed += find.found
 	a.rep.take(&find)
 	a.rep.take(&unread)
+	return nil
+}
+
+// compareInput compares an input with the version that the job pinned.
+func (a *audit) compareInput(o manifest.Object, now object.Info, find *finder) {
+	if o.ETag != now.ETag || o.Size != now.Size {
+		find.add(InputChanged, o.At(a.lay), "the job read %d bytes with ETag %s, now it is %d bytes with ETag %s: the reference cannot be compared",
+			o.Size, o.ETag, now.Size, now.ETag)
+		return
+	}
+	a.rep.Structure.Inputs++
+	a.rep.Structure.InputBytes += o.Size
+}
+
+// lookElsewhere compares inputs that lie elsewhere.
+func (a *audit) lookElsewhere(ctx context.Context, objects []manifest.Object) error {
+	found := make([]object.Info, len(objects))
+	if err := a.each(ctx, a.opt.Concurrency, len(objects), func(ctx context.Context, i int, _ *finder) error {
+		from, err := a.source(objects[i])
+		if err == nil {
+			found[i], err = from.Stat(ctx, objects[i].Key)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	var find finder
+	for i, o := range objects {
+		if found[i].ETag == "" {
+			find.add(InputChanged, o.At(a.lay), "it is gone: the reference cannot be compared")
+			continue
+		}
+		a.compareInput(o, found[i], &find)
+	}
+	a.changed += find.found
+	a.rep.take(&find)
 	return nil
 }
 

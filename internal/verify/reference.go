@@ -297,7 +297,7 @@ func (q *sequential) mapObject(ctx context.Context, index int, in fetched, mappe
 	})
 	switch {
 	case errors.Is(err, errPacked):
-		return &inputError{q.a.lay.Input(name), Corrupt, err}
+		return &inputError{in.obj.At(q.a.lay), Corrupt, err}
 	case err != nil:
 		return fmt.Errorf("near byte %d: %w", at, err)
 	}

@@ -75,6 +75,9 @@ type Options struct {
 	// Lookup finds the code of an application, nil if this binary has none.
 	// Even without App it is asked for the job's, for its partitioner.
 	Lookup func(name string) *mr.App
+	// Buckets returns another bucket, which input lies in; nil where there is
+	// none to be read.
+	Buckets func(name string) Store
 	// Seal is what the seal of the job must be, in hex; "" is any.
 	Seal string
 	// Scratch is the folder for temporary files, "" for the system's. They have

@@ -270,7 +270,7 @@ func (q *ReportRequest) Validate() error {
 		return fmt.Errorf("it tells of the outcome %d", q.Outcome)
 	case len(q.Error) > mostText:
 		return fmt.Errorf("its error has %d bytes", len(q.Error))
-	case len(q.Object) > layout.MaxKey:
+	case len(q.Object) > layout.MaxPlace:
 		return fmt.Errorf("its object has a key of %d bytes", len(q.Object))
 	case q.Restored < 0:
 		return fmt.Errorf("it has put back %d objects", q.Restored)

@@ -225,7 +225,7 @@ func believableText(name, s string) error {
 	case "error", "failure", "state":
 		bad = len(s) > 33<<10
 	case "object":
-		bad = len(s) > layout.MaxKey
+		bad = len(s) > layout.MaxPlace
 	case "host", "version":
 		bad = len(s) > 1<<10
 	case "prefix":

@@ -211,7 +211,7 @@ func (w *worker) execute(ctx context.Context, r *running) (res task.Result, err 
 	spare := w.spares.take()
 	defer w.spares.put(spare)
 	env := &task.Env{
-		Store: w.o.Store, Layout: w.link.layout(), Job: l.job, Runner: gorunner.New(*l.app), Worker: w.o.Name,
+		Store: w.o.Store, Buckets: w.o.Buckets, Layout: w.link.layout(), Job: l.job, Runner: gorunner.New(*l.app), Worker: w.o.Name,
 		Scratch: w.o.Scratch, Memory: w.slotMemory(), Commits: l.commits, Ranges: l.ranges, Objects: l.objects, Spare: spare,
 		Log: w.o.Log, Progress: r.progress,
 	}

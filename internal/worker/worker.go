@@ -29,8 +29,10 @@ import (
 
 // Options are all that a worker is told.
 type Options struct {
-	Store   task.Store
-	Bucket  string // of Store
+	Store  task.Store
+	Bucket string // of Store
+	// Buckets returns another bucket, to read input from; nil where there is none.
+	Buckets func(name string) task.Source
 	Layout  layout.Layout
 	Log     zerolog.Logger
 	Version string // of this program, for people
