@@ -186,7 +186,7 @@ func (s *session) newCoordinator(st *store, lay layout.Layout, lis net.Listener,
 	}
 	s.page.calls(&security)
 	c := coordinator.New(coordinator.Options{
-		Store: failpoint.Store("coordinator", st.Store), Layout: lay, Log: s.log, Version: readVersion().Version,
+		Store: failpoint.Store("coordinator", st.Store), Buckets: func(name string) coordinator.Lister { return st.In(name) }, Layout: lay, Log: s.log, Version: readVersion().Version,
 		App: app, Params: params, JobID: o.jobID, Names: o.names,
 		NReduce: s.conf.NReduce, SplitSize: int64(s.conf.SplitSize), Pack: coordinator.Pack(s.conf.Pack), Shuffle: coordinator.Shuffle(s.conf.Shuffle), AllowEmpty: o.allowEmpty,
 		MaxBad: bad, Decompress: s.decompress(),

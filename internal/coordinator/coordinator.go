@@ -42,8 +42,12 @@ type Options struct {
 	App    *mr.App           // nil: learn it from the first worker
 	Params map[string]string // --app-arg; nil: the first worker's
 
-	// Names are the input objects that the job reads; nil is all below
-	// input/, but for hidden ones.
+	// Sources are where the job's input lies; none is the job's own input/.
+	Sources []Source
+	// Buckets returns another bucket, for Sources.
+	Buckets func(name string) Lister
+	// Names are the input objects that the job reads of its own input/; nil is
+	// all below it, but for hidden ones.
 	Names []string
 
 	JobID      string // of a new job; "" makes one of the app's name and the time

@@ -17,9 +17,108 @@ import (
 // whether they are input nobody can tell.
 var ErrFolderObject = errors.New("an object whose key ends in a slash has bytes")
 
-// inputs lists the input, in byte order of name: the objects that the job
-// names, or all below input/ but those that [layout.Hidden] passes over.
+// Source is a place that input lies in: all objects of a bucket whose keys begin
+// with a prefix, but those that [layout.Hidden] passes over. The zero value is
+// the job's own input/.
+type Source struct{ Bucket, Prefix string }
+
+// place is where a source lies, for people.
+func (c *Coordinator) place(s Source) string {
+	if s == (Source{}) {
+		s = Source{c.o.Store.Bucket(), c.o.Layout.InputDir()}
+	}
+	return layout.Place(s.Bucket, s.Prefix)
+}
+
+// sources are where the job's input lies.
+func (c *Coordinator) sources() []Source {
+	if len(c.o.Sources) == 0 {
+		return []Source{{}}
+	}
+	return c.o.Sources
+}
+
+// places are the sources, for people.
+func (c *Coordinator) places() string {
+	var all []string
+	for _, s := range c.sources() {
+		all = append(all, c.place(s))
+	}
+	return strings.Join(all, ", ")
+}
+
+// inputs lists the input, in byte order of name. An object of several sources
+// counts once.
 func (c *Coordinator) inputs(ctx context.Context, format input.Format) ([]manifest.Object, error) {
+	var objects []manifest.Object
+	for _, s := range c.sources() {
+		found, err := c.list(ctx, format, s)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, found...)
+	}
+	if len(c.o.Sources) > 0 {
+		slices.SortStableFunc(objects, func(a, b manifest.Object) int { return strings.Compare(a.Name, b.Name) })
+		objects = slices.CompactFunc(objects, func(a, b manifest.Object) bool { return a.Name == b.Name })
+	}
+	return objects, nil
+}
+
+// list lists the objects of a source. One that lies below the job's own input/
+// is named as there.
+func (c *Coordinator) list(ctx context.Context, format input.Format, s Source) ([]manifest.Object, error) {
+	if s == (Source{}) {
+		return c.own(ctx, format)
+	}
+	l, ours := c.o.Layout, s.Bucket == c.o.Store.Bucket()
+	if !layout.ValidBucket(s.Bucket) && !ours {
+		return nil, fmt.Errorf("list the input: %q cannot be the name of a bucket", s.Bucket)
+	}
+	for _, dir := range []string{l.IntermediateDir(), l.OutputDir()} {
+		if ours && (strings.HasPrefix(dir, s.Prefix) || strings.HasPrefix(s.Prefix, dir)) {
+			return nil, fmt.Errorf("list the input: %s has objects in common with %s, which the job writes", c.place(s), layout.Place(s.Bucket, dir))
+		}
+	}
+	from, err := c.lister(s.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	var objects []manifest.Object
+	for o, err := range from.List(ctx, s.Prefix) {
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("list the input: %w", err)
+		case strings.HasSuffix(o.Key, "/") && o.Size > 0:
+			return nil, fmt.Errorf("%w: %s has %d", ErrFolderObject, layout.Place(s.Bucket, o.Key), o.Size)
+		case strings.HasSuffix(o.Key, "/"), layout.Hidden(o.Key):
+			continue
+		}
+		found := manifest.Object{
+			Name: layout.Place(s.Bucket, o.Key), Bucket: s.Bucket, Key: o.Key, ETag: o.ETag, Size: o.Size, Compression: c.compression(format, o.Key),
+		}
+		if name, ok := l.InputName(o.Key); ok && ours {
+			found.Name, found.Bucket, found.Key = name, "", ""
+		}
+		objects = append(objects, found)
+	}
+	return objects, nil
+}
+
+// lister returns the bucket of that name; "" is that of the job.
+func (c *Coordinator) lister(bucket string) (Lister, error) {
+	switch {
+	case bucket == "" || bucket == c.o.Store.Bucket():
+		return c.o.Store, nil
+	case c.o.Buckets == nil:
+		return nil, fmt.Errorf("list the input: no other bucket than s3://%s can be read here, such as s3://%s", c.o.Store.Bucket(), bucket)
+	}
+	return c.o.Buckets(bucket), nil
+}
+
+// own lists the job's own input: the objects that the job names, or all below
+// input/ but those that [layout.Hidden] passes over.
+func (c *Coordinator) own(ctx context.Context, format input.Format) ([]manifest.Object, error) {
 	l := c.o.Layout
 	var objects []manifest.Object
 	named := map[string]bool{} // those that are yet to come
@@ -122,11 +221,11 @@ func (c *Coordinator) warnOfBytes(format input.Format, objects []manifest.Object
 	var names []string
 	for _, o := range objects {
 		if o.Compression == "" && manifest.Unread(o.Name) {
-			names = append(names, o.Name)
+			names = append(names, o.At(c.o.Layout))
 		}
 	}
 	for _, name := range names[:min(len(names), mostWarned)] {
-		c.o.Log.Warn().Str("key", c.o.Layout.Input(name)).Msg("the compression that its name shows is not supported: its bytes are read as they are")
+		c.o.Log.Warn().Str("key", name).Msg("the compression that its name shows is not supported: its bytes are read as they are")
 	}
 	if more := len(names) - mostWarned; more > 0 {
 		c.o.Log.Warn().Int("objects", more).Msg("more objects have such a name")

@@ -120,7 +120,7 @@ func (c *Coordinator) plan(ctx context.Context, app manifest.Spec) (*manifest.Jo
 				return nil, err
 			}
 		}
-		return nil, fmt.Errorf("%w under s3://%s/%s", ErrNoInput, c.o.Store.Bucket(), c.o.Layout.InputDir())
+		return nil, fmt.Errorf("%w under %s", ErrNoInput, c.places())
 	}
 	tasks, err := Plan(objects, format, c.o.SplitSize, c.o.Pack)
 	if err != nil {
@@ -204,7 +204,7 @@ func (c *Coordinator) conflict(stored, ours *manifest.Job) error {
 	if c.o.Names == nil && manifest.InputDiffers(stored.Objects, ours.Objects) &&
 		len(manifest.Diff(stored, c.outline(ours.Spec, stored.Objects))) == 0 {
 		return &ConflictError{
-			What: fmt.Sprintf("the input below s3://%s/%s has changed since job %s was planned", c.o.Store.Bucket(), c.o.Layout.InputDir(), stored.ID),
+			What: fmt.Sprintf("the input below %s has changed since job %s was planned", c.places(), stored.ID),
 			Diff: diff,
 			Hint: "the job resumes only over the versions (ETags) that it was planned with\n" +
 				"`mraws reset --yes` removes the job, and the same line then runs it over the input as it is now; or give this one a --prefix of its own",

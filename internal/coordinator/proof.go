@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/wire"
 )
@@ -24,8 +25,8 @@ func (c *Coordinator) proven(ctx context.Context, task sched.TaskID, q *wire.Rep
 	if !q.Fatal || q.Object == "" {
 		return false
 	}
-	if o, ok := c.planned(q.Object); ok {
-		return c.replaced(ctx, q.Object, o)
+	if o, ok := planned(c.loop.job, c.o.Layout, q.Object); ok { // the job is fixed before there is a core
+		return c.replaced(ctx, o)
 	}
 	m, _, ok := c.o.Layout.ParsePartition(q.Object)
 	if !ok {
@@ -41,20 +42,25 @@ func (c *Coordinator) proven(ctx context.Context, task sched.TaskID, q *wire.Rep
 // replaced reports whether the bucket holds no such version of an object, or one
 // that was cut. It lists, as it did for the plan, since it need not be allowed
 // to read input.
-func (c *Coordinator) replaced(ctx context.Context, key string, was manifest.Object) bool {
-	for o, err := range c.o.Store.List(ctx, key) { // key itself comes first
+func (c *Coordinator) replaced(ctx context.Context, was manifest.Object) bool {
+	from, err := c.lister(was.Bucket)
+	if err != nil {
+		return false
+	}
+	key := was.In(c.o.Layout)
+	for o, err := range from.List(ctx, key) { // key itself comes first
 		return err == nil && (o.Key != key || o.ETag != was.ETag || o.Size != was.Size)
 	}
 	return true
 }
 
-// planned returns the input object as the job was planned on it. Any task may
-// read it: for a sample, or to restore what was lost.
-func (c *Coordinator) planned(key string) (o manifest.Object, ok bool) {
-	objects := c.loop.job.Objects // fixed before there is a core
-	i := slices.IndexFunc(objects, func(o manifest.Object) bool { return c.o.Layout.Input(o.Name) == key })
+// planned returns the input object that lies there, as [manifest.Object.At] says
+// where, as the job was planned on it. Any task may read it: for a sample, or to
+// restore what was lost.
+func planned(job *manifest.Job, lay layout.Layout, at string) (o manifest.Object, ok bool) {
+	i := slices.IndexFunc(job.Objects, func(o manifest.Object) bool { return o.At(lay) == at })
 	if i < 0 {
 		return o, false
 	}
-	return objects[i], true
+	return job.Objects[i], true
 }

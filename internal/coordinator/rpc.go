@@ -283,8 +283,8 @@ func (l *loop) reported(now sched.Time, q *wire.ReportRequest, proven bool) {
 	if q.Conflict {
 		l.conflicts[a] = text
 	}
-	if _, input := l.o.Layout.InputName(q.Object); input && proven {
-		l.otherInput[a] = true
+	if proven {
+		_, l.otherInput[a] = planned(l.job, l.o.Layout, q.Object)
 	}
 	l.step(now, sched.Failed{
 		Worker: w, Attempt: a, Fatal: q.Fatal || q.Conflict, Proven: proven,

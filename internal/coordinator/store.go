@@ -7,10 +7,18 @@ import (
 	"github.com/mraws/mraws/internal/object"
 )
 
+// Lister is what the coordinator needs of a bucket that input lies in.
+type Lister interface {
+	// List yields every object below prefix in byte order of the key, or an
+	// error: never a part of the pages only.
+	List(ctx context.Context, prefix string) iter.Seq2[object.Info, error]
+}
+
 // Store is what the coordinator needs of the bucket. Every method may be
 // called from several goroutines. Errors wrap fs.ErrNotExist and fs.ErrExist
 // where these apply; any other error leaves open whether a write took place.
 type Store interface {
+	Lister
 	// Bucket names the bucket, for people and for the handshake.
 	Bucket() string
 	// Stat returns an object with its metadata.
@@ -24,9 +32,6 @@ type Store interface {
 	Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error)
 	// Copy writes src at version srcETag to dst. Repeating it is harmless.
 	Copy(ctx context.Context, src, srcETag, dst string, o object.PutOptions) (object.Info, error)
-	// List yields every object below prefix in byte order of the key, or an
-	// error: never a part of the pages only.
-	List(ctx context.Context, prefix string) iter.Seq2[object.Info, error]
 	// Preflight proves by small races below dir that conditional creation,
 	// of single and of multipart objects, has exactly one winner. It removes
 	// what it wrote.
