@@ -15,6 +15,7 @@ func worker() []Point {
 		"worker.get.announcement",
 		"worker.get.job", "worker.stat.job",
 		"worker.get.success",
+		"worker.get.control", "worker.put.control.before", "worker.put.control.after",
 		"worker.call.discover.before", "worker.call.discover.after",
 		"worker.call.register.before", "worker.call.register.after",
 		"worker.call.poll.before", "worker.call.poll.after",
