@@ -20,10 +20,10 @@ const (
 	// perRequest is the connections to the store for each request that may
 	// be in flight: its own, and an idle one that was not there in time.
 	perRequest = 2
-	// leastRequests is how few requests at a time are still some use.
-	leastRequests = 4
-	// leastConnections is how many a coordinator takes at least.
-	leastConnections = 16
+	// minRequests is how few requests at a time are still some use.
+	minRequests = 4
+	// minConnections is how many a coordinator takes at least.
+	minConnections = 16
 )
 
 // needDescriptors is how many a process of some slots and requests needs,
@@ -48,13 +48,13 @@ func (s *session) fitRequests(serving bool) error {
 	slots := max(s.slots, 1)
 	fits := (limit/factor - needDescriptors(slots, 0)) / perRequest
 	s.requests = min(s.conf.S3Concurrency, fits)
-	s.connections = max(limit/factor-needDescriptors(slots, s.conf.S3Concurrency), leastConnections)
+	s.connections = max(limit/factor-needDescriptors(slots, s.conf.S3Concurrency), minConnections)
 	switch {
 	case fits >= s.conf.S3Concurrency:
 		return nil
-	case fits < leastRequests:
+	case fits < minRequests:
 		return usagef("raise the limit for this process, or set fewer --slots",
-			"running %s at a time takes %d file descriptors, the limit (ulimit -n) is %d", countText(int64(slots), "task"), factor*needDescriptors(slots, leastRequests), limit)
+			"running %s at a time takes %d file descriptors, the limit (ulimit -n) is %d", countText(int64(slots), "task"), factor*needDescriptors(slots, minRequests), limit)
 	}
 	s.log.Warn().Int("limit", limit).Int("need", factor*needDescriptors(slots, s.conf.S3Concurrency)).Int("s3-concurrency", fits).
 		Msg("few file descriptors (ulimit -n): s3-concurrency lowered")

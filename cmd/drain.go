@@ -9,8 +9,8 @@ import (
 	"github.com/mraws/mraws/internal/worker"
 )
 
-// runWorker is [worker.Run] of a worker that the first SIGTERM drains, and
-// EC2's notice that it takes the machine away.
+// runWorker is [worker.Run] of a worker that the first SIGTERM drains, and so does
+// EC2's interruption notice.
 func (s *session) runWorker(ctx context.Context, o worker.Options) error {
 	orders := make(chan worker.Order)
 	o.Drain = orders
@@ -31,7 +31,7 @@ func (s *session) runWorker(ctx context.Context, o worker.Options) error {
 	return err
 }
 
-// giveOrders turns what asks the worker to end into orders until ctx ends.
+// giveOrders turns signals and notices into orders of the worker until ctx ends.
 func (s *session) giveOrders(ctx context.Context, signals <-chan Signal, notices <-chan *spot.Notice, orders chan<- worker.Order) {
 	for {
 		var o worker.Order

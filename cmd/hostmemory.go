@@ -9,23 +9,24 @@ import (
 	"strings"
 )
 
-// overhead is what a process takes at most beside five quarters of its budget,
-// in bytes: the program, what it shares, and garbage. TestMemoryBudget and
+// overhead is the maximum memory in bytes that a process takes besides 1.25 times
+// its budget: the program, shared state, and garbage. TestMemoryBudget and
 // TestMemoryLimit of package e2e measure it.
 const overhead = 64 << 20
 
-// defaultMemory is the budget of a process that may use limit bytes: half of
-// it, and so little that the process does not exceed it. Negative or too small
-// numbers mean that there is not enough for any work.
+// defaultMemory is the budget in bytes of a process with a memory limit: half of
+// the limit, or less if the process could exceed the limit. It may be negative or
+// too small for any work.
 func defaultMemory(limit int64) int64 { return min(limit/2, (limit-overhead)/5*4) }
 
-// limitFor is the least limit of a process that has that budget by
-// defaultMemory.
+// limitFor is the minimum memory limit in bytes for which defaultMemory returns
+// budget.
 func limitFor(budget int64) int64 { return max(2*budget, budget/4*5+overhead) }
 
-// hostLimit returns how many bytes the process may use, and the file that
-// says so: the least of the limits of its cgroup (v2 or v1) and its parents,
-// and of the machine's memory. Where none can be read it is 2 GiB, of "".
+// hostLimit returns the memory limit of the process in bytes, and the file that has
+// it: the minimum of the machine's memory and of the limits of the process's
+// cgroup (v2 or v1) and its parents. If none can be read it is 2 GiB, and file is
+// "".
 func hostLimit() (bytes int64, file string) { return limitOf(os.DirFS("/")) }
 
 func limitOf(root fs.FS) (limit int64, file string) {

@@ -15,9 +15,8 @@ import (
 	"github.com/mraws/mraws/internal/upload"
 )
 
-// findInput makes the plan of an upload. What is wrong with it is wrong with
-// the command line. The data folder, what is under avoid, and what they hold
-// are never read.
+// findInput makes the plan of an upload. Its errors are usage errors. The data
+// folder and the folders of avoid are never read.
 func (s *session) findInput(args, include []string, avoid ...upload.Avoid) (*upload.Plan, error) {
 	search := upload.Search{Include: include, Store: s3local.IsDataDir, Avoid: avoid}
 	dir := s.conf.DataDir
@@ -42,7 +41,7 @@ func (s *session) findInput(args, include []string, avoid ...upload.Avoid) (*upl
 	return nil, &Error{Code: ExitUsage, What: err.Error()}
 }
 
-// secrets lists the files that this process proves itself with.
+// secrets lists the files of token, private key and AWS credentials of this process.
 func (s *session) secrets() []string {
 	files := []string{s.conf.TokenFile, s.conf.TLSKey}
 	for _, name := range []string{"AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"} {
@@ -51,26 +50,26 @@ func (s *session) secrets() []string {
 	return slices.DeleteFunc(files, func(path string) bool { return path == "" })
 }
 
-// mostSkipped bounds the files that a warning names for one reason.
-const mostSkipped = 5
+// maxSkipped is the maximum number of files that a warning names for one reason.
+const maxSkipped = 5
 
-// warnOfSkipped says what a plan has passed over.
+// warnOfSkipped warns of the files that a plan skips.
 func (s *session) warnOfSkipped(plan *upload.Plan) {
 	count := map[string]int{}
 	for _, skip := range plan.Skipped {
-		if count[skip.Why]++; count[skip.Why] <= mostSkipped {
+		if count[skip.Why]++; count[skip.Why] <= maxSkipped {
 			s.log.Warn().Str("key", skip.Path).Msg("skipped: " + skip.Why)
 		}
 	}
 	for why, n := range count {
-		if n > mostSkipped {
-			s.log.Warn().Int("files", n-mostSkipped).Msg("skipped more: " + why)
+		if n > maxSkipped {
+			s.log.Warn().Int("files", n-maxSkipped).Msg("skipped more: " + why)
 		}
 	}
 }
 
-// warnOfHidden says which files that were named for upload-input no job reads
-// unless its own line names them.
+// warnOfHidden warns of named files of upload-input that a job reads only if its
+// own command line names them.
 func (s *session) warnOfHidden(plan *upload.Plan) {
 	for _, file := range plan.Files {
 		if layout.Hidden(file.Name) {
@@ -79,8 +78,7 @@ func (s *session) warnOfHidden(plan *upload.Plan) {
 	}
 }
 
-// spoolPatience is how long a pipe may give nothing before its user is told
-// what is waited for.
+// spoolPatience is the time after which the command says that it waits for a pipe.
 const spoolPatience = 2 * time.Second
 
 // spool reads the pipes of a plan.
@@ -100,7 +98,7 @@ func (s *session) spool(ctx context.Context, plan *upload.Plan) error {
 	})
 }
 
-// noteStdin says that a standard input with data is not read.
+// noteStdin says that the command does not read standard input, if it has data.
 func (s *session) noteStdin() {
 	f, ok := s.io.In.(*os.File)
 	if !ok {
@@ -116,8 +114,8 @@ func (s *session) noteStdin() {
 	s.note("standard input is not read: the job reads s3://%s/%s; to read standard input, name - as INPUT", s.conf.Bucket, s.layout.InputDir())
 }
 
-// place uploads the input of a job, unless the job is there already and has
-// it. It changes nothing where the job would be refused.
+// place uploads the input of a job, unless the job exists and has this input. It
+// changes nothing if the coordinator would refuse the job.
 func (s *session) place(ctx context.Context, st *store, c *coordinator.Coordinator, plan *upload.Plan) error {
 	if !s.ownPrefix {
 		found, err := c.Foresee(ctx, func(ctx context.Context) ([]string, error) {
@@ -146,7 +144,7 @@ func (s *session) uploadPlan(ctx context.Context, st *store, plan *upload.Plan) 
 	})
 }
 
-// names are those of the files of a plan below input/; nil for no plan.
+// names returns the names of a plan below input/, nil without a plan.
 func names(plan *upload.Plan) []string {
 	if plan == nil {
 		return nil

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// stopGrace is how long what a command does has to return after a signal.
+// stopGrace is the time in which a call has to return after a signal.
 const stopGrace = 2 * time.Second
 
-// interruptible calls f, which ends with ctx unless it is in code of an
-// application that does not return. Then it is left behind.
+// interruptible calls f, which returns when ctx ends. If f is in code of an
+// application that does not return, interruptible returns without it.
 func interruptible[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	type result struct {
 		value T

@@ -12,19 +12,18 @@ import (
 	"github.com/mraws/mraws/internal/failpoint"
 )
 
-// The library of the embedded server prints panics and errors that are no
-// answer of S3 to os.Stderr and in colour, whatever the level and the form of
-// the log. It takes no logger.
+// The library of the embedded server prints panics and errors other than S3 errors
+// to os.Stderr, in colour, whatever log-level and log-format. It takes no logger.
 
 var (
 	colours = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 	heading = regexp.MustCompile(`^\[(INTERNAL ERROR|PANIC)\]: `)
 )
 
-// logLibrary turns these lines into warnings of log, until flush has been
-// called, and passes all others on. It is for commands that run no code of
-// users, which may print there and end the process at once. The variable is not
-// set back: a goroutine of the server may be about to read it.
+// logLibrary turns these lines into warnings of log until flush is called, and
+// passes all other lines on. It is for commands that run no code of users, which
+// may print to os.Stderr and end the process at once. It does not restore
+// os.Stderr, since a goroutine of the server may be about to read the variable.
 func (f *frame) logLibrary(log zerolog.Logger) (flush func()) {
 	stderr := os.Stderr
 	if f.err.first != stderr || failpoint.Enabled { // which print there and end the process too

@@ -10,11 +10,11 @@ import (
 	"github.com/mraws/mraws/internal/task"
 )
 
-// memoryLimit is the limit given to Go's collector for a budget of buffers:
-// a quarter more, and 32 MiB for what is no buffer.
+// memoryLimit is Go's memory limit for a budget of buffers: 1.25 times the budget,
+// and 32 MiB for all other memory.
 func memoryLimit(budget int64) int64 { return budget + budget/4 + 32<<20 }
 
-// setMemory decides on the budget of this process.
+// setMemory sets the memory budget of this process.
 func (s *session) setMemory() (err error) {
 	if s.memory = int64(s.conf.Memory); s.memory == 0 {
 		s.memory, err = autoMemory(hostLimit())
@@ -25,14 +25,14 @@ func (s *session) setMemory() (err error) {
 	return err
 }
 
-// firstHeap is the size of the heap, in bytes, at which Go's collector runs
-// for the first time, where a quarter of the budget is no less.
+// firstHeap is the size of the heap in bytes at which Go's collector runs for the
+// first time, if a quarter of the budget is at least as large.
 const firstHeap = 64 << 20
 
-// delayCollector leaves the collector out until there is a heap worth it. From
-// 4 MiB on it would run ten times while a process starts, which is a fifth of
-// the CPU that a small job takes. From the first run on everything is as
-// usual.
+// delayCollector delays the first run of the collector until the heap has
+// firstHeap bytes. From 4 MiB on it would run ten times while a process starts,
+// which is a fifth of the CPU time of a small job. After the first run the
+// collector works as usual.
 func delayCollector(budget int64) {
 	const usual, least = 100, 4 << 20 // of GOGC, and the bytes that it begins with then
 	heap := min(firstHeap, budget/4)
@@ -40,13 +40,13 @@ func delayCollector(budget int64) {
 		return
 	}
 	debug.SetGCPercent(int(usual * heap / least))
-	// It is found unreachable by the first run. It is a pointer, so that it
-	// shares its memory with nothing that lives on.
+	// The first run finds it unreachable. It contains a pointer, so that the
+	// allocator does not place it beside objects that stay reachable.
 	runtime.AddCleanup(new(*int), func(percent int) { debug.SetGCPercent(percent) }, usual)
 }
 
-// autoMemory is the budget of a process that may use limit bytes in all, as
-// file says, or an error if that is too little.
+// autoMemory is the budget of a process whose memory limit is limit bytes, by file.
+// It returns an error if that is too little.
 func autoMemory(limit int64, file string) (int64, error) {
 	budget := defaultMemory(limit)
 	if budget >= config.MinMemory {
@@ -57,6 +57,6 @@ func autoMemory(limit int64, file string) (int64, error) {
 		"too little memory: %s allows %v, --memory auto needs %v", file, config.Size(limit), config.Size(least))
 }
 
-// cores is how many tasks run at the same time where nobody has said: one for
-// each core, if there is memory for them.
+// cores is the default number of tasks at the same time: one for each core, if
+// there is memory for them.
 func (s *session) cores() int { return min(runtime.GOMAXPROCS(0), task.MostSlots(s.memory)) }

@@ -15,22 +15,22 @@ import (
 	"github.com/mraws/mraws/internal/manifest"
 )
 
-// outFolder is the folder that the output is fetched into. It is made and
-// locked before a job begins, and holds the parts of one job at any time.
+// outFolder is the folder of --out. It is made and locked before the job begins. At
+// any time it has the parts of one job only.
 type outFolder struct {
 	path  string
 	fresh bool     // this process made it
 	dir   *os.File // open and locked: no other run fetches into it
 }
 
-// partial is the folder in it for parts that are not all there yet.
+// partial is its subfolder for parts until all of them are fetched.
 const partial = ".mraws-partial"
 
 // partName is that of a part of the output of a job.
 var partName = regexp.MustCompile(`^mr-out-(0|[1-9][0-9]*)$`)
 
-// openOut makes a folder ready. Where it is not empty, overwrite says that the
-// parts of another job in it may be replaced; other files stay.
+// openOut creates or checks a folder. If it is not empty, overwrite allows to
+// replace the parts of another job in it. Other files stay.
 func openOut(path string, overwrite bool) (*outFolder, error) {
 	wrong := func(err error, hint string) error {
 		return &Error{Code: ExitUsage, What: "cannot write the output to " + path, Cause: err, Hint: hint}
@@ -60,7 +60,7 @@ func openOut(path string, overwrite bool) (*outFolder, error) {
 }
 
 func (o *outFolder) prepare(overwrite bool) error {
-	// Some file systems know no locks. There two runs are not told apart.
+	// Some file systems have no locks: two runs into one folder go unnoticed there.
 	if err := syscall.Flock(int(o.dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
 		err = errors.Join(err, o.dir.Close())
 		o.dir = nil
@@ -79,8 +79,7 @@ func (o *outFolder) prepare(overwrite bool) error {
 	return os.Mkdir(filepath.Join(o.path, partial), 0o777)
 }
 
-// Close leaves the folder without anything partial, and takes away one that
-// was made and is empty.
+// Close removes the partial parts, and the folder if it was made and is empty.
 func (o *outFolder) Close() error {
 	if o == nil || o.dir == nil {
 		return nil
@@ -94,8 +93,8 @@ func (o *outFolder) Close() error {
 	return err
 }
 
-// fetch writes all outputs beside the folder's files, and then puts them in
-// the place of those of another job.
+// fetch writes all outputs to the partial folder, and then moves them over those of
+// another job.
 func (o *outFolder) fetch(ctx context.Context, st *store, success *manifest.Success) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(fetchers)

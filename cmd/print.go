@@ -12,8 +12,8 @@ import (
 	"github.com/mraws/mraws/internal/escape"
 )
 
-// safely is a stream to which text of others is written: every write is whole
-// characters, in which a terminal finds nothing to obey.
+// safely is a stream for text from outside. It escapes control sequences. Each
+// write must be whole characters.
 type safely struct{ w io.Writer }
 
 // Write implements io.Writer.
@@ -24,8 +24,7 @@ func (s safely) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// printData copies what write produces to stdout: as it is to a file or a
-// pipe, escaped to a terminal.
+// printData copies the data of write to stdout. It escapes them on a terminal.
 func (f *frame) printData(write func(io.Writer) error) error {
 	if !f.term.out {
 		return write(f.io.Out)

@@ -99,12 +99,12 @@ func TestWorkerThatNeverGetsToWork(t *testing.T) {
 		runs := 0
 		err := s.keepUp(t.Context(), nil, 0, func() (*outcome, error) { runs++; return died, nil })
 		var e *Error
-		if runs != mostQuick || !errors.As(err, &e) || e.Code != ExitJobFailed || !strings.Contains(err.Error(), "the application ended its process with exit code 1") {
+		if runs != maxQuick || !errors.As(err, &e) || e.Code != ExitJobFailed || !strings.Contains(err.Error(), "the application ended its process with exit code 1") {
 			t.Errorf("after %d runs: %v", runs, err)
 		}
 		runs = 0
 		err = s.keepUp(t.Context(), nil, 0, func() (*outcome, error) {
-			if runs++; runs > 10*mostQuick {
+			if runs++; runs > 10*maxQuick {
 				return &outcome{verdict: new(int)}, nil
 			}
 			time.Sleep(time.Duration(runs%2) * 2 * soon)

@@ -116,8 +116,8 @@ func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err e
 	return s.result(ctx, st, o, app, folder, success, again)
 }
 
-// runInput finds what INPUT names, and reads its pipes; nil is that INPUT is
-// not given.
+// runInput makes the plan of the INPUT arguments and reads their pipes. It returns
+// nil without arguments.
 func (s *session) runInput(ctx context.Context, o *runFlags, args []string) (*upload.Plan, error) {
 	if len(args) == 0 {
 		s.noteStdin()
@@ -138,7 +138,7 @@ func (s *session) runInput(ctx context.Context, o *runFlags, args []string) (*up
 	return plan, nil
 }
 
-// complete fills in what was left open.
+// complete sets the defaults of flags that are not set.
 func (o *runFlags) complete(s *session) (err error) {
 	if err := s.setMemory(); err != nil {
 		return err
@@ -162,7 +162,8 @@ func (o *runFlags) complete(s *session) (err error) {
 	return err
 }
 
-// absolute makes a path absolute, since user code may go elsewhere; "" stays.
+// absolute makes a path absolute, since user code may change the working directory.
+// "" stays.
 func absolute(path string) (string, error) {
 	if path == "" {
 		return "", nil
@@ -174,8 +175,8 @@ func absolute(path string) (string, error) {
 	return abs, nil
 }
 
-// job uploads the input and runs coordinator and workers until the job is
-// over. Again says that it was over before.
+// job uploads the input and runs coordinator and workers until the job is over.
+// Again says that the job was done before.
 func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, params map[string]string, plan *upload.Plan) (success *manifest.Success, again bool, err error) {
 	port := 0
 	if s.conf.IsSet("port") {
@@ -216,7 +217,7 @@ func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, p
 	return success, c.WasDone(), s.roleError(err)
 }
 
-// result shows what came out of a job, fetches and verifies it.
+// result prints the result of a job. It fetches and verifies the output if asked.
 func (s *session) result(ctx context.Context, st *store, o *runFlags, app mr.App, folder *outFolder, success *manifest.Success, again bool) error {
 	if folder != nil {
 		if err := folder.fetch(ctx, st, success); err != nil {
@@ -237,7 +238,7 @@ func (s *session) result(ctx context.Context, st *store, o *runFlags, app mr.App
 	return s.skipped(success, st)
 }
 
-// resultJSON is result as one document, whatever was asked for.
+// resultJSON is result as one document.
 func (s *session) resultJSON(ctx context.Context, st *store, o *runFlags, app mr.App, success *manifest.Success, again bool) (err error) {
 	doc := s.jobJSON(success, st)
 	doc.AlreadyDone, doc.Fetched = again, o.out
@@ -253,7 +254,7 @@ func (s *session) resultJSON(ctx context.Context, st *store, o *runFlags, app mr
 	return s.skipped(success, st)
 }
 
-// showResult prints the summary, the way to the output and its first lines.
+// showResult prints the summary, how to read the output, and its first lines.
 func (s *session) showResult(ctx context.Context, st *store, o *runFlags, app mr.App, success *manifest.Success, again bool) error {
 	var b strings.Builder
 	b.WriteString(successText(success, again, st.Bucket(), s.layout))

@@ -28,15 +28,14 @@ func (s *session) inProcess(ctx context.Context, st *store, o *runFlags, app mr.
 }
 
 // A worker process that dies soon after its start may have been killed by the
-// application; one that does so time after time never gets to work, and would
-// be started again without end.
+// application. After maxQuick such deaths in a row it is not started again.
 const (
-	soon      = 2 * time.Second
-	mostQuick = 30
+	soon     = 2 * time.Second
+	maxQuick = 30
 )
 
-// child runs one worker in a process of its own, and another whenever one
-// dies before the job is over.
+// child runs one worker in a process of its own. It starts another one if the
+// process dies before the job is over.
 func (s *session) child(ctx context.Context, over <-chan struct{}, st *store, o *runFlags, app mr.App, address string, index int) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -52,9 +51,8 @@ func (s *session) child(ctx context.Context, over <-chan struct{}, st *store, o 
 	})
 }
 
-// keepUp runs a worker process again and again until the job is over. It ends
-// with an error when a worker says that it cannot work here at all, or never
-// gets to work.
+// keepUp restarts a worker process until the job is over. It returns an error if a
+// worker reports that it cannot work here, or keeps dying soon after its start.
 func (s *session) keepUp(ctx context.Context, over <-chan struct{}, index int, run func() (*outcome, error)) error {
 	for quick := 0; ; {
 		began := time.Now()
@@ -73,7 +71,7 @@ func (s *session) keepUp(ctx context.Context, over <-chan struct{}, index int, r
 		if quick++; time.Since(began) > soon {
 			quick = 0
 		}
-		if quick == mostQuick {
+		if quick == maxQuick {
 			return &Error{Code: ExitJobFailed, Cause: died,
 				What: fmt.Sprintf("worker process %d died %d times within %v of its start", index, quick, soon)}
 		}
@@ -88,8 +86,8 @@ func (s *session) keepUp(ctx context.Context, over <-chan struct{}, index int, r
 	}
 }
 
-// childArgs is the command line of a worker process: all that was set here,
-// since the child may find other files and variables.
+// childArgs is the command line of a worker process. It has all settings that are
+// set here, since the child may find other files and variables.
 func (s *session) childArgs(st *store, o *runFlags, app mr.App, address string) []string {
 	args := []string{"worker", "--app", app.Name, "--coord", address, "--slots", "1", "--spot", "off",
 		"--memory", strconv.FormatInt(s.memory/int64(o.workers)>>10, 10) + "KiB"}
@@ -110,11 +108,11 @@ func (s *session) childArgs(st *store, o *runFlags, app mr.App, address string) 
 	return args
 }
 
-// watchEvery is how often progress is looked at.
+// watchEvery is the interval of progress updates.
 const watchEvery = 200 * time.Millisecond
 
-// watch shows how far the job is until over is closed; then it closes what
-// it returns.
+// watch shows the progress of the job until over is closed. Then it closes the
+// channel that it returns.
 func (s *session) watch(c *coordinator.Coordinator, over <-chan struct{}) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {

@@ -17,8 +17,8 @@ import (
 	"github.com/mraws/mraws/internal/s3local"
 )
 
-// session is a command at work: flags and configuration have been read and
-// checked.
+// session is the state of a command whose flags and configuration have been read
+// and checked.
 type session struct {
 	*frame
 	conf   *config.Loaded

@@ -26,8 +26,8 @@ type store struct {
 	server *s3local.Server // started here; nil if another process serves
 }
 
-// Close closes the store and, if this process serves it, the server: other
-// processes that use it lose it.
+// Close closes the store. If this process serves it, Close also ends the server,
+// also for other processes that use it.
 func (s *store) Close() error {
 	s.Store.Close()
 	if s.server == nil {
@@ -36,31 +36,29 @@ func (s *store) Close() error {
 	return s.server.Close()
 }
 
-// Served tells whether the embedded server runs in this process.
+// Served reports whether the embedded server runs in this process.
 func (s *store) Served() bool { return s.server != nil }
 
-// place is where a command looks for its bucket when nobody says so.
+// place is the store of a command without settings that name one.
 type place int
 
 const (
-	// found takes an embedded server that runs, or one whose data folder
-	// exists, else S3.
+	// found is the embedded server if its data folder exists, else S3.
 	found place = iota
-	// embedded takes the embedded server: for `run`, which needs no set-up.
+	// embedded is the embedded server, for `run`, which needs no set-up.
 	embedded
 )
 
-// awsVariables are those by which the environment says that it means S3.
+// awsVariables are the variables that select S3.
 var awsVariables = []string{
 	"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
 	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 }
 
-// choose decides between the embedded server and S3, without touching
-// either. The higher origin wins (a flag --endpoint over MRAWS_LOCAL); at
-// the same level --local does, except over --endpoint and --profile, which
-// contradict it. To name a data folder is to mean the server of that folder. What
-// is set here beats the variables of AWS.
+// choose decides between the embedded server and S3, without a request. The setting
+// with the higher origin wins (--endpoint over MRAWS_LOCAL). At the same level
+// --local wins, except over --endpoint and --profile, which contradict it. A data
+// folder selects the server of that folder. Settings win over variables of AWS.
 func choose(conf *config.Loaded, otherwise place, dirExists bool) (local bool, why string, err error) {
 	var remote config.Origin
 	for _, key := range []string{"endpoint", "profile", "region", "bucket"} {
@@ -112,9 +110,8 @@ func (s *session) chooseStore(otherwise place) (local bool, why string, err erro
 	return choose(s.conf, otherwise, s.conf.DataDir != "" && statErr == nil)
 }
 
-// openStore opens the bucket that the configuration means, and says on
-// stderr which. A bucket of the embedded server is made if it is missing;
-// any other must exist.
+// openStore opens the bucket of the configuration and names it on stderr. A missing
+// bucket of the embedded server is created. Any other bucket must exist.
 func (s *session) openStore(ctx context.Context, otherwise place) (*store, error) {
 	local, why, err := s.chooseStore(otherwise)
 	if err != nil {
@@ -127,7 +124,7 @@ func (s *session) openStore(ctx context.Context, otherwise place) (*store, error
 	return s.openS3(ctx, why)
 }
 
-// bucketLine is the line of the AWS CLI that makes the bucket.
+// bucketLine is the command line of the AWS CLI that creates the bucket.
 func bucketLine(c *config.Loaded) string {
 	words := []string{"aws", "s3", "mb", "s3://" + c.Bucket}
 	for _, flag := range [][2]string{{"--endpoint-url", c.Endpoint}, {"--region", c.Region}, {"--profile", c.Profile}} {
@@ -138,9 +135,9 @@ func bucketLine(c *config.Loaded) string {
 	return quoteAll(words)
 }
 
-// mostSkew is how far this machine's clock may be from the store's before it
-// is said: S3 refuses requests that are signed a quarter of an hour off.
-const mostSkew = 5 * time.Minute
+// maxSkew is the difference of this machine's clock from the store's above which
+// the command warns. S3 refuses requests signed with a time 15 minutes off.
+const maxSkew = 5 * time.Minute
 
 // checkBucketNamed refuses the default bucket on AWS: the names of buckets are
 // one space for all accounts there, so a default name is somebody's.
@@ -180,7 +177,7 @@ func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 		}
 		return nil, err
 	}
-	if skew := st.Skew(); skew.Abs() > mostSkew {
+	if skew := st.Skew(); skew.Abs() > maxSkew {
 		side := "behind"
 		if skew < 0 {
 			side = "ahead of"
@@ -237,7 +234,7 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 	return out, nil
 }
 
-// sayStore says once which store it is.
+// sayStore names the store on stderr, once.
 func (s *session) sayStore(format string, args ...any) {
 	if !s.storeSaid {
 		s.storeSaid = true
@@ -250,8 +247,8 @@ func (s *session) where() string {
 	return strings.TrimSuffix(s.conf.Bucket+"/"+s.layout.Prefix(), "/")
 }
 
-// settle bounds the wait for another process that is about to start or to
-// end a server on the same data folder.
+// settle is the maximum wait for another process that starts or ends a server on the
+// same data folder.
 const settle = 5 * time.Second
 
 // findOrServe returns the server that runs on a data folder, or starts one.
@@ -273,7 +270,7 @@ func findOrServe(ctx context.Context, o s3local.Options) (s3local.Endpoint, *s3l
 		if !errors.Is(err, s3local.ErrLocked) {
 			return s3local.Endpoint{}, nil, err
 		}
-		// Another process holds the lock and does not answer yet, or no more.
+		// Another process holds the lock, and its server starts or ends.
 		select {
 		case <-ctx.Done():
 			return s3local.Endpoint{}, nil, err

@@ -11,26 +11,26 @@ import (
 	"github.com/mraws/mraws/internal/manifest"
 )
 
-// errOver stops workers that go on after the job.
+// errOver stops workers that still run after the job.
 var errOver = errors.New("the job is over")
 
 // together is a coordinator and the workers that are started with it.
 type together struct {
 	workers int
 	lead    func(context.Context) (*manifest.Success, error) // the coordinator
-	// ended is closed once it is known how the job ended, while lead may
-	// still wait for workers that have not heard of it.
+	// ended is closed when the result of the job is known. lead may then still
+	// wait for workers that do not know it.
 	ended <-chan struct{}
-	// work is one worker. It ends soon after ctx.
+	// work runs one worker. It returns soon after the end of ctx.
 	work func(ctx context.Context, ended <-chan struct{}, index int) error
-	// grace is how long after the end of the job workers have to hear of it
-	// from the coordinator. Those of this process need none: some may never
-	// have met it, and would look for one that is gone.
+	// grace is the time after the end of the job in which workers learn of it
+	// from the coordinator. Workers of this process need none: one that has not
+	// joined would search for a coordinator that is gone.
 	grace time.Duration
 }
 
-// run runs them until the job is over. When the last of the workers has ended
-// before, the job ends with its reason.
+// run runs them until the job is over. If all workers end before, the job ends with
+// the first error of a worker.
 func (t together) run(ctx context.Context) (*manifest.Success, error) {
 	leading, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

@@ -25,14 +25,14 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// Code of an application may end its process: with a code of its own choice
-// (os.Exit), with 2 (Go's, after a panic in a goroutine) or by a signal. None of
-// these says how the command ended. So a process that a parent started to run
-// such code writes its verdict to a pipe just before it exits, and one that
-// ends without a verdict was ended by the application. The pipe carries what
-// the parent then needs to say more: where the job is, and what tasks ran.
+// Code of an application may end its process: by os.Exit with any code, by a panic
+// in a goroutine (code 2), or by a signal. So the exit code does not tell how the
+// command ended. A parent process therefore starts a child to run such code. The
+// child writes a verdict to a pipe just before it exits. A child that ends without
+// a verdict was ended by the application. The child also writes where the job is
+// and which tasks run, which the parent needs for its message.
 
-// verdictVariable marks a process with a parent that waits for its verdict.
+// verdictVariable marks a child whose parent waits for its verdict.
 // Its value is a [mark].
 const verdictVariable = "MRAWS_VERDICT"
 
@@ -42,15 +42,15 @@ const (
 	signalsFD = 4 // the pipe from it, with a byte for each signal
 )
 
-// mark is what a process is told about its parent.
+// mark is what a child knows about its parent.
 type mark struct {
 	Parent  int      `json:"parent"`            // its process id: no other process is meant
 	Signals bool     `json:"signals,omitempty"` // it passes on signals
 	Program []string `json:"program,omitempty"` // how the user started it
 }
 
-// word is what a process tells its parent, a line of JSON. What Go prints when
-// it ends the process goes to the same pipe.
+// word is a message of a child to its parent, a line of JSON. The message that Go
+// prints when it ends the process goes to the same pipe.
 type word struct {
 	Place   *jobPlace `json:"place,omitempty"`
 	Begun   string    `json:"begun,omitempty"` // a task
@@ -65,7 +65,7 @@ type jobPlace struct {
 	OwnPrefix bool   `json:"own_prefix"`
 }
 
-// Process is this process to the command line.
+// Process is what the command line knows about this process.
 type Process struct {
 	program []string
 	name    string   // of the program, as the process was given it
@@ -101,19 +101,19 @@ func (p *Process) Invocation() []string { return p.program }
 
 type processKey struct{}
 
-// Context returns a context by which a command finds the process. In one
-// without, no command starts another process for an application.
+// Context returns a context that carries the process. A command with another
+// context starts no process for an application.
 func (p *Process) Context(ctx context.Context) context.Context {
 	return context.WithValue(ctx, processKey{}, p)
 }
 
-// Exit tells the parent, if one waits, and ends the process.
+// Exit writes the verdict, if a parent waits for it, and ends the process.
 func (p *Process) Exit(code int) {
 	p.say(word{Verdict: &code})
 	os.Exit(code)
 }
 
-// overseen says whether a parent waits for a verdict.
+// overseen reports whether a parent waits for a verdict.
 func (p *Process) overseen() bool { return p != nil && p.to != nil }
 
 func (p *Process) say(w word) {
@@ -129,7 +129,8 @@ func (p *Process) say(w word) {
 	_, _ = p.to.Write(append(line, '\n')) // a parent that is gone needs none
 }
 
-// telling is an app whose attempts the parent hears of; nil stays nil.
+// telling returns the app wrapped to report its attempts to the parent; nil stays
+// nil.
 func (p *Process) telling(a *mr.App) *mr.App {
 	if a == nil || !p.overseen() {
 		return a
@@ -146,9 +147,9 @@ func (p *Process) telling(a *mr.App) *mr.App {
 	return &app
 }
 
-// Signals are those that the process gets itself and those that its parent
-// passes on. What a terminal or a kill of the process group sends to both
-// arrives on both ways, and counts once.
+// Signals returns the signals that the process gets itself, and those that its
+// parent passes on. A signal to the process group arrives in both ways and counts
+// once.
 func (p *Process) Signals(own <-chan os.Signal) <-chan os.Signal {
 	if p.from == nil {
 		return own
@@ -190,7 +191,7 @@ func join(own, passed <-chan os.Signal, all chan<- os.Signal) {
 	}
 }
 
-// outcome is how a process ended that told its verdict, or did not.
+// outcome is how a child ended, with or without a verdict.
 type outcome struct {
 	verdict *int // nil: the application, or a signal, ended it
 	place   *jobPlace
@@ -200,8 +201,8 @@ type outcome struct {
 	passed  os.Signal // the last that was passed on
 }
 
-// oversee starts c and waits for its end. signals are passed on to it; nil is
-// that it gets its own. It dies with this process.
+// oversee starts c and waits for its end. It passes signals on; nil means that the
+// child gets its own. The child dies with this process.
 func oversee(c *exec.Cmd, program []string, signals <-chan os.Signal) (*outcome, error) {
 	runtime.LockOSThread() // the end of the thread that starts it counts as the parent's
 	defer runtime.UnlockOSThread()
@@ -240,10 +241,10 @@ func oversee(c *exec.Cmd, program []string, signals <-chan os.Signal) (*outcome,
 	return o, nil
 }
 
-// crashKept is how much is kept of what Go prints at the end.
+// crashKept is the maximum size in bytes that is kept of Go's crash message.
 const crashKept = 64 << 10
 
-// listen reads what a process tells.
+// listen reads the messages of a child.
 func (o *outcome) listen(words *os.File) {
 	for r := bufio.NewReaderSize(words, crashKept); ; {
 		line, err := r.ReadSlice('\n')
@@ -296,7 +297,7 @@ func (o *outcome) pass(p *os.Process, to *os.File, signals <-chan os.Signal, ove
 	}
 }
 
-// why says what ended a process, and what ran in it.
+// why says what ended a child, and which tasks ran in it.
 func (o *outcome) why() string {
 	ws, _ := o.state.Sys().(syscall.WaitStatus)
 	why := fmt.Sprintf("the application ended its process with exit code %d", o.state.ExitCode())
@@ -335,27 +336,27 @@ func (o *outcome) crashLine() string {
 	return last
 }
 
-// told is the exit code of a process that has said all itself.
+// told is the exit code of a child that has printed its own error.
 type told int
 
 func (t told) Error() string { return fmt.Sprintf("exit code %d", int(t)) }
 
-// needsProcess says that an application, which may end the process, should not
-// run in this one. Those of the program itself do not end it, a process that
-// has a parent for it is that process, and a debugger is to see the code.
+// needsProcess reports whether an application should run in a child process. It
+// should not if it belongs to this program, which does not end the process, if
+// this is that child, or if a debugger traces this process.
 func (f *frame) needsProcess(app mr.App) bool {
 	return f.process != nil && !f.process.overseen() && !apps.Has(app) && !traced()
 }
 
-// traced says whether a debugger has started this process.
+// traced reports whether a debugger has started this process.
 func traced() bool {
 	status, _ := os.ReadFile("/proc/self/status") // none without /proc
 	_, tracer, found := strings.Cut(string(status), "\nTracerPid:")
 	return found && !strings.HasPrefix(strings.TrimSpace(tracer), "0\n")
 }
 
-// supervise runs this command line in a process of its own and waits for it.
-// What the process says is said; else it is what is known of its end.
+// supervise runs this command line in a child process and waits for it. It returns
+// the outcome of a child that ended without a verdict.
 func (s *session) supervise(ctx context.Context) (*outcome, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -384,7 +385,7 @@ func (s *session) supervise(ctx context.Context) (*outcome, error) {
 	return o, nil
 }
 
-// runApart is run in a process of its own.
+// runApart is run in a child process.
 func (s *session) runApart(ctx context.Context, o *runFlags) error {
 	out, err := s.supervise(ctx)
 	if err != nil {
@@ -405,8 +406,8 @@ func (s *session) runApart(ctx context.Context, o *runFlags) error {
 	return e
 }
 
-// callApart is another command that calls code of an application, in a process
-// of its own.
+// callApart is any other command that calls code of an application, in a child
+// process.
 func (s *session) callApart(ctx context.Context) error {
 	out, err := s.supervise(ctx)
 	if err != nil {

@@ -12,22 +12,22 @@ import (
 )
 
 const (
-	// waitQuietly is for how long a command may wait before it says for what.
+	// waitQuietly is the time after which a command says what it waits for.
 	waitQuietly = time.Second
-	// waitAgain is how long after it has said so it may say so again.
+	// waitAgain is the time after which it may say so again.
 	waitAgain = 10 * time.Second
-	// waitTick is how often a wait is looked for.
+	// waitTick is the interval of checks for waits.
 	waitTick = waitQuietly / 4
 )
 
-// whileWaiting says for what the command waits, and for how long it will at
-// most, unless the wait is over soon. Whoever waits calls over at its end.
+// whileWaiting says what the command waits for, and the maximum time, if the wait
+// takes longer than waitQuietly. The caller calls over at the end of the wait.
 func (s *session) whileWaiting(what string, upTo time.Duration) (over func()) {
 	began := time.Now()
 	return s.watchWaits(func() (time.Duration, string) { return time.Since(began), waitText(what, upTo) })
 }
 
-// waitText tells of a wait of at most upTo, 0 for any time.
+// waitText is the message of a wait of at most upTo, 0 for no limit.
 func waitText(what string, upTo time.Duration) string {
 	if upTo == 0 {
 		return fmt.Sprintf("waiting for %s, without a time limit", what)
@@ -35,8 +35,8 @@ func waitText(what string, upTo time.Duration) string {
 	return fmt.Sprintf("waiting for %s, up to %.0f s", what, upTo.Seconds())
 }
 
-// watchWaits looks, until over is called, for how long the command has waited,
-// and says so once for each wait that is not over soon.
+// watchWaits says once for each long wait what the command waits for, until over is
+// called.
 func (s *session) watchWaits(look func() (waited time.Duration, text string)) (over func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
@@ -63,8 +63,8 @@ func (s *session) watchWaits(look func() (waited time.Duration, text string)) (o
 	return func() { close(done); wg.Wait() }
 }
 
-// watchStore returns a context whose requests to the store are watched: when
-// nothing moves in one, the command says that it waits.
+// watchStore returns a context for requests to the store. If a request makes no
+// progress, the command says that it waits.
 func (s *session) watchStore(ctx context.Context) (watched context.Context, over func()) {
 	watched = object.WithPulse(ctx, &s.pulse)
 	return watched, s.watchWaits(func() (time.Duration, string) {
@@ -81,9 +81,9 @@ func (s *session) waitsFor(what string, upTo time.Duration) {
 	s.storeWait.Store(&text)
 }
 
-// watchCode watches calls of an application's code: it says when one makes no
-// progress, and calls expired after limit, if there is one. look tells whether
-// a call is on its way, and counts its signs of life.
+// watchCode watches calls of an application's code. It says when a call makes no
+// progress, and calls expired after limit, if there is one. look returns whether a
+// call is running, and its progress count.
 func (s *session) watchCode(app string, limit time.Duration, look func() (calling bool, moves int64), expired func()) (over func()) {
 	var last int64
 	since := time.Now()
@@ -100,7 +100,7 @@ func (s *session) watchCode(app string, limit time.Duration, look func() (callin
 	})
 }
 
-// storeName names the store for people, by the address that it is asked at.
+// storeName names the store by its address.
 func storeName(endpoint, bucket string) string {
 	for _, at := range []string{endpoint, os.Getenv("AWS_ENDPOINT_URL_S3"), os.Getenv("AWS_ENDPOINT_URL")} {
 		if at == "" {

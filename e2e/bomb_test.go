@@ -36,7 +36,7 @@ func TestBomb(t *testing.T) {
 				}
 			}
 			wants(t, c.errout.String(), "bomb.gz", tc.says)
-			if most := mostMemory(64*mib, tc.largest); peak() > most {
+			if most := maxMemory(64*mib, tc.largest); peak() > most {
 				t.Errorf("the worker took %d MiB, want at most %d", peak()/mib, most/mib)
 			}
 			t.Logf("%d bytes, the worker took %d MiB", len(tc.data), peak()/mib)

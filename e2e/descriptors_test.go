@@ -28,9 +28,9 @@ func openFiles(pid int) (names []string) {
 	return names
 }
 
-// mostFiles watches a process and returns how many descriptors it has had at
+// maxFiles watches a process and returns how many descriptors it has had at
 // most so far, as far as can be seen from outside.
-func (b *fixture) mostFiles(p *process) func() int64 {
+func (b *fixture) maxFiles(p *process) func() int64 {
 	return b.most(p, func() int64 { return int64(len(openFiles(p.Process.Pid))) })
 }
 
@@ -59,7 +59,7 @@ func TestFewDescriptors(t *testing.T) {
 	b.inputs(texts...)
 	c := b.under("ulimit -n 64", "coordinator", "--app", "hotsum", "--app-arg", "keys=10000000", "--nreduce", "50")
 	w := b.under("ulimit -n 64", "worker", "--app", "hotsum", "--slots", "1", "--memory", "32MiB", "--coord-timeout", "1m")
-	files, served := b.mostFiles(w), b.mostFiles(server)
+	files, served := b.maxFiles(w), b.maxFiles(server)
 	for _, p := range []*process{c, w} {
 		if code := b.exit(p); code != 0 {
 			t.Fatalf("mraws %s: exit code %d", p.name, code)

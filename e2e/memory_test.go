@@ -89,9 +89,9 @@ func statusKiB(pid int, field string) int64 {
 
 const mib = 1 << 20
 
-// mostMemory is the promise of docs/operations.md: what a worker of one slot
+// maxMemory is the promise of docs/operations.md: what a worker of one slot
 // takes at most of memory, in bytes, with this budget and largest record.
-func mostMemory(budget, largest int64) int64 { return budget/4*5 + 64*mib + 5*largest }
+func maxMemory(budget, largest int64) int64 { return budget/4*5 + 64*mib + 5*largest }
 
 // TestMemoryBudget is rows 9, 41 and 42: a worker of one slot runs jobs of
 // many times its budget, of one key with millions of values, of records
@@ -136,7 +136,7 @@ func TestMemoryBudget(t *testing.T) {
 					t.Fatalf("mraws %s: exit code %d", p.name, code)
 				}
 			}
-			most := mostMemory(tt.budget, tt.largest)
+			most := maxMemory(tt.budget, tt.largest)
 			got := peak()
 			t.Logf("at most %d MiB were promised, the worker has taken up to %d MiB", most/mib, got/mib)
 			if got > most || got < 20*mib { // less is no measurement

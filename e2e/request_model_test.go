@@ -15,10 +15,10 @@ import (
 // Sizes at which the store cuts what it writes, in bytes.
 const (
 	part       = 8 << 20  // minimum part of a multipart upload
-	mostPart   = 64 << 20 // maximum part of a file that has at most mostParts parts
+	maxPart    = 64 << 20 // maximum part of a file that has at most maxParts parts
 	fileParts  = 64       // number of parts of a file from which on its parts grow
 	onePut     = 64 << 20 // maximum size of a file that is written by one PUT
-	mostParts  = 10_000   // maximum number of parts of an upload
+	maxParts   = 10_000   // maximum number of parts of an upload
 	sameLength = 1000     // number of parts of a stream after which the part grows by the first one's size
 )
 
@@ -73,7 +73,7 @@ func fileWrites(size int64) writes {
 	if size <= onePut {
 		return writes{Put: 1}
 	}
-	return writes{Create: 1, Part: reads(size, max(part, min(size/fileParts, mostPart), reads(size, mostParts))), Complete: 1}
+	return writes{Create: 1, Part: reads(size, max(part, min(size/fileParts, maxPart), reads(size, maxParts))), Complete: 1}
 }
 
 // streamWrites is the number of requests that write an output, whose size in

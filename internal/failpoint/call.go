@@ -10,8 +10,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Call is the interceptor of a worker: a point before a call is sent and one
-// when its reply is here. Its errors are those of a connection that broke.
+// Call is the interceptor of a worker. It has a point before each call and one
+// after its reply. Its errors are those of a broken connection.
 func Call(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	_, err := around("worker.call.", method, func() (any, error) {
 		return nil, invoke(ctx, method, req, reply, cc, opts...)
@@ -19,8 +19,8 @@ func Call(ctx context.Context, method string, req, reply any, cc *grpc.ClientCon
 	return err
 }
 
-// Serve is the interceptor of a coordinator: a point when a call has come and
-// one before it is answered.
+// Serve is the interceptor of a coordinator. It has a point after the arrival of
+// each call and one before its reply.
 func Serve(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	return around("coordinator.serve.", info.FullMethod, func() (any, error) { return next(ctx, req) })
 }

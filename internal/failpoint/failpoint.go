@@ -1,23 +1,22 @@
-// Package failpoint kills, stops or fails a process at a named step. Every
-// step of coordinator and worker that touches S3, a scratch file or the wire
-// is a point ([Points]); the crash matrix (e2e, TestCrashMatrix) takes each of
-// them in turn and compares what comes out.
+// Package failpoint kills, stops or fails a process at a named step. Every step of
+// coordinator and worker that uses S3, a scratch file or the wire is a point
+// ([Points]). The crash matrix (e2e, TestCrashMatrix) runs a job for each point
+// and compares its output with that of a job without faults.
 //
-// Nobody marks points in the code: they are where the layers meet. [Store]
-// stands between a role and its store, [Call] and [Serve] in front of the
-// calls between them, [Disk] in front of operations on scratch files. So no
-// step can be forgotten: one that [Points] does not list ends the program,
-// and one that is never reached fails the matrix.
+// The code of the roles does not mark points. [Store] wraps the store of a role,
+// [Call] and [Serve] wrap the calls between roles, and [Disk] precedes operations
+// on scratch files. A step that [Points] does not list ends the program, and a
+// point that is never reached fails the matrix, so no step can be forgotten.
 //
-// All of it is dead code unless the program is built with `-tags failpoint`.
-// Then the variable [Variable] says what is to happen:
+// The package does nothing unless the program is built with `-tags failpoint`.
+// Then the environment variable [Variable] arms points:
 //
 //	MRAWS_FAILPOINTS=worker.put.partition.after=kill@2
 //	MRAWS_FAILPOINTS=worker.put.output.after=error,worker.stat.output=stop
 //
-// The words are NAME=ACTION[@N], separated by commas: at the Nth time (the
-// first without @N) that the process comes by. Each is told on stderr before
-// it happens. The actions are [Kill], [Stop] and [Fail].
+// Rules are NAME=ACTION[@N], separated by commas. The action happens when the
+// process reaches the point for the Nth time, 1 without @N. It is printed to
+// stderr before. The actions are [Kill], [Stop] and [Fail].
 package failpoint
 
 import (
@@ -48,16 +47,16 @@ const (
 	Fail Action = "error" // the step returns an error as of a store, disk or connection that fails
 )
 
-// errNoPoint: a step has no name. No caller may take that for its own error.
+// errNoPoint says that a step has no name. It must not look like an error of a store.
 var errNoPoint = errors.New("a step is no point")
 
-// Error is the error of a step that was made to fail.
+// Error is the error of a step that [Fail] made fail.
 type Error struct{ Point Point }
 
 // Error names the point.
 func (e *Error) Error() string { return "failpoint " + string(e.Point) }
 
-// rule is one word of the variable.
+// rule is one rule of the variable.
 type rule struct {
 	point  Point
 	action Action
@@ -65,7 +64,7 @@ type rule struct {
 	seen   atomic.Int64
 }
 
-// set is all that is armed in a process.
+// set is the rules of a process.
 type set struct {
 	rules  []*rule
 	points []Point
@@ -104,10 +103,10 @@ func parse(text string) (*set, error) {
 	return s, nil
 }
 
-// hit does what is armed for p now.
+// hit counts that the process is at p, and carries out the action of its rule.
 func (s *set) hit(p Point) error {
 	if !slices.Contains(s.points, p) {
-		return fmt.Errorf("%w: add %s to internal/failpoint/points.go, and what reaches it to e2e/crash_scenes_test.go", errNoPoint, p)
+		return fmt.Errorf("%w: add %s to internal/failpoint/points.go, and a case that reaches it to e2e/crash_cases_test.go", errNoPoint, p)
 	}
 	for _, r := range s.rules {
 		if r.point != p || r.seen.Add(1) != r.nth {
@@ -122,8 +121,8 @@ func (s *set) hit(p Point) error {
 	return nil
 }
 
-// Disk comes in front of an operation on a scratch file. Its error is that
-// of a full disk.
+// Disk is called before an operation on a scratch file. Its error is that of a
+// full disk.
 func Disk(p Point) error {
 	if !Enabled {
 		return nil

@@ -33,15 +33,15 @@ func hit(p Point) error {
 	return err
 }
 
-// giveUp ends the process: what is wrong with the variable or with the
-// program must not look like a test that passed.
+// giveUp ends the process, so that a wrong variable or a step without a name does
+// not look like a test that passed.
 func giveUp(err error) {
 	_, _ = fmt.Fprintf(os.Stderr, "failpoint: %v\n", err)
 	os.Exit(2)
 }
 
-// signal sends the signal of an action to this process by way of the calling
-// thread, which so does not get one instruction further.
+// signal sends the signal of an action to the calling thread, so that this thread
+// executes no further instruction.
 func signal(a Action) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

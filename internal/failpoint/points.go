@@ -2,8 +2,8 @@ package failpoint
 
 import "slices"
 
-// Points lists every point. What reaches each of them stands in
-// e2e/crash_scenes_test.go.
+// Points lists every point. e2e/crash_cases_test.go has the cases that reach each
+// of them.
 func Points() []Point {
 	return slices.Concat(worker(), coordinator())
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/mraws/mraws/internal/object"
 )
 
-// Objects is a store: the methods that the roles ask for, together.
+// Objects is the union of the store methods that the roles need.
 type Objects interface {
 	Bucket() string
 	Stat(ctx context.Context, key string) (object.Info, error)
@@ -29,9 +29,8 @@ type Objects interface {
 	Requests() map[string]int64
 }
 
-// Store returns s with a point in front of each read and on either side of
-// each write. The error behind a write is that of a reply that was lost: what
-// was written is there.
+// Store returns s with a point before each read, and points before and after each
+// write. The error after a write is that of a lost reply: the write took place.
 func Store(role string, s Objects) Objects {
 	if !Enabled {
 		return s
@@ -45,7 +44,7 @@ type store struct {
 	hit  func(Point) error
 }
 
-// at is the point of an operation on a key.
+// at returns the point of an operation on a key.
 func (s *store) at(op, key, when string) error {
 	p := Point(s.role + "." + op + "." + thing(key) + when)
 	if err := s.hit(p); err != nil {
@@ -54,7 +53,7 @@ func (s *store) at(op, key, when string) error {
 	return nil
 }
 
-// around does a write between its two points.
+// around runs a write between its two points.
 func (s *store) around(op, key string, write func() (object.Info, error)) (object.Info, error) {
 	if err := s.at(op, key, ".before"); err != nil {
 		return object.Info{}, err
@@ -151,7 +150,7 @@ type middle struct {
 	left int64 // bytes until the point; 0 behind it
 }
 
-// most is how many of n bytes may be taken before the point.
+// most returns how many of n bytes may be read before the point.
 func (m *middle) most(n int) int {
 	if m.left > 0 {
 		return int(min(m.left, int64(n)))
@@ -159,7 +158,7 @@ func (m *middle) most(n int) int {
 	return n
 }
 
-// pass says that n bytes, no more than most, were taken.
+// pass records that n bytes were read, at most those of most.
 func (m *middle) pass(n int) error {
 	if m.left == 0 {
 		return nil
@@ -184,7 +183,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// stream has one too. It shows the bytes where the store does.
+// stream has a point in its middle too. It does not copy the bytes.
 type stream struct {
 	object.Stream
 	middle middle
@@ -247,7 +246,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	return w.Writer.Write(p)
 }
 
-// Commit that is not carried out still ends the writer.
+// Commit ends the writer even if the point fails it.
 func (w *writer) Commit(ctx context.Context) (object.Info, error) {
 	tried := false
 	info, err := w.s.around("commit", w.key, func() (object.Info, error) {
@@ -255,12 +254,12 @@ func (w *writer) Commit(ctx context.Context) (object.Info, error) {
 		return w.Writer.Commit(ctx)
 	})
 	if !tried {
-		_ = w.Writer.Abort() // the error is told
+		_ = w.Writer.Abort() // the error of the point is returned
 	}
 	return info, err
 }
 
-// Abort that fails leaves the upload behind.
+// Abort that the point fails leaves the upload in the bucket.
 func (w *writer) Abort() error {
 	if err := w.s.at("abort", w.key, ""); err != nil {
 		return err
@@ -268,8 +267,8 @@ func (w *writer) Abort() error {
 	return w.Writer.Abort()
 }
 
-// things are what lies in the bucket, by how a key goes on below the prefix
-// of the job. The first that fits counts.
+// things names the objects of a job by the start of their key below the prefix.
+// The first match counts.
 func things() [][2]string {
 	return [][2]string{
 		{"input/", "input"},
@@ -288,8 +287,8 @@ func things() [][2]string {
 	}
 }
 
-// thing says what a key is, whatever the prefix; a worker that looks for a
-// job does not know it yet. The last folder of ours in the key counts.
+// thing names the object of a key under any prefix, since a worker that searches
+// for a job does not know its prefix. The last folder of a job in the key counts.
 func thing(key string) string {
 	at := -1
 	for _, folder := range []string{"input/", "intermediate/", "output/"} {

@@ -162,14 +162,14 @@ func (n *connections) drop(k *conn) {
 // How many connections are told at a time that there is no room for them, and
 // how long that may take.
 const (
-	mostRefused = 8
-	refuseTime  = time.Second
+	maxRefused = 8
+	refuseTime = time.Second
 )
 
 // refuse closes a connection for which there is no room, and says so if few
 // others are told at the time. The lock is held.
 func (n *connections) refuse(c *net.TCPConn) {
-	if n.closed || len(n.refused) >= mostRefused {
+	if n.closed || len(n.refused) >= maxRefused {
 		_ = c.Close() // nothing was written to it
 		return
 	}

@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// fence keeps a search out of folders that must not be read: those that it
-// was given, by path and by what they are (a bind mount has another path), and
-// every data folder of an embedded server.
+// fence keeps a search out of folders that must not be read: the given folders, by
+// path and by device and inode (a bind mount has another path), and all data
+// folders of embedded servers.
 type fence struct {
 	avoid []avoided
 	store func(dir string) bool
@@ -36,12 +36,12 @@ func newFence(o Search) *fence {
 	return f
 }
 
-// bars says why what lies at path, or what that links to, is not read; "" is
-// that it is.
+// bars returns why the file at path, or the target of its link, is not read. ""
+// means that it is read.
 func (f *fence) bars(path string, info fs.FileInfo) string {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return "" // whoever reads it will see
+		return "" // reading it will give the error
 	}
 	if why := f.is(info); why != "" {
 		return why
@@ -53,8 +53,8 @@ func (f *fence) bars(path string, info fs.FileInfo) string {
 	return f.within(dir)
 }
 
-// within is why nothing is read in a folder, given by its real path, or in
-// one that holds it.
+// within returns why a folder, given by its real path, or one of its parents is not
+// read.
 func (f *fence) within(dir string) string {
 	why, ok := f.known[dir]
 	if !ok {
@@ -67,7 +67,7 @@ func (f *fence) within(dir string) string {
 	return why
 }
 
-// folder is why a folder itself is not read.
+// folder returns why a folder itself is not read.
 func (f *fence) folder(dir string) string {
 	if f.store != nil && f.store(dir) {
 		return StoreFolder
@@ -85,8 +85,8 @@ func (f *fence) folder(dir string) string {
 	return f.is(info)
 }
 
-// file is why a file that a walk has met is not read: it is a link to one
-// that is not, or the same file by another name.
+// file returns why a file of a walk is not read: it links to a file that is not
+// read, or is the same file with another name.
 func (f *fence) file(path string, d fs.DirEntry, info fs.FileInfo) string {
 	if d.Type()&fs.ModeSymlink != 0 {
 		return f.bars(path, info)

@@ -1,16 +1,16 @@
-// Package upload brings local files into the input of a job: [Find] makes a
-// plan of files and names out of what a user typed, [Run] carries it out.
+// Package upload uploads local files to the input of a job. [Find] makes a plan of
+// files and names from the arguments of a user, and [Run] uploads the plan.
 //
-// How names below input/ come about:
+// The names below input/ are:
 //
 //	a/b/book.txt      book.txt           a file has its base name
 //	a/b/books         books/x/1.txt      a folder keeps its tree below its base name
 //	a/*/[1-9].txt     x/1.txt            a glob keeps what follows its fixed part (a/)
 //
 // so that two folders do not collide. Two files with one name are an error.
-// Folders and globs pass over hidden files, files whose name begins with "_",
-// and links to folders; each of these can be named itself. What is named may
-// be a pipe, and "-" is the standard input: see [Plan.Spool].
+// Folders and globs skip hidden files, files whose name begins with "_", and links
+// to folders. An argument can name each of these. An argument may name a pipe, and
+// "-" is the standard input: see [Plan.Spool].
 package upload
 
 import (
@@ -35,13 +35,13 @@ type File struct {
 	Path string // absolute, or Stdin
 	Name string // below input/
 	Size int64  // bytes, when the plan was made; of a pipe once it is spooled
-	// Pipe says that it can be read once and from the beginning only.
+	// Pipe says that the file can be read only once, from its start.
 	Pipe bool
 
-	spool *os.File // what a pipe gave
+	spool *os.File // the content of a pipe
 }
 
-// Skipped is something that a plan passed over.
+// Skipped is a file that a plan skipped.
 type Skipped struct{ Path, Why string }
 
 // Plan is a list of files, sorted by name.
@@ -51,26 +51,26 @@ type Plan struct {
 	Skipped []Skipped
 }
 
-// NothingError says that no file is left to upload, and what was passed over.
+// NothingError says that no file is left to upload, and which were skipped.
 type NothingError struct {
-	Passed []Passed // the reason that is met first first
+	Passed []Passed // in the order in which the reasons occurred
 }
 
-// Hidden tells whether a file was passed over for its name.
+// Hidden reports whether a file was skipped for its name.
 func (e *NothingError) Hidden() bool {
 	return slices.ContainsFunc(e.Passed, func(p Passed) bool { return p.Why == dot || p.Why == underscore })
 }
 
-// Passed is what was passed over for one reason.
+// Passed is the files that were skipped for one reason.
 type Passed struct {
 	Why   string
 	Count int
-	First []string // paths, at most mostFirst
+	First []string // paths, at most maxFirst
 }
 
-const mostFirst = 3
+const maxFirst = 3
 
-// Error tells the reasons, each with its count and the first paths.
+// Error returns the reasons, each with its count and its first paths.
 func (e *NothingError) Error() string {
 	if len(e.Passed) == 0 {
 		return "no files to upload: the folder has none"
@@ -87,14 +87,14 @@ func (e *NothingError) Error() string {
 	return b.String()
 }
 
-// Search says what a plan leaves out.
+// Search says which files a plan skips.
 type Search struct {
-	// Include, where it is not empty, keeps only files that match one of its
-	// patterns: one with a slash is matched with the whole name, one without
-	// with its last element. It holds for files, not for pipes.
+	// Include, if it is not empty, keeps only files that match one of its
+	// patterns. A pattern with a slash is matched with the whole name, one
+	// without a slash with the last element. It does not apply to pipes.
 	Include []string
-	// Avoid lists what is never read, nor anything below it, by whatever
-	// path or link it is reached.
+	// Avoid lists files and folders that are never read, by whatever path or
+	// link they are reached.
 	Avoid []Avoid
 	// Store tells whether a folder is the data folder of an embedded server,
 	// whose store and credentials are never read.
@@ -104,7 +104,7 @@ type Search struct {
 // Avoid is a file or folder that is not read, and why.
 type Avoid struct{ Path, Why string }
 
-// StoreFolder is why a data folder is not read.
+// StoreFolder is the reason for which a data folder is not read.
 const StoreFolder = "data folder of the embedded S3 server"
 
 // Find makes a plan of files, folders and globs (with ** for any depth,
@@ -129,7 +129,7 @@ type finder struct {
 	fence   *fence
 	byName  map[string]File
 	skipped []Skipped
-	passed  []Passed // what was skipped, and what is passed over without a warning
+	passed  []Passed // all skipped files, with and without a warning
 	pipes   int      // without a name of their own
 }
 
@@ -154,7 +154,7 @@ func (f *finder) argument(arg string) error {
 	}
 	name := strings.Trim(filepath.Base(abs), "/")
 	if info.Mode().Type() == fs.ModeNamedPipe {
-		if isDescriptor(abs) { // its number says nothing, and is another each time
+		if isDescriptor(abs) { // its number has no meaning and changes
 			f.pipes++
 			name = fmt.Sprintf("pipe-%d", f.pipes)
 		}
@@ -211,7 +211,7 @@ func (f *finder) glob(arg string) error {
 	return nil
 }
 
-// take adds a file or the tree of a folder as name.
+// take adds a file, or the tree of a folder, with this name.
 func (f *finder) take(abs, name string, info fs.FileInfo) error {
 	switch {
 	case info.IsDir():
@@ -236,7 +236,7 @@ func isLink(p string) bool {
 	return err == nil && info.Mode()&fs.ModeSymlink != 0
 }
 
-// look returns what p is, links followed, or why it cannot be input.
+// look returns the file info of p after links, or why p cannot be input.
 func (f *finder) look(p string) (info fs.FileInfo, why string, err error) {
 	info, err = os.Stat(p)
 	switch {
@@ -252,13 +252,13 @@ func (f *finder) look(p string) (info fs.FileInfo, why string, err error) {
 	return info, "", nil
 }
 
-// skip passes over p, and says so.
+// skip skips p with a warning.
 func (f *finder) skip(p, why string) {
 	f.skipped = append(f.skipped, Skipped{p, why})
 	f.pass(p, why)
 }
 
-// pass takes note of what is passed over.
+// pass records a skipped file.
 func (f *finder) pass(p, why string) {
 	i := slices.IndexFunc(f.passed, func(o Passed) bool { return o.Why == why })
 	if i < 0 {
@@ -266,7 +266,7 @@ func (f *finder) pass(p, why string) {
 		f.passed = append(f.passed, Passed{Why: why})
 	}
 	o := &f.passed[i]
-	if o.Count++; o.Count <= mostFirst {
+	if o.Count++; o.Count <= maxFirst {
 		o.First = append(o.First, p)
 	}
 }
@@ -343,9 +343,9 @@ func (f *finder) included(name string) bool {
 	})
 }
 
-// badName holds names to what every store takes: S3 wants UTF-8 and at most
-// 1024 bytes with the prefix, XML listings no control characters, the
-// embedded server file names.
+// badName returns why a name is not accepted by all stores. S3 needs UTF-8 and at
+// most 1024 bytes with the prefix. XML listings allow no control characters. The
+// embedded server needs names of files.
 func badName(name string) string {
 	switch {
 	case !utf8.ValidString(name):

@@ -40,16 +40,15 @@ func isDescriptor(abs string) bool {
 type SpoolOptions struct {
 	Dir   string    // for a file without a name
 	Stdin io.Reader // what Stdin reads
-	// Waits is told, after Patience, twice that, and so on, which pipe is
-	// read and how many bytes it has given, if it is set.
+	// Waits, if set, is called after each Patience with the pipe that is being
+	// read and the bytes that have been read from it.
 	Waits    func(path string, bytes int64)
 	Patience time.Duration
 }
 
-// Spool reads the pipes of a plan to their ends, each into a file that has no
-// name: the store has to know size and checksum before it is sent anything,
-// and what a pipe gave cannot be read again. It returns the cause of ctx when
-// that ends, also while a pipe gives nothing.
+// Spool reads each pipe of a plan to its end into a file without a name. The store
+// needs size and checksum before the upload, and a pipe cannot be read again. It
+// returns the cause of ctx when ctx ends, also while a read of a pipe blocks.
 func (p *Plan) Spool(ctx context.Context, o SpoolOptions) error {
 	for i := range p.Files {
 		f := &p.Files[i]
@@ -68,7 +67,7 @@ func (p *Plan) Spool(ctx context.Context, o SpoolOptions) error {
 	return nil
 }
 
-// Close frees what the pipes gave.
+// Close frees the spooled files.
 func (p *Plan) Close() error {
 	if p == nil {
 		return nil
@@ -83,8 +82,8 @@ func (p *Plan) Close() error {
 	return errors.Join(errs...)
 }
 
-// read reads a pipe. Opening one and reading it can wait for ever, and nothing
-// but the other end or the end of the process ends that: so it happens beside.
+// read reads a pipe in a goroutine. Opening and reading a pipe can block for ever.
+// Only its other end or the end of the process ends that.
 func (f *File) read(ctx context.Context, o SpoolOptions) error {
 	to, err := nameless(o.Dir)
 	if err != nil {
@@ -141,7 +140,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// nameless creates a file that is gone when it is closed.
+// nameless creates a file that is deleted when it is closed.
 func nameless(dir string) (*os.File, error) {
 	f, err := os.CreateTemp(dir, "mraws-input-*")
 	if err != nil {

@@ -22,8 +22,8 @@ import (
 	"github.com/mraws/mraws/internal/object"
 )
 
-// Store is what an upload needs of the bucket. Its methods are called from
-// many goroutines.
+// Store is the methods of the store that an upload needs. They are called
+// concurrently.
 type Store interface {
 	// Stat returns an object with its metadata, or fs.ErrNotExist.
 	Stat(ctx context.Context, key string) (object.Info, error)
@@ -38,16 +38,17 @@ type Store interface {
 
 // Options say how to upload.
 type Options struct {
-	// Concurrency bounds the files in work; 0 is 16.
+	// Concurrency is the maximum number of files that are uploaded at the same
+	// time; 0 means 16.
 	Concurrency int
-	// Compare sends nothing: the report says what Run would send.
+	// Compare uploads nothing. The report says what Run would upload.
 	Compare bool
-	// Progress is told what has been dealt with, if set; from many
-	// goroutines, but one at a time.
+	// Progress, if set, is called with the progress so far. Calls come from
+	// several goroutines, one at a time.
 	Progress func(Progress)
 }
 
-// Progress counts what has been uploaded or found to be there.
+// Progress counts the files and bytes that were uploaded or already there.
 type Progress struct {
 	Files int
 	Bytes int64
@@ -57,26 +58,26 @@ type Progress struct {
 type Report struct {
 	Uploaded      int
 	UploadedBytes int64
-	Same          int // were there with equal size and checksum
+	Same          int // already there with equal size and checksum
 	SameBytes     int64
-	Differ        []string // names that are not there, or are something else; of Compare
+	Differ        []string // with Compare: names that are missing or have other content
 	Duration      time.Duration
 }
 
 // ErrChanged says that a file changed while it was read.
 var ErrChanged = errors.New("file changed while it was read")
 
-// statEach is the number of files up to which the store is asked for each
-// rather than for all of its input.
+// statEach is the maximum number of files for which Run sends a Stat each, instead
+// of listing the input.
 const statEach = 64
 
-// small is the size up to which a file is read into memory, once.
+// small is the maximum size in bytes of a file that is read into memory.
 const small = 4 << 20
 
-// Run uploads the files of a plan that are not there yet with equal size and
-// SHA-256, which the metadata manifest.MetaHash of each object holds. An
-// error names the file and ends the upload; what is uploaded stays, and
-// running it again goes on from there.
+// Run uploads the files of a plan, except those that are already there with equal
+// size and SHA-256, which each object has in its metadata (manifest.MetaHash). An
+// error names the file and ends the upload. Uploaded files stay, and another Run
+// uploads only the others.
 func Run(ctx context.Context, store Store, l layout.Layout, p *Plan, o Options) (Report, error) {
 	start := time.Now()
 	u := &upload{compare: o.Compare, store: store, layout: l, progress: o.Progress}
@@ -157,7 +158,7 @@ func (u *upload) file(ctx context.Context, file File) error {
 	s := &steady{f: f, info: info, alive: ctx.Err, cancel: cancel, moved: u.moved}
 	size, same, err := u.put(ctx, file.Name, s)
 	if err != nil {
-		// A changed file breaks the request; say so rather than how.
+		// A changed file breaks the request: return the change, not the broken request.
 		if cause := context.Cause(ctx); errors.Is(cause, ErrChanged) {
 			return cause
 		}
@@ -210,9 +211,9 @@ func (u *upload) put(ctx context.Context, name string, s *steady) (size int64, s
 	return size, false, err
 }
 
-// readWhole reads a file to its end, or a little more than small bytes of it.
-// The kernel says of many files that it makes up (/proc, /sys) that they have
-// no or 4,096 bytes, whatever they have.
+// readWhole reads a file to its end, or slightly more than small bytes of it. The
+// kernel reports a size of 0 or 4,096 bytes for many files of /proc and /sys,
+// whatever their content.
 func readWhole(s *steady) ([]byte, error) {
 	data := make([]byte, max(s.info.Size()+1, 4096))
 	for n := 0; ; {
@@ -250,7 +251,7 @@ func (u *upload) isThere(ctx context.Context, name string, size int64, hash stri
 	return err == nil && info.Size == size && info.Meta[manifest.MetaHash] == hash, err
 }
 
-// moved tells of n more bytes of a large file.
+// moved reports n more bytes of a large file.
 func (u *upload) moved(n int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -263,7 +264,7 @@ func (u *upload) differs(name string) {
 	u.report.Differ = append(u.report.Differ, name)
 }
 
-// done tells of a whole file, of which told bytes are told already.
+// done reports a whole file, of which told bytes have been reported.
 func (u *upload) done(same bool, size, told int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -286,9 +287,9 @@ func (u *upload) tell(files int, bytes int64) {
 	}
 }
 
-// steady reads a file that must not change: after every read its size and
-// time must be those at the start. If not it ends the request that reads,
-// before that can create an object of two versions.
+// steady reads a file that must not change. After each read the size and the time
+// of the file must be those at the start. Otherwise the read fails, before the
+// request can create an object of two versions.
 type steady struct {
 	f        *os.File
 	info     fs.FileInfo
