@@ -92,16 +92,16 @@ func TestLearnAndMatch(t *testing.T) {
 // knows the app, and is told it: from --app, from another worker, or from the
 // spec of the job.
 func TestWorkerTakesTheApp(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(func(o *Options) { o.App = nil })
-	taker := &hand{service: s, name: "taker"}
+	taker := &fakeWorker{service: s, name: "taker"}
 	if _, err := taker.register(nil, 1, ""); !wire.IsLater(err) || !strings.Contains(err.Error(), "--app") {
 		t.Fatalf("before anybody knows: %v", err)
 	}
 	s.join("w", 1)
 	joins := func(s *service) {
 		t.Helper()
-		h := &hand{service: s, name: "taker"}
+		h := &fakeWorker{service: s, name: "taker"}
 		r, err := h.register(nil, 1, "")
 		if err != nil {
 			t.Fatal(err)
@@ -109,7 +109,7 @@ func TestWorkerTakesTheApp(t *testing.T) {
 		if d := cmp.Diff(wc().Spec(map[string]string{"fold": "no"}), r.App.Spec(r.App.Params)); d != "" {
 			t.Errorf("it is told another app (-want +got):\n%s", d)
 		}
-		s.hands = append(s.hands, h)
+		s.workers = append(s.workers, h)
 	}
 	joins(s)
 	s.until("the job is planned", func(l *loop) bool { return l.job != nil })
@@ -117,16 +117,16 @@ func TestWorkerTakesTheApp(t *testing.T) {
 	s = b.start(func(o *Options) { o.App = nil })
 	s.until("the spec is read", func(l *loop) bool { return l.app != nil })
 	joins(s)
-	s.hands[0].work(3)
+	s.workers[0].work(3)
 	s.succeeds()
 }
 
 // TestRefusedWorkerTeachesNothing: an app that cannot run leaves the job open
 // for the next worker.
 func TestRefusedWorkerTeachesNothing(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(func(o *Options) { o.App = nil })
-	bad := &hand{service: s, name: "bad"}
+	bad := &fakeWorker{service: s, name: "bad"}
 	if _, err := bad.register(wire.DescribeApp(mr.App{Name: "grep", Params: []mr.Param{{Name: "pattern", Required: true}}}, nil), 1, ""); err == nil {
 		t.Fatal("an app without its parameter was taken")
 	}

@@ -12,7 +12,7 @@ import (
 
 // commitBad commits what is granted next; a map task as one that skipped bad
 // of its records.
-func (h *hand) commitBad(records, bad int64) {
+func (h *fakeWorker) commitBad(records, bad int64) {
 	h.t.Helper()
 	a := h.granted()
 	h.commit(a)
@@ -53,7 +53,7 @@ func TestBadRecords(t *testing.T) {
 		{"nothing may be bad", manifest.Budget{}, []int64{1}, "1 bad record, max-bad-records is 0: 3 bytes at 7 of in-0: no JSON"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			b := newBench(t, 3)
+			b := newFixture(t, 3)
 			for i := range 3 { // large enough for 10 records
 				b.store.set(b.lay.Input(fmt.Sprintf("in-%d", i)), make([]byte, 50), nil)
 			}
@@ -89,7 +89,7 @@ func TestBadRecords(t *testing.T) {
 // TestPromoteBad: a list that met another one gets the plain name once its
 // attempt is committed.
 func TestPromoteBad(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(func(o *Options) { o.MaxBad = manifest.Budget{Records: 1} })
 	w := s.join("w", 1)
 	a := w.granted()

@@ -35,7 +35,7 @@ func (m *mute) Get(ctx context.Context, key string) ([]byte, object.Info, error)
 // gives the tasks of a worker that is gone to another all the same, though
 // later: what it cannot see it does not wait for.
 func TestLeaseEndsBlind(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	m := &mute{fake: b.store}
 	var k clock
 	s := b.start(func(o *Options) {
@@ -63,7 +63,7 @@ func TestLeaseEndsBlind(t *testing.T) {
 // swallowed says so before the worker gives the call up. The slot may have
 // other work meanwhile, and what it had is neither believed nor run again.
 func TestReportToTheBlind(t *testing.T) {
-	b := newBench(t, 2)
+	b := newFixture(t, 2)
 	m := &mute{fake: b.store}
 	s := b.start(func(o *Options) { o.Store = m })
 	w := s.join("w", 1)

@@ -9,7 +9,7 @@ import (
 )
 
 // late writes what a stopped attempt of an earlier job writes when it goes on.
-func (b *bench) late(key string, v any) {
+func (b *fixture) late(key string, v any) {
 	b.t.Helper()
 	b.put(key, v, map[string]string{manifest.MetaJob: "wc-earlier", manifest.MetaAttempt: "zombie"})
 }
@@ -20,7 +20,7 @@ func (b *bench) late(key string, v any) {
 func TestStale(t *testing.T) {
 	record := manifest.Map{Schema: manifest.MapSchema, Job: "wc-earlier", Attempt: "zombie"}
 	t.Run("a report", func(t *testing.T) {
-		b := newBench(t, 1)
+		b := newFixture(t, 1)
 		s := b.start(nil)
 		w := s.join("w", 1)
 		a := w.granted()
@@ -35,7 +35,7 @@ func TestStale(t *testing.T) {
 		}
 	})
 	t.Run("a start", func(t *testing.T) {
-		b := newBench(t, 1)
+		b := newFixture(t, 1)
 		s := b.start(nil)
 		s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 		s.kill()
@@ -49,7 +49,7 @@ func TestStale(t *testing.T) {
 		s.succeeds()
 	})
 	t.Run("what was there before", func(t *testing.T) {
-		b := newBench(t, 1)
+		b := newFixture(t, 1)
 		b.late(b.lay.Output(1), "mine")
 		s := b.start(nil)
 		s.ends()
@@ -63,7 +63,7 @@ func TestStale(t *testing.T) {
 // TestResetUnderARunningJob: a coordinator puts back nothing in a place that
 // belongs to another job by now, and ends.
 func TestResetUnderARunningJob(t *testing.T) {
-	b := newBench(t, 2)
+	b := newFixture(t, 2)
 	s, w, a := nearlyDone(b)
 	data, _ := b.store.data(b.lay.Job())
 	id := b.job()
@@ -91,7 +91,7 @@ func TestResetUnderARunningJob(t *testing.T) {
 // job is not in the bucket any more.
 func TestRemovedWhileItRan(t *testing.T) {
 	for _, removed := range []bool{false, true} {
-		b := newBench(t, 2)
+		b := newFixture(t, 2)
 		s := b.start(nil)
 		s.join("w", 1).granted()
 		job := b.job()

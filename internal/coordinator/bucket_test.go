@@ -22,7 +22,7 @@ func TestLostReplies(t *testing.T) {
 	for _, key := range []string{lay.Job(), lay.Success(), lay.Coordinator()} {
 		for _, what := range []fault{doneFailed, doneExists} {
 			t.Run(fmt.Sprintf("%s-%d", key, what), func(t *testing.T) {
-				b := newBench(t, 2)
+				b := newFixture(t, 2)
 				b.store.inject("put", key, 1, what)
 				s := b.start(nil)
 				s.join("w", 1).work(4)
@@ -41,7 +41,7 @@ func TestWritesThatFail(t *testing.T) {
 	lay := layout.New("p")
 	for _, key := range []string{lay.Job(), lay.Success(), lay.Coordinator()} {
 		t.Run(key, func(t *testing.T) {
-			b := newBench(t, 1)
+			b := newFixture(t, 1)
 			b.store.inject("put", key, 1, notDone)
 			s := b.start(nil)
 			if key == lay.Success() {
@@ -68,7 +68,7 @@ func TestConflicts(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(*Options)
-		spoil  func(*bench)
+		spoil  func(*fixture)
 		want   []string
 	}{
 		{"another app", func(o *Options) { o.App = other }, nil, []string{lay.Job(), "app: wc -> indexer"}},
@@ -78,39 +78,39 @@ func TestConflicts(t *testing.T) {
 		{"another parameter", func(o *Options) { o.Params = map[string]string{"fold": "yes"} }, nil, []string{`app parameter fold: "no" -> "yes"`}},
 		{"decompressed no more", func(o *Options) { o.Decompress = manifest.Decompress{} }, nil, []string{`input read otherwise (decompress): "in-1.GZ"`}},
 		{"another limit", func(o *Options) { o.Decompress.Limit++ }, nil, []string{"decompress-limit: 7 -> 8"}},
-		{"more input", nil, func(b *bench) { b.store.set(lay.Input("z"), []byte("x"), nil) }, []string{"the input below", "has changed since job", `input added: "z"`}},
-		{"changed input", nil, func(b *bench) { b.store.set(lay.Input("in-0"), []byte("y"), nil) }, []string{"the input below", "has changed since job", `input changed: "in-0"`}},
-		{"emptied input", nil, func(b *bench) { b.store.set(lay.Input("in-0"), nil, nil) }, []string{"has changed since job", `input emptied: "in-0"`}},
-		{"removed input", nil, func(b *bench) { b.store.remove(lay.Input("in-0")) }, []string{"has changed since job", `input removed: "in-0"`}},
-		{"all input removed", nil, func(b *bench) {
+		{"more input", nil, func(b *fixture) { b.store.set(lay.Input("z"), []byte("x"), nil) }, []string{"the input below", "has changed since job", `input added: "z"`}},
+		{"changed input", nil, func(b *fixture) { b.store.set(lay.Input("in-0"), []byte("y"), nil) }, []string{"the input below", "has changed since job", `input changed: "in-0"`}},
+		{"emptied input", nil, func(b *fixture) { b.store.set(lay.Input("in-0"), nil, nil) }, []string{"has changed since job", `input emptied: "in-0"`}},
+		{"removed input", nil, func(b *fixture) { b.store.remove(lay.Input("in-0")) }, []string{"has changed since job", `input removed: "in-0"`}},
+		{"all input removed", nil, func(b *fixture) {
 			for _, name := range []string{"in-0", "in-1", "in-1.GZ"} {
 				b.store.remove(lay.Input(name))
 			}
 		}, []string{"has changed since job", `input removed: "in-0", "in-1", "in-1.GZ"`}},
-		{"changed input and nreduce", func(o *Options) { o.NReduce = 3 }, func(b *bench) { b.store.set(lay.Input("in-0"), nil, nil) },
+		{"changed input and nreduce", func(o *Options) { o.NReduce = 3 }, func(b *fixture) { b.store.set(lay.Input("in-0"), nil, nil) },
 			[]string{lay.Job(), "belongs to another job", "nreduce: 2 -> 3", `input emptied: "in-0"`}},
-		{"no spec", nil, func(b *bench) { b.store.set(lay.Job(), []byte("{}"), nil) }, []string{lay.Job(), "schema"}},
-		{"spec of another program", nil, func(b *bench) {
+		{"no spec", nil, func(b *fixture) { b.store.set(lay.Job(), []byte("{}"), nil) }, []string{lay.Job(), "schema"}},
+		{"spec of another program", nil, func(b *fixture) {
 			data, _ := b.store.data(lay.Job())
 			b.store.set(lay.Job(), []byte(strings.Replace(data, manifest.JobSchema, "mraws/job/v2", 1)), nil)
 		}, []string{lay.Job(), `schema "mraws/job/v2" is of another version of mraws`}},
-		{"torn spec", nil, func(b *bench) { b.store.set(lay.Job(), []byte(`{"schema`), nil) }, []string{lay.Job(), "JSON"}},
-		{"record of no task", nil, func(b *bench) { b.store.set(lay.MapCommit(7), []byte("{}"), nil) }, []string{lay.MapCommit(7)}},
-		{"foreign record", nil, func(b *bench) {
+		{"torn spec", nil, func(b *fixture) { b.store.set(lay.Job(), []byte(`{"schema`), nil) }, []string{lay.Job(), "JSON"}},
+		{"record of no task", nil, func(b *fixture) { b.store.set(lay.MapCommit(7), []byte("{}"), nil) }, []string{lay.MapCommit(7)}},
+		{"foreign record", nil, func(b *fixture) {
 			b.put(lay.MapCommit(0), manifest.Map{Schema: manifest.MapSchema, Job: "wc-other"}, nil)
 		}, []string{lay.MapCommit(0), "wc-other"}},
-		{"torn record", nil, func(b *bench) { b.store.set(lay.MapCommit(0), []byte("{"), nil) }, []string{lay.MapCommit(0)}},
-		{"foreign output", nil, func(b *bench) { b.store.set(lay.Output(1), []byte("mine"), nil) }, []string{lay.Output(1)}},
-		{"output of no task", nil, func(b *bench) { b.store.set(lay.Output(9), []byte("mine"), nil) }, []string{lay.Output(9)}},
-		{"a file of somebody's", nil, func(b *bench) { b.store.set(lay.OutputDir()+"notes.txt", []byte("mine"), nil) }, []string{"notes.txt"}},
-		{"another job's summary", nil, func(b *bench) {
+		{"torn record", nil, func(b *fixture) { b.store.set(lay.MapCommit(0), []byte("{"), nil) }, []string{lay.MapCommit(0)}},
+		{"foreign output", nil, func(b *fixture) { b.store.set(lay.Output(1), []byte("mine"), nil) }, []string{lay.Output(1)}},
+		{"output of no task", nil, func(b *fixture) { b.store.set(lay.Output(9), []byte("mine"), nil) }, []string{lay.Output(9)}},
+		{"a file of somebody's", nil, func(b *fixture) { b.store.set(lay.OutputDir()+"notes.txt", []byte("mine"), nil) }, []string{"notes.txt"}},
+		{"another job's summary", nil, func(b *fixture) {
 			b.put(lay.Success(), manifest.Success{Schema: manifest.SuccessSchema, Job: "wc-other"}, nil)
 		}, []string{lay.Success(), "wc-other"}},
-		{"another program's summary", nil, func(b *bench) { b.store.set(lay.Success(), nil, nil) }, []string{lay.Success()}},
+		{"another program's summary", nil, func(b *fixture) { b.store.set(lay.Success(), nil, nil) }, []string{lay.Success()}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBench(t, 2)
+			b := newFixture(t, 2)
 			b.store.set(lay.Input("in-1.GZ"), []byte("x"), nil)
 			change := func(o *Options) {
 				o.Decompress = manifest.Decompress{Ratio: 7, Limit: 7}
@@ -147,7 +147,7 @@ func TestConflicts(t *testing.T) {
 func TestListThatFails(t *testing.T) {
 	lay := layout.New("p")
 	for _, dir := range []string{lay.InputDir(), lay.CommitDir(), lay.OutputDir()} {
-		b := newBench(t, 1)
+		b := newFixture(t, 1)
 		b.store.inject("list", dir, 1, notDone)
 		s := b.start(nil)
 		s.ends()
@@ -161,7 +161,7 @@ func TestListThatFails(t *testing.T) {
 // plain names by the end, whichever coordinator saw the commit, and trouble
 // with that does not undo a commit.
 func TestPromotion(t *testing.T) {
-	b := newBench(t, 2)
+	b := newFixture(t, 2)
 	s := b.start(nil)
 	first := s.join("w", 1)
 	a := first.granted()
@@ -188,7 +188,7 @@ func TestPromotion(t *testing.T) {
 
 // TestPromotionOfPacked: of packed partitions the one object is promoted.
 func TestPromotionOfPacked(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(func(o *Options) { o.Shuffle = ShufflePacked })
 	w := s.join("w", 1)
 	a := w.granted()
@@ -207,7 +207,7 @@ func TestPromotionOfPacked(t *testing.T) {
 // promote; what another attempt left under its name stays. So it is for a
 // coordinator that takes the job up.
 func TestPromotionOfSparse(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(nil)
 	w := s.join("w", 1)
 	a := w.granted()
@@ -240,7 +240,7 @@ func TestPromotionOfSparse(t *testing.T) {
 // TestShuffleStays: a job keeps the shuffle that it began with, and a record
 // that does not fit it is not taken for its own.
 func TestShuffleStays(t *testing.T) {
-	b := newBench(t, 2)
+	b := newFixture(t, 2)
 	s := b.start(func(o *Options) { o.Shuffle = ShufflePacked })
 	a := s.join("w", 1).granted()
 	b.commitMap(int(a.Task), a.Id, false)
@@ -265,7 +265,7 @@ func TestShuffleStays(t *testing.T) {
 // and neither fails a job whose outputs are there.
 func TestPromotionOfRestored(t *testing.T) {
 	for hash, good := range map[string]bool{partHash: true, "another": false} {
-		b := newBench(t, 1)
+		b := newFixture(t, 1)
 		s := b.start(nil)
 		w := s.join("w", 1)
 		a := w.granted()
@@ -283,7 +283,7 @@ func TestPromotionOfRestored(t *testing.T) {
 	}
 }
 
-func readAnnouncement(b *bench) *manifest.Coordinator {
+func readAnnouncement(b *fixture) *manifest.Coordinator {
 	data, ok := b.store.data(b.lay.Coordinator())
 	if !ok {
 		return nil
@@ -312,7 +312,7 @@ func TestAnnouncement(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBench(t, 1)
+			b := newFixture(t, 1)
 			s := b.start(func(o *Options) { o.Security, o.PublishToken = tt.security, tt.publish })
 			s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 			a := readAnnouncement(b)
@@ -329,7 +329,7 @@ func TestAnnouncement(t *testing.T) {
 func TestAnnouncementIsRenewed(t *testing.T) {
 	for _, what := range []fault{fine, notDone, doneFailed, doneExists} {
 		t.Run(fmt.Sprint(what), func(t *testing.T) {
-			b := newBench(t, 1)
+			b := newFixture(t, 1)
 			s := b.start(func(o *Options) { o.Lease = 100 * time.Millisecond })
 			s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 			b.store.inject("put", b.lay.Coordinator(), 2, what)
@@ -352,7 +352,7 @@ func TestAnnouncementIsRenewed(t *testing.T) {
 // TestTakenOver: a second coordinator takes the workers; the first ends and
 // says to whom, and the job is done once.
 func TestTakenOver(t *testing.T) {
-	b := newBench(t, 2)
+	b := newFixture(t, 2)
 	fast := func(o *Options) { o.Lease = 300 * time.Millisecond }
 	first := b.start(fast)
 	first.join("w", 1).work(1)
@@ -371,7 +371,7 @@ func TestTakenOver(t *testing.T) {
 // TestTakenOverByAnotherVersion: what cannot be read is another's all the
 // same.
 func TestTakenOverByAnotherVersion(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(func(o *Options) { o.Lease = 300 * time.Millisecond })
 	s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 	b.store.set(b.lay.Coordinator(), []byte(`{"schema":"mraws/coordinator/v2"}`), nil)
@@ -385,7 +385,7 @@ func TestTakenOverByAnotherVersion(t *testing.T) {
 // TestOwnTrouble: a coordinator that ends because of its store does not end
 // the job: workers are told nothing, and go on with the next one.
 func TestOwnTrouble(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	b.store.inject("put", b.lay.Success(), 1, notDone)
 	s := b.start(nil)
 	w := s.join("w", 1)

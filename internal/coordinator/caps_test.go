@@ -17,7 +17,7 @@ import (
 // TestManyWorkers: a coordinator that has as many workers as it takes turns
 // others away until one leaves, and keeps those it has.
 func TestManyWorkers(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(nil)
 	w := s.join("w", 1)
 	s.c.call(t.Context(), func() {
@@ -25,7 +25,7 @@ func TestManyWorkers(t *testing.T) {
 			s.c.loop.step(s.c.now(), sched.Register{Worker: sched.WorkerID(fmt.Sprint("other-", i)), Slots: 1})
 		}
 	})
-	late := &hand{service: s, name: "late"}
+	late := &fakeWorker{service: s, name: "late"}
 	_, err := late.register(wc(), 1, "")
 	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "takes no more") || !wire.IsUnreachable(err) {
 		t.Errorf("one more is answered %v", err)
@@ -37,7 +37,7 @@ func TestManyWorkers(t *testing.T) {
 	if _, err := late.register(wc(), 1, ""); err != nil {
 		t.Errorf("when one has left: %v", err)
 	}
-	s.hands = append(s.hands, late)
+	s.workers = append(s.workers, late)
 	s.c.call(t.Context(), func() { // nobody tells these of the end
 		for i := 2; i < maxWorkers; i++ {
 			s.c.loop.step(s.c.now(), sched.Leave{Worker: sched.WorkerID(fmt.Sprint("other-", i))})
@@ -50,7 +50,7 @@ func TestManyWorkers(t *testing.T) {
 // TestManyConnections: those who connect and say nothing keep out neither a
 // worker that has joined nor one that comes to join.
 func TestManyConnections(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(func(o *Options) { o.Connections = 4 })
 	w := s.join("w", 1)
 	for range 9 {

@@ -15,7 +15,7 @@ import (
 // TestCountedRequests: what workers count is believed as far as their slots
 // could have made it, under the names that there are.
 func TestCountedRequests(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(nil)
 	w := s.join("w", 1)
 	tell := func(requests map[string]int64) map[string]int64 {
@@ -72,15 +72,15 @@ func TestRequestsOfMany(t *testing.T) {
 // TestClaimedAttempts: nobody holds tasks by saying that he runs them: not
 // where there was no coordinator before, and not more than slots can run.
 func TestClaimedAttempts(t *testing.T) {
-	b := newBench(t, 3)
+	b := newFixture(t, 3)
 	s := b.start(nil)
 	s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 	claims := []*wire.Attempt{{Task: 0, Id: "x.m0.1"}, {Task: 1, Id: "x.m1.1"}, {Task: 2, Id: "x.m2.1"}}
-	liar := &hand{service: s, name: "liar"}
+	liar := &fakeWorker{service: s, name: "liar"}
 	if _, err := liar.register(wc(), 1, b.job(), claims...); err != nil {
 		t.Fatal(err)
 	}
-	s.hands = append(s.hands, liar)
+	s.workers = append(s.workers, liar)
 	if r := liar.heartbeat(claims...); len(r.Revoked) != 3 {
 		t.Errorf("revoked are %v", r.Revoked)
 	}
@@ -88,7 +88,7 @@ func TestClaimedAttempts(t *testing.T) {
 	for i := range wire.MostRunning + 1 {
 		all = append(all, &wire.Attempt{Id: fmt.Sprintf("x.m0.%d", i)})
 	}
-	if _, err := (&hand{service: s, name: "other"}).register(wc(), 1, b.job(), all...); status.Code(err) != codes.InvalidArgument {
+	if _, err := (&fakeWorker{service: s, name: "other"}).register(wc(), 1, b.job(), all...); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("more than the slots can run: %v", err)
 	}
 	s.join("w", 1).work(5)

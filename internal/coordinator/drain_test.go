@@ -9,8 +9,8 @@ import (
 	"github.com/mraws/mraws/internal/wire"
 )
 
-// drains sends a heartbeat that says that the hand drains.
-func (h *hand) drains(leftMs int64, running ...*wire.Attempt) {
+// drains sends a heartbeat that says that the worker drains.
+func (h *fakeWorker) drains(leftMs int64, running ...*wire.Attempt) {
 	h.t.Helper()
 	q := &wire.HeartbeatRequest{Worker: h.name, Drain: &wire.Drain{LeftMs: leftMs}}
 	for _, a := range running {
@@ -24,7 +24,7 @@ func (h *hand) drains(leftMs int64, running ...*wire.Attempt) {
 // TestDrain: a worker that drains gets nothing more, not even what it was
 // granted and does not know of, keeps what it runs, and leaves without a loss.
 func TestDrain(t *testing.T) {
-	b := newBench(t, 3)
+	b := newFixture(t, 3)
 	s := b.start(nil)
 	w, other := s.join("w", 3), s.join("other", 1)
 	mine := w.granted()
@@ -71,14 +71,14 @@ func TestDrain(t *testing.T) {
 // TestDrainTheNextCoordinator: what a worker that drains tells at its
 // registration holds before the job is prepared and after.
 func TestDrainTheNextCoordinator(t *testing.T) {
-	b := newBench(t, 2)
+	b := newFixture(t, 2)
 	s := b.start(nil)
 	w := s.join("w", 1)
 	mine := w.granted()
 	s.kill()
 
 	s = b.start(nil)
-	w = &hand{service: s, name: "w"}
+	w = &fakeWorker{service: s, name: "w"}
 	q := &wire.RegisterRequest{
 		Protocol: wire.Protocol, Worker: "w", Slots: 1, App: wc(), Job: b.job(),
 		Running: []*wire.Attempt{mine}, Drain: &wire.Drain{LeftMs: math.MaxInt64 / int64(time.Millisecond)},

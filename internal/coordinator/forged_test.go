@@ -15,22 +15,22 @@ import (
 // neither when it takes the job up nor when an attempt reports.
 func TestForgedRecords(t *testing.T) {
 	none := "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-	for name, forge := range map[string]func(*bench, *manifest.Map){
-		"an object elsewhere": func(_ *bench, m *manifest.Map) { m.Parts[0].Key = "private/secret.txt" },
-		"an input object":     func(b *bench, m *manifest.Map) { m.Parts[1].Key = b.lay.Input("in-0") },
-		"another task's":      func(b *bench, m *manifest.Map) { m.Parts[0].Key = b.lay.Partition(1, 0) },
-		"another attempt's":   func(b *bench, m *manifest.Map) { m.Parts[0].Key = b.lay.MapAttempt(0, "x", 0) },
-		"a path out of the job": func(b *bench, m *manifest.Map) {
+	for name, forge := range map[string]func(*fixture, *manifest.Map){
+		"an object elsewhere": func(_ *fixture, m *manifest.Map) { m.Parts[0].Key = "private/secret.txt" },
+		"an input object":     func(b *fixture, m *manifest.Map) { m.Parts[1].Key = b.lay.Input("in-0") },
+		"another task's":      func(b *fixture, m *manifest.Map) { m.Parts[0].Key = b.lay.Partition(1, 0) },
+		"another attempt's":   func(b *fixture, m *manifest.Map) { m.Parts[0].Key = b.lay.MapAttempt(0, "x", 0) },
+		"a path out of the job": func(b *fixture, m *manifest.Map) {
 			m.Attempt = "../../../private"
 			m.Parts[0].Key = b.lay.MapAttempt(0, m.Attempt, 0)
 		},
-		"no records in an object": func(_ *bench, m *manifest.Map) { m.Parts[0].Sum = recordio.Sum{} },
-		"no records at all":       func(_ *bench, m *manifest.Map) { m.Parts = []manifest.Part{{Hash: none}, {Hash: none}} },
-		"less input":              func(_ *bench, m *manifest.Map) { m.Input.Bytes = 0 },
+		"no records in an object": func(_ *fixture, m *manifest.Map) { m.Parts[0].Sum = recordio.Sum{} },
+		"no records at all":       func(_ *fixture, m *manifest.Map) { m.Parts = []manifest.Part{{Hash: none}, {Hash: none}} },
+		"less input":              func(_ *fixture, m *manifest.Map) { m.Input.Bytes = 0 },
 	} {
 		for _, resumed := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
-				b := newBench(t, 2)
+				b := newFixture(t, 2)
 				s := b.start(nil)
 				w := s.join("w", 1)
 				a := w.granted()
@@ -73,7 +73,7 @@ func TestForgedRecords(t *testing.T) {
 // TestForgedSums: a record that is right in itself and was put in the place of
 // the one that the reduces have read from.
 func TestForgedSums(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(nil)
 	w := s.join("w", 1)
 	w.work(2)

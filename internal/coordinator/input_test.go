@@ -66,7 +66,7 @@ func TestInputs(t *testing.T) {
 // TestNamedJob: a job reads what its line names, says so in its spec, and goes
 // on whatever else is uploaded.
 func TestNamedJob(t *testing.T) {
-	b := newBench(t, 3)
+	b := newFixture(t, 3)
 	names := func(o *Options) { o.Names = []string{"in-1"} }
 	s := b.start(names)
 	s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
@@ -97,35 +97,35 @@ func TestNamedJob(t *testing.T) {
 func TestForesee(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		spoil  func(*bench)
+		spoil  func(*fixture)
 		change func(*Options)
 		differ []string
 		found  bool
 		diff   []string // of the conflict
 	}{
-		{name: "nothing there", spoil: func(b *bench) { b.store.remove(b.lay.Job()) }},
+		{name: "nothing there", spoil: func(b *fixture) { b.store.remove(b.lay.Job()) }},
 		{name: "the same", found: true},
 		{name: "other content", differ: []string{"in-0"}, found: true, diff: []string{`input changed: "in-0"`}},
 		{name: "less input", change: func(o *Options) { o.Names = []string{"in-0"} }, found: true, diff: []string{`input removed: "in-1"`}},
 		{name: "more input", change: func(o *Options) { o.Names = append(o.Names, "in-2") }, differ: []string{"in-2"}, found: true, diff: []string{`input added: "in-2"`}},
 		{name: "another nreduce", change: func(o *Options) { o.NReduce = 7 }, differ: []string{"in-0"}, found: true, diff: []string{"nreduce: 2 -> 7"}},
 		{name: "another app", change: func(o *Options) { o.App = &mr.App{Name: "grep"} }, found: true, diff: []string{"app: wc -> grep", `app version: "1" -> ""`, `app parameter fold: "no" -> not set`}},
-		{name: "torn spec", spoil: func(b *bench) { b.store.set(b.lay.Job(), []byte("{"), nil) }, diff: []string{""}},
-		{name: "an output of no job", spoil: func(b *bench) {
+		{name: "torn spec", spoil: func(b *fixture) { b.store.set(b.lay.Job(), []byte("{"), nil) }, diff: []string{""}},
+		{name: "an output of no job", spoil: func(b *fixture) {
 			b.store.remove(b.lay.Job())
 			b.store.set(b.lay.Output(0), []byte("x"), nil)
 		}, diff: []string{"there is no job that it belongs to"}},
-		{name: "a summary of no job", spoil: func(b *bench) {
+		{name: "a summary of no job", spoil: func(b *fixture) {
 			b.store.remove(b.lay.Job())
 			b.store.set(b.lay.Success(), []byte("x"), nil)
 		}, diff: []string{"there is no job that it belongs to"}},
-		{name: "a record of no job", spoil: func(b *bench) {
+		{name: "a record of no job", spoil: func(b *fixture) {
 			b.store.remove(b.lay.Job())
 			b.store.set(b.lay.MapCommit(0), []byte("x"), nil)
 		}, diff: []string{"there is no job that it belongs to"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBench(t, 2)
+			b := newFixture(t, 2)
 			s := b.start(func(o *Options) { o.Names = []string{"in-0", "in-1"} })
 			s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 			s.kill()

@@ -12,7 +12,7 @@ import (
 
 // nearlyDone is a job of two maps and two reduces of which everything is done
 // but one reduce, which its worker has.
-func nearlyDone(b *bench) (*service, *hand, *wire.Attempt) {
+func nearlyDone(b *fixture) (*service, *fakeWorker, *wire.Attempt) {
 	b.t.Helper()
 	s := b.start(nil)
 	w := s.join("w", 1)
@@ -21,7 +21,7 @@ func nearlyDone(b *bench) (*service, *hand, *wire.Attempt) {
 }
 
 // lastStep commits and reports the last task.
-func (h *hand) lastStep(a *wire.Attempt) {
+func (h *fakeWorker) lastStep(a *wire.Attempt) {
 	h.t.Helper()
 	h.commit(a)
 	h.report(a, nil)
@@ -33,7 +33,7 @@ func (h *hand) lastStep(a *wire.Attempt) {
 func TestDeletedOutput(t *testing.T) {
 	for _, parked := range []bool{true, false} {
 		t.Run(fmt.Sprintf("parked %t", parked), func(t *testing.T) {
-			b := newBench(t, 2)
+			b := newFixture(t, 2)
 			s, w, a := nearlyDone(b)
 			other := s.join("other", 1)
 			b.store.harm(t, "deleted", b.lay.Output(int(1-a.Task)))
@@ -66,7 +66,7 @@ func TestDeletedOutput(t *testing.T) {
 
 // TestOutputDeletedAgainAndAgain: the job does not make one output for ever.
 func TestOutputDeletedAgainAndAgain(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(nil)
 	w := s.join("w", 1)
 	w.work(2)
@@ -90,13 +90,13 @@ func TestOutputDeletedAgainAndAgain(t *testing.T) {
 // TestReplacedOutput: an output in whose place something else lies is named, and
 // the job is not called done.
 func TestReplacedOutput(t *testing.T) {
-	for name, spoil := range map[string]func(*bench, string){
-		"by anything":       func(b *bench, key string) { b.store.set(key, []byte("k 9\n"), nil) },
-		"with its metadata": func(b *bench, key string) { b.store.harm(b.t, "replaced", key) },
-		"by a part of it":   func(b *bench, key string) { b.store.harm(b.t, "cut", key) },
+	for name, spoil := range map[string]func(*fixture, string){
+		"by anything":       func(b *fixture, key string) { b.store.set(key, []byte("k 9\n"), nil) },
+		"with its metadata": func(b *fixture, key string) { b.store.harm(b.t, "replaced", key) },
+		"by a part of it":   func(b *fixture, key string) { b.store.harm(b.t, "cut", key) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, 2)
+			b := newFixture(t, 2)
 			s, w, a := nearlyDone(b)
 			key := b.lay.Output(int(1 - a.Task))
 			spoil(b, key)
@@ -130,7 +130,7 @@ func TestControlObjectsPutBack(t *testing.T) {
 				continue // the listing shows nothing, and nobody reads it
 			}
 			t.Run(fmt.Sprintf("%s, told %t", how, told), func(t *testing.T) {
-				b := newBench(t, 2)
+				b := newFixture(t, 2)
 				s, w, a := nearlyDone(b)
 				b.known = b.plan()
 				done := strings.Replace(a.Id, fmt.Sprintf(".r%d.", a.Task), fmt.Sprintf(".r%d.", 1-a.Task), 1)
@@ -173,7 +173,7 @@ func TestControlObjectsPutBack(t *testing.T) {
 
 // TestManyDeletedAtOnce: one report puts back all that is missing.
 func TestManyDeletedAtOnce(t *testing.T) {
-	b := newBench(t, 9)
+	b := newFixture(t, 9)
 	s := b.start(nil)
 	w := s.join("w", 1)
 	w.work(9)
@@ -203,7 +203,7 @@ func TestRecordMadeAgain(t *testing.T) {
 		"other": func(rec *manifest.Map) { rec.Parts[1].Hash = strings.Repeat("0", 64) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, 1)
+			b := newFixture(t, 1)
 			s := b.start(nil)
 			w := s.join("w", 1)
 			w.work(1)
@@ -242,7 +242,7 @@ func TestRecordMadeAgain(t *testing.T) {
 // TestLiarAboutRecords: a worker that says again and again that it cannot read
 // what is there ends like one whose attempts fail.
 func TestLiarAboutRecords(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(func(o *Options) { o.MaxLost = 2 })
 	w := s.join("w", 1)
 	w.work(1)
@@ -273,7 +273,7 @@ func TestRecordGoneBeforeTheLook(t *testing.T) {
 	for _, how := range []string{"deleted", "flipped", "replaced", "cut"} {
 		for _, restart := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, restart %t", how, restart), func(t *testing.T) {
-				b := newBench(t, 1)
+				b := newFixture(t, 1)
 				s := b.start(nil)
 				w := s.join("w", 1)
 				w.work(2)

@@ -13,39 +13,39 @@ import (
 // ends at once if the bucket says so too, or if there is nobody else; if not,
 // the other worker has the last word.
 func TestClaims(t *testing.T) {
-	input := func(b *bench) string { return b.lay.Input("in-0") }
-	part := func(b *bench) string { return b.lay.Partition(0, 1) }
-	nothing := func(*bench) {}
+	input := func(b *fixture) string { return b.lay.Input("in-0") }
+	part := func(b *fixture) string { return b.lay.Partition(0, 1) }
+	nothing := func(*fixture) {}
 	tests := []struct {
 		name     string
-		truth    func(*bench)
-		object   func(*bench) string
+		truth    func(*fixture)
+		object   func(*fixture) string
 		conflict bool
 		atOnce   bool
 	}{
-		{"changed input", func(b *bench) { b.store.set(input(b), []byte("y"), nil) }, input, false, true},
-		{"input that is gone", func(b *bench) { b.store.remove(input(b)) }, input, false, true},
+		{"changed input", func(b *fixture) { b.store.set(input(b), []byte("y"), nil) }, input, false, true},
+		{"input that is gone", func(b *fixture) { b.store.remove(input(b)) }, input, false, true},
 		{"a lie about input", nothing, input, false, false},
 		{"input that is denied", nothing, input, false, false},
-		{"a store that does not tell", func(b *bench) { b.store.inject("list", "in-0", 9, notDone) }, input, false, false},
-		{"no object", nothing, func(*bench) string { return "" }, false, false},
-		{"another's partition", func(b *bench) {
+		{"a store that does not tell", func(b *fixture) { b.store.inject("list", "in-0", 9, notDone) }, input, false, false},
+		{"no object", nothing, func(*fixture) string { return "" }, false, false},
+		{"another's partition", func(b *fixture) {
 			b.store.set(part(b), []byte("?"), map[string]string{manifest.MetaJob: "other"})
 		}, part, true, true},
-		{"nobody's partition", func(b *bench) { b.store.set(part(b), []byte("?"), nil) }, part, true, true},
-		{"another's packed partitions", func(b *bench) { b.store.set(b.lay.Packed(0), []byte("?"), nil) },
-			func(b *bench) string { return b.lay.Packed(0) }, true, true},
-		{"a lie about a partition", func(b *bench) {
+		{"nobody's partition", func(b *fixture) { b.store.set(part(b), []byte("?"), nil) }, part, true, true},
+		{"another's packed partitions", func(b *fixture) { b.store.set(b.lay.Packed(0), []byte("?"), nil) },
+			func(b *fixture) string { return b.lay.Packed(0) }, true, true},
+		{"a lie about a partition", func(b *fixture) {
 			b.store.set(part(b), []byte("?"), map[string]string{manifest.MetaJob: b.job()})
 		}, part, true, false},
 		{"a partition that is not there", nothing, part, true, false},
-		{"a partition of another task", func(b *bench) { b.store.set(b.lay.Partition(1, 1), []byte("?"), nil) },
-			func(b *bench) string { return b.lay.Partition(1, 1) }, true, false},
-		{"an object that is no task's", nothing, func(b *bench) string { return b.lay.Coordinator() }, true, false},
+		{"a partition of another task", func(b *fixture) { b.store.set(b.lay.Partition(1, 1), []byte("?"), nil) },
+			func(b *fixture) string { return b.lay.Partition(1, 1) }, true, false},
+		{"an object that is no task's", nothing, func(b *fixture) string { return b.lay.Coordinator() }, true, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBench(t, 1)
+			b := newFixture(t, 1)
 			s := b.start(nil)
 			one, two := s.join("one", 1), s.join("two", 1)
 			claim := func(q *wire.ReportRequest) {
@@ -76,7 +76,7 @@ func TestClaims(t *testing.T) {
 // TestLyingWorker calls every task hopeless that it gets; the job is done by
 // the others, as if it were not there.
 func TestLyingWorker(t *testing.T) {
-	b := newBench(t, 2)
+	b := newFixture(t, 2)
 	s := b.start(nil)
 	honest, liar := s.join("honest", 1), s.join("liar", 1)
 	lie := func(q *wire.ReportRequest) {
@@ -98,7 +98,7 @@ func TestLyingWorker(t *testing.T) {
 // TestSoleClaim: where there is one worker its word is all there is.
 func TestSoleClaim(t *testing.T) {
 	for _, conflict := range []bool{false, true} {
-		b := newBench(t, 1)
+		b := newFixture(t, 1)
 		s := b.start(nil)
 		w := s.join("w", 1)
 		w.report(w.granted(), func(q *wire.ReportRequest) {

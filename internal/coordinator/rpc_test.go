@@ -18,7 +18,7 @@ import (
 )
 
 func TestDiscoverAndVersion(t *testing.T) {
-	s := newBench(t, 1).start(nil)
+	s := newFixture(t, 1).start(nil)
 	d, err := s.conn.Discover(t.Context(), &wire.DiscoverRequest{})
 	if err != nil || d.Bucket != "bucket" || d.Prefix != "p" || d.Protocol != wire.Protocol {
 		t.Errorf("Discover: %v, %v", d, err)
@@ -31,8 +31,8 @@ func TestDiscoverAndVersion(t *testing.T) {
 }
 
 func TestRegisterTellsTheJob(t *testing.T) {
-	s := newBench(t, 1).start(nil)
-	h := &hand{service: s, name: "w"}
+	s := newFixture(t, 1).start(nil)
+	h := &fakeWorker{service: s, name: "w"}
 	r, err := h.register(wc(), 1, "")
 	if err != nil || r.Bucket != "bucket" || r.Prefix != "p" || r.Nreduce != 2 || r.LeaseMs != patience.Milliseconds() || r.App.Params["fold"] != "no" {
 		t.Errorf("%v, %v", r, err)
@@ -42,7 +42,7 @@ func TestRegisterTellsTheJob(t *testing.T) {
 // TestHostileRequests: whatever comes over the wire, the coordinator stays,
 // and the job comes to its right end.
 func TestHostileRequests(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(nil)
 	ctx := t.Context()
 	w := s.join("w", 1)
@@ -133,7 +133,7 @@ func TestHostileRequests(t *testing.T) {
 // TestPollsAgain: the same poll is the same grant, also by another
 // connection, and a late copy of an old one takes nothing from the new one.
 func TestPollsAgain(t *testing.T) {
-	b := newBench(t, 3)
+	b := newFixture(t, 3)
 	s := b.start(nil)
 	w := s.join("w", 1)
 	first := w.next()
@@ -158,7 +158,7 @@ func TestPollsAgain(t *testing.T) {
 }
 
 // answers asks in the background.
-func (h *hand) answers(ctx context.Context, q *wire.PollRequest) chan *wire.PollReply {
+func (h *fakeWorker) answers(ctx context.Context, q *wire.PollRequest) chan *wire.PollReply {
 	c := make(chan *wire.PollReply, 1)
 	go func() {
 		r, err := h.conn.Poll(ctx, q)
@@ -174,7 +174,7 @@ func (h *hand) answers(ctx context.Context, q *wire.PollRequest) chan *wire.Poll
 // not, and the end of the connection that the first came by withdraws the
 // first only.
 func TestParkedPolls(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(nil)
 	busy, idle := s.join("busy", 1), s.join("idle", 1)
 	a := busy.granted()
@@ -215,7 +215,7 @@ func TestParkedPolls(t *testing.T) {
 
 // TestWithdrawnPoll: a poll whose caller is gone takes no work.
 func TestWithdrawnPoll(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(nil)
 	busy, gone := s.join("busy", 1), s.join("gone", 1)
 	a := busy.granted()
@@ -251,7 +251,7 @@ func TestReports(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBench(t, 1)
+			b := newFixture(t, 1)
 			s := b.start(nil)
 			w := s.join("w", 1)
 			a := w.granted()
@@ -275,7 +275,7 @@ func TestReports(t *testing.T) {
 // TestStaleConflict: the conflict of an attempt of an earlier job with this
 // one's objects must not end this job (I4).
 func TestStaleConflict(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(nil)
 	w := s.join("w", 1)
 	s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
@@ -289,7 +289,7 @@ func TestStaleConflict(t *testing.T) {
 
 // TestLiveConflict ends the job with both sides.
 func TestLiveConflict(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(nil)
 	w := s.join("w", 1)
 	a := w.granted()
@@ -308,7 +308,7 @@ func TestLiveConflict(t *testing.T) {
 // TestReportBeforeTheJobIsPrepared, and while the store is in trouble: the
 // worker is to say it again, and nothing is held against the attempt.
 func TestReportBeforeTheJobIsPrepared(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(nil)
 	w := s.join("w", 1)
 	a := w.granted()
@@ -358,7 +358,7 @@ func TestReportBeforeTheJobIsPrepared(t *testing.T) {
 // TestJoinsNoMore: a worker that has given up its registration is no member,
 // and nobody waits for it.
 func TestJoinsNoMore(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(nil)
 	s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 	gone, cancel := context.WithCancel(t.Context())

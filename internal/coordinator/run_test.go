@@ -18,7 +18,7 @@ import (
 )
 
 func TestJob(t *testing.T) {
-	b := newBench(t, 3)
+	b := newFixture(t, 3)
 	s := b.start(nil)
 	w := s.join("w", 1)
 	parked := s.join("idle", 1)
@@ -42,7 +42,7 @@ func TestJob(t *testing.T) {
 }
 
 func TestPreflightRefuses(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	b.store.preflight = object.ErrUnsafe
 	s := b.start(nil)
 	s.ends()
@@ -58,7 +58,7 @@ func TestPreflightRefuses(t *testing.T) {
 }
 
 func TestNoInput(t *testing.T) {
-	b := newBench(t, 0)
+	b := newFixture(t, 0)
 	s := b.start(nil)
 	s.ends()
 	if !errors.Is(s.err, ErrNoInput) || !strings.Contains(s.err.Error(), "s3://bucket/p/input/") {
@@ -74,7 +74,7 @@ func TestNoInput(t *testing.T) {
 // TestStopWithParkedQuestions: a signal while workers wait for work must not
 // wait for them.
 func TestStopWithParkedQuestions(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(nil)
 	busy := s.join("busy", 1)
 	busy.granted()
@@ -97,7 +97,7 @@ func TestStopWithParkedQuestions(t *testing.T) {
 // TestWorkersHearOfFailure: the failure reaches a worker that waits, one that
 // is at work, and one that comes too late.
 func TestWorkersHearOfFailure(t *testing.T) {
-	b := newBench(t, 2)
+	b := newFixture(t, 2)
 	s := b.start(nil)
 	bad, busy := s.join("bad", 1), s.join("busy", 1)
 	a, running := bad.granted(), busy.granted()
@@ -130,7 +130,7 @@ func TestWorkersHearOfFailure(t *testing.T) {
 // TestLingersForTheLate: the coordinator stays until a worker that is busy
 // has heard of the end, and no longer than a lease for one that is silent.
 func TestLingersForTheLate(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(nil)
 	w, slow := s.join("w", 1), s.join("slow", 1)
 	w.work(3)
@@ -145,7 +145,7 @@ func TestLingersForTheLate(t *testing.T) {
 	}
 	s.succeeds()
 
-	b = newBench(t, 1)
+	b = newFixture(t, 1)
 	s = b.start(func(o *Options) { o.Lease = 300 * time.Millisecond })
 	s.join("dead", 1)
 	s.join("w", 1).work(3)
@@ -160,7 +160,7 @@ func TestLingersForTheLate(t *testing.T) {
 func TestResume(t *testing.T) {
 	for done := range 6 {
 		t.Run(fmt.Sprint(done), func(t *testing.T) {
-			b := newBench(t, 3)
+			b := newFixture(t, 3)
 			s := b.start(nil)
 			w := s.join("w", 1)
 			w.work(min(done, 4))
@@ -187,7 +187,7 @@ func TestResume(t *testing.T) {
 // TestCommittedTaskRunAgain: if a store's listing hides a commit, the task is
 // run again, the first commit stands, and _SUCCESS says so.
 func TestCommittedTaskRunAgain(t *testing.T) {
-	b := newBench(t, 2)
+	b := newFixture(t, 2)
 	s := b.start(nil)
 	s.join("w", 1).work(1)
 	s.kill()
@@ -207,7 +207,7 @@ func TestCommittedTaskRunAgain(t *testing.T) {
 // TestAgainAfterSuccess: the same line on a job that is done tells of it, and
 // changes nothing.
 func TestAgainAfterSuccess(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(nil)
 	s.join("w", 1).work(3)
 	want := s.succeeds()
@@ -226,7 +226,7 @@ func TestAgainAfterSuccess(t *testing.T) {
 // it notices, and its workers leave. The one in its place has no worker and
 // never will have; it has to find out by itself.
 func TestEndsUnderAnother(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	first := b.start(func(o *Options) { o.Lease = time.Hour })
 	w := first.join("w", 1)
 	w.work(2)
@@ -248,7 +248,7 @@ func TestEndsUnderAnother(t *testing.T) {
 func TestLeaseEnds(t *testing.T) {
 	for _, committed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("committed=%v", committed), func(t *testing.T) {
-			b := newBench(t, 1)
+			b := newFixture(t, 1)
 			var k clock
 			s := b.start(k.set)
 			a := s.join("dead", 1).granted()
@@ -283,7 +283,7 @@ func TestLeaseEnds(t *testing.T) {
 // TestLeavesAfterCommit: a worker is stopped between its commit and its
 // report, and says good-bye.
 func TestLeavesAfterCommit(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(nil)
 	gone := s.join("gone", 1)
 	b.commit(gone.granted())
@@ -309,7 +309,7 @@ func TestSeconds(t *testing.T) {
 // TestForgetsTheSilent: a worker that died is no worker that a failed task
 // could wait for.
 func TestForgetsTheSilent(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	log := &lockedBuffer{}
 	s := b.start(func(o *Options) { o.Lease, o.Log = 50*time.Millisecond, zerolog.New(log) })
 	s.join("dead", 1)
@@ -317,7 +317,7 @@ func TestForgetsTheSilent(t *testing.T) {
 	if !log.has("worker lost: no heartbeat for ") {
 		t.Error("the log does not name the lost worker")
 	}
-	h := &hand{service: s, name: "dead"}
+	h := &fakeWorker{service: s, name: "dead"}
 	if r := h.poll(h.next()); r.GetUnknown() == nil {
 		t.Errorf("answered %v, not that it is unknown", r)
 	}
@@ -331,7 +331,7 @@ func TestForgetsTheSilent(t *testing.T) {
 func TestKeepsRunningAttempts(t *testing.T) {
 	for _, ours := range []bool{true, false} {
 		t.Run(fmt.Sprintf("ours=%v", ours), func(t *testing.T) {
-			b := newBench(t, 1)
+			b := newFixture(t, 1)
 			s := b.start(nil)
 			a := s.join("w", 1).granted()
 			job := b.job()
@@ -348,7 +348,7 @@ func TestKeepsRunningAttempts(t *testing.T) {
 				if !early {
 					s.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 				}
-				w := &hand{service: s, name: "w"}
+				w := &fakeWorker{service: s, name: "w"}
 				if _, err := w.register(wc(), 1, job, a); err != nil {
 					t.Fatal(err)
 				}
@@ -375,7 +375,7 @@ func TestKeepsRunningAttempts(t *testing.T) {
 
 // TestStatus shows the numbers that people see.
 func TestStatus(t *testing.T) {
-	b := newBench(t, 2)
+	b := newFixture(t, 2)
 	s := b.start(func(o *Options) { o.App = nil })
 	ask := func() *wire.StatusReply {
 		r, err := s.conn.Status(t.Context(), &wire.StatusRequest{})
@@ -400,7 +400,7 @@ func TestStatus(t *testing.T) {
 func TestSealsRanges(t *testing.T) {
 	for name, other := range map[string]string{"": "", "another job's": "wc-01", "of a job without ranges": "-"} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, 1)
+			b := newFixture(t, 1)
 			s := b.start(func(o *Options) { o.App.Ordered = other != "-" })
 			w := s.join("w", 1)
 			s.until("the job is prepared", func(l *loop) bool { return l.job != nil })

@@ -80,7 +80,7 @@ func TestSources(t *testing.T) {
 // TestChangedSource: a job over another bucket is planned, claims about its input
 // are held against that bucket, and it does not resume over other bytes.
 func TestChangedSource(t *testing.T) {
-	b := newBench(t, 0)
+	b := newFixture(t, 0)
 	logs := newFake()
 	logs.set("d/x", []byte("x\n"), nil)
 	with := func(o *Options) {
@@ -102,7 +102,7 @@ func TestChangedSource(t *testing.T) {
 	logs.set("d/x", []byte("y\n"), nil)
 	two.report(next, claim)
 	s.until("it is over", func(l *loop) bool { return l.final != nil })
-	for _, h := range []*hand{one, two} {
+	for _, h := range []*fakeWorker{one, two} {
 		h.heartbeat()
 	}
 	s.ends()

@@ -68,7 +68,7 @@ type contender struct {
 }
 
 // contend starts a contender. It has to be killed.
-func (b *bench) contend(change func(*Options)) *contender {
+func (b *fixture) contend(change func(*Options)) *contender {
 	d := &slow{fake: b.store}
 	o := Options{
 		Store: d, Layout: b.lay, Log: zerolog.Nop(), Version: "v", NReduce: 2,
@@ -138,14 +138,14 @@ func (x *contender) ends() error {
 	return x.err
 }
 
-// inBubble runs f with a bench, and everything that f starts, in a bubble.
-func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
+// inBubble runs f with a fixture, and everything that f starts, in a bubble.
+func inBubble(t *testing.T, f func(t *testing.T, b *fixture)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { f(t, newBench(t, 2)) })
+	synctest.Test(t, func(t *testing.T) { f(t, newFixture(t, 2)) })
 }
 
 // spec writes the spec of the job that all contenders are for.
-func (b *bench) spec() *manifest.Job {
+func (b *fixture) spec() *manifest.Job {
 	b.t.Helper()
 	c := New(Options{Store: b.store, Layout: b.lay, Log: zerolog.Nop(), NReduce: 2, SplitSize: 1 << 20, Pack: PackNever})
 	job, err := c.plan(context.Background(), *wc().Spec(map[string]string{"fold": "no"}))
@@ -157,7 +157,7 @@ func (b *bench) spec() *manifest.Job {
 }
 
 // active starts a contender that leads at once.
-func (b *bench) active() *contender {
+func (b *fixture) active() *contender {
 	b.t.Helper()
 	x := b.contend(nil)
 	x.awaitLed(time.Now(), 0, 0)
@@ -165,7 +165,7 @@ func (b *bench) active() *contender {
 }
 
 // standby starts a contender that finds another at work.
-func (b *bench) standby(change func(*Options)) *contender {
+func (b *fixture) standby(change func(*Options)) *contender {
 	b.t.Helper()
 	x := b.contend(change)
 	if x.leads() {
@@ -194,7 +194,7 @@ func TestJobEndsUnderAnother(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, b *bench) {
+			inBubble(t, func(t *testing.T, b *fixture) {
 				job := b.spec()
 				first, second := b.active(), b.standby(nil)
 				defer second.kill()
@@ -229,7 +229,7 @@ func TestJobEndsUnderAnother(t *testing.T) {
 
 // TestFailedBefore: the same line again tries again a job that failed.
 func TestFailedBefore(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *bench) {
+	inBubble(t, func(t *testing.T, b *fixture) {
 		b.spec()
 		first := b.active()
 		first.kill()
@@ -242,7 +242,7 @@ func TestFailedBefore(t *testing.T) {
 func TestStandbyOfAnotherJob(t *testing.T) {
 	for _, early := range []bool{false, true} {
 		t.Run(fmt.Sprintf("early=%v", early), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, b *bench) {
+			inBubble(t, func(t *testing.T, b *fixture) {
 				first := b.active()
 				defer first.kill()
 				if !early {
@@ -284,7 +284,7 @@ func TestStandbyOfAnotherJob(t *testing.T) {
 func TestNewcomerFails(t *testing.T) {
 	lay := layout.New("p")
 	for _, key := range []string{lay.Coordinator(), lay.Job()} {
-		inBubble(t, func(t *testing.T, b *bench) {
+		inBubble(t, func(t *testing.T, b *fixture) {
 			b.spec()
 			first := b.active()
 			defer first.kill()
@@ -318,7 +318,7 @@ func (s *slow) List(ctx context.Context, prefix string) iter.Seq2[object.Info, e
 func TestReadsAhead(t *testing.T) {
 	const maps = 2000
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, maps)
+		b := newFixture(t, maps)
 		job := b.spec()
 		b.known = job
 		commit := func(m int) {

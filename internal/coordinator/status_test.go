@@ -18,7 +18,7 @@ import (
 // TestStatusCounts: who works, at what, and what became of the rest, as told
 // to those who watch a coordinator and to those who call it.
 func TestStatusCounts(t *testing.T) {
-	b := newBench(t, 3)
+	b := newFixture(t, 3)
 	s := b.start(nil)
 	if got := s.c.Status(t.Context()); got == nil || len(got.Workers) != 0 {
 		t.Errorf("%v", got)
@@ -80,7 +80,7 @@ func TestStatusIsBounded(t *testing.T) {
 func TestObserve(t *testing.T) {
 	var mu sync.Mutex
 	calls := map[string]int{}
-	s := newBench(t, 1).start(func(o *Options) {
+	s := newFixture(t, 1).start(func(o *Options) {
 		o.Security.Observe = func(method, code string, took time.Duration) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -20,7 +20,7 @@ import (
 // TestStandbyAnswers: a standby tells where it belongs and that it is one, and
 // nobody can join it.
 func TestStandbyAnswers(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	first := b.start(nil)
 	first.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 	second := b.start(nil)
@@ -52,7 +52,7 @@ func TestStandbyAnswers(t *testing.T) {
 // standby does the right thing at once, whatever the lease.
 func TestEnds(t *testing.T) {
 	t.Run("failed", func(t *testing.T) {
-		b := newBench(t, 1)
+		b := newFixture(t, 1)
 		first := b.start(nil)
 		w := first.join("w", 1)
 		a := w.granted()
@@ -70,16 +70,16 @@ func TestEnds(t *testing.T) {
 		third.succeeds()
 	})
 	t.Run("stopped", func(t *testing.T) {
-		b := newBench(t, 1)
+		b := newFixture(t, 1)
 		first := b.start(nil)
 		a := first.join("w", 1).granted()
 		second := b.start(nil)
 		first.kill()
-		w := &hand{service: second, name: "w"}
+		w := &fakeWorker{service: second, name: "w"}
 		if _, err := w.register(wc(), 1, b.job(), a); err != nil {
 			t.Fatal(err)
 		}
-		second.hands = append(second.hands, w)
+		second.workers = append(second.workers, w)
 		second.until("the job is prepared", func(l *loop) bool { return l.job != nil })
 		w.commit(a)
 		w.report(a, nil)
@@ -94,7 +94,7 @@ func TestEnds(t *testing.T) {
 // as many workers are back as there were, or it takes too long.
 func TestGather(t *testing.T) {
 	for _, comes := range []bool{true, false} {
-		b := newBench(t, 2)
+		b := newFixture(t, 2)
 		first := b.start(nil)
 		one, two := first.join("one", 1).granted(), first.join("two", 1).granted()
 		first.until("both are announced", func(*loop) bool { return readAnnouncement(b).Workers == 2 })
@@ -104,11 +104,11 @@ func TestGather(t *testing.T) {
 			b.put(b.lay.Coordinator(), a, nil)
 		}
 		second := b.start(nil)
-		w := &hand{service: second, name: "one"}
+		w := &fakeWorker{service: second, name: "one"}
 		if _, err := w.register(wc(), 2, b.job(), one); err != nil {
 			t.Fatal(err)
 		}
-		second.hands = append(second.hands, w)
+		second.workers = append(second.workers, w)
 		granted := make(chan *wire.Attempt, 1)
 		go func() {
 			r, err := second.conn.Poll(t.Context(), &wire.PollRequest{Worker: "one", Slot: 1, Seq: 1, MaxWaitMs: patience.Milliseconds()})
@@ -119,7 +119,7 @@ func TestGather(t *testing.T) {
 		}()
 		if comes {
 			second.until("the poll waits", func(l *loop) bool { return len(l.waiting) == 1 && l.job == nil })
-			if _, err := (&hand{service: second, name: "two"}).register(wc(), 1, b.job(), two); err != nil {
+			if _, err := (&fakeWorker{service: second, name: "two"}).register(wc(), 1, b.job(), two); err != nil {
 				t.Fatal(err)
 			}
 			second.until("both attempts go on", func(l *loop) bool {
@@ -148,7 +148,7 @@ func TestGather(t *testing.T) {
 func TestGatherTime(t *testing.T) {
 	const each = time.Second
 	for back, want := range []time.Duration{gatherTime, gatherTime, 2 * each, 2 * each} {
-		inBubble(t, func(t *testing.T, b *bench) {
+		inBubble(t, func(t *testing.T, b *fixture) {
 			c := New(Options{Log: zerolog.Nop(), Lease: testLease})
 			c.term.Store(&lease.Term{Workers: 2, Since: time.Now()})
 			ctx, cancel := context.WithCancel(t.Context())
@@ -175,7 +175,7 @@ func TestGatherTime(t *testing.T) {
 // TestOverdue: a coordinator that cannot renew its announcement says so to its
 // workers, and no more when it can again.
 func TestOverdue(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(func(o *Options) { o.Lease = 300 * time.Millisecond })
 	w := s.join("w", 1)
 	if w.heartbeat().Overdue {
@@ -197,7 +197,7 @@ func TestOverdue(t *testing.T) {
 // TestAnnouncesWorkers: the announcement counts the workers, soon after one
 // comes or goes.
 func TestAnnouncesWorkers(t *testing.T) {
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	s := b.start(nil) // its lease is long
 	count := func(n int) {
 		t.Helper()
@@ -223,7 +223,7 @@ func TestDamagedAnnouncement(t *testing.T) {
 	short := func(o *Options) { o.Lease = 300 * time.Millisecond }
 	for _, how := range []string{"flipped", "replaced"} {
 		t.Run(how+" under a coordinator at work", func(t *testing.T) {
-			b := newBench(t, 1)
+			b := newFixture(t, 1)
 			s := b.start(short)
 			w := s.join("w", 1)
 			a := w.granted()
@@ -242,7 +242,7 @@ func TestDamagedAnnouncement(t *testing.T) {
 		})
 		for _, takeOver := range []bool{true, false} {
 			t.Run(how+" when one comes", func(t *testing.T) {
-				b := newBench(t, 1)
+				b := newFixture(t, 1)
 				s := b.start(nil)
 				s.join("w", 1).work(1)
 				s.kill()
@@ -262,7 +262,7 @@ func TestDamagedAnnouncement(t *testing.T) {
 		}
 	}
 	t.Run("of another version", func(t *testing.T) {
-		b := newBench(t, 1)
+		b := newFixture(t, 1)
 		s := b.start(short)
 		s.join("w", 1)
 		b.store.set(b.lay.Coordinator(), []byte(`{"schema":"mraws/coordinator/v99"}`), nil)

@@ -132,7 +132,7 @@ func (r *record) of(kinds ...trace.Kind) (events []trace.Event) {
 
 // TestTold: what a listener is told of a job.
 func TestTold(t *testing.T) {
-	b := newBench(t, 2)
+	b := newFixture(t, 2)
 	var heard record
 	s := b.start(func(o *Options) { o.Events = heard.hear })
 	w := s.join("w", 1)

@@ -20,7 +20,7 @@ import (
 func TestGoesOnWithoutApp(t *testing.T) {
 	without := func(o *Options) { o.App, o.Lease = nil, time.Hour }
 	t.Run("the job is done", func(t *testing.T) {
-		b := newBench(t, 1)
+		b := newFixture(t, 1)
 		s := b.start(nil)
 		s.join("w", 1).work(3)
 		want := s.succeeds()
@@ -30,7 +30,7 @@ func TestGoesOnWithoutApp(t *testing.T) {
 		}
 	})
 	t.Run("only the summary is missing", func(t *testing.T) {
-		b := newBench(t, 1)
+		b := newFixture(t, 1)
 		s := b.start(nil)
 		w := s.join("w", 1)
 		w.work(2)
@@ -41,13 +41,13 @@ func TestGoesOnWithoutApp(t *testing.T) {
 		}
 	})
 	t.Run("half is done", func(t *testing.T) {
-		b := newBench(t, 2)
+		b := newFixture(t, 2)
 		s := b.start(nil)
 		s.join("w", 1).work(1)
 		s.kill()
 		s = b.start(without)
 		s.until("the app is known", func(l *loop) bool { return l.app != nil })
-		h := &hand{service: s, name: "stranger"}
+		h := &fakeWorker{service: s, name: "stranger"}
 		grep := wc()
 		grep.Name = "grep"
 		if _, err := h.register(grep, 1, ""); err == nil || !strings.Contains(err.Error(), "the job's spec") {
@@ -59,7 +59,7 @@ func TestGoesOnWithoutApp(t *testing.T) {
 		}
 	})
 	t.Run("another number of reduces", func(t *testing.T) {
-		b := newBench(t, 1)
+		b := newFixture(t, 1)
 		s := b.start(nil)
 		s.join("w", 1).work(3)
 		s.succeeds()
@@ -71,7 +71,7 @@ func TestGoesOnWithoutApp(t *testing.T) {
 		}
 	})
 	t.Run("a summary of another job", func(t *testing.T) {
-		b := newBench(t, 1)
+		b := newFixture(t, 1)
 		s := b.start(nil)
 		s.join("w", 1).work(1)
 		s.kill()
@@ -137,7 +137,7 @@ func (l *lockedBuffer) has(text string) bool {
 // TestTellsWaits: what a coordinator waits for stands in its log.
 func TestTellsWaits(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, 1)
+	b := newFixture(t, 1)
 	log := new(lockedBuffer)
 	s := b.start(func(o *Options) { o.App, o.Log, o.Lease = nil, zerolog.New(log), 30*time.Second })
 	said := func(text string) {

@@ -64,7 +64,7 @@ func TestTook(t *testing.T) {
 // TestSpeculativeAttempt: a task that lags is run a second time, and who loses has not
 // failed.
 func TestSpeculativeAttempt(t *testing.T) {
-	b := newBench(t, 0)
+	b := newFixture(t, 0)
 	for _, name := range []string{"a", "b", "c"} {
 		b.store.set(b.lay.Input(name), bytes.Repeat([]byte("x\n"), 50_000), nil)
 	}
@@ -118,7 +118,7 @@ func TestNoSpeculativeAttemptWhereItWouldShow(t *testing.T) {
 // TestBadWorker: one task after the other fails on a worker, so it gets no
 // more, and the job goes on without it.
 func TestBadWorker(t *testing.T) {
-	b := newBench(t, 5)
+	b := newFixture(t, 5)
 	s := b.start(nil)
 	bad, good := s.join("bad", 1), s.join("good", 1)
 	for range 3 {

@@ -23,13 +23,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// boss answers Status.
-type boss struct {
+// fakeCoordinator answers Status.
+type fakeCoordinator struct {
 	wire.UnimplementedCoordinatorServer
 	answer func(context.Context) (*wire.StatusReply, error)
 }
 
-func (b boss) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.StatusReply, error) {
+func (b fakeCoordinator) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.StatusReply, error) {
 	return b.answer(ctx)
 }
 
@@ -40,7 +40,7 @@ func serve(t *testing.T, o wire.ServerOptions, answer func(context.Context) (*wi
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := wire.NewServer(boss{answer: answer}, o)
+	s, err := wire.NewServer(fakeCoordinator{answer: answer}, o)
 	if err != nil {
 		t.Fatal(err)
 	}

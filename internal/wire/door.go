@@ -378,8 +378,8 @@ func (g *guest) join() error {
 	return nil
 }
 
-// greeter notes with each connection whose it is.
-type greeter struct {
+// tagger notes with each connection whose it is.
+type tagger struct {
 	credentials.TransportCredentials
 }
 
@@ -390,18 +390,18 @@ type caller struct {
 }
 
 // ServerHandshake implements credentials.TransportCredentials.
-func (s greeter) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (s tagger) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	g, ok := c.(*guest)
 	if !ok {
-		return nil, nil, fmt.Errorf("greet a %T", c)
+		return nil, nil, fmt.Errorf("handshake with a %T", c)
 	}
 	conn, info, err := s.TransportCredentials.ServerHandshake(c)
 	return conn, caller{info, g}, err
 }
 
 // Clone implements credentials.TransportCredentials.
-func (s greeter) Clone() credentials.TransportCredentials {
-	return greeter{s.TransportCredentials.Clone()}
+func (s tagger) Clone() credentials.TransportCredentials {
+	return tagger{s.TransportCredentials.Clone()}
 }
 
 func callerOf(ctx context.Context) (caller, bool) {

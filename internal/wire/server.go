@@ -66,7 +66,7 @@ func NewServer(impl CoordinatorServer, o ServerOptions) (*Server, error) {
 		return nil, err
 	}
 	opts := []grpc.ServerOption{
-		grpc.Creds(greeter{creds}),
+		grpc.Creds(tagger{creds}),
 		grpc.InTapHandle(o.tap),
 		grpc.ConnectionTimeout(5 * time.Second),
 		grpc.MaxRecvMsgSize(maxMessage),

@@ -32,17 +32,17 @@ func wc() *wire.App {
 	return wire.DescribeApp(mr.App{Name: "wc", Version: "1", Params: []mr.Param{{Name: "fold", Default: "no"}}}, nil)
 }
 
-// bench is a bucket with input, on which coordinators run.
-type bench struct {
+// fixture is a bucket with input, on which coordinators run.
+type fixture struct {
 	t     *testing.T
 	store *fake
 	lay   layout.Layout
 	known *manifest.Job // the spec; nil is what the bucket says
 }
 
-// newBench puts n objects of one byte under input/: a map task each.
-func newBench(t *testing.T, n int) *bench {
-	b := &bench{t: t, store: newFake(), lay: layout.New("p")}
+// newFixture puts n objects of one byte under input/: a map task each.
+func newFixture(t *testing.T, n int) *fixture {
+	b := &fixture{t: t, store: newFake(), lay: layout.New("p")}
 	for i := range n {
 		b.store.set(b.lay.Input(fmt.Sprintf("in-%d", i)), []byte("x"), nil)
 	}
@@ -62,21 +62,21 @@ func (k *clock) set(o *Options) {
 
 // service is a coordinator at work.
 type service struct {
-	*bench
-	c      *Coordinator
-	conn   wire.CoordinatorClient
-	cancel context.CancelCauseFunc
-	done   chan struct{} // closed when Run has returned
-	result *manifest.Success
-	err    error
-	hands  []*hand
+	*fixture
+	c       *Coordinator
+	conn    wire.CoordinatorClient
+	cancel  context.CancelCauseFunc
+	done    chan struct{} // closed when Run has returned
+	result  *manifest.Success
+	err     error
+	workers []*fakeWorker
 }
 
 // errKilled ends the context of a coordinator in place of a signal.
 var errKilled = errors.New("killed by the test")
 
 // start runs a coordinator of app wc with two reduces; change adjusts it.
-func (b *bench) start(change func(*Options)) *service {
+func (b *fixture) start(change func(*Options)) *service {
 	b.t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -92,7 +92,7 @@ func (b *bench) start(change func(*Options)) *service {
 		change(&o)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	s := &service{bench: b, c: New(o), cancel: cancel, done: make(chan struct{})}
+	s := &service{fixture: b, c: New(o), cancel: cancel, done: make(chan struct{})}
 	s.c.loop.apply = s.checked(s.c.loop.core)
 	go func() {
 		defer close(s.done)
@@ -138,7 +138,7 @@ func (s *service) ends() {
 		if final = final || !ok; !final {
 			continue
 		}
-		for _, h := range s.hands {
+		for _, h := range s.workers {
 			_, _ = s.conn.Heartbeat(context.Background(), &wire.HeartbeatRequest{Worker: h.name})
 		}
 	}
@@ -220,8 +220,8 @@ func (s *service) until(what string, is func(*loop) bool) {
 	}
 }
 
-// hand is a worker driven by hand.
-type hand struct {
+// fakeWorker is a worker whose calls the test makes.
+type fakeWorker struct {
 	*service
 	name string
 	seq  uint64
@@ -230,9 +230,9 @@ type hand struct {
 // join registers a worker with slots slots. It tries again, as a worker does:
 // on a machine that stands still connections end, and a coordinator that had
 // no time to say that it ends leaves the next one to wait for its lease.
-func (s *service) join(name string, slots int32, running ...*wire.Attempt) *hand {
+func (s *service) join(name string, slots int32, running ...*wire.Attempt) *fakeWorker {
 	s.t.Helper()
-	h := &hand{service: s, name: name}
+	h := &fakeWorker{service: s, name: name}
 	app := wc()
 	if s.c.o.App != nil {
 		app = wire.DescribeApp(*s.c.o.App, nil)
@@ -247,12 +247,12 @@ func (s *service) join(name string, slots int32, running ...*wire.Attempt) *hand
 			s.t.Fatal(err)
 		}
 	}
-	s.hands = append(s.hands, h)
+	s.workers = append(s.workers, h)
 	return h
 }
 
 // register joins once the coordinator leads, if it is going to.
-func (h *hand) register(app *wire.App, slots int32, job string, running ...*wire.Attempt) (*wire.RegisterReply, error) {
+func (h *fakeWorker) register(app *wire.App, slots int32, job string, running ...*wire.Attempt) (*wire.RegisterReply, error) {
 	h.t.Helper()
 	deadline := time.Now().Add(patience)
 	for !h.c.leading() && time.Now().Before(deadline) && h.c.call(context.Background(), func() {}) {
@@ -263,13 +263,13 @@ func (h *hand) register(app *wire.App, slots int32, job string, running ...*wire
 	})
 }
 
-// next is the next poll of the hand's only slot.
-func (h *hand) next() *wire.PollRequest {
+// next is the next poll of the worker's only slot.
+func (h *fakeWorker) next() *wire.PollRequest {
 	h.seq++
 	return &wire.PollRequest{Worker: h.name, Seq: h.seq, MaxWaitMs: patience.Milliseconds()}
 }
 
-func (h *hand) poll(q *wire.PollRequest) *wire.PollReply {
+func (h *fakeWorker) poll(q *wire.PollRequest) *wire.PollReply {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
 	defer cancel()
@@ -282,7 +282,7 @@ func (h *hand) poll(q *wire.PollRequest) *wire.PollReply {
 
 // granted asks for work and wants some. It joins again where it is unknown, as
 // a worker does: a coordinator that stood still has heard nothing of it either.
-func (h *hand) granted() *wire.Attempt {
+func (h *fakeWorker) granted() *wire.Attempt {
 	h.t.Helper()
 	for deadline := time.Now().Add(patience); ; {
 		r := h.poll(h.next())
@@ -300,7 +300,7 @@ func (h *hand) granted() *wire.Attempt {
 }
 
 // told asks for work and wants to hear that the job is over.
-func (h *hand) told() *wire.Done {
+func (h *fakeWorker) told() *wire.Done {
 	h.t.Helper()
 	for {
 		r := h.poll(h.next())
@@ -313,7 +313,7 @@ func (h *hand) told() *wire.Done {
 	}
 }
 
-func (h *hand) report(a *wire.Attempt, change func(*wire.ReportRequest)) {
+func (h *fakeWorker) report(a *wire.Attempt, change func(*wire.ReportRequest)) {
 	h.t.Helper()
 	q := &wire.ReportRequest{Worker: h.name, Attempt: a}
 	if change != nil {
@@ -329,7 +329,7 @@ func failed(text string) func(*wire.ReportRequest) {
 	return func(q *wire.ReportRequest) { q.Outcome, q.Error = wire.Outcome_OUTCOME_FAILED, text }
 }
 
-func (h *hand) heartbeat(running ...*wire.Attempt) *wire.HeartbeatReply {
+func (h *fakeWorker) heartbeat(running ...*wire.Attempt) *wire.HeartbeatReply {
 	h.t.Helper()
 	q := &wire.HeartbeatRequest{Worker: h.name}
 	for _, a := range running {
@@ -343,10 +343,10 @@ func (h *hand) heartbeat(running ...*wire.Attempt) *wire.HeartbeatReply {
 }
 
 // job returns the job's id, from the spec in the bucket.
-func (b *bench) job() string { return b.plan().ID }
+func (b *fixture) job() string { return b.plan().ID }
 
 // plan returns the job's spec, from the bucket.
-func (b *bench) plan() *manifest.Job {
+func (b *fixture) plan() *manifest.Job {
 	b.t.Helper()
 	if b.known != nil {
 		return b.known
@@ -361,7 +361,7 @@ func (b *bench) plan() *manifest.Job {
 
 // commit writes what a worker writes to commit an attempt: one record in
 // each partition.
-func (b *bench) commit(a *wire.Attempt) {
+func (b *fixture) commit(a *wire.Attempt) {
 	b.t.Helper()
 	if a.Phase == wire.Phase_PHASE_REDUCE {
 		b.commitReduce(int(a.Task), a.Id)
@@ -370,7 +370,7 @@ func (b *bench) commit(a *wire.Attempt) {
 	b.commitMap(int(a.Task), a.Id, false)
 }
 
-func (b *bench) commitMap(m int, id string, displaced bool) {
+func (b *fixture) commitMap(m int, id string, displaced bool) {
 	if _, there := b.store.data(b.lay.MapCommit(m)); there {
 		return // as for a worker, whose creation of the record fails
 	}
@@ -392,7 +392,7 @@ func (b *bench) commitMap(m int, id string, displaced bool) {
 }
 
 // inputOf is what an attempt at map task m says that it has read.
-func (b *bench) inputOf(m int) (in manifest.Input) {
+func (b *fixture) inputOf(m int) (in manifest.Input) {
 	b.t.Helper()
 	job := b.plan()
 	for _, p := range job.Tasks[m] {
@@ -403,13 +403,13 @@ func (b *bench) inputOf(m int) (in manifest.Input) {
 }
 
 // packs tells whether the job packs partitions.
-func (b *bench) packs() bool {
+func (b *fixture) packs() bool {
 	data, _ := b.store.data(b.lay.Job())
 	return strings.Contains(data, `"shuffle": "packed"`)
 }
 
 // commitPacked is commitMap of a job that packs.
-func (b *bench) commitPacked(m int, id string, displaced bool) {
+func (b *fixture) commitPacked(m int, id string, displaced bool) {
 	rec := manifest.Map{Schema: manifest.MapSchema, Job: b.job(), Task: m, Attempt: id, Worker: "w", Input: b.inputOf(m), Emitted: 2, Counters: map[string]int64{"n": 1}}
 	for r := range 2 {
 		rec.Parts = append(rec.Parts, manifest.Part{Offset: int64(2 * r), Size: 2, Hash: partHash, Sum: recordio.Sum{Records: 1, Hash: 1, Bytes: 2}})
@@ -427,7 +427,7 @@ func (b *bench) commitPacked(m int, id string, displaced bool) {
 // partHash is what commit records say of every partition.
 const partHash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
-func (b *bench) commitReduce(r int, id string) {
+func (b *fixture) commitReduce(r int, id string) {
 	b.t.Helper()
 	var read recordio.Sum
 	job := b.plan()
@@ -447,7 +447,7 @@ func (b *bench) commitReduce(r int, id string) {
 	b.store.set(b.lay.Output(r), []byte("k 1\n"), map[string]string{manifest.MetaJob: b.job(), manifest.MetaAttempt: id})
 }
 
-func (b *bench) put(key string, v any, meta map[string]string) {
+func (b *fixture) put(key string, v any, meta map[string]string) {
 	b.t.Helper()
 	data, err := manifest.Encode(v)
 	if s, ok := v.(manifest.Success); ok {
@@ -460,7 +460,7 @@ func (b *bench) put(key string, v any, meta map[string]string) {
 }
 
 // work asks, commits and reports until n tasks are done.
-func (h *hand) work(n int) {
+func (h *fakeWorker) work(n int) {
 	h.t.Helper()
 	for range n {
 		a := h.granted()
