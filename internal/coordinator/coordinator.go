@@ -90,6 +90,25 @@ type Options struct {
 	clock func() sched.Time // of a test; nil is the time since New
 }
 
+const (
+	// maxWorkers bounds the workers that are registered at the same time.
+	maxWorkers = 4096
+	// MaxConnections bounds the connections at the same time: one of each
+	// worker, and as many as a quarter of them for those who change over,
+	// ask for the status or come to look. The next one waits until another
+	// is closed. What is connected and says nothing is cut off after a time
+	// (wire.NewServer). A connection takes some 100 KiB.
+	MaxConnections = maxWorkers + maxWorkers/4
+)
+
+// connections is how many the coordinator takes.
+func (o Options) connections() int {
+	if o.Connections > 0 {
+		return min(o.Connections, MaxConnections)
+	}
+	return MaxConnections
+}
+
 // ErrNoInput means that there is nothing under input/.
 var ErrNoInput = errors.New("no input")
 

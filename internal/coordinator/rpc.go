@@ -84,6 +84,16 @@ func (l *loop) register(now sched.Time, q *wire.RegisterRequest, from string) (*
 	}, nil
 }
 
+// full is the answer to a worker for which there is no more room, nil if
+// there is. It comes again, since others may leave, and ends after its
+// coord-timeout with these words.
+func (l *loop) full(w sched.WorkerID) error {
+	if _, here := l.core.Member(w); here || l.core.Stats().Workers < maxWorkers {
+		return nil
+	}
+	return status.Errorf(codes.Unavailable, "the coordinator has %d workers and takes no more", maxWorkers)
+}
+
 // maxDrain bounds what is believed of how long a worker will still be there.
 const maxDrain = 24 * time.Hour
 
