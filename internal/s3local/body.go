@@ -9,13 +9,13 @@ import (
 	"github.com/versity/versitygw/s3err"
 )
 
-// drainLimit bounds how much of a body is thrown away so that the answer, not
-// a reset connection, reaches a client whose upload is refused.
+// drainLimit is the maximum size in bytes of a refused body that the server reads and
+// discards, so that the client gets the reply and not a reset connection.
 const drainLimit = 64 << 20
 
-// body is the body of an upload. When the client dies, the front end's readers
-// report a plain end to the backend, which then keeps what came so far; body
-// counts, and turns an early end into an error.
+// body is the body of an upload. If the client dies, the readers of the front end
+// return io.EOF, and the backend would keep a truncated object. body counts the
+// bytes and turns an early end into an error.
 type body struct {
 	r     io.Reader
 	left  int64 // bytes still to come
@@ -32,8 +32,8 @@ func (g *guard) body(r io.Reader, length *int64) *body {
 	return b
 }
 
-// Read reads the body. Its errors but [io.EOF] are S3 errors: others would be
-// taken for faults of the server.
+// Read reads the body. Its errors other than [io.EOF] are S3 errors. The front end
+// would report others as internal errors.
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	b.left -= int64(n)
@@ -58,7 +58,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, io.EOF
 }
 
-// drain reads the rest and throws it away.
+// drain reads and discards the rest.
 func (b *body) drain() {
 	b.atEnd = nil
 	if !b.ended {
@@ -85,8 +85,8 @@ func (b *body) Checksum() string {
 
 var _ middlewares.ChecksumReader = (*body)(nil)
 
-// appendFile copies the rest of from to the end of to, in the kernel where it
-// can. After an error both are as before: the backend then tries for itself.
+// appendFile copies the rest of from to the end of to, in the kernel if possible.
+// After an error both are unchanged, and the backend copies by itself.
 func appendFile(to, from *os.File) error {
 	end, err := to.Seek(0, io.SeekEnd)
 	if err != nil {

@@ -15,12 +15,12 @@ import (
 	"github.com/gofiber/fiber/v3"
 )
 
-// connections of the front end. A connection waits while nothing of a request
-// is complete on it: it is new, idle between two requests, or in the midst of
-// the headers. Nobody needs a key pair to hold one, so it holds nothing for
-// long: it is closed when its time is over, and when there are as many
-// connections as there may be, the one that has waited longest makes room.
-// What works on a request is never closed for another.
+// connections is the set of connections of the front end. A connection is waiting
+// until the headers of a request are complete: it is new, idle, or in the middle of
+// headers. A client needs no credentials to open one, so waiting is limited: a
+// connection is closed when its time is over. At the maximum number of connections
+// a new one closes the one that has waited longest. A connection with a request in
+// progress is never closed for another.
 type connections struct {
 	most  int // that there may be
 	times connectionTimes
@@ -34,7 +34,7 @@ type connections struct {
 	done    chan struct{} // closed with it
 }
 
-// connectionTimes are how long a connection may take.
+// connectionTimes are the time limits of a connection.
 type connectionTimes struct {
 	idle    time.Duration // until the next request begins
 	headers time.Duration // from the first byte of a request to the end of its headers
@@ -42,12 +42,12 @@ type connectionTimes struct {
 	look    time.Duration // between two looks at all of them
 }
 
-// The clients that we know of give up an idle connection after 90 seconds (the
-// SDK for Go) or earlier: whoever closes first risks that a request crosses it.
+// Known clients close an idle connection after 90 seconds (the SDK for Go) or
+// earlier. The server waits longer, since a request may be in flight when it closes.
 var usualTimes = connectionTimes{idle: 2 * time.Minute, headers: 20 * time.Second, body: 2 * time.Minute, look: time.Second}
 
-// conn is a connection of a client. It embeds the socket for its ReadFrom,
-// which is sendfile(2).
+// conn is a connection of a client. It embeds the socket for its ReadFrom, which
+// uses sendfile(2).
 type conn struct {
 	*net.TCPConn
 	all *connections
@@ -83,15 +83,15 @@ func (n *connections) serve(c fiber.Ctx) error {
 	defer k.served.Store(true)
 	err := c.Next()
 	if crowded {
-		// Most clients then come with fewer connections, and a request is
-		// less likely to cross the end of one that makes room.
+		// Most clients then use fewer connections, and it is less likely that a
+		// request is in flight on a connection that is closed to make room.
 		c.RequestCtx().SetConnectionClose()
 	}
 	return err
 }
 
-// work notes that a request is complete but for its body, and tells whether
-// more than half of the connections that there may be are open.
+// work records that the headers of a request are complete. It reports whether more
+// than half of the maximum number of connections are open.
 func (n *connections) work(k *conn) (crowded bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -103,7 +103,7 @@ func (n *connections) work(k *conn) (crowded bool) {
 	return len(n.open) > n.most/2
 }
 
-// wait notes that a connection waits for the next request.
+// wait records that a connection waits for the next request.
 func (n *connections) wait(k *conn) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -113,7 +113,7 @@ func (n *connections) wait(k *conn) {
 	}
 }
 
-// begin notes that a request begins to come in.
+// begin records that the first bytes of a request have arrived.
 func (n *connections) begin(k *conn) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -122,7 +122,7 @@ func (n *connections) begin(k *conn) {
 	}
 }
 
-// add takes a connection in. It is nil when all of the others work.
+// add adds a connection. It returns nil if all others have requests in progress.
 func (n *connections) add(c *net.TCPConn) *conn {
 	k := &conn{TCPConn: c, all: n}
 	n.mu.Lock()
@@ -137,8 +137,8 @@ func (n *connections) add(c *net.TCPConn) *conn {
 	return k
 }
 
-// makeRoom closes the connection that waits longest, if any does. The lock is
-// held.
+// makeRoom closes the connection that has waited longest, if any waits. The caller
+// holds the lock.
 func (n *connections) makeRoom() bool {
 	first := n.waiting.Front()
 	if first == nil {
@@ -150,7 +150,7 @@ func (n *connections) makeRoom() bool {
 	return true
 }
 
-// drop forgets a connection. The lock is held.
+// drop removes a connection. The caller holds the lock.
 func (n *connections) drop(k *conn) {
 	delete(n.open, k)
 	if k.place != nil {
@@ -159,15 +159,15 @@ func (n *connections) drop(k *conn) {
 	}
 }
 
-// How many connections are told at a time that there is no room for them, and
-// how long that may take.
+// The maximum number of connections that are being refused with a reply, and the
+// time limit of a refusal.
 const (
 	maxRefused = 8
 	refuseTime = time.Second
 )
 
-// refuse closes a connection for which there is no room, and says so if few
-// others are told at the time. The lock is held.
+// refuse closes a connection for which there is no room. It replies 503 if fewer than
+// maxRefused others are being refused. The caller holds the lock.
 func (n *connections) refuse(c *net.TCPConn) {
 	if n.closed || len(n.refused) >= maxRefused {
 		_ = c.Close() // nothing was written to it
@@ -182,8 +182,8 @@ func (n *connections) refuse(c *net.TCPConn) {
 	}()
 }
 
-// sayFull answers 503, which S3 clients heed, and closes the connection when
-// the client has read that. Its errors mean that the client is gone.
+// sayFull replies 503, after which S3 clients retry, and closes the connection when
+// the client has read the reply. Its errors mean that the client is gone.
 func sayFull(c *net.TCPConn) {
 	const body = `<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
 		"<Error><Code>SlowDown</Code><Message>There are too many connections.</Message></Error>"
@@ -191,13 +191,13 @@ func sayFull(c *net.TCPConn) {
 	_, _ = c.Read(make([]byte, 4<<10)) // clients heed no answer that comes before they ask
 	_, _ = fmt.Fprintf(c, "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	_ = c.CloseWrite()
-	// Bytes that nobody read would make a reset of the end, and the client
-	// might never see the answer.
+	// Closing a socket with unread bytes resets the connection, and the client
+	// might not get the reply.
 	_, _ = io.CopyN(io.Discard, c, drainLimit)
 	_ = c.Close()
 }
 
-// watch closes the connections whose time is over.
+// watch calls expire at intervals.
 func (n *connections) watch() {
 	tick := time.NewTicker(n.times.look)
 	defer tick.Stop()
@@ -214,8 +214,8 @@ func (n *connections) watch() {
 	}
 }
 
-// expire closes the connections whose time is over. After a stop of this
-// process it was not the clients who took the time.
+// expire closes the connections whose time is over. The time in which this process
+// was stopped does not count.
 func (n *connections) expire(now time.Time, stopped bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -245,7 +245,7 @@ func (n *connections) expire(now time.Time, stopped bool) {
 	}
 }
 
-// close closes the connections that wait, and takes no others.
+// close closes the waiting connections, and refuses new ones.
 func (n *connections) close() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -260,7 +260,7 @@ func (n *connections) close() {
 	}
 }
 
-// gone tells whether all connections are closed, after close.
+// gone reports whether all connections are closed, after close.
 func (n *connections) gone() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -269,9 +269,9 @@ func (n *connections) gone() bool {
 	return len(n.open) == 0 && len(n.refused) == 0
 }
 
-// Read notes what it waits for. A connection that this server has closed, or
-// that the client has reset, is one that has ended: of any other error the
-// library prints that it is internal.
+// Read records what it waits for. It returns io.EOF for a connection that this server
+// has closed or the client has reset. The library would print any other error as
+// internal.
 func (k *conn) Read(p []byte) (int, error) {
 	if k.served.CompareAndSwap(true, false) {
 		k.all.wait(k)
@@ -300,7 +300,7 @@ func (k *conn) Close() error {
 	return k.TCPConn.Close()
 }
 
-// listener gives the front end connections as long as there is room.
+// listener accepts connections for the front end while there is room.
 type listener struct {
 	*net.TCPListener
 	clients *connections
@@ -314,7 +314,7 @@ func (l *listener) Close() error {
 	return l.closed
 }
 
-// acceptPause is how long a listener waits when it cannot accept.
+// acceptPause is the wait of a listener after a failed accept.
 const acceptPause = 10 * time.Millisecond
 
 func listen(ctx context.Context, address string) (*net.TCPListener, error) {
@@ -330,8 +330,8 @@ func listen(ctx context.Context, address string) (*net.TCPListener, error) {
 	return t, nil
 }
 
-// Accept returns the next connection. It returns an error only when the
-// listener is closed: the front end takes any for the end.
+// Accept returns the next connection. It returns an error only when the listener is
+// closed, since the front end ends after any error.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.AcceptTCP()

@@ -18,8 +18,8 @@ type credentials struct {
 	SecretKey string
 }
 
-// loadCredentials returns the given pair, or when it is empty that of the data
-// folder, which is made up and written on first use.
+// loadCredentials returns the given pair. If it is empty it returns the pair of the
+// data folder, which is generated and written on first use.
 func loadCredentials(dir, accessKey, secretKey string) (credentials, error) {
 	if accessKey != "" && secretKey != "" {
 		return credentials{accessKey, secretKey}, nil
@@ -48,9 +48,9 @@ func loadCredentials(dir, accessKey, secretKey string) (credentials, error) {
 	return c, nil
 }
 
-// ownerOf returns the key id that the buckets of a store belong to, "" where
-// there are none. A pair that is made for a store whose credentials were
-// removed has that id: buckets of another one could not be used.
+// ownerOf returns the key id of the owner of a store's buckets, "" without buckets. A
+// new pair for a store whose credentials were removed gets that id, since only the
+// owner may use a bucket.
 func ownerOf(root string) string {
 	buckets, err := os.ReadDir(root)
 	if err != nil {

@@ -1,7 +1,7 @@
 // Package s3local runs an S3 server inside this process, for work on one
 // machine without an object store: versitygw (github.com/versity/versitygw,
-// Apache-2.0) with its posix backend, behind a guard that mends what the
-// engine cannot live with (see guard.go).
+// Apache-2.0) with its posix backend, behind a guard that corrects where it
+// differs from S3 (see guard.go).
 //
 // # Layout of a data folder
 //
@@ -17,16 +17,15 @@
 // server, and conditional writes have exactly one winner. Nothing is synced
 // to the disk: after a loss of power recent objects may be missing or empty.
 //
-// Keys are stored as paths. So a key with a "." or ".." element, or with an
-// empty one before its end, is refused, an element has at most 255 bytes, and
-// the keys "a" and "a/b", or "a/", cannot both exist. A key that ends with a
-// slash is an object of no bytes, as clients make to show a folder. An
-// ETag is new with each write, also of the same bytes, and never an MD5.
+// Keys are stored as paths. The server refuses a key with an element "." or "..",
+// or with an empty element before its end. An element has at most 255 bytes. The
+// keys "a" and "a/b", or "a/", cannot both exist. A key that ends with a slash is
+// an object of 0 bytes, which clients create to show a folder. Each write gets a
+// new ETag, also for the same bytes. An ETag is never an MD5.
 //
 // # Working directory
 //
-// The posix backend names every file relative to the working directory. The
-// guard gives it paths that begin at the root instead, so a server leaves the
-// working directory of the process alone and does not mind where it is, and one
-// process may run several servers.
+// The posix backend opens files relative to the working directory. The guard gives
+// it absolute paths instead. So a server neither changes nor depends on the working
+// directory of the process, and one process may run several servers.
 package s3local

@@ -29,11 +29,10 @@ type Endpoint struct {
 // machine.
 const findTimeout = 5 * time.Second
 
-// Find returns the endpoint of the server that runs on a data folder, in any
-// process. A server that left its endpoint behind (kill -9) is told from a
-// living one by a request that only the server with the same secret answers,
-// so a stranger at the same port is not mistaken for it. The error wraps
-// [fs.ErrNotExist] when no server runs.
+// Find returns the endpoint of the server that runs on a data folder, in any process.
+// A killed server leaves its endpoint file behind, so Find sends a request that only
+// the server with the same secret answers. Another program at the same port does
+// not. The error wraps [fs.ErrNotExist] if no server runs.
 func Find(ctx context.Context, dataDir string) (Endpoint, error) {
 	var e Endpoint
 	err := readJSON(filepath.Join(dataDir, endpointFile), &e)
@@ -50,8 +49,8 @@ func Find(ctx context.Context, dataDir string) (Endpoint, error) {
 	return e, nil
 }
 
-// probe asks for a sign of life. The error wraps fs.ErrNotExist when nobody,
-// or somebody else, answers at the address.
+// probe checks that the server runs. The error wraps fs.ErrNotExist if nothing, or
+// another program, answers at the address.
 func (e Endpoint) probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
@@ -77,9 +76,9 @@ func (e Endpoint) probe(ctx context.Context) error {
 	return nil
 }
 
-// alivePath is the path at which a server with this secret answers 200 without
-// a signature. The path shows who it is without showing the secret. It looks
-// like no bucket: "~" is not allowed in bucket names.
+// alivePath is the path at which a server with this secret answers 200 without a
+// signature. It is derived from the secret and does not reveal it. It is no bucket,
+// since bucket names cannot contain "~".
 func alivePath(secret string) string {
 	m := hmac.New(sha256.New, []byte(secret))
 	m.Write([]byte("alive"))

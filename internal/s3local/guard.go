@@ -18,8 +18,8 @@ import (
 	"github.com/versity/versitygw/s3response"
 )
 
-// guards says which faults are mended; a test leaves one out to show that it
-// is there.
+// guards selects the corrections of the guard. A test leaves one out to show the
+// fault that it corrects.
 type guards struct {
 	bodies   bool // a body that ends early makes no object and no part
 	names    bool // a name that is not a clean path is refused, not cleaned, see names.go
@@ -32,9 +32,9 @@ type guards struct {
 
 var allGuards = guards{bodies: true, names: true, parents: true, accounts: true, uploads: true, versions: true, sections: true}
 
-// guard stands between the S3 front end and the posix backend. It lets through
-// what the engine and the usual S3 tools need, buckets, objects and multipart
-// uploads; the rest (versions, tags, policies, ACLs, locks) is NotImplemented.
+// guard stands between the S3 front end and the posix backend. It supports what
+// mraws and common S3 tools need: buckets, objects and multipart uploads. Versions,
+// tags, policies, ACLs and locks are NotImplemented.
 type guard struct {
 	backend.BackendUnsupported
 	s  *store
@@ -42,20 +42,20 @@ type guard struct {
 
 	closed atomic.Bool // refuses all requests
 
-	// bodies bounds the uploads in progress.
+	// bodies bounds the number of uploads in progress.
 	bodies chan struct{}
 
-	// parents is held for reading while an object is put into its folder,
-	// which is made if missing, and for writing while objects are deleted,
-	// which removes the folders that become empty. Without it a put fails
-	// with 409 or 500 when its folder goes away between the two steps.
+	// parents is held for reading while an object is put into its folder, which
+	// is created if missing, and for writing while objects are deleted, which
+	// removes empty folders. Without it a put fails with 409 or 500 if its
+	// folder is removed between the two steps.
 	parents sync.RWMutex
 
-	// buckets is held for writing while a bucket is made, which the backend
-	// does in steps, and for reading by who asks whether there is one.
+	// buckets is held for writing while a bucket is created, which the backend
+	// does in steps, and for reading while the existence of one is checked.
 	buckets sync.RWMutex
 
-	// uploads are locked by their folders.
+	// uploads has the locks of uploads, by folder.
 	uploads turns
 }
 
@@ -63,24 +63,24 @@ func (s *store) guarded(g guards) *guard {
 	return &guard{s: s, on: g, bodies: make(chan struct{}, s.limits.bodies)}
 }
 
-// errMoved is the answer to every request while the folder is not where it was:
-// to say that a bucket or an object is not there would be wrong.
+// errMoved is the reply to every request while the data folder has been moved away.
+// A reply that a bucket or an object does not exist would be wrong.
 var errMoved = s3err.APIError{
 	Code:           "InternalError",
 	Description:    "The data folder of the server was moved or removed while it ran.",
 	HTTPStatusCode: http.StatusInternalServerError,
 }
 
-// errClosed is the answer on connections that outlive the server.
+// errClosed is the reply on connections that outlive the server.
 var errClosed = s3err.APIError{
 	Code:           "ServiceUnavailable",
 	Description:    "The server is closed.",
 	HTTPStatusCode: http.StatusServiceUnavailable,
 }
 
-// told makes an answer of S3 of an error that is none, with its text. The front
-// end would print it to stderr, past the log and -q, and answer without a cause.
-// Buckets have their names again.
+// told makes an S3 error of any other error, with its text. The front end would print
+// the other error to stderr, whatever log-level, and reply without a cause. told
+// also replaces the paths of buckets by their names.
 func (g *guard) told(err *error) {
 	var bucket s3err.BucketError
 	var answer s3err.S3Error
@@ -128,7 +128,7 @@ func (g *guard) NormalizeObjectKey(bucket, key string) string {
 	return g.s.Posix.NormalizeObjectKey(bucket, key)
 }
 
-// enter waits for leave to write much.
+// enter waits for a slot for an upload.
 func (g *guard) enter(ctx context.Context) (leave func(), err error) {
 	select {
 	case g.bodies <- struct{}{}:
@@ -156,8 +156,8 @@ func (g *guard) PutObject(ctx context.Context, in s3response.PutObjectInput) (ou
 	return g.put(ctx, in, newETag())
 }
 
-// put stores an object under an ETag. The parents are locked when the whole
-// body has come in, so that a slow client holds up nobody.
+// put stores an object with an ETag. It locks the parents after the whole body has
+// arrived, so that a slow client blocks no other request.
 func (g *guard) put(ctx context.Context, in s3response.PutObjectInput, etag string) (s3response.PutObjectOutput, error) {
 	b := g.body(in.Body, in.ContentLength)
 	in.Body = b
@@ -178,9 +178,9 @@ func (g *guard) put(ctx context.Context, in s3response.PutObjectInput, etag stri
 	return out, err
 }
 
-// UploadPart stores a part. Parts lie in a folder of their upload, which
-// deletes leave alone. The upload is locked when the whole body has come in, so
-// that a slow client holds up nobody.
+// UploadPart stores a part. Parts are in the folder of their upload, which deletes do
+// not remove. The upload is locked after the whole body has arrived, so that a slow
+// client blocks no other request.
 func (g *guard) UploadPart(ctx context.Context, in *s3.UploadPartInput) (_ *s3.UploadPartOutput, err error) {
 	defer g.told(&err)
 	if err := g.admitPart(&in.Bucket, in.Key, in.UploadId, in.PartNumber); err != nil {
@@ -220,10 +220,9 @@ func (g *guard) part(ctx context.Context, in s3.UploadPartInput) (*s3.UploadPart
 	return out, err
 }
 
-// CreateMultipartUpload begins an upload. All uploads of a key share a folder,
-// which goes when the last one ends, perhaps just now: then the backend fails
-// to make both folders (not there, or there and then not), and a second try
-// makes them.
+// CreateMultipartUpload begins an upload. All uploads of a key share a folder, which
+// is removed with the last upload. If that happens at the same time the backend
+// fails, and a second try succeeds.
 func (g *guard) CreateMultipartUpload(ctx context.Context, in s3response.CreateMultipartUploadInput) (out s3response.InitiateMultipartUploadResult, err error) {
 	defer g.told(&err)
 	if err := g.admitKey(&in.Bucket, in.Key); err != nil {
@@ -239,8 +238,8 @@ func (g *guard) CreateMultipartUpload(ctx context.Context, in s3response.CreateM
 	return out, err
 }
 
-// CompleteMultipartUpload joins the parts to an object. The parents are locked
-// after the last part is copied.
+// CompleteMultipartUpload joins the parts to an object. It locks the parents after
+// the last part has been copied.
 func (g *guard) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMultipartUploadInput) (out s3response.CompleteMultipartUploadResult, version string, err error) {
 	defer g.told(&err)
 	bucket := in.Bucket
@@ -276,7 +275,7 @@ func (g *guard) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMult
 	})
 }
 
-// AbortMultipartUpload forgets an upload and its parts.
+// AbortMultipartUpload removes an upload and its parts.
 func (g *guard) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartUploadInput) (err error) {
 	defer g.told(&err)
 	if err := g.admitUpload(&in.Bucket, in.Key, in.UploadId); err != nil {

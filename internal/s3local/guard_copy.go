@@ -16,9 +16,8 @@ import (
 	"github.com/versity/versitygw/s3response"
 )
 
-// The source of a copy is one text with bucket and key, of which the backend
-// finds no bucket that is named by a path. So the guard reads the source and
-// writes what it has read.
+// The source of a copy is one string with bucket and key. The backend cannot parse it
+// if the bucket is a path. So the guard reads the source and writes the copy.
 
 // source is an object that is copied.
 type source struct {
@@ -26,7 +25,7 @@ type source struct {
 	path string
 }
 
-// source opens what a copy is made of, under the conditions that it names.
+// source opens the source of a copy under the conditions of the request.
 func (g *guard) source(ctx context.Context, name *string, only backend.PreConditions) (*source, error) {
 	bucket, key, version, err := backend.ParseCopySource(backend.GetStringFromPtr(name))
 	if err != nil {
@@ -66,8 +65,8 @@ func (s *source) checksum() types.ChecksumAlgorithm {
 	return ""
 }
 
-// CopyObject copies an object. A copy onto itself changes what is said about
-// an object and keeps its version.
+// CopyObject copies an object. A copy onto itself changes the metadata and keeps the
+// version.
 func (g *guard) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (out s3response.CopyObjectOutput, err error) {
 	defer g.told(&err)
 	if err := g.admitKey(&in.Bucket, in.Key); err != nil {
@@ -121,7 +120,7 @@ func (g *guard) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (
 	return out, nil
 }
 
-// UploadPartCopy stores a part that is a piece of an object.
+// UploadPartCopy stores a part that is a range of an object.
 func (g *guard) UploadPartCopy(ctx context.Context, in *s3.UploadPartCopyInput) (out s3response.CopyPartResult, err error) {
 	defer g.told(&err)
 	if err := g.admitPart(&in.Bucket, in.Key, in.UploadId, in.PartNumber); err != nil {

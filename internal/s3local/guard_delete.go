@@ -12,10 +12,10 @@ import (
 	"github.com/versity/versitygw/s3response"
 )
 
-// deleteBatch is how many objects are deleted while writes wait.
+// deleteBatch is the number of objects that are deleted while writes wait.
 const deleteBatch = 100
 
-// lockParents keeps writes from their folders until unlock is called.
+// lockParents blocks writes until unlock is called.
 func (g *guard) lockParents() (unlock func()) {
 	if !g.on.parents {
 		return func() {}
@@ -38,8 +38,7 @@ func (g *guard) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (_ *
 	return out, err
 }
 
-// DeleteObjects deletes many objects; a key that is refused is an error of
-// that key alone.
+// DeleteObjects deletes many objects. A refused key is an error of that key only.
 func (g *guard) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (all s3response.DeleteResult, err error) {
 	defer g.told(&err)
 	if err := g.admitBucket(&in.Bucket); err != nil {

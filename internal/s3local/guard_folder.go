@@ -10,13 +10,13 @@ import (
 	"github.com/versity/versitygw/s3response"
 )
 
-// A key that ends with a slash is an object of no bytes, which clients and
-// graphical tools make to show an empty folder. The backend keeps it as a mark
-// on the folder of the keys below it.
+// A key that ends with a slash is an object of 0 bytes, which clients and graphical
+// tools create to show an empty folder. The backend stores it as an attribute of the
+// folder of the keys below it.
 
 func isFolder(key string) bool { return strings.HasSuffix(key, "/") }
 
-// keepParents keeps deletes from taking folders away until done is called.
+// keepParents blocks the removal of folders by deletes until done is called.
 func (g *guard) keepParents() (done func()) {
 	if !g.on.parents {
 		return func() {}
@@ -25,7 +25,7 @@ func (g *guard) keepParents() (done func()) {
 	return g.parents.RUnlock
 }
 
-// putFolder makes an object of no bytes, whose key may end with a slash.
+// putFolder creates an object of 0 bytes, whose key may end with a slash.
 func (g *guard) putFolder(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
 	defer g.keepParents()()
 	out, err := g.putVersion(ctx, in, "")

@@ -19,14 +19,14 @@ import (
 	"github.com/versity/versitygw/s3response"
 )
 
-// XML cannot carry most control characters. So a client may ask for keys to be
-// written as in a URL (encoding-type=url), as the SDKs and the AWS CLI do. The
-// front end does not know of that: noteEncoding hands it on to the guard, and
-// the guard encodes the page. A page that cannot be written otherwise is an
-// error for who did not ask.
+// XML cannot represent most control characters. So a client may request URL encoding
+// of keys (encoding-type=url), as the SDKs and the AWS CLI do. The front end does
+// not support that: noteEncoding passes the parameter to the guard, and the guard
+// encodes the page. Without the parameter a page that XML cannot represent is an
+// error.
 //
-// The backend's token to go on is a key. The guard wraps it, so that it comes
-// back as it went.
+// The continuation token of the backend is a key. The guard encodes it, so that it
+// comes back unchanged.
 
 // encodingKey is what noteEncoding keeps a query parameter by.
 type encodingKey struct{}
@@ -38,20 +38,20 @@ func noteEncoding(c fiber.Ctx) error {
 	return c.Next()
 }
 
-// errUnwritable is the answer to a listing that XML cannot carry.
+// errUnwritable is the reply to a listing that XML cannot represent.
 var errUnwritable = s3err.APIError{
 	Code:           "InvalidArgument",
 	Description:    "A key of this page holds a character that XML cannot carry: list with encoding-type=url.",
 	HTTPStatusCode: http.StatusBadRequest,
 }
 
-// encoding writes what names keys in an answer.
+// encoding is the encoding of keys in a reply.
 type encoding struct {
 	asked bool // for encoding-type=url
 	bad   bool // a name cannot be written
 }
 
-// encoding returns how to write the names of an answer.
+// encoding returns the encoding of the keys of a reply.
 func (g *guard) encoding(ctx context.Context) (*encoding, types.EncodingType, error) {
 	switch how, _ := ctx.Value(encodingKey{}).(string); how {
 	case "":
@@ -65,12 +65,12 @@ func (g *guard) encoding(ctx context.Context) (*encoding, types.EncodingType, er
 	}
 }
 
-// name replaces a name by how it is written.
+// name replaces a key by its encoding.
 func (p *encoding) name(s *string) {
 	switch {
 	case s == nil:
 	case p.asked:
-		// A space is %20 to clients that take + for a plus sign, and to others.
+		// All clients decode %20 to a space. Some do not decode +.
 		*s = strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(*s), "+", "%20"), "%2F", "/")
 	case strings.ContainsFunc(*s, unwritable):
 		p.bad = true
@@ -97,7 +97,7 @@ func (p *encoding) err() error {
 	return nil
 }
 
-// unwritable tells whether a character is none of XML 1.0.
+// unwritable reports whether XML 1.0 has no such character.
 func unwritable(r rune) bool {
 	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF
 }
@@ -155,8 +155,8 @@ func (g *guard) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input) (o
 	return out, p.names(out.Contents, out.CommonPrefixes, out.Prefix, out.Delimiter, out.StartAfter)
 }
 
-// visible leaves out the names under which the backend links a file for a
-// moment before it replaces an object.
+// visible removes the temporary names under which the backend links a file before it
+// replaces an object.
 func (g *guard) visible(objects []s3response.Object) []s3response.Object {
 	if !g.on.names {
 		return objects
@@ -166,10 +166,10 @@ func (g *guard) visible(objects []s3response.Object) []s3response.Object {
 	})
 }
 
-// ListMultipartUploads lists uploads that were begun and not ended. The
-// backend refuses the marker of its own last page, so the guard makes the
-// pages. The uploads of one key are in the order of their ids, so that a page
-// begins at the right place when the upload of the marker has ended.
+// ListMultipartUploads lists unfinished uploads. The backend refuses the marker of
+// its own last page, so the guard makes the pages. The uploads of one key are sorted
+// by id, so that the next page starts at the right upload even if the upload of the
+// marker has ended.
 func (g *guard) ListMultipartUploads(ctx context.Context, in *s3.ListMultipartUploadsInput) (out s3response.ListMultipartUploadsResult, err error) {
 	defer g.told(&err)
 	if err := g.admitBucket(&in.Bucket); err != nil {
@@ -201,7 +201,7 @@ func (g *guard) ListMultipartUploads(ctx context.Context, in *s3.ListMultipartUp
 	return out, p.err()
 }
 
-// pageUploads reduces all uploads below a prefix to the page that is asked for.
+// pageUploads selects the requested page of the uploads below a prefix.
 func pageUploads(out *s3response.ListMultipartUploadsResult, in *s3.ListMultipartUploadsInput) {
 	uploads := out.Uploads
 	slices.SortFunc(uploads, func(a, b s3response.Upload) int {

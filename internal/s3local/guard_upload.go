@@ -17,27 +17,27 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// An upload ends once. The backend alone does not see to that, in two ways.
+// An upload must end exactly once. The backend alone has two faults there.
 //
-// It marks an upload that is being completed by the name of its folder. To a
-// completion that finds no folder of the plain name it answers 200 if it finds
-// a marked one, or any object with the upload's key: it takes itself for the
-// repetition of one that goes well or went well. But that one may yet fail its
-// condition, may have died with the server of its time, or the object may be
-// another upload's, while this one was aborted.
+// First, it renames the folder of an upload while it completes the upload. A
+// completion that does not find the folder gets 200 if there is a renamed folder, or
+// any object with the key: the backend assumes that it repeats a successful
+// completion. But the first completion may still fail its condition, it may have
+// been killed with the server, or the object may be that of another upload while
+// this one was aborted.
 //
-// And when a part has come in as a whole it is put into the folder of its
-// upload, which is made if missing: behind an abort or a completion that
-// brings the upload back, with this part, for ever.
+// Second, a part that has arrived is put into the folder of its upload, which is
+// created if missing. After an abort or a completion that restores the upload, with
+// this part, for ever.
 //
-// So whoever ends an upload has it for himself, a part shares it with others
-// while it is put there, and each finds NoSuchUpload where there is none, as in
-// S3. The marks are taken away at the start.
+// So completion and abort lock the upload exclusively, a part locks it shared, and
+// each replies NoSuchUpload if there is no such upload, as S3 does. The start of a
+// server undoes the renames.
 
 // inProgress ends the names of marked folders: upload.token.inprogress.
 const inProgress = ".inprogress"
 
-// turns are locks with names, which wait no longer than a context lasts.
+// turns are locks by name. Waiting for one ends with a context.
 type turns struct {
 	mu   sync.Mutex
 	held map[string]*turn // of those that somebody holds or waits for
@@ -55,7 +55,7 @@ const (
 	alone  int64 = 1 << 30
 )
 
-// take waits for the lock; who comes first is served first.
+// take waits for the lock in FIFO order.
 func (t *turns) take(ctx context.Context, name string, share int64) (leave func(), err error) {
 	t.mu.Lock()
 	l := t.held[name]
@@ -82,7 +82,7 @@ func (t *turns) take(ctx context.Context, name string, share int64) (leave func(
 	return func() { l.Release(share); drop() }, nil
 }
 
-// upload takes the lock of an upload and makes sure that it is there.
+// upload takes the lock of an upload and checks that the upload exists.
 func (g *guard) upload(ctx context.Context, bucket, key, id *string, share int64) (leave func(), err error) {
 	if !g.on.uploads || bucket == nil || key == nil || id == nil {
 		return func() {}, nil
@@ -108,9 +108,9 @@ func uploadFolder(bucket, key, upload string) string {
 	return filepath.Join(bucket, posix.MetaTmpMultipartDir, fmt.Sprintf("%x", sha256.Sum256([]byte(key))), upload)
 }
 
-// unmark gives the uploads whose completion a server did not survive their
-// plain names back, so that they can be completed, listed and aborted. Nobody
-// else may use the folder.
+// unmark restores the folder names of uploads whose completion was killed with the
+// server, so that they can be completed, listed and aborted. No other process may
+// use the folder.
 func (s *store) unmark() error {
 	marked, err := fs.Glob(os.DirFS(s.root), path.Join("*", posix.MetaTmpMultipartDir, "*", "*"+inProgress))
 	for _, name := range marked {

@@ -5,19 +5,20 @@ import (
 	"syscall"
 )
 
-// limits bounds what a server does at a time, so that its descriptors
-// suffice. One that runs out of them is worse than slow: the backend takes a
-// file that it cannot open for one that is not there, or for another's.
+// limits bounds what a server does at the same time, so that it has enough file
+// descriptors. Without descriptors the backend reports a file that it cannot open as
+// missing, or as owned by another account.
 type limits struct {
-	// connections may be open. For another one that waits for a request makes
-	// room; if none does, the other gets 503 SlowDown, which S3 clients heed.
+	// connections is the maximum number of open connections. One more closes a
+	// connection that waits for a request. If none waits it gets 503 SlowDown,
+	// after which S3 clients retry.
 	connections int
-	// actions of the backend may be in progress. There must be more than
-	// bodies: uploads wait for the guard's lock, and the delete that holds
-	// the lock needs an action of its own to go on.
+	// actions is the maximum number of concurrent actions of the backend. It
+	// must exceed bodies: uploads wait for the guard's lock, and the delete that
+	// holds the lock needs an action of its own.
 	actions int
-	// bodies of uploads may be read, which are among the actions; each has a
-	// buffer of ioBuffer bytes.
+	// bodies is the maximum number of uploads whose body is being read. Each is
+	// an action and has a buffer of ioBuffer bytes.
 	bodies int
 }
 
@@ -36,11 +37,11 @@ const (
 	// that are being refused and the like.
 	reserve = 32
 
-	// minDescriptors lets as many clients in as a small job has.
+	// minDescriptors is enough for the clients of a small job.
 	minDescriptors = reserve + minActions*perAction + 32*perConnection
 )
 
-// DescriptorError says that a process may have too few files open to serve.
+// DescriptorError says that the limit of file descriptors is too low to serve.
 type DescriptorError struct {
 	Limit, Want int // of the process
 }
@@ -50,8 +51,8 @@ func (e *DescriptorError) Error() string {
 	return fmt.Sprintf("a process that serves needs %d file descriptors, its limit (ulimit -n) is %d", e.Want, e.Limit)
 }
 
-// processLimits are the limits of a server that may use three quarters of the
-// descriptors of its process; the rest are for clients in the same process.
+// processLimits are the limits of a server that uses three quarters of the file
+// descriptors of its process. The rest are for clients in the same process.
 func processLimits() (limits, error) {
 	var r syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
@@ -65,7 +66,7 @@ func processLimits() (limits, error) {
 	return l, nil
 }
 
-// limitsFor shares n descriptors out, if they are enough.
+// limitsFor divides n descriptors, or returns an error if they are too few.
 func limitsFor(n int) (l limits, ok bool) {
 	l.actions = min(max(n/32, minActions), maxActions)
 	l.bodies = l.actions / 2

@@ -11,11 +11,11 @@ import (
 	"github.com/versity/versitygw/s3err"
 )
 
-// The backend joins the names of a request to paths as they are. So each name
-// that becomes one is checked here, before every call: the bucket, the key,
-// bucket and key of the source of a copy, and the id of an upload. What else a
-// request names becomes no path: numbers are numbers by then, prefixes,
-// delimiters and markers are compared with keys, and versions are refused.
+// The backend joins names of a request to paths without a check. So this file checks
+// each name that becomes part of a path before every call: bucket, key, bucket and
+// key of the source of a copy, and the id of an upload. Other names do not become
+// part of a path: numbers are parsed, prefixes, delimiters and markers are compared
+// with keys, and versions are refused.
 
 var (
 	// ownName matches path elements that the backend uses: its staging folder, and
@@ -37,7 +37,7 @@ func validKey(k string) bool {
 	return fs.ValidPath(k) && k != "." && !strings.ContainsRune(k, 0) && !ownName.MatchString(k)
 }
 
-// admit checks that the server is not closed and that its folder is there.
+// admit checks that the server is open and its folder in place.
 func (g *guard) admit() error {
 	if g.closed.Load() {
 		return errClosed

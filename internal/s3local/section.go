@@ -11,9 +11,9 @@ import (
 	"github.com/versity/versitygw/backend"
 )
 
-// section answers for a range of an object with a part of the file of it all.
-// The backend alone would copy the bytes through two buffers on their way
-// from the page cache to the connection; so they go by sendfile(2).
+// section replies to a ranged read with a section of the object's file, which is sent
+// by sendfile(2). The backend would copy the bytes through two buffers between the
+// page cache and the connection.
 func (g *guard) section(ctx context.Context, in *s3.GetObjectInput) (*s3.GetObjectOutput, error) {
 	whole := *in
 	whole.Range = new(string)
@@ -51,8 +51,8 @@ func (g *guard) section(ctx context.Context, in *s3.GetObjectInput) (*s3.GetObje
 	return out, nil
 }
 
-// withoutChecksums takes the checksums, which are of the whole object, out of
-// an answer with a part.
+// withoutChecksums removes the checksums, which are those of the whole object, from a
+// reply with a range.
 func withoutChecksums(out *s3.GetObjectOutput) {
 	out.ChecksumType = ""
 	for _, sum := range []**string{
@@ -69,11 +69,12 @@ type section struct {
 	io.Closer
 }
 
-// smallSection is up to how many bytes go with the headers of their reply.
+// smallSection is the maximum size in bytes of a section that is sent together with
+// the headers.
 const smallSection = 32 << 10
 
-// WriteTo implements io.WriterTo. What the front end has written so far goes
-// first, so that its buffer stands in nobody's way.
+// WriteTo implements io.WriterTo. It first flushes what the front end has written, so
+// that the section can bypass the buffer.
 func (s *section) WriteTo(w io.Writer) (int64, error) {
 	if b, ok := w.(*bufio.Writer); ok && s.N > smallSection {
 		if err := b.Flush(); err != nil {

@@ -25,7 +25,7 @@ const (
 	defaultAddress = "127.0.0.1:0"
 	defaultRegion  = "us-east-1"
 
-	// How long Close waits for the front end, and then for uploads.
+	// The time limits of Close for the front end, and then for uploads.
 	stopGrace    = 2 * time.Second
 	stopPatience = 8 * time.Second
 
@@ -39,16 +39,15 @@ type Options struct {
 	DataDir string // created (mode 0700) if missing
 	Address string // host:port; "" is 127.0.0.1:0, port 0 that of the folder's last server or a free one
 
-	// AccessKey and SecretKey are the credentials that clients need. When
-	// both are "" a random pair is made up and kept in the data folder over
-	// restarts.
+	// AccessKey and SecretKey are the credentials that clients need. If both
+	// are "" a random pair is generated and kept in the data folder.
 	AccessKey string
 	SecretKey string
 
 	Region string // "" is us-east-1
 
-	// Front, if not nil, is told where the server answers and returns the
-	// URL that clients are to use instead, that of a proxy in front of it.
+	// Front, if not nil, is called with the endpoint of the server. It returns
+	// the URL of a proxy in front of it, which clients use instead.
 	Front func(Endpoint) (url string, err error)
 
 	times connectionTimes // those of a test, or zero
@@ -105,7 +104,7 @@ func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
 			err = errors.Join(err, s.release())
 		}
 	}()
-	// The lock is ours, so an endpoint that is still there is a dead one's.
+	// This server has the lock, so an existing endpoint file is that of a dead server.
 	if err := removeIfExists(filepath.Join(dir, endpointFile)); err != nil {
 		return nil, err
 	}
@@ -146,8 +145,8 @@ func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
 	return s, nil
 }
 
-// listen starts to serve. For port 0 the port that the folder's last server had
-// comes first: clients that outlive a server then find the next one.
+// listen opens the listener. For port 0 it first tries the port of the folder's last
+// server, so that clients that outlive a server find the next one.
 func (s *Server) listen(ctx context.Context, o Options, g guards) error {
 	address := o.Address
 	if address == "" {
@@ -204,7 +203,7 @@ func (s *Server) serve(ctx context.Context, l *net.TCPListener, host string, tim
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	if err == nil {
 		s.endpoint.URL = "http://" + dialable(net.JoinHostPort(host, port))
-		// Before it answers the server can be asked, but not be shut down.
+		// A server that does not answer yet cannot be shut down.
 		err = s.endpoint.probe(context.WithoutCancel(ctx))
 	}
 	if err != nil {
@@ -223,10 +222,9 @@ func frontEnd(api *s3api.S3ApiServer) (*fiber.App, error) {
 	return (*fiber.App)(v.UnsafePointer()), nil
 }
 
-// broken answers what is no whole request of HTTP: headers that end in their
-// midst, are too long or have no meaning. The handler that it replaces would
-// run the middleware, where each broken request counts as one in progress, and
-// print that the error is internal.
+// broken replies to a malformed HTTP request: headers that are cut off, too long or
+// invalid. The handler that it replaces runs the middleware, which counts each broken
+// request as one in progress, and prints an internal error.
 func broken(c *fasthttp.RequestCtx, err error) {
 	code, status := "BadRequest", fasthttp.StatusBadRequest
 	var long *fasthttp.ErrSmallBuffer
@@ -248,8 +246,8 @@ func (s *Server) Endpoint() Endpoint { return s.endpoint }
 // waits at most ten seconds for uploads in progress, and frees the data folder.
 // Further calls return what the first did.
 //
-// When uploads are still in progress after that time, the error says so, and
-// the folder stays taken until the process ends: they may yet come to an end.
+// If uploads are still in progress after that time, Close returns an error, and the
+// folder stays locked until the process ends, since these uploads may still write.
 func (s *Server) Close() error {
 	s.closing.Do(func() {
 		err := removeIfExists(filepath.Join(s.dir, endpointFile))
@@ -274,8 +272,8 @@ func (s *Server) stop() error {
 	return nil
 }
 
-// hangUp closes the listener and waits for the connections. Once there is
-// none, or after the grace, nobody may write any more.
+// hangUp closes the listener and waits for the connections to end. After that, or
+// after the grace, no request may write any more.
 func (s *Server) hangUp() error {
 	s.clients.close()
 	if err := s.listener.Close(); err != nil {
@@ -299,7 +297,7 @@ func (s *Server) hangUp() error {
 				return s.guard.close(s.patience)
 			}
 		case <-grace:
-			// What counts is whether somebody still writes.
+			// Only uploads in progress matter.
 			return s.guard.close(s.patience)
 		}
 	}
@@ -314,7 +312,7 @@ func (s *Server) release() error {
 	return errors.Join(err, s.lock.Close())
 }
 
-// dialable replaces a host that means every interface by the loopback.
+// dialable replaces a host that means all interfaces by loopback.
 func dialable(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {

@@ -24,14 +24,14 @@ type store struct {
 const (
 	// maxCopy is the largest object that S3 copies in one request.
 	maxCopy = 5 << 30
-	// ioBuffer is what a body is copied through, and what a ranged read
-	// allocates for itself, in bytes. It fits into the cache of a core.
+	// ioBuffer is the size in bytes of the buffer through which a body is copied,
+	// and that of a ranged read. It fits into the cache of a core.
 	ioBuffer = 256 << 10
 	// workingDirectory is that of the process, also if it was removed.
 	workingDirectory = "/proc/self/cwd"
-	// longRoot is from how many bytes on a folder is named by its descriptor,
-	// which costs each system call a tenth more: a path has at most 4,096, of
-	// which a bucket and a key need 1,100.
+	// longRoot is the length in bytes from which on a folder is named by its
+	// descriptor (/proc/self/fd), which costs each system call 10% more. A path
+	// has at most 4,096 bytes, of which a bucket and a key need 1,100.
 	longRoot = 2048
 )
 
@@ -41,9 +41,9 @@ var errNoXattr = errors.New("file system keeps no user extended attributes of 2 
 
 // openStore opens the folder dir, an absolute path.
 //
-// The backend names files from the working directory on, and makes its own
-// folder that directory. Here its folder is the directory where the process is
-// already, and the guard makes a path from the root on of each bucket's name.
+// The backend opens files relative to the working directory, and changes the working
+// directory to its folder. Here its folder is the current working directory, and the
+// guard replaces the name of each bucket by an absolute path.
 func openStore(dir string, l limits) (*store, error) {
 	if err := checkXattr(dir, meta.XattrMeta{}.StoreAttribute); err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func openStore(dir string, l limits) (*store, error) {
 	return &store{Posix: p, versions: v, folder: folder, info: info, root: root, limits: l}, nil
 }
 
-// here tells whether the folder is where it was.
+// here reports whether the folder is still at its path.
 func (s *store) here() bool {
 	info, err := os.Stat(s.root)
 	return err == nil && os.SameFile(info, s.info)

@@ -11,14 +11,13 @@ import (
 	"github.com/versity/versitygw/s3response"
 )
 
-// The backend makes an ETag of the checksum that came with the bytes, a CRC of
-// 32 or 64 bits: other bytes with the same sum were the same version of an
-// object to whoever reads it under a condition. Or it makes an MD5, which
-// costs as much as all else that a PUT does. So each write gets an ETag of its
-// own, of 128 random bits: no two versions have the same one, whatever they
-// hold, at no cost (decision 0048).
+// The backend derives an ETag from the checksum of the request, a CRC of 32 or 64
+// bits. Two versions of an object with the same CRC would have the same ETag, and a
+// conditional read could not tell them apart. Or it computes an MD5, which costs as
+// much as the rest of a PUT. So the guard gives each write an ETag of 128 random
+// bits (decision 0048).
 
-// etagAttribute is where the backend keeps an ETag.
+// etagAttribute is the attribute in which the backend stores an ETag.
 const etagAttribute = "etag"
 
 // versions stores the ETags of the guard in place of the backend's. The ETags
@@ -30,7 +29,7 @@ type versions struct {
 	files map[*os.File]string // that are about to become objects
 }
 
-// newETag returns an ETag that nobody takes for an MD5.
+// newETag returns an ETag that does not look like an MD5.
 func newETag() string { return `"v-` + rand.Text() + `"` }
 
 // StoreAttribute implements meta.MetadataStorer.
