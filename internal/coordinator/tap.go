@@ -38,6 +38,9 @@ func (l *loop) tap(e trace.Event) {
 
 // tapEvent tells of an event of the scheduler.
 func (l *loop) tapEvent(ev sched.Event) {
+	if l.o.Events == nil {
+		return
+	}
 	l.tap(told(ev))
 	if plan, ok := ev.(sched.Planned); ok {
 		for _, done := range plan.Done {
@@ -49,7 +52,9 @@ func (l *loop) tapEvent(ev sched.Event) {
 // tapEffect tells of an effect of the scheduler.
 func (l *loop) tapEffect(e sched.Effect) {
 	l.counters.Note(e)
-	l.tap(did(e))
+	if l.o.Events != nil {
+		l.tap(did(e))
+	}
 }
 
 // told is an event of the scheduler for a listener.
