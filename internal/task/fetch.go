@@ -152,7 +152,10 @@ func (a *ahead) open(piece int, off, n int64) (object.Stream, error) {
 		return nil, err
 	}
 	body, err := from.Stream(a.ctx, o.In(a.bucket.layout), o.ETag, off, n)
-	return body, inputError(a.at(piece), err)
+	if err != nil {
+		return nil, inputError(a.at(piece), err)
+	}
+	return body, nil
 }
 
 // at says where the object of a piece lies.
@@ -258,7 +261,10 @@ func (r *aheadReader) Peek() ([]byte, error) {
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	return b[:min(int64(len(b)), c.left)], inputError(r.a.at(r.piece), err)
+	if err != nil {
+		err = inputError(r.a.at(r.piece), err)
+	}
+	return b[:min(int64(len(b)), c.left)], err
 }
 
 // Discard gives the chunk back once all of it was read, to let the next one
