@@ -18,15 +18,9 @@ type credentials struct {
 	SecretKey string
 }
 
-// loadCredentials returns the given pair. If it is empty it returns the pair of the
-// data folder, which is generated and written on first use.
-func loadCredentials(dir, accessKey, secretKey string) (credentials, error) {
-	if accessKey != "" && secretKey != "" {
-		return credentials{accessKey, secretKey}, nil
-	}
-	if accessKey != "" || secretKey != "" {
-		return credentials{}, errors.New("choose credentials: access key and secret key go together")
-	}
+// loadCredentials returns the key pair of the data folder, which is generated and
+// written on first use.
+func loadCredentials(dir string) (credentials, error) {
 	name := filepath.Join(dir, credentialsFile)
 	var c credentials
 	err := readJSON(name, &c)

@@ -39,11 +39,6 @@ type Options struct {
 	DataDir string // created (mode 0700) if missing
 	Address string // host:port; "" is 127.0.0.1:0, port 0 that of the folder's last server or a free one
 
-	// AccessKey and SecretKey are the credentials that clients need. If both
-	// are "" a random pair is generated and kept in the data folder.
-	AccessKey string
-	SecretKey string
-
 	Region string // "" is us-east-1
 
 	// Front, if not nil, is called with the endpoint of the server. It returns
@@ -108,7 +103,7 @@ func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
 	if err := removeIfExists(filepath.Join(dir, endpointFile)); err != nil {
 		return nil, err
 	}
-	keys, err := loadCredentials(dir, o.AccessKey, o.SecretKey)
+	keys, err := loadCredentials(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -144,22 +144,18 @@ func TestFolderModes(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	t.Run("given credentials and address", func(t *testing.T) {
-		dir := t.TempDir()
-		s, err := Start(t.Context(), Options{DataDir: dir, Address: "127.0.0.1:0", AccessKey: "AKID", SecretKey: "SECRET", Region: "eu-west-1"})
+	t.Run("given address and region", func(t *testing.T) {
+		s, err := Start(t.Context(), Options{DataDir: t.TempDir(), Address: "127.0.0.1:0", Region: "eu-west-1"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		e := s.Endpoint()
-		if e.AccessKey != "AKID" || e.SecretKey != "SECRET" || e.Region != "eu-west-1" {
+		if e.Region != "eu-west-1" {
 			t.Errorf("endpoint %+v", e)
 		}
 		newClient(t, e).want(200, "GET", "/", "")
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
-		}
-		if _, err := os.Stat(filepath.Join(dir, credentialsFile)); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("given credentials were kept: %v", err)
 		}
 	})
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -169,7 +165,6 @@ func TestOptions(t *testing.T) {
 	defer taken.Close()
 	for name, o := range map[string]Options{
 		"no folder":        {},
-		"only one key":     {DataDir: t.TempDir(), AccessKey: "AKID"},
 		"no port":          {DataDir: t.TempDir(), Address: "127.0.0.1"},
 		"port in use":      {DataDir: t.TempDir(), Address: taken.Addr().String()},
 		"folder is a file": {DataDir: os.Args[0]},
