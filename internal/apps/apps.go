@@ -1,7 +1,6 @@
-// Package apps holds the applications that the mraws binary brings along:
-// those of the MIT 6.824 lab (https://pdos.csail.mit.edu/6.824/labs/lab-mr.html),
-// made to stream and to work across machines, and grep. [Table] is the only
-// list of them.
+// Package apps has the applications of the mraws binary: those of the MIT 6.824 lab
+// (https://pdos.csail.mit.edu/6.824/labs/lab-mr.html), adapted to streams and to
+// several machines, and grep. [Table] is the only list of them.
 package apps
 
 import (
@@ -28,14 +27,14 @@ func Table() []mr.App {
 	}
 }
 
-// Has says whether app is one of the table, by what it says of itself.
+// Has reports whether app is one of the table, by its fields.
 func Has(app mr.App) bool {
 	return slices.ContainsFunc(Table(), func(a mr.App) bool {
 		return a.Name == app.Name && a.Version == app.Version && a.Help == app.Help
 	})
 }
 
-// wait returns nil after d, or why ctx ended before.
+// wait returns nil after d, or the cause of ctx if that ends before.
 func wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

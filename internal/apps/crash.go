@@ -10,13 +10,13 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// crash is nocrash in workers that fail: before each map and each reduce
-// call, in one of three cases the process exits, in one it stalls. The
-// output must be that of nocrash all the same.
+// crash is nocrash with failing workers. Before each map and reduce call the process
+// exits with probability 1/3, and stalls with probability 1/3. The output must be
+// that of nocrash.
 func crash() mr.App { return crashWith(os.Exit, rand.IntN) }
 
-// crashWith takes what ends the process and what rolls the dice, rand.IntN
-// but in tests.
+// crashWith is crash with the function that ends the process, and the source of random
+// numbers, which is rand.IntN except in tests.
 func crashWith(exit func(int), dice func(int) int) mr.App {
 	app, ref := nocrash(), nocrash()
 	app.Name = "crash"

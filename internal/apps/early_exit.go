@@ -8,10 +8,10 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// earlyExit has reduce tasks of very different length, so that some workers
-// run out of tasks long before others: whoever takes that for the end of the
-// job, worker or coordinator, exits before all output is there. It counts
-// how often each base name occurs, escaped as [mr.EscapeName] says.
+// earlyExit has reduce tasks of very different duration, so that some workers run out
+// of tasks long before others. A worker or coordinator that takes this for the end of
+// the job exits before all output is there. The application counts how often each
+// base name occurs, escaped as [mr.EscapeName] says.
 func earlyExit() mr.App {
 	app := namesApp("early_exit", "run some reduce tasks for long: no process may exit before all output is final")
 	ref := namesApp(app.Name, app.Help)
@@ -65,6 +65,6 @@ func (r *slowReducer) Reduce(key []byte, values iter.Seq[[]byte], out mr.Output)
 	return sum.Reduce(key, values, out)
 }
 
-// slow picks about a third of the keys, the same ones each time; of the
-// lab's eight books some and not all.
+// slow selects about a third of the keys, always the same: of the eight books of the
+// lab some, but not all.
 func slow(key []byte) bool { return mr.Partition(key, 3) == 0 }

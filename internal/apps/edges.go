@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// edges appends to at the places where text changes between letters and
-// other bytes: start and end of each word, in turn. The words are those that
-// classes.next finds. It looks at 64 bytes at a time, as bits of a word.
+// edges appends to at the offsets at which text changes between letters and other
+// bytes: start and end of each word, in turn. The words are those of classes.next.
+// It processes 64 bytes at a time, as the bits of a uint64.
 func edges(at []uint32, text []byte) []uint32 {
 	var last uint64 // 1 if the byte before is of a letter
 	rest := 0       // bytes of the next block that belong to a rune of this one
@@ -39,8 +39,8 @@ func edges(at []uint32, text []byte) []uint32 {
 	return at
 }
 
-// stepBytes is how much of a block is looked at in one go: little enough that
-// what is noted of it stays in the fast caches.
+// stepBytes is the number of bytes of a block that are processed together. It is so
+// small that their offsets stay in the L1 and L2 caches.
 const stepBytes = 16 << 10
 
 // step returns the start of text, whole lines of it if it is long.
@@ -74,9 +74,9 @@ func letterBits(block *[64]byte) (m uint64, ascii bool) {
 	return m, all&high == 0
 }
 
-// runeBits is letterBits of the block of text at base where there is more
-// than ASCII. The first skip bytes belong to a rune of the block before,
-// which letter says is one. It returns the same of the next block.
+// runeBits is letterBits of the block of text at base if it is not all ASCII. The
+// first skip bytes belong to a rune of the block before, and letter says whether that
+// is a letter. It returns skip and letter of the next block.
 func runeBits(text []byte, base, skip int, letter bool) (m uint64, rest int, letters bool) {
 	set := func(from, to int) {
 		m |= 1<<to - 1<<from // in bytes of the block; 1<<64 is 0

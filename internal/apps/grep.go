@@ -34,9 +34,9 @@ func grep() mr.App {
 	}
 }
 
-// grepMapper emits, for each object, what matched and how many lines it has
-// seen of it. Splits do not know the number of their first line; the reducer,
-// which gets the values of an object in input order, adds up.
+// grepMapper emits for each object the lines that match, and the number of lines of
+// the split. A split does not know the number of its first line. The reducer gets the
+// values of an object in input order, and adds up the numbers.
 type grepMapper struct {
 	re      *regexp.Regexp
 	literal []byte // every line that matches has it in it
@@ -49,7 +49,7 @@ type grepMapper struct {
 	value   []byte
 }
 
-// A value of grep starts with what it is.
+// A value of grep starts with its kind.
 const (
 	grepLines = 0 // uvarint: so many lines of the object lie behind
 	grepMatch = 1 // uvarint: line, from 1 behind the last grepLines; then the text
@@ -77,10 +77,10 @@ func newGrepMapper(t *mr.Task) (mr.Mapper, error) {
 	return m, err
 }
 
-// literalOf returns text that is in every line that matches re, and whether
-// every line that has it matches. [regexp.Regexp.LiteralPrefix] says that a
-// prefix is all of the pattern also where anchors stand beside it, so whether
-// it is shows in the syntax.
+// literalOf returns a string that each line that matches re contains, and whether each
+// line that contains it matches. It takes the latter from the syntax tree, since
+// [regexp.Regexp.LiteralPrefix] reports a complete pattern also for a pattern with
+// anchors.
 func literalOf(re *regexp.Regexp) (literal []byte, whole bool, err error) {
 	tree, err := syntax.Parse(re.String(), syntax.Perl)
 	if err != nil {
@@ -109,8 +109,8 @@ func (m *grepMapper) Map(rec mr.Record, out mr.Emitter) error {
 	return nil
 }
 
-// MapBlock looks for the literal of the pattern in all lines at once, many
-// times as fast as the pattern itself.
+// MapBlock searches all lines of a block at once for the literal of the pattern, which
+// is many times as fast as the pattern itself.
 func (m *grepMapper) MapBlock(block mr.Record, out mr.Emitter) error {
 	m.enter(block.Object, out)
 	data, before := block.Data, m.lines
@@ -144,7 +144,7 @@ func (m *grepMapper) Flush(out mr.Emitter) error {
 	return nil
 }
 
-// enter notes the object of the lines that follow.
+// enter sets the object of the following lines.
 func (m *grepMapper) enter(object string, out mr.Emitter) {
 	if object == m.object {
 		return

@@ -9,10 +9,10 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// indexer finds the files of each word, as the lab's: "word n file1,file2",
-// sorted, each once. A file has its base name, with as much of the path before
-// it as tells it from the job's other files ([shortNames]), escaped as
-// [mr.EscapeName] says, commas as well.
+// indexer finds the files of each word, as the indexer of the lab: "word n
+// file1,file2", sorted and without duplicates. A file has its base name, with as many
+// folders as make it unique among the files of the job ([shortNames]). Names are
+// escaped as [mr.EscapeName] says, and so are commas.
 func indexer() mr.App {
 	names, plain := &shortNames{}, plainIndexer()
 	return mr.App{
@@ -28,17 +28,17 @@ func indexer() mr.App {
 
 const indexerVersion = "2"
 
-// A value is a set of names, in byte order, each followed by this byte, which
-// no escaped name has.
+// A value is a set of names in byte order. Each name is followed by this byte, which
+// no escaped name contains.
 const nameEnd = 0
 
-// seenBytes bounds the words that an indexMapper remembers.
+// seenBytes is the maximum size in bytes of the words that an indexMapper remembers.
 const seenBytes = 8 << 20
 
-// indexMapper emits (word, {short name of the object}). It remembers which
-// words it has emitted for the current object, as far as they fit, so that a
-// word costs one pair for each object and not one for each occurrence; what
-// it forgets only costs pairs, which the combiner merges.
+// indexMapper emits (word, {short name of the object}). It remembers the words that it
+// has emitted for the current object, up to seenBytes, so that a word costs one pair
+// for each object instead of one for each occurrence. A forgotten word costs another
+// pair, which the combiner merges.
 type indexMapper struct {
 	objects []string // all input
 	names   *shortNames
@@ -72,7 +72,7 @@ func (m *indexMapper) Map(rec mr.Record, out mr.Emitter) error {
 	return nil
 }
 
-// enter notes the object of the lines that follow.
+// enter sets the object of the following lines.
 func (m *indexMapper) enter(object string) error {
 	if object == m.object && m.current > 0 {
 		return nil

@@ -23,13 +23,13 @@ import (
 // the proof: seeing an announcement alone would be none, since what wrote it
 // may be long over, or dead.
 //
-// Nobody waits in vain for the ack of a call that goes on: before it ends, a
-// call acknowledges everybody it can see, and whoever acknowledged it is
-// among them. Calls that are over are not acknowledged; calls of crashed
-// attempts are, but never answer.
+// A call never waits in vain for the ack of a running call: before it ends, a call
+// acknowledges all calls that it sees, and the calls that acknowledged it are among
+// them. Ended calls are not acknowledged. Calls of crashed attempts are, but never
+// answer.
 //
-// When two workers have met, the others need not wait long: as soon as the
-// ends of two workers say so, a call that is alone gives up after linger.
+// When two workers have met, the others need not wait long: once two workers have
+// recorded it, a call that is alone gives up after linger.
 type rendezvous struct {
 	task    *mr.Task
 	dir     string // "mtiming/" or "rtiming/"
@@ -37,8 +37,8 @@ type rendezvous struct {
 	calls   int
 }
 
-// How often a call looks for others, and how long it goes on when two
-// workers have met already.
+// The interval at which a call looks for others, and the time for which it goes on
+// after two workers have met.
 const (
 	firstPoll = 20 * time.Millisecond
 	lastPoll  = 250 * time.Millisecond
@@ -91,7 +91,7 @@ func (r *rendezvous) meet() (int, error) {
 	}
 }
 
-// view is what one listing tells a call.
+// view is the result of one listing for a call.
 type view struct {
 	acks       int      // workers that acknowledged this call
 	unanswered []string // running calls of others without an ack of this worker
