@@ -28,7 +28,7 @@ func (f *frame) workerCommand() *cobra.Command {
 			"either, it waits for another worker to name it. With --app the worker refuses any other\n" +
 			"job, with exit code 7; so does a worker whose program does not have the app.\n\n" +
 			"SIGTERM drains a worker: it takes no new task, runs its tasks for at most\n" +
-			"--drain-timeout and hands back the others. SIGINT, or a second SIGTERM, hands back at once.",
+			"--drain-timeout and releases the others. SIGINT, or a second SIGTERM, releases all at once.",
 		Example: "  " + f.name + " worker --coord host:1234\n" +
 			"  " + f.name + " worker                     # finds the coordinator in the bucket\n" +
 			"  " + f.name + " worker --app wc            # only for a job of this app",

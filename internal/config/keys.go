@@ -139,7 +139,7 @@ func workKeys() []Key {
 		{Name: "coord-timeout", Group: Work, Type: "duration", Default: "10s", check: duration(0),
 			Help: "how long to wait for a coordinator"},
 		{Name: "drain-timeout", Group: Work, Type: "duration", Default: "25s", check: duration(0),
-			Help: "after SIGTERM, how long a worker may run its tasks before it hands them back"},
+			Help: "after SIGTERM, how long a worker may run its tasks before it releases them"},
 		{Name: "spot", Group: Work, Type: "when", Default: "auto", Help: "drain the worker on an EC2 interruption notice; auto does so where EC2 instance metadata exist",
 			Choices: []string{"auto", "off"}},
 	}

@@ -1162,7 +1162,7 @@ func (x *HeartbeatRequest) GetDrain() *Drain {
 }
 
 // Drain says that the worker has been asked to end: it takes no new attempts,
-// not even one that was granted and is not listed beside this, and hands back
+// not even one that was granted and is not listed beside this, and releases
 // what still runs when its time is over. There is no way back.
 type Drain struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`

@@ -48,7 +48,7 @@ type CoordinatorClient interface {
 	// Report tells how an attempt ended. "Committed" is a hint: the
 	// coordinator looks into the bucket.
 	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportReply, error)
-	// Leave hands back a worker's attempts and forgets the worker.
+	// Leave releases a worker's attempts and forgets the worker.
 	Leave(ctx context.Context, in *LeaveRequest, opts ...grpc.CallOption) (*LeaveReply, error)
 	// Status is for people.
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusReply, error)
@@ -148,7 +148,7 @@ type CoordinatorServer interface {
 	// Report tells how an attempt ended. "Committed" is a hint: the
 	// coordinator looks into the bucket.
 	Report(context.Context, *ReportRequest) (*ReportReply, error)
-	// Leave hands back a worker's attempts and forgets the worker.
+	// Leave releases a worker's attempts and forgets the worker.
 	Leave(context.Context, *LeaveRequest) (*LeaveReply, error)
 	// Status is for people.
 	Status(context.Context, *StatusRequest) (*StatusReply, error)

@@ -9,7 +9,7 @@ import (
 )
 
 // Order asks a worker to end in its own time: it takes no new attempts,
-// finishes what it runs, and hands back what still runs at Until.
+// finishes what it runs, and releases what still runs at Until.
 type Order struct {
 	// Cause is what Run returns then; it is shown to people too.
 	Cause error
@@ -28,7 +28,7 @@ func (o *Order) word() *wire.Drain {
 var errNoMore = errors.New("the worker is draining")
 
 // watchDrain takes orders until ctx ends. With the first noMore ends all polling for
-// attempts, and at the time of the earliest cancel hands back what runs. Once
+// attempts, and at the time of the earliest cancel releases what runs. Once
 // the first is taken no attempt begins, so a heartbeat or registration that
 // tells of it lists all that will still be finished.
 func (w *worker) watchDrain(ctx context.Context, noMore, cancel context.CancelCauseFunc) {

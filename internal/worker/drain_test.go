@@ -162,7 +162,7 @@ func TestDrain(t *testing.T) {
 				t.Errorf("%d heartbeats in 11s after the first, want 3", n)
 			}
 		},
-		"hands back at the end": func(t *testing.T, u *timedWorker) {
+		"releases at the end": func(t *testing.T, u *timedWorker) {
 			u.runs()
 			u.orders <- order(25 * time.Second)
 			u.ended(errTerm, 25*time.Second)

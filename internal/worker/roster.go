@@ -41,7 +41,7 @@ type roster struct {
 }
 
 // begin lists an attempt in heartbeats and registrations, unless the worker
-// drains by now: then the next of them, which does not list it, hands it back.
+// drains by now: then the next of them, which does not list it, releases it.
 func (t *roster) begin(r *running) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

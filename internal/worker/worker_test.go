@@ -246,7 +246,7 @@ func TestEndsWhileItJoins(t *testing.T) {
 	}
 }
 
-// TestSignal hands back what runs, and says why it ended.
+// TestSignal releases what runs, and says why it ended.
 func TestSignal(t *testing.T) {
 	s, b := newUnderTest(t), newFakeCoordinator(t).serve(plain)
 	b.announce(s.Store, nil)
