@@ -133,7 +133,7 @@ func (l *leakFixture) ended(phase string, n int) {
 	l.until(fmt.Sprintf("%d attempts of %s have ended", n, phase), func() bool {
 		page := l.scrape(l.page(l.w))
 		left, err := filepath.Glob(filepath.Join(l.gate, "permit-*"))
-		return err == nil && len(left) == 0 && int(value(page, `mraws_worker_attempts_total\{.*phase="`+phase+`"\}`)) >= n &&
+		return err == nil && len(left) == 0 && int(value(page, `mraws_worker_attempts_ended_total\{.*phase="`+phase+`"\}`)) >= n &&
 			value(page, `mraws_worker_attempts_running\{phase="`+phase+`"\}`) > 0
 	})
 }
@@ -143,7 +143,7 @@ func (l *leakFixture) ended(phase string, n int) {
 func (l *leakFixture) revoke() {
 	l.t.Helper()
 	revoked := func() float64 {
-		return value(l.scrape(l.page(l.w)), `mraws_worker_attempts_total\{outcome="revoked",.*\}`)
+		return value(l.scrape(l.page(l.w)), `mraws_worker_attempts_ended_total\{outcome="revoked",.*\}`)
 	}
 	before := revoked()
 	l.signal(l.w, syscall.SIGSTOP)

@@ -340,7 +340,7 @@ func TestDeniedToOne(t *testing.T) {
 func TestStraggler(t *testing.T) {
 	b := newFixture(t)
 	b.run(0, append([]string{"upload-input"}, b.books()...)...)
-	f, proxy := b.through("GetObject *input/* delay 4s") // less than what counts as a stall
+	f, proxy := b.through("GetObject *input/* slow 50ms") // minutes for a book, and no stall
 	c, address := b.coordinator("--app", "wc", "--nreduce", "2", "--lease", "1s")
 	line := []string{"worker", "--coord", address, "--app", "wc", "--slots", "1"}
 	slow := f.start(line...)

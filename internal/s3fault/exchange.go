@@ -2,6 +2,7 @@ package s3fault
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -164,6 +165,34 @@ func (e *exchange) copy(body io.Reader) {
 	}
 }
 
+// copySlowly sends a body on, a byte at a time.
+func (e *exchange) copySlowly(body io.Reader, each time.Duration) {
+	out, tick := http.NewResponseController(e.w), time.NewTicker(each)
+	defer tick.Stop()
+	for {
+		_, err := io.CopyN(e.w, body, 1)
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err == nil {
+			err = out.Flush()
+		}
+		if err != nil {
+			e.kill(false)
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-e.r.Context().Done():
+			e.kill(false)
+			return
+		case <-e.p.done:
+			e.kill(false)
+			return
+		}
+	}
+}
+
 // harm sends the reply of the server on, damaged.
 func (e *exchange) harm(resp *http.Response) {
 	switch a := e.fault; a.Fault.Name {
@@ -184,6 +213,10 @@ func (e *exchange) harm(resp *http.Response) {
 		e.copy(&flipper{ReadCloser: resp.Body, at: a.offset(resp.ContentLength), bit: byte(1) << (a.draw >> 61)})
 	case "stall", "reset", "short":
 		e.cut(resp)
+	case "slow":
+		e.played(a)
+		e.header(resp)
+		e.copySlowly(resp.Body, a.Fault.D)
 	default: // a page that need not fail
 		e.header(resp)
 		e.copy(resp.Body)

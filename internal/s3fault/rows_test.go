@@ -99,6 +99,19 @@ func TestRowsOfReads(t *testing.T) {
 	}
 }
 
+// TestSlow is row 7 for reads: a body that comes a byte at a time arrives whole.
+func TestSlow(t *testing.T) {
+	w := newFixture(t, nil)
+	want := string(noise(100))
+	w.put(t, "small", []byte(want))
+	w.play(t, "GetObject small slow 1ms")
+	got, _, err := w.store.Get(t.Context(), "small")
+	if err != nil || string(got) != want {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	w.played(t)
+}
+
 // TestRowsOfWrites is rows 29, 30, 31 and 33 for writes: an object that is
 // created under faults is there, whole, and once. A lost reply makes the
 // writer's own object look like another's, which its metadata settles.

@@ -37,7 +37,7 @@ type Fault struct {
 	// N is the byte offset of stall, reset, short and flip, and the number
 	// of entries that drop-page leaves; -1 is not given.
 	N int64
-	// D is the length of a delay.
+	// D is the length of a delay, and what each byte of a slow body takes.
 	D time.Duration
 }
 
@@ -95,6 +95,7 @@ func kinds() []kind {
 		{name: "200", ops: []string{"CompleteMultipartUpload", "CopyObject"}},
 		{name: "drop"}, {name: "no-headers"}, {name: "lost-reply"},
 		{name: "stall", arg: someBytes}, {name: "reset", arg: someBytes}, {name: "short", arg: someBytes}, {name: "flip", arg: someBytes},
+		{name: "slow", arg: someDuration},
 		{name: "drop-page", arg: someEntries, ops: list}, {name: "fail-page", ops: list},
 		{name: "ignore-condition", ops: []string{"PutObject", "CompleteMultipartUpload", "CopyObject", "GetObject", "HeadObject"}},
 		{name: "no-checksum", ops: []string{"GetObject", "HeadObject"}}, {name: "delay", arg: someDuration},
