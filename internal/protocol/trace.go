@@ -40,15 +40,15 @@ type jobTrace struct {
 	events        []trace.Event
 	maps, reduces int
 	coordinators  []string
-	granted       map[string]int      // where in events an attempt was granted
-	attempts      map[taskID][]string // of a task, those that matter, in the order of their grants
-	winner        map[taskID]string   // the attempt that first is said to have committed
-	seen          map[string]error    // what was found of a projection
+	granted       map[string]int        // where in events an attempt was granted
+	attempts      map[taskID][]string   // of a task, those that matter, in the order of their grants
+	winner        map[taskID]string     // the attempt that first is said to have committed
+	seen          map[string]*stepError // what was found of a projection
 }
 
 func newJobTrace(events []trace.Event) (*jobTrace, error) {
 	j := &jobTrace{
-		events: events, maps: -1, granted: map[string]int{}, attempts: map[taskID][]string{}, winner: map[taskID]string{}, seen: map[string]error{},
+		events: events, maps: -1, granted: map[string]int{}, attempts: map[taskID][]string{}, winner: map[taskID]string{}, seen: map[string]*stepError{},
 	}
 	job := ""
 	for i, e := range events {
@@ -192,16 +192,12 @@ func (j *jobTrace) check(epoch string, p projection) error {
 			key += fmt.Sprint(o)
 		}
 	}
-	bad, ok := j.seen[key].(*stepError)
-	if _, known := j.seen[key]; !known {
+	bad, known := j.seen[key]
+	if !known {
 		bad = newModel(c).follow(steps)
-		if ok = bad != nil; ok {
-			j.seen[key] = bad
-		} else {
-			j.seen[key] = nil
-		}
+		j.seen[key] = bad
 	}
-	if !ok {
+	if bad == nil {
 		return nil
 	}
 	e := j.events[at[bad.step]]
@@ -209,10 +205,8 @@ func (j *jobTrace) check(epoch string, p projection) error {
 		at[bad.step]+1, steps[bad.step], epoch, e.Kind, taskID{e.Phase, e.Task}, e.Attempt, e.Worker, p.mapTask, p.maps, p.reduceTask, p.reduces)
 }
 
-// stepError is the number of the first observation that does not fit.
+// stepError names the first observation that does not fit, by number.
 type stepError struct{ step int }
-
-func (e *stepError) Error() string { return fmt.Sprintf("step %d", e.step) }
 
 // observation is an event in terms of the model: a step of a coordinator, or
 // something that an attempt has seen. The coordinator is number 0, the others
