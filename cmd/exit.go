@@ -82,8 +82,8 @@ var kinds = []struct {
 	{fs.ErrPermission, ExitDenied, "check the rights of this user, role or bucket policy"},
 }
 
-// explain turns any error into what is shown and the exit code: the one
-// place that knows which error means what.
+// explain turns any error into what is shown and the exit code. Errors of the
+// coordinator and of workers have got theirs before, in role_errors.go.
 func explain(ctx context.Context, err error) *Error {
 	out := &Error{}
 	var e *Error

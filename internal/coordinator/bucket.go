@@ -168,9 +168,9 @@ func (b *bucket) spoiled(key, why string) error {
 	}
 }
 
-// lies reads what lies under a key: nil and no ETag if nothing does, nil and an
+// readAt reads what is under a key: nil and no ETag if nothing does, nil and an
 // ETag if it is damaged.
-func (b *bucket) lies(ctx context.Context, key string) (data []byte, at object.Info, err error) {
+func (b *bucket) readAt(ctx context.Context, key string) (data []byte, at object.Info, err error) {
 	data, info, err := b.store.Get(ctx, key)
 	if errors.Is(err, object.ErrDamaged) {
 		info, err = b.store.Stat(ctx, key)

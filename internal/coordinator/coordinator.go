@@ -159,7 +159,7 @@ type Coordinator struct {
 	compared string
 	memory   memory
 	bucket   bucket
-	library  library
+	restorer restorer
 	wasDone  atomic.Bool
 }
 
@@ -170,7 +170,7 @@ func New(o Options) *Coordinator {
 		o: o, epoch: epoch, process: lease.ThisProcess(listens(o.Listener)), over: make(chan struct{}),
 		turns: newTurns(o.clock), loop: newLoop(o, epoch), bucket: bucket{o.Store, o.Layout, o.Log},
 	}
-	c.library.turns, c.library.loop, c.library.bucket, c.library.maxLost = &c.turns, &c.loop, &c.bucket, o.MaxLost
+	c.restorer.turns, c.restorer.loop, c.restorer.bucket, c.restorer.maxLost = &c.turns, &c.loop, &c.bucket, o.MaxLost
 	return c
 }
 

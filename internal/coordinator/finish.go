@@ -27,7 +27,7 @@ func (c *Coordinator) awaitEnd(ctx context.Context) (over *manifest.Success, err
 		select {
 		case <-mapped:
 			mapped = nil
-			c.library.noteRanges(ctx)
+			c.restorer.noteRanges(ctx)
 			continue
 		case <-c.loop.ended:
 			return nil, nil
@@ -68,12 +68,12 @@ func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
 			return nil, fmt.Errorf("copy partitions of map task %d: %w", rec.Task, err)
 		}
 	}
-	gone, err := c.library.review(ctx)
+	gone, err := c.restorer.review(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("check the objects of the job: %w", err)
 	}
 	if len(gone) > 0 {
-		return nil, c.library.reopen(ctx, gone)
+		return nil, c.restorer.reopen(ctx, gone)
 	}
 	var reduces []*reduceCommit
 	var success *manifest.Success
@@ -86,7 +86,7 @@ func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
 	if err := unequal(records, reduces); err != nil {
 		return nil, err
 	}
-	if err := c.library.sealRanges(ctx, success); err != nil {
+	if err := c.restorer.sealRanges(ctx, success); err != nil {
 		return nil, err
 	}
 	success.Seconds = time.Since(c.term.Load().Since).Seconds()

@@ -1,8 +1,10 @@
 package coordinator
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -351,4 +353,37 @@ func (l *loop) committedReduce(now sched.Time, r int, rec *reduceCommit) {
 		l.step(now, sched.OutputGone{Task: reduceTask(r), Again: sched.AttemptID(rec.Attempt)})
 	}
 	l.step(now, reduceDone(r, rec))
+}
+
+// run is the loop. It ends with ctx.
+func (c *Coordinator) run(ctx context.Context) {
+	timer := time.NewTimer(c.o.Lease)
+	defer timer.Stop()
+	var lookups sync.WaitGroup
+	defer lookups.Wait()
+	defer close(c.stopped)
+	for {
+		timer.Reset(c.pause())
+		select {
+		case f := <-c.acts:
+			f()
+		case <-timer.C:
+			if !c.loop.looking {
+				c.expire(ctx, &lookups, map[sched.AttemptID]bool{})
+			}
+		case <-ctx.Done():
+			return
+		}
+		c.loop.noteTold(c.now())
+	}
+}
+
+// pause is how long the loop may wait for something to do.
+func (c *Coordinator) pause() time.Duration {
+	if !c.loop.looking {
+		if at, ok := c.loop.core.Next(); ok {
+			return min(max(time.Duration(at-c.now()), time.Millisecond), c.o.Lease)
+		}
+	}
+	return c.o.Lease
 }

@@ -169,7 +169,7 @@ func (c *Coordinator) fix(ctx context.Context, job *manifest.Job) (stored *manif
 	info, err := c.o.Store.Put(ctx, key, data, object.PutOptions{IfAbsent: true, ContentType: "application/json"})
 	if err == nil {
 		info.Size = int64(len(data))
-		c.library.job = info
+		c.restorer.job = info
 		job.Digest = manifest.DigestOf(data)
 		return job, true, nil
 	}
@@ -191,7 +191,7 @@ func (c *Coordinator) fix(ctx context.Context, job *manifest.Job) (stored *manif
 // is none.
 func (c *Coordinator) readJob(ctx context.Context) (*manifest.Job, error) {
 	job, info, err := jobstate.ReadJob(ctx, c.o.Store, c.o.Layout)
-	c.library.job = info
+	c.restorer.job = info
 	return job, c.bucket.unusable(hintForeign, err)
 }
 

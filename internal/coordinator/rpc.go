@@ -315,7 +315,7 @@ func (h *handlers) unproven(ctx, reading context.Context, q *wire.ReportRequest,
 	if q.Outcome == wire.Outcome_OUTCOME_COMMITTED {
 		q.Error, q.Fatal, q.Conflict = "the worker reported a commit that is not in the bucket", false, false
 	}
-	if q.Outcome == wire.Outcome_OUTCOME_FAILED && !q.Fatal && q.Object != "" && h.c.library.restored(reading, q.Object) {
+	if q.Outcome == wire.Outcome_OUTCOME_FAILED && !q.Fatal && q.Object != "" && h.c.restorer.restoreReported(reading, q.Object) {
 		q.Outcome = wire.Outcome_OUTCOME_RELEASED // at no fault of the task or the worker
 		h.c.call(ctx, func() { h.c.loop.reported(h.c.now(), q, false) })
 		return nil

@@ -65,7 +65,7 @@ func (m *model) learnMap(s *state, c, task int, st step, yield func(step, *state
 	}
 }
 
-// putBack is internal/coordinator/library.go for a commit record: the coordinator
+// putBack is internal/coordinator/restore.go for a commit record: the coordinator
 // that has read it creates it again. Another one that is there by then it takes
 // for its own if it speaks of the same records, and else gives up.
 func (m *model) putBack(s *state, c, task int, st step, yield func(step, *state)) {

@@ -26,8 +26,8 @@ import (
 // maxRemade is how often the job makes one output again before it fails.
 const maxRemade = 3
 
-// kept is a control object that this coordinator knows.
-type kept struct {
+// controlObject is a control object that this coordinator knows.
+type controlObject struct {
 	key  string
 	at   object.Info // of the version that was read or written
 	is   func() ([]byte, error)
@@ -37,9 +37,9 @@ type kept struct {
 	adopt func(context.Context) (bool, error)
 }
 
-// library knows the control objects that this coordinator has read or written,
+// restorer knows the control objects that this coordinator has read or written,
 // beside the records of tasks, which the loop has, and puts them back.
-type library struct {
+type restorer struct {
 	*turns
 	*bucket
 	loop    *loop
@@ -50,8 +50,8 @@ type library struct {
 	ranges *manifest.Ranges // nil if there are none, or none were read
 	at     object.Info      // _ranges.json
 
-	mu   sync.Mutex     // held while something is put back
-	said map[string]int // how often an attempt failed over an object, by its key
+	mu       sync.Mutex     // held while something is put back
+	reported map[string]int // how often an attempt failed over an object, by its key
 }
 
 // encoded is the content of a control object.
@@ -59,22 +59,22 @@ func encoded(v any) func() ([]byte, error) {
 	return func() ([]byte, error) { return manifest.Encode(v) }
 }
 
-// catalogue lists the control objects that are known, by key.
-func (l *library) catalogue(ctx context.Context) (map[string]kept, []*reduceCommit) {
+// known lists the control objects that are known, by key.
+func (l *restorer) known(ctx context.Context) (map[string]controlObject, []*reduceCommit) {
 	var maps []*mapCommit
 	var reduces []*reduceCommit
-	all := map[string]kept{}
-	add := func(k kept) { all[k.key] = k }
+	all := map[string]controlObject{}
+	add := func(k controlObject) { all[k.key] = k }
 	l.call(ctx, func() {
 		maps, reduces = slices.Clone(l.loop.maps), slices.Clone(l.loop.reduces)
-		add(kept{key: l.layout.Job(), at: l.job, is: encoded(l.loop.job)})
+		add(controlObject{key: l.layout.Job(), at: l.job, is: encoded(l.loop.job)})
 		if ranges := l.ranges; ranges != nil {
-			add(kept{key: l.layout.Ranges(), at: l.at, is: encoded(ranges)})
+			add(controlObject{key: l.layout.Ranges(), at: l.at, is: encoded(ranges)})
 		}
 	})
 	for m, rec := range maps {
 		if rec != nil {
-			add(kept{
+			add(controlObject{
 				key: l.layout.MapCommit(m), at: rec.at, is: encoded(rec.Map), meta: l.metaOf(rec.Attempt),
 				adopt: func(ctx context.Context) (bool, error) { return l.adoptMap(ctx, m, rec) },
 			})
@@ -82,19 +82,19 @@ func (l *library) catalogue(ctx context.Context) (map[string]kept, []*reduceComm
 	}
 	for r, rec := range reduces {
 		if rec != nil {
-			add(kept{key: l.layout.ReduceAttempt(r, rec.Attempt), at: rec.at, is: encoded(rec.Reduce), meta: l.metaOf(rec.Attempt)})
+			add(controlObject{key: l.layout.ReduceAttempt(r, rec.Attempt), at: rec.at, is: encoded(rec.Reduce), meta: l.metaOf(rec.Attempt)})
 		}
 	}
 	return all, reduces
 }
 
 // metaOf is the metadata of a record.
-func (l *library) metaOf(attempt string) map[string]string {
+func (l *restorer) metaOf(attempt string) map[string]string {
 	return map[string]string{manifest.MetaJob: l.loop.job.ID, manifest.MetaAttempt: attempt}
 }
 
 // noteVersion takes note of the version of a control object.
-func (l *library) noteVersion(ctx context.Context, key string, at object.Info) {
+func (l *restorer) noteVersion(ctx context.Context, key string, at object.Info) {
 	l.call(context.WithoutCancel(ctx), func() {
 		m, isMap := l.layout.ParseMapCommit(key)
 		switch {
@@ -120,13 +120,13 @@ func (l *library) noteVersion(ctx context.Context, key string, at object.Info) {
 
 // restore sees to it that a control object is what it was when it was read,
 // whatever the listing says of it.
-func (l *library) restore(ctx context.Context, k kept) error {
+func (l *restorer) restore(ctx context.Context, k controlObject) error {
 	want, err := k.is()
 	if err != nil {
 		return err
 	}
 	for range 3 {
-		found, at, err := l.lies(ctx, k.key)
+		found, at, err := l.readAt(ctx, k.key)
 		if err != nil {
 			return fmt.Errorf("read the metadata of %s: %w", k.key, err)
 		}
@@ -167,7 +167,7 @@ func (l *library) restore(ctx context.Context, k kept) error {
 // adoptMap says whether the commit record that lies in the place of rec does as
 // well: that of an attempt which came after rec was deleted and committed equal
 // records. One with others ends the job, since outputs may be made of either.
-func (l *library) adoptMap(ctx context.Context, m int, rec *mapCommit) (bool, error) {
+func (l *restorer) adoptMap(ctx context.Context, m int, rec *mapCommit) (bool, error) {
 	now, err := l.readMap(ctx, l.loop.job, m)
 	var conflict *ConflictError
 	switch {
@@ -205,7 +205,7 @@ func (l *loop) hasRanges() bool {
 // noteRanges reads the key ranges of a job with ordered output when all maps
 // have gone by them. If they are lost by then, a reduce attempt makes them
 // again.
-func (l *library) noteRanges(ctx context.Context) {
+func (l *restorer) noteRanges(ctx context.Context) {
 	needed := false
 	l.call(ctx, func() { needed = l.loop.hasRanges() && l.ranges == nil })
 	if !needed {
@@ -224,7 +224,7 @@ func (l *library) noteRanges(ctx context.Context) {
 // sealRanges adds the digest of the key ranges, if the job has any. A damaged
 // or foreign object in their place is an error: a seal of it would make it
 // right.
-func (l *library) sealRanges(ctx context.Context, success *manifest.Success) error {
+func (l *restorer) sealRanges(ctx context.Context, success *manifest.Success) error {
 	var has bool
 	var ranges *manifest.Ranges
 	l.call(ctx, func() { has, ranges = l.loop.hasRanges(), l.ranges })
@@ -249,21 +249,21 @@ func (l *library) sealRanges(ctx context.Context, success *manifest.Success) err
 	return nil
 }
 
-// restored puts back the control object of which an attempt has reported that
+// restoreReported puts back the control object of which an attempt has reported that
 // it is missing or damaged, and what else is missing. It says whether the
 // attempt failed over that alone.
-func (l *library) restored(ctx context.Context, key string) bool {
-	all, _ := l.catalogue(ctx)
+func (l *restorer) restoreReported(ctx context.Context, key string) bool {
+	all, _ := l.known(ctx)
 	k, known := all[key]
 	if !known {
 		return false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.said == nil {
-		l.said = map[string]int{}
+	if l.reported == nil {
+		l.reported = map[string]int{}
 	}
-	if l.said[key]++; l.said[key] > 4*l.maxLost {
+	if l.reported[key]++; l.reported[key] > 4*l.maxLost {
 		return false // somebody deletes it again and again, or the worker lies
 	}
 	err := l.restore(ctx, k)
@@ -280,7 +280,7 @@ func (l *library) restored(ctx context.Context, key string) bool {
 
 // restoreListed puts back the known control objects that the listing lacks, or
 // shows at another version.
-func (l *library) restoreListed(ctx context.Context, all map[string]kept) error {
+func (l *restorer) restoreListed(ctx context.Context, all map[string]controlObject) error {
 	missing := maps.Clone(all)
 	for o, err := range l.store.List(ctx, l.layout.ControlPrefix()) {
 		if err != nil {
@@ -302,9 +302,9 @@ func (l *library) restoreListed(ctx context.Context, all map[string]kept) error 
 // to speak of is there. Control objects that are not it puts back. It returns
 // the outputs that have to be made again, and an error for one in whose place
 // something else lies.
-func (l *library) review(ctx context.Context) ([]int, error) {
+func (l *restorer) review(ctx context.Context) ([]int, error) {
 	l.noteRanges(ctx) // those that were lost and are made again
-	all, outputs := l.catalogue(ctx)
+	all, outputs := l.known(ctx)
 	if _, ok := all[l.layout.Ranges()]; !ok && l.ranged(ctx) {
 		return nil, &JobError{Cause: fmt.Sprintf("s3://%s/%s is missing or damaged: it was deleted or changed, and without it the outputs cannot be checked; run `mraws reset` and the job again",
 			l.store.Bucket(), l.layout.Ranges())}
@@ -324,7 +324,7 @@ func (l *library) review(ctx context.Context) ([]int, error) {
 
 // reviewOutputs looks with one listing whether every output is the one that was
 // committed. It returns those that are gone.
-func (l *library) reviewOutputs(ctx context.Context, outputs []*reduceCommit) (gone []int, err error) {
+func (l *restorer) reviewOutputs(ctx context.Context, outputs []*reduceCommit) (gone []int, err error) {
 	there := make([]object.Info, len(outputs))
 	for o, err := range l.store.List(ctx, l.layout.OutputDir()) {
 		if err != nil {
@@ -367,13 +367,13 @@ func storeError(err error) error {
 }
 
 // ranged says whether the bucket has to have key ranges.
-func (l *library) ranged(ctx context.Context) (yes bool) {
+func (l *restorer) ranged(ctx context.Context) (yes bool) {
 	l.call(ctx, func() { yes = l.loop.hasRanges() })
 	return yes
 }
 
 // reopen has outputs made again that are gone.
-func (l *library) reopen(ctx context.Context, gone []int) error {
+func (l *restorer) reopen(ctx context.Context, gone []int) error {
 	var err error
 	l.call(ctx, func() { err = l.loop.reopen(l.now(), gone) })
 	return err
