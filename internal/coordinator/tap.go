@@ -41,7 +41,7 @@ func (l *loop) tapEvent(ev sched.Event) {
 	if l.o.Events == nil {
 		return
 	}
-	l.tap(told(ev))
+	l.tap(traceOfEvent(ev))
 	if plan, ok := ev.(sched.Planned); ok {
 		for _, done := range plan.Done {
 			l.tap(trace.Event{Kind: trace.TaskReused, Phase: done.Task.Phase.String(), Task: done.Task.Index, Attempt: string(done.Attempt)})
@@ -53,12 +53,12 @@ func (l *loop) tapEvent(ev sched.Event) {
 func (l *loop) tapEffect(e sched.Effect) {
 	l.counters.Note(e)
 	if l.o.Events != nil {
-		l.tap(did(e))
+		l.tap(traceOfEffect(e))
 	}
 }
 
-// told is an event of the scheduler for a listener.
-func told(ev sched.Event) trace.Event {
+// traceOfEvent is an event of the scheduler for a listener.
+func traceOfEvent(ev sched.Event) trace.Event {
 	switch ev := ev.(type) {
 	case sched.Planned:
 		return trace.Event{Kind: trace.JobPlanned, Job: ev.Job, Maps: ev.Maps, Reduces: ev.Reduces}
@@ -90,8 +90,8 @@ func told(ev sched.Event) trace.Event {
 	panic(fmt.Sprintf("the event %T of the scheduler has no kind", ev))
 }
 
-// did is an effect of the scheduler for a listener.
-func did(e sched.Effect) trace.Event {
+// traceOfEffect is an effect of the scheduler for a listener.
+func traceOfEffect(e sched.Effect) trace.Event {
 	switch e := e.(type) {
 	case sched.Grant:
 		return trace.Event{

@@ -60,10 +60,10 @@ func cases(t *testing.T, file, function string) map[string]bool {
 // TestEverythingIsTold: every event and effect of the scheduler has a kind,
 // and whatever has a kind is told by somebody.
 func TestEverythingIsTold(t *testing.T) {
-	if d := cmp.Diff(receivers(t, "sender"), cases(t, "tap.go", "told")); d != "" {
+	if d := cmp.Diff(receivers(t, "sender"), cases(t, "tap.go", "traceOfEvent")); d != "" {
 		t.Errorf("events of the scheduler and those that are told (-there +told):\n%s", d)
 	}
-	if d := cmp.Diff(receivers(t, "effect"), cases(t, "tap.go", "did")); d != "" {
+	if d := cmp.Diff(receivers(t, "effect"), cases(t, "tap.go", "traceOfEffect")); d != "" {
 		t.Errorf("effects of the scheduler and those that are told (-there +told):\n%s", d)
 	}
 	kinds := map[string]bool{}

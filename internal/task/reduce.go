@@ -44,7 +44,7 @@ func (t *attempt) runReduce(ctx context.Context) (err error) {
 			over = stale.etag
 			continue
 		}
-		again, err := t.restorer().after(ctx, err, round)
+		again, err := t.restorer().retryAfter(ctx, err, round)
 		if !again {
 			return err
 		}

@@ -35,10 +35,10 @@ const maxRestores = 3
 type loss int
 
 const (
-	noLoss  loss = iota
-	missing      // it is not there, or something else is
-	damaged      // the store cannot give all of its bytes as they were written
-	other        // its records are not what was committed
+	noLoss       loss = iota
+	missing           // it is not there, or something else is
+	damaged           // the store cannot give all of its bytes as they were written
+	wrongRecords      // its records are not what was committed
 )
 
 // lossOf says what an error of the attempt tells of the segments.
@@ -49,7 +49,7 @@ func lossOf(err error) loss {
 	case !errors.As(err, &seg):
 		return noLoss
 	case errors.As(err, &corrupt), errors.Is(err, errOtherRecords):
-		return other
+		return wrongRecords
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, object.ErrPrecondition):
 		return missing
 	case errors.Is(err, object.ErrDamaged), errors.Is(err, io.ErrUnexpectedEOF):
@@ -68,12 +68,13 @@ type restorer struct {
 	mapAgain func(ctx context.Context, m int, id string, f func(context.Context, *committer, *segments) error) error
 }
 
-// after is called when the attempt has failed, and says whether it may begin
-// anew: segments were missing or damaged in the store, and no more are. Where
-// that shows in the records only, the application has been called already, so
-// that another attempt has to read what was put back. It returns what the
-// attempt fails with.
-func (rs *restorer) after(ctx context.Context, err error, round int) (again bool, _ error) {
+// retryAfter restores the lost segments over which the attempt has failed with
+// err. It returns true where they are restored and the attempt may begin anew.
+// It returns false, and the error that the attempt fails with, in all other
+// cases: where nothing was lost, where a segment could not be restored, and
+// where only the records were wrong. In that last case the application has
+// read them already, so that another attempt has to read what was restored.
+func (rs *restorer) retryAfter(ctx context.Context, err error, round int) (again bool, _ error) {
 	what := lossOf(err)
 	if what == noLoss || ctx.Err() != nil || round >= maxRestores {
 		return false, err
@@ -90,7 +91,7 @@ func (rs *restorer) after(ctx context.Context, err error, round int) (again bool
 			return false, rerr
 		}
 	}
-	return what != other, err
+	return what != wrongRecords, err
 }
 
 // lostSegments looks at all that the attempt has to read, and returns the map

@@ -67,12 +67,13 @@ func (b *bucket) staleAt(ctx context.Context, key string) error {
 	return b.stale(ctx, key, info)
 }
 
-// unlessConflict is what stale returned of an object, or said, which names the
-// job that its content names, if that is a conflict too.
-func unlessConflict(err error, said error) error {
+// unlessConflict returns err, or instead in place of a *ConflictError. The
+// callers found the conflict instead in the content of the object, which names
+// the job; err comes from its metadata.
+func unlessConflict(err, instead error) error {
 	var conflict *ConflictError
 	if errors.As(err, &conflict) {
-		return said
+		return instead
 	}
 	return err
 }

@@ -94,10 +94,7 @@ func (l *link) call(ctx context.Context, f func(context.Context, wire.Coordinato
 			since, waited = time.Time{}, false // it is there
 		case !transient(err):
 			return err
-		// Who never joined may be early for a job whose prefix it does not
-		// know yet: a summary that may be of another job counts for it only
-		// when nobody has come.
-		case (waited || l.hasJoined() || !since.IsZero() && time.Since(since) > early) && l.finished(ctx) && (waited || l.finder.ours(ctx, err)):
+		case l.jobIsDone(ctx, err, since, waited):
 			l.o.Log.Info().Str("job", "s3://"+l.o.Bucket+"/"+l.layout().Prefix()).Msg("the coordinator is gone and the job is done")
 			return errDone
 		case since.IsZero():
@@ -112,6 +109,16 @@ func (l *link) call(ctx context.Context, f func(context.Context, wire.Coordinato
 		case <-time.After(pause.NextBackOff()):
 		}
 	}
+}
+
+// jobIsDone says whether the bucket shows that the job is done, as seen by a
+// worker whose call fails with err since that time. A worker that has never
+// joined looks only after a while. It may be early for a job whose prefix it
+// does not know yet: a summary that may be of another job counts for it only
+// when it has waited for all of its patience.
+func (l *link) jobIsDone(ctx context.Context, err error, since time.Time, waited bool) bool {
+	looks := waited || l.hasJoined() || !since.IsZero() && time.Since(since) > early
+	return looks && l.finished(ctx) && (waited || l.finder.ours(ctx, err))
 }
 
 // early is for how long a worker that has not joined yet looks for its

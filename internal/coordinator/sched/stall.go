@@ -33,7 +33,7 @@ func (r *roster) stalls(w *worker, d time.Duration) bool {
 // tellStall notes for how long the requests of a worker have stood still.
 func (r *roster) tellStall(w *worker, d time.Duration) {
 	if d >= r.cfg.Stall && !r.stalls(w, d) {
-		d = r.cfg.Stall - 1
+		d = r.cfg.Stall - 1 // no other worker is ready, so this one does not count as stalled
 	}
 	w.waits = d
 	r.update(w)
