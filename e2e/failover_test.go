@@ -64,6 +64,13 @@ func (b *fixture) announcement() *manifest.Coordinator {
 	return a
 }
 
+// announces waits until the coordinator has announced that number of workers:
+// its successor waits for as many before it grants anything.
+func (b *fixture) announces(workers int) {
+	b.t.Helper()
+	b.until("the announcement counts the workers", func() bool { return b.announcement().Workers == workers })
+}
+
 // said says whether a process has logged a message, and how often.
 func (p *process) said(message string) int {
 	n := 0
@@ -145,10 +152,9 @@ func TestFailoverInMap(t *testing.T) {
 	w1 := b.start("worker", "--coord", addresses, "--app", "jobcount", "--slots", "4")
 	w2 := b.start("worker", "--app", "jobcount", "--slots", "4")
 	b.until("all maps have begun", func() bool { return len(b.keys(b.layout.SideDir())) == 8 })
-	a := b.announcement()
-	b.until("it was renewed with two workers", func() bool { a = b.announcement(); return a.Workers == 2 })
+	b.announces(2)
 	b.kill(first)
-	a = b.announcement()
+	a := b.announcement()
 	b.takenOver(second, a.Renewed, lease)
 	b.exits(second, w1, w2)
 	b.failedOver(a)
@@ -179,6 +185,7 @@ func TestFailoverInReduce(t *testing.T) {
 	if len(slow) == 0 || len(slow) == r {
 		t.Fatalf("%d of %d reduces are slow", len(slow), r)
 	}
+	b.announces(2)
 	b.kill(first)
 	a := b.announcement()
 	b.takenOver(second, a.Renewed, lease)
