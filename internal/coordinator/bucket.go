@@ -16,7 +16,7 @@ import (
 	"github.com/mraws/mraws/internal/object"
 )
 
-// bucket reads the objects of the job, and says of each whose it is.
+// bucket reads the objects of the job, and tells which job an object belongs to.
 type bucket struct {
 	store  Store
 	layout layout.Layout
@@ -27,8 +27,8 @@ type bucket struct {
 const hintForeign = "`mraws reset --yes` empties intermediate/ and output/, or choose another --prefix"
 
 // hintRecord says what to do about a commit record that cannot be read by a
-// coordinator that has not read it before. The job does not replace it: somebody
-// may have gone by it when it was sound.
+// coordinator that has not read it before. The job does not replace it: a reduce
+// attempt may have used it before it was damaged.
 const hintRecord = "delete that object and start the same line again: its map task is run again"
 
 // hintSummary says what to do about a summary that cannot be read.
@@ -70,8 +70,8 @@ func (b *bucket) readReduce(ctx context.Context, job *manifest.Job, r int) (*red
 	return &reduceCommit{rec, info, out.ETag}, nil
 }
 
-// unlessGone is err, or nil if that says that what commits a task is not there,
-// or not any more.
+// unlessGone returns err, or nil if err says that the record or output that
+// commits a task does not exist.
 func (b *bucket) unlessGone(key string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		b.log.Warn().Err(err).Str("key", key).Msg("a record is missing or damaged; its task is run again")
@@ -80,8 +80,8 @@ func (b *bucket) unlessGone(key string, err error) error {
 	return err
 }
 
-// unusable is err, or the *ConflictError of an object that is there and of no
-// use; hint says what to do if its bytes are damaged.
+// unusable returns err, or a *ConflictError if err says that an object exists and
+// is invalid. The hint says what to do if its bytes are damaged.
 func (b *bucket) unusable(hint string, err error) error {
 	var invalid *jobstate.InvalidError
 	switch {
@@ -93,8 +93,8 @@ func (b *bucket) unusable(hint string, err error) error {
 	return b.foreign(invalid.Key, invalid.Err.Error())
 }
 
-// foreign is the error of an object that lies where this job's should, and
-// is not this job's.
+// foreign returns the error of an object that has the key of an object of this
+// job and belongs to another job.
 func (b *bucket) foreign(key, why string) error {
 	return &ConflictError{
 		What: fmt.Sprintf("s3://%s/%s does not belong to this job", b.store.Bucket(), key),
@@ -209,8 +209,8 @@ func (b *bucket) promote(ctx context.Context, rec *manifest.Map) error {
 				}
 			}
 			if errors.Is(err, object.ErrPrecondition) || errors.Is(err, fs.ErrNotExist) {
-				// Whoever has to read it restores it. If nobody has to any
-				// more, the job does not fail over its looks.
+				// A reduce attempt that has to read it restores it. If none
+				// has to, the job does not need the copy.
 				b.log.Warn().Err(err).Str("key", key).Msg("a committed partition is lost and was not copied to its plain name")
 				return nil
 			}

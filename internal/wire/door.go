@@ -22,8 +22,8 @@ import (
 // a short time and call Discover a few times, and there are few guests at a
 // time, so what strangers can make a coordinator hold has a bound that does not
 // depend on their number. Members, which have shown it, have places of their
-// own that no guest takes. Whoever has no place yet waits at the door, in a seat:
-// its connection is open and nothing is read from it.
+// own that no guest takes. A connection that has no place yet waits in a
+// seat: it is open, and nothing is read from it.
 
 const (
 	// guestTime is how long a connection may be a guest.
@@ -48,16 +48,16 @@ var (
 	errMembers    = status.Error(codes.Unavailable, "the coordinator has as many connections as its limit of file descriptors allows, and takes no more")
 )
 
-// door is the listener that turns connections into guests. It takes each one at
-// once and lets it wait for a place, so that nobody stands behind those that
-// came before and are silent.
+// door is the listener that turns connections into guests. It accepts each
+// connection at once and lets it wait for a place. A queue of the kernel would
+// serve the silent connections first that came before.
 type door struct {
 	net.Listener
 	o       *ServerOptions
-	places  int           // guests inside, at most
-	seats   int           // that wait, at most
-	members int           // at most
-	moved   chan struct{} // somebody has come, or a place is free
+	places  int           // maximum number of guests
+	seats   int           // maximum number of connections that wait
+	members int           // maximum number of members
+	moved   chan struct{} // holds a value when a connection has come or a place is free
 	failed  chan error    // of the listener
 	closed  chan struct{}
 	once    sync.Once
@@ -86,20 +86,20 @@ func (o *ServerOptions) open(lis net.Listener) *door {
 	return d
 }
 
-// Close ends Accept too, and the wait of those that have no place.
+// Close ends Accept as well, and closes the connections that wait.
 func (d *door) Close() error {
 	d.once.Do(func() { close(d.closed) })
 	err := d.Listener.Close()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for g := range d.waiting {
-		_ = g.Conn.Close() // it was told nothing yet
+		_ = g.Conn.Close() // nothing was written to it
 	}
 	clear(d.waiting)
 	return err
 }
 
-// receive takes what comes to the listener until that is closed.
+// receive accepts connections and seats them until the listener is closed.
 func (d *door) receive() {
 	for {
 		c, err := d.Listener.Accept()
@@ -121,8 +121,8 @@ func (d *door) receive() {
 	}
 }
 
-// seat lets g wait for a place. Where all seats are taken, the one that has
-// waited longest of the address that has the most is turned away.
+// seat lets g wait for a place. If all seats are taken, it turns away another:
+// of the address with the most waiting connections, the one that came first.
 func (d *door) seat(g *guest) {
 	var out *guest
 	d.mu.Lock()
@@ -174,8 +174,8 @@ func (d *door) Accept() (net.Conn, error) {
 }
 
 // next gives a place to the newest connection of the address that has the fewest
-// inside: that is the least likely one to be silent. It is nil where nobody
-// waits, and where they have to wait for a place.
+// guests: that connection is the least likely one to be silent. It returns nil
+// if no connection waits, and nil and true if none gets a place now.
 func (d *door) next() (g *guest, waits bool) {
 	d.mu.Lock()
 	if g = d.newest(); g == nil {
@@ -201,8 +201,8 @@ func (d *door) next() (g *guest, waits bool) {
 	return g, false
 }
 
-// newest returns the one that came last of those that wait of the address that
-// has the fewest guests inside; nil if nobody waits. d is locked.
+// newest returns a waiting connection: of the address that has the fewest
+// guests, the one that came last. It returns nil if none waits. d is locked.
 func (d *door) newest() (g *guest) {
 	inside := count(d.inside)
 	for w := range d.waiting {
@@ -227,8 +227,9 @@ func (d *door) admit(g *guest) {
 	})
 }
 
-// oldest returns the oldest of guests of the address that has the most, and how
-// many that has; nil if there are none.
+// oldest returns one of guests: of the address that has the most of them, the
+// one that came first. It also returns how many that address has. It returns
+// nil if there are no guests.
 func oldest(guests map[*guest]struct{}) (out *guest, crowd int) {
 	counts := count(guests)
 	for g := range guests {
@@ -249,7 +250,8 @@ func count(guests map[*guest]struct{}) map[string]int {
 	return n
 }
 
-// evict closes one that waits, or a guest, and says whether there was one.
+// evict closes a waiting connection, or a guest if none waits. It returns false
+// if there was neither.
 func (d *door) evict() bool {
 	d.mu.Lock()
 	out, _ := oldest(d.waiting)
@@ -303,7 +305,7 @@ func hostOf(a net.Addr) string {
 type guest struct {
 	net.Conn
 	door  *door
-	since time.Time // when it came in, or to the door
+	since time.Time // when it got its seat, then when it got its place
 	from  string
 	timer *time.Timer
 	left  atomic.Int64 // bytes that it may send as a guest
