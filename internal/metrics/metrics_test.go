@@ -128,8 +128,7 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// TestUnfriendly: headers that are endless end the connection, and more
-// connections than there may be wait.
+// TestUnfriendly: endless headers end the connection, and a port has one server.
 func TestUnfriendly(t *testing.T) {
 	at := serve(t, metrics.New("v", "c", "g"))
 	c, err := net.Dial("tcp", at)

@@ -7,9 +7,9 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
-
-	"golang.org/x/net/netutil"
 )
 
 // Server serves a handler on a port of its own, for readers that are few and
@@ -20,11 +20,19 @@ type Server struct {
 	done chan error
 }
 
-// most is how many connections a Server holds at the same time.
+// most is how many connections a Server holds at the same time. One more takes
+// the place of the oldest, which is the most likely one to be silent.
 const most = 64
+
+// headerTime is how long the headers of a request may take.
+const headerTime = 5 * time.Second
 
 // Serve serves h at address, "host:port", until [Server.Close].
 func Serve(address string, h http.Handler) (*Server, error) {
+	return serve(address, h, headerTime)
+}
+
+func serve(address string, h http.Handler, headerTime time.Duration) (*Server, error) {
 	lis, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, err
@@ -33,12 +41,34 @@ func Serve(address string, h http.Handler) (*Server, error) {
 		lis: lis, done: make(chan error, 1),
 		http: &http.Server{
 			Handler: h, MaxHeaderBytes: 16 << 10, ErrorLog: log.New(discard{}, "", 0),
-			ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
-			WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
+			ReadHeaderTimeout: headerTime, ReadTimeout: 2 * headerTime,
+			WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, ConnState: new(connections).changed,
 		},
 	}
-	go func() { s.done <- s.http.Serve(netutil.LimitListener(lis, most)) }()
+	go func() { s.done <- s.http.Serve(lis) }()
 	return s, nil
+}
+
+// connections are those that a server holds, the oldest first.
+type connections struct {
+	mu   sync.Mutex
+	open []net.Conn
+}
+
+// changed implements the hook ConnState of [http.Server].
+func (c *connections) changed(conn net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		c.open = append(c.open, conn)
+		if len(c.open) > most {
+			_ = c.open[0].Close() // its client may have gone
+			c.open = c.open[1:]
+		}
+	case http.StateClosed, http.StateHijacked:
+		c.open = slices.DeleteFunc(c.open, func(o net.Conn) bool { return o == conn })
+	}
 }
 
 // discard takes the server's complaints on its clients, which are theirs.
