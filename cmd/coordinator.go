@@ -131,7 +131,7 @@ func (s *session) coordinate(ctx context.Context, o *jobFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.page.Close()) }()
-	defer s.logLibrary(s.log)()
+	defer s.logLibrary()()
 	st, err := s.openStore(ctx, found)
 	if err != nil {
 		return err

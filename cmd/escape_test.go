@@ -159,7 +159,7 @@ func TestEscapedLog(t *testing.T) {
 func TestEscapedReport(t *testing.T) {
 	for _, json := range []bool{false, true} {
 		s, out := testSession(config.Config{}, nil)
-		s.report(explain(context.Background(), &Error{Code: 1, What: evil, Cause: &Error{What: evil + "x"}, Hint: "h\x1b"}), json)
+		s.report("mraws", explain(context.Background(), &Error{Code: 1, What: evil, Cause: &Error{What: evil + "x"}, Hint: "h\x1b"}), json)
 		if got := out.String(); obeyed(got) != "" || strings.Contains(got, "\nmraws: state") {
 			t.Errorf("%q in %q", obeyed(got), got)
 		}

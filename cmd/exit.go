@@ -193,12 +193,12 @@ func causes(what string, err error) []string {
 	return lines
 }
 
-// report prints the error to stderr, as lines or as one JSON object.
-func (f *frame) report(e *Error, asJSON bool) {
+// report prints the error of a program to stderr, as lines or as one JSON object.
+func (p *printer) report(program string, e *Error, asJSON bool) {
 	what := strings.TrimSpace(strings.ReplaceAll(e.What, "\n", "; "))
 	lines := causes(what, e.Cause)
 	if asJSON {
-		_ = json.NewEncoder(safely{f.io.Err}).Encode(struct { // nowhere left to report to
+		_ = json.NewEncoder(safely{p.io.Err}).Encode(struct { // nowhere left to report to
 			Schema string   `json:"schema"`
 			Code   int      `json:"code"`
 			Error  string   `json:"error"`
@@ -212,7 +212,7 @@ func (f *frame) report(e *Error, asJSON bool) {
 	if e.Warning {
 		kind = "warning"
 	}
-	fmt.Fprintf(&b, "%s: %s: %s\n", f.name, kind, escape.Line(what))
+	fmt.Fprintf(&b, "%s: %s: %s\n", program, kind, escape.Line(what))
 	for _, line := range lines {
 		fmt.Fprintf(&b, "  cause: %s\n", escape.Line(line))
 	}
@@ -221,5 +221,5 @@ func (f *frame) report(e *Error, asJSON bool) {
 			fmt.Fprintf(&b, "  hint: %s\n", escape.Line(hint))
 		}
 	}
-	_, _ = f.io.Err.Write([]byte(b.String())) // nowhere left to report to
+	_, _ = p.io.Err.Write([]byte(b.String())) // nowhere left to report to
 }

@@ -110,14 +110,14 @@ func TestReport(t *testing.T) {
 		},
 	} {
 		var out bytes.Buffer
-		f := &frame{name: "mraws", io: IO{Err: &out}}
+		p := newPrinter(IO{Err: &out})
 		e := explain(context.Background(), c.err)
-		f.report(e, false)
+		p.report("mraws", e, false)
 		if diff := cmp.Diff(c.text, out.String()); diff != "" {
 			t.Error(diff)
 		}
 		out.Reset()
-		f.report(e, true)
+		p.report("mraws", e, true)
 		if diff := cmp.Diff(c.json+"\n", out.String()); diff != "" {
 			t.Error(diff)
 		}

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/rs/zerolog"
-
 	"github.com/mraws/mraws/internal/failpoint"
 )
 
@@ -20,13 +18,13 @@ var (
 	heading = regexp.MustCompile(`^\[(INTERNAL ERROR|PANIC)\]: `)
 )
 
-// logLibrary turns these lines into warnings of log until flush is called, and
+// logLibrary turns these lines into warnings of the log until flush is called, and
 // passes all other lines on. It is for commands that run no code of users, which
 // may print to os.Stderr and end the process at once. It does not restore
 // os.Stderr, since a goroutine of the server may be about to read the variable.
-func (f *frame) logLibrary(log zerolog.Logger) (flush func()) {
+func (p *printer) logLibrary() (flush func()) {
 	stderr := os.Stderr
-	if f.err.first != stderr || failpoint.Enabled { // which print there and end the process too
+	if p.err.first != stderr || failpoint.Enabled { // which print there and end the process too
 		return func() {}
 	}
 	r, w, err := os.Pipe()
@@ -48,7 +46,7 @@ func (f *frame) logLibrary(log zerolog.Logger) (flush func()) {
 			case text == end:
 				over()
 			case cause != text:
-				log.Warn().Str("cause", cause).Msg("S3 server")
+				p.log.Warn().Str("cause", cause).Msg("S3 server")
 			default:
 				_, _ = stderr.WriteString(line) // nowhere else to go
 			}

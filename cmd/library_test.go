@@ -26,8 +26,9 @@ func TestLogLibrary(t *testing.T) {
 	defer func() { os.Stderr = usual }()
 
 	var log bytes.Buffer
-	f := &frame{name: "mraws", err: &lockedWriter{first: w, w: w}}
-	flush := f.logLibrary(zerolog.New(&log))
+	p := newPrinter(IO{Err: w})
+	p.log = zerolog.New(&log)
+	flush := p.logLibrary()
 	fmt.Fprint(os.Stderr, "\x1b[31m[INTERNAL ERROR]: unexpected EOF\x1b[0m\nof another\n")
 	flush()
 	if err := w.Close(); err != nil {

@@ -35,17 +35,17 @@ type progress struct {
 // newProgress begins the progress of what; total counts bytes or things.
 // The caller calls end. While a bar is shown, lines that others write to
 // stderr are put above it.
-func (s *session) newProgress(what string, total int64, bytes bool) *progress {
-	p := &progress{what: what, total: total, unit: humanize.Comma, form: s.conf.Progress, err: s.err, log: s.log, last: time.Now()}
+func (to *printer) newProgress(what string, total int64, bytes bool) *progress {
+	p := &progress{what: what, total: total, unit: humanize.Comma, form: to.progress, err: to.err, log: to.log, last: time.Now()}
 	if bytes {
 		p.unit = bytesText
 	}
 	if p.form == "auto" {
 		p.form = "plain"
-		if s.logsProgress {
+		if to.logsProgress {
 			p.form = "log"
 		}
-		if s.term.err && os.Getenv("TERM") != "dumb" {
+		if to.term.err && os.Getenv("TERM") != "dumb" {
 			p.form = "bar"
 		}
 	}
@@ -53,7 +53,7 @@ func (s *session) newProgress(what string, total int64, bytes bool) *progress {
 		return p
 	}
 	// mpb draws nothing unless it sees the terminal itself, so not our writer.
-	p.bars = mpb.New(mpb.WithOutput(s.err.first), mpb.WithWidth(80))
+	p.bars = mpb.New(mpb.WithOutput(to.err.first), mpb.WithWidth(80))
 	p.err.turn(p.bars)
 	var counters decor.Decorator = decor.CountersNoUnit("%d / %d")
 	if bytes {

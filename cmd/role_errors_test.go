@@ -94,7 +94,7 @@ func TestWorkerThatNeverGetsToWork(t *testing.T) {
 		t.Fatal("false succeeded")
 	}
 	died := &outcome{state: false0.ProcessState}
-	s := &session{frame: &frame{}, log: zerolog.Nop()}
+	s := &session{frame: &frame{printer: &printer{log: zerolog.Nop()}}}
 	synctest.Test(t, func(t *testing.T) {
 		runs := 0
 		err := s.keepUp(t.Context(), nil, 0, func() (*outcome, error) { runs++; return died, nil })
@@ -124,7 +124,7 @@ func TestWorkerThatNeverGetsToWork(t *testing.T) {
 // TestWorkerVerdicts: only a worker's own verdict says that it cannot work here.
 // What the application ended with the same code is started again.
 func TestWorkerVerdicts(t *testing.T) {
-	s := &session{frame: &frame{}, log: zerolog.Nop()}
+	s := &session{frame: &frame{printer: &printer{log: zerolog.Nop()}}}
 	for _, code := range []int{ExitUsage, ExitJobFailed, ExitUnreachable, ExitDenied, ExitConflict} {
 		c := exec.Command("sh", "-c", "exit "+strconv.Itoa(code))
 		if c.Run() == nil {

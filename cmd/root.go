@@ -10,7 +10,7 @@
 //	session.go  what a command gets once flags and configuration are read
 //	logging.go  the logger
 //	store.go    which store is meant, and opening it
-//	print.go    tables, JSON, lines for people
+//	print.go    what a command writes: data, lines for people, tables, JSON
 //	progress.go progress on stderr
 //
 // A command is a method of frame that returns a *cobra.Command whose RunE is
@@ -23,10 +23,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -34,28 +32,17 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// IO is what a command reads and writes: data goes to Out, everything else
-// to Err.
-type IO struct {
-	In       io.Reader
-	Out, Err io.Writer
-}
-
 // frame is one execution of one command line.
 type frame struct {
+	*printer
 	name    string   // of the program
 	program []string // as it was started; empty is its name
 	args    []string // of the command line
 	at      *session // of the command, once its configuration is read
 	process *Process // nil where commands are only called
-	io      IO
-	err     *lockedWriter // io.Err
-	term    terminal
 	apps    []mr.App
 
-	output     string // -o: "text" or "json"
 	configFile string
-	quiet      bool
 	verbose    bool
 
 	started bool // the command itself has begun: errors are no longer usage errors
@@ -66,9 +53,7 @@ type frame struct {
 // it calls itself, program how the user started it (see [Invocation]).
 // The cause of a ctx that a signal cancelled is a [Signal].
 func Execute(ctx context.Context, name string, program, args []string, stdio IO, apps []mr.App) int {
-	f := &frame{name: name, program: program, args: args, io: stdio, apps: apps, term: terminalOf(stdio)}
-	f.err = &lockedWriter{first: stdio.Err, w: stdio.Err}
-	f.io.Err = f.err
+	f := &frame{printer: newPrinter(stdio), name: name, program: program, args: args, apps: apps}
 	f.process, _ = ctx.Value(processKey{}).(*Process)
 	err := checkApps(apps)
 	if err == nil {
@@ -91,7 +76,7 @@ func Execute(ctx context.Context, name string, program, args []string, stdio IO,
 		e.Hint = f.stopHint()
 	}
 	e.Hint = f.paste(e.Hint)
-	f.report(e, f.output == "json" || wantsJSON(args))
+	f.report(name, e, f.output == "json" || wantsJSON(args))
 	return e.Code
 }
 
@@ -246,27 +231,4 @@ func (o *oneOf) Set(s string) error {
 	}
 	*o.value = s
 	return nil
-}
-
-// lockedWriter keeps the lines of concurrent writers apart, and can be
-// turned to another target for a while.
-type lockedWriter struct {
-	first io.Writer // what it was made for
-
-	mu sync.Mutex
-	w  io.Writer
-}
-
-// Write implements io.Writer.
-func (l *lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
-}
-
-// turn sends what is written from now on to w.
-func (l *lockedWriter) turn(w io.Writer) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.w = w
 }

@@ -115,7 +115,7 @@ func TestEveryCommand(t *testing.T) {
 			walk(sub)
 		}
 	}
-	walk((&frame{name: "mraws", apps: nil}).root())
+	walk((&frame{printer: newPrinter(IO{}), name: "mraws", apps: nil}).root())
 }
 
 func TestQuietAndVerbose(t *testing.T) {

@@ -38,7 +38,7 @@ func (f *frame) s3Command() *cobra.Command {
 				return err
 			}
 			defer func() { err = errors.Join(err, s.page.Close()) }()
-			defer s.logLibrary(s.log)()
+			defer s.logLibrary()()
 			s.warnAddress(o.Address)
 			o.DataDir, o.Region = s.conf.DataDir, s.conf.Region
 			if script == "" {

@@ -2,14 +2,10 @@ package cmd
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/layout"
@@ -22,8 +18,7 @@ import (
 type session struct {
 	*frame
 	conf   *config.Loaded
-	layout layout.Layout // of the prefix: the configured one, or that of ownPrefix
-	log    zerolog.Logger
+	layout layout.Layout  // of the prefix: the configured one, or that of ownPrefix
 	flags  *cobra.Command // the command, for its own flags
 	page   *page          // of metrics; nil for none
 	slots  int            // tasks at a time; 0 of commands that run none
@@ -40,8 +35,6 @@ type session struct {
 	storeWait atomic.Pointer[string] // says that it waits for the store; nil until that is open
 	storeSaid bool                   // which store it is
 
-	logsProgress bool // a service, whose stderr is a log
-
 	// What the limit of file descriptors allows, known once the store is open.
 	requests    int // S3 requests in flight, at most s3-concurrency
 	connections int // that a coordinator may take
@@ -56,7 +49,7 @@ func (f *frame) run(fn func(ctx context.Context, s *session, args []string) erro
 			return err
 		}
 		s := &session{frame: f, conf: conf, layout: layout.New(conf.Prefix), flags: c}
-		s.log = f.newLogger(conf)
+		f.log, f.progress = f.newLogger(conf), conf.Progress
 		if !f.process.overseen() { // else the parent has warned
 			s.warnStray()
 		}
@@ -100,41 +93,4 @@ func (f *frame) load(c *cobra.Command) (*config.Loaded, error) {
 			Hint: "`mraws config init` explains every key"}
 	}
 	return conf, nil
-}
-
-// terminal says which of the streams are terminals.
-type terminal struct{ in, out, err bool }
-
-func terminalOf(stdio IO) terminal {
-	return terminal{in: isTerminal(stdio.In), out: isTerminal(stdio.Out), err: isTerminal(stdio.Err)}
-}
-
-func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// colour tells whether to colour a stream: --color, then NO_COLOR
-// (https://no-color.org), then TERM, then whether it is a terminal.
-func colour(conf *config.Loaded, tty bool) bool {
-	switch conf.Color {
-	case "always":
-		return true
-	case "never":
-		return false
-	}
-	return tty && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-}
-
-// note tells people something on stderr, unless they asked for quiet.
-func (s *session) note(format string, args ...any) {
-	if !s.quiet {
-		fmt.Fprintf(safely{s.io.Err}, format+"\n", args...)
-	}
-}
-
-// say writes a line of data to stdout.
-func (f *frame) say(format string, args ...any) error {
-	_, err := fmt.Fprintf(safely{f.io.Out}, format+"\n", args...)
-	return err
 }

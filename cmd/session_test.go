@@ -19,9 +19,9 @@ import (
 
 func testSession(conf config.Config, in io.Reader) (*session, *bytes.Buffer) {
 	var out bytes.Buffer
-	f := &frame{name: "mraws", io: IO{In: in, Err: &out}}
-	f.err = &lockedWriter{first: &out, w: &out}
-	return &session{frame: f, conf: &config.Loaded{Config: conf}}, &out
+	p := newPrinter(IO{In: in, Err: &out})
+	p.progress = conf.Progress
+	return &session{frame: &frame{printer: p, name: "mraws"}, conf: &config.Loaded{Config: conf}}, &out
 }
 
 func TestColour(t *testing.T) {
@@ -91,7 +91,7 @@ func TestProgressLines(t *testing.T) {
 		t.Error(got)
 	}
 	out.Reset()
-	s.conf.Progress = "json"
+	s.progress = "json"
 	p = s.newProgress("upload", 0, true)
 	p.last = p.last.Add(-2e9)
 	p.set(0) // nothing has moved
@@ -104,7 +104,7 @@ func TestProgressLines(t *testing.T) {
 		t.Error(got)
 	}
 	out.Reset()
-	s.conf.Progress = "none"
+	s.progress = "none"
 	p = s.newProgress("upload", 1, true)
 	p.last = p.last.Add(-20e9)
 	p.set(1)

@@ -48,20 +48,18 @@ func TestBar(t *testing.T) {
 		shown <- string(b)
 	}()
 
-	f := &frame{name: "mraws", term: terminalOf(IO{Err: tty})}
-	f.err = &lockedWriter{first: tty, w: tty}
-	f.io.Err = f.err
-	s := &session{frame: f, conf: &config.Loaded{Config: config.Config{Progress: "auto"}}}
-	p := s.newProgress("upload", 1<<20, true)
+	to := newPrinter(IO{Err: tty})
+	to.progress = "auto"
+	p := to.newProgress("upload", 1<<20, true)
 	if p.form != "bar" {
 		t.Fatalf("form %s", p.form)
 	}
 	p.set(1 << 19)
-	s.note("a line meanwhile")
+	to.note("a line meanwhile")
 	p.set(1 << 20)
 	p.bar.Wait()
 	p.end()
-	s.note("a line after")
+	to.note("a line after")
 	if err := tty.Close(); err != nil {
 		t.Error(err)
 	}
