@@ -18,32 +18,41 @@ import (
 // the flags by which it finds this bucket, prefix and data folder, wherever
 // they were set. This file is the only one that makes such lines.
 
+// commandLine is how this process was started.
+type commandLine struct {
+	name       string   // of the program
+	program    []string // as it was started; empty is its name
+	args       []string
+	configFile string  // of --config
+	at         *target // nil until the configuration is read
+}
+
 var commandInHint = regexp.MustCompile("`mraws ([^`]*)`")
 
 // whole marks a line in a hint that is one to paste already.
 const whole = "\x00"
 
 // paste replaces the commands in a hint by lines that work when pasted.
-func (f *frame) paste(hint string) string {
+func (l *commandLine) paste(hint string) string {
 	hint = commandInHint.ReplaceAllStringFunc(hint, func(found string) string {
-		return "`" + f.command(commandInHint.FindStringSubmatch(found)[1]) + "`"
+		return "`" + l.command(commandInHint.FindStringSubmatch(found)[1]) + "`"
 	})
 	return strings.ReplaceAll(hint, whole, "")
 }
 
 // line is the command line of this program with these words.
-func (f *frame) line(words ...string) string { return f.command(quoteAll(words)) }
+func (l *commandLine) line(words ...string) string { return l.command(quoteAll(words)) }
 
 // command is line for words that are a shell's already.
-func (f *frame) command(words string) string {
-	out := f.self() + " " + words
+func (l *commandLine) command(words string) string {
+	out := l.self() + " " + words
 	verb, _, _ := strings.Cut(words, " ")
-	if f.at == nil || slices.Contains([]string{"apps", "config", "version", "help"}, verb) || strings.Contains(words, "--help") {
+	if l.at == nil || slices.Contains([]string{"apps", "config", "version", "help"}, verb) || strings.Contains(words, "--help") {
 		return out
 	}
-	flags := f.at.storeFlags()
+	flags := l.storeFlags()
 	if slices.Contains([]string{"coordinator", "worker", "status"}, verb) {
-		flags = append(flags, f.at.netFlags(verb)...)
+		flags = append(flags, netFlags(l.at.conf, verb)...)
 	}
 	if len(flags) == 0 {
 		return out
@@ -54,48 +63,48 @@ func (f *frame) command(words string) string {
 // again is the command line of this process, for a hint. With a prefix that it
 // made up itself it names that, so that it goes on with the same job. more are
 // further flags.
-func (f *frame) again(more ...string) string {
-	words := slices.Clone(f.args)
-	if f.at != nil {
-		if f.at.ownPrefix {
-			more = append([]string{"--prefix", f.at.layout.Prefix()}, more...)
+func (l *commandLine) again(more ...string) string {
+	words := slices.Clone(l.args)
+	if l.at != nil {
+		if l.at.ownPrefix {
+			more = append([]string{"--prefix", l.at.layout.Prefix()}, more...)
 		}
-		if i := slices.Index(words, f.at.flags.Name()); i >= 0 {
+		if i := slices.Index(words, l.at.verb); i >= 0 {
 			words = slices.Insert(words, i+1, more...)
 		}
 	}
-	return "`" + whole + f.self() + " " + quoteAll(words) + "`"
+	return "`" + whole + l.self() + " " + quoteAll(words) + "`"
 }
 
 // self is the program as it was started, for a shell.
-func (f *frame) self() string {
-	if len(f.program) == 0 {
-		return f.name
+func (l *commandLine) self() string {
+	if len(l.program) == 0 {
+		return l.name
 	}
-	return quoteAll(f.program)
+	return quoteAll(l.program)
 }
 
 // storeFlags are the flags by which another command finds this store and
 // prefix: everything about it that was set, wherever it was set.
-func (s *session) storeFlags() []string {
+func (l *commandLine) storeFlags() []string {
 	var flags []string
-	if s.configFile != "" {
-		flags = append(flags, "--config", s.configFile)
+	if l.configFile != "" {
+		flags = append(flags, "--config", l.configFile)
 	}
 	keys := []string{"bucket", "region", "endpoint", "profile"}
 	switch {
-	case s.local || !s.chosen && s.conf.Local:
+	case l.at.local || !l.at.chosen && l.at.conf.Local:
 		flags = append(flags, "--local")
 		keys = []string{"bucket", "data-dir"}
-	case !s.chosen:
+	case !l.at.chosen:
 		keys = append(keys, "data-dir")
 	}
-	for _, e := range s.conf.Entries() {
-		if slices.Contains(keys, e.Key) && (e.Origin.Level > config.Default || e.Key == "bucket" && s.chosen && !s.local) {
+	for _, e := range l.at.conf.Entries() {
+		if slices.Contains(keys, e.Key) && (e.Origin.Level > config.Default || e.Key == "bucket" && l.at.chosen && !l.at.local) {
 			flags = append(flags, "--"+e.Key, e.Value)
 		}
 	}
-	if prefix := s.layout.Prefix(); prefix != "" {
+	if prefix := l.at.layout.Prefix(); prefix != "" {
 		flags = append(flags, "--prefix", prefix)
 	}
 	return flags
@@ -103,12 +112,12 @@ func (s *session) storeFlags() []string {
 
 // netFlags are those by which coordinator and workers know each other, as far
 // as the command takes them.
-func (s *session) netFlags(verb string) []string {
+func netFlags(conf *config.Loaded, verb string) []string {
 	var flags []string
-	for _, e := range s.conf.Entries() {
+	for _, e := range conf.Entries() {
 		switch {
 		case e.Origin.Level == config.Default:
-		case e.Key == "insecure" && s.conf.Insecure && verb != "status":
+		case e.Key == "insecure" && conf.Insecure && verb != "status":
 			flags = append(flags, "--insecure")
 		case slices.Contains([]string{"tls-ca", "tls-cert", "tls-key", "token-file"}, e.Key):
 			flags = append(flags, "--"+e.Key, e.Value)

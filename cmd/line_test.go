@@ -116,12 +116,11 @@ func TestLines(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f := &frame{name: "mraws"}
-			f.at = &session{frame: f, conf: conf, layout: layout.New(conf.Prefix), chosen: tt.chosen, local: tt.local}
-			if got := f.line(strings.Fields(tt.words)...); got != tt.want {
+			l := &commandLine{name: "mraws", at: &target{conf: conf, layout: layout.New(conf.Prefix), chosen: tt.chosen, local: tt.local}}
+			if got := l.line(strings.Fields(tt.words)...); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
-			if got := f.paste("see `mraws " + tt.words + "` and `aws s3 ls`"); got != "see `"+tt.want+"` and `aws s3 ls`" {
+			if got := l.paste("see `mraws " + tt.words + "` and `aws s3 ls`"); got != "see `"+tt.want+"` and `aws s3 ls`" {
 				t.Errorf("in a hint: %s", got)
 			}
 		})

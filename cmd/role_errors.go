@@ -14,13 +14,13 @@ import (
 
 // roleError gives the errors of coordinator and worker their exit codes and
 // hints. Errors that it does not know go on to explain.
-func (f *frame) roleError(err error) error {
+func (l *commandLine) roleError(err error) error {
 	var reset *coordinator.ResetError
 	if errors.As(err, &reset) {
-		err = f.roleError(reset.Err)
+		err = l.roleError(reset.Err)
 		if e := (*Error)(nil); errors.As(err, &e) {
 			e.Hint = "job " + reset.Job + " was removed while it ran, and its committed tasks with it; `mraws reset --yes` removes what was written since\n" +
-				"to run it from the beginning: " + f.again()
+				"to run it from the beginning: " + l.again()
 		}
 		return err
 	}
@@ -47,7 +47,7 @@ func (f *frame) roleError(err error) error {
 	case errors.As(err, &conflict):
 		return &Error{Code: ExitConflict, What: conflict.What, Cause: lines(conflict.Diff), Hint: conflict.Hint}
 	case errors.As(err, &job):
-		return &Error{Code: ExitJobFailed, What: "the job failed", Cause: errors.New(job.Cause), Hint: f.failureHint(job)}
+		return &Error{Code: ExitJobFailed, What: "the job failed", Cause: errors.New(job.Cause), Hint: l.failureHint(job)}
 	case errors.As(err, &failed):
 		return &Error{Code: ExitJobFailed, What: "the coordinator ended the job", Cause: errors.New(failed.Cause)}
 	case errors.As(err, &stuck):
@@ -75,15 +75,15 @@ func (f *frame) roleError(err error) error {
 
 // stopHint says how to go on with a job that a signal stopped, and how to
 // remove what there is of it; "" for a command that has begun none.
-func (f *frame) stopHint() string {
-	if f.at == nil || !f.at.chosen || !slices.Contains([]string{"run", "coordinator"}, f.at.flags.Name()) {
+func (l *commandLine) stopHint() string {
+	if l.at == nil || !l.at.chosen || !slices.Contains([]string{"run", "coordinator"}, l.at.verb) {
 		return ""
 	}
 	remove := "`mraws reset --yes`"
-	if f.at.ownPrefix {
+	if l.at.ownPrefix {
 		remove = "`mraws reset --yes --input`"
 	}
-	return "committed tasks are kept; to resume: " + f.again() + "\nto remove the job: " + remove
+	return "committed tasks are kept; to resume: " + l.again() + "\nto remove the job: " + remove
 }
 
 // failedTask and failedRecord are what the cause of a failed job says of the
@@ -94,10 +94,10 @@ var (
 )
 
 // failureHint is what can be done about a job that failed.
-func (f *frame) failureHint(job *coordinator.JobError) string {
+func (l *commandLine) failureHint(job *coordinator.JobError) string {
 	cause := job.Cause
 	if job.Input {
-		return "put the input back as it was, or remove the job with `mraws reset --yes`; then start it again: " + f.again()
+		return "put the input back as it was, or remove the job with `mraws reset --yes`; then start it again: " + l.again()
 	}
 	var b strings.Builder
 	if m := failedTask.FindStringSubmatch(cause); m != nil {
@@ -106,7 +106,7 @@ func (f *frame) failureHint(job *coordinator.JobError) string {
 	if failedRecord.MatchString(cause) {
 		b.WriteString("a new run with --max-bad-records N skips up to N such records, after `mraws reset --yes`\n")
 	}
-	b.WriteString("committed tasks are kept; once the cause is removed, to resume: " + f.again())
+	b.WriteString("committed tasks are kept; once the cause is removed, to resume: " + l.again())
 	return b.String()
 }
 

@@ -48,8 +48,8 @@ func TestRoleErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := &frame{name: "mraws"}
-			e := explain(context.Background(), f.roleError(tt.err))
+			l := &commandLine{name: "mraws"}
+			e := explain(context.Background(), l.roleError(tt.err))
 			text := fmt.Sprint(e.What, "\n", e.Cause, "\n", e.Hint)
 			if e.Code != tt.code {
 				t.Errorf("exit code %d, want %d", e.Code, tt.code)

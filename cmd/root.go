@@ -35,15 +35,10 @@ import (
 // frame is one execution of one command line.
 type frame struct {
 	*printer
-	name    string   // of the program
-	program []string // as it was started; empty is its name
-	args    []string // of the command line
-	at      *session // of the command, once its configuration is read
+	*commandLine
 	process *Process // nil where commands are only called
 	apps    []mr.App
-
-	configFile string
-	verbose    bool
+	verbose bool
 
 	started bool // the command itself has begun: errors are no longer usage errors
 }
@@ -53,7 +48,7 @@ type frame struct {
 // it calls itself, program how the user started it (see [Invocation]).
 // The cause of a ctx that a signal cancelled is a [Signal].
 func Execute(ctx context.Context, name string, program, args []string, stdio IO, apps []mr.App) int {
-	f := &frame{printer: newPrinter(stdio), name: name, program: program, args: args, apps: apps}
+	f := &frame{printer: newPrinter(stdio), commandLine: &commandLine{name: name, program: program, args: args}, apps: apps}
 	f.process, _ = ctx.Value(processKey{}).(*Process)
 	err := checkApps(apps)
 	if err == nil {

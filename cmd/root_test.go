@@ -115,7 +115,7 @@ func TestEveryCommand(t *testing.T) {
 			walk(sub)
 		}
 	}
-	walk((&frame{printer: newPrinter(IO{}), name: "mraws", apps: nil}).root())
+	walk((&frame{printer: newPrinter(IO{}), commandLine: &commandLine{name: "mraws"}, apps: nil}).root())
 }
 
 func TestQuietAndVerbose(t *testing.T) {
@@ -150,7 +150,7 @@ func TestApps(t *testing.T) {
 	if r = execute(t, []mr.App{{Name: "Not valid"}}, "apps"); r.code != ExitInternal || !strings.Contains(r.err, "NewMapper is missing") {
 		t.Errorf("not valid: %+v", r)
 	}
-	f := &frame{name: "mraws", apps: []mr.App{app, testApp("two")}}
+	f := &frame{commandLine: &commandLine{name: "mraws"}, apps: []mr.App{app, testApp("two")}}
 	for name, want := range map[string]string{"": "one, two", "tow": "did you mean two?"} {
 		if _, err := f.findApp(name); err == nil || !strings.Contains(explain(context.Background(), err).Hint, want) {
 			t.Errorf("--app %q: %v", name, err)

@@ -17,15 +17,9 @@ import (
 // and checked.
 type session struct {
 	*frame
-	conf   *config.Loaded
-	layout layout.Layout  // of the prefix: the configured one, or that of ownPrefix
-	flags  *cobra.Command // the command, for its own flags
-	page   *page          // of metrics; nil for none
-	slots  int            // tasks at a time; 0 of commands that run none
-
-	chosen    bool // the store has been, and local says whether it is embedded
-	local     bool
-	ownPrefix bool // run made the prefix up for this job alone
+	*target
+	page  *page // of metrics; nil for none
+	slots int   // tasks at a time; 0 of commands that run none
 
 	memory int64 // bytes for the buffers of them all
 
@@ -48,12 +42,12 @@ func (f *frame) run(fn func(ctx context.Context, s *session, args []string) erro
 		if err != nil {
 			return err
 		}
-		s := &session{frame: f, conf: conf, layout: layout.New(conf.Prefix), flags: c}
+		s := &session{frame: f, target: &target{conf: conf, verb: c.Name(), layout: layout.New(conf.Prefix)}}
 		f.log, f.progress = f.newLogger(conf), conf.Progress
 		if !f.process.overseen() { // else the parent has warned
 			s.warnStray()
 		}
-		f.at = s
+		f.at = s.target
 		ctx, over := s.watchStore(c.Context())
 		defer over()
 		return fn(ctx, s, args)

@@ -21,7 +21,7 @@ func testSession(conf config.Config, in io.Reader) (*session, *bytes.Buffer) {
 	var out bytes.Buffer
 	p := newPrinter(IO{In: in, Err: &out})
 	p.progress = conf.Progress
-	return &session{frame: &frame{printer: p, name: "mraws"}, conf: &config.Loaded{Config: conf}}, &out
+	return &session{frame: &frame{printer: p, commandLine: &commandLine{name: "mraws"}}, target: &target{conf: &config.Loaded{Config: conf}}}, &out
 }
 
 func TestColour(t *testing.T) {

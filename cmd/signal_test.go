@@ -119,7 +119,7 @@ func TestOrders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, signals, _ := signalled(t)
 		ctx, cancel := context.WithCancel(ctx)
-		s := &session{conf: &config.Loaded{Config: config.Config{DrainTimeout: 25 * time.Second}}}
+		s := &session{frame: &frame{}, target: &target{conf: &config.Loaded{Config: config.Config{DrainTimeout: 25 * time.Second}}}}
 		orders := make(chan worker.Order)
 		terms := terminated(ctx)
 		notices := make(chan *spot.Notice)

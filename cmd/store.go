@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/s3fs"
 	"github.com/mraws/mraws/internal/s3local"
 	"github.com/mraws/mraws/internal/task"
@@ -38,6 +39,22 @@ func (s *store) Close() error {
 
 // Served reports whether the embedded server runs in this process.
 func (s *store) Served() bool { return s.server != nil }
+
+// target is the store and the prefix of a command.
+type target struct {
+	conf   *config.Loaded
+	verb   string        // the name of the command
+	layout layout.Layout // of the prefix: the configured one, or that of ownPrefix
+
+	chosen    bool // the store has been, and local says whether it is embedded
+	local     bool
+	ownPrefix bool // run made the prefix up for this job alone
+}
+
+// where is the bucket with the prefix.
+func (t *target) where() string {
+	return strings.TrimSuffix(t.conf.Bucket+"/"+t.layout.Prefix(), "/")
+}
 
 // place is the store of a command without settings that name one.
 type place int
@@ -240,11 +257,6 @@ func (s *session) sayStore(format string, args ...any) {
 		s.storeSaid = true
 		s.note("store: "+format, args...)
 	}
-}
-
-// where is the bucket with the prefix.
-func (s *session) where() string {
-	return strings.TrimSuffix(s.conf.Bucket+"/"+s.layout.Prefix(), "/")
 }
 
 // settle is the maximum wait for another process that starts or ends a server on the

@@ -31,36 +31,36 @@ func (f *frame) verifyCommand() *cobra.Command {
 			"Every fault is listed, and the exit code is then 8.",
 		Example: "  " + f.name + " verify --app wc\n  " + f.name + " verify --app indexer --prefix runs/42 -o json\n  " + f.name + " verify --seal HEX",
 		Args:    cobra.NoArgs,
-		RunE: f.run(func(ctx context.Context, s *session, _ []string) (err error) {
-			var app *mr.App
-			if s.flags.Flags().Changed("app") {
-				found, err := s.findApp(name)
-				if err != nil {
-					return err
-				}
-				if app = &found; s.needsProcess(found) {
-					return s.callApart(ctx)
-				}
-			}
-			asked := strings.ToLower(seal)
-			if _, err := manifest.ParseDigest(asked); err != nil && s.flags.Flags().Changed("seal") {
-				return usagef("give the 64 hex digits that verify has printed", "%q is no seal", seal)
-			}
-			if err := s.setMemory(); err != nil {
-				return err
-			}
-			st, err := s.openStore(ctx, found)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, st.Close()) }()
-			return s.verifyJob(ctx, st, app, asked)
-		}),
 	}
 	c.Flags().StringVar(&name, "app", "", "compare with a sequential run of this app, which must be the job's")
 	c.Flags().StringVar(&seal, "seal", "", "the seal that the job must have, as verify has printed it before")
 	_ = c.RegisterFlagCompletionFunc("app", f.completeApps) // fails only for an unknown flag
 	config.AddFlags(c.Flags(), "memory", "scratch", "task-timeout")
+	c.RunE = f.run(func(ctx context.Context, s *session, _ []string) (err error) {
+		var app *mr.App
+		if c.Flags().Changed("app") {
+			found, err := s.findApp(name)
+			if err != nil {
+				return err
+			}
+			if app = &found; s.needsProcess(found) {
+				return s.callApart(ctx)
+			}
+		}
+		asked := strings.ToLower(seal)
+		if _, err := manifest.ParseDigest(asked); err != nil && c.Flags().Changed("seal") {
+			return usagef("give the 64 hex digits that verify has printed", "%q is no seal", seal)
+		}
+		if err := s.setMemory(); err != nil {
+			return err
+		}
+		st, err := s.openStore(ctx, found)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, st.Close()) }()
+		return s.verifyJob(ctx, st, app, asked)
+	})
 	return c
 }
 
