@@ -10,10 +10,13 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// checkApps refuses a table of applications that cannot work.
-func checkApps(apps []mr.App) error {
+// appTable is the applications of the program.
+type appTable []mr.App
+
+// check refuses a table of applications that cannot work.
+func (t appTable) check() error {
 	seen := map[string]bool{}
-	for _, a := range apps {
+	for _, a := range t {
 		if err := a.Validate(); err != nil {
 			return &Error{Code: ExitInternal, What: "an application of this program is not valid", Cause: err}
 		}
@@ -26,22 +29,22 @@ func checkApps(apps []mr.App) error {
 }
 
 // lookup returns the application of that name; nil if there is none.
-func (f *frame) lookup(name string) *mr.App {
-	for i := range f.apps {
-		if f.apps[i].Name == name {
-			return &f.apps[i]
+func (t appTable) lookup(name string) *mr.App {
+	for i := range t {
+		if t[i].Name == name {
+			return &t[i]
 		}
 	}
 	return nil
 }
 
-// findApp returns the application that --app names.
-func (f *frame) findApp(name string) (mr.App, error) {
-	if a := f.lookup(name); a != nil {
+// find returns the application that --app names.
+func (t appTable) find(name string) (mr.App, error) {
+	if a := t.lookup(name); a != nil {
 		return *a, nil
 	}
 	var names []string
-	for _, a := range f.apps {
+	for _, a := range t {
 		names = append(names, a.Name)
 	}
 	if name == "" {
@@ -54,10 +57,18 @@ func (f *frame) findApp(name string) (mr.App, error) {
 	return mr.App{}, usagef(hint, "unknown app %q", name)
 }
 
-// completeApps completes --app.
-func (f *frame) completeApps(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+// sole returns the app that --app names, or the only one of the program.
+func (t appTable) sole(name string) (mr.App, error) {
+	if name == "" && len(t) == 1 {
+		return t[0], nil
+	}
+	return t.find(name)
+}
+
+// complete completes --app.
+func (t appTable) complete(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	var out []cobra.Completion
-	for _, a := range f.apps {
+	for _, a := range t {
 		out = append(out, cobra.CompletionWithDesc(a.Name, a.Help))
 	}
 	return out, cobra.ShellCompDirectiveNoFileComp
@@ -88,7 +99,7 @@ func (f *frame) appsCommand() *cobra.Command {
 				return f.printJSON(struct {
 					Schema string    `json:"schema"`
 					Apps   []appJSON `json:"apps"`
-				}{"mraws/apps/v1", appsJSON(f.apps)})
+				}{"mraws/apps/v1", f.apps.json()})
 			}
 			var rows [][]string
 			for _, a := range f.apps {
@@ -112,9 +123,9 @@ func paramHelp(p mr.Param) string {
 	return p.Help
 }
 
-func appsJSON(apps []mr.App) []appJSON {
+func (t appTable) json() []appJSON {
 	out := []appJSON{}
-	for _, a := range apps {
+	for _, a := range t {
 		j := appJSON{Name: a.Name, Help: a.Help, Version: a.Version, NeedsProcesses: a.NeedsProcesses}
 		for _, p := range a.Params {
 			j.Params = append(j.Params, paramJSON{p.Name, p.Help, p.Default, p.Required})

@@ -17,7 +17,7 @@ func (f *frame) configCommand() *cobra.Command {
 		Use:   "config",
 		Short: "Show, check and write configurations",
 	}
-	c.AddCommand(f.configShowCommand(), f.configValidateCommand(), f.configInitCommand())
+	c.AddCommand(configShowCommand(f), configValidateCommand(f), configInitCommand(f))
 	return c
 }
 
@@ -27,7 +27,7 @@ func allGroups(c *cobra.Command) *cobra.Command {
 	return c
 }
 
-func (f *frame) configShowCommand() *cobra.Command {
+func configShowCommand(f *frame) *cobra.Command {
 	var origin bool
 	c := &cobra.Command{
 		Use:   "show",
@@ -38,7 +38,7 @@ func (f *frame) configShowCommand() *cobra.Command {
 		Example: "  " + f.name + " config show --origin\n  MRAWS_NREDUCE=3 " + f.name + " config show -o json",
 		Args:    cobra.NoArgs,
 		RunE: f.run(func(ctx context.Context, s *session, _ []string) error {
-			view := s.viewStore(ctx)
+			view := viewStore(ctx, s.target)
 			if f.output == "json" {
 				return s.printJSON(configJSON(s.conf, view))
 			}
@@ -76,7 +76,7 @@ func configJSON(conf *config.Loaded, view storeView) any {
 	}{"mraws/config/v1", conf.File, keys, view}
 }
 
-func (f *frame) configValidateCommand() *cobra.Command {
+func configValidateCommand(f *frame) *cobra.Command {
 	return allGroups(&cobra.Command{
 		Use:   "validate",
 		Short: "Check the configuration; list all errors and exit with code 2",
@@ -105,7 +105,7 @@ func (f *frame) configValidateCommand() *cobra.Command {
 	})
 }
 
-func (f *frame) configInitCommand() *cobra.Command {
+func configInitCommand(f *frame) *cobra.Command {
 	return &cobra.Command{
 		Use:     "init",
 		Short:   "Print a commented configuration file with all keys",

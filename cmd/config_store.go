@@ -35,25 +35,25 @@ type awsView struct {
 
 // viewStore describes the store of commands other than run. It sends no
 // request, but asks the embedded server for a sign of life.
-func (s *session) viewStore(ctx context.Context) storeView {
-	v := storeView{Kind: "s3", Bucket: s.conf.Bucket, Prefix: s.layout.Prefix()}
-	local, why, err := s.chooseStore(found)
+func viewStore(ctx context.Context, t *target) storeView {
+	v := storeView{Kind: "s3", Bucket: t.conf.Bucket, Prefix: t.layout.Prefix()}
+	local, why, err := t.choose(found)
 	if err != nil {
 		v.Problem = err.Error()
 		return v
 	}
 	v.Why = why
 	if local {
-		v.Kind, v.DataDir = "embedded", s.conf.DataDir
+		v.Kind, v.DataDir = "embedded", t.conf.DataDir
 		if at, err := s3local.Find(ctx, v.DataDir); err == nil {
 			v.URL, v.Region = at.URL, at.Region
 		}
 		return v
 	}
-	if ofRun, why, _ := s.chooseStore(embedded); ofRun {
+	if ofRun, why, _ := t.choose(embedded); ofRun {
 		v.OfRun = why
 	}
-	if err := s.checkBucketNamed(why); err != nil {
+	if err := checkBucketNamed(t.conf, why); err != nil {
 		v.Problem = err.Error()
 	}
 	v.AWS = &awsView{Variables: []string{}, Credentials: []string{}}
@@ -63,7 +63,7 @@ func (s *session) viewStore(ctx context.Context) storeView {
 		}
 	}
 	slices.Sort(v.AWS.Variables)
-	env, err := s3fs.Resolve(ctx, s.s3Options())
+	env, err := s3fs.Resolve(ctx, s3Options(t.conf))
 	if err != nil {
 		v.Problem = err.Error()
 		return v

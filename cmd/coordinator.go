@@ -31,11 +31,11 @@ type jobFlags struct {
 	names      []string // of the input; nil is all of it
 }
 
-func (f *frame) jobFlags(c *cobra.Command, appHelp string) *jobFlags {
+func newJobFlags(c *cobra.Command, apps appTable, appHelp string) *jobFlags {
 	o := &jobFlags{}
 	c.Flags().StringVar(&o.app, "app", "", appHelp)
 	c.Flags().StringArrayVar(&o.args, "app-arg", nil, "`name=value` of a parameter of the app; may be repeated")
-	_ = c.RegisterFlagCompletionFunc("app", f.completeApps) // the flag was defined a line ago
+	_ = c.RegisterFlagCompletionFunc("app", apps.complete) // the flag was defined a line ago
 	return o
 }
 
@@ -83,14 +83,6 @@ func (o *jobFlags) jobParams(app *mr.App) (map[string]string, error) {
 	return params, err
 }
 
-// soleApp returns the app that --app names, or the only one of the program.
-func (f *frame) soleApp(name string) (mr.App, error) {
-	if name == "" && len(f.apps) == 1 {
-		return f.apps[0], nil
-	}
-	return f.findApp(name)
-}
-
 func (f *frame) coordinatorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "coordinator",
@@ -103,7 +95,7 @@ func (f *frame) coordinatorCommand() *cobra.Command {
 			"  " + f.name + " coordinator --local --app wc --nreduce 4",
 		Args: cobra.NoArgs,
 	}
-	o := f.jobFlags(c, "app of the job; if empty, the app of the first worker")
+	o := newJobFlags(c, f.apps, "app of the job; if empty, the app of the first worker")
 	o.addEmpty(c)
 	c.Flags().BoolVar(&o.takeOver, "takeover", false, "replace a running coordinator, which then ends with exit code 7")
 	config.AddFlags(c.Flags(), config.Names(config.Net, config.Serve, config.Job)...)
@@ -117,7 +109,7 @@ func (f *frame) coordinatorCommand() *cobra.Command {
 func (s *session) coordinate(ctx context.Context, o *jobFlags) (err error) {
 	var app *mr.App
 	if o.app != "" {
-		a, err := s.findApp(o.app)
+		a, err := s.apps.find(o.app)
 		if err != nil {
 			return err
 		}

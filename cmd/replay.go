@@ -49,7 +49,7 @@ func (f *frame) replayCommand() *cobra.Command {
 			if info, err := os.Stat(out); out != "" && err == nil && !info.IsDir() {
 				return usagef("--out names a folder: the results of the task are files in it", "%s is a file", escape.Line(out))
 			}
-			if slices.ContainsFunc(s.apps, s.needsProcess) { // which of them is known later
+			if slices.ContainsFunc(s.apps, s.process.neededBy) { // which of them is known later
 				return s.callApart(ctx)
 			}
 			st, err := s.openStore(ctx, found)
@@ -92,7 +92,7 @@ func (s *session) replay(ctx context.Context, st *store, phase mr.Phase, index i
 	if index >= tasks {
 		return usagef("they are numbered from 0", "job %s has %s", job.ID, countText(int64(tasks), phase.String()+" task"))
 	}
-	app, err := s.findApp(job.App.Name)
+	app, err := s.apps.find(job.App.Name)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ type frame struct {
 	*printer
 	*commandLine
 	process *Process // nil where commands are only called
-	apps    []mr.App
+	apps    appTable
 	verbose bool
 
 	started bool // the command itself has begun: errors are no longer usage errors
@@ -50,7 +50,7 @@ type frame struct {
 func Execute(ctx context.Context, name string, program, args []string, stdio IO, apps []mr.App) int {
 	f := &frame{printer: newPrinter(stdio), commandLine: &commandLine{name: name, program: program, args: args}, apps: apps}
 	f.process, _ = ctx.Value(processKey{}).(*Process)
-	err := checkApps(apps)
+	err := f.apps.check()
 	if err == nil {
 		root := f.root()
 		root.SetArgs(args)
@@ -64,7 +64,7 @@ func Execute(ctx context.Context, name string, program, args []string, stdio IO,
 		return int(code)
 	}
 	if !f.started {
-		err = f.usageError(err)
+		err = usageError(err)
 	}
 	e := explain(ctx, err)
 	if e.Hint == "" && (e.Code == ExitInterrupt || e.Code == ExitTerminate) {
@@ -102,11 +102,11 @@ func (f *frame) root() *cobra.Command {
 	root.MarkFlagsMutuallyExclusive("quiet", "verbose")
 
 	root.AddCommand(f.commands()...)
-	root.SetHelpCommand(f.helpCommand())
+	root.SetHelpCommand(helpCommand())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
-	f.rules(root)
-	root.SetFlagErrorFunc(f.flagError)
+	rules(root)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return flagError(c, f.args, err) })
 	root.SetHelpFunc(helpOf(root.HelpFunc()))
 	return root
 }
@@ -133,7 +133,7 @@ func (f *frame) commands() []*cobra.Command {
 // rules applies to a command and all below it what cobra leaves out: a
 // group that is called with a word that is none of its commands is an error,
 // and flags with few values complete.
-func (f *frame) rules(c *cobra.Command) {
+func rules(c *cobra.Command) {
 	if c.HasSubCommands() {
 		c.Args = func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -150,7 +150,7 @@ func (f *frame) rules(c *cobra.Command) {
 		}
 	}
 	for _, sub := range c.Commands() {
-		f.rules(sub)
+		rules(sub)
 	}
 }
 
@@ -168,7 +168,7 @@ func suggestion(c *cobra.Command, word string) string {
 }
 
 // helpCommand replaces cobra's, which exits 0 on an unknown topic.
-func (f *frame) helpCommand() *cobra.Command {
+func helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
 		Short: "Help on a command",
@@ -187,7 +187,7 @@ func (f *frame) helpCommand() *cobra.Command {
 }
 
 // usageError is the error of a command line that could not be understood.
-func (f *frame) usageError(err error) error {
+func usageError(err error) error {
 	var e *Error
 	if errors.As(err, &e) {
 		return err

@@ -150,9 +150,9 @@ func TestApps(t *testing.T) {
 	if r = execute(t, []mr.App{{Name: "Not valid"}}, "apps"); r.code != ExitInternal || !strings.Contains(r.err, "NewMapper is missing") {
 		t.Errorf("not valid: %+v", r)
 	}
-	f := &frame{commandLine: &commandLine{name: "mraws"}, apps: []mr.App{app, testApp("two")}}
+	table := appTable{app, testApp("two")}
 	for name, want := range map[string]string{"": "one, two", "tow": "did you mean two?"} {
-		if _, err := f.findApp(name); err == nil || !strings.Contains(explain(context.Background(), err).Hint, want) {
+		if _, err := table.find(name); err == nil || !strings.Contains(explain(context.Background(), err).Hint, want) {
 			t.Errorf("--app %q: %v", name, err)
 		}
 	}

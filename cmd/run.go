@@ -43,7 +43,7 @@ func (f *frame) runCommand() *cobra.Command {
 			"  " + f.name + " run --app grep --app-arg pattern=whale --nreduce 1 --out result 'books/**/*.txt'\n" +
 			"  " + f.name + " run --app indexer --bucket my-bucket --workers 8",
 	}
-	o := &runFlags{jobFlags: f.jobFlags(c, "the app to run")}
+	o := &runFlags{jobFlags: newJobFlags(c, f.apps, "the app to run")}
 	o.addEmpty(c)
 	c.Flags().IntVar(&o.workers, "workers", 0, "number of workers with one slot each; 0 is one per core")
 	c.Flags().BoolVar(&o.processes, "processes", false, "run each worker in its own process, which is restarted if it dies")
@@ -62,7 +62,7 @@ func (f *frame) runCommand() *cobra.Command {
 
 // runJob is the run command.
 func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err error) {
-	app, err := s.soleApp(o.app)
+	app, err := s.apps.sole(o.app)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err e
 	if app.NeedsProcesses && !o.processes {
 		return usagef("add --processes", "app %s may end its process, so each worker needs its own process", app.Name)
 	}
-	if (!o.processes || o.verify) && s.needsProcess(app) {
+	if (!o.processes || o.verify) && s.process.neededBy(app) {
 		return s.runApart(ctx, o)
 	}
 	if err := o.complete(s); err != nil {

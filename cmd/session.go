@@ -45,7 +45,7 @@ func (f *frame) run(fn func(ctx context.Context, s *session, args []string) erro
 		s := &session{frame: f, target: &target{conf: conf, verb: c.Name(), layout: layout.New(conf.Prefix)}}
 		f.log, f.progress = f.newLogger(conf), conf.Progress
 		if !f.process.overseen() { // else the parent has warned
-			s.warnStray()
+			f.warnStray()
 		}
 		f.at = s.target
 		ctx, over := s.watchStore(c.Context())

@@ -121,16 +121,16 @@ func choose(conf *config.Loaded, otherwise place, dirExists bool) (local bool, w
 	return false, "default", nil
 }
 
-// chooseStore is choose for this session.
-func (s *session) chooseStore(otherwise place) (local bool, why string, err error) {
-	_, statErr := os.Stat(filepath.Join(s.conf.DataDir, "s3"))
-	return choose(s.conf, otherwise, s.conf.DataDir != "" && statErr == nil)
+// choose is choose for this target.
+func (t *target) choose(otherwise place) (local bool, why string, err error) {
+	_, statErr := os.Stat(filepath.Join(t.conf.DataDir, "s3"))
+	return choose(t.conf, otherwise, t.conf.DataDir != "" && statErr == nil)
 }
 
 // openStore opens the bucket of the configuration and names it on stderr. A missing
 // bucket of the embedded server is created. Any other bucket must exist.
 func (s *session) openStore(ctx context.Context, otherwise place) (*store, error) {
-	local, why, err := s.chooseStore(otherwise)
+	local, why, err := s.choose(otherwise)
 	if err != nil {
 		return nil, err
 	}
@@ -158,8 +158,8 @@ const maxSkew = 5 * time.Minute
 
 // checkBucketNamed refuses the default bucket on AWS: the names of buckets are
 // one space for all accounts there, so a default name is somebody's.
-func (s *session) checkBucketNamed(why string) error {
-	if s.conf.IsSet("bucket") || s.conf.Endpoint != "" || os.Getenv("AWS_ENDPOINT_URL") != "" || os.Getenv("AWS_ENDPOINT_URL_S3") != "" {
+func checkBucketNamed(c *config.Loaded, why string) error {
+	if c.IsSet("bucket") || c.Endpoint != "" || os.Getenv("AWS_ENDPOINT_URL") != "" || os.Getenv("AWS_ENDPOINT_URL_S3") != "" {
 		return nil
 	}
 	return usagef("name one with --bucket or MRAWS_BUCKET; --local is the embedded server, which needs none",
@@ -167,21 +167,21 @@ func (s *session) checkBucketNamed(why string) error {
 }
 
 // s3Options are the options of a store that is not embedded.
-func (s *session) s3Options() s3fs.Options {
-	return s3fs.Options{
-		Bucket: s.conf.Bucket, Region: s.conf.Region, Endpoint: s.conf.Endpoint, Profile: s.conf.Profile, Concurrency: s.requests,
-	}
+func s3Options(c *config.Loaded) s3fs.Options {
+	return s3fs.Options{Bucket: c.Bucket, Region: c.Region, Endpoint: c.Endpoint, Profile: c.Profile}
 }
 
 func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 	c := s.conf
-	if err := s.checkBucketNamed(why); err != nil {
+	if err := checkBucketNamed(c, why); err != nil {
 		return nil, err
 	}
 	if err := s.fitRequests(false); err != nil {
 		return nil, err
 	}
-	st, err := s3fs.Open(ctx, s.s3Options())
+	o := s3Options(c)
+	o.Concurrency = s.requests
+	st, err := s3fs.Open(ctx, o)
 	if err != nil {
 		return nil, err
 	}

@@ -20,9 +20,9 @@ import (
 // flagError says of a flag that a command does not have which one may have
 // been meant. A word that is no command comes first: with it every flag
 // behind it is unknown.
-func (f *frame) flagError(c *cobra.Command, err error) error {
+func flagError(c *cobra.Command, args []string, err error) error {
 	if c.HasSubCommands() {
-		if word := f.wordBehind(c); word != "" {
+		if word := wordBehind(c, args); word != "" {
 			return unknownCommand(c, word)
 		}
 	}
@@ -56,7 +56,7 @@ func flagNames(c *cobra.Command) map[string]*pflag.Flag {
 
 // wordBehind returns the first word behind a group of commands that is none of
 // its flags nor the value of one, whichever command the flag belongs to.
-func (f *frame) wordBehind(c *cobra.Command) string {
+func wordBehind(c *cobra.Command, args []string) string {
 	takesValue := map[string]bool{"-o": true}
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {
@@ -69,8 +69,8 @@ func (f *frame) wordBehind(c *cobra.Command) string {
 	}
 	walk(c.Root())
 	path := strings.Fields(c.CommandPath())[1:]
-	for i := 0; i < len(f.args); i++ {
-		word := f.args[i]
+	for i := 0; i < len(args); i++ {
+		word := args[i]
 		switch {
 		case word == "--":
 			return ""
@@ -138,10 +138,10 @@ func nearParams(app *mr.App, params map[string]string) string {
 }
 
 // warnStray names the variables that were meant for us and are misspelt.
-func (s *session) warnStray() {
+func (p *printer) warnStray() {
 	for _, stray := range config.StrayEnv(os.Environ(), failpoint.Variable, trace.Variable) {
 		if stray.Near != "" {
-			s.note("warning: %s", stray)
+			p.note("warning: %s", stray)
 		}
 	}
 }

@@ -341,11 +341,11 @@ type told int
 
 func (t told) Error() string { return fmt.Sprintf("exit code %d", int(t)) }
 
-// needsProcess reports whether an application should run in a child process. It
+// neededBy reports whether an application should run in a child process. It
 // should not if it belongs to this program, which does not end the process, if
 // this is that child, or if a debugger traces this process.
-func (f *frame) needsProcess(app mr.App) bool {
-	return f.process != nil && !f.process.overseen() && !apps.Has(app) && !traced()
+func (p *Process) neededBy(app mr.App) bool {
+	return p != nil && !p.overseen() && !apps.Has(app) && !traced()
 }
 
 // traced reports whether a debugger has started this process.
@@ -357,7 +357,7 @@ func traced() bool {
 
 // supervise runs this command line in a child process and waits for it. It returns
 // the outcome of a child that ended without a verdict.
-func (s *session) supervise(ctx context.Context) (*outcome, error) {
+func (f *frame) supervise(ctx context.Context) (*outcome, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
@@ -367,9 +367,9 @@ func (s *session) supervise(ctx context.Context) (*outcome, error) {
 		return nil, context.Cause(ctx)
 	}
 	o, err := oversee(&exec.Cmd{
-		Path: self, Args: append([]string{s.process.name}, s.args...),
-		Stdin: s.io.In, Stdout: s.io.Out, Stderr: s.err.first,
-	}, s.program, signals)
+		Path: self, Args: append([]string{f.process.name}, f.args...),
+		Stdin: f.io.In, Stdout: f.io.Out, Stderr: f.err.first,
+	}, f.program, signals)
 	if err != nil {
 		return nil, fmt.Errorf("start a process for the application: %w", err)
 	}
@@ -408,8 +408,8 @@ func (s *session) runApart(ctx context.Context, o *runFlags) error {
 
 // callApart is any other command that calls code of an application, in a child
 // process.
-func (s *session) callApart(ctx context.Context) error {
-	out, err := s.supervise(ctx)
+func (f *frame) callApart(ctx context.Context) error {
+	out, err := f.supervise(ctx)
 	if err != nil {
 		return err
 	}

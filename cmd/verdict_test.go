@@ -102,17 +102,17 @@ func TestSignalsOfBothWays(t *testing.T) {
 // TestNeedsProcess: an app of the program runs in its process; one that is
 // another under the same name, and every app of a user, does not.
 func TestNeedsProcess(t *testing.T) {
-	f := &frame{process: &Process{}}
+	p := &Process{}
 	for _, app := range apps.Table() {
-		if f.needsProcess(app) {
+		if p.neededBy(app) {
 			t.Errorf("app %s has a process of its own", app.Name)
 		}
 	}
 	for _, app := range []mr.App{{Name: "own"}, {Name: "wc", Help: "my own"}} {
-		if !f.needsProcess(app) {
+		if !p.neededBy(app) {
 			t.Errorf("app %s has no process of its own", app.Name)
 		}
-		if (&frame{}).needsProcess(app) || (&frame{process: &Process{to: os.Stderr}}).needsProcess(app) {
+		if (*Process)(nil).neededBy(app) || (&Process{to: os.Stderr}).neededBy(app) {
 			t.Errorf("app %s has one process too many", app.Name)
 		}
 	}

@@ -34,16 +34,16 @@ func (f *frame) verifyCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&name, "app", "", "compare with a sequential run of this app, which must be the job's")
 	c.Flags().StringVar(&seal, "seal", "", "the seal that the job must have, as verify has printed it before")
-	_ = c.RegisterFlagCompletionFunc("app", f.completeApps) // fails only for an unknown flag
+	_ = c.RegisterFlagCompletionFunc("app", f.apps.complete) // fails only for an unknown flag
 	config.AddFlags(c.Flags(), "memory", "scratch", "task-timeout")
 	c.RunE = f.run(func(ctx context.Context, s *session, _ []string) (err error) {
 		var app *mr.App
 		if c.Flags().Changed("app") {
-			found, err := s.findApp(name)
+			found, err := s.apps.find(name)
 			if err != nil {
 				return err
 			}
-			if app = &found; s.needsProcess(found) {
+			if app = &found; s.process.neededBy(found) {
 				return s.callApart(ctx)
 			}
 		}
@@ -92,7 +92,7 @@ func (s *session) verified(ctx context.Context, st *store, app *mr.App, seal str
 	debug.SetMemoryLimit(memoryLimit(budget))
 	o := verify.Options{
 		Seal: seal, Scratch: s.conf.Scratch, Memory: budget, Concurrency: s.requests / 2,
-		Lookup: s.lookup, Buckets: func(name string) verify.Store { return st.In(name) },
+		Lookup: s.apps.lookup, Buckets: func(name string) verify.Store { return st.In(name) },
 	}
 	if app != nil {
 		o.App, o.Code = app.Name, new(verify.Code)

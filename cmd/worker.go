@@ -34,7 +34,7 @@ func (f *frame) workerCommand() *cobra.Command {
 			"  " + f.name + " worker --app wc            # only for a job of this app",
 		Args: cobra.NoArgs,
 	}
-	o := f.jobFlags(c, "app that the job must have; if empty, whatever it has")
+	o := newJobFlags(c, f.apps, "app that the job must have; if empty, whatever it has")
 	config.AddFlags(c.Flags(), config.Names(config.Net, config.Work)...)
 	config.AddFlags(c.Flags(), "task-timeout")
 	c.RunE = f.run(func(ctx context.Context, s *session, _ []string) error {
@@ -48,7 +48,7 @@ func (s *session) work(ctx context.Context, o *jobFlags) (err error) {
 	var app *mr.App
 	switch {
 	case o.app != "" || len(s.apps) == 1:
-		a, err := s.soleApp(o.app)
+		a, err := s.apps.sole(o.app)
 		if err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func (s *session) workerOptions(st *store, app *mr.App, params map[string]string
 	objects := failpoint.Store("worker", st.Store)
 	o := worker.Options{
 		Store: objects, Bucket: st.Bucket(), Buckets: st.source, Layout: s.layout, Log: s.log, Version: readVersion().Version,
-		App: s.process.telling(app), Params: params, Lookup: func(name string) *mr.App { return s.process.telling(s.lookup(name)) },
+		App: s.process.telling(app), Params: params, Lookup: func(name string) *mr.App { return s.process.telling(s.apps.lookup(name)) },
 		Insecure: s.conf.Insecure, Files: s.tlsFiles(), Token: token, CoordTimeout: s.conf.CoordTimeout,
 		Name: workerName(host), Host: host, Slots: s.slots, Memory: s.memory, Scratch: scratch, Stats: s.page.workerStats(), Events: trace.FromEnv(),
 		Dirs: func(ctx context.Context, prefix string) (dirs []string, err error) {
