@@ -134,7 +134,7 @@ func (s *session) coordinate(ctx context.Context, o *jobFlags) (err error) {
 	if st.Embedded {
 		host = "127.0.0.1" // nobody elsewhere could reach the store
 	}
-	lis, err := s.listen(host, s.conf.Port)
+	lis, err := listen(s.conf, host, s.conf.Port)
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (s *session) newCoordinator(st *store, lay layout.Layout, lis net.Listener,
 		_ = lis.Close()
 		return nil, err
 	}
-	addresses, err := s.advertised(lis)
+	addresses, err := advertised(s.conf.Advertise, lis)
 	if err != nil {
 		_ = lis.Close()
 		return nil, err
@@ -181,7 +181,7 @@ func (s *session) newCoordinator(st *store, lay layout.Layout, lis net.Listener,
 		Store: failpoint.Store("coordinator", st.Store), Buckets: func(name string) coordinator.Lister { return st.In(name) }, Layout: lay, Log: s.log, Version: readVersion().Version,
 		App: app, Params: params, JobID: o.jobID, Names: o.names,
 		NReduce: s.conf.NReduce, SplitSize: int64(s.conf.SplitSize), Pack: coordinator.Pack(s.conf.Pack), Shuffle: coordinator.Shuffle(s.conf.Shuffle), AllowEmpty: o.allowEmpty,
-		MaxBad: bad, Decompress: s.decompress(),
+		MaxBad: bad, Decompress: decompress(s.conf),
 		TaskTimeout: s.conf.TaskTimeout, Lease: s.conf.Lease, MaxFailures: s.conf.MaxAttempts, MaxLost: 4 * s.conf.MaxAttempts,
 		Speculate: s.conf.Speculation == "auto",
 		Listener:  lis, Connections: s.connections, Addresses: addresses, Security: security, PublishToken: publish,
@@ -192,9 +192,9 @@ func (s *session) newCoordinator(st *store, lay layout.Layout, lis net.Listener,
 }
 
 // decompress is what becomes of compressed input.
-func (s *session) decompress() manifest.Decompress {
-	if s.conf.Decompress == "off" {
+func decompress(c *config.Loaded) manifest.Decompress {
+	if c.Decompress == "off" {
 		return manifest.Decompress{}
 	}
-	return manifest.Decompress{Ratio: s.conf.MaxRatio, Limit: int64(s.conf.MaxDecompressed)}
+	return manifest.Decompress{Ratio: c.MaxRatio, Limit: int64(c.MaxDecompressed)}
 }

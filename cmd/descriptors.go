@@ -3,6 +3,8 @@ package cmd
 import (
 	"fmt"
 	"syscall"
+
+	"github.com/rs/zerolog"
 )
 
 // What a process needs of file descriptors. Go raises the soft limit to the
@@ -33,10 +35,10 @@ func needDescriptors(slots, requests int) int {
 }
 
 // fitRequests sets the number of requests and of connections that the limit of
-// file descriptors allows. It warns if that is less than s3-concurrency.
+// file descriptors allows. It warns if that is less than those wanted.
 // Serving means that the embedded server in this process takes three quarters
 // of the descriptors. A limit that is too low for any work is an error.
-func (s *session) fitRequests(serving bool) error {
+func (b *budget) fitRequests(wanted int, serving bool, log zerolog.Logger) error {
 	var r syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
 		return fmt.Errorf("read the limit of descriptors: %w", err)
@@ -45,18 +47,18 @@ func (s *session) fitRequests(serving bool) error {
 	if serving {
 		factor = 4
 	}
-	slots := max(s.slots, 1)
+	slots := max(b.slots, 1)
 	fits := (limit/factor - needDescriptors(slots, 0)) / perRequest
-	s.requests = min(s.conf.S3Concurrency, fits)
-	s.connections = max(limit/factor-needDescriptors(slots, s.conf.S3Concurrency), minConnections)
+	b.requests = min(wanted, fits)
+	b.connections = max(limit/factor-needDescriptors(slots, wanted), minConnections)
 	switch {
-	case fits >= s.conf.S3Concurrency:
+	case fits >= wanted:
 		return nil
 	case fits < minRequests:
 		return usagef("raise the limit for this process, or set fewer --slots",
 			"running %s at a time takes %d file descriptors, the limit (ulimit -n) is %d", countText(int64(slots), "task"), factor*needDescriptors(slots, minRequests), limit)
 	}
-	s.log.Warn().Int("limit", limit).Int("need", factor*needDescriptors(slots, s.conf.S3Concurrency)).Int("s3-concurrency", fits).
+	log.Warn().Int("limit", limit).Int("need", factor*needDescriptors(slots, wanted)).Int("s3-concurrency", fits).
 		Msg("few file descriptors (ulimit -n): s3-concurrency lowered")
 	return nil
 }

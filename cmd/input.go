@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -83,12 +84,8 @@ const spoolPatience = 2 * time.Second
 
 // spool reads the pipes of a plan.
 func (s *session) spool(ctx context.Context, plan *upload.Plan) error {
-	dir := s.conf.Scratch
-	if dir == "" {
-		dir = os.TempDir()
-	}
 	return plan.Spool(ctx, upload.SpoolOptions{
-		Dir: dir, Stdin: s.io.In, Patience: spoolPatience,
+		Dir: cmp.Or(s.conf.Scratch, os.TempDir()), Stdin: s.io.In, Patience: spoolPatience,
 		Waits: func(path string, bytes int64) {
 			if path == upload.Stdin {
 				path = "the standard input"

@@ -14,13 +14,24 @@ import (
 // and 32 MiB for all other memory.
 func memoryLimit(budget int64) int64 { return budget + budget/4 + 32<<20 }
 
-// setMemory sets the memory budget of this process.
-func (s *session) setMemory() (err error) {
-	if s.memory = int64(s.conf.Memory); s.memory == 0 {
-		s.memory, err = autoMemory(hostLimit())
+// budget is what this process may take of its machine.
+type budget struct {
+	memory int64 // bytes for the buffers of all tasks
+	slots  int   // tasks at a time; 0 of commands that run none
+
+	// What the limit of file descriptors allows, known once the store is open.
+	requests    int // S3 requests in flight, at most s3-concurrency
+	connections int // that a coordinator may take
+}
+
+// setMemory sets the memory to the configured bytes. It chooses them by the machine if
+// they are 0.
+func (b *budget) setMemory(configured config.AutoSize) (err error) {
+	if b.memory = int64(configured); b.memory == 0 {
+		b.memory, err = autoMemory(hostLimit())
 	}
 	if os.Getenv("GOGC") == "" {
-		delayCollector(s.memory)
+		delayCollector(b.memory)
 	}
 	return err
 }
@@ -59,4 +70,4 @@ func autoMemory(limit int64, file string) (int64, error) {
 
 // cores is the default number of tasks at the same time: one for each core, if
 // there is memory for them.
-func (s *session) cores() int { return min(runtime.GOMAXPROCS(0), task.MostSlots(s.memory)) }
+func (b *budget) cores() int { return min(runtime.GOMAXPROCS(0), task.MostSlots(b.memory)) }

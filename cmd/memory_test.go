@@ -31,7 +31,7 @@ func TestAutoMemory(t *testing.T) {
 
 func TestCores(t *testing.T) {
 	for memory, most := range map[int64]int{32 << 20: 3, 1: 1} {
-		if got := (&session{memory: memory}).cores(); got < 1 || got > most {
+		if got := (&budget{memory: memory}).cores(); got < 1 || got > most {
 			t.Errorf("%d slots with %d bytes, want at most %d", got, memory, most)
 		}
 	}

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,15 +101,11 @@ func (s *session) replay(ctx context.Context, st *store, phase mr.Phase, index i
 		return &Error{Code: ExitConflict, What: fmt.Sprintf("job %s ran version %q of app %s, this is %q", job.ID, job.App.Version, app.Name, app.Version),
 			Hint: "replay with the build of " + s.name + " that ran the job"}
 	}
-	if err := s.setMemory(); err != nil {
+	if err := s.setMemory(s.conf.Memory); err != nil {
 		return err
 	}
-	scratch := s.conf.Scratch
-	if scratch == "" {
-		scratch = os.TempDir()
-	}
 	env := &task.Env{
-		Store: st, Buckets: st.source, Layout: s.layout, Job: job, Runner: gorunner.New(app), Worker: "replay", Scratch: scratch, Memory: s.memory,
+		Store: st, Buckets: st.source, Layout: s.layout, Job: job, Runner: gorunner.New(app), Worker: "replay", Scratch: cmp.Or(s.conf.Scratch, os.TempDir()), Memory: s.memory,
 		Commits: new(task.Commits), Log: s.log, Progress: new(task.Progress),
 	}
 	create, err := s.replayFiles(dir)
@@ -116,7 +113,7 @@ func (s *session) replay(ctx context.Context, st *store, phase mr.Phase, index i
 		return err
 	}
 	// No time limit: a debugger may stop the code for long.
-	over := s.watchCode(app.Name, 0, func() (bool, int64) { return true, env.Progress.Moves() }, nil)
+	over := s.waits.watchCode(app.Name, 0, func() (bool, int64) { return true, env.Progress.Moves() }, nil)
 	r, err := interruptible(ctx, func() (task.Replayed, error) { return env.Replay(ctx, phase, index, create) })
 	over()
 	if err != nil {

@@ -140,7 +140,7 @@ func (s *session) runInput(ctx context.Context, o *runFlags, args []string) (*up
 
 // complete sets the defaults of flags that are not set.
 func (o *runFlags) complete(s *session) (err error) {
-	if err := s.setMemory(); err != nil {
+	if err := s.setMemory(s.conf.Memory); err != nil {
 		return err
 	}
 	if o.workers == 0 {
@@ -182,7 +182,7 @@ func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, p
 	if s.conf.IsSet("port") {
 		port = s.conf.Port
 	}
-	lis, err := s.listen("127.0.0.1", port)
+	lis, err := listen(s.conf, "127.0.0.1", port)
 	if err != nil {
 		return nil, false, err
 	}

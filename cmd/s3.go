@@ -63,7 +63,7 @@ func (f *frame) s3Command() *cobra.Command {
 
 // showCredentials prints how to reach the server of the data folder.
 func (s *session) showCredentials(ctx context.Context) error {
-	over := s.whileWaiting("the server of "+s.conf.DataDir, settle)
+	over := s.waits.during("the server of "+s.conf.DataDir, settle)
 	at, err := s3local.Find(ctx, s.conf.DataDir)
 	over()
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -8,28 +9,29 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/rs/zerolog"
+
+	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/wire"
 )
 
 // tlsFiles are the files of an own authority, if configured.
-func (s *session) tlsFiles() wire.Files {
-	return wire.Files{CA: s.conf.TLSCA, Cert: s.conf.TLSCert, Key: s.conf.TLSKey}
+func tlsFiles(c *config.Loaded) wire.Files {
+	return wire.Files{CA: c.TLSCA, Cert: c.TLSCert, Key: c.TLSKey}
 }
 
-// ownToken reads the configured token file; "" if there is none.
-func (s *session) ownToken() (string, error) {
-	if s.conf.TokenFile == "" {
+// readToken reads a token file. The token is "" if there is no file.
+func readToken(file string, log zerolog.Logger) (string, error) {
+	if file == "" {
 		return "", nil
 	}
-	token, err := wire.ReadToken(s.conf.TokenFile)
+	token, err := wire.ReadToken(file)
 	if err != nil {
 		return "", &Error{Code: ExitUsage, What: "the token file cannot be used", Cause: err}
 	}
-	if info, err := os.Stat(s.conf.TokenFile); err == nil && info.Mode()&0o004 != 0 {
-		s.tokenWarning.Do(func() {
-			s.log.Warn().Str("file", s.conf.TokenFile).Stringer("mode", info.Mode().Perm()).
-				Msg("every user of this machine can read the token file, and join the job with it: chmod o-r")
-		})
+	if info, err := os.Stat(file); err == nil && info.Mode()&0o004 != 0 {
+		log.Warn().Str("file", file).Stringer("mode", info.Mode().Perm()).
+			Msg("every user of this machine can read the token file, and join the job with it: chmod o-r")
 	}
 	return token, nil
 }
@@ -41,11 +43,11 @@ func (s *session) serverSecurity() (o wire.ServerOptions, publish bool, err erro
 		s.log.Warn().Msg("--insecure: anyone who can reach the port can join the job, read its parameters and end it")
 		return wire.ServerOptions{Insecure: true}, false, nil
 	}
-	token, err := s.ownToken()
+	token, err := s.token()
 	if err != nil {
 		return o, false, err
 	}
-	if files := s.tlsFiles(); files.Set() {
+	if files := tlsFiles(s.conf); files.Set() {
 		return wire.ServerOptions{Files: files, Token: token}, false, nil
 	}
 	id, err := wire.NewIdentity()
@@ -60,11 +62,8 @@ func (s *session) serverSecurity() (o wire.ServerOptions, publish bool, err erro
 
 // listen opens the coordinator's port. host is where to listen if nothing is
 // configured: "" is everywhere.
-func (s *session) listen(host string, port int) (net.Listener, error) {
-	if s.conf.Listen != "" {
-		host = s.conf.Listen
-	}
-	address := net.JoinHostPort(host, strconv.Itoa(port))
+func listen(c *config.Loaded, host string, port int) (net.Listener, error) {
+	address := net.JoinHostPort(cmp.Or(c.Listen, host), strconv.Itoa(port))
 	lis, err := net.Listen("tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -78,18 +77,18 @@ func (s *session) listen(host string, port int) (net.Listener, error) {
 }
 
 // advertised lists the addresses that workers are told for lis: the
-// configured one, the one listened on, or every address of the machine that
+// configured one (own), the one listened on, or every address of the machine that
 // another could reach, and loopback if there is none.
-func (s *session) advertised(lis net.Listener) ([]string, error) {
+func advertised(own string, lis net.Listener) ([]string, error) {
 	host, port, err := net.SplitHostPort(lis.Addr().String())
 	if err != nil {
 		return nil, fmt.Errorf("read the listening address: %w", err)
 	}
-	if a := s.conf.Advertise; a != "" {
-		if _, _, err := net.SplitHostPort(a); err != nil {
-			a = net.JoinHostPort(a, port)
+	if own != "" {
+		if _, _, err := net.SplitHostPort(own); err != nil {
+			own = net.JoinHostPort(own, port)
 		}
-		return []string{a}, nil
+		return []string{own}, nil
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsUnspecified() {
 		return []string{net.JoinHostPort(host, port)}, nil

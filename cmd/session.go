@@ -3,13 +3,11 @@ package cmd
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/layout"
-	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/s3local"
 )
 
@@ -18,20 +16,10 @@ import (
 type session struct {
 	*frame
 	*target
-	page  *page // of metrics; nil for none
-	slots int   // tasks at a time; 0 of commands that run none
-
-	memory int64 // bytes for the buffers of them all
-
-	tokenWarning sync.Once
-
-	pulse     object.Pulse           // of its requests to the store
-	storeWait atomic.Pointer[string] // says that it waits for the store; nil until that is open
-	storeSaid bool                   // which store it is
-
-	// What the limit of file descriptors allows, known once the store is open.
-	requests    int // S3 requests in flight, at most s3-concurrency
-	connections int // that a coordinator may take
+	budget
+	waits waits
+	token func() (string, error) // of the configured file
+	page  *page                  // of metrics; nil for none
 }
 
 // run makes the RunE of a command that needs the configuration.
@@ -42,13 +30,14 @@ func (f *frame) run(fn func(ctx context.Context, s *session, args []string) erro
 		if err != nil {
 			return err
 		}
-		s := &session{frame: f, target: &target{conf: conf, verb: c.Name(), layout: layout.New(conf.Prefix)}}
+		s := &session{frame: f, target: &target{conf: conf, verb: c.Name(), layout: layout.New(conf.Prefix)}, waits: waits{printer: f.printer}}
 		f.log, f.progress = f.newLogger(conf), conf.Progress
+		s.token = sync.OnceValues(func() (string, error) { return readToken(conf.TokenFile, f.log) })
 		if !f.process.overseen() { // else the parent has warned
 			f.warnStray()
 		}
 		f.at = s.target
-		ctx, over := s.watchStore(c.Context())
+		ctx, over := s.waits.watchStore(c.Context())
 		defer over()
 		return fn(ctx, s, args)
 	}

@@ -35,7 +35,7 @@ func (f *frame) statusCommand() *cobra.Command {
 			if o.json {
 				f.output = "json"
 			}
-			token, err := s.ownToken()
+			token, err := s.token()
 			if err != nil {
 				return err
 			}
@@ -73,7 +73,7 @@ func (s *session) status(ctx context.Context, f *statusFlags, token string, show
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
 	r, err := status.Read(ctx, status.Options{
-		Store: st, Layout: s.layout, Files: s.tlsFiles(), Token: token, Patience: askPatience,
+		Store: st, Layout: s.layout, Files: tlsFiles(s.conf), Token: token, Patience: askPatience,
 	})
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)

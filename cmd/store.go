@@ -48,6 +48,7 @@ type target struct {
 
 	chosen    bool // the store has been, and local says whether it is embedded
 	local     bool
+	said      bool // on stderr
 	ownPrefix bool // run made the prefix up for this job alone
 }
 
@@ -176,7 +177,7 @@ func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 	if err := checkBucketNamed(c, why); err != nil {
 		return nil, err
 	}
-	if err := s.fitRequests(false); err != nil {
+	if err := s.fitRequests(c.S3Concurrency, false, s.log); err != nil {
 		return nil, err
 	}
 	o := s3Options(c)
@@ -185,7 +186,7 @@ func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.waitsFor(storeName(c.Endpoint, c.Bucket), st.Patience())
+	s.waits.toStore(storeName(c.Endpoint, c.Bucket), st.Patience())
 	if err = st.CheckBucket(ctx); err != nil {
 		st.Close()
 		if errors.Is(err, fs.ErrNotExist) {
@@ -214,7 +215,7 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 	if dir == "" { // no home folder to have a default in
 		return nil, usagef("name one with --data-dir", "the embedded store has no data folder")
 	}
-	over := s.whileWaiting("the server of "+dir, settle)
+	over := s.waits.during("the server of "+dir, settle)
 	at, server, err := findOrServe(ctx, s3local.Options{DataDir: dir})
 	over()
 	if err != nil {
@@ -225,14 +226,14 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 	if server != nil {
 		where = s3fs.SameProcess
 	}
-	if err = s.fitRequests(server != nil); err == nil {
+	if err = s.fitRequests(s.conf.S3Concurrency, server != nil, s.log); err == nil {
 		out.Store, err = s3fs.Open(ctx, s3fs.Options{
 			Bucket: s.conf.Bucket, Region: at.Region, Endpoint: at.URL, AccessKey: at.AccessKey, SecretKey: at.SecretKey,
 			Server: where, Concurrency: s.requests,
 		})
 	}
 	if err == nil {
-		s.waitsFor(at.URL, out.Patience())
+		s.waits.toStore(at.URL, out.Patience())
 		if err = out.EnsureBucket(ctx); err != nil {
 			out.Store.Close()
 		}
@@ -253,8 +254,8 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 
 // sayStore names the store on stderr, once.
 func (s *session) sayStore(format string, args ...any) {
-	if !s.storeSaid {
-		s.storeSaid = true
+	if !s.said {
+		s.said = true
 		s.note("store: "+format, args...)
 	}
 }

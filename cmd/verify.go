@@ -51,7 +51,7 @@ func (f *frame) verifyCommand() *cobra.Command {
 		if _, err := manifest.ParseDigest(asked); err != nil && c.Flags().Changed("seal") {
 			return usagef("give the 64 hex digits that verify has printed", "%q is no seal", seal)
 		}
-		if err := s.setMemory(); err != nil {
+		if err := s.setMemory(s.conf.Memory); err != nil {
 			return err
 		}
 		st, err := s.openStore(ctx, found)
@@ -100,7 +100,7 @@ func (s *session) verified(ctx context.Context, st *store, app *mr.App, seal str
 		defer cancel(nil)
 		ctx = limited
 		limit := s.conf.TaskTimeout
-		defer s.watchCode(app.Name, limit, o.Code.State, func() {
+		defer s.waits.watchCode(app.Name, limit, o.Code.State, func() {
 			cancel(&Error{What: fmt.Sprintf("the code of app %s has made no progress for %v", app.Name, limit),
 				Hint: "--task-timeout sets this limit; 0 is none"})
 		})()

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mraws/mraws/internal/object"
@@ -20,11 +21,18 @@ const (
 	waitTick = waitQuietly / 4
 )
 
-// whileWaiting says what the command waits for, and the maximum time, if the wait
+// waits says on stderr what a command waits for.
+type waits struct {
+	*printer
+	pulse object.Pulse           // of requests to the store
+	store atomic.Pointer[string] // says that the command waits for the store; nil until that is open
+}
+
+// during says what the command waits for, and the maximum time, if the wait
 // takes longer than waitQuietly. The caller calls over at the end of the wait.
-func (s *session) whileWaiting(what string, upTo time.Duration) (over func()) {
+func (w *waits) during(what string, upTo time.Duration) (over func()) {
 	began := time.Now()
-	return s.watchWaits(func() (time.Duration, string) { return time.Since(began), waitText(what, upTo) })
+	return w.watch(func() (time.Duration, string) { return time.Since(began), waitText(what, upTo) })
 }
 
 // waitText is the message of a wait of at most upTo, 0 for no limit.
@@ -35,9 +43,9 @@ func waitText(what string, upTo time.Duration) string {
 	return fmt.Sprintf("waiting for %s, up to %.0f s", what, upTo.Seconds())
 }
 
-// watchWaits says once for each long wait what the command waits for, until over is
+// watch says once for each long wait what the command waits for, until over is
 // called.
-func (s *session) watchWaits(look func() (waited time.Duration, text string)) (over func()) {
+func (w *waits) watch(look func() (waited time.Duration, text string)) (over func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -56,7 +64,7 @@ func (s *session) watchWaits(look func() (waited time.Duration, text string)) (o
 				told = false
 			} else if !told && (last.IsZero() || time.Since(last) >= waitAgain) {
 				told, last = true, time.Now()
-				s.note("%s", text)
+				w.note("%s", text)
 			}
 		}
 	})
@@ -65,31 +73,31 @@ func (s *session) watchWaits(look func() (waited time.Duration, text string)) (o
 
 // watchStore returns a context for requests to the store. If a request makes no
 // progress, the command says that it waits.
-func (s *session) watchStore(ctx context.Context) (watched context.Context, over func()) {
-	watched = object.WithPulse(ctx, &s.pulse)
-	return watched, s.watchWaits(func() (time.Duration, string) {
-		if text := s.storeWait.Load(); text != nil {
-			return s.pulse.Stalled(), *text
+func (w *waits) watchStore(ctx context.Context) (watched context.Context, over func()) {
+	watched = object.WithPulse(ctx, &w.pulse)
+	return watched, w.watch(func() (time.Duration, string) {
+		if text := w.store.Load(); text != nil {
+			return w.pulse.Stalled(), *text
 		}
 		return 0, ""
 	})
 }
 
-// waitsFor names the store that requests go to from now on.
-func (s *session) waitsFor(what string, upTo time.Duration) {
+// toStore names the store that requests go to from now on.
+func (w *waits) toStore(what string, upTo time.Duration) {
 	text := waitText(what, upTo)
-	s.storeWait.Store(&text)
+	w.store.Store(&text)
 }
 
 // watchCode watches calls of an application's code. It says when a call makes no
 // progress, and calls expired after limit, if there is one. look returns whether a
 // call is running, and its progress count.
-func (s *session) watchCode(app string, limit time.Duration, look func() (calling bool, moves int64), expired func()) (over func()) {
+func (w *waits) watchCode(app string, limit time.Duration, look func() (calling bool, moves int64), expired func()) (over func()) {
 	var last int64
 	since := time.Now()
-	return s.watchWaits(func() (time.Duration, string) {
+	return w.watch(func() (time.Duration, string) {
 		calling, moves := look()
-		if !calling || moves != last || s.pulse.Waiting() {
+		if !calling || moves != last || w.pulse.Waiting() {
 			last, since = moves, time.Now()
 		}
 		waited := time.Since(since)

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -64,7 +65,7 @@ func (s *session) work(ctx context.Context, o *jobFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.page.Close()) }()
-	if err := s.setMemory(); err != nil {
+	if err := s.setMemory(s.conf.Memory); err != nil {
 		return err
 	}
 	if s.slots = s.conf.Slots; s.slots == 0 {
@@ -91,7 +92,7 @@ func (s *session) work(ctx context.Context, o *jobFlags) (err error) {
 
 // workerOptions wires a worker with all of the configured slots and memory.
 func (s *session) workerOptions(st *store, app *mr.App, params map[string]string) (worker.Options, error) {
-	token, err := s.ownToken()
+	token, err := s.token()
 	if err != nil {
 		return worker.Options{}, err
 	}
@@ -99,16 +100,12 @@ func (s *session) workerOptions(st *store, app *mr.App, params map[string]string
 	if err != nil {
 		host = "unknown"
 	}
-	scratch := s.conf.Scratch
-	if scratch == "" {
-		scratch = os.TempDir()
-	}
 	objects := failpoint.Store("worker", st.Store)
 	o := worker.Options{
 		Store: objects, Bucket: st.Bucket(), Buckets: st.source, Layout: s.layout, Log: s.log, Version: readVersion().Version,
 		App: s.process.telling(app), Params: params, Lookup: func(name string) *mr.App { return s.process.telling(s.apps.lookup(name)) },
-		Insecure: s.conf.Insecure, Files: s.tlsFiles(), Token: token, CoordTimeout: s.conf.CoordTimeout,
-		Name: workerName(host), Host: host, Slots: s.slots, Memory: s.memory, Scratch: scratch, Stats: s.page.workerStats(), Events: trace.FromEnv(),
+		Insecure: s.conf.Insecure, Files: tlsFiles(s.conf), Token: token, CoordTimeout: s.conf.CoordTimeout,
+		Name: workerName(host), Host: host, Slots: s.slots, Memory: s.memory, Scratch: cmp.Or(s.conf.Scratch, os.TempDir()), Stats: s.page.workerStats(), Events: trace.FromEnv(),
 		Dirs: func(ctx context.Context, prefix string) (dirs []string, err error) {
 			for d, err := range objects.ListDirs(ctx, prefix) {
 				if err != nil {
