@@ -143,3 +143,20 @@ func TestWorkloads(t *testing.T) {
 		}
 	}
 }
+
+// TestOlderInPlaceOfPeers holds that with an older mraws each job is followed
+// by the same one of the older program, and that nobody else takes part.
+func TestOlderInPlaceOfPeers(t *testing.T) {
+	o := &options{scale: 1, before: "old"}
+	for _, w := range o.workloads() {
+		if len(w.contestants) == 0 || len(w.contestants)%2 != 0 || w.targets != nil {
+			t.Fatalf("%s: %d contestants, %d targets", w.name, len(w.contestants), len(w.targets))
+		}
+		for i := 0; i < len(w.contestants); i += 2 {
+			now, before := w.contestants[i], w.contestants[i+1]
+			if before.name != now.name+" before" || before.command != strings.ReplaceAll(now.command, "$MRAWS", "$BEFORE") || before.command == now.command {
+				t.Errorf("%s: %q runs %q after %q, which runs %q", w.name, before.name, before.command, now.name, now.command)
+			}
+		}
+	}
+}

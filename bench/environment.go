@@ -35,6 +35,11 @@ func newEnvironment(ctx context.Context, o *options) (*environment, error) {
 	if err := os.MkdirAll(o.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make a folder for inputs: %w", err)
 	}
+	if o.before != "" {
+		if o.before, err = filepath.Abs(o.before); err != nil {
+			return nil, fmt.Errorf("find the older mraws: %w", err)
+		}
+	}
 	e := &environment{o: o, mraws: o.mraws, python: map[string]string{}}
 	if e.self, err = os.Executable(); err != nil {
 		return nil, fmt.Errorf("find myself: %w", err)
@@ -96,7 +101,7 @@ func (e *environment) absent(c contestant) string {
 
 // missing names the contestants that cannot take part.
 func (e *environment) missing() (names []string) {
-	for _, w := range workloads(1) {
+	for _, w := range e.o.workloads() {
 		for _, c := range w.contestants {
 			why := e.absent(c)
 			if n := fmt.Sprintf("%s (%s)", c.name, why); why != "" && !slices.Contains(names, n) {
@@ -109,7 +114,7 @@ func (e *environment) missing() (names []string) {
 
 // list prints all workloads.
 func (e *environment) list(out io.Writer) error {
-	for _, w := range workloads(e.o.scale) {
+	for _, w := range e.o.workloads() {
 		var names []string
 		for _, c := range w.contestants {
 			if why := e.absent(c); why != "" {
@@ -176,7 +181,7 @@ func (e *environment) glob(path string) string {
 
 // environ is what a contestant's commands find in their environment.
 func (e *environment) environ(c contestant, in, store, out string) []string {
-	env := append(os.Environ(), "LC_ALL=C", "INPUT="+in, "GLOB="+e.glob(in), "OUT="+out, "MRAWS="+e.mraws, "BENCH="+e.self, "PEERS="+e.peers,
+	env := append(os.Environ(), "LC_ALL=C", "INPUT="+in, "GLOB="+e.glob(in), "OUT="+out, "MRAWS="+e.mraws, "BEFORE="+e.o.before, "BENCH="+e.self, "PEERS="+e.peers,
 		"CORES="+strconv.Itoa(runtime.NumCPU()))
 	if m, ok := strings.CutPrefix(c.needs, "python:"); ok {
 		env = append(env, "PYTHON="+e.python[m])

@@ -29,6 +29,7 @@ type options struct {
 	json   string
 	md     string
 	mraws  string // binary; "" builds one
+	before string // binary of an older mraws, in place of the peers; "" is none
 	python string // interpreter that may have DuckDB and PySpark
 	limit  time.Duration
 	list   bool
@@ -74,6 +75,7 @@ func flags(args []string) (*options, error) {
 	f.StringVar(&o.json, "json", "", "write the results to this file as JSON")
 	f.StringVar(&o.md, "markdown", "", "write the results to this file as Markdown")
 	f.StringVar(&o.mraws, "mraws", "", "binary to measure instead of building one")
+	f.StringVar(&o.before, "before", "", "binary of an older mraws, to measure in place of the peers")
 	f.StringVar(&o.python, "python", "", "python to look in for DuckDB and PySpark, besides bench/setup.sh's and python3")
 	f.DurationVar(&o.limit, "limit", 5*time.Minute, "longest that one run may take; a contestant that takes longer is out")
 	f.BoolVar(&o.list, "list", false, "list workloads and contestants, and which are missing here")
@@ -109,7 +111,7 @@ func bench(ctx context.Context, o *options) error {
 	for _, m := range report.Missing {
 		fmt.Fprintln(os.Stderr, "not here:", m)
 	}
-	for _, w := range workloads(o.scale) {
+	for _, w := range o.workloads() {
 		if !o.only.MatchString(w.name) {
 			continue
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/mraws/mraws/bench/gen"
 )
@@ -19,7 +20,7 @@ func file(name string, fill func(io.Writer) error) input {
 }
 
 // contestant is one way to do a workload's work. Its command is run by sh
-// with INPUT, GLOB (which files of a folder), OUT (a folder, empty), CORES, MRAWS, BENCH, PYTHON, PEERS and
+// with INPUT, GLOB (which files of a folder), OUT (a folder, empty), CORES, MRAWS, BEFORE, BENCH, PYTHON, PEERS and
 // for mraws the settings of its store in the environment. What it prints, or
 // writes to $OUT, is its result.
 type contestant struct {
@@ -141,6 +142,29 @@ func workloads(scale float64) []workload {
 			targets:     []target{{wallS, "", 0.3}},
 		},
 	}
+}
+
+// workloads are those of the options. With an older mraws they are the work of
+// mraws alone, each job followed by the same one of the older program.
+func (o *options) workloads() []workload {
+	all := workloads(o.scale)
+	if o.before == "" {
+		return all
+	}
+	for i, w := range all {
+		all[i].contestants, all[i].targets = nil, nil
+		for _, c := range w.contestants {
+			if !strings.Contains(c.command, `"$MRAWS"`) {
+				continue
+			}
+			older := func(command string) string { return strings.ReplaceAll(command, `"$MRAWS"`, `"$BEFORE"`) }
+			before := c
+			before.name += " before"
+			before.before, before.command, before.result = older(c.before), older(c.command), older(c.result)
+			all[i].contestants = append(all[i].contestants, c, before)
+		}
+	}
+	return all
 }
 
 // rawGet and rawPut move the same bytes through the same client and server
