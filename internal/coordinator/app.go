@@ -10,7 +10,9 @@ import (
 	"strings"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/output"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -38,13 +40,16 @@ func (l *loop) learn(a *wire.App, from string) error {
 		if err != nil {
 			return err
 		}
-		l.know(spec{*a.Spec(params), from})
+		declared := *a.Spec(params)
+		declared.Input.Given, declared.Output.Given = false, false // an app does not speak for the job
+		l.know(spec{declared, from})
 	}
 	return l.match(a, from)
 }
 
 // know fixes the app, as somebody has named it.
 func (l *loop) know(s spec) {
+	s.Spec = l.o.withFormats(s.Spec)
 	l.app = &s
 	l.log.Info().Str("app", s.App.Name).Str("from", s.from).Msg("app known")
 	close(l.appKnown)
@@ -90,7 +95,7 @@ func (l *loop) match(a *wire.App, from string) error {
 			Hint:   "start the worker with --app " + app.Name,
 		}
 	}
-	if diff := l.app.Diff(a.Spec(nil)); len(diff) > 0 {
+	if diff := l.app.AppDiff(a.Spec(nil)); len(diff) > 0 {
 		return &wire.Refusal{
 			Reason: wire.ReasonApp,
 			What:   fmt.Sprintf("%s has another build of app %s than the job (said %s): %s", from, a.Name, l.app.from, strings.Join(diff, "; ")),
@@ -175,7 +180,7 @@ func (c *Coordinator) expected(stored manifest.Spec) manifest.Spec {
 		if err != nil {
 			params = c.o.Params // prepare will say what is wrong with them
 		}
-		return *a.Spec(params)
+		return c.o.withFormats(*a.Spec(params))
 	}
 	if len(c.o.Params) > 0 {
 		params := maps.Clone(c.o.Params)
@@ -186,7 +191,36 @@ func (c *Coordinator) expected(stored manifest.Spec) manifest.Spec {
 		}
 		stored.App.Params = params
 	}
-	return stored
+	return c.o.withFormats(stored)
+}
+
+// withFormats returns the spec with the formats that the job names itself.
+func (o Options) withFormats(s manifest.Spec) manifest.Spec {
+	give := func(to, format *manifest.Choice) {
+		if format != nil {
+			*to = *format
+			to.Given = true
+		}
+	}
+	give(&s.Input, o.Input)
+	give(&s.Output, o.Output)
+	return s
+}
+
+// checkFormats returns an error unless this program has the formats that the job
+// names itself.
+func (o Options) checkFormats() error {
+	if o.Input != nil {
+		if _, err := input.Resolve(o.Input.Name, o.Input.Options); err != nil {
+			return fmt.Errorf("format of the job's input: %w", err)
+		}
+	}
+	if o.Output != nil {
+		if _, err := output.Resolve(o.Output.Name, o.Output.Options); err != nil {
+			return fmt.Errorf("format of the job's output: %w", err)
+		}
+	}
+	return nil
 }
 
 func mapTask(m int) sched.TaskID    { return sched.TaskID{Phase: mr.MapPhase, Index: m} }

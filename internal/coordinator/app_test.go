@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -85,6 +86,32 @@ func TestLearnAndMatch(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestFormatsGiven: the job may name its formats itself. Then what builds of the app
+// declare does not matter, and a worker cannot say that the job has named one.
+func TestFormatsGiven(t *testing.T) {
+	declares := func(in mr.Input) *wire.App { return wire.DescribeApp(mr.App{Name: "wc", Version: "1", Input: in}, nil) }
+	l := newLoop(Options{Log: zerolog.Nop(), Input: &manifest.Choice{Name: manifest.Objects}}, "e")
+	for _, in := range []mr.Input{mr.Lines, mr.NumberedLines, mr.WholeObjects} {
+		if err := l.learn(declares(in), "w"); err != nil {
+			t.Errorf("input %v: %v", in, err)
+		}
+	}
+	if in := l.app.Input; in.Name != manifest.Objects || !in.Given || l.app.Output.Given {
+		t.Errorf("the job has input %+v and output %+v", in, l.app.Output)
+	}
+	l = newLoop(Options{Log: zerolog.Nop()}, "e")
+	lies := declares(mr.Lines)
+	lies.Input.Given = true
+	if err := l.learn(lies, "w"); err != nil || l.app.Input.Given {
+		t.Errorf("%v, input %+v", err, l.app.Input)
+	}
+	for _, o := range []Options{{Input: &manifest.Choice{Name: "nothing"}}, {Output: &manifest.Choice{Name: manifest.Lines, Options: map[string]string{"x": "y"}}}} {
+		if _, err := New(o).Foresee(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "format of the job's") {
+			t.Errorf("%+v: %v", o, err)
+		}
 	}
 }
 

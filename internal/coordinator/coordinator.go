@@ -41,6 +41,9 @@ type Options struct {
 
 	App    *mr.App           // nil: learn it from the first worker
 	Params map[string]string // --app-arg; nil: the first worker's
+	// Input and Output are the formats of the job, named as in the tables of
+	// packages input and output; nil is the format that the app declares.
+	Input, Output *manifest.Choice
 
 	// Sources are where the job's input lies; none is the job's own input/.
 	Sources []Source
@@ -260,6 +263,9 @@ func ofJob(err error) bool {
 
 // life is the job from start to _SUCCESS.
 func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, g *errgroup.Group, serve func() error) (*manifest.Success, error) {
+	if err := c.o.checkFormats(); err != nil {
+		return nil, err
+	}
 	if !c.o.Unsafe {
 		if err := c.o.Store.Preflight(ctx, c.o.Layout.PreflightDir()); err != nil {
 			return nil, fmt.Errorf("preflight of s3://%s: %w", c.o.Store.Bucket(), err)

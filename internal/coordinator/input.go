@@ -163,6 +163,9 @@ func (c *Coordinator) compression(format input.Format, name string) manifest.Com
 // whether the job is there already. Then differ is asked which of the job's
 // Names are not in the bucket as they are to be uploaded.
 func (c *Coordinator) Foresee(ctx context.Context, differ func(context.Context) ([]string, error)) (found bool, err error) {
+	if err := c.o.checkFormats(); err != nil {
+		return false, err
+	}
 	stored, err := c.readJob(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, c.vacant(ctx)

@@ -43,7 +43,7 @@ var allowed = map[string][]string{
 	"internal/scratch":           {},
 	"internal/apps":              {"mr"},
 	"internal/coordinator/lease": {"internal/trace", "internal/layout", "internal/manifest", "internal/object", "internal/jobstate"},
-	"internal/coordinator":       {"mr", "internal/trace", "internal/coordinator/sched", "internal/coordinator/lease", "internal/wire", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/object", "internal/jobstate"},
+	"internal/coordinator":       {"mr", "internal/trace", "internal/coordinator/sched", "internal/coordinator/lease", "internal/wire", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/output", "internal/object", "internal/jobstate"},
 	"internal/runner":            {"std", "mr"},
 	"internal/runner/gorunner":   {"std", "mr", "internal/runner"},
 	"internal/task":              {"mr", "internal/runner", "internal/layout", "internal/manifest", "internal/recordio", "internal/sortbuf", "internal/input", "internal/output", "internal/decompress", "internal/object", "internal/failpoint", "internal/scratch", "internal/jobstate"},

@@ -45,6 +45,9 @@ type App struct {
 type Choice struct {
 	Name    string            `json:"name"`
 	Options map[string]string `json:"options,omitempty"`
+	// Given says of a format that the job names it, whatever format the
+	// application declares. It does not decide the output.
+	Given bool `json:"given,omitempty"`
 }
 
 // Order says in which order reduce gets keys and the values of a key.
@@ -93,7 +96,7 @@ const mostSample = 1 << 30
 // A thousand records of 100 bytes for a partition make ranges equal within a
 // few percent.
 func RangesOf(n int) Choice {
-	return Choice{Range, map[string]string{SampleChunks: strconv.Itoa(min(max(2*n, 32), 1024)), SampleBytes: strconv.Itoa(32 << 10)}}
+	return Choice{Name: Range, Options: map[string]string{SampleChunks: strconv.Itoa(min(max(2*n, 32), 1024)), SampleBytes: strconv.Itoa(32 << 10)}}
 }
 
 // Sample returns in how many chunks of how many bytes the input is sampled for
@@ -201,6 +204,19 @@ func (s *Spec) Diff(b *Spec) []string {
 	lines.note("order of values", s.Order.Values, b.Order.Values)
 	lines.note("output", s.Output.String(), b.Output.String())
 	return lines
+}
+
+// AppDiff is Diff with what an application declares. A format that the job names
+// itself is the job's own, so it may be another.
+func (s *Spec) AppDiff(app *Spec) []string {
+	declared := *app
+	if s.Input.Given {
+		declared.Input = s.Input
+	}
+	if s.Output.Given {
+		declared.Output = s.Output
+	}
+	return s.Diff(&declared)
 }
 
 // String is the name, and the options as name=value.

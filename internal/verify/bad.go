@@ -73,7 +73,7 @@ func (a *audit) readBad(ctx context.Context, m int, find *finder) (err error) {
 }
 
 func (a *audit) readList(m int, body io.Reader, find *finder) error {
-	facts, lines := a.maps[m], newLineReader(body)
+	facts, lines := a.maps[m], newOutputReader(openLines, body)
 	defer lines.close()
 	q := facts.bad
 	for {
@@ -210,11 +210,11 @@ func (q *sequential) mapRecord(object int, rec mr.Record, mapper mr.Mapper, s mr
 
 // skipLong leaves out a record that is too long, as long says, if the job did
 // so too.
-func (q *sequential) skipLong(object int, records *records, long error) error {
+func (q *sequential) skipLong(object int, off, size int64, long error) error {
 	if q.a.job.MaxBad.IsZero() {
 		return long
 	}
-	if _, skipped := q.skips.take(object, records.rec.Offset, records.length); !skipped {
+	if _, skipped := q.skips.take(object, off, size); !skipped {
 		return &inputError{q.a.job.Objects[object].At(q.a.lay), Mismatch, fmt.Errorf("%w, and the job did not skip it", long)}
 	}
 	return nil

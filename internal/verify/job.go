@@ -86,6 +86,7 @@ func (a *audit) loadJob(ctx context.Context) error {
 		a.rep.add(BadJob, key, "%v", err)
 		a.stop("the job's spec cannot be used")
 	}
+	a.outLines = linesOf(a.job.Output)
 	return nil
 }
 

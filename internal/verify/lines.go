@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"strconv"
@@ -25,47 +26,138 @@ func quote(b []byte) string {
 	return strconv.Quote(string(b))
 }
 
-// readsOutput tells whether the verifier can read the records of the job's
-// outputs. It has a reader of its own for lines alone.
-func (a *audit) readsOutput() bool { return a.job.Output.String() == manifest.Lines }
-
-// lineReader reads the lines of an output and digests all of it.
-type lineReader struct {
-	br   *bufio.Reader
-	sha  hash.Hash
-	size int64
-	n    int64  // lines so far
-	long []byte // a line that does not fit into the buffer
-	// open: the last line does not end in "\n".
-	open bool
+// Lines are the records of one output in order, in the form of lines: key, space
+// and value, or a line as the application wrote it ([mr.Output]).
+type Lines interface {
+	// Next returns the next record, valid until the next call; io.EOF follows
+	// the last. A [*MalformedError] says what is wrong with the output; nothing
+	// is read of it after that.
+	Next() ([]byte, error)
+	// Close frees what the reader holds. No record may be used any more.
+	Close()
 }
 
-func newLineReader(r io.Reader) *lineReader {
-	l := &lineReader{sha: sha256.New(), br: buffers.Get().(*bufio.Reader)}
-	l.br.Reset(io.TeeReader(r, l))
+// MalformedError says that an object is not of the format of the job's output.
+type MalformedError struct{ What string }
+
+// Error says what is wrong.
+func (e *MalformedError) Error() string { return e.What }
+
+// OutputKind is a reader of one format of output.
+type OutputKind struct {
+	Options []string // that Open knows, by name
+	// Open returns the records that body holds.
+	Open func(options map[string]string, body io.Reader) Lines
+}
+
+// Outputs are the formats of output that the verifier reads, by the name that the
+// job's spec gives them, as [Inputs] are those of input.
+var Outputs = map[string]OutputKind{
+	manifest.Lines: {nil, func(_ map[string]string, body io.Reader) Lines { return openLines(body) }},
+}
+
+// linesOf returns what reads the records of a format of output; nil if there is
+// no reader.
+func linesOf(c manifest.Choice) func(io.Reader) Lines {
+	kind, ok := Outputs[c.Name]
+	if !ok || !knows(kind.Options, c) {
+		return nil
+	}
+	return func(body io.Reader) Lines { return kind.Open(c.Options, body) }
+}
+
+// cannotRead is the error of a format of output without a reader.
+func cannotRead(c manifest.Choice) error {
+	return fmt.Errorf("verify cannot read output %s: it has no reader of its own for that format", c)
+}
+
+// outputReader reads an output and digests all of it.
+type outputReader struct {
+	body      io.Reader // what is read of it is digested
+	lines     Lines     // nil: there is no reader of the format
+	sha       hash.Hash
+	size      int64
+	n         int64 // records so far
+	malformed error // what is wrong with the output
+}
+
+// newOutputReader reads the records of body as open does; nil digests the bytes
+// alone.
+func newOutputReader(open func(io.Reader) Lines, body io.Reader) *outputReader {
+	o := &outputReader{sha: sha256.New()}
+	o.body = io.TeeReader(body, o)
+	if open != nil {
+		o.lines = open(o.body)
+	}
+	return o
+}
+
+// close frees the reader; no record of it may be used any more.
+func (o *outputReader) close() {
+	if o.lines != nil {
+		o.lines.Close()
+		o.lines = nil
+	}
+}
+
+// Write counts and digests what the TeeReader passes on.
+func (o *outputReader) Write(p []byte) (int, error) {
+	o.size += int64(len(p))
+	return o.sha.Write(p)
+}
+
+// next returns the next record, valid until the next call; io.EOF follows the
+// last, when all bytes have been digested.
+func (o *outputReader) next() (line []byte, err error) {
+	if o.lines == nil || o.malformed != nil {
+		err = io.EOF
+	} else if line, err = o.lines.Next(); err == nil {
+		o.n++
+		return line, nil
+	}
+	var malformed *MalformedError
+	switch {
+	case errors.As(err, &malformed):
+		o.malformed = malformed
+	case !errors.Is(err, io.EOF):
+		return nil, err
+	}
+	if _, err := io.Copy(io.Discard, o.body); err != nil {
+		return nil, err
+	}
+	return nil, io.EOF
+}
+
+// hash is the SHA-256 of all that was read, in hex.
+func (o *outputReader) hash() string { return hex.EncodeToString(o.sha.Sum(nil)) }
+
+// textLines reads an output of lines.
+type textLines struct {
+	br   *bufio.Reader
+	n    int64  // lines so far
+	long []byte // a line that does not fit into the buffer
+	open bool   // the last line does not end in "\n"
+}
+
+func openLines(body io.Reader) Lines {
+	l := &textLines{br: buffers.Get().(*bufio.Reader)}
+	l.br.Reset(body)
 	return l
 }
 
-// buffers are those of line readers that are done: there may be very many
+// buffers are those of readers of lines that are done: there may be very many
 // outputs.
 var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 128<<10) }}
 
-// close gives the buffer back; no line of it may be used any more.
-func (l *lineReader) close() {
+// Close implements [Lines]: it gives the buffer back.
+func (l *textLines) Close() {
 	l.br.Reset(nil)
 	buffers.Put(l.br)
 	l.br = nil
 }
 
-// Write counts and digests what the TeeReader passes on.
-func (l *lineReader) Write(p []byte) (int, error) {
-	l.size += int64(len(p))
-	return l.sha.Write(p)
-}
-
-// next returns the next line without its "\n", valid until the next call;
-// io.EOF follows the last.
-func (l *lineReader) next() ([]byte, error) {
+// Next implements [Lines] by the next line without its "\n".
+func (l *textLines) Next() ([]byte, error) {
 	l.long = l.long[:0]
 	for {
 		part, err := l.br.ReadSlice('\n')
@@ -80,6 +172,9 @@ func (l *lineReader) next() ([]byte, error) {
 			l.long = append(l.long, part...)
 			part = l.long
 		}
+		if len(part) == 0 && l.open {
+			return nil, &MalformedError{fmt.Sprintf("its last line, %d, does not end: it is cut off", l.n)}
+		}
 		if len(part) == 0 {
 			return nil, io.EOF
 		}
@@ -89,6 +184,3 @@ func (l *lineReader) next() ([]byte, error) {
 		return line, nil
 	}
 }
-
-// hash is the SHA-256 of all that was read, in hex.
-func (l *lineReader) hash() string { return hex.EncodeToString(l.sha.Sum(nil)) }

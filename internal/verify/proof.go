@@ -18,6 +18,9 @@ func (a *audit) proof(ctx context.Context) error {
 	if a.app == nil {
 		a.rep.note("this binary does not have app %s: whether its keys lie in their partitions was not checked", a.job.App.Name)
 	}
+	if a.outLines == nil {
+		a.rep.note("%v: of the outputs the bytes were compared with the records, and nothing else", cannotRead(a.job.Output))
+	}
 	a.countEmitted()
 	results := make([]proved, a.job.NReduce)
 	if err := a.each(ctx, workers(), a.job.NReduce, func(ctx context.Context, r int, find *finder) error {
@@ -208,9 +211,9 @@ func (p *prover) walk(ctx context.Context) error {
 // format than lines the bytes are all that is compared.
 func (p *prover) readOutput(ctx context.Context, out object.Info) error {
 	body, err := p.a.stream(ctx, out.Key, out.ETag, 0, -1)
-	var lines *lineReader
+	var lines *outputReader
 	if err == nil {
-		lines = newLineReader(body)
+		lines = newOutputReader(p.a.outLines, body)
 		defer lines.close()
 		err = p.placeAll(ctx, lines)
 		err = errors.Join(err, body.Close())
@@ -224,16 +227,14 @@ func (p *prover) readOutput(ctx context.Context, out object.Info) error {
 		return err
 	}
 	p.res.lines = lines.n
-	if !p.a.readsOutput() {
-		p.res.lines = 0
-	} else if lines.open {
-		p.find.add(BadOutput, out.Key, "its last line, %d, does not end: it is cut off", lines.n)
+	if lines.malformed != nil {
+		p.find.add(BadOutput, out.Key, "%v", lines.malformed)
 	}
 	rec := p.a.reduces[p.r]
 	if rec == nil {
 		return nil
 	}
-	if lines.size != rec.output.Size || p.a.readsOutput() && lines.n != rec.output.Lines {
+	if lines.size != rec.output.Size || p.a.outLines != nil && lines.n != rec.output.Lines {
 		p.find.add(BadOutput, out.Key, "it has %d lines in %d bytes, its record says %d in %d",
 			lines.n, lines.size, rec.output.Lines, rec.output.Size)
 	} else if h := lines.hash(); h != rec.output.Hash {
@@ -242,8 +243,7 @@ func (p *prover) readOutput(ctx context.Context, out object.Info) error {
 	return nil
 }
 
-func (p *prover) placeAll(ctx context.Context, lines *lineReader) error {
-	reads := p.a.readsOutput()
+func (p *prover) placeAll(ctx context.Context, lines *outputReader) error {
 	for {
 		line, err := lines.next()
 		if errors.Is(err, io.EOF) {
@@ -251,9 +251,6 @@ func (p *prover) placeAll(ctx context.Context, lines *lineReader) error {
 		}
 		if err != nil {
 			return err
-		}
-		if !reads {
-			continue
 		}
 		if err := p.place(ctx, line, lines.n); err != nil {
 			return err

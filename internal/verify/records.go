@@ -5,31 +5,84 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/mr"
 )
 
-// recordsOf says what a record of the job's input is; ok is false for a format
-// that only the workers read. This switch stands beside the table of formats
-// (package input) on purpose: a format is verified by a reader of its own.
-func recordsOf(c manifest.Choice) (in mr.Input, ok bool) {
-	switch c.String() {
-	case "lines":
-		return mr.Lines, true
-	case "lines numbered=true":
-		return mr.NumberedLines, true
-	case "objects":
-		return mr.WholeObjects, true
-	}
-	return 0, false
+// Records are the records of one input object in order, from its first byte to
+// its last. The workers read pieces of objects in blocks (package input); the
+// readers here use nothing of that, so that a mistake there does not repeat itself.
+type Records interface {
+	// Next moves to the next record; io.EOF follows the last. For a record of
+	// more bytes than may be held it returns an [*input.TooLongError], and the
+	// call after it goes on behind that record.
+	Next() error
+	// Record returns the record and its size in bytes. A record that is too long
+	// has no data. The record is valid until the next call of Next.
+	Record() (rec mr.Record, size int64)
+	// Close frees what the reader holds.
+	Close() error
 }
 
-// records reads the records of one object for the reference, from its first
-// byte to its last. The workers read pieces of objects in blocks (package
-// input); nothing of that is used here, so that a mistake there does not repeat
-// itself.
+// Object is an input object that is to be read.
+type Object struct {
+	Name string
+	Size int64 // bytes, as it is stored
+	// MaxRecord is the most bytes that a record may have; 0 is the default of the
+	// format.
+	MaxRecord int
+	// Open opens n bytes from off on.
+	Open func(off, n int64) (io.ReadCloser, error)
+	// Unpack decompresses the object; nil if it is not compressed.
+	Unpack func(io.Reader) io.ReadCloser
+}
+
+// InputKind is a reader of one format of input.
+type InputKind struct {
+	Options []string // that Open knows, by name
+	// Open returns the records of an object. It opens nothing before the first
+	// call of Next.
+	Open func(options map[string]string, o Object) Records
+}
+
+// Inputs are the formats of input that the verifier reads, by the name that the
+// job's spec gives them. The table stands beside that of package input on purpose:
+// a format is verified by a reader of its own. Nobody changes the table once the
+// program runs; a test may add a format before.
+var Inputs = map[string]InputKind{
+	manifest.Lines: {[]string{manifest.Numbered}, func(options map[string]string, o Object) Records {
+		if options[manifest.Numbered] != "" {
+			return newRecords(mr.NumberedLines, o)
+		}
+		return newRecords(mr.Lines, o)
+	}},
+	manifest.Objects: {nil, func(_ map[string]string, o Object) Records { return newRecords(mr.WholeObjects, o) }},
+}
+
+// recordsOf returns what reads the records of a format of input, or an error that
+// names the format.
+func recordsOf(c manifest.Choice) (func(Object) Records, error) {
+	kind, ok := Inputs[c.Name]
+	if !ok || !knows(kind.Options, c) {
+		return nil, fmt.Errorf("verify cannot read input %s: it has no reader of its own for that format", c)
+	}
+	return func(o Object) Records { return kind.Open(c.Options, o) }, nil
+}
+
+// knows tells whether all options of a choice are among these.
+func knows(options []string, c manifest.Choice) bool {
+	for name := range c.Options {
+		if !slices.Contains(options, name) {
+			return false
+		}
+	}
+	return true
+}
+
+// records reads lines and whole objects.
 type records struct {
 	in      mr.Input
 	most    int // bytes of a record
@@ -42,23 +95,24 @@ type records struct {
 	done    bool
 }
 
-// newRecords opens nothing before the first call of next.
-func newRecords(in mr.Input, most int, f fetched, open func(off, n int64) (io.ReadCloser, error), unpack func(io.Reader) io.ReadCloser) *records {
+// newRecords opens nothing before the first call of Next.
+func newRecords(in mr.Input, o Object) *records {
+	most := o.MaxRecord
 	if most <= 0 {
 		most = input.DefaultMaxLine
 		if in == mr.WholeObjects {
 			most = input.DefaultMaxObject
 		}
 	}
-	r := &records{in: in, most: most, rec: mr.Record{Object: f.obj.Name}, buf: []byte{}}
-	body := &wholeBody{size: f.obj.Size, open: open}
+	r := &records{in: in, most: most, rec: mr.Record{Object: o.Name}, buf: []byte{}}
+	body := o.Body()
 	r.closers = []io.Closer{body}
 	var src io.Reader = body
-	if in == mr.WholeObjects && unpack == nil && f.obj.Size <= int64(most) {
-		r.buf = make([]byte, 0, f.obj.Size)
+	if in == mr.WholeObjects && o.Unpack == nil && o.Size <= int64(most) {
+		r.buf = make([]byte, 0, o.Size)
 	}
-	if unpack != nil {
-		stream := unpack(src)
+	if o.Unpack != nil {
+		stream := o.Unpack(src)
 		r.closers = []io.Closer{stream, body}
 		src = stream
 	}
@@ -66,9 +120,8 @@ func newRecords(in mr.Input, most int, f fetched, open func(off, n int64) (io.Re
 	return r
 }
 
-// next moves to the next record; io.EOF follows the last. A record of more
-// bytes than may be held comes without data, and tooLong returns an error.
-func (r *records) next() error {
+// Next implements [Records].
+func (r *records) Next() error {
 	if r.done {
 		return io.EOF
 	}
@@ -100,21 +153,17 @@ func (r *records) next() error {
 	if r.in == mr.NumberedLines {
 		r.rec.Line++
 	}
-	if r.tooLong() == nil {
-		r.rec.Data = r.buf
+	if r.length > int64(r.most) {
+		return &input.TooLongError{Object: r.rec.Object, Offset: r.rec.Offset, Max: r.most}
 	}
+	r.rec.Data = r.buf
 	return nil
 }
 
-// tooLong returns an error if the record is too long.
-func (r *records) tooLong() error {
-	if r.length <= int64(r.most) {
-		return nil
-	}
-	return &input.TooLongError{Object: r.rec.Object, Offset: r.rec.Offset, Max: r.most}
-}
+// Record implements [Records].
+func (r *records) Record() (rec mr.Record, size int64) { return r.rec, r.length }
 
-// Close implements io.Closer.
+// Close implements [Records].
 func (r *records) Close() error {
 	var errs []error
 	for _, c := range r.closers {
@@ -122,6 +171,10 @@ func (r *records) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Body returns all bytes of the object as they are stored. A body of another size
+// is an error.
+func (o Object) Body() io.ReadCloser { return &wholeBody{size: o.Size, open: o.Open} }
 
 // wholeBody is all of an object. It is opened when it is read, unless it is
 // empty.

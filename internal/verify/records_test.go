@@ -14,6 +14,7 @@ import (
 
 	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/output"
 	"github.com/mraws/mraws/internal/testkit"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
@@ -47,20 +48,22 @@ func TestRecords(t *testing.T) {
 		}
 		theirs := workersRecords(t, in, input.Piece{Object: "o", Size: size, Length: size, Open: body, Decode: unpack}, most)
 		var ours []seen
-		r := newRecords(in, most, fetched{obj: manifest.Object{Name: "o", Size: size}}, open, unpack)
+		r := newRecords(in, Object{Name: "o", Size: size, MaxRecord: most, Open: open, Unpack: unpack})
 		for {
-			err := r.next()
+			var long *input.TooLongError
+			err := r.Next()
 			if errors.Is(err, io.EOF) {
 				break
 			}
-			if err != nil {
+			if err != nil && !errors.As(err, &long) {
 				t.Fatal(err)
 			}
-			if long := r.tooLong(); (long != nil) != (r.rec.Data == nil) {
-				t.Fatalf("record of %d bytes: %v, with data %t", r.length, long, r.rec.Data != nil)
+			rec, length := r.Record()
+			if (long != nil) != (rec.Data == nil) {
+				t.Fatalf("record of %d bytes: %v, with data %t", length, long, rec.Data != nil)
 			}
-			ours = append(ours, seen{r.rec, r.length})
-			ours[len(ours)-1].rec.Data = bytes.Clone(r.rec.Data)
+			rec.Data = bytes.Clone(rec.Data)
+			ours = append(ours, seen{rec, length})
 		}
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
@@ -108,10 +111,10 @@ func TestRecordsOfOtherSize(t *testing.T) {
 	for size, want := range map[int64]string{3: "more than its 3 bytes", 5: io.ErrUnexpectedEOF.Error()} {
 		for _, in := range []mr.Input{mr.Lines, mr.WholeObjects} {
 			open := func(int64, int64) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("a\nbc")), nil }
-			r := newRecords(in, 0, fetched{obj: manifest.Object{Name: "o", Size: size}}, open, nil)
+			r := newRecords(in, Object{Name: "o", Size: size, Open: open})
 			var err error
 			for err == nil {
-				err = r.next()
+				err = r.Next()
 			}
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("size %d: %v, want %s", size, err, want)
@@ -168,28 +171,35 @@ func TestReferenceInPlainCode(t *testing.T) {
 	}
 }
 
-// TestRecordsOf: the verifier reads every format that the program has, and only
-// with a reader of its own.
-func TestRecordsOf(t *testing.T) {
+// TestReadersOfFormats: the verifier has a reader of its own for every format that
+// the program has, and names a format that it has none for.
+func TestReadersOfFormats(t *testing.T) {
 	for text, tt := range map[string]struct {
 		choice manifest.Choice
-		want   mr.Input
-		ok     bool
+		err    string
 	}{
-		"lines":         {manifest.Choice{Name: manifest.Lines}, mr.Lines, true},
-		"numbered":      {manifest.Choice{Name: manifest.Lines, Options: map[string]string{manifest.Numbered: "true"}}, mr.NumberedLines, true},
-		"objects":       {manifest.Choice{Name: manifest.Objects}, mr.WholeObjects, true},
-		"fixed":         {manifest.Choice{Name: "fixed", Options: map[string]string{"size": "4"}}, 0, false},
-		"other options": {manifest.Choice{Name: manifest.Lines, Options: map[string]string{"by": "2"}}, 0, false},
+		"lines":         {manifest.Choice{Name: manifest.Lines}, ""},
+		"numbered":      {manifest.Choice{Name: manifest.Lines, Options: map[string]string{manifest.Numbered: "true"}}, ""},
+		"objects":       {manifest.Choice{Name: manifest.Objects}, ""},
+		"fixed":         {manifest.Choice{Name: "fixed", Options: map[string]string{"size": "4"}}, "verify cannot read input fixed size=4: it has no reader"},
+		"other options": {manifest.Choice{Name: manifest.Lines, Options: map[string]string{"by": "2"}}, "verify cannot read input lines by=2"},
 	} {
-		if got, ok := recordsOf(tt.choice); got != tt.want || ok != tt.ok {
-			t.Errorf("%s: %v, %t", text, got, ok)
+		if _, err := recordsOf(tt.choice); (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 	for name := range input.Formats {
-		if _, ok := recordsOf(manifest.Choice{Name: name}); !ok && name != "fixed" && name != "indexed" {
-			t.Errorf("the verifier has no reader for input %s", name)
+		if _, err := recordsOf(manifest.Choice{Name: name}); err != nil && name != "fixed" && name != "indexed" {
+			t.Error(err)
 		}
+	}
+	for name := range output.Formats {
+		if linesOf(manifest.Choice{Name: name}) == nil && name != "framed" {
+			t.Errorf("the verifier has no reader for output %s", name)
+		}
+	}
+	if linesOf(manifest.Choice{Name: manifest.Lines, Options: map[string]string{"by": "2"}}) != nil {
+		t.Error("the verifier reads output with an option that it does not know")
 	}
 }
 
@@ -202,7 +212,9 @@ func TestOtherOutput(t *testing.T) {
 	j.output = "framed"
 	s, lay := j.build(t)
 	rep, err := Run(t.Context(), s, lay, Options{Scratch: t.TempDir()})
-	if err != nil || !rep.OK() || rep.Proof.State != OK || rep.Proof.Lines != 0 {
+	if err != nil || !rep.OK() || rep.Proof.State != OK || rep.Proof.Lines != 0 || !slices.ContainsFunc(rep.Notes, func(n string) bool {
+		return strings.HasPrefix(n, "verify cannot read output framed: it has no reader")
+	}) {
 		t.Errorf("%v, %+v\n%s", err, rep.Proof, show(rep))
 	}
 	_, err = Run(t.Context(), s, lay, Options{Scratch: t.TempDir(), App: "wc", Lookup: func(string) *mr.App { return &j.app }})

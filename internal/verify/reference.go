@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	"sync"
 
+	"github.com/mraws/mraws/internal/input"
+	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/mr"
 )
@@ -31,8 +33,8 @@ func (a *audit) reference(ctx context.Context) error {
 	}
 	before := a.rep.Found
 	ref.App = a.app.Name
-	if !a.readsOutput() {
-		return fmt.Errorf("run the reference: verify cannot read output %s", a.job.Output)
+	if a.outLines == nil {
+		return fmt.Errorf("run the reference: %w", cannotRead(a.job.Output))
 	}
 	params, err := a.app.Resolve(a.job.App.Params)
 	switch {
@@ -85,7 +87,7 @@ func (a *audit) lines(ctx context.Context, failed *error) iter.Seq2[mr.Line, err
 			body, err := a.stream(ctx, out.Key, out.ETag, 0, -1)
 			if err == nil {
 				var more bool
-				more, err = yieldLines(body, r, &a.rep.Reference.Lines, func(line mr.Line, err error) bool {
+				more, err = a.yieldLines(body, r, &a.rep.Reference.Lines, func(line mr.Line, err error) bool {
 					a.opt.Code.move()
 					return yield(line, err)
 				})
@@ -102,8 +104,8 @@ func (a *audit) lines(ctx context.Context, failed *error) iter.Seq2[mr.Line, err
 	}
 }
 
-func yieldLines(body io.Reader, r int, n *int64, yield func(mr.Line, error) bool) (more bool, err error) {
-	lines := newLineReader(body)
+func (a *audit) yieldLines(body io.Reader, r int, n *int64, yield func(mr.Line, error) bool) (more bool, err error) {
+	lines := newOutputReader(a.outLines, body)
 	defer lines.close()
 	for {
 		line, err := lines.next()
@@ -127,9 +129,9 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 		app = app.Reference
 		a.rep.Reference.App = app.Name
 	}
-	in, ok := recordsOf(a.job.Input)
-	if !ok {
-		return fmt.Errorf("run the reference: verify cannot read input %s", a.job.Input)
+	in, err := recordsOf(a.job.Input)
+	if err != nil {
+		return fmt.Errorf("run the reference: %w", err)
 	}
 	run := &sequential{a: a, app: app, input: in, params: params, side: &sideFiles{}, objects: sync.OnceValue(a.job.Names), skips: skips{a: a}}
 	s := newSorter(a.opt.Scratch, a.job.NReduce, a.opt.Memory/2, a.partitioner(app))
@@ -181,7 +183,7 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 type sequential struct {
 	a       *audit
 	app     *mr.App
-	input   mr.Input // of the job
+	input   func(Object) Records // of the job
 	params  map[string]string
 	side    *sideFiles
 	objects func() []string
@@ -262,17 +264,21 @@ func (q *sequential) flush(mapper mr.Mapper, out mr.Emitter) error {
 // mapObject maps all records of one object, which index names.
 func (q *sequential) mapObject(ctx context.Context, index int, in fetched, mapper func() (mr.Mapper, error), out emitter) (err error) {
 	name := in.obj.Name
-	records := newRecords(q.input, q.a.opt.MaxRecord, in, in.open(ctx, q.a), q.a.unpack(in.obj))
+	records := q.input(Object{
+		Name: name, Size: in.obj.Size, MaxRecord: q.a.opt.MaxRecord, Open: in.open(ctx, q.a), Unpack: q.a.unpack(in.obj),
+	})
 	defer func() { err = errors.Join(err, records.Close()) }()
 	var at int64
 	err = guard("map "+name, func() error {
 		for {
-			if err := records.next(); errors.Is(err, io.EOF) {
+			var long *input.TooLongError
+			if err := records.Next(); errors.Is(err, io.EOF) {
 				return nil
-			} else if err != nil {
+			} else if err != nil && !errors.As(err, &long) {
 				return err
 			}
-			at = records.rec.Offset
+			rec, size := records.Record()
+			at = rec.Offset
 			if q.records++; q.records%1024 == 0 && ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -281,13 +287,13 @@ func (q *sequential) mapObject(ctx context.Context, index int, in fetched, mappe
 			if err != nil {
 				return err
 			}
-			if err := records.tooLong(); err != nil {
-				if err := q.skipLong(index, records, err); err != nil {
+			if long != nil {
+				if err := q.skipLong(index, at, size, long); err != nil {
 					return err
 				}
 				continue
 			}
-			if err := q.mapRecord(index, records.rec, m, out); err != nil {
+			if err := q.mapRecord(index, rec, m, out); err != nil {
 				return fmt.Errorf("map %s: %w", name, err)
 			}
 			if err := out.failed(); err != nil {
@@ -324,7 +330,7 @@ func (q *sequential) reduce(ctx context.Context, s *sorter, r int, c *comparison
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
 	c.code = q.a.opt.Code
-	c.start(r, body)
+	c.start(r, newOutputReader(q.a.outLines, body), q.a.job.Output.Name == manifest.Lines)
 	g := groups{m: merged, code: q.a.opt.Code}
 	for g.next() {
 		if g.n%1024 == 0 && ctx.Err() != nil {

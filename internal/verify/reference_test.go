@@ -84,7 +84,7 @@ func TestSeesAllDifferences(t *testing.T) {
 		want := rapid.SliceOfN(line, 0, 5).Draw(t, "want")
 		got := rapid.SliceOfN(line, 0, 5).Draw(t, "got")
 		var c comparison
-		c.start(0, strings.NewReader(text(got)))
+		c.start(0, newOutputReader(openLines, strings.NewReader(text(got))), true)
 		for _, l := range want {
 			i := strings.LastIndexByte(l, ' ')
 			c.key = []byte(l[:i])

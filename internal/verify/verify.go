@@ -167,6 +167,9 @@ type audit struct {
 
 	job *manifest.Job
 	app *mr.App // the job's code, nil if unknown
+	// outLines reads the records of an output; nil if the verifier has no
+	// reader of the format.
+	outLines func(io.Reader) Lines
 	// ranges is the partitioner of a job with ordered output, nil for none.
 	ranges func(key []byte, n int) int
 

@@ -52,7 +52,7 @@ func build() string {
 
 // NewApp is the app of a job.
 func NewApp(s *manifest.Spec) *App {
-	choice := func(c manifest.Choice) *Choice { return &Choice{Name: c.Name, Options: c.Options} }
+	choice := func(c manifest.Choice) *Choice { return &Choice{Name: c.Name, Options: c.Options, Given: c.Given} }
 	return &App{
 		Kind: s.App.Kind, Name: s.App.Name, Version: s.App.Version, Sha256: s.App.SHA256, Params: s.App.Params,
 		Input: choice(s.Input), Partitioner: choice(s.Partitioner), Output: choice(s.Output), SideEffects: s.SideEffects,
@@ -61,7 +61,9 @@ func NewApp(s *manifest.Spec) *App {
 
 // Spec is what the app decides of its job, with these parameters.
 func (a *App) Spec(params map[string]string) *manifest.Spec {
-	choice := func(c *Choice) manifest.Choice { return manifest.Choice{Name: c.GetName(), Options: c.GetOptions()} }
+	choice := func(c *Choice) manifest.Choice {
+		return manifest.Choice{Name: c.GetName(), Options: c.GetOptions(), Given: c.GetGiven()}
+	}
 	return &manifest.Spec{
 		App:   manifest.App{Kind: a.GetKind(), Name: a.GetName(), Version: a.GetVersion(), SHA256: a.GetSha256(), Params: params},
 		Input: choice(a.GetInput()), Partitioner: choice(a.GetPartitioner()), Output: choice(a.GetOutput()),

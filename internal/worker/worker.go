@@ -257,7 +257,7 @@ func (o *Options) resolve(s *manifest.Spec) (*mr.App, error) {
 	what := ""
 	if app == nil {
 		what = fmt.Sprintf("the job runs app %s, which this program does not have", s.App.Name)
-	} else if diff := s.Diff(wire.DescribeApp(*app, nil).Spec(nil)); len(diff) > 0 {
+	} else if diff := s.AppDiff(wire.DescribeApp(*app, nil).Spec(nil)); len(diff) > 0 {
 		what = "this program has another app than the job: " + strings.Join(diff, "; ")
 	} else if _, err := app.Resolve(maps.Clone(s.App.Params)); err != nil {
 		what = "the job's parameters are not those of this program: " + err.Error()
