@@ -31,11 +31,14 @@ func (s *session) findInput(args, include []string, avoid ...upload.Avoid) (*upl
 	}
 	plan, err := upload.Find(args, search)
 	var nothing *upload.NothingError
+	var name *upload.NameError
 	switch {
 	case err == nil:
 		return plan, nil
 	case errors.As(err, &nothing) && nothing.Hidden():
 		return nil, usagef("a file whose name begins with a dot or _ is read if it is named itself", "%w", err)
+	case errors.As(err, &name):
+		return nil, usagef("rename it or leave it out with --include", "%w", err)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, err
 	}

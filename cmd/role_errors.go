@@ -45,7 +45,7 @@ func (l *commandLine) roleError(err error) error {
 		return &Error{Code: ExitUsage, What: err.Error(),
 			Hint: "if it is input, give it a key without the slash; otherwise delete it"}
 	case errors.As(err, &conflict):
-		return &Error{Code: ExitConflict, What: conflict.What, Cause: lines(conflict.Diff), Hint: conflict.Hint}
+		return &Error{Code: ExitConflict, What: conflict.What, Cause: lines(conflict.Diff), Hint: conflictHints[conflict.Kind]}
 	case errors.As(err, &job):
 		return &Error{Code: ExitJobFailed, What: "the job failed", Cause: errors.New(job.Cause), Hint: l.failureHint(job)}
 	case errors.As(err, &failed):
@@ -64,13 +64,60 @@ func (l *commandLine) roleError(err error) error {
 			Hint: "start it with `mraws coordinator`, check --coord and the firewall, or wait longer with --coord-timeout"}
 	}
 	if r, ok := wire.AsRefusal(err); ok {
-		code := ExitConflict
-		if r.Reason == wire.ReasonUsage {
-			code = ExitUsage
-		}
-		return &Error{Code: code, What: r.What, Hint: r.Hint}
+		code, hint := refusalAdvice(r)
+		return &Error{Code: code, What: r.What, Hint: hint}
 	}
 	return err
+}
+
+// conflictHints say what can be done about each kind of conflict.
+var conflictHints = map[coordinator.ConflictKind]string{
+	coordinator.ForeignObject: "`mraws reset --yes` empties intermediate/ and output/, or choose another --prefix",
+	coordinator.OtherJob:      "`mraws reset --yes` removes that job, or give this one a --prefix of its own",
+	coordinator.OtherInput: "the job resumes only over the versions (ETags) that it was planned with\n" +
+		"`mraws reset --yes` removes the job, and the same line then runs it over the input as it is now; or give this one a --prefix of its own",
+	coordinator.OtherCoordinator: "nothing is lost: the other coordinator resumes the job",
+	coordinator.WasReset:         "nothing of this job is left to go on with; give it a --prefix of its own to run it beside the other",
+	coordinator.DamagedRecord:    "delete that object and start the same line again: its map task is run again",
+	coordinator.DamagedSummary:   "delete that object and start the same line again: the summary is written again, and no task is run again",
+	coordinator.DamagedOutput:    "delete that object and start the same line again: its task is run again",
+}
+
+// refusalAdvice is the exit code of a refusal, and what can be done about it.
+// A reason that a newer coordinator gives has no advice.
+func refusalAdvice(r *wire.Refusal) (code int, hint string) {
+	about := shellQuote(r.About)
+	switch r.Reason {
+	case wire.ReasonVersion:
+		return ExitConflict, "run the same version of the binary everywhere"
+	case wire.ReasonBuild:
+		return ExitConflict, "run the same build of the binary everywhere"
+	case wire.ReasonApp:
+		return ExitConflict, "start the worker with --app " + about
+	case wire.ReasonParams:
+		return ExitConflict, "leave out --app-arg: workers use the job's parameters"
+	case wire.ReasonUnknownParam:
+		return ExitUsage, "`mraws apps` lists the parameters of each app"
+	case wire.ReasonMissingParam:
+		return ExitUsage, "give --app-arg " + about + "=…"
+	case wire.ReasonBucket:
+		return ExitUsage, "start the worker with --bucket " + about + ", or with the same store settings as the coordinator"
+	case wire.ReasonPrefix:
+		with := "without --prefix"
+		if r.About != "" {
+			with = "with --prefix " + about
+		}
+		return ExitUsage, "start the worker " + with + ", or name the coordinator of its own with --coord"
+	case wire.ReasonSeveral:
+		return ExitUsage, "name one with --prefix or --coord"
+	case wire.ReasonPlainText:
+		return ExitUsage, "start the coordinator without --insecure, or the worker with it"
+	case wire.ReasonTLS:
+		return ExitUsage, "leave --insecure out"
+	case wire.ReasonAuthority:
+		return ExitUsage, "set --tls-ca, --tls-cert and --tls-key on both sides or on neither"
+	}
+	return ExitConflict, ""
 }
 
 // stopHint says how to go on with a job that a signal stopped, and how to
@@ -91,12 +138,16 @@ func (l *commandLine) stopHint() string {
 var (
 	failedTask   = regexp.MustCompile(`^(map|reduce) task ([0-9]+): `)
 	failedRecord = regexp.MustCompile(`record at byte [0-9]+ of |longer than [0-9]+ bytes`)
+	failedIdle   = regexp.MustCompile(`no progress for [0-9a-z.]+, the task time-out`)
 )
 
 // failureHint is what can be done about a job that failed.
 func (l *commandLine) failureHint(job *coordinator.JobError) string {
 	cause := job.Cause
-	if job.Input {
+	switch {
+	case job.Lost:
+		return "remove the job with `mraws reset --yes`, then start it again: " + l.again()
+	case job.Input:
 		return "put the input back as it was, or remove the job with `mraws reset --yes`; then start it again: " + l.again()
 	}
 	var b strings.Builder
@@ -105,6 +156,9 @@ func (l *commandLine) failureHint(job *coordinator.JobError) string {
 	}
 	if failedRecord.MatchString(cause) {
 		b.WriteString("a new run with --max-bad-records N skips up to N such records, after `mraws reset --yes`\n")
+	}
+	if failedIdle.MatchString(cause) {
+		b.WriteString("--task-timeout sets how long an attempt may make no progress; 0 is no limit\n")
 	}
 	b.WriteString("committed tasks are kept; once the cause is removed, to resume: " + l.again())
 	return b.String()

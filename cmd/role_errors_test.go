@@ -34,7 +34,7 @@ func TestRoleErrors(t *testing.T) {
 		says []string
 	}{
 		{"no input", fmt.Errorf("%w under s3://b/input/", coordinator.ErrNoInput), ExitUsage, []string{"s3://b/input/", "upload-input"}},
-		{"conflict", &coordinator.ConflictError{What: "another job", Diff: []string{"app: a -> b", "nreduce: 1 -> 2"}, Hint: "reset"}, ExitConflict, []string{"app: a -> b", "nreduce: 1 -> 2", "reset"}},
+		{"conflict", &coordinator.ConflictError{Kind: coordinator.OtherJob, What: "another job", Diff: []string{"app: a -> b", "nreduce: 1 -> 2"}}, ExitConflict, []string{"app: a -> b", "nreduce: 1 -> 2", "mraws reset"}},
 		{"job failed", &coordinator.JobError{Cause: "map task 3: boom"}, ExitJobFailed, []string{"map task 3: boom"}},
 		{"removed while it ran", &coordinator.ResetError{Job: "wc-7", Err: &coordinator.JobError{Cause: "map task 3: in changed", Input: true}}, ExitJobFailed, []string{"in changed", "job wc-7 was removed while it ran", "from the beginning"}},
 		{"removed and stopped", &coordinator.ResetError{Job: "wc-7", Err: Signal{syscall.SIGINT}}, ExitInterrupt, []string{"job wc-7 was removed while it ran", "from the beginning"}},
@@ -43,8 +43,9 @@ func TestRoleErrors(t *testing.T) {
 		{"nobody there", unreachable(errors.New("connection refused")), ExitUnreachable, []string{"host:1234", "1s", "connection refused", "--coord"}},
 		{"TLS on one side", unreachable(errors.New("first record does not look like a TLS handshake")), ExitUnreachable, []string{"host:1234", "TLS handshake", "--insecure", "--tls-ca"}},
 		{"not let in", unreachable(status.Error(codes.Unauthenticated, "wrong token")), ExitDenied, []string{"host:1234", "wrong token", "--token-file"}},
-		{"another app", &wire.Refusal{Reason: wire.ReasonApp, What: "the job runs grep", Hint: "start it with --app grep"}, ExitConflict, []string{"grep", "--app grep"}},
-		{"bad argument", &wire.Refusal{Reason: wire.ReasonUsage, What: "no such parameter", Hint: "mraws apps"}, ExitUsage, []string{"no such parameter"}},
+		{"key ranges lost", &coordinator.JobError{Cause: "_ranges.json is missing", Lost: true}, ExitJobFailed, []string{"_ranges.json", "mraws reset --yes", "start it again"}},
+		{"no progress", &coordinator.JobError{Cause: "map task 3: " + (&worker.IdleError{For: time.Minute}).Error()}, ExitJobFailed, []string{"no progress for 1m0s", "--task-timeout"}},
+		{"a reason of a newer coordinator", &wire.Refusal{Reason: "NEW", What: "not today"}, ExitConflict, []string{"not today"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -60,6 +61,42 @@ func TestRoleErrors(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestRefusalAdvice: every reason of a refusal has its exit code and advice.
+func TestRefusalAdvice(t *testing.T) {
+	for _, tt := range []struct {
+		reason, about string
+		code          int
+		says          string
+	}{
+		{wire.ReasonVersion, "", ExitConflict, "same version"},
+		{wire.ReasonBuild, "", ExitConflict, "same build"},
+		{wire.ReasonApp, "grep", ExitConflict, "--app grep"},
+		{wire.ReasonParams, "", ExitConflict, "leave out --app-arg"},
+		{wire.ReasonUnknownParam, "patern", ExitUsage, "`mraws apps`"},
+		{wire.ReasonMissingParam, "pattern", ExitUsage, "--app-arg pattern=…"},
+		{wire.ReasonBucket, "theirs", ExitUsage, "--bucket theirs"},
+		{wire.ReasonPrefix, "a b", ExitUsage, "with --prefix 'a b', or"},
+		{wire.ReasonPrefix, "", ExitUsage, "without --prefix"},
+		{wire.ReasonSeveral, "", ExitUsage, "--prefix or --coord"},
+		{wire.ReasonPlainText, "", ExitUsage, "without --insecure"},
+		{wire.ReasonTLS, "", ExitUsage, "leave --insecure out"},
+		{wire.ReasonAuthority, "", ExitUsage, "--tls-ca, --tls-cert and --tls-key"},
+	} {
+		if code, hint := refusalAdvice(&wire.Refusal{Reason: tt.reason, About: tt.about}); code != tt.code || !strings.Contains(hint, tt.says) {
+			t.Errorf("%s: code %d, hint %q", tt.reason, code, hint)
+		}
+	}
+}
+
+// TestConflictHints: every kind of conflict has advice.
+func TestConflictHints(t *testing.T) {
+	for kind := coordinator.ForeignObject; kind <= coordinator.DamagedOutput; kind++ {
+		if conflictHints[kind] == "" {
+			t.Errorf("conflict kind %d has no advice", kind)
+		}
 	}
 }
 

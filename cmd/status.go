@@ -81,8 +81,8 @@ func (s *session) status(ctx context.Context, f *statusFlags, token string, show
 	if err != nil {
 		return false, s.statusError(ctx, st, err)
 	}
-	for i, note := range r.Notes {
-		r.Notes[i] = s.paste(note)
+	if r.Incomplete() {
+		r.Notes = append(r.Notes, s.paste("the job is done, but records or outputs are missing: `mraws verify` lists them"))
 	}
 	return !f.watch || r.Over(), s.showStatus(r, f.watch, shown)
 }

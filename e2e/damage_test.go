@@ -381,7 +381,7 @@ func (d *damagedJob) cell(c class, when moment, how string, outputs map[int]stri
 	text := ""
 	var conflict *coordinator.ConflictError
 	if errors.As(err, &conflict) {
-		text = strings.Join(append(conflict.Diff, conflict.Hint), "\n")
+		text = strings.Join(conflict.Diff, "\n")
 	}
 	wanted := want(c, how, when)
 	switch {

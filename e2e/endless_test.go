@@ -55,7 +55,7 @@ func TestCodeThatHangsOnce(t *testing.T) {
 			workers := map[string]string{"map": "1", "combine": "2", "reduce": "2"}[place]
 			_, stderr := b.run(0, "run", "--app", "endless", "--app-arg", "place="+place, "--app-arg", "once=true",
 				"--nreduce", "2", "--workers", workers, "--speculation", "off", "--task-timeout", "1s")
-			wants(t, stderr, "attempt abandoned", "main.forever (endless.go:", "no progress for 1s (--task-timeout)")
+			wants(t, stderr, "attempt abandoned", "main.forever (endless.go:", "no progress for 1s, the task time-out")
 			want := map[string]string{"a": "2", "b": "2", "c": "1", "hang": "1"}
 			if d := cmp.Diff(want, b.words()); d != "" {
 				t.Error(d)
@@ -71,7 +71,7 @@ func TestCodeThatHangsOnce(t *testing.T) {
 func TestCodeThatHangsAlways(t *testing.T) {
 	b := newEndless(t)
 	_, stderr := b.run(4, "run", "--app", "endless", "--nreduce", "2", "--workers", "2", "--task-timeout", "500ms", "--max-attempts", "2")
-	wants(t, stderr, "map task 1", "no progress for 500ms (--task-timeout): the application has not returned from main.forever (endless.go:")
+	wants(t, stderr, "map task 1", "--task-timeout sets", "no progress for 500ms, the task time-out: the application has not returned from main.forever (endless.go:")
 	p := b.start("replay", "map-1")
 	b.until("the replay says that it waits", func() bool {
 		return strings.Contains(p.errout.String(), "waiting for the code of app endless, without a time limit\n")

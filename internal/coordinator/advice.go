@@ -50,7 +50,7 @@ func advice(job *manifest.Job, pack Pack) string {
 		split *= 2
 	}
 	if better, err := Plan(job.Objects, format, split, pack); err == nil && int64(len(better)) <= maps/2 {
-		return text + fmt.Sprintf("; with --split-size %dMiB there would be %s map tasks", split>>20, humanize.Comma(int64(len(better))))
+		return text + fmt.Sprintf("; a split size of %s would make %s map tasks", humanize.IBytes(uint64(split)), humanize.Comma(int64(len(better))))
 	}
-	return text + "; a smaller --nreduce gives fewer ranges"
+	return text + "; fewer reduce tasks would make fewer ranges"
 }

@@ -23,12 +23,12 @@ func TestAdvice(t *testing.T) {
 	}{
 		{"a laptop", []int64{500 * mib}, mr.Lines, 64 * mib, 10, nil},
 		{"many reduces", []int64{500 * mib}, mr.Lines, 64 * mib, 10_000, nil},
-		{"1 TB", []int64{tb}, mr.Lines, 64 * mib, 233, []string{"14,902 map tasks times 233 reduce tasks give 3,472,166 ranges of 281 KiB", "--split-size 1024MiB there would be 932"}},
+		{"1 TB", []int64{tb}, mr.Lines, 64 * mib, 233, []string{"14,902 map tasks times 233 reduce tasks give 3,472,166 ranges of 281 KiB", "a split size of 1.0 GiB would make 932"}},
 		{"1 TB as proposed", []int64{tb}, mr.Lines, 1024 * mib, 233, nil},
 		{"100 TB, tuned", []int64{100 * tb}, mr.Lines, 16384 * mib, 1455, nil},
-		{"100 TB", []int64{100 * tb}, mr.Lines, 64 * mib, 1455, []string{"323 GiB of memory in every worker", "--split-size 8192MiB there would be 11,642"}},
-		{"whole objects", slicesOf(200_000, mib), mr.WholeObjects, mib, 100, []string{"20,000,000 ranges of 10 KiB", "--split-size 512MiB there would be 391"}},
-		{"large whole objects", slicesOf(200, 640*mib), mr.WholeObjects, 64 * mib, 100_000, []string{"ranges of 6.6 KiB", "3.0 GiB of memory in every worker", "a smaller --nreduce"}},
+		{"100 TB", []int64{100 * tb}, mr.Lines, 64 * mib, 1455, []string{"323 GiB of memory in every worker", "a split size of 8.0 GiB would make 11,642"}},
+		{"whole objects", slicesOf(200_000, mib), mr.WholeObjects, mib, 100, []string{"20,000,000 ranges of 10 KiB", "a split size of 512 MiB would make 391"}},
+		{"large whole objects", slicesOf(200, 640*mib), mr.WholeObjects, 64 * mib, 100_000, []string{"ranges of 6.6 KiB", "3.0 GiB of memory in every worker", "fewer reduce tasks"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			job := &manifest.Job{Spec: *wire.DescribeApp(mr.App{Input: tt.input}, nil).Spec(nil), NReduce: tt.reduces, SplitSize: tt.split, Objects: objects(tt.sizes...)}

@@ -28,7 +28,7 @@ type spec struct {
 func (l *loop) learn(a *wire.App, from string) error {
 	switch {
 	case a == nil && l.app == nil:
-		return wire.Later("the app of the job is not known yet: name it with --app, to the coordinator or to a worker")
+		return wire.Later("the app of the job is not known yet: neither the coordinator nor a worker has named one")
 	case a == nil:
 		return nil
 	case l.app == nil:
@@ -60,7 +60,7 @@ func (l *loop) know(s spec) {
 // done it returns its summary.
 func (c *Coordinator) learnApp(ctx context.Context) (over *manifest.Success, err error) {
 	if c.o.App != nil {
-		c.call(ctx, func() { err = c.loop.learn(wire.DescribeApp(*c.o.App, nil), "this coordinator's --app") })
+		c.call(ctx, func() { err = c.loop.learn(wire.DescribeApp(*c.o.App, nil), "the coordinator") })
 		return nil, err
 	}
 	stored, err := c.examine(ctx)
@@ -91,23 +91,21 @@ func (l *loop) match(a *wire.App, from string) error {
 	if a.Name != app.Name {
 		return &wire.Refusal{
 			Reason: wire.ReasonApp,
+			About:  app.Name,
 			What:   fmt.Sprintf("the job runs app %s (said %s), not %s", app.Name, l.app.from, a.Name),
-			Hint:   "start the worker with --app " + app.Name,
 		}
 	}
 	if diff := l.app.AppDiff(a.Spec(nil)); len(diff) > 0 {
 		return &wire.Refusal{
-			Reason: wire.ReasonApp,
+			Reason: wire.ReasonBuild,
 			What:   fmt.Sprintf("%s has another build of app %s than the job (said %s): %s", from, a.Name, l.app.from, strings.Join(diff, "; ")),
-			Hint:   "run the same build of the binary everywhere",
 		}
 	}
 	for name, v := range a.Params {
 		if have, ok := app.Params[name]; !ok || have != v {
 			return &wire.Refusal{
-				Reason: wire.ReasonApp,
+				Reason: wire.ReasonParams,
 				What:   fmt.Sprintf("the job runs app %s with %s, not with %s=%s", a.Name, showParams(app.Params), name, v),
-				Hint:   "leave out --app-arg: workers use the job's parameters",
 			}
 		}
 	}
@@ -123,19 +121,13 @@ func resolve(a *wire.App, given map[string]string) (map[string]string, error) {
 	}
 	for name, v := range given {
 		if _, ok := a.Defaults[name]; !ok && !slices.Contains(a.Required, name) {
-			return nil, &wire.Refusal{
-				Reason: wire.ReasonUsage, What: fmt.Sprintf("app %s has no parameter %q", a.Name, name),
-				Hint: "`mraws apps` lists the parameters of each app",
-			}
+			return nil, &wire.Refusal{Reason: wire.ReasonUnknownParam, About: name, What: fmt.Sprintf("app %s has no parameter %q", a.Name, name)}
 		}
 		params[name] = v
 	}
 	for _, name := range a.Required {
 		if _, ok := params[name]; !ok {
-			return nil, &wire.Refusal{
-				Reason: wire.ReasonUsage, What: fmt.Sprintf("app %s needs its parameter %q", a.Name, name),
-				Hint: fmt.Sprintf("give --app-arg %s=…", name),
-			}
+			return nil, &wire.Refusal{Reason: wire.ReasonMissingParam, About: name, What: fmt.Sprintf("app %s needs its parameter %q", a.Name, name)}
 		}
 	}
 	if len(params) == 0 {

@@ -23,25 +23,15 @@ type bucket struct {
 	log    zerolog.Logger
 }
 
-// hintForeign says what to do about objects of another job, or of none.
-const hintForeign = "`mraws reset --yes` empties intermediate/ and output/, or choose another --prefix"
-
-// hintRecord says what to do about a commit record that cannot be read by a
-// coordinator that has not read it before. The job does not replace it: a reduce
-// attempt may have used it before it was damaged.
-const hintRecord = "delete that object and start the same line again: its map task is run again"
-
-// hintSummary says what to do about a summary that cannot be read.
-const hintSummary = "delete that object and start the same line again: the summary is written again, and no task is run again"
-
-// readMap reads the commit record of map task m.
+// readMap reads the commit record of map task m. The job does not replace one
+// that is damaged: a reduce attempt may have used it before.
 func (b *bucket) readMap(ctx context.Context, job *manifest.Job, m int) (*mapCommit, error) {
 	rec, info, err := jobstate.ReadMapCommit(ctx, b.store, b.layout, job, m)
 	var other *manifest.OtherJobError
 	if errors.As(err, &other) {
 		return nil, b.unlessStale(ctx, info, other.Got, job.ID, other.Error())
 	}
-	return &mapCommit{rec, info}, b.unusable(hintRecord, err)
+	return &mapCommit{rec, info}, b.unusable(DamagedRecord, err)
 }
 
 // readReduce finds which attempt made output r and reads its record.
@@ -81,14 +71,14 @@ func (b *bucket) unlessGone(key string, err error) error {
 }
 
 // unusable returns err, or a *ConflictError if err says that an object exists and
-// is invalid. The hint says what to do if its bytes are damaged.
-func (b *bucket) unusable(hint string, err error) error {
+// is invalid. damaged is the kind of the error if its bytes are damaged.
+func (b *bucket) unusable(damaged ConflictKind, err error) error {
 	var invalid *jobstate.InvalidError
 	switch {
 	case !errors.As(err, &invalid):
 		return err
 	case errors.Is(err, object.ErrDamaged):
-		return &ConflictError{What: fmt.Sprintf("s3://%s/%s is damaged", b.store.Bucket(), invalid.Key), Diff: []string{invalid.Err.Error()}, Hint: hint}
+		return &ConflictError{Kind: damaged, What: fmt.Sprintf("s3://%s/%s is damaged", b.store.Bucket(), invalid.Key), Diff: []string{invalid.Err.Error()}}
 	}
 	return b.foreign(invalid.Key, invalid.Err.Error())
 }
@@ -97,9 +87,9 @@ func (b *bucket) unusable(hint string, err error) error {
 // job and belongs to another job.
 func (b *bucket) foreign(key, why string) error {
 	return &ConflictError{
+		Kind: ForeignObject,
 		What: fmt.Sprintf("s3://%s/%s does not belong to this job", b.store.Bucket(), key),
 		Diff: []string{why},
-		Hint: hintForeign,
 	}
 }
 
@@ -143,9 +133,9 @@ func (b *bucket) displaced(ctx context.Context, job string) error {
 		return err
 	}
 	return &ConflictError{
+		Kind: WasReset,
 		What: fmt.Sprintf("job %s was reset while it ran", job),
 		Diff: []string{fmt.Sprintf("s3://%s/%s belongs to job %s", b.store.Bucket(), b.layout.Job(), now)},
-		Hint: "nothing of this job is left to go on with; give it a --prefix of its own to run it beside the other",
 	}
 }
 
@@ -162,9 +152,9 @@ func (b *bucket) wasReset(ctx context.Context) bool {
 // commit and cannot be put back.
 func (b *bucket) spoiled(key, why string) error {
 	return &ConflictError{
+		Kind: DamagedOutput,
 		What: fmt.Sprintf("s3://%s/%s was replaced or damaged while the job ran", b.store.Bucket(), key),
 		Diff: []string{why},
-		Hint: "delete that object and start the same line again: its task is run again",
 	}
 }
 
@@ -185,7 +175,7 @@ func (b *bucket) readAt(ctx context.Context, key string) (data []byte, at object
 // readSuccess reads the summary of the job, which may be another's.
 func (b *bucket) readSuccess(ctx context.Context, job string) (*manifest.Success, error) {
 	stored, _, err := jobstate.ReadSuccess(ctx, b.store, b.layout, job)
-	return stored, b.unusable(hintSummary, err)
+	return stored, b.unusable(DamagedSummary, err)
 }
 
 // promote copies partitions, packed or not, and the list of what was skipped,

@@ -119,10 +119,24 @@ var ErrNoInput = errors.New("no input")
 // to this job: another job's spec or output, or another coordinator's
 // announcement.
 type ConflictError struct {
+	Kind ConflictKind
 	What string
 	Diff []string // both sides, a line each
-	Hint string
 }
+
+// ConflictKind says what can be done about a [ConflictError].
+type ConflictKind int
+
+const (
+	ForeignObject    ConflictKind = iota // an object of another job, or of none, has the key of one of this job
+	OtherJob                             // the job in the bucket is another one
+	OtherInput                           // the job in the bucket was planned over another state of the input
+	OtherCoordinator                     // another coordinator leads the job now
+	WasReset                             // the job was reset while it ran, and another is in its place
+	DamagedRecord                        // a commit record that this coordinator has not read before is damaged
+	DamagedSummary                       // the summary of the job is damaged
+	DamagedOutput                        // an object was replaced or damaged behind its commit and cannot be put back
+)
 
 func (e *ConflictError) Error() string { return e.What }
 
@@ -132,6 +146,9 @@ type JobError struct {
 	// Input says that the input is not what the job was planned on, so that
 	// the job cannot go on over what is there.
 	Input bool
+	// Lost says that a control object is gone that nothing can write again,
+	// so that the job cannot go on at all.
+	Lost bool
 }
 
 func (e *JobError) Error() string { return "job failed: " + e.Cause }

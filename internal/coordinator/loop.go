@@ -236,7 +236,7 @@ func (l *loop) answerAll(w sched.WorkerID, answer func() *wire.PollReply) {
 // failed is the error of a job that the scheduler has given up.
 func (l *loop) failed(e sched.JobFailed) error {
 	if what, ok := l.conflicts[e.Attempt]; ok {
-		return &ConflictError{What: what, Hint: hintForeign}
+		return &ConflictError{Kind: ForeignObject, What: what}
 	}
 	return &JobError{Cause: name(e.Task) + ": " + e.Cause, Input: l.otherInput[e.Attempt]}
 }

@@ -192,7 +192,7 @@ func (c *Coordinator) fix(ctx context.Context, job *manifest.Job) (stored *manif
 func (c *Coordinator) readJob(ctx context.Context) (*manifest.Job, error) {
 	job, info, err := jobstate.ReadJob(ctx, c.o.Store, c.o.Layout)
 	c.restorer.job = info
-	return job, c.bucket.unusable(hintForeign, err)
+	return job, c.bucket.unusable(ForeignObject, err)
 }
 
 // conflict is the error of a spec that is another's than ours, or nil.
@@ -204,16 +204,15 @@ func (c *Coordinator) conflict(stored, ours *manifest.Job) error {
 	if c.o.Names == nil && manifest.InputDiffers(stored.Objects, ours.Objects) &&
 		len(manifest.Diff(stored, c.outline(ours.Spec, stored.Objects))) == 0 {
 		return &ConflictError{
+			Kind: OtherInput,
 			What: fmt.Sprintf("the input below %s has changed since job %s was planned", c.places(), stored.ID),
 			Diff: diff,
-			Hint: "the job resumes only over the versions (ETags) that it was planned with\n" +
-				"`mraws reset --yes` removes the job, and the same line then runs it over the input as it is now; or give this one a --prefix of its own",
 		}
 	}
 	return &ConflictError{
+		Kind: OtherJob,
 		What: fmt.Sprintf("s3://%s/%s belongs to another job (%s)", c.o.Store.Bucket(), c.o.Layout.Job(), stored.ID),
 		Diff: diff,
-		Hint: "`mraws reset --yes` removes that job, or give this one a --prefix of its own",
 	}
 }
 

@@ -238,7 +238,7 @@ func (l *restorer) sealRanges(ctx context.Context, success *manifest.Success) er
 		case errors.Is(err, fs.ErrNotExist):
 			return nil
 		case err != nil:
-			return fmt.Errorf("seal the key ranges: %w", l.unusable(hintForeign, err))
+			return fmt.Errorf("seal the key ranges: %w", l.unusable(ForeignObject, err))
 		}
 	}
 	data, err := manifest.Encode(ranges)
@@ -306,7 +306,7 @@ func (l *restorer) review(ctx context.Context) ([]int, error) {
 	l.noteRanges(ctx) // those that were lost and are made again
 	all, outputs := l.known(ctx)
 	if _, ok := all[l.layout.Ranges()]; !ok && l.ranged(ctx) {
-		return nil, &JobError{Cause: fmt.Sprintf("s3://%s/%s is missing or damaged: it was deleted or changed, and without it the outputs cannot be checked; run `mraws reset` and the job again",
+		return nil, &JobError{Lost: true, Cause: fmt.Sprintf("s3://%s/%s is missing or damaged: it was deleted or changed, and without it the outputs cannot be checked",
 			l.store.Bucket(), l.layout.Ranges())}
 	}
 	l.mu.Lock()

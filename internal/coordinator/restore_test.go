@@ -103,13 +103,13 @@ func TestReplacedOutput(t *testing.T) {
 			w.lastStep(a)
 			s.ends()
 			var conflict *ConflictError
-			if !errors.As(s.err, &conflict) || !strings.Contains(conflict.What, key) || !strings.Contains(conflict.Hint, "delete that object") {
+			if !errors.As(s.err, &conflict) || !strings.Contains(conflict.What, key) || conflict.Kind != DamagedOutput {
 				t.Errorf("Run: %v", s.err)
 			}
 			if _, there := b.store.data(b.lay.Success()); there {
 				t.Error("_SUCCESS is there")
 			}
-			// As the hint says.
+			// Once the object is deleted, its task runs again.
 			b.store.remove(key)
 			s = b.start(nil)
 			s.join("w", 1).work(1)

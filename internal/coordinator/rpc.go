@@ -47,7 +47,6 @@ func (h *handlers) Register(ctx context.Context, q *wire.RegisterRequest) (*wire
 			Reason: wire.ReasonVersion,
 			What: fmt.Sprintf("coordinator %s speaks protocol %d, worker %s speaks protocol %d",
 				h.c.o.Version, wire.Protocol, q.Version, q.Protocol),
-			Hint: "run the same version of the binary everywhere",
 		}
 	}
 	var reply *wire.RegisterReply

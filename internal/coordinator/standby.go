@@ -81,9 +81,9 @@ func (c *Coordinator) keepLease(ctx context.Context) error {
 	var taken *lease.TakenError
 	if errors.As(err, &taken) {
 		return &ConflictError{
+			Kind: OtherCoordinator,
 			What: taken.Error(),
 			Diff: []string{"this one: " + strings.Join(taken.Own, ", "), "the other: " + taken.By},
-			Hint: "nothing is lost: the other coordinator resumes the job",
 		}
 	}
 	return err

@@ -76,7 +76,7 @@ func (l *loop) wait() wait {
 	case l.failure != nil:
 		return wait{}
 	case l.app == nil:
-		return wait{text: "waiting for a worker that names the app; or start the coordinator with --app"}
+		return wait{text: "waiting for a worker that names the app: the coordinator was started without one"}
 	case l.core.Stats().Workers > 0:
 		return wait{}
 	case l.job == nil:

@@ -26,7 +26,7 @@ var (
 	ErrTruncated = errors.New("it is cut off: was all of it uploaded?")
 	ErrTrailing  = errors.New("other bytes follow the end of the compressed data")
 	ErrChecksum  = errors.New("damaged: its checksum or length is not that of its data")
-	ErrWindow    = fmt.Errorf("its window is larger than %d MiB: compress it without --long and --ultra", Window>>20)
+	ErrWindow    = fmt.Errorf("its window is larger than %d MiB, which zstd makes only in its long mode and at levels above 19", Window>>20)
 	ErrTooLarge  = errors.New("it decompresses to more than the limit")
 )
 

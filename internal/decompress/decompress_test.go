@@ -146,7 +146,7 @@ func TestDamage(t *testing.T) {
 		{"garbage", "a.zst", append(bytes.Clone(zs), "garbage"...), ErrTrailing, ""},
 		{"zeros", "a.zst", append(bytes.Clone(zs), make([]byte, 8)...), ErrTrailing, ""},
 		// RFC 8878, section 3.1.1.1: a window of 16 MiB, and a dictionary.
-		{"window", "a.zst", append([]byte("\x28\xb5\x2f\xfd\x00\x70"), zs[6:]...), ErrWindow, "without --long"},
+		{"window", "a.zst", append([]byte("\x28\xb5\x2f\xfd\x00\x70"), zs[6:]...), ErrWindow, "long mode"},
 		{"dictionary", "a.zst", append([]byte("\x28\xb5\x2f\xfd\x01\x00\x07"), zs[6:]...), nil, "dictionary"},
 	} {
 		t.Run(tc.object+" "+tc.name, func(t *testing.T) {

@@ -105,7 +105,7 @@ func TestAsk(t *testing.T) {
 		{"another token", announcement(func(a *manifest.Coordinator) { a.CertPEM, a.Addresses = id.CertPEM, []string{good} }), "", "token"},
 		{"a standby", pin(serve(t, guarded, denied)), "", "standby"},
 		{"a forged answer", pin(serve(t, guarded, forged)), "", "the answer to Status is not valid: an attempt has the progress NaN"},
-		{"own CA", announcement(func(a *manifest.Coordinator) { a.CertPEM = "" }), "", "tls-ca"},
+		{"own CA", announcement(func(a *manifest.Coordinator) { a.CertPEM = "" }), "", "this side has no CA"},
 		{"silence", pin(serve(t, guarded, hangs)), "", "no answer within"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -44,6 +44,12 @@ type Report struct {
 	Notes       []string      `json:"notes,omitempty"`
 }
 
+// Incomplete says that the job is done, and that records or outputs of it are
+// missing.
+func (r *Report) Incomplete() bool {
+	return r.State == Done && (r.Map.Done < r.Map.Tasks || r.Reduce.Done < r.Reduce.Tasks)
+}
+
 // Over says that nothing more is going to happen by itself.
 func (r *Report) Over() bool { return r.State == Done || r.State == Failed }
 

@@ -261,9 +261,6 @@ func (f *found) finished(r *Report, o Options) {
 		r.Map.Tasks, r.Reduce.Tasks = s.Map.Tasks, s.Reduce.Tasks
 		r.Map.Done, r.Reduce.Done = len(f.maps), len(f.reduces)
 	}
-	if r.Map.Done < r.Map.Tasks || r.Reduce.Done < r.Reduce.Tasks {
-		r.note("the job is done, but records or outputs are missing: `mraws verify` lists them")
-	}
 }
 
 // short makes a name from the bucket fit for a terminal.

@@ -165,7 +165,7 @@ func TestStates(t *testing.T) {
 		{"failed", []put{released("map task 1: oops"), spec(2, 1)}, "failed 0/2 0/1 ended", nil},
 		{"failed, then done", []put{released("map task 1: oops"), spec(2, 1), committed(0, 1), written(0), success("wc-1")}, "done 2/2 1/1 ended", nil},
 		{"done", []put{announced(nil), spec(2, 1), committed(0, 1), written(0), success("wc-1")}, "done 2/2 1/1 active", nil},
-		{"done, and deleted from", []put{spec(2, 1), committed(0), written(0), success("wc-1")}, "done 1/2 1/1 -", []string{"records or outputs are missing"}},
+		{"done, and deleted from", []put{spec(2, 1), committed(0), written(0), success("wc-1")}, "done 1/2 1/1 - incomplete", nil},
 		{"done, without its spec", []put{committed(0, 1), written(0), success("wc-1")}, "done 2/2 1/1 -", []string{"no s3://bucket/p/intermediate/_job.json any more", "belong to no job"}},
 		{"another's summary", []put{spec(2, 1), success("wc-0")}, "map 0/2 0/1 -", []string{"of another job, wc-0"}},
 		{"another's records", []put{spec(2, 1), committed(1, 2, 77), written(0, 1)}, "map 1/2 1/1 -", []string{"2 commit records do not belong", "1 output does not belong"}},
@@ -189,6 +189,9 @@ func TestStates(t *testing.T) {
 				c = string(r.Coordinator.State)
 			}
 			got := fmt.Sprintf("%s %d/%d %d/%d %s", r.State, r.Map.Done, r.Map.Tasks, r.Reduce.Done, r.Reduce.Tasks, c)
+			if r.Incomplete() {
+				got += " incomplete"
+			}
 			if got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}

@@ -61,6 +61,12 @@ func (e *NothingError) Hidden() bool {
 	return slices.ContainsFunc(e.Passed, func(p Passed) bool { return p.Why == dot || p.Why == underscore })
 }
 
+// NameError says that the name of a file cannot be part of a key.
+type NameError struct{ Path, Why string }
+
+// Error says which file, and why.
+func (e *NameError) Error() string { return fmt.Sprintf("%q cannot be a key: %s", e.Path, e.Why) }
+
 // Passed is the files that were skipped for one reason.
 type Passed struct {
 	Why   string
@@ -325,7 +331,7 @@ func (f *finder) add(file File) error {
 		return nil
 	}
 	if why := badName(file.Name); why != "" {
-		return fmt.Errorf("%q cannot be a key: %s; rename it or leave it out with --include", file.Path, why)
+		return &NameError{file.Path, why}
 	}
 	if other, ok := f.byName[file.Name]; ok && other.Path != file.Path {
 		return fmt.Errorf("%s and %s would both be input/%s", other.Path, file.Path, file.Name)

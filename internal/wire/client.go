@@ -29,19 +29,18 @@ type ClientOptions struct {
 // token before the one there. It refuses a coordinator without TLS unless the
 // caller has asked for that, and a certificate that only one side expects.
 func (o ClientOptions) Believe(a *manifest.Coordinator) (ClientOptions, error) {
-	refuse := func(what, hint string) (ClientOptions, error) {
-		return ClientOptions{}, &Refusal{Reason: ReasonUsage, What: what, Hint: hint}
+	refuse := func(reason, what string) (ClientOptions, error) {
+		return ClientOptions{}, &Refusal{Reason: reason, What: what}
 	}
-	const files = "set tls-ca, tls-cert and tls-key on both sides or on neither"
 	switch {
 	case a.Insecure && !o.Insecure:
-		return refuse("the coordinator runs without TLS", "start the coordinator without --insecure, or the worker with it")
+		return refuse(ReasonPlainText, "the coordinator runs without TLS")
 	case !a.Insecure && o.Insecure:
-		return refuse("the coordinator uses TLS, this side runs with --insecure", "leave --insecure out")
+		return refuse(ReasonTLS, "the coordinator uses TLS, this side does not")
 	case !a.Insecure && a.CertPEM == "" && !o.Files.Set():
-		return refuse("the coordinator has a CA, and this side has no tls-ca, tls-cert and tls-key", files)
+		return refuse(ReasonAuthority, "the coordinator has a certificate of a CA, this side has no CA, certificate and key")
 	case !a.Insecure && a.CertPEM != "" && o.Files.Set():
-		return refuse("the coordinator has a self-signed certificate, this side has a CA", files)
+		return refuse(ReasonAuthority, "the coordinator has a self-signed certificate, this side has one of a CA")
 	}
 	if o.CertPEM = a.CertPEM; o.Token == "" {
 		o.Token = a.Token

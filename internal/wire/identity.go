@@ -72,7 +72,7 @@ func (f Files) Set() bool { return f != Files{} }
 // load reads the authority's pool and the own key pair.
 func (f Files) load() (*x509.CertPool, tls.Certificate, error) {
 	if f.CA == "" || f.Cert == "" || f.Key == "" {
-		return nil, tls.Certificate{}, errors.New("read TLS files: tls-ca, tls-cert and tls-key go together")
+		return nil, tls.Certificate{}, errors.New("read TLS files: a CA, a certificate and a key go together")
 	}
 	ca, err := os.ReadFile(f.CA)
 	if err != nil {

@@ -36,17 +36,26 @@ const domain = "mraws"
 
 // Reasons of a [Refusal].
 const (
-	ReasonVersion  = "VERSION"  // the peers speak different protocols
-	ReasonApp      = "APP"      // the job runs another app, or other parameters
-	ReasonConflict = "CONFLICT" // what is in the bucket is in the way
-	ReasonUsage    = "USAGE"    // an argument that no retry will mend
+	ReasonVersion      = "VERSION"       // the peers speak different protocols
+	ReasonBuild        = "BUILD"         // the peers have different code for the job's app
+	ReasonApp          = "APP"           // the job runs another app; About names it
+	ReasonParams       = "PARAMS"        // the job runs its app with other parameters
+	ReasonUnknownParam = "UNKNOWN_PARAM" // the app does not declare the parameter About
+	ReasonMissingParam = "MISSING_PARAM" // the app needs the parameter About
+	ReasonBucket       = "BUCKET"        // the coordinator works on another bucket; About names it
+	ReasonPrefix       = "PREFIX"        // the coordinator works on another prefix; About is that, "" for the root
+	ReasonSeveral      = "SEVERAL"       // the bucket has several coordinators
+	ReasonPlainText    = "PLAIN_TEXT"    // only the coordinator runs without TLS
+	ReasonTLS          = "TLS"           // only the coordinator uses TLS
+	ReasonAuthority    = "AUTHORITY"     // only one side has certificates of a CA
 )
 
-// Refusal is a "no" that retrying does not change.
+// Refusal is a "no" that retrying does not change. Advice on it is given by
+// whoever knows the command line, by Reason and About.
 type Refusal struct {
 	Reason string // one of the Reason constants
+	About  string // what the reason is about, where its constant says so
 	What   string // a lower-case phrase, for people
-	Hint   string // what to do about it
 }
 
 // Error returns What.
@@ -55,7 +64,7 @@ func (r *Refusal) Error() string { return r.What }
 // GRPCStatus carries the refusal over the wire.
 func (r *Refusal) GRPCStatus() *status.Status {
 	s, err := status.New(codes.FailedPrecondition, r.What).WithDetails(&errdetails.ErrorInfo{
-		Domain: domain, Reason: r.Reason, Metadata: map[string]string{"hint": r.Hint},
+		Domain: domain, Reason: r.Reason, Metadata: map[string]string{"about": r.About},
 	})
 	if err != nil {
 		return status.New(codes.FailedPrecondition, r.What)
@@ -75,7 +84,7 @@ func AsRefusal(err error) (*Refusal, bool) {
 	}
 	for _, d := range s.Details() {
 		if info, ok := d.(*errdetails.ErrorInfo); ok && info.Domain == domain {
-			return &Refusal{Reason: info.Reason, What: s.Message(), Hint: info.Metadata["hint"]}, true
+			return &Refusal{Reason: info.Reason, About: info.Metadata["about"], What: s.Message()}, true
 		}
 	}
 	return nil, false

@@ -43,7 +43,7 @@ func (echo) Status(ctx context.Context, _ *StatusRequest) (*StatusReply, error) 
 }
 
 func (echo) Register(context.Context, *RegisterRequest) (*RegisterReply, error) {
-	return nil, &Refusal{Reason: ReasonApp, What: "the job runs wc", Hint: "use --app wc"}
+	return nil, &Refusal{Reason: ReasonApp, About: "wc", What: "the job runs wc"}
 }
 
 // serve starts a server and returns its address.
@@ -152,7 +152,7 @@ func TestRefusalCrossesTheWire(t *testing.T) {
 	defer conn.Close()
 	_, err = NewCoordinatorClient(conn).Register(t.Context(), &RegisterRequest{})
 	r, ok := AsRefusal(err)
-	if !ok || r.Reason != ReasonApp || r.What != "the job runs wc" || r.Hint != "use --app wc" {
+	if !ok || r.Reason != ReasonApp || r.What != "the job runs wc" || r.About != "wc" {
 		t.Fatalf("got %+v from %v", r, err)
 	}
 	if IsUnreachable(err) || IsDenied(err) {
@@ -186,7 +186,7 @@ func TestOwnAuthority(t *testing.T) {
 	if _, err := ask(t, address, ClientOptions{Files: stranger}); err == nil {
 		t.Error("a certificate of another authority was let in")
 	}
-	if _, err := ask(t, address, ClientOptions{Files: Files{CA: client.CA}}); err == nil || !strings.Contains(err.Error(), "tls-key") {
+	if _, err := ask(t, address, ClientOptions{Files: Files{CA: client.CA}}); err == nil || !strings.Contains(err.Error(), "a CA, a certificate and a key") {
 		t.Errorf("with a part of the files: %v", err)
 	}
 }
@@ -309,24 +309,24 @@ func TestBelieve(t *testing.T) {
 		files    Files
 		token    string
 		want     ClientOptions
-		refused  string
+		reason   string // of the refusal, "" for none
 	}{
 		{"published", manifest.Coordinator{CertPEM: "c", Token: "t"}, false, Files{}, "", ClientOptions{CertPEM: "c", Token: "t"}, ""},
 		{"own token", manifest.Coordinator{CertPEM: "c"}, false, Files{}, "own", ClientOptions{CertPEM: "c", Token: "own"}, ""},
 		{"own authority", manifest.Coordinator{}, false, files, "", ClientOptions{Files: files}, ""},
 		{"both insecure", manifest.Coordinator{Insecure: true}, true, Files{}, "", ClientOptions{Insecure: true}, ""},
-		{"worker insecure", manifest.Coordinator{CertPEM: "c"}, true, Files{}, "", ClientOptions{}, "this side runs with --insecure"},
-		{"coordinator insecure", manifest.Coordinator{Insecure: true}, false, Files{}, "", ClientOptions{}, "without TLS"},
-		{"authority there alone", manifest.Coordinator{}, false, Files{}, "", ClientOptions{}, "this side has no tls-ca"},
-		{"authority here alone", manifest.Coordinator{CertPEM: "c"}, false, files, "", ClientOptions{}, "this side has a CA"},
+		{"worker insecure", manifest.Coordinator{CertPEM: "c"}, true, Files{}, "", ClientOptions{}, ReasonTLS},
+		{"coordinator insecure", manifest.Coordinator{Insecure: true}, false, Files{}, "", ClientOptions{}, ReasonPlainText},
+		{"authority there alone", manifest.Coordinator{}, false, Files{}, "", ClientOptions{}, ReasonAuthority},
+		{"authority here alone", manifest.Coordinator{CertPEM: "c"}, false, files, "", ClientOptions{}, ReasonAuthority},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := ClientOptions{Insecure: tt.insecure, Files: tt.files, Token: tt.token}.Believe(&tt.there)
-			if tt.refused == "" && (err != nil || got != tt.want) {
+			if tt.reason == "" && (err != nil || got != tt.want) {
 				t.Errorf("%+v, %v", got, err)
 			}
-			if r, ok := AsRefusal(err); ok != (tt.refused != "") || ok && (r.Reason != ReasonUsage || !strings.Contains(r.What, tt.refused)) {
+			if r, ok := AsRefusal(err); ok != (tt.reason != "") || ok && (r.Reason != tt.reason || r.What == "") {
 				t.Errorf("refused with %v", err)
 			}
 		})

@@ -35,7 +35,7 @@ type IdleError struct {
 
 // Error says for how long, and where.
 func (e *IdleError) Error() string {
-	text := fmt.Sprintf("no progress for %v (--task-timeout)", e.For)
+	text := fmt.Sprintf("no progress for %v, the task time-out", e.For)
 	if e.At != "" {
 		text += ": the application has not returned from " + e.At
 	}

@@ -123,7 +123,7 @@ func TestTaskTimeout(t *testing.T) {
 				u.grants <- first
 				<-d.began
 				r := <-u.reports
-				if r.Outcome != wire.Outcome_OUTCOME_FAILED || r.Fatal || !strings.Contains(r.Error, "no progress for 1m0s (--task-timeout): the application has not returned from ") || !strings.Contains(r.Error, "abandon_test.go:") {
+				if r.Outcome != wire.Outcome_OUTCOME_FAILED || r.Fatal || !strings.Contains(r.Error, "no progress for 1m0s, the task time-out: the application has not returned from ") || !strings.Contains(r.Error, "abandon_test.go:") {
 					t.Errorf("reported %v", r)
 				}
 				if took := time.Since(start); took < time.Minute || took > time.Minute+5*time.Second+endGrace {
@@ -152,7 +152,7 @@ func TestTaskTimeoutHeeded(t *testing.T) {
 		u.times(time.Minute)
 		u.runs()
 		r := <-u.reports
-		if r.Outcome != wire.Outcome_OUTCOME_FAILED || !strings.HasSuffix(r.Error, "no progress for 1m0s (--task-timeout)") {
+		if r.Outcome != wire.Outcome_OUTCOME_FAILED || !strings.HasSuffix(r.Error, "no progress for 1m0s, the task time-out") {
 			t.Errorf("reported %v", r)
 		}
 		close(u.release)

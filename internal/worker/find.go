@@ -119,7 +119,6 @@ func (f *finder) discover(ctx context.Context, conn *grpc.ClientConn, address st
 			Reason: wire.ReasonVersion,
 			What: fmt.Sprintf("coordinator %s speaks protocol %d, this worker %s speaks protocol %d",
 				reply.Version, reply.Protocol, f.o.Version, wire.Protocol),
-			Hint: "run the same version of the binary everywhere",
 		}
 	case reply.Bucket != f.o.Bucket:
 		return nil, otherBucket(address, reply.Bucket, f.o.Bucket)
@@ -132,22 +131,22 @@ func (f *finder) discover(ctx context.Context, conn *grpc.ClientConn, address st
 // otherPrefix refuses the job of another prefix than the one that the worker
 // was told.
 func otherPrefix(address, theirs, ours string) error {
-	what, hint := "the root of the bucket", "start the worker without --prefix, or name the coordinator of its own with --coord"
+	where := "the root of the bucket"
 	if theirs != "" {
-		what, hint = "prefix "+theirs, "start the worker with --prefix "+theirs+", or name the coordinator of its own with --coord"
+		where = "prefix " + theirs
 	}
 	return &wire.Refusal{
-		Reason: wire.ReasonUsage,
-		What:   fmt.Sprintf("the coordinator at %s works on %s, this worker on prefix %s", address, what, ours),
-		Hint:   hint,
+		Reason: wire.ReasonPrefix,
+		About:  theirs,
+		What:   fmt.Sprintf("the coordinator at %s works on %s, this worker on prefix %s", address, where, ours),
 	}
 }
 
 func otherBucket(address, theirs, ours string) error {
 	return &wire.Refusal{
-		Reason: wire.ReasonUsage,
+		Reason: wire.ReasonBucket,
+		About:  theirs,
 		What:   fmt.Sprintf("the coordinator at %s works on bucket %s, this worker on %s", address, theirs, ours),
-		Hint:   "start the worker with --bucket " + theirs + ", or with the same store settings as the coordinator",
 	}
 }
 
@@ -228,9 +227,8 @@ func (f *finder) search(ctx context.Context) (*manifest.Coordinator, error) {
 		return nil, absent
 	case len(alive) > 1:
 		return nil, &wire.Refusal{
-			Reason: wire.ReasonUsage,
+			Reason: wire.ReasonSeveral,
 			What:   fmt.Sprintf("bucket %s has several coordinators, below the prefixes %s", f.o.Bucket, strings.Join(prefixes, ", ")),
-			Hint:   "name one with --prefix or --coord",
 		}
 	}
 	return alive[0], nil

@@ -29,14 +29,14 @@ func TestWorkerIsRefused(t *testing.T) {
 	}{
 		{"another app", func(b *fakeCoordinator, _ *underTest) {
 			b.onRegister = func(*wire.RegisterRequest) (*wire.RegisterReply, error) {
-				return nil, &wire.Refusal{Reason: wire.ReasonApp, What: "the job runs grep", Hint: "h"}
+				return nil, &wire.Refusal{Reason: wire.ReasonApp, What: "the job runs grep"}
 			}
 		}, wire.ReasonApp, "grep"},
-		{"another bucket", func(b *fakeCoordinator, _ *underTest) { b.discover.Bucket = "theirs" }, wire.ReasonUsage, "theirs"},
-		{"another prefix", func(b *fakeCoordinator, s *underTest) { s.o.Layout, b.discover.Prefix = layout.New("w2"), "p1" }, wire.ReasonUsage, "works on prefix p1, this worker on prefix w2"},
-		{"the root", func(_ *fakeCoordinator, s *underTest) { s.o.Layout = layout.New("w2") }, wire.ReasonUsage, "works on the root of the bucket, this worker on prefix w2"},
+		{"another bucket", func(b *fakeCoordinator, _ *underTest) { b.discover.Bucket = "theirs" }, wire.ReasonBucket, "theirs"},
+		{"another prefix", func(b *fakeCoordinator, s *underTest) { s.o.Layout, b.discover.Prefix = layout.New("w2"), "p1" }, wire.ReasonPrefix, "works on prefix p1, this worker on prefix w2"},
+		{"the root", func(_ *fakeCoordinator, s *underTest) { s.o.Layout = layout.New("w2") }, wire.ReasonPrefix, "works on the root of the bucket, this worker on prefix w2"},
 		{"another protocol", func(b *fakeCoordinator, _ *underTest) { b.discover.Protocol, b.discover.Version = 99, "v9" }, wire.ReasonVersion, "99"},
-		{"TLS on one side", func(b *fakeCoordinator, s *underTest) { s.o.Addresses, s.o.Insecure = nil, false }, wire.ReasonUsage, "without TLS"},
+		{"TLS on one side", func(b *fakeCoordinator, s *underTest) { s.o.Addresses, s.o.Insecure = nil, false }, wire.ReasonPlainText, "without TLS"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -47,7 +47,7 @@ func TestWorkerIsRefused(t *testing.T) {
 			s.start()
 			err := s.ends()
 			r, ok := wire.AsRefusal(err)
-			if !ok || r.Reason != tt.reason || !strings.Contains(r.What, tt.says) || r.Hint == "" {
+			if !ok || r.Reason != tt.reason || !strings.Contains(r.What, tt.says) {
 				t.Errorf("Run: %v (%+v)", err, r)
 			}
 		})
@@ -294,7 +294,7 @@ func TestRefusesTheApp(t *testing.T) {
 			b.serve(plain).announce(s.Store, nil)
 			s.start()
 			err := s.ends()
-			if r, ok := wire.AsRefusal(err); !ok || r.Reason != wire.ReasonApp || !strings.Contains(r.What, tt.says) {
+			if r, ok := wire.AsRefusal(err); !ok || r.Reason != wire.ReasonBuild || !strings.Contains(r.What, tt.says) {
 				t.Errorf("Run: %v", err)
 			}
 			await(t, b.left, "the worker's leave")

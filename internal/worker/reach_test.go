@@ -19,7 +19,7 @@ import (
 // the first success counts, and what comes later is dropped. The clock of the
 // bubble makes the times exact.
 func TestAddressesRace(t *testing.T) {
-	boom, refused := errors.New("boom"), &wire.Refusal{Reason: wire.ReasonUsage, What: "no"}
+	boom, refused := errors.New("boom"), &wire.Refusal{Reason: wire.ReasonBucket, What: "no"}
 	type try struct {
 		takes time.Duration // 0: longer than anybody waits
 		err   error

@@ -263,7 +263,7 @@ func (o *Options) resolve(s *manifest.Spec) (*mr.App, error) {
 		what = "the job's parameters are not those of this program: " + err.Error()
 	}
 	if what != "" {
-		return nil, &wire.Refusal{Reason: wire.ReasonApp, What: what, Hint: "run the same build of the binary everywhere"}
+		return nil, &wire.Refusal{Reason: wire.ReasonBuild, What: what}
 	}
 	return app, nil
 }
