@@ -13,7 +13,6 @@ import (
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/coordinator"
 	"github.com/mraws/mraws/internal/failpoint"
-	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/mr"
@@ -100,13 +99,13 @@ func (f *frame) coordinatorCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.takeOver, "takeover", false, "replace a running coordinator, which then ends with exit code 7")
 	config.AddFlags(c.Flags(), config.Names(config.Net, config.Serve, config.Job)...)
 	c.RunE = f.run(func(ctx context.Context, s *session, _ []string) error {
-		return s.coordinate(ctx, o)
+		return coordinate(ctx, s, o)
 	})
 	return c
 }
 
 // coordinate is the coordinator command.
-func (s *session) coordinate(ctx context.Context, o *jobFlags) (err error) {
+func coordinate(ctx context.Context, s *session, o *jobFlags) (err error) {
 	var app *mr.App
 	if o.app != "" {
 		a, err := s.apps.find(o.app)
@@ -138,17 +137,15 @@ func (s *session) coordinate(ctx context.Context, o *jobFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	c, err := s.newCoordinator(st, s.layout, lis, app, params, o)
+	c, err := s.newCoordinator(st, lis, app, params, o)
 	if err != nil {
-		return err
+		return errors.Join(err, lis.Close())
 	}
 	s.log.Info().Str("addr", lis.Addr().String()).Str("bucket", st.Store.Bucket()).Str("prefix", s.layout.Prefix()).Msg("listening")
 	s.logsProgress = true
-	over := make(chan struct{})
-	watched := s.watch(c, over)
+	over := s.watchJob(c)
 	success, err := c.Run(ctx)
-	close(over)
-	<-watched
+	over()
 	if err != nil {
 		return s.roleError(err)
 	}
@@ -158,27 +155,24 @@ func (s *session) coordinate(ctx context.Context, o *jobFlags) (err error) {
 	return s.skipped(success, st)
 }
 
-// newCoordinator wires a coordinator. It owns lis from then on, also when it
-// returns an error.
-func (s *session) newCoordinator(st *store, lay layout.Layout, lis net.Listener, app *mr.App, params map[string]string, o *jobFlags) (*coordinator.Coordinator, error) {
+// newCoordinator wires a coordinator. It owns lis from then on, unless there is an
+// error.
+func (s *session) newCoordinator(st *store, lis net.Listener, app *mr.App, params map[string]string, o *jobFlags) (*coordinator.Coordinator, error) {
 	security, publish, err := s.serverSecurity()
 	if err != nil {
-		_ = lis.Close()
 		return nil, err
 	}
 	addresses, err := advertised(s.conf.Advertise, lis)
 	if err != nil {
-		_ = lis.Close()
 		return nil, err
 	}
 	bad, err := manifest.ParseBudget(s.conf.MaxBad)
 	if err != nil {
-		_ = lis.Close()
 		return nil, usagef("such as 10 or 0.1%", "max-bad-records: %w", err)
 	}
 	s.page.calls(&security)
 	c := coordinator.New(coordinator.Options{
-		Store: failpoint.Store("coordinator", st.Store), Buckets: func(name string) coordinator.Lister { return st.In(name) }, Layout: lay, Log: s.log, Version: readVersion().Version,
+		Store: failpoint.Store("coordinator", st.Store), Buckets: func(name string) coordinator.Lister { return st.In(name) }, Layout: s.layout, Log: s.log, Version: readVersion().Version,
 		App: app, Params: params, JobID: o.jobID, Names: o.names,
 		NReduce: s.conf.NReduce, SplitSize: int64(s.conf.SplitSize), Pack: coordinator.Pack(s.conf.Pack), Shuffle: coordinator.Shuffle(s.conf.Shuffle), AllowEmpty: o.allowEmpty,
 		MaxBad: bad, Decompress: decompress(s.conf),

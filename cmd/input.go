@@ -9,7 +9,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mraws/mraws/internal/coordinator"
+	"github.com/rs/zerolog"
+
+	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/s3local"
@@ -18,15 +20,15 @@ import (
 
 // findInput makes the plan of an upload. Its errors are usage errors. The data
 // folder and the folders of avoid are never read.
-func (s *session) findInput(args, include []string, avoid ...upload.Avoid) (*upload.Plan, error) {
+func findInput(c *config.Loaded, args, include []string, avoid ...upload.Avoid) (*upload.Plan, error) {
 	search := upload.Search{Include: include, Store: s3local.IsDataDir, Avoid: avoid}
-	dir := s.conf.DataDir
+	dir := c.DataDir
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		for _, path := range append(s3local.Secrets(dir), dir) {
 			search.Avoid = append(search.Avoid, upload.Avoid{Path: path, Why: upload.StoreFolder})
 		}
 	}
-	for _, path := range s.secrets() {
+	for _, path := range secrets(c) {
 		search.Avoid = append(search.Avoid, upload.Avoid{Path: path, Why: "credentials of this run"})
 	}
 	plan, err := upload.Find(args, search)
@@ -46,8 +48,8 @@ func (s *session) findInput(args, include []string, avoid ...upload.Avoid) (*upl
 }
 
 // secrets lists the files of token, private key and AWS credentials of this process.
-func (s *session) secrets() []string {
-	files := []string{s.conf.TokenFile, s.conf.TLSKey}
+func secrets(c *config.Loaded) []string {
+	files := []string{c.TokenFile, c.TLSKey}
 	for _, name := range []string{"AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"} {
 		files = append(files, os.Getenv(name))
 	}
@@ -58,26 +60,26 @@ func (s *session) secrets() []string {
 const maxSkipped = 5
 
 // warnOfSkipped warns of the files that a plan skips.
-func (s *session) warnOfSkipped(plan *upload.Plan) {
+func warnOfSkipped(log zerolog.Logger, plan *upload.Plan) {
 	count := map[string]int{}
 	for _, skip := range plan.Skipped {
 		if count[skip.Why]++; count[skip.Why] <= maxSkipped {
-			s.log.Warn().Str("key", skip.Path).Msg("skipped: " + skip.Why)
+			log.Warn().Str("key", skip.Path).Msg("skipped: " + skip.Why)
 		}
 	}
 	for why, n := range count {
 		if n > maxSkipped {
-			s.log.Warn().Int("files", n-maxSkipped).Msg("skipped more: " + why)
+			log.Warn().Int("files", n-maxSkipped).Msg("skipped more: " + why)
 		}
 	}
 }
 
 // warnOfHidden warns of named files of upload-input that a job reads only if its
 // own command line names them.
-func (s *session) warnOfHidden(plan *upload.Plan) {
+func warnOfHidden(log zerolog.Logger, lay layout.Layout, plan *upload.Plan) {
 	for _, file := range plan.Files {
 		if layout.Hidden(file.Name) {
-			s.log.Warn().Str("key", s.layout.Input(file.Name)).Msg("a job reads this only if `run` names it: its name begins with a dot or _")
+			log.Warn().Str("key", lay.Input(file.Name)).Msg("a job reads this only if `run` names it: its name begins with a dot or _")
 		}
 	}
 }
@@ -114,29 +116,9 @@ func (s *session) noteStdin() {
 	s.note("standard input is not read: the job reads s3://%s/%s; to read standard input, name - as INPUT", s.conf.Bucket, s.layout.InputDir())
 }
 
-// place uploads the input of a job, unless the job exists and has this input. It
-// changes nothing if the coordinator would refuse the job.
-func (s *session) place(ctx context.Context, st *store, c *coordinator.Coordinator, plan *upload.Plan) error {
-	if !s.ownPrefix {
-		found, err := c.Foresee(ctx, func(ctx context.Context) ([]string, error) {
-			report, err := upload.Run(ctx, st, s.layout, plan, upload.Options{Compare: true})
-			return report.Differ, err
-		})
-		if err != nil || found {
-			return s.roleError(err)
-		}
-	}
-	report, err := s.uploadPlan(ctx, st, plan)
-	if err != nil {
-		return err
-	}
-	s.note("%s", s.uploadText(report))
-	return nil
-}
-
 // uploadPlan uploads with progress on stderr.
 func (s *session) uploadPlan(ctx context.Context, st *store, plan *upload.Plan) (upload.Report, error) {
-	s.warnOfSkipped(plan)
+	warnOfSkipped(s.log, plan)
 	p := s.newProgress("upload", plan.Bytes, true)
 	defer p.end()
 	return upload.Run(ctx, st, s.layout, plan, upload.Options{

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/mraws/mraws/internal/coordinator"
 )
 
 // progress shows how far something of known size is: as a bar on a
@@ -115,4 +118,46 @@ func (p *progress) end() {
 	}
 	p.bars.Wait()
 	p.err.turn(p.err.first)
+}
+
+// watchEvery is the interval of progress updates.
+const watchEvery = 200 * time.Millisecond
+
+// watchJob shows the progress of a job until over is called.
+func (to *printer) watchJob(c *coordinator.Coordinator) (over func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		var p *progress
+		phase := ""
+		tick := time.NewTicker(watchEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				if p != nil {
+					p.end()
+				}
+				return
+			case <-tick.C:
+			}
+			st := c.Status(ctx)
+			if st.GetMap().GetTasks()+st.GetReduce().GetTasks() == 0 { // not planned, or stopped
+				continue
+			}
+			now, at := "map", st.Map
+			if at.Done == at.Tasks {
+				now, at = "reduce", st.Reduce
+			}
+			if now != phase {
+				if p != nil {
+					p.set(p.total)
+					p.end()
+				}
+				p, phase = to.newProgress(now, int64(at.Tasks), false), now
+			}
+			p.set(int64(at.Done))
+		}
+	})
+	return func() { cancel(); watching.Wait() }
 }

@@ -131,16 +131,15 @@ func TestWorkerThatNeverGetsToWork(t *testing.T) {
 		t.Fatal("false succeeded")
 	}
 	died := &outcome{state: false0.ProcessState}
-	s := &session{frame: &frame{printer: &printer{log: zerolog.Nop()}}}
 	synctest.Test(t, func(t *testing.T) {
 		runs := 0
-		err := s.keepUp(t.Context(), nil, 0, func() (*outcome, error) { runs++; return died, nil })
+		err := keepUp(t.Context(), zerolog.Nop(), nil, 0, func() (*outcome, error) { runs++; return died, nil })
 		var e *Error
 		if runs != maxQuick || !errors.As(err, &e) || e.Code != ExitJobFailed || !strings.Contains(err.Error(), "the application ended its process with exit code 1") {
 			t.Errorf("after %d runs: %v", runs, err)
 		}
 		runs = 0
-		err = s.keepUp(t.Context(), nil, 0, func() (*outcome, error) {
+		err = keepUp(t.Context(), zerolog.Nop(), nil, 0, func() (*outcome, error) {
 			if runs++; runs > 10*maxQuick {
 				return &outcome{verdict: new(int)}, nil
 			}
@@ -152,7 +151,7 @@ func TestWorkerThatNeverGetsToWork(t *testing.T) {
 		}
 		over := make(chan struct{})
 		close(over)
-		if err := s.keepUp(t.Context(), over, 0, func() (*outcome, error) { return died, nil }); err != nil {
+		if err := keepUp(t.Context(), zerolog.Nop(), over, 0, func() (*outcome, error) { return died, nil }); err != nil {
 			t.Errorf("after the job: %v", err)
 		}
 	})
@@ -161,14 +160,13 @@ func TestWorkerThatNeverGetsToWork(t *testing.T) {
 // TestWorkerVerdicts: only a worker's own verdict says that it cannot work here.
 // What the application ended with the same code is started again.
 func TestWorkerVerdicts(t *testing.T) {
-	s := &session{frame: &frame{printer: &printer{log: zerolog.Nop()}}}
 	for _, code := range []int{ExitUsage, ExitJobFailed, ExitUnreachable, ExitDenied, ExitConflict} {
 		c := exec.Command("sh", "-c", "exit "+strconv.Itoa(code))
 		if c.Run() == nil {
 			t.Fatalf("sh did not exit with %d", code)
 		}
 		runs := 0
-		err := s.keepUp(t.Context(), nil, 0, func() (*outcome, error) {
+		err := keepUp(t.Context(), zerolog.Nop(), nil, 0, func() (*outcome, error) {
 			if runs++; runs == 1 {
 				return &outcome{state: c.ProcessState}, nil
 			}

@@ -55,98 +55,104 @@ func (f *frame) runCommand() *cobra.Command {
 	config.AddFlags(c.Flags(), config.Names(config.Job)...)
 	config.AddFlags(c.Flags(), "memory", "scratch", "port", "listen", "insecure", "coord-timeout", "metrics")
 	c.RunE = f.run(func(ctx context.Context, s *session, args []string) error {
-		return s.runJob(ctx, o, args)
+		return (&jobRun{session: s, flags: o}).run(ctx, args)
 	})
 	return c
 }
 
-// runJob is the run command.
-func (s *session) runJob(ctx context.Context, o *runFlags, args []string) (err error) {
-	app, err := s.apps.sole(o.app)
-	if err != nil {
-		return err
-	}
-	params, err := o.jobParams(&app)
-	if err != nil {
-		return err
-	}
-	if app.NeedsProcesses && !o.processes {
-		return usagef("add --processes", "app %s may end its process, so each worker needs its own process", app.Name)
-	}
-	if (!o.processes || o.verify) && s.process.neededBy(app) {
-		return s.runApart(ctx, o)
-	}
-	if err := o.complete(s); err != nil {
-		return err
-	}
-	var folder *outFolder
-	if o.out != "" {
-		if folder, err = openOut(o.out, o.overwrite); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, folder.Close()) }()
-	}
-	plan, err := s.runInput(ctx, o, args)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, plan.Close()) }()
-	if err := s.openPage(); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.page.Close()) }()
-	st, err := s.openStore(ctx, embedded)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, st.Close()) }()
-	s.page.store(st.Store)
-	if !o.processes {
-		s.page.workers()
-	}
-	if plan != nil && st.Embedded && !s.conf.IsSet("prefix") {
-		o.jobID = coordinator.NewJobID(app.Name)
-		s.layout, s.ownPrefix = layout.New(o.jobID), true
-	}
-	s.process.say(word{Place: &jobPlace{Local: s.local, Prefix: s.layout.Prefix(), OwnPrefix: s.ownPrefix}})
-	success, again, err := s.job(ctx, st, o, app, params, plan)
-	if err != nil {
-		return err
-	}
-	return s.result(ctx, st, o, app, folder, success, again)
+// jobRun is one run of the run command.
+type jobRun struct {
+	*session
+	flags  *runFlags
+	app    mr.App
+	params map[string]string
+	plan   *upload.Plan // of INPUT; nil without
+	folder *outFolder   // of --out; nil without
+	st     *store
 }
 
-// runInput makes the plan of the INPUT arguments and reads their pipes. It returns
-// nil without arguments.
-func (s *session) runInput(ctx context.Context, o *runFlags, args []string) (*upload.Plan, error) {
+func (r *jobRun) run(ctx context.Context, args []string) (err error) {
+	o := r.flags
+	if r.app, err = r.apps.sole(o.app); err != nil {
+		return err
+	}
+	if r.params, err = o.jobParams(&r.app); err != nil {
+		return err
+	}
+	if r.app.NeedsProcesses && !o.processes {
+		return usagef("add --processes", "app %s may end its process, so each worker needs its own process", r.app.Name)
+	}
+	if (!o.processes || o.verify) && r.process.neededBy(r.app) {
+		return r.apart(ctx)
+	}
+	if err := r.complete(); err != nil {
+		return err
+	}
+	if o.out != "" {
+		if r.folder, err = openOut(o.out, o.overwrite); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, r.folder.Close()) }()
+	}
+	if err := r.input(ctx, args); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.plan.Close()) }()
+	if err := r.openPage(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.page.Close()) }()
+	if r.st, err = r.openStore(ctx, embedded); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.st.Close()) }()
+	r.page.store(r.st.Store)
+	if !o.processes {
+		r.page.workers()
+	}
+	if r.plan != nil && r.st.Embedded && !r.conf.IsSet("prefix") {
+		o.jobID = coordinator.NewJobID(r.app.Name)
+		r.layout, r.ownPrefix = layout.New(o.jobID), true
+	}
+	r.process.say(word{Place: &jobPlace{Local: r.local, Prefix: r.layout.Prefix(), OwnPrefix: r.ownPrefix}})
+	success, again, err := r.job(ctx)
+	if err != nil {
+		return err
+	}
+	return r.result(ctx, success, again)
+}
+
+// input makes the plan of the INPUT arguments, if there are any, and reads their pipes.
+func (r *jobRun) input(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		s.noteStdin()
-		return nil, nil
+		r.noteStdin()
+		return nil
 	}
 	var avoid []upload.Avoid
-	if o.out != "" {
-		avoid = append(avoid, upload.Avoid{Path: o.out, Why: "output folder of this run"})
+	if r.flags.out != "" {
+		avoid = append(avoid, upload.Avoid{Path: r.flags.out, Why: "output folder of this run"})
 	}
-	plan, err := s.findInput(args, o.include, avoid...)
+	plan, err := findInput(r.conf, args, r.flags.include, avoid...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := s.spool(ctx, plan); err != nil {
-		return nil, errors.Join(err, plan.Close())
+	if err := r.spool(ctx, plan); err != nil {
+		return errors.Join(err, plan.Close())
 	}
-	o.names = names(plan)
-	return plan, nil
+	r.plan, r.flags.names = plan, names(plan)
+	return nil
 }
 
 // complete sets the defaults of flags that are not set.
-func (o *runFlags) complete(s *session) (err error) {
-	if err := s.setMemory(s.conf.Memory); err != nil {
+func (r *jobRun) complete() (err error) {
+	o := r.flags
+	if err := r.setMemory(r.conf.Memory); err != nil {
 		return err
 	}
 	if o.workers == 0 {
-		o.workers = s.cores()
+		o.workers = r.cores()
 		if o.processes {
-			o.workers = max(1, min(o.workers, int(s.memory/config.MinMemory)))
+			o.workers = max(1, min(o.workers, int(r.memory/config.MinMemory)))
 		}
 	}
 	if o.head < 0 {
@@ -156,7 +162,7 @@ func (o *runFlags) complete(s *session) (err error) {
 		return usagef("0 is one for each core", "invalid --workers %d", o.workers)
 	}
 	if !o.processes {
-		s.slots = o.workers
+		r.slots = o.workers
 	}
 	o.out, err = absolute(o.out)
 	return err
@@ -177,97 +183,115 @@ func absolute(path string) (string, error) {
 
 // job uploads the input and runs coordinator and workers until the job is over.
 // Again says that the job was done before.
-func (s *session) job(ctx context.Context, st *store, o *runFlags, app mr.App, params map[string]string, plan *upload.Plan) (success *manifest.Success, again bool, err error) {
+func (r *jobRun) job(ctx context.Context) (success *manifest.Success, again bool, err error) {
 	port := 0
-	if s.conf.IsSet("port") {
-		port = s.conf.Port
+	if r.conf.IsSet("port") {
+		port = r.conf.Port
 	}
-	lis, err := listen(s.conf, "127.0.0.1", port)
+	lis, err := listen(r.conf, "127.0.0.1", port)
 	if err != nil {
 		return nil, false, err
 	}
 	address := lis.Addr().String()
-	c, err := s.newCoordinator(st, s.layout, lis, &app, params, o.jobFlags)
+	c, err := r.newCoordinator(r.st, lis, &r.app, r.params, r.flags.jobFlags)
 	if err != nil {
-		return nil, false, err
+		return nil, false, errors.Join(err, lis.Close())
 	}
-	if plan != nil {
-		if err := s.place(ctx, st, c, plan); err != nil {
-			return nil, false, errors.Join(err, lis.Close())
-		}
+	if err := r.place(ctx, c); err != nil {
+		return nil, false, errors.Join(err, lis.Close())
 	}
-	over := make(chan struct{})
-	watched := s.watch(c, over)
-	t := together{workers: o.workers, lead: c.Run, ended: c.Ended()}
-	if o.processes {
-		t.grace = s.conf.Lease // they hear of the end from the coordinator
+	over := r.watchJob(c)
+	t := together{workers: r.flags.workers, lead: c.Run, ended: c.Ended()}
+	if r.flags.processes {
+		t.grace = r.conf.Lease // they hear of the end from the coordinator
 		t.work = func(ctx context.Context, ended <-chan struct{}, index int) error {
-			return s.child(ctx, ended, st, o, app, address, index)
+			return r.child(ctx, ended, address, index)
 		}
 	} else {
-		debug.SetMemoryLimit(memoryLimit(s.memory))
+		debug.SetMemoryLimit(memoryLimit(r.memory))
 		shared := new(worker.Shared)
 		t.work = func(ctx context.Context, _ <-chan struct{}, _ int) error {
-			return s.inProcess(ctx, st, o, app, address, shared)
+			return r.inProcess(ctx, address, shared)
 		}
 	}
 	success, err = t.run(ctx)
-	close(over)
-	<-watched
-	return success, c.WasDone(), s.roleError(err)
+	over()
+	return success, c.WasDone(), r.roleError(err)
+}
+
+// place uploads the input of a job, unless the job exists and has this input. It
+// changes nothing if the coordinator would refuse the job.
+func (r *jobRun) place(ctx context.Context, c *coordinator.Coordinator) error {
+	if r.plan == nil {
+		return nil
+	}
+	if !r.ownPrefix {
+		found, err := c.Foresee(ctx, func(ctx context.Context) ([]string, error) {
+			report, err := upload.Run(ctx, r.st, r.layout, r.plan, upload.Options{Compare: true})
+			return report.Differ, err
+		})
+		if err != nil || found {
+			return r.roleError(err)
+		}
+	}
+	report, err := r.uploadPlan(ctx, r.st, r.plan)
+	if err == nil {
+		r.note("%s", uploadText(r.target, report))
+	}
+	return err
 }
 
 // result prints the result of a job. It fetches and verifies the output if asked.
-func (s *session) result(ctx context.Context, st *store, o *runFlags, app mr.App, folder *outFolder, success *manifest.Success, again bool) error {
-	if folder != nil {
-		if err := folder.fetch(ctx, st, success); err != nil {
+func (r *jobRun) result(ctx context.Context, success *manifest.Success, again bool) error {
+	if r.folder != nil {
+		if err := r.folder.fetch(ctx, r.st, success); err != nil {
 			return err
 		}
 	}
-	if s.output == "json" {
-		return s.resultJSON(ctx, st, o, app, success, again)
+	if r.output == "json" {
+		return r.resultJSON(ctx, success, again)
 	}
-	if err := s.showResult(ctx, st, o, app, success, again); err != nil {
+	if err := r.show(ctx, success, again); err != nil {
 		return err
 	}
-	if o.verify {
-		if err := s.verifyJob(ctx, st, &app, ""); err != nil {
+	if r.flags.verify {
+		if err := r.verifyJob(ctx, r.st, &r.app, ""); err != nil {
 			return err
 		}
 	}
-	return s.skipped(success, st)
+	return r.skipped(success, r.st)
 }
 
 // resultJSON is result as one document.
-func (s *session) resultJSON(ctx context.Context, st *store, o *runFlags, app mr.App, success *manifest.Success, again bool) (err error) {
-	doc := s.jobJSON(success, st)
-	doc.AlreadyDone, doc.Fetched = again, o.out
-	if o.verify {
-		doc.Verify, err = s.verified(ctx, st, &app, "")
+func (r *jobRun) resultJSON(ctx context.Context, success *manifest.Success, again bool) (err error) {
+	doc := r.jobJSON(success, r.st)
+	doc.AlreadyDone, doc.Fetched = again, r.flags.out
+	if r.flags.verify {
+		doc.Verify, err = r.verified(ctx, r.st, &r.app, "")
 	}
-	if err := errors.Join(err, s.printJSON(doc)); err != nil {
+	if err := errors.Join(err, r.printJSON(doc)); err != nil {
 		return err
 	}
 	if doc.Verify != nil && !doc.Verify.OK() {
-		return s.mismatch(doc.Verify)
+		return r.mismatch(doc.Verify)
 	}
-	return s.skipped(success, st)
+	return r.skipped(success, r.st)
 }
 
-// showResult prints the summary, how to read the output, and its first lines.
-func (s *session) showResult(ctx context.Context, st *store, o *runFlags, app mr.App, success *manifest.Success, again bool) error {
+// show prints the summary, how to read the output, and its first lines.
+func (r *jobRun) show(ctx context.Context, success *manifest.Success, again bool) error {
 	var b strings.Builder
-	b.WriteString(successText(success, again, st.Bucket(), s.layout))
-	if o.out != "" {
-		fmt.Fprintf(&b, "\n  fetched %s", o.out)
+	b.WriteString(successText(success, again, r.st.Bucket(), r.layout))
+	if r.flags.out != "" {
+		fmt.Fprintf(&b, "\n  fetched %s", r.flags.out)
 	}
 	remove := []string{"reset", "--yes"}
-	if s.ownPrefix {
+	if r.ownPrefix {
 		remove = append(remove, "--input")
 	}
-	fmt.Fprintf(&b, "\n  check   %s", s.line("verify", "--app", app.Name))
-	fmt.Fprintf(&b, "\n  remove  %s", s.line(remove...))
-	lines, key, err := s.firstLines(ctx, st, success, o.head)
+	fmt.Fprintf(&b, "\n  check   %s", r.line("verify", "--app", r.app.Name))
+	fmt.Fprintf(&b, "\n  remove  %s", r.line(remove...))
+	lines, key, err := firstLines(ctx, r.st, success, r.flags.head)
 	if err != nil {
 		return err
 	}
@@ -277,5 +301,5 @@ func (s *session) showResult(ctx context.Context, st *store, o *runFlags, app mr
 			fmt.Fprintf(&b, "\n    %s", l)
 		}
 	}
-	return s.say("%s", b.String())
+	return r.say("%s", b.String())
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // firstLines reads the first n lines of the first output that has any.
-func (s *session) firstLines(ctx context.Context, st *store, success *manifest.Success, n int) (lines []string, key string, err error) {
+func firstLines(ctx context.Context, st *store, success *manifest.Success, n int) (lines []string, key string, err error) {
 	for _, out := range success.Outputs {
 		if out.Lines == 0 || n <= 0 {
 			continue

@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/spot"
 	"github.com/mraws/mraws/internal/worker"
 )
@@ -119,11 +118,10 @@ func TestOrders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, signals, _ := signalled(t)
 		ctx, cancel := context.WithCancel(ctx)
-		s := &session{frame: &frame{}, target: &target{conf: &config.Loaded{Config: config.Config{DrainTimeout: 25 * time.Second}}}}
 		orders := make(chan worker.Order)
 		terms := terminated(ctx)
 		notices := make(chan *spot.Notice)
-		go s.giveOrders(ctx, terms, notices, orders)
+		go giveOrders(ctx, 25*time.Second, terms, notices, orders)
 		signals <- syscall.SIGTERM
 		o := <-orders
 		var sig Signal
@@ -131,7 +129,7 @@ func TestOrders(t *testing.T) {
 			t.Errorf("%v in %v", o.Cause, time.Until(o.Until))
 		}
 		notices <- &spot.Notice{Action: "stop", Time: time.Now().Add(time.Minute)}
-		if o := <-orders; s.roleError(o.Cause).(*Error).Code != ExitTerminate || time.Until(o.Until) != 50*time.Second { //nolint:errorlint // the very one
+		if o := <-orders; (&commandLine{}).roleError(o.Cause).(*Error).Code != ExitTerminate || time.Until(o.Until) != 50*time.Second { //nolint:errorlint // the very one
 			t.Errorf("%v in %v", o.Cause, time.Until(o.Until))
 		}
 		cancel()

@@ -28,15 +28,15 @@ func (f *frame) uploadCommand() *cobra.Command {
 			"  " + f.name + " upload-input 'src/**/*.{go,md}' --dry-run",
 		Args: cobra.MinimumNArgs(1),
 		RunE: f.run(func(ctx context.Context, s *session, args []string) error {
-			plan, err := s.findInput(args, include)
+			plan, err := findInput(s.conf, args, include)
 			if err != nil {
 				return err
 			}
 			if dryRun {
-				s.warnOfSkipped(plan)
-				return s.printPlan(plan)
+				warnOfSkipped(s.log, plan)
+				return printPlan(s, plan)
 			}
-			return s.upload(ctx, plan)
+			return uploadFiles(ctx, s, plan)
 		}),
 	}
 	c.Flags().StringArrayVar(&include, "include", nil, "take only files that match this `glob`; may be repeated")
@@ -44,9 +44,9 @@ func (f *frame) uploadCommand() *cobra.Command {
 	return c
 }
 
-func (s *session) upload(ctx context.Context, plan *upload.Plan) (err error) {
+func uploadFiles(ctx context.Context, s *session, plan *upload.Plan) (err error) {
 	defer func() { err = errors.Join(err, plan.Close()) }()
-	s.warnOfHidden(plan)
+	warnOfHidden(s.log, s.layout, plan)
 	if err := s.spool(ctx, plan); err != nil {
 		return err
 	}
@@ -73,13 +73,13 @@ func (s *session) upload(ctx context.Context, plan *upload.Plan) (err error) {
 		}{"mraws/upload/v1", s.conf.Bucket, s.layout.InputDir(), report.Uploaded, report.UploadedBytes,
 			report.Same, report.SameBytes, len(plan.Skipped), report.Duration.Seconds()})
 	}
-	return s.say("%s", s.uploadText(report))
+	return s.say("%s", uploadText(s.target, report))
 }
 
 // uploadText is the summary of an upload.
-func (s *session) uploadText(r upload.Report) string {
+func uploadText(t *target, r upload.Report) string {
 	text := fmt.Sprintf("uploaded %s (%s) to s3://%s/%s in %s", countText(int64(r.Uploaded), "file"),
-		bytesText(r.UploadedBytes), s.conf.Bucket, s.layout.InputDir(), r.Duration.Round(time.Millisecond))
+		bytesText(r.UploadedBytes), t.conf.Bucket, t.layout.InputDir(), r.Duration.Round(time.Millisecond))
 	if r.Same > 0 {
 		text += fmt.Sprintf("; %s (%s) there already", countText(int64(r.Same), "file"), bytesText(r.SameBytes))
 	}
@@ -92,7 +92,7 @@ type planFileJSON struct {
 	Size int64  `json:"size"`
 }
 
-func (s *session) printPlan(plan *upload.Plan) error {
+func printPlan(s *session, plan *upload.Plan) error {
 	if s.output == "json" {
 		files := []planFileJSON{}
 		for _, file := range plan.Files {

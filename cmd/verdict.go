@@ -385,19 +385,19 @@ func (f *frame) supervise(ctx context.Context) (*outcome, error) {
 	return o, nil
 }
 
-// runApart is run in a child process.
-func (s *session) runApart(ctx context.Context, o *runFlags) error {
-	out, err := s.supervise(ctx)
+// apart is run in a child process.
+func (r *jobRun) apart(ctx context.Context) error {
+	out, err := r.supervise(ctx)
 	if err != nil {
 		return err
 	}
 	e := &Error{Code: ExitJobFailed, What: "the job failed", Cause: errors.New(out.why())}
 	if at := out.place; at != nil {
-		s.chosen, s.local = true, at.Local
-		s.layout, s.ownPrefix = layout.New(at.Prefix), at.OwnPrefix
-		e.Hint = s.failureHint(&coordinator.JobError{Cause: e.Cause.Error()})
-		if !o.processes {
-			e.Hint += "\n--processes replaces a worker process that ends and runs its task again: " + s.again("--processes")
+		r.chosen, r.local = true, at.Local
+		r.layout, r.ownPrefix = layout.New(at.Prefix), at.OwnPrefix
+		e.Hint = r.failureHint(&coordinator.JobError{Cause: e.Cause.Error()})
+		if !r.flags.processes {
+			e.Hint += "\n--processes replaces a worker process that ends and runs its task again: " + r.again("--processes")
 		}
 	}
 	if ws, _ := out.state.Sys().(syscall.WaitStatus); ws.Signal() == syscall.SIGKILL {

@@ -39,13 +39,13 @@ func (f *frame) workerCommand() *cobra.Command {
 	config.AddFlags(c.Flags(), config.Names(config.Net, config.Work)...)
 	config.AddFlags(c.Flags(), "task-timeout")
 	c.RunE = f.run(func(ctx context.Context, s *session, _ []string) error {
-		return s.work(ctx, o)
+		return work(ctx, s, o)
 	})
 	return c
 }
 
 // work is the worker command.
-func (s *session) work(ctx context.Context, o *jobFlags) (err error) {
+func work(ctx context.Context, s *session, o *jobFlags) (err error) {
 	var app *mr.App
 	switch {
 	case o.app != "" || len(s.apps) == 1:
@@ -78,7 +78,7 @@ func (s *session) work(ctx context.Context, o *jobFlags) (err error) {
 	defer func() { err = errors.Join(err, st.Close()) }()
 	s.page.store(st.Store)
 	s.page.workers()
-	wo, err := s.workerOptions(st, app, params)
+	wo, err := workerOptions(s, st, app, params)
 	if err != nil {
 		return err
 	}
@@ -87,11 +87,11 @@ func (s *session) work(ctx context.Context, o *jobFlags) (err error) {
 		wo.TaskTimeout = &s.conf.TaskTimeout
 	}
 	debug.SetMemoryLimit(memoryLimit(wo.Memory))
-	return s.roleError(s.runWorker(ctx, wo))
+	return s.roleError(runWorker(ctx, s, wo))
 }
 
 // workerOptions wires a worker with all of the configured slots and memory.
-func (s *session) workerOptions(st *store, app *mr.App, params map[string]string) (worker.Options, error) {
+func workerOptions(s *session, st *store, app *mr.App, params map[string]string) (worker.Options, error) {
 	token, err := s.token()
 	if err != nil {
 		return worker.Options{}, err
