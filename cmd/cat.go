@@ -21,19 +21,14 @@ func (f *frame) catCommand() *cobra.Command {
 			"each partition; pipe them through sort for one order over all partitions.",
 		Example: "  " + f.name + " cat --head 20\n  " + f.name + " cat --partition 3 >part",
 		Args:    cobra.NoArgs,
-		RunE: f.run(func(ctx context.Context, s *session, _ []string) (err error) {
+		RunE: f.run(func(ctx context.Context, s *session, _ []string) error {
 			switch {
 			case partition < -1:
 				return usagef("partitions are numbered from 0; -1 is all", "there is no partition %d", partition)
 			case head < -1:
 				return usagef("-1 is all", "invalid --head %d", head)
 			}
-			st, err := s.openStore(ctx, found)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, st.Close()) }()
-			return s.cat(ctx, st, partition, head)
+			return s.withStore(ctx, func(st *store) error { return printOutput(ctx, s, st, partition, head) })
 		}),
 	}
 	c.Flags().IntVar(&partition, "partition", -1, "only this partition; -1 is all")
@@ -41,7 +36,7 @@ func (f *frame) catCommand() *cobra.Command {
 	return c
 }
 
-func (s *session) cat(ctx context.Context, st *store, partition, head int) error {
+func printOutput(ctx context.Context, s *session, st *store, partition, head int) error {
 	outputs, done := map[int]string{}, false
 	for o, err := range st.List(ctx, s.layout.OutputDir()) {
 		if err != nil {
@@ -53,7 +48,7 @@ func (s *session) cat(ctx context.Context, st *store, partition, head int) error
 		}
 	}
 	if len(outputs) == 0 {
-		return s.noOutput(ctx, st, partition)
+		return noOutput(ctx, s, st, partition)
 	}
 	if !done {
 		s.note("the job is not finished: its output is incomplete")
@@ -80,7 +75,7 @@ func (s *session) cat(ctx context.Context, st *store, partition, head int) error
 }
 
 // noOutput says why there is nothing to print.
-func (s *session) noOutput(ctx context.Context, st *store, partition int) error {
+func noOutput(ctx context.Context, s *session, st *store, partition int) error {
 	job, err := s.readJob(ctx, st)
 	switch {
 	case err != nil:

@@ -152,7 +152,7 @@ func coordinate(ctx context.Context, s *session, o *jobFlags) (err error) {
 	if err := s.printSuccess(success, c.WasDone(), st); err != nil {
 		return err
 	}
-	return s.skipped(success, st)
+	return skipped(s.target, success)
 }
 
 // newCoordinator wires a coordinator. It owns lis from then on, unless there is an

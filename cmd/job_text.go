@@ -25,9 +25,9 @@ type jobJSON struct {
 	Verify      *verify.Report   `json:"verify,omitempty"`
 }
 
-func (s *session) jobJSON(success *manifest.Success, st *store) jobJSON {
+func newJobJSON(t *target, success *manifest.Success, st *store) jobJSON {
 	j := jobJSON{
-		Schema: "mraws/run/v1", Bucket: st.Bucket(), Prefix: s.layout.Prefix(), Output: "s3://" + st.Bucket() + "/" + s.layout.OutputDir(),
+		Schema: "mraws/run/v1", Bucket: st.Bucket(), Prefix: t.layout.Prefix(), Output: "s3://" + st.Bucket() + "/" + t.layout.OutputDir(),
 		DataDir: st.DataDir, Success: success, Counters: success.Counters,
 	}
 	if j.Counters == nil {
@@ -39,7 +39,7 @@ func (s *session) jobJSON(success *manifest.Success, st *store) jobJSON {
 // printSuccess writes the summary of a job to stdout.
 func (s *session) printSuccess(success *manifest.Success, again bool, st *store) error {
 	if s.output == "json" {
-		doc := s.jobJSON(success, st)
+		doc := newJobJSON(s.target, success, st)
 		doc.AlreadyDone = again
 		return s.printJSON(doc)
 	}
@@ -48,11 +48,11 @@ func (s *session) printSuccess(success *manifest.Success, again bool, st *store)
 
 // skipped is the error, or rather the warning, of a job that is done but for
 // bad records.
-func (s *session) skipped(success *manifest.Success, st *store) error {
+func skipped(t *target, success *manifest.Success) error {
 	if success.Skipped == 0 {
 		return nil
 	}
-	where := fmt.Sprintf("s3://%s/%s", st.Bucket(), s.layout.BadDir())
+	where := fmt.Sprintf("s3://%s/%s", t.conf.Bucket, t.layout.BadDir())
 	return &Error{Code: ExitSkipped, Warning: true, What: countText(success.Skipped, "bad record") + " skipped",
 		Hint: where + " lists them with object, offset and error; `mraws replay map-N` runs a task again under a debugger"}
 }

@@ -39,7 +39,7 @@ func (f *frame) replayCommand() *cobra.Command {
 			"committed one has exit code 8.",
 		Example: "  " + f.name + " replay map-12 >/dev/null\n  " + f.name + " replay reduce-3 --prefix runs/42 --out again",
 		Args:    cobra.ExactArgs(1),
-		RunE: f.run(func(ctx context.Context, s *session, args []string) (err error) {
+		RunE: f.run(func(ctx context.Context, s *session, args []string) error {
 			phase, index, err := parseTask(args[0])
 			if err != nil {
 				return err
@@ -53,12 +53,7 @@ func (f *frame) replayCommand() *cobra.Command {
 			if slices.ContainsFunc(s.apps, s.process.neededBy) { // which of them is known later
 				return s.callApart(ctx)
 			}
-			st, err := s.openStore(ctx, found)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, st.Close()) }()
-			return s.replay(ctx, st, phase, index, out)
+			return s.withStore(ctx, func(st *store) error { return replay(ctx, s, st, phase, index, out) })
 		}),
 	}
 	c.Flags().StringVar(&out, "out", "", "write to files in this `folder` in place of stdout")
@@ -81,7 +76,7 @@ func parseTask(s string) (phase mr.Phase, index int, err error) {
 }
 
 // replay runs a task again and tells what came of it.
-func (s *session) replay(ctx context.Context, st *store, phase mr.Phase, index int, dir string) error {
+func replay(ctx context.Context, s *session, st *store, phase mr.Phase, index int, dir string) error {
 	job, err := s.readJob(ctx, st)
 	if err != nil {
 		return err
@@ -108,7 +103,7 @@ func (s *session) replay(ctx context.Context, st *store, phase mr.Phase, index i
 		Store: st, Buckets: st.source, Layout: s.layout, Job: job, Runner: gorunner.New(app), Worker: "replay", Scratch: cmp.Or(s.conf.Scratch, os.TempDir()), Memory: s.memory,
 		Commits: new(task.Commits), Log: s.log, Progress: new(task.Progress),
 	}
-	create, err := s.replayFiles(dir)
+	create, err := replayFiles(s.printer, dir)
 	if err != nil {
 		return err
 	}
@@ -117,9 +112,9 @@ func (s *session) replay(ctx context.Context, st *store, phase mr.Phase, index i
 	r, err := interruptible(ctx, func() (task.Replayed, error) { return env.Replay(ctx, phase, index, create) })
 	over()
 	if err != nil {
-		return s.replayError(err)
+		return replayError(s.printer, err)
 	}
-	return s.replayed(fmt.Sprintf("%s-%d", phase, index), r)
+	return replayed(s.printer, fmt.Sprintf("%s-%d", phase, index), r)
 }
 
 // readJob reads the job's spec.
@@ -139,18 +134,18 @@ func (keptOpen) Close() error { return nil }
 
 // replayFiles makes what a replay writes to: files of dir, or without one
 // stdout, or with -o json nothing at all.
-func (s *session) replayFiles(dir string) (func(name string) (io.WriteCloser, error), error) {
+func replayFiles(p *printer, dir string) (func(name string) (io.WriteCloser, error), error) {
 	if dir == "" {
 		return func(name string) (io.WriteCloser, error) {
 			switch {
-			case s.output == "json":
+			case p.output == "json":
 				return keptOpen{io.Discard}, nil
 			case strings.HasPrefix(name, "bad-"):
-				return keptOpen{safely{s.io.Err}}, nil
-			case s.term.out:
-				return &escape.Writer{W: s.io.Out}, nil
+				return keptOpen{safely{p.io.Err}}, nil
+			case p.term.out:
+				return &escape.Writer{W: p.io.Out}, nil
 			}
-			return keptOpen{s.io.Out}, nil
+			return keptOpen{p.io.Out}, nil
 		}, nil
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -160,7 +155,7 @@ func (s *session) replayFiles(dir string) (func(name string) (io.WriteCloser, er
 }
 
 // replayError explains what stopped a replay.
-func (s *session) replayError(err error) error {
+func replayError(p *printer, err error) error {
 	var app *task.AppError
 	var fatal *task.FatalError
 	var segment *task.SegmentError
@@ -168,7 +163,7 @@ func (s *session) replayError(err error) error {
 	switch {
 	case errors.As(err, &app):
 		if app.Stack != "" {
-			s.note("%s", strings.TrimSpace(app.Stack))
+			p.note("%s", strings.TrimSpace(app.Stack))
 		}
 		return &Error{Code: ExitJobFailed, What: "the app failed", Cause: app}
 	case errors.As(err, &fatal):
@@ -185,9 +180,9 @@ func (s *session) replayError(err error) error {
 }
 
 // replayed tells how a replay ended.
-func (s *session) replayed(name string, r task.Replayed) error {
-	if s.output == "json" {
-		if err := s.printJSON(struct {
+func replayed(p *printer, name string, r task.Replayed) error {
+	if p.output == "json" {
+		if err := p.printJSON(struct {
 			Schema string `json:"schema"`
 			Task   string `json:"task"`
 			task.Replayed
@@ -203,12 +198,12 @@ func (s *session) replayed(name string, r task.Replayed) error {
 	if strings.HasPrefix(name, mr.ReducePhase.String()) {
 		emitted = countText(r.Emitted, "line")
 	}
-	s.note("replayed %s: read %s in %s%s, %s", name, bytesText(r.Bytes), countText(r.Records, "record"), skipped, emitted)
+	p.note("replayed %s: read %s in %s%s, %s", name, bytesText(r.Bytes), countText(r.Records, "record"), skipped, emitted)
 	switch {
 	case r.Committed == "":
-		s.note("the task is not committed: there is nothing to compare with")
+		p.note("the task is not committed: there is nothing to compare with")
 	case r.Different == nil:
-		s.note("equal to what attempt %s committed", r.Committed)
+		p.note("equal to what attempt %s committed", r.Committed)
 	default:
 		return &Error{Code: ExitMismatch, What: "different from what attempt " + r.Committed + " committed", Cause: lines(r.Different),
 			Hint: "the app does not do the same with the same input: time, random numbers, order of maps, side files?"}

@@ -40,7 +40,7 @@ func (f *frame) resetCommand() *cobra.Command {
 			if !o.yes && !o.dryRun && !f.term.in {
 				return usagef("add --yes: `mraws reset --yes"+o.others()+"`; --dry-run only lists the objects", "reset deletes data and cannot ask: stdin is not a terminal")
 			}
-			return s.reset(ctx, o)
+			return s.withStore(ctx, func(st *store) error { return resetJob(ctx, s, st, o) })
 		}),
 	}
 	c.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
@@ -50,14 +50,9 @@ func (f *frame) resetCommand() *cobra.Command {
 	return c
 }
 
-func (s *session) reset(ctx context.Context, f *resetFlags) (err error) {
-	st, err := s.openStore(ctx, found)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, st.Close()) }()
+func resetJob(ctx context.Context, s *session, st *store, f *resetFlags) error {
 	o := reset.Options{Input: f.input}
-	busy, err := s.busy(ctx, st)
+	busy, err := busyWith(ctx, s, st)
 	if err != nil {
 		return err
 	}
@@ -71,15 +66,15 @@ func (s *session) reset(ctx context.Context, f *resetFlags) (err error) {
 		if busy != "" {
 			s.note("%s", busy)
 		}
-		return s.printReset(true, counts)
+		return printReset(s, true, counts)
 	case total.Empty():
 		s.note("nothing to delete in s3://%s", s.where())
-		return s.printReset(false, counts)
+		return printReset(s, false, counts)
 	case busy != "" && !f.force:
 		return &Error{Code: ExitConflict, What: busy,
 			Hint: "stop it and its workers first; `mraws reset --yes --force" + f.others() + "` deletes the job anyway"}
 	case !f.yes:
-		if err := s.confirm(ctx, counts, busy); err != nil {
+		if err := confirm(ctx, s.io, s.conf.Bucket, counts, busy); err != nil {
 			return err
 		}
 	}
@@ -94,11 +89,11 @@ func (s *session) reset(ctx context.Context, f *resetFlags) (err error) {
 	case err != nil:
 		return err
 	}
-	return s.printReset(false, counts)
+	return printReset(s, false, counts)
 }
 
-// busy says which coordinator is at work on the job; "" is none.
-func (s *session) busy(ctx context.Context, st *store) (string, error) {
+// busyWith says which coordinator is at work on the job; "" is none.
+func busyWith(ctx context.Context, s *session, st *store) (string, error) {
 	holder, err := reset.Holder(ctx, st, s.layout, lease.HasEnded)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -112,21 +107,21 @@ func (s *session) busy(ctx context.Context, st *store) (string, error) {
 }
 
 // confirm asks on the terminal.
-func (s *session) confirm(ctx context.Context, counts []reset.Count, busy string) error {
+func confirm(ctx context.Context, stdio IO, bucket string, counts []reset.Count, busy string) error {
 	if busy != "" {
-		fmt.Fprintf(s.io.Err, "  %s\n", busy)
+		fmt.Fprintf(stdio.Err, "  %s\n", busy)
 	}
 	for _, c := range counts {
-		fmt.Fprintf(s.io.Err, "  s3://%s/%s  %s\n", s.conf.Bucket, c.Dir, resetText(c))
+		fmt.Fprintf(stdio.Err, "  s3://%s/%s  %s\n", bucket, c.Dir, resetText(c))
 	}
-	fmt.Fprintf(s.io.Err, "Delete %s? [y/N] ", resetText(reset.Total(counts)))
+	fmt.Fprintf(stdio.Err, "Delete %s? [y/N] ", resetText(reset.Total(counts)))
 	type line struct {
 		text string
 		err  error
 	}
 	answers := make(chan line, 1)
 	go func() { // nothing can end the reading of a terminal but its user
-		text, err := bufio.NewReader(s.io.In).ReadString('\n')
+		text, err := bufio.NewReader(stdio.In).ReadString('\n')
 		answers <- line{text, err}
 	}()
 	var answer line
@@ -139,7 +134,7 @@ func (s *session) confirm(ctx context.Context, counts []reset.Count, busy string
 		return nil
 	}
 	if answer.err != nil { // the line is still open
-		fmt.Fprintln(s.io.Err)
+		fmt.Fprintln(stdio.Err)
 	}
 	return &Error{What: "nothing was deleted: not confirmed", Cause: ctx.Err()}
 }
@@ -160,7 +155,7 @@ type countJSON struct {
 }
 
 // printReset prints what was deleted, or would be.
-func (s *session) printReset(dryRun bool, counts []reset.Count) error {
+func printReset(s *session, dryRun bool, counts []reset.Count) error {
 	if s.output == "json" {
 		var dirs []countJSON
 		for _, c := range counts {

@@ -259,12 +259,12 @@ func (r *jobRun) result(ctx context.Context, success *manifest.Success, again bo
 			return err
 		}
 	}
-	return r.skipped(success, r.st)
+	return skipped(r.target, success)
 }
 
 // resultJSON is result as one document.
 func (r *jobRun) resultJSON(ctx context.Context, success *manifest.Success, again bool) (err error) {
-	doc := r.jobJSON(success, r.st)
+	doc := newJobJSON(r.target, success, r.st)
 	doc.AlreadyDone, doc.Fetched = again, r.flags.out
 	if r.flags.verify {
 		doc.Verify, err = r.verified(ctx, r.st, &r.app, "")
@@ -273,9 +273,9 @@ func (r *jobRun) resultJSON(ctx context.Context, success *manifest.Success, agai
 		return err
 	}
 	if doc.Verify != nil && !doc.Verify.OK() {
-		return r.mismatch(doc.Verify)
+		return mismatch(doc.Verify, r.where())
 	}
-	return r.skipped(success, r.st)
+	return skipped(r.target, success)
 }
 
 // show prints the summary, how to read the output, and its first lines.

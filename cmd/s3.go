@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/mraws/mraws/internal/config"
@@ -32,23 +33,23 @@ func (f *frame) s3Command() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: f.run(func(ctx context.Context, s *session, _ []string) (err error) {
 			if show {
-				return s.showCredentials(ctx)
+				return showCredentials(ctx, s)
 			}
 			if err := s.openPage(); err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, s.page.Close()) }()
 			defer s.logLibrary()()
-			s.warnAddress(o.Address)
+			warnAddress(s.log, o.Address)
 			o.DataDir, o.Region = s.conf.DataDir, s.conf.Region
 			if script == "" {
-				return s.serve(ctx, o, func() error { return nil })
+				return serve(ctx, s, o, func() error { return nil })
 			}
 			faults, err := readFaults(script, seed)
 			if err != nil {
 				return err
 			}
-			return s.serveFaulty(ctx, o, faults)
+			return faults.serve(ctx, s, o)
 		}),
 	}
 	c.Flags().StringVar(&o.Address, "address", "127.0.0.1:0", "`host:port` to listen on; port 0 takes a free one")
@@ -62,7 +63,7 @@ func (f *frame) s3Command() *cobra.Command {
 }
 
 // showCredentials prints how to reach the server of the data folder.
-func (s *session) showCredentials(ctx context.Context) error {
+func showCredentials(ctx context.Context, s *session) error {
 	over := s.waits.during("the server of "+s.conf.DataDir, settle)
 	at, err := s3local.Find(ctx, s.conf.DataDir)
 	over()
@@ -73,11 +74,11 @@ func (s *session) showCredentials(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.printEndpoint(at, s.conf.DataDir, true)
+	return printEndpoint(s, at, s.conf.DataDir, true)
 }
 
 // warnAddress says what an address means that others can reach.
-func (s *session) warnAddress(address string) {
+func warnAddress(log zerolog.Logger, address string) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil { // the server says so
 		return
@@ -85,12 +86,12 @@ func (s *session) warnAddress(address string) {
 	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
 		return
 	}
-	s.log.Warn().Str("address", address).
+	log.Warn().Str("address", address).
 		Msg("other machines can reach this server, which has one key pair and no TLS and is made for one machine")
 }
 
 // serve runs the server until ctx ends; closeFront comes before its end.
-func (s *session) serve(ctx context.Context, o s3local.Options, closeFront func() error) (err error) {
+func serve(ctx context.Context, s *session, o s3local.Options, closeFront func() error) (err error) {
 	server, err := s3local.Start(ctx, o)
 	if err != nil {
 		return errors.Join(serverError(err), closeFront())
@@ -102,7 +103,7 @@ func (s *session) serve(ctx context.Context, o s3local.Options, closeFront func(
 			return err
 		}
 	}
-	if err := s.printEndpoint(at, o.DataDir, false); err != nil {
+	if err := printEndpoint(s, at, o.DataDir, false); err != nil {
 		return err
 	}
 	<-ctx.Done()
@@ -165,7 +166,7 @@ type serverJSON struct {
 }
 
 // printEndpoint says where the server answers; the secret only on request.
-func (s *session) printEndpoint(at s3local.Endpoint, dir string, show bool) error {
+func printEndpoint(s *session, at s3local.Endpoint, dir string, show bool) error {
 	credentials := filepath.Join(dir, "credentials.json")
 	if s.output == "json" {
 		out := serverJSON{Schema: "mraws/s3/v1", Endpoint: at.URL, Region: at.Region, Bucket: s.conf.Bucket,

@@ -86,9 +86,9 @@ func (f *faults) Close() error {
 	return err
 }
 
-// serveFaulty is serve behind the faults of a script: clients that go by the
+// serve is the s3 command behind the faults of a script: clients that go by the
 // data folder or by what this prints find the proxy.
-func (s *session) serveFaulty(ctx context.Context, o s3local.Options, f *faults) (err error) {
+func (f *faults) serve(ctx context.Context, s *session, o s3local.Options) (err error) {
 	s.note("faults: %s, --fault-seed %d", countText(int64(len(f.script.Rules)), "rule"), f.seed)
 	address := o.Address
 	o.Address = ""
@@ -108,5 +108,5 @@ func (s *session) serveFaulty(ctx context.Context, o s3local.Options, f *faults)
 			s.log.Info().Int("line", c.Rule.Line).Stringer("rule", c.Rule).Int64("seen", c.Seen).Int64("played", c.Played).Msg("faults")
 		}
 	}()
-	return s.serve(ctx, o, f.Close)
+	return serve(ctx, s, o, f.Close)
 }

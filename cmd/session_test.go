@@ -118,7 +118,7 @@ func TestConfirm(t *testing.T) {
 	counts := []reset.Count{{Dir: "output/", Objects: 1, Bytes: 2048, Uploads: 2}}
 	for in, ok := range map[string]bool{"y\n": true, "YES\n": true, " y \n": true, "n\n": false, "\n": false, "": false, "yesterday\n": false} {
 		s, out := testSession(config.Config{Bucket: "b"}, strings.NewReader(in))
-		err := s.confirm(t.Context(), counts, "a coordinator runs the job")
+		err := confirm(t.Context(), s.io, "b", counts, "a coordinator runs the job")
 		if (err == nil) != ok {
 			t.Errorf("%q: %v", in, err)
 		}
@@ -134,7 +134,7 @@ func TestConfirm(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(Signal{os.Interrupt})
 	s, _ := testSession(config.Config{}, never)
-	err = s.confirm(ctx, counts, "")
+	err = confirm(ctx, s.io, "b", counts, "")
 	if e := explain(ctx, err); e.Code != ExitInterrupt || !errors.Is(err, context.Canceled) {
 		t.Errorf("%+v", e)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/status"
 )
 
@@ -41,7 +42,7 @@ func (f *frame) statusCommand() *cobra.Command {
 			}
 			for shown := 0; ; shown++ {
 				began := time.Now()
-				if over, err := s.status(ctx, o, token, shown); over || err != nil {
+				if over, err := showJob(ctx, s, o, token, shown); over || err != nil {
 					return err
 				}
 				// Listings of large jobs take long, and cost.
@@ -63,10 +64,10 @@ func (f *frame) statusCommand() *cobra.Command {
 // askPatience is how long the coordinator may take to answer.
 const askPatience = 3 * time.Second
 
-// status shows the job below the session's prefix, and says whether that is
+// showJob shows the job below the session's prefix, and says whether that is
 // all there is to show. The store is closed in between: if this process serves
 // an embedded one, nobody is to come to depend on that.
-func (s *session) status(ctx context.Context, f *statusFlags, token string, shown int) (over bool, err error) {
+func showJob(ctx context.Context, s *session, f *statusFlags, token string, shown int) (over bool, err error) {
 	st, err := s.openStore(ctx, found)
 	if err != nil {
 		return false, err
@@ -79,43 +80,43 @@ func (s *session) status(ctx context.Context, f *statusFlags, token string, show
 		return false, context.Cause(ctx)
 	}
 	if err != nil {
-		return false, s.statusError(ctx, st, err)
+		return false, statusError(ctx, s, st, err)
 	}
 	if r.Incomplete() {
 		r.Notes = append(r.Notes, s.paste("the job is done, but records or outputs are missing: `mraws verify` lists them"))
 	}
-	return !f.watch || r.Over(), s.showStatus(r, f.watch, shown)
+	return !f.watch || r.Over(), showStatus(s.printer, r, f.watch, shown)
 }
 
 // showStatus prints a report: over the one before on a terminal, below it
 // elsewhere, and as JSON on one line each where there may be several.
-func (s *session) showStatus(r *status.Report, watch bool, shown int) error {
+func showStatus(p *printer, r *status.Report, watch bool, shown int) error {
 	switch {
-	case s.output == "json" && watch:
-		if err := json.NewEncoder(safely{s.io.Out}).Encode(r); err != nil {
+	case p.output == "json" && watch:
+		if err := json.NewEncoder(safely{p.io.Out}).Encode(r); err != nil {
 			return fmt.Errorf("write result as JSON: %w", err)
 		}
 		return nil
-	case s.output == "json":
-		return s.printJSON(r)
-	case watch && s.term.out:
-		if _, err := io.WriteString(s.io.Out, "\x1b[H\x1b[2J"); err != nil { // home, clear
+	case p.output == "json":
+		return p.printJSON(r)
+	case watch && p.term.out:
+		if _, err := io.WriteString(p.io.Out, "\x1b[H\x1b[2J"); err != nil { // home, clear
 			return fmt.Errorf("write result: %w", err)
 		}
-		return s.say("%s", statusText(r))
+		return p.say("%s", statusText(r))
 	case shown > 0:
-		return s.say("\n%s", statusText(r))
+		return p.say("\n%s", statusText(r))
 	}
-	return s.say("%s", statusText(r))
+	return p.say("%s", statusText(r))
 }
 
 // statusError explains why there is nothing to tell.
-func (s *session) statusError(ctx context.Context, st *store, err error) error {
+func statusError(ctx context.Context, s *session, st *store, err error) error {
 	var none *status.NoJobError
 	var unreadable *status.UnreadableError
 	switch {
 	case errors.As(err, &none):
-		return &Error{Code: ExitUsage, What: err.Error(), Hint: s.otherPrefixes(ctx, st)}
+		return &Error{Code: ExitUsage, What: err.Error(), Hint: otherPrefixes(ctx, st, s.layout)}
 	case errors.As(err, &unreadable):
 		return &Error{Code: ExitConflict, What: unreadable.Key + " cannot be read", Cause: unreadable.Err,
 			Hint: "it is damaged, or another version of " + s.name + " wrote it: use that version, or remove the job: `mraws reset --yes`"}
@@ -128,9 +129,9 @@ const mostPrefixes = 5
 
 // otherPrefixes is a hint on where else a job may be: right below the root of
 // the bucket, where `run` puts each of its jobs into a folder of its own.
-func (s *session) otherPrefixes(ctx context.Context, st *store) string {
+func otherPrefixes(ctx context.Context, st *store, lay layout.Layout) string {
 	hint := "name the job's --prefix, as run printed it, or its --bucket"
-	if s.layout.Prefix() != "" {
+	if lay.Prefix() != "" {
 		return hint
 	}
 	var names []string
@@ -139,7 +140,7 @@ func (s *session) otherPrefixes(ctx context.Context, st *store) string {
 			return hint // what could not be found is no job
 		}
 		switch dir {
-		case s.layout.InputDir(), s.layout.IntermediateDir(), s.layout.OutputDir():
+		case lay.InputDir(), lay.IntermediateDir(), lay.OutputDir():
 		default:
 			names = append(names, fmt.Sprintf("%q", strings.TrimSuffix(dir, "/")))
 		}

@@ -142,6 +142,15 @@ func (s *session) openStore(ctx context.Context, otherwise place) (*store, error
 	return s.openS3(ctx, why)
 }
 
+// withStore opens the store for do and closes it.
+func (s *session) withStore(ctx context.Context, do func(st *store) error) error {
+	st, err := s.openStore(ctx, found)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(st), st.Close())
+}
+
 // bucketLine is the command line of the AWS CLI that creates the bucket.
 func bucketLine(c *config.Loaded) string {
 	words := []string{"aws", "s3", "mb", "s3://" + c.Bucket}

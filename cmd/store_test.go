@@ -188,7 +188,7 @@ func TestWarnings(t *testing.T) {
 	for address, warns := range map[string]bool{"0.0.0.0:0": true, ":0": true, "[::]:0": true, "127.0.0.1:0": false, "localhost:0": false, "[::1]:0": false} {
 		s, out := testSession(config.Config{}, nil)
 		s.log = zerolog.New(out)
-		s.warnAddress(address)
+		warnAddress(s.log, address)
 		if strings.Contains(out.String(), "other machines can reach this server") != warns {
 			t.Errorf("%s: %s", address, out)
 		}

@@ -36,7 +36,7 @@ func (f *frame) verifyCommand() *cobra.Command {
 	c.Flags().StringVar(&seal, "seal", "", "the seal that the job must have, as verify has printed it before")
 	_ = c.RegisterFlagCompletionFunc("app", f.apps.complete) // fails only for an unknown flag
 	config.AddFlags(c.Flags(), "memory", "scratch", "task-timeout")
-	c.RunE = f.run(func(ctx context.Context, s *session, _ []string) (err error) {
+	c.RunE = f.run(func(ctx context.Context, s *session, _ []string) error {
 		var app *mr.App
 		if c.Flags().Changed("app") {
 			found, err := s.apps.find(name)
@@ -54,12 +54,7 @@ func (f *frame) verifyCommand() *cobra.Command {
 		if err := s.setMemory(s.conf.Memory); err != nil {
 			return err
 		}
-		st, err := s.openStore(ctx, found)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, st.Close()) }()
-		return s.verifyJob(ctx, st, app, asked)
+		return s.withStore(ctx, func(st *store) error { return s.verifyJob(ctx, st, app, asked) })
 	})
 	return c
 }
@@ -80,7 +75,7 @@ func (s *session) verifyJob(ctx context.Context, st *store, app *mr.App, seal st
 	if err != nil || rep.OK() {
 		return err
 	}
-	return s.mismatch(rep)
+	return mismatch(rep, s.where())
 }
 
 // verified is verifyJob without what it prints.
@@ -107,13 +102,13 @@ func (s *session) verified(ctx context.Context, st *store, app *mr.App, seal str
 	}
 	rep, err := interruptible(ctx, func() (*verify.Report, error) { return verify.Run(ctx, st, s.layout, o) })
 	if err != nil {
-		return nil, s.verifyError(err)
+		return nil, verifyError(s, err)
 	}
 	return rep, nil
 }
 
 // verifyError explains why nothing could be verified.
-func (s *session) verifyError(err error) error {
+func verifyError(s *session, err error) error {
 	var none *verify.NoJobError
 	var conflict *verify.ConflictError
 	var unknown *verify.UnknownAppError
@@ -139,8 +134,8 @@ func (s *session) verifyError(err error) error {
 // shownFindings is how many findings an error names.
 const shownFindings = 5
 
-// mismatch is the error of a report with findings.
-func (s *session) mismatch(rep *verify.Report) error {
+// mismatch is the error of a report with findings on the job at where.
+func mismatch(rep *verify.Report, where string) error {
 	var lines []string
 	changed, seals := 0, 0
 	for i, f := range rep.Findings {
@@ -164,7 +159,7 @@ func (s *session) mismatch(rep *verify.Report) error {
 		hint = "the job itself is intact: restore the inputs, or remove the job with `mraws reset --yes` and run it over the new inputs"
 	}
 	return &Error{
-		Code: ExitMismatch, What: fmt.Sprintf("%s in job %s in s3://%s", countText(int64(rep.Found), "finding"), rep.Job, s.where()),
+		Code: ExitMismatch, What: fmt.Sprintf("%s in job %s in s3://%s", countText(int64(rep.Found), "finding"), rep.Job, where),
 		Cause: errors.New(strings.Join(lines, "\n")), Hint: hint,
 	}
 }
