@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -94,7 +93,7 @@ func (f *frame) appsCommand() *cobra.Command {
 		Use:   "apps",
 		Short: "List the apps of this program",
 		Args:  cobra.NoArgs,
-		RunE: f.bare(func(context.Context, []string) error {
+		RunE: f.bare(func() error {
 			if f.output == "json" {
 				return f.printJSON(struct {
 					Schema string    `json:"schema"`

@@ -111,7 +111,7 @@ func configInitCommand(f *frame) *cobra.Command {
 		Short:   "Print a commented configuration file with all keys",
 		Example: "  " + f.name + " config init > mraws.yaml",
 		Args:    cobra.NoArgs,
-		RunE: f.bare(func(context.Context, []string) error {
+		RunE: f.bare(func() error {
 			_, err := f.io.Out.Write([]byte(config.Example()))
 			return err
 		}),

@@ -63,7 +63,7 @@ func viewStore(ctx context.Context, t *target) storeView {
 		}
 	}
 	slices.Sort(v.AWS.Variables)
-	env, err := s3fs.Resolve(ctx, s3Options(t.conf))
+	env, err := s3fs.Resolve(ctx, s3Options(t.conf, 0))
 	if err != nil {
 		v.Problem = err.Error()
 		return v

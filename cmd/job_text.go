@@ -25,10 +25,10 @@ type jobJSON struct {
 	Verify      *verify.Report   `json:"verify,omitempty"`
 }
 
-func newJobJSON(t *target, success *manifest.Success, st *store) jobJSON {
+func newJobJSON(t *target, success *manifest.Success, again bool, st *store) jobJSON {
 	j := jobJSON{
 		Schema: "mraws/run/v1", Bucket: st.Bucket(), Prefix: t.layout.Prefix(), Output: "s3://" + st.Bucket() + "/" + t.layout.OutputDir(),
-		DataDir: st.DataDir, Success: success, Counters: success.Counters,
+		DataDir: st.DataDir, Success: success, Counters: success.Counters, AlreadyDone: again,
 	}
 	if j.Counters == nil {
 		j.Counters = map[string]int64{}
@@ -39,9 +39,7 @@ func newJobJSON(t *target, success *manifest.Success, st *store) jobJSON {
 // printSuccess writes the summary of a job to stdout.
 func (s *session) printSuccess(success *manifest.Success, again bool, st *store) error {
 	if s.output == "json" {
-		doc := newJobJSON(s.target, success, st)
-		doc.AlreadyDone = again
-		return s.printJSON(doc)
+		return s.printJSON(newJobJSON(s.target, success, again, st))
 	}
 	return s.say("%s", successText(success, again, st.Bucket(), s.layout))
 }

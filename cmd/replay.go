@@ -117,12 +117,14 @@ func replay(ctx context.Context, s *session, st *store, phase mr.Phase, index in
 	return replayed(s.printer, fmt.Sprintf("%s-%d", phase, index), r)
 }
 
+// nameJob is the hint of a command that finds no job.
+const nameJob = "name the job's --prefix, as run printed it, or its --bucket"
+
 // readJob reads the job's spec.
 func (s *session) readJob(ctx context.Context, st *store) (*manifest.Job, error) {
 	job, info, err := jobstate.ReadJob(ctx, st, s.layout)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &Error{Code: ExitUsage, What: fmt.Sprintf("there is no job in s3://%s: %s does not exist", s.where(), info.Key),
-			Hint: "name the job's --prefix, as run printed it, or its --bucket"}
+		return nil, usagef(nameJob, "there is no job in s3://%s: %s does not exist", s.where(), info.Key)
 	}
 	return job, err
 }

@@ -3,13 +3,15 @@
 // frame around them:
 //
 //	root.go     Execute, the root command, rules that hold for every command
-//	line.go     command lines for the user to paste
+//	line.go     how the process was started, and command lines to paste
+//	apps.go     the applications to choose from
 //	exit.go     exit codes, and how errors become codes and messages
 //	signal.go   what SIGINT and SIGTERM do
 //	verdict.go  processes that code of an application may end
 //	session.go  what a command gets once flags and configuration are read
 //	logging.go  the logger
-//	store.go    which store is meant, and opening it
+//	store.go    which store and prefix are meant, and opening the store
+//	memory.go   the budget of memory, slots and requests
 //	print.go    what a command writes: data, lines for people, tables, JSON
 //	progress.go progress on stderr
 //

@@ -264,8 +264,8 @@ func (r *jobRun) result(ctx context.Context, success *manifest.Success, again bo
 
 // resultJSON is result as one document.
 func (r *jobRun) resultJSON(ctx context.Context, success *manifest.Success, again bool) (err error) {
-	doc := newJobJSON(r.target, success, r.st)
-	doc.AlreadyDone, doc.Fetched = again, r.flags.out
+	doc := newJobJSON(r.target, success, again, r.st)
+	doc.Fetched = r.flags.out
 	if r.flags.verify {
 		doc.Verify, err = r.verified(ctx, r.st, &r.app, "")
 	}

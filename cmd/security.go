@@ -54,10 +54,7 @@ func (s *session) serverSecurity() (o wire.ServerOptions, publish bool, err erro
 	if err != nil {
 		return o, false, err
 	}
-	if token != "" {
-		return wire.ServerOptions{Identity: id, Token: token}, false, nil
-	}
-	return wire.ServerOptions{Identity: id, Token: id.Token}, true, nil
+	return wire.ServerOptions{Identity: id, Token: cmp.Or(token, id.Token)}, token == "", nil
 }
 
 // listen opens the coordinator's port. host is where to listen if nothing is

@@ -45,10 +45,10 @@ func (f *frame) run(fn func(ctx context.Context, s *session, args []string) erro
 
 // bare makes the RunE of a command that must work while the configuration
 // is broken.
-func (f *frame) bare(fn func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
-	return func(c *cobra.Command, args []string) error {
+func (f *frame) bare(fn func() error) func(*cobra.Command, []string) error {
+	return func(*cobra.Command, []string) error {
 		f.started = true
-		return fn(c.Context(), args)
+		return fn()
 	}
 }
 

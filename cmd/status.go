@@ -130,14 +130,13 @@ const mostPrefixes = 5
 // otherPrefixes is a hint on where else a job may be: right below the root of
 // the bucket, where `run` puts each of its jobs into a folder of its own.
 func otherPrefixes(ctx context.Context, st *store, lay layout.Layout) string {
-	hint := "name the job's --prefix, as run printed it, or its --bucket"
 	if lay.Prefix() != "" {
-		return hint
+		return nameJob
 	}
 	var names []string
 	for dir, err := range st.ListDirs(ctx, "") {
 		if err != nil {
-			return hint // what could not be found is no job
+			return nameJob // what could not be found is no job
 		}
 		switch dir {
 		case lay.InputDir(), lay.IntermediateDir(), lay.OutputDir():
@@ -146,11 +145,11 @@ func otherPrefixes(ctx context.Context, st *store, lay layout.Layout) string {
 		}
 	}
 	if len(names) == 0 {
-		return hint
+		return nameJob
 	}
 	more := ""
 	if n := len(names) - mostPrefixes; n > 0 {
 		names, more = names[n:], fmt.Sprintf(" and %d before these", n)
 	}
-	return hint + "; the bucket has " + strings.Join(names, ", ") + more
+	return nameJob + "; the bucket has " + strings.Join(names, ", ") + more
 }

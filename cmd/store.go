@@ -177,8 +177,8 @@ func checkBucketNamed(c *config.Loaded, why string) error {
 }
 
 // s3Options are the options of a store that is not embedded.
-func s3Options(c *config.Loaded) s3fs.Options {
-	return s3fs.Options{Bucket: c.Bucket, Region: c.Region, Endpoint: c.Endpoint, Profile: c.Profile}
+func s3Options(c *config.Loaded, requests int) s3fs.Options {
+	return s3fs.Options{Bucket: c.Bucket, Region: c.Region, Endpoint: c.Endpoint, Profile: c.Profile, Concurrency: requests}
 }
 
 func (s *session) openS3(ctx context.Context, why string) (*store, error) {
@@ -189,9 +189,7 @@ func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 	if err := s.fitRequests(c.S3Concurrency, false, s.log); err != nil {
 		return nil, err
 	}
-	o := s3Options(c)
-	o.Concurrency = s.requests
-	st, err := s3fs.Open(ctx, o)
+	st, err := s3fs.Open(ctx, s3Options(c, s.requests))
 	if err != nil {
 		return nil, err
 	}

@@ -50,12 +50,8 @@ func uploadFiles(ctx context.Context, s *session, plan *upload.Plan) (err error)
 	if err := s.spool(ctx, plan); err != nil {
 		return err
 	}
-	st, err := s.openStore(ctx, found)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, st.Close()) }()
-	report, err := s.uploadPlan(ctx, st, plan)
+	var report upload.Report
+	err = s.withStore(ctx, func(st *store) (err error) { report, err = s.uploadPlan(ctx, st, plan); return err })
 	if err != nil {
 		return err
 	}

@@ -117,8 +117,7 @@ func verifyError(s *session, err error) error {
 	case errors.As(err, &told):
 		return told
 	case errors.As(err, &none):
-		return &Error{Code: ExitUsage, What: fmt.Sprintf("there is no job in s3://%s: %s does not exist", s.where(), none.Key),
-			Hint: "name the job's --prefix, as run printed it, or its --bucket"}
+		return usagef(nameJob, "there is no job in s3://%s: %s does not exist", s.where(), none.Key)
 	case errors.As(err, &conflict):
 		hint := "verify with the build of " + s.name + " that ran the job"
 		if conflict.What == "app" {

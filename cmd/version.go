@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"context"
 	"runtime"
 	"runtime/debug"
 
@@ -57,7 +56,7 @@ func (f *frame) versionCommand() *cobra.Command {
 		Use:   "version",
 		Short: "Print version, commit, Go and protocol",
 		Args:  cobra.NoArgs,
-		RunE: f.bare(func(context.Context, []string) error {
+		RunE: f.bare(func() error {
 			v := readVersion()
 			if f.output == "json" {
 				return f.printJSON(v)

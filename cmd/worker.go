@@ -71,23 +71,20 @@ func work(ctx context.Context, s *session, o *jobFlags) (err error) {
 	if s.slots = s.conf.Slots; s.slots == 0 {
 		s.slots = s.cores()
 	}
-	st, err := s.openStore(ctx, found)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, st.Close()) }()
-	s.page.store(st.Store)
-	s.page.workers()
-	wo, err := workerOptions(s, st, app, params)
-	if err != nil {
-		return err
-	}
-	wo.Requests = st.Store.Requests
-	if s.conf.IsSet("task-timeout") {
-		wo.TaskTimeout = &s.conf.TaskTimeout
-	}
-	debug.SetMemoryLimit(memoryLimit(wo.Memory))
-	return s.roleError(runWorker(ctx, s, wo))
+	return s.withStore(ctx, func(st *store) error {
+		s.page.store(st.Store)
+		s.page.workers()
+		wo, err := workerOptions(s, st, app, params)
+		if err != nil {
+			return err
+		}
+		wo.Requests = st.Store.Requests
+		if s.conf.IsSet("task-timeout") {
+			wo.TaskTimeout = &s.conf.TaskTimeout
+		}
+		debug.SetMemoryLimit(memoryLimit(wo.Memory))
+		return s.roleError(runWorker(ctx, s, wo))
+	})
 }
 
 // workerOptions wires a worker with all of the configured slots and memory.
