@@ -38,34 +38,34 @@ type progress struct {
 // newProgress begins the progress of what; total counts bytes or things.
 // The caller calls end. While a bar is shown, lines that others write to
 // stderr are put above it.
-func (to *printer) newProgress(what string, total int64, bytes bool) *progress {
-	p := &progress{what: what, total: total, unit: humanize.Comma, form: to.progress, err: to.err, log: to.log, last: time.Now()}
+func (p *printer) newProgress(what string, total int64, bytes bool) *progress {
+	shown := &progress{what: what, total: total, unit: humanize.Comma, form: p.progress, err: p.err, log: p.log, last: time.Now()}
 	if bytes {
-		p.unit = bytesText
+		shown.unit = bytesText
 	}
-	if p.form == "auto" {
-		p.form = "plain"
-		if to.logsProgress {
-			p.form = "log"
+	if shown.form == "auto" {
+		shown.form = "plain"
+		if p.logsProgress {
+			shown.form = "log"
 		}
-		if to.term.err && os.Getenv("TERM") != "dumb" {
-			p.form = "bar"
+		if p.term.err && os.Getenv("TERM") != "dumb" {
+			shown.form = "bar"
 		}
 	}
-	if p.form != "bar" {
-		return p
+	if shown.form != "bar" {
+		return shown
 	}
 	// mpb draws nothing unless it sees the terminal itself, so not our writer.
-	p.bars = mpb.New(mpb.WithOutput(to.err.first), mpb.WithWidth(80))
-	p.err.turn(p.bars)
+	shown.bars = mpb.New(mpb.WithOutput(p.err.first), mpb.WithWidth(80))
+	shown.err.turn(shown.bars)
 	var counters decor.Decorator = decor.CountersNoUnit("%d / %d")
 	if bytes {
 		counters = decor.CountersKibiByte("% .1f / % .1f")
 	}
-	p.bar = p.bars.AddBar(total,
+	shown.bar = shown.bars.AddBar(total,
 		mpb.PrependDecorators(decor.Name("  "+what+" "), counters),
 		mpb.AppendDecorators(decor.Percentage(), decor.Name(" ETA "), decor.AverageETA(decor.ET_STYLE_GO)))
-	return p
+	return shown
 }
 
 // set tells how much is done, from any goroutine.
@@ -124,19 +124,19 @@ func (p *progress) end() {
 const watchEvery = 200 * time.Millisecond
 
 // watchJob shows the progress of a job until over is called.
-func (to *printer) watchJob(c *coordinator.Coordinator) (over func()) {
+func (p *printer) watchJob(c *coordinator.Coordinator) (over func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		var p *progress
+		var shown *progress
 		phase := ""
 		tick := time.NewTicker(watchEvery)
 		defer tick.Stop()
 		for {
 			select {
 			case <-ctx.Done():
-				if p != nil {
-					p.end()
+				if shown != nil {
+					shown.end()
 				}
 				return
 			case <-tick.C:
@@ -150,13 +150,13 @@ func (to *printer) watchJob(c *coordinator.Coordinator) (over func()) {
 				now, at = "reduce", st.Reduce
 			}
 			if now != phase {
-				if p != nil {
-					p.set(p.total)
-					p.end()
+				if shown != nil {
+					shown.set(shown.total)
+					shown.end()
 				}
-				p, phase = to.newProgress(now, int64(at.Tasks), false), now
+				shown, phase = p.newProgress(now, int64(at.Tasks), false), now
 			}
-			p.set(int64(at.Done))
+			shown.set(int64(at.Done))
 		}
 	})
 	return func() { cancel(); watching.Wait() }
