@@ -25,14 +25,14 @@ type badRecord struct {
 
 // checkBad judges what a commit record says of the records that map task m
 // skipped.
-func (a *audit) checkBad(m int, key string, rec *manifest.Map, find *finder) {
+func (c *committed) checkBad(m int, key string, rec *manifest.Map, find *finder) {
 	q := rec.Bad
 	switch {
 	case q == nil:
 		return
-	case a.job.MaxBad.IsZero():
+	case c.job.MaxBad.IsZero():
 		find.add(BadRecord, key, "it skips records, and the job may skip none")
-	case q.Key != a.lay.Bad(m) && q.Key != a.lay.MapAttemptBad(m, rec.Attempt):
+	case q.Key != c.lay.Bad(m) && q.Key != c.lay.MapAttemptBad(m, rec.Attempt):
 		find.add(BadRecord, key, "its list of bad records has the key %q", q.Key)
 	case !validETag(q.ETag):
 		find.add(BadRecord, key, "its list of bad records has the ETag %q", q.ETag)
@@ -72,8 +72,8 @@ func (a *audit) readBad(ctx context.Context, m int, find *finder) (err error) {
 	return nil
 }
 
-func (a *audit) readList(m int, body io.Reader, find *finder) error {
-	facts, lines := a.maps[m], newOutputReader(openLines, body)
+func (c *committed) readList(m int, body io.Reader, find *finder) error {
+	facts, lines := c.maps[m], newOutputReader(openLines, body)
 	defer lines.close()
 	q := facts.bad
 	for {
@@ -92,7 +92,7 @@ func (a *audit) readList(m int, body io.Reader, find *finder) error {
 		if n := int(lines.n); n <= len(q.First) && rec != q.First[n-1] {
 			find.add(BadRecord, q.Key, "line %d is not what the commit record says", n)
 		}
-		bad, ok := a.placeOf(m, rec)
+		bad, ok := c.placeOf(m, rec)
 		if last := len(facts.skipped) - 1; !ok || last >= 0 && !facts.skipped[last].before(bad) {
 			find.add(BadRecord, q.Key, "line %d names byte %d of %q, where map task %d has no record, or not in this order",
 				lines.n, rec.Offset, rec.Object, m)
@@ -109,15 +109,15 @@ func (a *audit) readList(m int, body io.Reader, find *finder) error {
 
 // placeOf finds the place of a bad record; ok is false if map task m reads no
 // record there.
-func (a *audit) placeOf(m int, rec manifest.BadRecord) (bad badRecord, ok bool) {
-	for _, p := range a.job.Tasks[m] {
-		o := &a.job.Objects[p.Object]
+func (c *committed) placeOf(m int, rec manifest.BadRecord) (bad badRecord, ok bool) {
+	for _, p := range c.job.Tasks[m] {
+		o := &c.job.Objects[p.Object]
 		if o.Name != rec.Object || o.ETag != rec.ETag || rec.Length < 0 || rec.Offset < p.Offset {
 			continue
 		}
 		size, end := o.Size, p.Offset+p.Length
 		if o.Compression != "" { // how long it is shows when it is read
-			size = a.job.Decompress.Most(o.Size)
+			size = c.job.Decompress.Most(o.Size)
 			end = size
 		}
 		if rec.Length <= size-rec.Offset && (rec.Offset < end || size == 0) {

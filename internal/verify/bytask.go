@@ -104,13 +104,13 @@ func (t *tally) emitsAs(other *tally, m int) bool {
 }
 
 // agrees tells whether map task m did what its commit record says.
-func (a *audit) agrees(t *tally, m int) bool {
-	return a.maps[m] == nil || a.emitted(t, m) && maps.Equal(t.counters[m], a.maps[m].counters)
+func (c *committed) agrees(t *tally, m int) bool {
+	return c.maps[m] == nil || c.emitted(t, m) && maps.Equal(t.counters[m], c.maps[m].counters)
 }
 
 // emitted tells whether map task m emitted what its commit record says.
-func (a *audit) emitted(t *tally, m int) bool {
-	f := a.maps[m]
+func (c *committed) emitted(t *tally, m int) bool {
+	f := c.maps[m]
 	if f == nil {
 		return true // which is a finding already
 	}
@@ -119,7 +119,7 @@ func (a *audit) emitted(t *tally, m int) bool {
 	}
 	if t.sums != nil {
 		for r, sum := range t.sums[m] {
-			if sum != a.seg(m, r).sum {
+			if sum != c.seg(m, r).sum {
 				return false
 			}
 		}
@@ -128,9 +128,9 @@ func (a *audit) emitted(t *tally, m int) bool {
 }
 
 // agreesAll tells whether all of them did.
-func (a *audit) agreesAll(t *tally) bool {
-	for m := range a.maps {
-		if !a.agrees(t, m) {
+func (c *committed) agreesAll(t *tally) bool {
+	for m := range c.maps {
+		if !c.agrees(t, m) {
 			return false
 		}
 	}

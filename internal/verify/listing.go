@@ -68,17 +68,17 @@ func (a *audit) listIntermediate(ctx context.Context) error {
 }
 
 // plainly returns the object whose plain name key is, nil if it is of none.
-func (a *audit) plainly(key string) *stored {
+func (c *committed) plainly(key string) *stored {
 	m, r, ok := 0, 0, false
-	if a.packed() {
-		m, ok = a.lay.ParsePacked(key)
+	if c.packed() {
+		m, ok = c.lay.ParsePacked(key)
 	} else {
-		m, r, ok = a.lay.ParsePartition(key)
+		m, r, ok = c.lay.ParsePartition(key)
 	}
-	if !ok || m >= len(a.job.Tasks) || r >= a.job.NReduce {
+	if !ok || m >= len(c.job.Tasks) || r >= c.job.NReduce {
 		return nil
 	}
-	return a.obj(m, r)
+	return c.obj(m, r)
 }
 
 // countObjects counts what the listing had, and finds what it had not.
@@ -167,24 +167,24 @@ func (a *audit) restored(ctx context.Context, key, hash string) (etag string, er
 // others judges an object below intermediate/ that holds no partitions which
 // count. One that only an attempt which did not commit can have written is
 // returned.
-func (a *audit) others(obj object.Info, find *finder) (l leftover, ok bool) {
+func (c *committed) others(obj object.Info, find *finder) (l leftover, ok bool) {
 	key := obj.Key
-	if m, ok := a.lay.ParseMapCommit(key); ok && m < len(a.job.Tasks) {
+	if m, ok := c.lay.ParseMapCommit(key); ok && m < len(c.job.Tasks) {
 		return l, false
 	}
 	switch {
-	case key == a.lay.Job(), key == a.lay.Coordinator(), key == a.lay.Ranges(), placeholder(obj),
-		strings.HasPrefix(key, a.lay.SideDir()), strings.HasPrefix(key, a.lay.PreflightDir()):
+	case key == c.lay.Job(), key == c.lay.Coordinator(), key == c.lay.Ranges(), placeholder(obj),
+		strings.HasPrefix(key, c.lay.SideDir()), strings.HasPrefix(key, c.lay.PreflightDir()):
 		return l, false
 	}
-	reduce, task, attempt, part, ok := a.lay.ParseAttempt(key)
+	reduce, task, attempt, part, ok := c.lay.ParseAttempt(key)
 	switch {
-	case !ok, reduce && task >= a.job.NReduce, !reduce && task >= len(a.job.Tasks), part >= a.job.NReduce:
+	case !ok, reduce && task >= c.job.NReduce, !reduce && task >= len(c.job.Tasks), part >= c.job.NReduce:
 		find.add(Foreign, key, "no task of this job writes it")
 		return l, false
-	case reduce && a.reduces[task] != nil && a.reduces[task].attempt == attempt:
+	case reduce && c.reduces[task] != nil && c.reduces[task].attempt == attempt:
 		return l, false
-	case !reduce && a.maps[task] != nil && a.maps[task].bad != nil && a.maps[task].bad.Key == key:
+	case !reduce && c.maps[task] != nil && c.maps[task].bad != nil && c.maps[task].bad.Key == key:
 		return l, false
 	}
 	return leftover{key, attempt}, true

@@ -146,11 +146,11 @@ func (a *audit) fetch(ctx context.Context, r int, sp *spool, find *finder) error
 
 // length is how many bytes a segment that is readable has: those of its
 // object, unless it is packed.
-func (a *audit) length(m, r int) int64 {
-	if a.packed() {
-		return a.seg(m, r).size
+func (c *committed) length(m, r int) int64 {
+	if c.packed() {
+		return c.seg(m, r).size
 	}
-	return a.obj(m, r).size
+	return c.obj(m, r).size
 }
 
 // fetchOne streams one segment to f, from the version etag of the object key,

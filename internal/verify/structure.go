@@ -57,51 +57,62 @@ type reduceFacts struct {
 	counters map[string]int64
 }
 
-func (a *audit) seg(m, r int) *segment { return &a.segs[m*a.job.NReduce+r] }
+// committed is what the spec and the commit records of a job say that there is.
+type committed struct {
+	lay     layout.Layout
+	job     *manifest.Job
+	segs    []segment      // [m*R+r]
+	objs    []stored       // [m*R+r], or [m] of a job that packs
+	maps    []*mapFacts    // [m], nil without a valid record
+	reduces []*reduceFacts // [r], nil without a valid record
+	outputs []object.Info  // [r], zero without an output, without metadata
+}
+
+func (c *committed) seg(m, r int) *segment { return &c.segs[m*c.job.NReduce+r] }
 
 // packed tells whether a map task has one object.
-func (a *audit) packed() bool { return a.job.Shuffle == manifest.ShufflePacked }
+func (c *committed) packed() bool { return c.job.Shuffle == manifest.ShufflePacked }
 
 // obj returns the object that a segment is in.
-func (a *audit) obj(m, r int) *stored {
-	if a.packed() {
-		return &a.objs[m]
+func (c *committed) obj(m, r int) *stored {
+	if c.packed() {
+		return &c.objs[m]
 	}
-	return &a.objs[m*a.job.NReduce+r]
+	return &c.objs[m*c.job.NReduce+r]
 }
 
 // plainKey is the plain name of the object that a segment is in.
-func (a *audit) plainKey(m, r int) string {
-	if a.packed() {
-		return a.lay.Packed(m)
+func (c *committed) plainKey(m, r int) string {
+	if c.packed() {
+		return c.lay.Packed(m)
 	}
-	return a.lay.Partition(m, r)
+	return c.lay.Partition(m, r)
 }
 
 // segKey returns the whole key of the object that a segment is in.
-func (a *audit) segKey(m, r int) string {
-	if k := a.obj(m, r).key; k != "" {
+func (c *committed) segKey(m, r int) string {
+	if k := c.obj(m, r).key; k != "" {
 		return k
 	}
-	return a.plainKey(m, r)
+	return c.plainKey(m, r)
 }
 
 // which says which segment is meant, where the key does not, for the
 // beginning of a finding.
-func (a *audit) which(m, r int) string {
-	if !a.packed() {
+func (c *committed) which(m, r int) string {
+	if !c.packed() {
 		return ""
 	}
 	return fmt.Sprintf("partition %d of map task %d: ", r, m)
 }
 
 // readable tells whether a segment can be asked for.
-func (a *audit) readable(m, r int) bool {
-	return a.obj(m, r).found && !a.seg(m, r).gone && a.seg(m, r).size > 0
+func (c *committed) readable(m, r int) bool {
+	return c.obj(m, r).found && !c.seg(m, r).gone && c.seg(m, r).size > 0
 }
 
 // empty tells whether a segment has no records, so that nothing is stored.
-func (a *audit) empty(m, r int) bool { return a.maps[m] != nil && a.seg(m, r).size == 0 }
+func (c *committed) empty(m, r int) bool { return c.maps[m] != nil && c.seg(m, r).size == 0 }
 
 // structure is the first step: what must be there is there and says what the
 // rest says.
@@ -167,15 +178,15 @@ func (a *audit) readCommit(ctx context.Context, m int, find *finder) error {
 }
 
 // keepCommit takes over a commit record that is this task's.
-func (a *audit) keepCommit(m int, key string, rec *manifest.Map, find *finder) {
+func (c *committed) keepCommit(m int, key string, rec *manifest.Map, find *finder) {
 	before := find.found
-	if err := rec.Validate(a.lay, a.job, m); err != nil {
+	if err := rec.Validate(c.lay, c.job, m); err != nil {
 		find.add(BadRecord, key, "%v", err)
 		return
 	}
 	valid := true
 	for r, p := range rec.Parts {
-		seg := a.seg(m, r)
+		seg := c.seg(m, r)
 		*seg = segment{off: p.Offset, size: p.Size, sum: p.Sum}
 		hashed := decodeHash(&seg.hash, p.Hash)
 		if !hashed {
@@ -184,25 +195,25 @@ func (a *audit) keepCommit(m int, key string, rec *manifest.Map, find *finder) {
 		if valid = valid && hashed; rec.Packed != nil {
 			continue
 		}
-		o := a.obj(m, r)
+		o := c.obj(m, r)
 		*o = stored{etag: p.ETag, size: p.Size, hash: seg.hash, known: hashed, none: p.Size == 0}
-		if !o.none && !o.named(p.Key, a.lay.Partition(m, r), a.lay.MapAttempt(m, rec.Attempt, r)) {
+		if !o.none && !o.named(p.Key, c.lay.Partition(m, r), c.lay.MapAttempt(m, rec.Attempt, r)) {
 			find.add(BadRecord, key, "partition %d has the key %q", r, p.Key)
 		}
 	}
 	if p := rec.Packed; p != nil {
-		o := a.obj(m, 0)
+		o := c.obj(m, 0)
 		*o = stored{etag: p.ETag, size: p.Size, known: valid, none: p.Size == 0}
 		_ = decodeHash(&o.hash, p.Hash) // CheckParts has looked at it
-		if !o.none && !o.named(p.Key, a.lay.Packed(m), a.lay.MapAttemptPacked(m, rec.Attempt)) {
+		if !o.none && !o.named(p.Key, c.lay.Packed(m), c.lay.MapAttemptPacked(m, rec.Attempt)) {
 			find.add(BadRecord, key, "the packed partitions have the key %q", p.Key)
 		}
 	}
-	a.checkBad(m, key, rec, find)
+	c.checkBad(m, key, rec, find)
 	if find.found > before {
 		return
 	}
-	a.maps[m] = &mapFacts{input: rec.Input, emitted: rec.Emitted, counters: rec.Counters, bad: rec.Bad}
+	c.maps[m] = &mapFacts{input: rec.Input, emitted: rec.Emitted, counters: rec.Counters, bad: rec.Bad}
 }
 
 // validETag tells whether a version may have this ETag, which is sent to the

@@ -150,8 +150,8 @@ func (e *UnknownAppError) Error() string { return fmt.Sprintf("this binary has n
 
 // audit is one run of the verification.
 type audit struct {
+	committed
 	store Store
-	lay   layout.Layout
 	opt   Options
 	rep   *Report
 	// streams bounds the bytes that open streams of the store may hold.
@@ -165,7 +165,6 @@ type audit struct {
 	isSealed bool
 	stopped  bool // there is a finding that leaves no more to be looked at
 
-	job *manifest.Job
 	app *mr.App // the job's code, nil if unknown
 	// outLines reads the records of an output; nil if the verifier has no
 	// reader of the format.
@@ -173,11 +172,6 @@ type audit struct {
 	// ranges is the partitioner of a job with ordered output, nil for none.
 	ranges func(key []byte, n int) int
 
-	segs    []segment      // [m*R+r]
-	objs    []stored       // [m*R+r], or [m] of a job that packs
-	maps    []*mapFacts    // [m], nil without a valid record
-	reduces []*reduceFacts // [r], nil without a valid record
-	outputs []object.Info  // [r], zero without an output, without metadata
 	// Digests of the records, [m] and [r].
 	mapSeals, reduceSeals recordSeals
 	changed               int       // inputs that are not what the job read
@@ -189,7 +183,7 @@ type audit struct {
 // a *NoJobError, *ConflictError or *UnknownAppError where these apply.
 func Run(ctx context.Context, store Store, lay layout.Layout, opt Options) (*Report, error) {
 	start := time.Now()
-	a := &audit{store: store, lay: lay, opt: opt.withDefaults(), rep: newReport()}
+	a := &audit{committed: committed{lay: lay}, store: store, opt: opt.withDefaults(), rep: newReport()}
 	a.streams = semaphore.NewWeighted(a.opt.Memory / 2)
 	if err := a.loadSuccess(ctx); err != nil {
 		return nil, err
