@@ -138,10 +138,10 @@ func (c *committed) agreesAll(t *tally) bool {
 }
 
 // checkRecords compares how many records each map task read.
-func (a *audit) checkRecords(t *tally) {
-	for m, f := range a.maps {
-		if f != nil && f.input.Records != t.records[m] {
-			a.rep.add(BadSum, a.lay.MapCommit(m), "it says that %d records were read, its pieces have %d", f.input.Records, t.records[m])
+func (q *sequential) checkRecords() {
+	for m, f := range q.a.maps {
+		if f != nil && f.input.Records != q.tally.records[m] {
+			q.a.rep.add(BadSum, q.a.lay.MapCommit(m), "it says that %d records were read, its pieces have %d", f.input.Records, q.tally.records[m])
 		}
 	}
 }
@@ -181,33 +181,33 @@ func (q *sequential) checkTasks(ctx context.Context) error {
 		if !first.emitsAs(second, m) || q.app.ExactCounters && !maps.Equal(first.counters[m], second.counters[m]) {
 			fickle++
 		} else {
-			a.explain(first, m)
+			q.explain(first, m)
 		}
 	}
 	if fickle > 0 {
 		a.rep.note("app %s does not emit or count the same each time: what %d map tasks emitted and counted was not compared", q.app.Name, fickle)
 	}
-	a.noteCounters(others, mr.MapPhase, &counters)
+	q.noteCounters(others, mr.MapPhase, &counters)
 	return nil
 }
 
 // explain says what is wrong with the commit record of map task m.
-func (a *audit) explain(t *tally, m int) {
-	key, f := a.lay.MapCommit(m), a.maps[m]
+func (q *sequential) explain(t *tally, m int) {
+	key, f := q.a.lay.MapCommit(m), q.a.maps[m]
 	if t.emitted[m] != f.emitted {
-		a.rep.add(BadSum, key, "it says that %d pairs were emitted, the app emits %d", f.emitted, t.emitted[m])
+		q.a.rep.add(BadSum, key, "it says that %d pairs were emitted, the app emits %d", f.emitted, t.emitted[m])
 	}
-	if a.app.ExactCounters {
+	if q.a.app.ExactCounters {
 		var find finder
 		compareCounters(&find, key, f.counters, t.counters[m])
-		a.rep.take(&find)
+		q.a.rep.take(&find)
 	}
 	if t.sums == nil {
 		return
 	}
 	for r, sum := range t.sums[m] {
-		if rec := a.seg(m, r).sum; sum != rec {
-			a.rep.add(BadSum, key, "it says that partition %d has %s, the app emits %s", r, showSum(rec), showSum(sum))
+		if rec := q.a.seg(m, r).sum; sum != rec {
+			q.a.rep.add(BadSum, key, "it says that partition %d has %s, the app emits %s", r, showSum(rec), showSum(sum))
 			return // one is enough: what is wrong in others is most likely the same
 		}
 	}
@@ -215,11 +215,11 @@ func (a *audit) explain(t *tally, m int) {
 
 // noteCounters says of how many tasks the counters differ, with the first, for
 // an app whose counters may depend on more than its records.
-func (a *audit) noteCounters(tasks int, phase mr.Phase, find *finder) {
+func (q *sequential) noteCounters(tasks int, phase mr.Phase, find *finder) {
 	if tasks > 0 {
 		f := find.list[0]
-		a.rep.note("counters of %d %s tasks differ from those of the reference: %s: %s; this is no finding, since app %s does not declare ExactCounters",
-			tasks, phase, f.Key, f.Detail, a.app.Name)
+		q.a.rep.note("counters of %d %s tasks differ from those of the reference: %s: %s; this is no finding, since app %s does not declare ExactCounters",
+			tasks, phase, f.Key, f.Detail, q.a.app.Name)
 	}
 }
 

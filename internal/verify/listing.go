@@ -347,29 +347,30 @@ func (a *audit) missed(ctx context.Context, obj object.Info) (bool, error) {
 	return obj.Modified.Before(a.planned.Add(-planning)), nil
 }
 
-// compareSuccess compares the summary with the sum of the records.
-func (a *audit) compareSuccess() {
-	key, got := a.lay.Success(), a.success
+// compareRecords compares the summary with the sum of the records.
+func (s *summary) compareRecords(rep *Report, c *committed) {
+	key, got := c.lay.Success(), s.success
 	switch {
-	case a.summed == notThere:
-		a.rep.add(Missing, key, "the job is not finished: %d of %d map and %d of %d reduce tasks have committed",
-			a.rep.Structure.Commits, len(a.job.Tasks), a.rep.Structure.Outputs, a.job.NReduce)
+	case s.summed == notThere:
+		rep.add(Missing, key, "the job is not finished: %d of %d map and %d of %d reduce tasks have committed",
+			rep.Structure.Commits, len(c.job.Tasks), rep.Structure.Outputs, c.job.NReduce)
 	case got == nil: // which is a finding already
-	case got.Job != a.job.ID:
-		a.rep.add(BadSummary, key, "it is of job %q", got.Job)
+	case got.Job != c.job.ID:
+		rep.add(BadSummary, key, "it is of job %q", got.Job)
 	default:
-		a.compareSums(key, got)
+		s.compareSums(rep, c)
 	}
 }
 
-func (a *audit) compareSums(key string, got *manifest.Success) {
+func (s *summary) compareSums(rep *Report, c *committed) {
+	key, got := c.lay.Success(), s.success
 	want := manifest.Success{Counters: map[string]int64{}}
 	count := func(counters map[string]int64) {
 		for name, n := range counters {
 			want.Counters[name] += n
 		}
 	}
-	for m, facts := range a.maps {
+	for m, facts := range c.maps {
 		if facts == nil {
 			return // which is a finding already
 		}
@@ -379,13 +380,13 @@ func (a *audit) compareSums(key string, got *manifest.Success) {
 		if facts.bad != nil {
 			want.Skipped += facts.bad.Records
 		}
-		for r := range a.job.NReduce {
-			want.Shuffled.Add(a.seg(m, r).sum)
+		for r := range c.job.NReduce {
+			want.Shuffled.Add(c.seg(m, r).sum)
 		}
 		count(facts.counters)
 	}
-	same := len(got.Outputs) == len(a.reduces)
-	for r, rec := range a.reduces {
+	same := len(got.Outputs) == len(c.reduces)
+	for r, rec := range c.reduces {
 		if rec == nil {
 			return
 		}
@@ -396,15 +397,15 @@ func (a *audit) compareSums(key string, got *manifest.Success) {
 	}
 	differ := func(what string, got, want any) {
 		if !reflect.DeepEqual(got, want) {
-			a.rep.add(BadSummary, key, "%s is %v, the records say %v", what, got, want)
+			rep.add(BadSummary, key, "%s is %v, the records say %v", what, got, want)
 		}
 	}
-	if got.App.Name != a.job.App.Name || got.App.Version != a.job.App.Version || !maps.Equal(got.App.Params, a.job.App.Params) {
-		a.rep.add(BadSummary, key, "app is %v, the spec says %v", got.App, a.job.App)
+	if got.App.Name != c.job.App.Name || got.App.Version != c.job.App.Version || !maps.Equal(got.App.Params, c.job.App.Params) {
+		rep.add(BadSummary, key, "app is %v, the spec says %v", got.App, c.job.App)
 	}
-	differ("nreduce", got.NReduce, a.job.NReduce)
-	differ("map.tasks", got.Map.Tasks, len(a.job.Tasks))
-	differ("reduce.tasks", got.Reduce.Tasks, a.job.NReduce)
+	differ("nreduce", got.NReduce, c.job.NReduce)
+	differ("map.tasks", got.Map.Tasks, len(c.job.Tasks))
+	differ("reduce.tasks", got.Reduce.Tasks, c.job.NReduce)
 	differ("input", got.Input, want.Input)
 	differ("emitted", got.Emitted, want.Emitted)
 	differ("skipped", got.Skipped, want.Skipped)
@@ -412,21 +413,21 @@ func (a *audit) compareSums(key string, got *manifest.Success) {
 	differ("read", got.Read, want.Read)
 	differ("keys", got.Keys, want.Keys)
 	if !same {
-		a.rep.add(BadSummary, key, "outputs are not those of the reduce records")
+		rep.add(BadSummary, key, "outputs are not those of the reduce records")
 	}
 	for _, name := range slices.Sorted(maps.Keys(want.Counters)) {
 		differ("counter "+name, got.Counters[name], want.Counters[name])
 	}
 	for name := range got.Counters {
 		if _, ok := want.Counters[name]; !ok {
-			a.rep.add(BadSummary, key, "counter %s is in no record", name)
+			rep.add(BadSummary, key, "counter %s is in no record", name)
 		}
 	}
 	if got.Shuffled != got.Read {
-		a.rep.add(BadSum, key, "%d records were shuffled and %d read, with checksums %016x and %016x",
+		rep.add(BadSum, key, "%d records were shuffled and %d read, with checksums %016x and %016x",
 			got.Shuffled.Records, got.Read.Records, uint64(got.Shuffled.Hash), uint64(got.Read.Hash))
 	}
 	if n := got.Map.CommittedRerun + got.Reduce.CommittedRerun; n > 0 {
-		a.rep.note("%d committed tasks were run again", n)
+		rep.note("%d committed tasks were run again", n)
 	}
 }

@@ -144,7 +144,7 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 	}
 	ref := &a.rep.Reference
 	ref.Records, ref.Pairs = run.records, s.pairs
-	a.checkRecords(run.tally)
+	run.checkRecords()
 	if app == a.app && a.rep.Found == before && a.rep.Structure.Commits == len(a.maps) {
 		if err := run.checkTasks(ctx); err != nil {
 			return fmt.Errorf("run the reference by map tasks: %w", err)
@@ -175,7 +175,7 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 			tasks++
 		}
 	}
-	a.noteCounters(tasks, mr.ReducePhase, &other)
+	run.noteCounters(tasks, mr.ReducePhase, &other)
 	return nil
 }
 

@@ -7,6 +7,17 @@ import (
 	"github.com/mraws/mraws/internal/manifest"
 )
 
+// summary is what the job's summary says and seals.
+type summary struct {
+	success *manifest.Success // nil if there is none that can be read
+	summed  loaded            // how it was read
+	// sealed is what the summary seals, if isSealed: its own seal is right.
+	sealed   manifest.Sealed
+	isSealed bool
+	// Digests of the records, [m] and [r].
+	mapSeals, reduceSeals recordSeals
+}
+
 // loadSuccess reads the summary, if the job has one, and looks at its seal:
 // what it seals is what all other objects are held against.
 func (a *audit) loadSuccess(ctx context.Context) error {
@@ -17,7 +28,7 @@ func (a *audit) loadSuccess(ctx context.Context) error {
 	}
 	a.summed = c.state
 	switch {
-	case c.state == notThere: // which is for compareSuccess to say
+	case c.state == notThere: // which is for compareRecords to say
 		return nil
 	case c.state != "":
 		a.rep.add(BadSummary, key, "%s", c.state)
@@ -41,25 +52,25 @@ func (a *audit) loadSuccess(ctx context.Context) error {
 	return nil
 }
 
-// judgeSeal ends the verification: a job in which nothing was found has its
-// seal.
-func (a *audit) judgeSeal() {
+// judge ends the verification: a job in which nothing was found has its seal.
+// want is what that must be, "" for any; key is that of the summary.
+func (s *summary) judge(rep *Report, key, want string) {
 	switch {
-	case !a.isSealed: // which is a finding already, or the job is not finished
-		if a.opt.Seal != "" && a.rep.OK() {
-			a.rep.add(OtherSeal, a.lay.Success(), "the job has no seal")
+	case !s.isSealed: // which is a finding already, or the job is not finished
+		if want != "" && rep.OK() {
+			rep.add(OtherSeal, key, "the job has no seal")
 		}
-	case a.opt.Seal != "" && a.opt.Seal != a.success.Seal:
-		a.rep.add(OtherSeal, a.lay.Success(), "the job has the seal %s, not %s: it is another job, or another run of it", a.success.Seal, a.opt.Seal)
-	case a.rep.OK():
-		a.rep.Seal = a.success.Seal
+	case want != "" && want != s.success.Seal:
+		rep.add(OtherSeal, key, "the job has the seal %s, not %s: it is another job, or another run of it", s.success.Seal, want)
+	case rep.OK():
+		rep.Seal = s.success.Seal
 	}
 }
 
 // unsealed says how an object differs from what is sealed; "" if it does not,
 // or if nobody can tell.
-func (a *audit) unsealed(want string, got manifest.Digest) string {
-	if !a.isSealed || want == got.String() {
+func (s *summary) unsealed(want string, got manifest.Digest) string {
+	if !s.isSealed || want == got.String() {
 		return ""
 	}
 	return fmt.Sprintf("its bytes are not those that were sealed: they have the SHA-256 %s, the seal says %q", got, want)
@@ -81,20 +92,20 @@ func note[T any](s recordSeals, i int, c *control[T]) {
 
 // checkSealed holds all records of a kind against what is sealed. dir is where
 // they lie, key the key of one.
-func (a *audit) checkSealed(s recordSeals, want, what, dir string, key func(i int) string) {
-	for _, rec := range s {
+func (s *summary) checkSealed(rep *Report, records recordSeals, want, what, dir string, key func(i int) string) {
+	for _, rec := range records {
 		if !rec.read {
 			return // which is a finding already
 		}
 	}
-	got := manifest.DigestOfAll(len(s), func(i int) manifest.Digest { return s[i].digest })
-	if !a.isSealed || got == want {
+	got := manifest.DigestOfAll(len(records), func(i int) manifest.Digest { return records[i].digest })
+	if !s.isSealed || got == want {
 		return
 	}
-	a.rep.add(BadRecord, dir, "the bytes of the %d %s are not those that were sealed: they have the SHA-256 %s, the seal says %q", len(s), what, got, want)
-	for i, rec := range s {
+	rep.add(BadRecord, dir, "the bytes of the %d %s are not those that were sealed: they have the SHA-256 %s, the seal says %q", len(records), what, got, want)
+	for i, rec := range records {
 		if rec.bare {
-			a.rep.add(BadRecord, key(i), "no worker of this job wrote it: its metadata has no SHA-256")
+			rep.add(BadRecord, key(i), "no worker of this job wrote it: its metadata has no SHA-256")
 		}
 	}
 }

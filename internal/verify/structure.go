@@ -129,14 +129,14 @@ func (a *audit) structure(ctx context.Context) error {
 	if err := a.each(ctx, a.recordsAtOnce(), m, a.readCommit); err != nil {
 		return err
 	}
-	a.checkSealed(a.mapSeals, a.sealed.Maps, "commit records", a.lay.CommitDir(), a.lay.MapCommit)
+	a.checkSealed(a.rep, a.mapSeals, a.sealed.Maps, "commit records", a.lay.CommitDir(), a.lay.MapCommit)
 	if err := a.each(ctx, a.opt.Concurrency, m, a.readBad); err != nil {
 		return err
 	}
 	if err := a.each(ctx, a.opt.Concurrency, r, a.readOutput); err != nil {
 		return err
 	}
-	a.checkSealed(a.reduceSeals, a.sealed.Reduces, "records of reduce tasks", a.lay.AttemptsDir(), func(r int) string {
+	a.checkSealed(a.rep, a.reduceSeals, a.sealed.Reduces, "records of reduce tasks", a.lay.AttemptsDir(), func(r int) string {
 		return a.lay.Output(r)
 	})
 	for _, step := range []func(context.Context) error{a.listIntermediate, a.listOutput, a.listInput} {
@@ -144,7 +144,7 @@ func (a *audit) structure(ctx context.Context) error {
 			return err
 		}
 	}
-	a.compareSuccess()
+	a.compareRecords(a.rep, &a.committed)
 	a.rep.Structure.State = a.rep.state(0)
 	return nil
 }

@@ -40,7 +40,6 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/mraws/mraws/internal/layout"
-	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/mr"
 )
@@ -151,19 +150,14 @@ func (e *UnknownAppError) Error() string { return fmt.Sprintf("this binary has n
 // audit is one run of the verification.
 type audit struct {
 	committed
+	summary
 	store Store
 	opt   Options
 	rep   *Report
 	// streams bounds the bytes that open streams of the store may hold.
 	streams *semaphore.Weighted
 
-	// The summary, nil if there is none that can be read, and how it was read.
-	success *manifest.Success
-	summed  loaded
-	// sealed is what the summary seals, if isSealed: its own seal is right.
-	sealed   manifest.Sealed
-	isSealed bool
-	stopped  bool // there is a finding that leaves no more to be looked at
+	stopped bool // there is a finding that leaves no more to be looked at
 
 	app *mr.App // the job's code, nil if unknown
 	// outLines reads the records of an output; nil if the verifier has no
@@ -172,10 +166,8 @@ type audit struct {
 	// ranges is the partitioner of a job with ordered output, nil for none.
 	ranges func(key []byte, n int) int
 
-	// Digests of the records, [m] and [r].
-	mapSeals, reduceSeals recordSeals
-	changed               int       // inputs that are not what the job read
-	planned               time.Time // when the job's spec was stored, zero until needed
+	changed int       // inputs that are not what the job read
+	planned time.Time // when the job's spec was stored, zero until needed
 }
 
 // Run verifies the job below lay. It returns a report even when the report
@@ -196,7 +188,7 @@ func Run(ctx context.Context, store Store, lay layout.Layout, opt Options) (*Rep
 			return nil, err
 		}
 	}
-	a.judgeSeal()
+	a.judge(a.rep, a.lay.Success(), a.opt.Seal)
 	a.rep.Seconds = time.Since(start).Seconds()
 	return a.rep, nil
 }
