@@ -222,42 +222,49 @@ func (a *audit) listOutput(ctx context.Context) error {
 	return a.listBad(ctx, lists)
 }
 
-// listInput compares the inputs with the versions that the job pinned. Those in
+// inputCheck compares the input with what the job read.
+type inputCheck struct {
+	a       *audit
+	find    finder
+	planned time.Time // when the job's spec was stored, zero until needed
+}
+
+// list compares the inputs with the versions that the job pinned. Those in
 // other places are looked at one by one, since nobody knows what else there is
 // for the job.
-func (a *audit) listInput(ctx context.Context) error {
-	var find, unread finder
+func (in *inputCheck) list(ctx context.Context) error {
+	var unread finder
 	var own, elsewhere []manifest.Object
-	for _, o := range a.job.Objects {
+	for _, o := range in.a.job.Objects {
 		if o.Bucket == "" {
 			own = append(own, o)
 		} else {
 			elsewhere = append(elsewhere, o)
 		}
 	}
-	if err := a.lookElsewhere(ctx, elsewhere); err != nil {
+	if err := in.lookElsewhere(ctx, elsewhere); err != nil {
 		return err
 	}
 	next, others := 0, 0
 	gone := func(until string) { // what the listing has passed over
 		for ; next < len(own) && own[next].Name < until; next++ {
-			find.add(InputChanged, own[next].At(a.lay), "it is gone: the reference cannot be compared")
+			in.find.add(InputChanged, own[next].At(in.a.lay), "it is gone: the reference cannot be compared")
 		}
 	}
-	for obj, err := range a.store.List(ctx, a.lay.InputDir()) {
+	for obj, err := range in.a.store.List(ctx, in.a.lay.InputDir()) {
 		if err != nil {
 			return err
 		}
-		name, ok := a.lay.InputName(obj.Key)
-		if !ok && (obj.Size == 0 || a.job.Named) {
+		name, ok := in.a.lay.InputName(obj.Key)
+		if !ok && (obj.Size == 0 || in.a.job.Named) {
 			continue // the placeholder of a folder
 		}
 		gone(name)
 		if next == len(own) || own[next].Name != name {
-			if a.job.Named || len(elsewhere) > 0 || hidden(name) {
+			if in.a.job.Named || len(elsewhere) > 0 || hidden(name) {
 				continue // no input of this job, whenever it came
 			}
-			missed, err := a.missed(ctx, obj)
+			missed, err := in.missed(ctx, obj)
 			switch {
 			case err != nil:
 				return err
@@ -268,39 +275,39 @@ func (a *audit) listInput(ctx context.Context) error {
 			}
 			continue
 		}
-		a.compareInput(own[next], obj, &find)
+		in.compare(own[next], obj)
 		next++
 	}
 	for ; next < len(own); next++ {
-		find.add(InputChanged, own[next].At(a.lay), "it is gone: the reference cannot be compared")
+		in.find.add(InputChanged, own[next].At(in.a.lay), "it is gone: the reference cannot be compared")
 	}
 	if others > 0 {
-		a.rep.note("%d objects under %s are newer than the job and not part of it", others, a.lay.InputDir())
+		in.a.rep.note("%d objects under %s are newer than the job and not part of it", others, in.a.lay.InputDir())
 	}
-	a.changed += find.found
-	a.rep.take(&find)
-	a.rep.take(&unread)
+	in.a.changed = in.find.found
+	in.a.rep.take(&in.find)
+	in.a.rep.take(&unread)
 	return nil
 }
 
-// compareInput compares an input with the version that the job pinned.
-func (a *audit) compareInput(o manifest.Object, now object.Info, find *finder) {
+// compare compares an input with the version that the job pinned.
+func (in *inputCheck) compare(o manifest.Object, now object.Info) {
 	if o.ETag != now.ETag || o.Size != now.Size {
-		find.add(InputChanged, o.At(a.lay), "the job read %d bytes with ETag %s, now it is %d bytes with ETag %s: the reference cannot be compared",
+		in.find.add(InputChanged, o.At(in.a.lay), "the job read %d bytes with ETag %s, now it is %d bytes with ETag %s: the reference cannot be compared",
 			o.Size, o.ETag, now.Size, now.ETag)
 		return
 	}
-	a.rep.Structure.Inputs++
-	a.rep.Structure.InputBytes += o.Size
+	in.a.rep.Structure.Inputs++
+	in.a.rep.Structure.InputBytes += o.Size
 }
 
 // lookElsewhere compares inputs that lie elsewhere.
-func (a *audit) lookElsewhere(ctx context.Context, objects []manifest.Object) error {
+func (in *inputCheck) lookElsewhere(ctx context.Context, objects []manifest.Object) error {
 	found := make([]object.Info, len(objects))
-	if err := a.each(ctx, a.opt.Concurrency, len(objects), func(ctx context.Context, i int, _ *finder) error {
-		from, err := a.source(objects[i])
+	if err := in.a.each(ctx, in.a.opt.Concurrency, len(objects), func(ctx context.Context, n int, _ *finder) error {
+		from, err := in.a.source(objects[n])
 		if err == nil {
-			found[i], err = from.Stat(ctx, objects[i].Key)
+			found[n], err = from.Stat(ctx, objects[n].Key)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil
@@ -309,16 +316,13 @@ func (a *audit) lookElsewhere(ctx context.Context, objects []manifest.Object) er
 	}); err != nil {
 		return err
 	}
-	var find finder
-	for i, o := range objects {
-		if found[i].ETag == "" {
-			find.add(InputChanged, o.At(a.lay), "it is gone: the reference cannot be compared")
+	for n, o := range objects {
+		if found[n].ETag == "" {
+			in.find.add(InputChanged, o.At(in.a.lay), "it is gone: the reference cannot be compared")
 			continue
 		}
-		a.compareInput(o, found[i], &find)
+		in.compare(o, found[n])
 	}
-	a.changed += find.found
-	a.rep.take(&find)
 	return nil
 }
 
@@ -336,15 +340,15 @@ const planning = 2 * time.Second
 
 // missed tells whether an input that is not part of the job should be: a
 // store that leaves pages of a listing out shows in nothing else.
-func (a *audit) missed(ctx context.Context, obj object.Info) (bool, error) {
-	if a.planned.IsZero() {
-		spec, err := a.store.Stat(ctx, a.lay.Job())
+func (in *inputCheck) missed(ctx context.Context, obj object.Info) (bool, error) {
+	if in.planned.IsZero() {
+		spec, err := in.a.store.Stat(ctx, in.a.lay.Job())
 		if err != nil {
 			return false, err
 		}
-		a.planned = spec.Modified
+		in.planned = spec.Modified
 	}
-	return obj.Modified.Before(a.planned.Add(-planning)), nil
+	return obj.Modified.Before(in.planned.Add(-planning)), nil
 }
 
 // compareRecords compares the summary with the sum of the records.

@@ -166,8 +166,7 @@ type audit struct {
 	// ranges is the partitioner of a job with ordered output, nil for none.
 	ranges func(key []byte, n int) int
 
-	changed int       // inputs that are not what the job read
-	planned time.Time // when the job's spec was stored, zero until needed
+	changed int // inputs that are not what the job read
 }
 
 // Run verifies the job below lay. It returns a report even when the report
