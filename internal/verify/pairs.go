@@ -129,19 +129,19 @@ func more(n int64, what, does string) string {
 // most fanIn sources are left, which bounds the buffers of the last merge.
 // Records of equal keys stay in the order of their sources. The files live
 // until the returned function is called.
-func (a *audit) narrow(ctx context.Context, srcs []recordio.Source) (_ []recordio.Source, drop func(), err error) {
+func (o Options) narrow(ctx context.Context, srcs []recordio.Source) (_ []recordio.Source, drop func(), err error) {
 	var files []*scratch.File
 	drop = func() {
 		for _, f := range files {
 			dropFile(f)
 		}
 	}
-	for len(srcs) > a.opt.fanIn {
+	for len(srcs) > o.fanIn {
 		var fewer []recordio.Source
 		for len(srcs) > 0 {
-			group := srcs[:min(len(srcs), a.opt.fanIn)]
+			group := srcs[:min(len(srcs), o.fanIn)]
 			srcs = srcs[len(group):]
-			f, err := newTemp(a.opt.Scratch)
+			f, err := newTemp(o.Scratch)
 			if err != nil {
 				return nil, drop, fmt.Errorf("merge into a temporary file: %w", err)
 			}

@@ -110,7 +110,7 @@ func (p *prover) run(ctx context.Context) error {
 	for i, s := range segs {
 		srcs[i] = s
 	}
-	srcs, drop, err := a.narrow(ctx, srcs)
+	srcs, drop, err := a.opt.narrow(ctx, srcs)
 	defer drop()
 	if err != nil {
 		return fmt.Errorf("merge partition %d: %w", p.r, err)

@@ -87,7 +87,7 @@ func (a *audit) lines(ctx context.Context, failed *error) iter.Seq2[mr.Line, err
 			body, err := a.stream(ctx, out.Key, out.ETag, 0, -1)
 			if err == nil {
 				var more bool
-				more, err = a.yieldLines(body, r, &a.rep.Reference.Lines, func(line mr.Line, err error) bool {
+				more, err = yieldLines(newOutputReader(a.outLines, body), r, &a.rep.Reference.Lines, func(line mr.Line, err error) bool {
 					a.opt.Code.move()
 					return yield(line, err)
 				})
@@ -104,8 +104,7 @@ func (a *audit) lines(ctx context.Context, failed *error) iter.Seq2[mr.Line, err
 	}
 }
 
-func (a *audit) yieldLines(body io.Reader, r int, n *int64, yield func(mr.Line, error) bool) (more bool, err error) {
-	lines := newOutputReader(a.outLines, body)
+func yieldLines(lines *outputReader, r int, n *int64, yield func(mr.Line, error) bool) (more bool, err error) {
 	defer lines.close()
 	for {
 		line, err := lines.next()
@@ -312,7 +311,7 @@ func (q *sequential) mapObject(ctx context.Context, index int, in fetched, mappe
 
 // reduce reduces partition r and compares the lines with the output.
 func (q *sequential) reduce(ctx context.Context, s *sorter, r int, c *comparison) (err error) {
-	merged, drop, err := q.a.sorted(ctx, s, r)
+	merged, drop, err := s.sorted(ctx, q.a.opt, r)
 	if err != nil {
 		return err
 	}

@@ -302,14 +302,14 @@ func (s *sorter) close() {
 
 // sorted returns the pairs of partition r in order. The merge needs drop to
 // be called after it.
-func (a *audit) sorted(ctx context.Context, s *sorter, r int) (*recordio.Merger, func(), error) {
+func (s *sorter) sorted(ctx context.Context, opt Options, r int) (*recordio.Merger, func(), error) {
 	var srcs []recordio.Source
 	for _, run := range s.runs {
 		if run.spans[r].n > 0 {
 			srcs = append(srcs, &fileSource{r: run.f, s: run.spans[r]})
 		}
 	}
-	srcs, drop, err := a.narrow(ctx, srcs)
+	srcs, drop, err := opt.narrow(ctx, srcs)
 	if err != nil {
 		drop()
 		return nil, nil, err

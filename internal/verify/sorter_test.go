@@ -45,9 +45,9 @@ func TestSorter(t *testing.T) {
 		slices.SortStableFunc(all, func(a, b emitted) int {
 			return cmp.Or(cmp.Compare(a.part, b.part), bytes.Compare(a.key, b.key))
 		})
-		a := &audit{opt: Options{Scratch: dir, fanIn: 2}.withDefaults()}
+		opt := Options{Scratch: dir, fanIn: 2}.withDefaults()
 		for r := range parts {
-			m, drop, err := a.sorted(t.Context(), s, r)
+			m, drop, err := s.sorted(t.Context(), opt, r)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -126,7 +126,7 @@ func (a *audit) structure(ctx context.Context) error {
 	a.reduces = make([]*reduceFacts, r)
 	a.outputs = make([]object.Info, r)
 	a.mapSeals, a.reduceSeals = make(recordSeals, m), make(recordSeals, r)
-	if err := a.each(ctx, a.recordsAtOnce(), m, a.readCommit); err != nil {
+	if err := a.each(ctx, a.opt.recordsAtOnce(r), m, a.readCommit); err != nil {
 		return err
 	}
 	a.checkSealed(a.rep, a.mapSeals, a.sealed.Maps, "commit records", a.lay.CommitDir(), a.lay.MapCommit)
@@ -151,10 +151,10 @@ func (a *audit) structure(ctx context.Context) error {
 
 // recordsAtOnce is how many commit records may be held in memory while they
 // are read: each says something of every partition.
-func (a *audit) recordsAtOnce() int {
+func (o Options) recordsAtOnce(reduces int) int {
 	const of = 1 << 10 // bytes that a partition takes, as JSON and decoded
-	most := a.opt.Memory / 4 / (int64(a.job.NReduce) * of)
-	return int(max(1, min(int64(a.opt.Concurrency), most)))
+	most := o.Memory / 4 / (int64(reduces) * of)
+	return int(max(1, min(int64(o.Concurrency), most)))
 }
 
 // readCommit reads the commit record of map task m.

@@ -34,12 +34,12 @@ type unpacked struct {
 }
 
 // unpack returns nil for an object that is not compressed.
-func (a *audit) unpack(o manifest.Object) func(io.Reader) io.ReadCloser {
+func (c *committed) unpack(o manifest.Object) func(io.Reader) io.ReadCloser {
 	if o.Compression == "" {
 		return nil
 	}
 	return func(r io.Reader) io.ReadCloser {
-		u := &unpacked{kind: o.Compression, left: a.job.Decompress.Most(o.Size)}
+		u := &unpacked{kind: o.Compression, left: c.job.Decompress.Most(o.Size)}
 		u.in = bufio.NewReaderSize(readerFunc(func(p []byte) (int, error) {
 			n, err := r.Read(p)
 			if err != nil && !errors.Is(err, io.EOF) {

@@ -131,7 +131,7 @@ func FuzzUnpack(f *testing.F) {
 			o.Compression = manifest.Zstd
 		}
 		limits := manifest.Decompress{Ratio: 1, Limit: 1 << 20}
-		u := (&audit{committed: committed{job: &manifest.Job{Decompress: limits}}}).unpack(o)(bytes.NewReader(data))
+		u := (&committed{job: &manifest.Job{Decompress: limits}}).unpack(o)(bytes.NewReader(data))
 		mine, err := io.ReadAll(u)
 		if u.Close() != nil || err != nil && !errors.Is(err, errPacked) {
 			t.Fatal(err)
