@@ -93,7 +93,12 @@ func refusalAdvice(r *wire.Refusal) (code int, hint string) {
 	case wire.ReasonBuild:
 		return ExitConflict, "run the same build of the binary everywhere"
 	case wire.ReasonApp:
+		if r.About == "" {
+			return ExitConflict, "start the worker without --app"
+		}
 		return ExitConflict, "start the worker with --app " + about
+	case wire.ReasonExecutables:
+		return ExitConflict, "install the program on the worker, or ship it: the coordinator takes --file and --archive"
 	case wire.ReasonParams:
 		return ExitConflict, "leave out --app-arg: workers use the job's parameters"
 	case wire.ReasonUnknownParam:

@@ -74,6 +74,8 @@ func TestRefusalAdvice(t *testing.T) {
 		{wire.ReasonVersion, "", ExitConflict, "same version"},
 		{wire.ReasonBuild, "", ExitConflict, "same build"},
 		{wire.ReasonApp, "grep", ExitConflict, "--app grep"},
+		{wire.ReasonApp, "", ExitConflict, "without --app"},
+		{wire.ReasonExecutables, "", ExitConflict, "--file"},
 		{wire.ReasonParams, "", ExitConflict, "leave out --app-arg"},
 		{wire.ReasonUnknownParam, "patern", ExitUsage, "`mraws apps`"},
 		{wire.ReasonMissingParam, "pattern", ExitUsage, "--app-arg pattern=…"},

@@ -59,7 +59,14 @@ func (l *loop) know(s spec) {
 // that this coordinator goes on with, or from the first worker. If the job is
 // done it returns its summary.
 func (c *Coordinator) learnApp(ctx context.Context) (over *manifest.Success, err error) {
-	if c.o.App != nil {
+	switch {
+	case c.o.Exec != nil:
+		if err := c.o.Exec.Validate(); err != nil {
+			return nil, err
+		}
+		c.call(ctx, func() { c.loop.know(spec{*c.o.Exec, "the coordinator"}) })
+		return nil, nil
+	case c.o.App != nil:
 		c.call(ctx, func() { err = c.loop.learn(wire.DescribeApp(*c.o.App, nil), "the coordinator") })
 		return nil, err
 	}
@@ -88,10 +95,14 @@ func (c *Coordinator) learnApp(ctx context.Context) (over *manifest.Success, err
 // match refuses another app than the job's.
 func (l *loop) match(a *wire.App, from string) error {
 	app := &l.app.App
-	if a.Name != app.Name {
+	if a.Name != app.Name || a.Kind != app.Kind {
+		about := app.Name
+		if app.Kind == manifest.Executables {
+			about = ""
+		}
 		return &wire.Refusal{
 			Reason: wire.ReasonApp,
-			About:  app.Name,
+			About:  about,
 			What:   fmt.Sprintf("the job runs app %s (said %s), not %s", app.Name, l.app.from, a.Name),
 		}
 	}
@@ -166,6 +177,9 @@ func showParams(p map[string]string) string {
 // expected is the app of a stored job as this coordinator would have it: what
 // it was told, and for the rest what is there.
 func (c *Coordinator) expected(stored manifest.Spec) manifest.Spec {
+	if c.o.Exec != nil {
+		return c.o.withFormats(*c.o.Exec)
+	}
 	if c.o.App != nil {
 		a := wire.DescribeApp(*c.o.App, nil)
 		params, err := resolve(a, c.o.Params)

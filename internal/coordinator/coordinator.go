@@ -44,6 +44,13 @@ type Options struct {
 	// Input and Output are the formats of the job, named as in the tables of
 	// packages input and output; nil is the format that the app declares.
 	Input, Output *manifest.Choice
+	// Exec is what the executables decide of a job that consists of them, in place
+	// of App; else nil.
+	Exec *manifest.Spec
+	// Ship puts the files of Exec into the bucket, where they are not yet. Each
+	// coordinator calls it once the bucket has the spec of its job and before it
+	// grants a task; nil is nothing to ship.
+	Ship func(context.Context) error
 
 	// Sources are where the job's input lies; none is the job's own input/.
 	Sources []Source

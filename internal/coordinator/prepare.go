@@ -52,6 +52,11 @@ func (c *Coordinator) prepare(ctx context.Context, app manifest.Spec) (*state, e
 	if err != nil {
 		return nil, err
 	}
+	if c.o.Ship != nil {
+		if err := c.o.Ship(ctx); err != nil {
+			return nil, err
+		}
+	}
 	s := &state{job: stored, created: created, maps: map[int]*mapCommit{}, reduces: map[int]*reduceCommit{}}
 	if err := c.recover(ctx, s); err != nil {
 		return nil, err

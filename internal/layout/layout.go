@@ -14,6 +14,7 @@
 //	intermediate/_coordinator.json            who coordinates, and the key to its door
 //	intermediate/_preflight/<id>              the race that a store must win, removed at once
 //	intermediate/_side/<name>                 side files of the application
+//	intermediate/_code/<sha256>               a file that executables of the application need
 //	output/mr-out-<r>                         the output, one object each reduce task
 //	output/_bad/map-<m>                       the input records that map task m skipped, if any
 //	output/_SUCCESS                           the job's summary; its existence says done
@@ -183,6 +184,12 @@ func (l Layout) ParseAttempt(key string) (reduce bool, task int, attempt string,
 
 // PreflightDir ends in a slash; below it the preflight races.
 func (l Layout) PreflightDir() string { return l.IntermediateDir() + "_preflight/" }
+
+// CodeDir ends in a slash and holds the files that executables need.
+func (l Layout) CodeDir() string { return l.IntermediateDir() + "_code/" }
+
+// Code returns the key of the file whose bytes have this SHA-256, in hex.
+func (l Layout) Code(sha256 string) string { return l.CodeDir() + sha256 }
 
 // SideDir ends in a slash and holds the side files.
 func (l Layout) SideDir() string { return l.IntermediateDir() + "_side/" }

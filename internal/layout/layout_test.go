@@ -36,6 +36,8 @@ func allKeys(l Layout) string {
 		"MapAttemptBad   " + l.MapAttemptBad(12, "map-12.1"),
 		"ReduceAttempt   " + l.ReduceAttempt(3, "reduce-3.1"),
 		"PreflightDir    " + l.PreflightDir(),
+		"CodeDir         " + l.CodeDir(),
+		"Code            " + l.Code("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
 		"SideDir         " + l.SideDir(),
 		"Side            " + side,
 		"OutputDir       " + l.OutputDir(),

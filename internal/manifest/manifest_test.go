@@ -41,6 +41,7 @@ func samples() map[string]any {
 			Tasks:   [][]Piece{{{0, 0, 100}, {1, 0, 64 << 20}}, {{1, 64 << 20, 26 << 20}}},
 		},
 		"job-packed": packedJob(),
+		"job-exec":   execJob(),
 		"map-packed": packedMap(),
 		"map": &Map{
 			Schema: MapSchema, Job: "grep-01kjm5", Task: 1, Attempt: "map-1.2", Worker: "w3", Started: started,
@@ -111,6 +112,23 @@ func packedJob() *Job {
 			{Name: "c.log.zst", ETag: `"e3"`, Size: 30, Compression: Zstd},
 		},
 		Tasks: [][]Piece{{{0, 0, 10}}, {{1, 0, 90 << 20}}, {{2, 0, 30}}},
+	}
+}
+
+// execJob is a job of executables, every field set.
+func execJob() *Job {
+	e := &Exec{
+		Mapper: "python3 m.py", Combiner: "./sum.sh", Reducer: "./sum.sh",
+		Files: []CodeFile{
+			{Name: "m.py", SHA256: someHash, Size: 120},
+			{Name: "names.tgz", SHA256: someHash, Size: 5000, Archive: TarGz},
+			{Name: "sum.sh", SHA256: someHash, Size: 80, Executable: true},
+		},
+		Env: map[string]string{"LC_ALL": "C"}, InheritAWS: true, Separator: ",", KeyFields: 2,
+	}
+	return &Job{
+		Schema: JobSchema, ID: "exec-01kjm9", Created: started, Spec: *e.Spec("exec", Choice{Name: Lines}), NReduce: 2, SplitSize: 64 << 20,
+		Objects: []Object{{Name: "a.txt", ETag: `"e1"`, Size: 100}}, Tasks: [][]Piece{{{0, 0, 100}}},
 	}
 }
 

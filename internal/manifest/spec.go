@@ -18,8 +18,8 @@ type Spec struct {
 	// Input says how the bytes of an object become records: [Lines], [Objects]
 	// or another of [input.Formats].
 	Input Choice `json:"input"`
-	// Partitioner says which partition a key belongs to: [Hash], [Range] or
-	// [AppPartitioner].
+	// Partitioner says which partition a key belongs to: [Hash], [Range],
+	// [AppPartitioner] or [ByTask].
 	Partitioner Choice `json:"partitioner"`
 	Order       Order  `json:"order"`
 	// Output says how what a reduce task writes becomes bytes: [Lines] or another
@@ -32,13 +32,14 @@ type Spec struct {
 
 // App names the code of an application and its parameters.
 type App struct {
-	Kind    string `json:"kind,omitempty"` // [Go]
+	Kind    string `json:"kind,omitempty"` // [Go] or [Executables]
 	Name    string `json:"name"`
 	Version string `json:"version,omitempty"`
 	// SHA256 tells builds of one version apart, in hex. Nothing is refused
 	// for it: builds for two machines differ.
 	SHA256 string            `json:"sha256,omitempty"`
 	Params map[string]string `json:"params,omitempty"`
+	Exec   *Exec             `json:"exec,omitempty"` // of [Executables]
 }
 
 // Choice names one of several ways to do something, and its options.
@@ -146,7 +147,7 @@ func (s *Spec) Validate() error {
 	if _, err := output.Resolve(s.Output.Name, s.Output.Options); err != nil {
 		return err
 	}
-	may := map[string][]string{Hash: nil, Range: {SampleChunks, SampleBytes}, AppPartitioner: nil} // options by name
+	may := map[string][]string{Hash: nil, Range: {SampleChunks, SampleBytes}, AppPartitioner: nil, ByTask: nil} // options by name
 	options, ok := may[s.Partitioner.Name]
 	if !ok {
 		return fmt.Errorf("unknown partitioner %.200q", s.Partitioner.Name)
@@ -164,18 +165,26 @@ func (s *Spec) Validate() error {
 	if s.Order != (Order{ByBytes, ByInput}) {
 		return fmt.Errorf("unknown order of keys %.200q or of values %.200q", s.Order.Keys, s.Order.Values)
 	}
+	mapOnly := s.App.Kind == Executables && s.App.Exec.Reducer == ""
+	if mapOnly != (s.Partitioner.Name == ByTask) || s.App.Kind == Executables && !mapOnly && s.Partitioner.Name != Hash {
+		return fmt.Errorf("app %s of kind %s with the partitioner %s", s.App.Name, s.App.Kind, s.Partitioner.Name)
+	}
 	return nil
 }
 
 // validate returns an error unless a can be an application with parameters.
 func (a *App) validate() error {
 	switch {
-	case a.Kind != Go:
+	case a.Kind != Go && a.Kind != Executables:
 		return fmt.Errorf("unknown kind of app %.200q", a.Kind)
 	case !layout.ValidName(a.Name) || !validText(a.Version):
 		return fmt.Errorf("app %.200q in version %.200q", a.Name, a.Version)
 	case a.SHA256 != "" && !validHash(a.SHA256):
 		return fmt.Errorf("app with the SHA-256 %.200q", a.SHA256)
+	case a.Kind == Executables:
+		return a.validateExec()
+	case a.Exec != nil:
+		return fmt.Errorf("app of kind %s with executables", a.Kind)
 	}
 	size := 0
 	for name, value := range a.Params {
@@ -192,12 +201,14 @@ func (a *App) validate() error {
 
 // Diff says in one line each how the code of b differs from that of s, and what
 // it makes of input and output. Parameters are left out, so are builds of one
-// version and how a sample is taken: the job's counts.
+// version and how a sample is taken: the job's counts. Executables have no builds:
+// every difference counts.
 func (s *Spec) Diff(b *Spec) []string {
 	var lines changes
 	lines.note("kind of app", s.App.Kind, b.App.Kind)
 	lines.note("app", s.App.Name, b.App.Name)
 	lines.note("app version", quote(s.App.Version), quote(b.App.Version))
+	lines.diffExec(s.App.Exec, b.App.Exec)
 	lines.note("input", s.Input.String(), b.Input.String())
 	lines.note("partitioner", s.Partitioner.Name, b.Partitioner.Name)
 	lines.note("order of keys", s.Order.Keys, b.Order.Keys)

@@ -35,6 +35,9 @@ func (j *Job) Validate(lay layout.Layout) error {
 	if err := j.Spec.Validate(); err != nil {
 		return err
 	}
+	if j.App.Kind == Executables && !j.MaxBad.IsZero() {
+		return errors.New("max_bad_records of an app of executables: nobody knows over which record one has failed")
+	}
 	if err := j.validateObjects(lay); err != nil {
 		return err
 	}

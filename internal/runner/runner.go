@@ -43,6 +43,17 @@ type Properties struct {
 	Partition func(key []byte, n int) int
 	// Defaults are the parameters that the job need not set.
 	Defaults map[string]string
+	// Concurrent says that the records and the emitter of Map, and the groups and
+	// the output of Reduce, are used side by side, each by one goroutine. What the
+	// application emits or writes belongs to no record or key then, no record may
+	// be skipped, and Output.WriteLine takes any line.
+	Concurrent bool
+}
+
+// Beater is an [mr.Counters] that takes signs of life.
+type Beater interface {
+	// Beat says that the attempt makes progress.
+	Beat()
 }
 
 // Records are the input of a map attempt, or a sample of it, in order.
@@ -91,7 +102,7 @@ type Groups interface {
 type Output interface {
 	// Write is as [mr.Output] has it.
 	Write(value []byte) error
-	// WriteLine is as [mr.Output] has it.
+	// WriteLine is as [mr.Output] has it; see [Properties.Concurrent].
 	WriteLine(line []byte) error
 }
 

@@ -223,6 +223,8 @@ func (t *attempt) verdict(err, own error, blame func(*AppError)) error {
 		}
 	}
 	app.Phase, app.Index = t.Phase, t.Index
-	blame(app)
+	if !t.app.Concurrent {
+		blame(app)
+	}
 	return app
 }

@@ -22,6 +22,11 @@ func (c *counters) Add(name string, n int64) {
 		c.n = make(map[string]int64)
 	}
 	c.n[name] += n
+	c.Beat()
+}
+
+// Beat implements [runner.Beater].
+func (c *counters) Beat() {
 	if c.beats != nil {
 		c.beats.Add(1)
 	}

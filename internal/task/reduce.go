@@ -113,6 +113,9 @@ func (t *attempt) reduceTo(ctx context.Context, cuts *cuts, create func(size int
 	g.hasher, _ = g.src.(recordio.Hasher)
 	to := &sink{live: t.live, to: w, name: t.Layout.Output(t.Index), sha: sha256.New()}
 	out := &written{groups: g, ordered: t.app.Ordered, to: t.Job.OutputFormat().Encoder(to)}
+	if t.app.Concurrent {
+		out.groups = nil
+	}
 	err = t.Runner.Reduce(t.task, g, out)
 	err = t.verdict(err, firstOf(out.failed, g.err), g.blame)
 	if err == nil {
@@ -251,8 +254,8 @@ func (g *groups) blame(e *AppError) {
 
 // written is the runner.Output of a reduce attempt.
 type written struct {
-	groups  *groups
-	ordered bool // see mr.App
+	groups  *groups // nil if the output belongs to no key
+	ordered bool    // see mr.App
 	to      output.Encoder
 	begun   int64 // number of the key that to has been told
 	records int64
@@ -263,6 +266,9 @@ type written struct {
 func (o *written) Write(value []byte) error {
 	if o.failed != nil {
 		return o.failed
+	}
+	if o.groups == nil {
+		return o.fail("Write of a value without a key")
 	}
 	if o.begun != o.groups.keys {
 		o.begun = o.groups.keys
@@ -278,6 +284,7 @@ func (o *written) WriteLine(line []byte) error {
 	switch {
 	case o.failed != nil:
 		return o.failed
+	case o.groups == nil:
 	case !o.ordered:
 		return o.fail("WriteLine of an app that is not Ordered")
 	case !bytes.HasPrefix(line, o.groups.key):
@@ -312,7 +319,11 @@ func (o *written) unfit(err error) error {
 
 // fail is a mistake of the application that no other attempt mends.
 func (o *written) fail(what string) error {
-	o.failed = &FatalError{Err: fmt.Errorf("write key %s: %s", shortKey(o.groups.key), what)}
+	if o.groups == nil {
+		o.failed = &FatalError{Err: fmt.Errorf("write the output: %s", what)}
+	} else {
+		o.failed = &FatalError{Err: fmt.Errorf("write key %s: %s", shortKey(o.groups.key), what)}
+	}
 	return o.failed
 }
 

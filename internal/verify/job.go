@@ -121,8 +121,12 @@ func (a *audit) whyMissed(ctx context.Context) (string, error) {
 // what was asked for.
 func (a *audit) chooseApp() error {
 	name := a.job.App.Name
-	if a.opt.App != "" && a.opt.App != name {
+	switch {
+	case a.opt.App != "" && (a.opt.App != name || a.executables()):
 		return &ConflictError{What: "app", Job: name, Mine: a.opt.App}
+	case a.executables():
+		a.app = a.execApp()
+		return nil
 	}
 	app := a.opt.Lookup(name)
 	switch {

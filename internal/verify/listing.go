@@ -21,6 +21,7 @@ import (
 func (a *audit) listIntermediate(ctx context.Context) error {
 	var find finder
 	var left []leftover
+	shipped := a.newCode()
 	elsewhere := make(map[string]*stored) // objects under _attempts/
 	for i := range a.objs {
 		if o := &a.objs[i]; o.known && o.key != "" {
@@ -47,6 +48,9 @@ func (a *audit) listIntermediate(ctx context.Context) error {
 			}
 			continue
 		}
+		if shipped.see(obj.Key) {
+			continue
+		}
 		if o := elsewhere[obj.Key]; o != nil {
 			if err := a.seen(ctx, o, obj, &find); err != nil {
 				return err
@@ -64,6 +68,9 @@ func (a *audit) listIntermediate(ctx context.Context) error {
 		}
 	}
 	a.rep.take(&find)
+	if err := a.checkCode(ctx, shipped); err != nil {
+		return err
+	}
 	return a.checkLeft(ctx, left)
 }
 

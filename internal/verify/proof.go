@@ -252,6 +252,9 @@ func (p *prover) placeAll(ctx context.Context, lines *outputReader) error {
 		if err != nil {
 			return err
 		}
+		if p.a.executables() {
+			continue
+		}
 		if err := p.place(ctx, line, lines.n); err != nil {
 			return err
 		}

@@ -21,6 +21,9 @@ import (
 func (a *audit) reference(ctx context.Context) error {
 	ref := &a.rep.Reference
 	switch {
+	case a.executables():
+		ref.Why = "verify runs no executables"
+		return nil
 	case a.opt.App == "":
 		ref.Why = "no app was given"
 		return nil

@@ -3,6 +3,7 @@ package wire
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"runtime/debug"
 
 	"github.com/mraws/mraws/internal/manifest"
@@ -56,7 +57,33 @@ func NewApp(s *manifest.Spec) *App {
 	return &App{
 		Kind: s.App.Kind, Name: s.App.Name, Version: s.App.Version, Sha256: s.App.SHA256, Params: s.App.Params,
 		Input: choice(s.Input), Partitioner: choice(s.Partitioner), Output: choice(s.Output), SideEffects: s.SideEffects,
+		Exec: encodeExec(s.App.Exec),
 	}
+}
+
+// encodeExec returns e as JSON, "" for nil.
+func encodeExec(e *manifest.Exec) string {
+	if e == nil {
+		return ""
+	}
+	text, err := json.Marshal(e)
+	if err != nil {
+		panic(err) // it is plain data
+	}
+	return string(text)
+}
+
+// decodeExec is the inverse of encodeExec. Of what is no JSON it returns an empty
+// value, which Validate refuses.
+func decodeExec(text string) *manifest.Exec {
+	if text == "" {
+		return nil
+	}
+	e := new(manifest.Exec)
+	if json.Unmarshal([]byte(text), e) != nil {
+		return new(manifest.Exec)
+	}
+	return e
 }
 
 // Spec is what the app decides of its job, with these parameters.
@@ -65,7 +92,9 @@ func (a *App) Spec(params map[string]string) *manifest.Spec {
 		return manifest.Choice{Name: c.GetName(), Options: c.GetOptions(), Given: c.GetGiven()}
 	}
 	return &manifest.Spec{
-		App:   manifest.App{Kind: a.GetKind(), Name: a.GetName(), Version: a.GetVersion(), SHA256: a.GetSha256(), Params: params},
+		App: manifest.App{
+			Kind: a.GetKind(), Name: a.GetName(), Version: a.GetVersion(), SHA256: a.GetSha256(), Params: params, Exec: decodeExec(a.GetExec()),
+		},
 		Input: choice(a.GetInput()), Partitioner: choice(a.GetPartitioner()), Output: choice(a.GetOutput()),
 		Order: manifest.Order{Keys: manifest.ByBytes, Values: manifest.ByInput}, SideEffects: a.GetSideEffects(),
 	}

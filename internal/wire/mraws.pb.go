@@ -263,7 +263,10 @@ type App struct {
 	// Defaults of every declared parameter.
 	Defaults map[string]string `protobuf:"bytes,10,rep,name=defaults,proto3" json:"defaults,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Declared parameters without a default that must be given.
-	Required      []string `protobuf:"bytes,11,rep,name=required,proto3" json:"required,omitempty"`
+	Required []string `protobuf:"bytes,11,rep,name=required,proto3" json:"required,omitempty"`
+	// What executables the app is made of, as the job's spec has it, in JSON.
+	// Empty for an app of another kind.
+	Exec          string `protobuf:"bytes,12,opt,name=exec,proto3" json:"exec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -373,6 +376,13 @@ func (x *App) GetRequired() []string {
 		return x.Required
 	}
 	return nil
+}
+
+func (x *App) GetExec() string {
+	if x != nil {
+		return x.Exec
+	}
+	return ""
 }
 
 type Choice struct {
@@ -2108,7 +2118,7 @@ const file_mraws_proto_rawDesc = "" +
 	"\bprotocol\x18\x03 \x01(\x05R\bprotocol\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\tR\aversion\x12\x14\n" +
 	"\x05epoch\x18\x05 \x01(\tR\x05epoch\x12\x18\n" +
-	"\astandby\x18\x06 \x01(\bR\astandby\"\x88\x04\n" +
+	"\astandby\x18\x06 \x01(\bR\astandby\"\x9c\x04\n" +
 	"\x03App\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -2121,7 +2131,8 @@ const file_mraws_proto_rawDesc = "" +
 	"\x06params\x18\t \x03(\v2\x19.mraws.v1.App.ParamsEntryR\x06params\x127\n" +
 	"\bdefaults\x18\n" +
 	" \x03(\v2\x1b.mraws.v1.App.DefaultsEntryR\bdefaults\x12\x1a\n" +
-	"\brequired\x18\v \x03(\tR\brequired\x1a9\n" +
+	"\brequired\x18\v \x03(\tR\brequired\x12\x12\n" +
+	"\x04exec\x18\f \x01(\tR\x04exec\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +

@@ -5,8 +5,8 @@ import (
 	"sync"
 
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/runner"
 	"github.com/mraws/mraws/internal/task"
-	"github.com/mraws/mraws/mr"
 )
 
 // Shared is what workers of one process, on the same bucket and prefix, have read of jobs: specs, commit records and key ranges. None
@@ -21,7 +21,7 @@ type Shared struct {
 type loaded struct {
 	once    sync.Once
 	job     *manifest.Job
-	app     *mr.App
+	runner  runner.Runner
 	commits *task.Commits
 	ranges  *task.Ranges
 	objects func() []string // names of the input, made when they are asked for
@@ -31,7 +31,7 @@ type loaded struct {
 
 // load returns what is known of a job, whose spec it reads once, however many
 // slots ask for it at the same time. An error is not kept.
-func (s *Shared) load(ctx context.Context, id string, read func() (*manifest.Job, *mr.App, error)) (*loaded, error) {
+func (s *Shared) load(ctx context.Context, id string, read func() (*manifest.Job, runner.Runner, error)) (*loaded, error) {
 	for {
 		s.mu.Lock()
 		if s.jobs == nil {
@@ -46,7 +46,7 @@ func (s *Shared) load(ctx context.Context, id string, read func() (*manifest.Job
 		mine := false
 		l.once.Do(func() {
 			mine = true
-			l.job, l.app, l.err = read()
+			l.job, l.runner, l.err = read()
 			l.commits, l.ranges = new(task.Commits), new(task.Ranges)
 			l.objects = sync.OnceValue(func() []string { return l.job.Names() })
 		})
@@ -76,7 +76,7 @@ func (s *Shared) renew(id string) {
 	if l == nil || !l.ready {
 		return
 	}
-	n := &loaded{job: l.job, app: l.app, objects: l.objects, commits: new(task.Commits), ranges: new(task.Ranges), ready: true}
+	n := &loaded{job: l.job, runner: l.runner, objects: l.objects, commits: new(task.Commits), ranges: new(task.Ranges), ready: true}
 	n.once.Do(func() {})
 	s.jobs[id] = n
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/mraws/mraws/internal/object"
-	"github.com/mraws/mraws/internal/runner/gorunner"
 	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/internal/wire"
@@ -211,7 +210,7 @@ func (w *worker) execute(ctx context.Context, r *running) (res task.Result, err 
 	spare := w.spares.take()
 	defer w.spares.put(spare)
 	env := &task.Env{
-		Store: w.o.Store, Buckets: w.o.Buckets, Layout: w.link.layout(), Job: l.job, Runner: gorunner.New(*l.app), Worker: w.o.Name,
+		Store: w.o.Store, Buckets: w.o.Buckets, Layout: w.link.layout(), Job: l.job, Runner: l.runner, Worker: w.o.Name,
 		Scratch: w.o.Scratch, Memory: w.slotMemory(), Commits: l.commits, Ranges: l.ranges, Objects: l.objects, Spare: spare,
 		Log: w.o.Log, Progress: r.progress,
 	}

@@ -21,6 +21,8 @@ import (
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/runner"
+	"github.com/mraws/mraws/internal/runner/gorunner"
 	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/internal/wire"
@@ -42,6 +44,8 @@ type Options struct {
 	// Lookup returns the app of that name where App is nil, nil if the program
 	// has none.
 	Lookup func(name string) *mr.App
+	// Exec runs the executables of a job that consists of them.
+	Exec Executor
 
 	// Addresses of the coordinator, tried in order; none: ask the bucket.
 	Addresses []string
@@ -76,6 +80,16 @@ type Options struct {
 	// TaskTimeout is how long an attempt may go on without progress, 0 is
 	// without end; nil is what the coordinator says.
 	TaskTimeout *time.Duration
+}
+
+// Executor runs the executables of jobs that consist of them.
+type Executor interface {
+	// Check returns an error if one of them cannot be started here, whatever the
+	// job ships.
+	Check(e *manifest.Exec) error
+	// Runner returns what runs those of a job. It returns before anything of the
+	// job is read.
+	Runner(job *manifest.Job, lay layout.Layout) runner.Runner
 }
 
 // UnreachableError means that there was no coordinator for CoordTimeout.
@@ -223,12 +237,12 @@ func ending(d *wire.Done) error {
 
 // load returns the spec of a job and what else has been read of it.
 func (w *worker) load(ctx context.Context, id, digest string) (*loaded, error) {
-	return w.o.Shared.load(ctx, id, func() (*manifest.Job, *mr.App, error) { return w.readJob(ctx, id, digest) })
+	return w.o.Shared.load(ctx, id, func() (*manifest.Job, runner.Runner, error) { return w.readJob(ctx, id, digest) })
 }
 
 // readJob reads the spec of a job and finds its app; digest is that of the
 // spec's bytes, "" if the coordinator does not say.
-func (w *worker) readJob(ctx context.Context, id, digest string) (*manifest.Job, *mr.App, error) {
+func (w *worker) readJob(ctx context.Context, id, digest string) (*manifest.Job, runner.Runner, error) {
 	job, info, err := jobstate.ReadJob(ctx, w.o.Store, w.link.layout())
 	key := info.Key
 	if err != nil {
@@ -244,13 +258,20 @@ func (w *worker) readJob(ctx context.Context, id, digest string) (*manifest.Job,
 	if err != nil {
 		return nil, nil, fmt.Errorf("read %s: %w", key, err)
 	}
-	return job, app, nil
+	if app == nil {
+		return job, w.o.Exec.Runner(job, w.link.layout()), nil
+	}
+	return job, gorunner.New(*app), nil
 }
 
-// resolve returns the code of a job's app. It refuses a job of another app, of
-// another build of it, or with other parameters than the code takes.
+// resolve returns the code of a job's app, nil if that consists of executables,
+// which can be started here. It refuses a job of another app, of another build of
+// it, or with other parameters than the code takes.
 func (o *Options) resolve(s *manifest.Spec) (*mr.App, error) {
 	app := o.App
+	if app == nil && s.App.Kind == manifest.Executables {
+		return nil, o.checkExec(s.App.Exec)
+	}
 	if app == nil {
 		app = o.Lookup(s.App.Name)
 	}
@@ -266,4 +287,15 @@ func (o *Options) resolve(s *manifest.Spec) (*mr.App, error) {
 		return nil, &wire.Refusal{Reason: wire.ReasonBuild, What: what}
 	}
 	return app, nil
+}
+
+// checkExec returns an error if the worker cannot start the executables.
+func (o *Options) checkExec(e *manifest.Exec) error {
+	if o.Exec == nil {
+		return &wire.Refusal{Reason: wire.ReasonExecutables, What: "the job runs executables, which this program does not"}
+	}
+	if err := o.Exec.Check(e); err != nil {
+		return &wire.Refusal{Reason: wire.ReasonExecutables, What: fmt.Sprintf("%v on worker %s", err, o.Name)}
+	}
+	return nil
 }

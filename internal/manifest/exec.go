@@ -1,0 +1,309 @@
+package manifest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Executables is the kind of code that consists of executables: programs and
+// scripts that read lines and write lines, as Hadoop Streaming has it. SHA256 is
+// [Exec.Digest] then, and there are no Params.
+const Executables = "exec"
+
+// ByTask is the partitioner of a job without a reducer: a partition has the lines
+// of neighbouring map tasks, in input order.
+const ByTask = "task"
+
+// Exec says which executables an application consists of. All of it decides the
+// output.
+type Exec struct {
+	// Mapper, Combiner and Reducer are command lines, see [SplitCommand].
+	// Combiner may be "", so may Reducer: the output then has the lines of the
+	// mapper.
+	Mapper   string `json:"mapper"`
+	Combiner string `json:"combiner,omitempty"`
+	Reducer  string `json:"reducer,omitempty"`
+	// Files are shipped into the working directory of each command, in byte order
+	// of name.
+	Files []CodeFile `json:"files,omitempty"`
+	// Env are variables of the environment of each command.
+	Env map[string]string `json:"env,omitempty"`
+	// InheritAWS says that each command has the variables AWS_* of its worker.
+	InheritAWS bool `json:"inherit_aws,omitempty"`
+	// Separator ends the fields of a line of the mapper; "" is a tab.
+	Separator string `json:"separator,omitempty"`
+	// KeyFields is how many fields, from the first, make the key; 0 is 1.
+	KeyFields int `json:"key_fields,omitempty"`
+}
+
+// CodeFile is a file that the executables need. Its bytes are in the bucket
+// below the key that the layout makes of SHA256.
+type CodeFile struct {
+	// Name is that in the working directory, of an archive that of the folder
+	// into which it is unpacked.
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"` // hex
+	Size   int64  `json:"size"`   // bytes
+	// Executable says that it may be run.
+	Executable bool `json:"executable,omitempty"`
+	// Archive is "" for a plain file, else [Tar], [TarGz] or [Zip].
+	Archive string `json:"archive,omitempty"`
+}
+
+// The kinds of archives.
+const (
+	Tar   = "tar"
+	TarGz = "tar.gz"
+	Zip   = "zip"
+)
+
+const (
+	// mostFiles bounds the files of an application, and its variables.
+	mostFiles = 1000
+	// mostExec bounds the commands, names and variables of an application, in
+	// bytes.
+	mostExec = 512 << 10
+	// mostSeparator bounds a separator, in bytes.
+	mostSeparator = 16
+	// mostKeyFields bounds the fields of a key.
+	mostKeyFields = 1000
+)
+
+// Digest is the SHA-256 of e as JSON, in hex: the same digest is the same code.
+func (e *Exec) Digest() string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(e); err != nil {
+		panic(err) // it is plain data
+	}
+	sum := sha256.Sum256(b.Bytes())
+	return hex.EncodeToString(sum[:])
+}
+
+// Spec is that of a job of these executables. input is [Lines] or [Objects].
+func (e *Exec) Spec(name string, input Choice) *Spec {
+	s := &Spec{
+		App:   App{Kind: Executables, Name: name, SHA256: e.Digest(), Exec: e},
+		Input: input, Partitioner: Choice{Name: Hash}, Order: Order{ByBytes, ByInput}, Output: Choice{Name: Lines},
+	}
+	if e.Reducer == "" {
+		s.Partitioner.Name = ByTask
+	}
+	return s
+}
+
+// Commands are the command lines that e has, by what they are.
+func (e *Exec) Commands() []Command {
+	all := []Command{{"mapper", e.Mapper}, {"combiner", e.Combiner}, {"reducer", e.Reducer}}
+	return slices.DeleteFunc(all, func(c Command) bool { return c.Line == "" })
+}
+
+// Command is a command line and what it is for.
+type Command struct{ Role, Line string }
+
+// SplitCommand cuts a command line into words, as a shell does with quotes and
+// backslashes: words are separated by spaces, tabs and line breaks; what stands
+// between single quotes is taken as it is; between double quotes a backslash
+// escapes a double quote and a backslash, outside of quotes any character. Nothing
+// else is special: there are no variables, pipes and patterns. It returns an error
+// for quotes that do not end, and for a line without words.
+func SplitCommand(line string) ([]string, error) {
+	var words []string
+	var word []byte
+	in := false // a word
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; c {
+		case ' ', '\t', '\n', '\r':
+			if in {
+				words, word, in = append(words, string(word)), nil, false
+			}
+		case '\'', '"':
+			in = true
+			end := i + 1
+			for ; end < len(line) && line[end] != c; end++ {
+				if c == '"' && line[end] == '\\' && end+1 < len(line) && (line[end+1] == '"' || line[end+1] == '\\') {
+					end++
+				}
+				word = append(word, line[end])
+			}
+			if end == len(line) {
+				return nil, fmt.Errorf("a quote %c does not end", c)
+			}
+			i = end
+		case '\\':
+			if i++; i == len(line) {
+				return nil, errors.New("nothing follows the last backslash")
+			}
+			in, word = true, append(word, line[i])
+		default:
+			in, word = true, append(word, c)
+		}
+	}
+	if in {
+		words = append(words, string(word))
+	}
+	if len(words) == 0 || words[0] == "" {
+		return nil, errors.New("no command")
+	}
+	return words, nil
+}
+
+// Validate returns an error unless a worker can run e.
+func (e *Exec) Validate() error {
+	size := len(e.Combiner) + len(e.Reducer)
+	for _, c := range append([]Command{{"mapper", e.Mapper}}, e.Commands()...) {
+		if _, err := SplitCommand(c.Line); err != nil {
+			return fmt.Errorf("%s %.200q: %w", c.Role, c.Line, err)
+		}
+		if !validValue(c.Line) {
+			return fmt.Errorf("%s %.200q: it is not UTF-8, or has a byte of zero", c.Role, c.Line)
+		}
+		size += len(c.Line)
+	}
+	if e.Combiner != "" && e.Reducer == "" {
+		return errors.New("there is a combiner and no reducer")
+	}
+	if len(e.Files) > mostFiles || len(e.Env) > mostFiles {
+		return fmt.Errorf("it has %d files and %d variables, more than %d", len(e.Files), len(e.Env), mostFiles)
+	}
+	for i, f := range e.Files {
+		if err := f.validate(); err != nil {
+			return err
+		}
+		if i > 0 && f.Name <= e.Files[i-1].Name {
+			return fmt.Errorf("file %.200q does not follow %.200q in byte order", f.Name, e.Files[i-1].Name)
+		}
+		size += len(f.Name)
+	}
+	for name, value := range e.Env {
+		if name == "" || strings.ContainsAny(name, "=") || !validValue(name) || !validValue(value) {
+			return fmt.Errorf("there can be no variable %.200q", name)
+		}
+		size += len(name) + len(value)
+	}
+	switch {
+	case size > mostExec:
+		return fmt.Errorf("its commands, names and variables have %d bytes, more than %d", size, mostExec)
+	case len(e.Separator) > mostSeparator || !validValue(e.Separator) || strings.Contains(e.Separator, "\n"):
+		return fmt.Errorf("fields cannot be separated by %.200q", e.Separator)
+	case e.KeyFields < 0 || e.KeyFields > mostKeyFields:
+		return fmt.Errorf("a key of %d fields", e.KeyFields)
+	}
+	return nil
+}
+
+// validate returns an error unless the file can lie in a working directory.
+func (f *CodeFile) validate() error {
+	switch {
+	case !ValidFileName(f.Name):
+		return fmt.Errorf("there can be no file %.200q", f.Name)
+	case !validHash(f.SHA256) || f.Size < 0 || f.Size > Most:
+		return fmt.Errorf("file %q has %d bytes and the SHA-256 %.200q", f.Name, f.Size, f.SHA256)
+	case f.Archive != "" && f.Archive != Tar && f.Archive != TarGz && f.Archive != Zip:
+		return fmt.Errorf("file %q is an archive of the unknown kind %.200q", f.Name, f.Archive)
+	}
+	return nil
+}
+
+// ValidFileName says whether name can be that of a file in a working directory:
+// one element of a path, of at most 255 bytes of UTF-8 without control characters.
+func ValidFileName(name string) bool {
+	return name != "." && name != ".." && name != "" && len(name) <= 255 && filepath.Base(name) == name &&
+		!strings.ContainsAny(name, `/\`) && utf8.ValidString(name) && validText(name)
+}
+
+// validValue says whether s can be handed to a process, and stand in JSON.
+func validValue(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
+
+// validateExec returns an error unless a can be an application of executables.
+func (a *App) validateExec() error {
+	switch {
+	case a.Exec == nil:
+		return errors.New("app of executables that names none")
+	case len(a.Params) > 0:
+		return errors.New("app of executables with parameters")
+	}
+	if err := a.Exec.Validate(); err != nil {
+		return fmt.Errorf("app of executables: %w", err)
+	}
+	if want := a.Exec.Digest(); a.SHA256 != want {
+		return fmt.Errorf("app of executables with the SHA-256 %.200q, want %s", a.SHA256, want)
+	}
+	return nil
+}
+
+// diffExec notes how the executables of b differ from those of a.
+func (c *changes) diffExec(a, b *Exec) {
+	if a == nil || b == nil {
+		return // of another kind, which is a difference already
+	}
+	c.note("mapper", quote(a.Mapper), quote(b.Mapper))
+	c.note("combiner", quote(a.Combiner), quote(b.Combiner))
+	c.note("reducer", quote(a.Reducer), quote(b.Reducer))
+	c.diffFiles(a.Files, b.Files)
+	names := maps.Clone(a.Env)
+	if names == nil {
+		names = map[string]string{}
+	}
+	maps.Copy(names, b.Env)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		c.note("variable "+name, valueOf(a.Env, name), valueOf(b.Env, name))
+	}
+	c.note("variables AWS_* of the worker", a.InheritAWS, b.InheritAWS)
+	c.note("separator of fields", quote(a.Separator), quote(b.Separator))
+	c.note("fields of a key", max(a.KeyFields, 1), max(b.KeyFields, 1))
+}
+
+// diffFiles notes which files are not the same.
+func (c *changes) diffFiles(a, b []CodeFile) {
+	show := func(f CodeFile) string {
+		text := f.SHA256[:min(len(f.SHA256), 12)]
+		if f.Archive != "" {
+			text += " " + f.Archive
+		}
+		if f.Executable {
+			text += " executable"
+		}
+		return text
+	}
+	old, all := map[string]string{}, map[string]string{}
+	for _, f := range a {
+		old[f.Name] = show(f)
+	}
+	now := map[string]string{}
+	for _, f := range b {
+		now[f.Name] = show(f)
+	}
+	maps.Copy(all, old)
+	maps.Copy(all, now)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		was, ok := old[name]
+		if !ok {
+			was = "not there"
+		}
+		is, ok := now[name]
+		if !ok {
+			is = "not there"
+		}
+		c.note("file "+quote(name), was, is)
+	}
+}
+
+// valueOf returns what the variables say of name.
+func valueOf(values map[string]string, name string) string {
+	v, ok := values[name]
+	if !ok {
+		return "not set"
+	}
+	return quote(v)
+}

@@ -1,0 +1,121 @@
+package manifest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestSplitCommand(t *testing.T) {
+	for line, want := range map[string][]string{
+		"python3 m.py":               {"python3", "m.py"},
+		"  a \t b\n":                 {"a", "b"},
+		`awk '{ print $1 "\t" 1 }'`:  {"awk", `{ print $1 "\t" 1 }`},
+		`sh -c "echo \"a b\" \\ \n"`: {"sh", "-c", `echo "a b" \ \n`},
+		`a'b c'd "" ''`:              {"ab cd", "", ""},
+		`a\ b \'c`:                   {"a b", "'c"},
+		"":                           nil,
+		" ":                          nil,
+		`""`:                         nil,
+		`a 'b`:                       nil,
+		`a "b\"`:                     nil,
+		`a \`:                        nil,
+	} {
+		got, err := SplitCommand(line)
+		if (err != nil) != (want == nil) || err == nil && !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %v, want %q", line, got, err, want)
+		}
+	}
+}
+
+// TestExecValidate: what is not valid in executables is refused, each with its
+// reason.
+func TestExecValidate(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*Exec)
+		want   string
+	}{
+		{"sample", func(*Exec) {}, ""},
+		{"no mapper", func(e *Exec) { e.Mapper = "" }, "no command"},
+		{"open quote", func(e *Exec) { e.Reducer = "sh -c 'x" }, "reducer"},
+		{"zero", func(e *Exec) { e.Mapper = "a\x00" }, "a byte of zero"},
+		{"not UTF-8", func(e *Exec) { e.Mapper = "a\xff" }, "not UTF-8"},
+		{"combiner alone", func(e *Exec) { e.Reducer = "" }, "a combiner and no reducer"},
+		{"path", func(e *Exec) { e.Files[0].Name = "../m.py" }, `no file "../m.py"`},
+		{"absolute", func(e *Exec) { e.Files[0].Name = "/m.py" }, `no file "/m.py"`},
+		{"dots", func(e *Exec) { e.Files[0].Name = ".." }, `no file ".."`},
+		{"twice", func(e *Exec) { e.Files[1] = e.Files[0] }, "does not follow"},
+		{"hash", func(e *Exec) { e.Files[0].SHA256 = "../../_SUCCESS" }, "the SHA-256"},
+		{"size", func(e *Exec) { e.Files[0].Size = -1 }, "-1 bytes"},
+		{"archive", func(e *Exec) { e.Files[1].Archive = "rar" }, `unknown kind "rar"`},
+		{"variable", func(e *Exec) { e.Env["A=B"] = "" }, `no variable "A=B"`},
+		{"value", func(e *Exec) { e.Env["A"] = "\x00" }, `no variable "A"`},
+		{"large", func(e *Exec) { e.Env["A"] = strings.Repeat("x", mostExec) }, "more than 524288"},
+		{"many", func(e *Exec) { e.Files = make([]CodeFile, mostFiles+1) }, "more than 1000"},
+		{"separator", func(e *Exec) { e.Separator = "\n" }, "cannot be separated"},
+		{"fields", func(e *Exec) { e.KeyFields = -1 }, "-1 fields"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			j := execJob()
+			tt.change(j.App.Exec)
+			j.App.SHA256 = j.App.Exec.Digest()
+			if err := j.Validate(lay); (err != nil) != (tt.want != "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(*Job)
+		want   string
+	}{
+		{"other code", func(j *Job) { j.App.Exec.Mapper = "rm" }, "with the SHA-256"},
+		{"no code", func(j *Job) { j.App.Exec = nil }, "names none"},
+		{"parameters", func(j *Job) { j.App.Params = map[string]string{"a": ""} }, "with parameters"},
+		{"Go with executables", func(j *Job) { j.App.Kind = Go }, "of kind go with executables"},
+		{"partitioner", func(j *Job) { j.Partitioner.Name = AppPartitioner }, "with the partitioner app"},
+		{"map only, by hash", func(j *Job) {
+			j.App.Exec.Combiner, j.App.Exec.Reducer = "", ""
+			j.App.SHA256 = j.App.Exec.Digest()
+		}, "with the partitioner hash"},
+		{"bad records", func(j *Job) { j.MaxBad = Budget{Records: 1} }, "max_bad_records"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			j := execJob()
+			tt.change(j)
+			if err := j.Validate(lay); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestExecDiff: every change of the executables stands in the difference of two
+// jobs, and changes the digest.
+func TestExecDiff(t *testing.T) {
+	for want, change := range map[string]func(*Exec){
+		`mapper: "python3 m.py" -> "cat"`:                       func(e *Exec) { e.Mapper = "cat" },
+		`combiner: "./sum.sh" -> ""`:                            func(e *Exec) { e.Combiner = "" },
+		`reducer: "./sum.sh" -> "cat"`:                          func(e *Exec) { e.Reducer = "cat" },
+		`file "m.py": 9f86d081884c -> e3b0c44298fc`:             func(e *Exec) { e.Files[0].SHA256 = zeroHash },
+		`file "m.py": 9f86d081884c -> 9f86d081884c executable`:  func(e *Exec) { e.Files[0].Executable = true },
+		`file "names.tgz": 9f86d081884c tar.gz -> 9f86d081884c`: func(e *Exec) { e.Files[1].Archive = "" },
+		`file "sum.sh": 9f86d081884c executable -> not there`:   func(e *Exec) { e.Files = e.Files[:2] },
+		`variable LC_ALL: "C" -> not set`:                       func(e *Exec) { e.Env = nil },
+		`variables AWS_* of the worker: true -> false`:          func(e *Exec) { e.InheritAWS = false },
+		`separator of fields: "," -> ""`:                        func(e *Exec) { e.Separator = "" },
+		`fields of a key: 2 -> 1`:                               func(e *Exec) { e.KeyFields = 0 },
+	} {
+		a, b := execJob(), execJob()
+		change(b.App.Exec)
+		if diff := cmp.Diff([]string{want}, Diff(a, b)); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		if a.App.Exec.Digest() == b.App.Exec.Digest() {
+			t.Errorf("%s: the digest is the same", want)
+		}
+	}
+}

@@ -1,0 +1,280 @@
+package execrunner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/mraws/mraws/internal/manifest"
+)
+
+// ExitError says that a process did not end well.
+type ExitError struct {
+	Role   string   // "mapper", "combiner" or "reducer"
+	Line   string   // its command line
+	How    string   // such as "exit code 1", or why it was killed
+	Stderr []string // its last lines
+}
+
+// Error has the last lines of stderr below it.
+func (e *ExitError) Error() string {
+	text := fmt.Sprintf("%s %q: %s", e.Role, short(e.Line), e.How)
+	if len(e.Stderr) == 0 {
+		return text + "; it wrote nothing to stderr"
+	}
+	return text + "; its last lines on stderr:\n  " + strings.Join(e.Stderr, "\n  ")
+}
+
+// short is the beginning of a command line, for messages.
+func short(line string) string {
+	const most = 200
+	if len(line) > most {
+		return line[:most] + "…"
+	}
+	return line
+}
+
+// process is one run of a command. It has a process group of its own, which is
+// killed when the process has ended or the attempt does.
+type process struct {
+	*attempt
+	role, line string
+	env        []string // beside that of the attempt
+
+	cmd    *exec.Cmd
+	scope  string // marks it and those that it starts
+	stdin  *os.File
+	stdout *os.File
+	stderr *os.File
+
+	mu     sync.Mutex
+	live   bool  // it has started and was not waited for
+	reason error // why it was killed; nil if it was not, or at the end of the attempt
+}
+
+// patience is for how long the output of a process is read on when all processes
+// of its group have been killed. What they wrote is in the pipe already.
+const patience = 5 * time.Second
+
+// run runs the command until it has ended and all its output is read. feed writes
+// its input, and returns an error that ends the attempt; that the process reads no
+// more is none. line takes each line of its output, one after the other, in another
+// goroutine than feed.
+func (p *process) run(feed func(io.Writer) error, line func([]byte) error) error {
+	ctx := p.task.Context
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	ended, err := p.begin()
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { p.kill(nil) })()
+	defer p.attempt.watch.follow(p)()
+	tail := newTail(p.attempt)
+	var reading sync.WaitGroup
+	var failed error
+	reading.Go(func() {
+		if failed = p.read(line); failed != nil {
+			p.kill(nil)
+		}
+		_ = p.stdout.Close()
+	})
+	reading.Go(func() { tail.read(p.stderr); _ = p.stderr.Close() })
+	ferr := feed(p.stdin)
+	if ferr != nil {
+		p.kill(nil)
+	}
+	_ = p.stdin.Close()
+	state := <-ended
+	reading.Wait()
+	switch {
+	case ferr != nil:
+		return ferr
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case p.reason != nil:
+		return p.failure(p.reason.Error(), tail)
+	case failed != nil && errors.Is(failed, os.ErrDeadlineExceeded):
+		return p.failure("it has ended, and something that it started keeps its output open", tail)
+	case failed != nil:
+		return p.failure(failed.Error(), tail)
+	case !state.Success():
+		return p.failure(howEnded(state), tail)
+	}
+	return nil
+}
+
+// failure is the error of the process.
+func (p *process) failure(how string, tail *tail) error {
+	return &ExitError{Role: p.role, Line: p.line, How: how, Stderr: tail.last()}
+}
+
+// howEnded says how a process ended that did not end well.
+func howEnded(state *os.ProcessState) string {
+	if s, ok := state.Sys().(syscall.WaitStatus); ok && s.Signaled() {
+		return fmt.Sprintf("ended by signal %d (%v)", s.Signal(), s.Signal())
+	}
+	return fmt.Sprintf("exit code %d", state.ExitCode())
+}
+
+// begin starts the process. ended gets how it ended, once all of its group are
+// killed.
+func (p *process) begin() (ended <-chan *os.ProcessState, err error) {
+	words, err := manifest.SplitCommand(p.line)
+	if err != nil {
+		return nil, err // the spec has been validated
+	}
+	path, err := p.attempt.dir.find(words[0], p.exec.Env)
+	if err != nil {
+		return nil, fmt.Errorf("start the %s: %w", p.role, err)
+	}
+	p.scope = p.host.nextScope()
+	p.cmd = &exec.Cmd{Path: path, Args: words, Dir: p.attempt.dir.work, Env: p.environ(), SysProcAttr: ownGroup()}
+	theirs, err := p.pipes()
+	if err != nil {
+		return nil, err
+	}
+	started, over := make(chan error, 1), make(chan *os.ProcessState, 1)
+	go func() {
+		runtime.LockOSThread() // its end would count as that of the parent
+		defer runtime.UnlockOSThread()
+		err := p.cmd.Start()
+		for _, f := range theirs {
+			_ = f.Close()
+		}
+		p.mu.Lock()
+		p.live = err == nil
+		p.mu.Unlock()
+		if err == nil {
+			p.host.guard.add(p.cmd.Process.Pid)
+			limit(p.cmd.Process.Pid, p.host.o.Limits)
+		}
+		started <- err
+		if err == nil {
+			over <- p.wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		for _, f := range []*os.File{p.stdin, p.stdout, p.stderr} {
+			_ = f.Close()
+		}
+		return nil, fmt.Errorf("start the %s %q: %w", p.role, short(p.line), startError(err))
+	}
+	return over, nil
+}
+
+// startError is what people understand of why a process was not started.
+func startError(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOEXEC):
+		return fmt.Errorf("%w: does the script begin with a line such as #!/bin/sh?", err)
+	case errors.Is(err, syscall.ENOENT):
+		return fmt.Errorf("%w: if it is a script, the program that its first line names is not there", err)
+	}
+	return err
+}
+
+// pipes makes the pipes of the process, and returns its ends of them.
+func (p *process) pipes() (theirs []*os.File, err error) {
+	var all []*os.File
+	pipe := func() (r, w *os.File) {
+		if err == nil {
+			if r, w, err = os.Pipe(); err == nil {
+				all = append(all, r, w)
+			}
+		}
+		return r, w
+	}
+	in, stdin := pipe()
+	stdout, out := pipe()
+	stderr, errs := pipe()
+	if err != nil {
+		for _, f := range all {
+			_ = f.Close()
+		}
+		return nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	p.stdin, p.stdout, p.stderr = stdin, stdout, stderr
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = in, out, errs
+	return []*os.File{in, out, errs}, nil
+}
+
+// wait waits until the process has ended, kills what it leaves behind, and ends
+// its pipes.
+func (p *process) wait() *os.ProcessState {
+	pid := p.cmd.Process.Pid
+	ended(pid) // and keeps its number
+	p.mu.Lock()
+	killGroup(pid)
+	p.mu.Unlock()
+	sweep(p.scope)
+	p.host.guard.remove(pid) // before its number can be that of another
+	p.mu.Lock()
+	_ = p.cmd.Wait() // the state says how it ended
+	p.live = false
+	p.mu.Unlock()
+	_ = p.stdin.Close() // whoever feeds it goes on without
+	until := time.Now().Add(patience)
+	_, _ = p.stdout.SetReadDeadline(until), p.stderr.SetReadDeadline(until)
+	return p.cmd.ProcessState
+}
+
+// kill kills the process with its group, nil for the end of the attempt.
+func (p *process) kill(reason error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.live {
+		return
+	}
+	if p.reason == nil {
+		p.reason = reason
+	}
+	killGroup(p.cmd.Process.Pid)
+}
+
+// read reads the output of the process.
+func (p *process) read(line func([]byte) error) error {
+	total, most := int64(0), p.host.o.Limits.Output
+	return readLines(p.stdout, func(n int) error {
+		p.beat()
+		if total += int64(n); most > 0 && total > most {
+			return fmt.Errorf("it has written more than %d bytes to its output", most)
+		}
+		return nil
+	}, line)
+}
+
+// hidden says whether a variable of the worker is kept from executables: AWS
+// credentials and other settings of AWS, and the configuration of mraws.
+// PYTHONUNBUFFERED, which images of containers set, makes Python write line by
+// line, at a seventh of the speed.
+func (p *process) hidden(name string) bool {
+	return strings.HasPrefix(name, "AWS_") && !p.exec.InheritAWS || strings.HasPrefix(name, "MRAWS_") || name == "PYTHONUNBUFFERED"
+}
+
+// environ is the environment of the process.
+func (p *process) environ() []string {
+	var env []string
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); !p.hidden(name) {
+			env = append(env, v)
+		}
+	}
+	env = append(env, p.taskEnv()...)
+	env = append(env, p.env...)
+	env = append(env, "PYTHONUNBUFFERED=", "TMPDIR="+p.attempt.dir.tmp, "PWD="+p.attempt.dir.work)
+	for name, value := range p.exec.Env {
+		env = append(env, name+"="+value)
+	}
+	return append(slices.Clip(env), scopeVariable+"="+p.scope)
+}

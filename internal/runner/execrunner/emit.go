@@ -1,0 +1,123 @@
+package execrunner
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+
+	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/internal/runner"
+	"github.com/mraws/mraws/internal/sortbuf"
+)
+
+// sink makes pairs of the lines of a mapper.
+type sink struct {
+	*attempt
+	out       runner.Emitter
+	separator []byte
+	fields    int    // of the key
+	task      []byte // the key of each line, of a job without a reducer; else nil
+	buf       *sortbuf.List
+	failed    error // of out
+}
+
+// combineBuffer is how many bytes of pairs a combiner gets at a time. It is the
+// same on every machine, so that each attempt at a task commits the same pairs.
+const combineBuffer = 8 << 20
+
+func newSink(a *attempt, out runner.Emitter) *sink {
+	s := &sink{attempt: a, out: out, separator: []byte(a.exec.Separator), fields: max(a.exec.KeyFields, 1)}
+	if len(s.separator) == 0 {
+		s.separator = []byte{'\t'}
+	}
+	if a.exec.Reducer == "" {
+		s.task = binary.BigEndian.AppendUint32(nil, uint32(a.task.Index))
+	}
+	if a.exec.Combiner != "" {
+		s.buf = (*sortbuf.Spare)(nil).List(combineBuffer, 0, nil)
+	}
+	return s
+}
+
+// partitionOfTask is the partition of a job without a reducer that key, the number
+// of a map task, belongs to.
+func partitionOfTask(key []byte, tasks, n int) int {
+	if len(key) != 4 {
+		return -1
+	}
+	return int(int64(binary.BigEndian.Uint32(key)) * int64(n) / int64(tasks))
+}
+
+// line takes a line of the mapper.
+func (s *sink) line(line []byte) error {
+	if s.task != nil {
+		return s.emit(s.task, line)
+	}
+	key, value := s.cut(line)
+	if s.buf == nil {
+		return s.emit(key, value)
+	}
+	for !s.buf.Add(0, key, value) {
+		if err := s.combine(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cut cuts a line behind the fields of the key. A line of fewer fields is a key
+// without a value.
+func (s *sink) cut(line []byte) (key, value []byte) {
+	at := 0
+	for n := s.fields; ; n-- {
+		i := bytes.Index(line[at:], s.separator)
+		if i < 0 {
+			return line, nil
+		}
+		if n == 1 {
+			return line[:at+i], line[at+i+len(s.separator):]
+		}
+		at += i + len(s.separator)
+	}
+}
+
+func (s *sink) emit(key, value []byte) error {
+	if s.failed == nil {
+		s.failed = s.out.Emit(key, value)
+	}
+	return s.failed
+}
+
+// combine runs the combiner over the pairs that are held, and emits its own.
+func (s *sink) combine() error {
+	s.buf.Sort(1)
+	p := &process{attempt: s.attempt, role: "combiner", line: s.exec.Combiner}
+	err := p.run(func(w io.Writer) error {
+		if src := sortbuf.Partition(s.buf, 0); src != nil {
+			feedPairs(src, w, s.beat)
+		}
+		return nil
+	}, func(line []byte) error { return s.emit(s.cut(line)) })
+	s.buf.Reset()
+	return firstOf(s.failed, err)
+}
+
+// feedPairs writes each pair as a line, as long as w takes them.
+func feedPairs(src recordio.Source, w io.Writer, beat func()) {
+	g := gather{w: w}
+	for n := 1; g.err == nil && src.Next(); n++ {
+		g.pair(src.Key(), src.Value())
+		if n%1024 == 0 {
+			beat()
+		}
+	}
+	g.flush()
+}
+
+// close combines what is left.
+func (s *sink) close() error {
+	if s.buf == nil || s.buf.Len() == 0 {
+		return nil
+	}
+	return s.combine()
+}

@@ -1,0 +1,127 @@
+package execrunner
+
+import (
+	"io"
+
+	"github.com/mraws/mraws/internal/runner"
+	"github.com/mraws/mraws/mr"
+)
+
+// feedBlock is how much is gathered for one write to a process, bytes: what a pipe
+// holds. One write for each line takes ten times as long.
+const feedBlock = 64 << 10
+
+// feeder hands the records of a map attempt to one process after the other.
+type feeder struct {
+	in     runner.Records
+	blocks bool // the records come many at a time
+
+	object string // which the process at hand gets
+	offset int64  // of its first record
+	rec    mr.Record
+	has    bool // rec was not handed out yet
+	buf    []byte
+}
+
+// open moves to the first record of the next object; false if there is none.
+func (f *feeder) open() bool {
+	if !f.has && !f.next() {
+		return false
+	}
+	f.object, f.offset = f.rec.Object, f.rec.Offset
+	return true
+}
+
+// next moves to the next record, or block of records.
+func (f *feeder) next() bool {
+	if f.blocks {
+		f.rec, f.has = f.in.NextBlock()
+	} else {
+		f.rec, f.has = f.in.Next()
+	}
+	return f.has
+}
+
+// copy writes all records of the object, each with a line break behind it. When w
+// takes no more it reads on without writing, so that the attempt has read the same
+// whenever the process stopped to. It returns why the input has ended early.
+func (f *feeder) copy(w io.Writer) error {
+	g := gather{w: w, buf: f.buf[:0]}
+	for f.has && f.rec.Object == f.object {
+		g.add(f.rec.Data)
+		if n := len(f.rec.Data); !f.blocks || n > 0 && f.rec.Data[n-1] != '\n' {
+			g.end()
+		}
+		if f.blocks {
+			g.flush() // the data is valid until the next block
+		}
+		f.next()
+	}
+	g.flush()
+	f.buf = g.buf
+	return f.in.Err()
+}
+
+// gather writes in large pieces.
+type gather struct {
+	w   io.Writer
+	buf []byte
+	err error // of w
+}
+
+// add writes p.
+func (g *gather) add(p []byte) {
+	if len(g.buf)+len(p) > feedBlock {
+		g.flush()
+		if len(p) >= feedBlock {
+			g.write(p)
+			return
+		}
+	}
+	g.buf = append(g.buf, p...)
+}
+
+// end writes a line break.
+func (g *gather) end() { g.buf = append(g.buf, '\n') }
+
+// flush hands on what was gathered.
+func (g *gather) flush() {
+	if len(g.buf) > 0 {
+		g.write(g.buf)
+		g.buf = g.buf[:0]
+	}
+}
+
+func (g *gather) write(p []byte) {
+	if g.err == nil {
+		_, g.err = g.w.Write(p)
+	}
+}
+
+// feedGroups writes each value of each key as a line "key TAB value". When w takes
+// no more it reads on without writing. It returns why the input has ended early.
+func feedGroups(in runner.Groups, w io.Writer) error {
+	g := gather{w: w}
+	values := in.Values()
+	for in.Next() {
+		if g.err != nil {
+			continue // Next moves past the values
+		}
+		for v := range values {
+			if g.err != nil {
+				break
+			}
+			g.pair(in.Key(), v)
+		}
+	}
+	g.flush()
+	return in.Err()
+}
+
+// pair writes the line of a pair.
+func (g *gather) pair(key, value []byte) {
+	g.add(key)
+	g.buf = append(g.buf, '\t')
+	g.add(value)
+	g.end()
+}

@@ -1,0 +1,28 @@
+//go:build !linux
+
+package execrunner
+
+import "syscall"
+
+// ownGroup starts a process in a group of its own.
+func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// killGroup kills all processes of a group.
+func killGroup(pgid int) { _ = syscall.Kill(-pgid, syscall.SIGKILL) }
+
+// ended cannot wait here without freeing the number of the process.
+func ended(int) {}
+
+// sweep finds no process that has left its group.
+func sweep(string) {}
+
+// limit sets no bounds.
+func limit(int, Limits) {}
+
+type usage struct {
+	processes int
+	memory    int64
+}
+
+// usages tells nothing.
+func usages() map[int]usage { return nil }

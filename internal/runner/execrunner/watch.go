@@ -1,0 +1,150 @@
+package execrunner
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// watchEvery is how often the use of memory and of processes is compared with the
+// limits, and that of files on every eighth of these times.
+const watchEvery = 250 * time.Millisecond
+
+// watch compares what the attempts of a host use with the limits, while there are
+// any.
+type watch struct {
+	host *Host
+
+	mu   sync.Mutex
+	all  map[*watched]bool
+	stop chan struct{} // ends the loop; nil while there is none
+}
+
+// watched is an attempt with the processes that it runs.
+type watched struct {
+	watch *watch
+	dir   string
+	mu    sync.Mutex
+	runs  map[*process]bool
+}
+
+// add watches an attempt.
+func (w *watch) add(dir string) *watched {
+	a := &watched{watch: w, dir: dir, runs: map[*process]bool{}}
+	l := w.host.o.Limits
+	if l.Memory == 0 && l.Disk == 0 && l.Processes == 0 {
+		return a
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.all == nil {
+		w.all = map[*watched]bool{}
+	}
+	w.all[a] = true
+	if w.stop == nil {
+		w.stop = make(chan struct{})
+		go w.loop(w.stop)
+	}
+	return a
+}
+
+// remove ends watching it.
+func (w *watch) remove(a *watched) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.all, a)
+	if len(w.all) == 0 && w.stop != nil {
+		close(w.stop)
+		w.stop = nil
+	}
+}
+
+// follow watches a process of the attempt until the function that it returns is
+// called.
+func (a *watched) follow(p *process) func() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.runs[p] = true
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.runs, p)
+	}
+}
+
+// kill kills the processes of the attempt.
+func (a *watched) kill(reason error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for p := range a.runs {
+		p.kill(reason)
+	}
+}
+
+func (w *watch) loop(stop chan struct{}) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+		}
+		w.mu.Lock()
+		all := make([]*watched, 0, len(w.all))
+		for a := range w.all {
+			all = append(all, a)
+		}
+		w.mu.Unlock()
+		used := usages()
+		for _, a := range all {
+			if err := w.judge(a, used, n%8 == 7); err != nil {
+				a.kill(err)
+			}
+		}
+	}
+}
+
+// judge returns an error if an attempt uses more than the limits.
+func (w *watch) judge(a *watched, used map[int]usage, files bool) error {
+	l := w.host.o.Limits
+	var sum usage
+	a.mu.Lock()
+	for p := range a.runs {
+		u := used[p.cmd.Process.Pid]
+		sum.memory += u.memory
+		sum.processes += u.processes
+	}
+	a.mu.Unlock()
+	switch {
+	case l.Memory > 0 && sum.memory > l.Memory:
+		return fmt.Errorf("killed: its processes use %d bytes of memory, more than %d", sum.memory, l.Memory)
+	case l.Processes > 0 && sum.processes > l.Processes:
+		return fmt.Errorf("killed: it runs %d processes, more than %d", sum.processes, l.Processes)
+	case l.Disk > 0 && files:
+		if size := sizeOf(a.dir, l.Disk); size > l.Disk {
+			return fmt.Errorf("killed: its files have more than %d bytes", l.Disk)
+		}
+	}
+	return nil
+}
+
+// sizeOf is the size of the files in a folder, counted until it is more than
+// enough. A folder has the size of a block.
+func sizeOf(dir string, enough int64) (size int64) {
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // it has gone
+		}
+		if info, err := d.Info(); err == nil {
+			size += max(info.Size(), 1<<12)
+		}
+		if size > enough {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return size
+}

@@ -1,0 +1,97 @@
+package verify
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"io"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/mr"
+)
+
+// A job of executables is verified without running them: what its tasks
+// committed, shuffled and read is the same, each key lies in its partition, and
+// the shipped files are those that the job's spec names. Nobody can tell whether
+// a line of output is one that the executables write.
+
+// executables says whether the job's application consists of executables.
+func (a *audit) executables() bool { return a.job.App.Kind == manifest.Executables }
+
+// execApp stands for the application of such a job: it has a partitioner, and no
+// code.
+func (a *audit) execApp() *mr.App {
+	app := &mr.App{Name: a.job.App.Name}
+	if a.job.Partitioner.Name == manifest.ByTask {
+		tasks := len(a.job.Tasks)
+		app.Partition = func(key []byte, n int) int {
+			if len(key) != 4 {
+				return -1
+			}
+			m := int(binary.BigEndian.Uint32(key))
+			if m >= tasks {
+				return -1
+			}
+			return m * n / tasks
+		}
+	}
+	return app
+}
+
+// code tells of each shipped file, by key, whether the listing had it.
+type code map[string]bool
+
+// newCode is the files that the job's spec names.
+func (a *audit) newCode() code {
+	c := code{}
+	if a.executables() {
+		for _, f := range a.job.App.Exec.Files {
+			c[a.lay.Code(f.SHA256)] = false
+		}
+	}
+	return c
+}
+
+// see says whether the object is a shipped file.
+func (c code) see(key string) bool {
+	_, ok := c[key]
+	if ok {
+		c[key] = true
+	}
+	return ok
+}
+
+// checkCode compares the bytes of the shipped files with their digests.
+func (a *audit) checkCode(ctx context.Context, seen code) error {
+	if !a.executables() {
+		return nil
+	}
+	files := a.job.App.Exec.Files
+	return a.each(ctx, a.opt.Concurrency, len(files), func(ctx context.Context, i int, find *finder) error {
+		f := files[i]
+		key := a.lay.Code(f.SHA256)
+		if !seen[key] {
+			find.add(Missing, key, "file %s of the executables", f.Name)
+			return nil
+		}
+		sha, size := sha256.New(), int64(0)
+		body, err := a.stream(ctx, key, "", 0, -1)
+		if err == nil {
+			size, err = io.Copy(sha, body)
+			err = errors.Join(err, body.Close())
+		}
+		if kind := faultOf(err); kind != "" {
+			find.add(kind, key, "file %s of the executables: %v", f.Name, err)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if size != f.Size || hex.EncodeToString(sha.Sum(nil)) != f.SHA256 {
+			find.add(Replaced, key, "file %s of the executables: its %d bytes are others than those that were shipped", f.Name, size)
+		}
+		return nil
+	})
+}
