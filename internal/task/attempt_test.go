@@ -225,7 +225,7 @@ func TestChangedInput(t *testing.T) {
 	}
 }
 
-// TestDeniedInput: what a worker may not read no other try of its own mends.
+// TestDeniedInput: a worker that may not read an object does not read it at another try either.
 func TestDeniedInput(t *testing.T) {
 	var l layout.Layout
 	w := smallJob(t)

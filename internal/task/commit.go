@@ -18,11 +18,11 @@ import (
 	"github.com/mraws/mraws/internal/object"
 )
 
-// This file is the only code that publishes results. It never takes an error
-// of a write for proof that nothing was written: it looks.
+// This file is the only code that publishes results. A write that returned an
+// error may have taken place, so after an error it reads what the bucket holds.
 
-// errSettled says that the task's commit record was found to exist.
-var errSettled = errors.New("task is committed")
+// errCommitted says that the task's commit record exists.
+var errCommitted = errors.New("task is committed")
 
 // committer publishes what one attempt makes.
 type committer struct {
@@ -39,11 +39,10 @@ type committer struct {
 // mapCommit is the commit of one map attempt.
 type mapCommit struct {
 	*committer
-	// settled looks for a commit record, once for all partitions: it returns
-	// errSettled, nil if there is none, or an error of the store.
-	settled   func() error
-	adopted   atomic.Int64
-	displaced atomic.Int64
+	// findRecord is committer.findRecord, called once for all partitions.
+	findRecord func() error
+	adopted    atomic.Int64
+	displaced  atomic.Int64
 }
 
 // madeObject is one object of what a map attempt made.
@@ -64,7 +63,7 @@ type madeObject struct {
 func (c *committer) commitMap(ctx context.Context, segs *segments, rec *manifest.Map) error {
 	rec.Parts = segs.describe()
 	g, gctx := errgroup.WithContext(ctx)
-	m := &mapCommit{committer: c, settled: sync.OnceValue(func() error { return c.settled(gctx, nil) })}
+	m := &mapCommit{committer: c, findRecord: sync.OnceValue(func() error { return c.findRecord(gctx, nil) })}
 	g.SetLimit(requests)
 	if c.job.Shuffle == manifest.ShufflePacked {
 		g.Go(func() error { return m.putPacked(gctx, segs, rec) })
@@ -88,7 +87,7 @@ func (c *committer) commitMap(ctx context.Context, segs *segments, rec *manifest
 	}
 	err := g.Wait()
 	c.res.Adopted, c.res.Displaced = int(m.adopted.Load()), int(m.displaced.Load())
-	if errors.Is(err, errSettled) {
+	if errors.Is(err, errCommitted) {
 		return nil
 	}
 	if err != nil {
@@ -166,8 +165,9 @@ func (c *mapCommit) put(ctx context.Context, p madeObject) (key string, info obj
 		return "", info, err
 	}
 	if info.Meta[manifest.MetaAttempt] != c.id {
-		// Somebody is or was at this task; if they are done, so are we.
-		if err := c.settled(); err != nil {
+		// Another attempt has run this task. If it has committed the task,
+		// this attempt has nothing left to do.
+		if err := c.findRecord(); err != nil {
 			return "", info, err
 		}
 		if info.Meta[manifest.MetaHash] != p.hash {
@@ -198,10 +198,13 @@ func (c *mapCommit) create(ctx context.Context, key string, p madeObject) (objec
 		object.PutOptions{IfAbsent: true, Meta: c.meta(p.hash), ContentType: p.contentType})
 }
 
-// settled looks for the task's commit record: if there is one it notes whose
-// it is and returns errSettled; if there is none it returns werr. A stale one
-// is none; it returns a *staleError for it if werr is not nil.
-func (c *committer) settled(ctx context.Context, werr error) error {
+// findRecord reads the commit record of the map task. If a record exists it
+// notes in the result whether another attempt wrote it, and returns
+// errCommitted. If none exists it returns werr, the error of the write that made
+// the caller ask, or nil. A record of an earlier job counts as none
+// (stale.go); with werr not nil it returns a *staleError for it, so that the
+// caller can replace that version. It returns other errors of the store as they are.
+func (c *committer) findRecord(ctx context.Context, werr error) error {
 	rec, err := c.mapRecord(ctx, c.index)
 	var conflict *ConflictError
 	if errors.As(err, &conflict) {
@@ -217,7 +220,7 @@ func (c *committer) settled(ctx context.Context, werr error) error {
 		return err
 	}
 	c.res.Superseded = rec.Attempt != c.id
-	return errSettled
+	return errCommitted
 }
 
 // putRecord creates the commit record; rec has what was uploaded.
@@ -236,11 +239,11 @@ func (c *committer) putRecord(ctx context.Context, rec *manifest.Map) error {
 	for range mostStale {
 		_, err = c.store.Put(ctx, key, data, o)
 		if err != nil {
-			err = c.settled(ctx, err)
+			err = c.findRecord(ctx, err)
 		}
 		var stale *staleError
 		switch {
-		case errors.Is(err, errSettled):
+		case errors.Is(err, errCommitted):
 			return nil
 		case !errors.As(err, &stale):
 			return err

@@ -86,7 +86,7 @@ func TestCompressed(t *testing.T) {
 			plain = append(plain, file{name, text})
 		}
 		w := newFixture(a, rapid.IntRange(1, 3).Draw(t, "reduces"), rapid.SampledFrom([]int{0, 7, 1000}).Draw(t, "split"), rapid.IntRange(1, 5).Draw(t, "pack"), packed...)
-		w.Scratch, w.Memory = scratch, rapid.SampledFrom([]int64{MinSlotMemory, 64 << 20}).Draw(t, "memory")
+		w.Scratch, w.Memory = scratch, rapid.SampledFrom([]int64{minSlotMemory, 64 << 20}).Draw(t, "memory")
 		if diff := cmp.Diff(oracle(t, a, w.Spec.NReduce, plain...), w.run(t)); diff != "" {
 			t.Fatalf("-want +got:\n%s", diff)
 		}
@@ -346,7 +346,7 @@ func TestCompressedStops(t *testing.T) {
 			return nil
 		}, testkit.ReduceWhere, nil)
 		w := newFixture(a, 1, 0, 1, file{"a.gz", gz(t, noise(600_000))})
-		w.Scratch, w.Memory = t.TempDir(), MinSlotMemory
+		w.Scratch, w.Memory = t.TempDir(), minSlotMemory
 		_, err := w.env(t).Run(ctx, Attempt{mr.MapPhase, 0, "m"})
 		var te *AppError
 		if name == "panic" && (!errors.As(err, &te) || te.Stack == "") || name == "cancelled" && !errors.Is(err, halt) {
@@ -372,8 +372,8 @@ func TestDecompressMemory(t *testing.T) {
 			t.Errorf("reduce: %d", got)
 		}
 	}
-	at := &attempt{Env: &Env{Job: w.Spec, Memory: MinSlotMemory}, Attempt: Attempt{Phase: mr.MapPhase, Index: 2}}
-	if got := at.decompressMemory(); got != MinSlotMemory/2 {
+	at := &attempt{Env: &Env{Job: w.Spec, Memory: minSlotMemory}, Attempt: Attempt{Phase: mr.MapPhase, Index: 2}}
+	if got := at.decompressMemory(); got != minSlotMemory/2 {
 		t.Errorf("a small slot: %d", got)
 	}
 }

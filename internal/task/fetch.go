@@ -163,7 +163,7 @@ func (a *ahead) at(piece int) string {
 	return a.bucket.job.Objects[a.pieces[piece].Object].At(a.bucket.layout)
 }
 
-// inputError makes errors of input fatal that no other try mends: the job was
+// inputError makes errors of input fatal that every other attempt would meet: the job was
 // planned on bytes that are not there any more, or the worker may not read
 // them. at says where the object lies, as [manifest.Object.At] does. The store's
 // error names the key, and the action that is not allowed.

@@ -44,8 +44,8 @@ const (
 )
 
 const (
-	// MinSlotMemory is the least budget of a slot in bytes.
-	MinSlotMemory = 8 << 20
+	// minSlotMemory is the least budget of a slot in bytes.
+	minSlotMemory = 8 << 20
 	// maxChunk is the most bytes of a ranged read of an attempt that makes up
 	// to manyReads of them. One that reads more makes them larger, up to
 	// maxWide, if the window has room for eight of those: each is paid for and
@@ -110,12 +110,12 @@ func (s shares) chunkOf(total int64) int64 {
 // stay within total bytes: a quarter, at most 64 MiB, is left to the runtime
 // and to what the slots share.
 func SlotMemory(total int64, slots int) int64 {
-	return max((total-min(total/4, 64<<20))/int64(max(slots, 1)), MinSlotMemory)
+	return max((total-min(total/4, 64<<20))/int64(max(slots, 1)), minSlotMemory)
 }
 
 // MostSlots is how many slots a process has memory for.
 func MostSlots(total int64) int {
-	return max(1, int(SlotMemory(total, 1)/MinSlotMemory))
+	return max(1, int(SlotMemory(total, 1)/minSlotMemory))
 }
 
 // Chunk is how many bytes a ranged read of an attempt asks for that reads so

@@ -42,7 +42,7 @@ func TestSlotMemory(t *testing.T) {
 		slots int
 		want  int64
 	}{
-		{256 << 20, 1, 192 << 20}, {256 << 20, 2, 96 << 20}, {1 << 30, 4, 240 << 20}, {1, 0, MinSlotMemory}, {64 << 20, 100, MinSlotMemory},
+		{256 << 20, 1, 192 << 20}, {256 << 20, 2, 96 << 20}, {1 << 30, 4, 240 << 20}, {1, 0, minSlotMemory}, {64 << 20, 100, minSlotMemory},
 	} {
 		if got := SlotMemory(tc.total, tc.slots); got != tc.want {
 			t.Errorf("SlotMemory(%d, %d) = %d, want %d", tc.total, tc.slots, got, tc.want)
@@ -53,7 +53,7 @@ func TestSlotMemory(t *testing.T) {
 // TestShares: what is held at the same time leaves a quarter of the budget
 // in a map attempt and in a reduce attempt.
 func TestShares(t *testing.T) {
-	for budget := int64(MinSlotMemory); budget <= 8<<30; budget *= 2 {
+	for budget := int64(minSlotMemory); budget <= 8<<30; budget *= 2 {
 		m, r := shareOut(mr.MapPhase, budget), shareOut(mr.ReducePhase, budget)
 		for name, sum := range map[string]int64{
 			"reading":  m.pairs + m.window + m.readers,
@@ -366,7 +366,7 @@ func TestLargeRecords(t *testing.T) {
 	}
 	for name, w := range map[string]*fixture{"plain": newFixture(large, 1, 0, 1, files...), "bad records": newFixture(large, 1, 0, 1, files...)} {
 		t.Run(name, func(t *testing.T) {
-			w.Scratch, w.Memory = t.TempDir(), MinSlotMemory
+			w.Scratch, w.Memory = t.TempDir(), minSlotMemory
 			held := int64(6)
 			if name != "plain" {
 				w.Spec.MaxBad.Records, held = 1, 7 // one is held back
@@ -376,7 +376,7 @@ func TestLargeRecords(t *testing.T) {
 			var before runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
-			defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(before.HeapInuse) + MinSlotMemory))
+			defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(before.HeapInuse) + minSlotMemory))
 			for m := range maps + 1 {
 				a := Attempt{mr.MapPhase, m, "m"}
 				if m == maps {
@@ -389,7 +389,7 @@ func TestLargeRecords(t *testing.T) {
 					t.Fatal(err)
 				}
 				t.Logf("%s %d: peak %.1f MiB", a.Phase, a.Index, float64(most)/(1<<20))
-				if most > MinSlotMemory+held*size {
+				if most > minSlotMemory+held*size {
 					t.Errorf("%s %d: peak of %d bytes", a.Phase, a.Index, most)
 				}
 			}

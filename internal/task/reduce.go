@@ -317,7 +317,7 @@ func (o *written) unfit(err error) error {
 	return o.fail(what)
 }
 
-// fail is a mistake of the application that no other attempt mends.
+// fail is a mistake of the application that every other attempt would repeat.
 func (o *written) fail(what string) error {
 	if o.groups == nil {
 		o.failed = &FatalError{Err: fmt.Errorf("write the output: %s", what)}
