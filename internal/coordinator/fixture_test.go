@@ -110,7 +110,7 @@ func (b *fixture) start(change func(*Options)) *service {
 	return s
 }
 
-// checked holds the core to its invariants, whatever the shell does to it.
+// checked holds the core to its invariants, whatever the loop does to it.
 func (s *service) checked(core *sched.Core) stepFunc {
 	k := sched.NewChecker(core)
 	return func(now sched.Time, ev sched.Event) []sched.Effect {

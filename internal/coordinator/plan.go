@@ -26,7 +26,7 @@ type Shuffle string
 
 const (
 	// ShuffleAuto packs partitions when there are more than
-	// ShufflePackedAbove of all map tasks together.
+	// shufflePackedAbove of all map tasks together.
 	ShuffleAuto Shuffle = "auto"
 	// ShufflePlain gives every partition of a map task an object.
 	ShufflePlain Shuffle = "plain"
@@ -34,13 +34,13 @@ const (
 	ShufflePacked Shuffle = "packed"
 )
 
-// ShufflePackedAbove is the number of map tasks times reduce tasks up to which
+// shufflePackedAbove is the number of map tasks times reduce tasks up to which
 // each partition is an object of its own, as in the lab.
-const ShufflePackedAbove = 10_000
+const shufflePackedAbove = 10_000
 
 // of is how a job of so many tasks stores its partitions.
 func (s Shuffle) of(maps, reduces int) manifest.Shuffle {
-	if s == ShufflePacked || s == ShuffleAuto && int64(maps)*int64(reduces) > ShufflePackedAbove {
+	if s == ShufflePacked || s == ShuffleAuto && int64(maps)*int64(reduces) > shufflePackedAbove {
 		return manifest.ShufflePacked
 	}
 	return ""

@@ -281,7 +281,7 @@ func TestLeaseEnds(t *testing.T) {
 }
 
 // TestLeavesAfterCommit: a worker is stopped between its commit and its
-// report, and says good-bye.
+// report, and leaves the coordinator.
 func TestLeavesAfterCommit(t *testing.T) {
 	b := newFixture(t, 1)
 	s := b.start(nil)

@@ -175,7 +175,7 @@ func (b *fixture) standby(change func(*Options)) *contender {
 }
 
 // TestJobEndsUnderAnother: a standby tells how the job ended, whether or not
-// its coordinator lived to say good-bye.
+// its coordinator lived to release its lease.
 func TestJobEndsUnderAnother(t *testing.T) {
 	none, boom := "", "map task 3: boom"
 	tests := []struct {

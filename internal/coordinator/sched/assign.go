@@ -15,29 +15,31 @@ const (
 
 // polls are the polls that wait for work.
 type polls struct {
-	open  list[slot] // oldest first; those of workers that stand apart are in worker.apart
+	queue list[slot] // which the next task may go to, oldest first; the others are in worker.parked
 	freed []*worker  // may run more than before this event
 }
 
-// standsApart says whether the polls of the worker stand in nobody's way: it
-// runs a suspect, or gets no work.
-func (w *worker) standsApart() bool { return w.alone != nil || !w.state.Works() }
+// takesNothing reports whether no poll of the worker may be granted a task: it
+// runs a suspect task alone, or is drained or excluded. Its polls are parked, so
+// that a search of the queue does not pass them.
+func (w *worker) takesNothing() bool { return w.alone != nil || !w.state.Works() }
 
-// wait lines up the poll of a slot.
-func (p *polls) wait(s *slot) {
-	if s.worker.standsApart() {
-		s.worker.apart.push(&s.poll, s)
+// add puts the poll of a slot into the queue, or parks it.
+func (p *polls) add(s *slot) {
+	if s.worker.takesNothing() {
+		s.worker.parked.push(&s.poll, s)
 		return
 	}
-	p.open.push(&s.poll, s)
+	p.queue.push(&s.poll, s)
 }
 
-// line moves the polls of a worker to where they belong.
-func (p *polls) line(w *worker) {
+// move parks the waiting polls of a worker, or puts them back into the queue,
+// after takesNothing has changed.
+func (p *polls) move(w *worker) {
 	for _, s := range w.slots {
-		if s.poll.in != nil && (s.poll.in == &p.open) == w.standsApart() {
+		if s.poll.in != nil && (s.poll.in == &p.queue) == w.takesNothing() {
 			s.poll.leave()
-			p.wait(s)
+			p.add(s)
 		}
 	}
 }
@@ -112,7 +114,7 @@ func (as *assignments) grant(s *slot, id TaskID) {
 	s.grant = as.start(&attempt{id: attemptID(as.cfg.Epoch, id, int(t.attempts)), task: id, worker: s.worker})
 	if t.suspect() { // it gets the worker to itself
 		s.worker.alone = s.grant
-		as.polls.line(s.worker)
+		as.polls.move(s.worker)
 	}
 	as.answer(s, false)
 }
@@ -134,7 +136,7 @@ func (as *assignments) end(a *attempt, how Outcome, cause string) {
 	}
 	if w := a.worker; w.alone == a {
 		w.alone = nil
-		as.polls.line(w)
+		as.polls.move(w)
 	}
 	if a.worker.live.n == 0 {
 		as.polls.freed = append(as.polls.freed, a.worker)
@@ -154,7 +156,7 @@ func (as *assignments) release(a *attempt) {
 
 // serve grants the slot a task, if there is one for it.
 func (as *assignments) serve(s *slot) bool {
-	if s.worker.standsApart() {
+	if s.worker.takesNothing() {
 		return false
 	}
 	for i := range as.phases {
@@ -174,9 +176,9 @@ func (as *assignments) serve(s *slot) bool {
 // each, since a suspect takes polls of its worker off the list.
 func (as *assignments) dispatch() {
 	missed := 0
-	for nd := as.polls.open.head; nd != nil && missed < maxPollScan; {
+	for nd := as.polls.queue.head; nd != nil && missed < maxPollScan; {
 		if as.serve(nd.owner) {
-			nd, missed = as.polls.open.head, 0
+			nd, missed = as.polls.queue.head, 0
 			continue
 		}
 		nd, missed = nd.next, missed+1
@@ -211,7 +213,7 @@ func (as *assignments) offer(id TaskID) {
 	}
 	anyone := !as.otherWorker(t)
 	n := 0
-	for nd := as.polls.open.head; nd != nil && n < maxPollScan; nd, n = nd.next, n+1 {
+	for nd := as.polls.queue.head; nd != nil && n < maxPollScan; nd, n = nd.next, n+1 {
 		if w := nd.owner.worker; (anyone || !t.failedOn(w.id)) && (!t.suspect() || w.live.n == 0) {
 			as.grant(nd.owner, id)
 			return

@@ -423,7 +423,7 @@ func (k *Checker) work(p *phase) error {
 			return fmt.Errorf("%v is queued and in no queue", TaskID{p.kind, i})
 		}
 	}
-	for nd := k.core.polls.open.head; nd != nil; nd = nd.next {
+	for nd := k.core.polls.queue.head; nd != nil; nd = nd.next {
 		if w := nd.owner.worker; common || suspects && w.live.n == 0 {
 			return fmt.Errorf("a poll of %s waits while there is %v work", w.id, p.kind)
 		}
@@ -466,8 +466,8 @@ func (k *Checker) lists() error {
 	if running := c.phases[0].stats.Running + c.phases[1].stats.Running; n != len(c.attempts.byID) || n != mine || n != running || n != c.attempts.leases.n {
 		return fmt.Errorf("%d leases, %d live, %d of workers, %d of tasks", n, len(c.attempts.byID), mine, running)
 	}
-	for nd := c.polls.open.head; nd != nil; nd = nd.next {
-		if w := nd.owner.worker; c.workers.byID[w.id] != w || w.standsApart() {
+	for nd := c.polls.queue.head; nd != nil; nd = nd.next {
+		if w := nd.owner.worker; c.workers.byID[w.id] != w || w.takesNothing() {
 			return fmt.Errorf("a poll of %s waits, which is %v or runs a suspect", w.id, w.state)
 		}
 	}
@@ -478,11 +478,11 @@ func (k *Checker) lists() error {
 		if (w.state == Ready) != (w.until == 0 && w.waits < c.cfg.Stall/2) && w.state != Draining || w.state == Waiting && stalled || w.state == Stalled && !stalled {
 			return fmt.Errorf("%s is %v, excluded until %v and waits for %v", w.id, w.state, w.until, w.waits)
 		}
-		if w.state == Draining && w.apart.n > 0 {
-			return fmt.Errorf("%s drains and polls %d times", w.id, w.apart.n)
+		if w.state == Draining && w.parked.n > 0 {
+			return fmt.Errorf("%s drains and polls %d times", w.id, w.parked.n)
 		}
-		if !w.standsApart() && w.apart.n > 0 || w.alone != nil && (!w.alone.alive || w.alone.worker != w) {
-			return fmt.Errorf("%s keeps %d polls back for %+v", w.id, w.apart.n, w.alone)
+		if !w.takesNothing() && w.parked.n > 0 || w.alone != nil && (!w.alone.alive || w.alone.worker != w) {
+			return fmt.Errorf("%s keeps %d polls back for %+v", w.id, w.parked.n, w.alone)
 		}
 	}
 	for state := Ready; state <= Draining; state++ {

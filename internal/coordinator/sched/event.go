@@ -57,7 +57,7 @@ type Running struct {
 }
 
 // Poll asks for a task for one slot. It is answered by a [Grant] now or later,
-// or by nothing: the shell tells everyone when the job is over. The same Seq
+// or by nothing: the loop tells everyone when the job is over. The same Seq
 // again is the same poll and has the same grant. A higher Seq means that the
 // slot is free: a live grant of it that the worker has never mentioned got
 // lost on the way and is released. A lower Seq is a late copy and has no
@@ -109,7 +109,7 @@ type Committed struct {
 	Took time.Duration
 }
 
-// Failed says that an attempt ended with an error. The shell looks into the
+// Failed says that an attempt ended with an error. The loop looks into the
 // bucket first: an attempt may fail after its commit.
 //
 // One worker's word does not end the job: it may be broken, or lie. While
@@ -169,16 +169,16 @@ type OutputGone struct {
 }
 
 // Tick ends what is due: leases, holds, exclusions and the patience with silent
-// workers, and looks for attempts that lag. The shell sends it at the time
+// workers, and looks for attempts that lag. The loop sends it at the time
 // that [Core.Next] says; earlier or more often is harmless. Before it the
-// shell looks into the bucket for the tasks of [Core.Expiring], so that a
+// loop looks into the bucket for the tasks of [Core.Expiring], so that a
 // task whose worker died between commit and report is not run again.
 type Tick struct{}
 
 func (Planned) sender() WorkerID     { return "" }
 func (e Register) sender() WorkerID  { return e.Worker }
 func (e Poll) sender() WorkerID      { return e.Worker }
-func (Withdraw) sender() WorkerID    { return "" } // the shell's own word
+func (Withdraw) sender() WorkerID    { return "" } // the loop's own word
 func (e Heartbeat) sender() WorkerID { return e.Worker }
 func (Committed) sender() WorkerID   { return "" }
 func (e Failed) sender() WorkerID    { return e.Worker }
@@ -189,7 +189,7 @@ func (e Leave) sender() WorkerID     { return e.Worker }
 func (OutputGone) sender() WorkerID  { return "" }
 func (Tick) sender() WorkerID        { return "" }
 
-// Effect is something that the shell has to do, or may want to tell.
+// Effect is something that the loop has to do, or may want to tell.
 type Effect interface{ effect() }
 
 // Grant answers a slot's poll: run this attempt.

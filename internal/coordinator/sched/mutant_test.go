@@ -7,7 +7,7 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// mutant is one deliberate mistake in the commit protocol, in the shell or in
+// mutant is one deliberate mistake in the commit protocol, in the loop or in
 // the core. The simulator is only worth something if it finds each.
 type mutant string
 

@@ -39,7 +39,7 @@ func (m mutant) bendSpeculation(c *coord) {
 		wrap(func(now Time, ev Event) []Effect {
 			a, ok := ev.(Poll)
 			w := core.workers.byID[a.Worker]
-			if !ok || w == nil || w.state != Excluded || w.apart.n > 0 {
+			if !ok || w == nil || w.state != Excluded || w.parked.n > 0 {
 				return core.Step(now, ev)
 			}
 			return as(w, Ready, func() []Effect { return core.Step(now, ev) })
@@ -155,7 +155,7 @@ func (c *coord) grantInstead(fits func(s *slot, a *attempt) bool) {
 	c.checker.step = func(now Time, ev Event) []Effect {
 		q, ok := ev.(Poll)
 		w := core.workers.byID[q.Worker]
-		if !ok || core.over || w == nil || w.standsApart() || q.Slot >= len(w.slots) || q.Seq <= w.slots[q.Slot].seq {
+		if !ok || core.over || w == nil || w.takesNothing() || q.Slot >= len(w.slots) || q.Seq <= w.slots[q.Slot].seq {
 			return core.Step(now, ev)
 		}
 		s := w.slots[q.Slot]

@@ -48,9 +48,9 @@ type worker struct {
 	leaves         Time          // at the latest, while draining
 
 	// alone is the attempt of a suspect that has the worker to itself; the
-	// polls of its other slots then wait apart.
-	alone *attempt
-	apart list[slot]
+	// polls of its other slots are then parked.
+	alone  *attempt
+	parked list[slot]
 }
 
 // slot is one place of a worker that runs one attempt at a time.
@@ -59,7 +59,7 @@ type slot struct {
 	index  int
 	seq    uint64     // of the last poll
 	grant  *attempt   // the answer to it, if it had one
-	poll   node[slot] // in polls.open or worker.apart, while it waits
+	poll   node[slot] // in polls.queue or worker.parked, while it waits
 }
 
 // roster is the one table of workers.
@@ -128,7 +128,7 @@ func (r *roster) set(w *worker, to Availability) {
 			s.poll.leave()
 		}
 	}
-	r.polls.line(w)
+	r.polls.move(w)
 	if from.Works() && to.Works() {
 		return
 	}

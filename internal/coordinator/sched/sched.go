@@ -2,7 +2,7 @@
 // machine: [Core.Step] takes the time and one event and answers effects. It
 // has no goroutine, lock, clock, log or I/O, so the same events at the same
 // times give the same effects, and a simulator replays any history from a
-// seed. The coordinator's shell turns calls and timers into events and
+// seed. The coordinator's loop turns calls and timers into events and
 // effects into replies; whatever S3 knows reaches the core as [Committed].
 //
 // The core is never what makes a commit safe: that is the bucket's conditional

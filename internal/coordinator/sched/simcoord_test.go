@@ -9,7 +9,7 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// coord is one coordinator process: the shell around a core, as the real one
+// coord is one coordinator process: the loop around a core, as the real one
 // is meant to be, without its plumbing.
 type coord struct {
 	s       *sim
@@ -279,7 +279,7 @@ func (c *coord) reopen() (gone bool) {
 	return gone
 }
 
-// timer wakes the shell when the core wants a Tick.
+// timer wakes the loop when the core wants a Tick.
 func (c *coord) timer() {
 	at, ok := c.core.Next()
 	if !ok || c.s.mutant == mutantNoTick {

@@ -55,7 +55,7 @@ type speculation struct {
 // committed or run, some of them on one worker only, and somebody asks for
 // work. Else nil.
 func (sp *speculation) tail() *phase {
-	if !sp.job.Speculate || sp.over || sp.polls.open.n == 0 {
+	if !sp.job.Speculate || sp.over || sp.polls.queue.n == 0 {
 		return nil
 	}
 	for i := range sp.phases {
@@ -116,7 +116,7 @@ func (sp *speculation) grant() {
 func (sp *speculation) slotFor(p *phase, a *attempt) *slot {
 	t := &p.tasks[a.task.Index]
 	n := 0
-	for nd := sp.polls.open.head; nd != nil && n < maxPollScan; nd, n = nd.next, n+1 {
+	for nd := sp.polls.queue.head; nd != nil && n < maxPollScan; nd, n = nd.next, n+1 {
 		w := nd.owner.worker
 		if w != a.worker && w.lagged != sp.now && w.pace <= slowPace && !t.failedOn(w.id) {
 			return nd.owner

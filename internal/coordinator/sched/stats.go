@@ -12,7 +12,7 @@ type Stats struct {
 	Map, Reduce PhaseStats
 	Workers     int // registered
 	Usable      int // of Workers: get work
-	Polls       int // that wait, but for those of workers that stand apart
+	Polls       int // that wait, without those that are parked
 }
 
 // PhaseStats are the tasks of one phase, and its attempts that run.
@@ -89,7 +89,7 @@ func (c *Counts) of(t TaskID) *AttemptCounts {
 func (c *Core) Stats() Stats {
 	return Stats{
 		Map: c.phases[mr.MapPhase].stats, Reduce: c.phases[mr.ReducePhase].stats,
-		Workers: len(c.workers.byID), Usable: c.workers.usable(), Polls: c.polls.open.n,
+		Workers: len(c.workers.byID), Usable: c.workers.usable(), Polls: c.polls.queue.n,
 	}
 }
 

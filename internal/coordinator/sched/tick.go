@@ -38,7 +38,7 @@ func (c *Core) noticeSleep(since Time) {
 	}
 }
 
-// Next returns when the shell should send the next [Tick]; ok is false if
+// Next returns when the loop should send the next [Tick]; ok is false if
 // nothing is going to end.
 func (c *Core) Next() (at Time, ok bool) {
 	at, ok = c.attempts.due()

@@ -62,7 +62,7 @@ func (c *Core) poll(w *worker, ev Poll) {
 	}
 	s.seq, s.grant = ev.Seq, nil
 	if s.poll.in == nil && !c.serve(s) { // else it takes the place of the old one
-		c.polls.wait(s)
+		c.polls.add(s)
 	}
 }
 
