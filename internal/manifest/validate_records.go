@@ -13,13 +13,17 @@ import (
 	"github.com/mraws/mraws/internal/recordio"
 )
 
+// This file decodes control objects, and validates commit records, the summary
+// and the announcement. It has the bounds of all kinds. validate_job.go validates
+// the job spec, ranges.go the key ranges.
+//
 // Whoever may write to the bucket may write a control object, so nothing in
 // one is believed for being there: every key has to be the one that the layout
 // builds for that job, task and attempt, every count and size has to be one
 // that the task can have, and every name and text has a bound. There is one
 // Validate for each kind, and it is called where the object is decoded and
 // before it is written. What it cannot tell is whether the application would
-// say the same of the input: that is what `mraws verify --app` computes.
+// say the same of the input: that is what package verify computes.
 
 const (
 	// Most bounds every count and size: 2^53, which any reader of JSON
@@ -27,8 +31,8 @@ const (
 	Most = 1 << 53
 	// MostReduces bounds the reduce tasks of a job.
 	MostReduces = 1 << 20
-	// MostCounters bounds the counters of an attempt.
-	MostCounters = 1000
+	// mostCounters bounds the counters of an attempt.
+	mostCounters = 1000
 	// MostCounterName bounds the name of a counter, in bytes.
 	MostCounterName = 256
 	// mostText bounds a version, an ETag and the like, in bytes.
@@ -360,7 +364,7 @@ func validateAttempt(id, worker string, seconds float64, counters map[string]int
 	case !validSeconds(seconds):
 		return fmt.Errorf("it took %g seconds", seconds)
 	}
-	return validateCounters(counters, MostCounters)
+	return validateCounters(counters, mostCounters)
 }
 
 func validateCounters(counters map[string]int64, most int) error {

@@ -243,7 +243,7 @@ func TestValidateMap(t *testing.T) {
 		"time":                    {func(m *Map) { m.Seconds = -1 }, "-1 seconds"},
 		"counter":                 {func(m *Map) { m.Counters[strings.Repeat("x", 257)] = 1 }, "counter with a name of 257 bytes"},
 		"counters": {func(m *Map) {
-			for i := range MostCounters {
+			for i := range mostCounters {
 				m.Counters[fmt.Sprint(i)] = 1
 			}
 		}, "1001 counters"},

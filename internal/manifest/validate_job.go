@@ -9,6 +9,8 @@ import (
 	"github.com/mraws/mraws/internal/layout"
 )
 
+// This file validates the job spec: its numbers, its input objects and its tasks.
+
 // Validate reports whether the job can be run as it is written, on objects
 // that lay names: names and counts are right, the objects are pinned and in
 // strict byte order of name, and the tasks, read in order, cover the whole input exactly once in input
