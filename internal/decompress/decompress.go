@@ -26,7 +26,7 @@ var (
 	ErrTruncated = errors.New("it is cut off: was all of it uploaded?")
 	ErrTrailing  = errors.New("other bytes follow the end of the compressed data")
 	ErrChecksum  = errors.New("damaged: its checksum or length is not that of its data")
-	ErrWindow    = fmt.Errorf("its window is larger than %d MiB, which zstd makes only in its long mode and at levels above 19", Window>>20)
+	ErrWindow    = fmt.Errorf("its window is larger than %d MiB, which zstd makes only in its long mode and at levels above 19", maxWindow>>20)
 	ErrTooLarge  = errors.New("it decompresses to more than the limit")
 )
 
@@ -56,9 +56,9 @@ func (e *Error) Same(o *Error) bool {
 }
 
 const (
-	// Window is the largest window of a zstd object in bytes: what RFC 8878
+	// maxWindow is the largest window of a zstd object in bytes: what RFC 8878
 	// wants every decoder to have, and all that levels up to 19 ask for.
-	Window = 8 << 20
+	maxWindow = 8 << 20
 
 	bufferSize = 64 << 10
 	// An object of at least aheadFrom bytes is decompressed in a goroutine of
@@ -74,7 +74,7 @@ func Memory(c manifest.Compression) int64 {
 	case manifest.Gzip:
 		return aheadBuffers*aheadSize + 2*bufferSize // the window has 32 KiB
 	case manifest.Zstd:
-		return aheadBuffers*aheadSize + bufferSize + Window + 1<<20
+		return aheadBuffers*aheadSize + bufferSize + maxWindow + 1<<20
 	}
 	return 0
 }

@@ -35,7 +35,7 @@ func (d *Decoder) frames() (io.Reader, error) {
 		// One at a time: our own goroutine is ahead already. The size of a
 		// stream is for our caller to bound.
 		d.zs, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(Window), zstd.WithDecoderMaxMemory(math.MaxInt64))
+			zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(math.MaxInt64))
 		if err != nil {
 			return nil, fmt.Errorf("make a zstd decoder: %w", err)
 		}

@@ -117,10 +117,7 @@ func (l Layout) Job() string { return l.IntermediateDir() + "_job.json" }
 func (l Layout) Ranges() string { return l.IntermediateDir() + "_ranges.json" }
 
 // Coordinator returns the key of the coordinator's announcement.
-func (l Layout) Coordinator() string { return l.IntermediateDir() + CoordinatorName }
-
-// CoordinatorName is the last element of [Layout.Coordinator].
-const CoordinatorName = "_coordinator.json"
+func (l Layout) Coordinator() string { return l.IntermediateDir() + "_coordinator.json" }
 
 // CommitDir ends in a slash and holds the commit records of map tasks.
 func (l Layout) CommitDir() string { return l.IntermediateDir() + "_commit/" }

@@ -55,7 +55,7 @@ func (r *Reader) read(n, limit int) (bool, error) {
 		if len(r.buf) < limit && r.have == len(r.buf) || len(r.buf) < min(limit, bigBuffer) {
 			// Beyond bigBuffer, the buffer grows only as bytes arrive.
 			size := min(roundUp(limit), max(bigBuffer, 2*len(r.buf)))
-			MakeRoom(size)
+			makeRoom(size)
 			grown := make([]byte, size)
 			copy(grown, r.buf[:r.have])
 			r.buf = grown

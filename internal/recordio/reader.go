@@ -211,7 +211,7 @@ func (r *Reader) open(h header, payload []byte) bool {
 		raw := int(h.raw)
 		if cap(r.dec) < raw || cap(r.dec) > bigBuffer && raw < cap(r.dec)/4 {
 			r.raw, r.dec = nil, nil
-			MakeRoom(raw)
+			makeRoom(raw)
 			r.dec = make([]byte, roundUp(raw))
 		}
 		r.raw = r.dec[:raw]

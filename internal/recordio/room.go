@@ -6,17 +6,17 @@ import (
 	"runtime/metrics"
 )
 
-// largeBuffer is the minimum size in bytes of a buffer for which MakeRoom collects
+// largeBuffer is the minimum size in bytes of a buffer for which makeRoom collects
 // garbage. Smaller buffers are within the reserve that memory budgets leave to
 // the collector.
 const largeBuffer = 4 << 20
 
-// MakeRoom runs a garbage collection before a buffer of n bytes is made, if the
+// makeRoom runs a garbage collection before a buffer of n bytes is made, if the
 // process would exceed the limit of [debug.SetMemoryLimit] with it. Without it a
 // caller that drops one large buffer to make the next holds both, and earlier
 // ones, until a concurrent collection has ended. On a busy machine that can take
 // as long as several records.
-func MakeRoom(n int) {
+func makeRoom(n int) {
 	if n < largeBuffer {
 		return
 	}
@@ -33,7 +33,7 @@ func MakeRoom(n int) {
 func Copy(to *[]byte, from []byte) {
 	if len(from) >= largeBuffer && cap(*to) < len(from) {
 		*to = nil
-		MakeRoom(len(from))
+		makeRoom(len(from))
 		*to = make([]byte, 0, len(from))
 	}
 	*to = append((*to)[:0], from...)

@@ -94,7 +94,7 @@ func (w *Writer) Write(key, value []byte) error {
 			return w.writeHuge(key, value)
 		case cap(w.buf) < lead+n+checksumLen:
 			w.buf = nil
-			MakeRoom(n)
+			makeRoom(n)
 			w.buf = make([]byte, lead, lead+max(n, w.o.BlockSize)+checksumLen)
 		}
 	}
@@ -124,7 +124,7 @@ func (w *Writer) flush() {
 	if w.o.Codec == S2 {
 		if need := lead + maxCompressed(len(raw)) + checksumLen; cap(w.enc) < need {
 			w.enc = nil
-			MakeRoom(need)
+			makeRoom(need)
 			w.enc = make([]byte, lead, max(need, lead+maxCompressed(w.o.BlockSize)+checksumLen))
 		}
 		if enc, smaller := compress(w.enc[:lead], raw); smaller {
