@@ -31,7 +31,7 @@ type plan struct {
 	Delay     time.Duration // of every packet
 	Loss      float64       // of every packet
 
-	Length time.Duration // of the faults; then all is mended
+	Length time.Duration // of the faults, all of which end then
 	Events []event
 	// Armed are processes that kill or stop themselves at a named step, by
 	// name: what MRAWS_FAILPOINTS says to them.

@@ -180,7 +180,7 @@ func (r *round) workers() []*seat {
 	return slices.DeleteFunc(slices.Clone(r.seats), func(s *seat) bool { return !strings.HasPrefix(s.name, "worker") })
 }
 
-// storm runs the job under the faults of the plan, mends everything, and
+// storm runs the job under the faults of the plan, ends all faults, and
 // waits for the job's end.
 func (r *round) storm(ctx context.Context) error {
 	if r.plan.Delay > 0 || r.plan.Loss > 0 {
@@ -287,7 +287,7 @@ func (r *round) begin(e event) (undo func() error, err error) {
 // answers, and each seat whose process died has another, unless the job is
 // done.
 func (r *round) endFaults() error {
-	r.note("all is mended")
+	r.note("all faults have ended")
 	r.healed = true
 	r.lab.Net.Heal()
 	if err := r.wake(); err != nil {

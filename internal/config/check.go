@@ -260,7 +260,7 @@ func advertise(s string) (string, error) {
 	return s, nil
 }
 
-// together checks what no single key can tell.
+// together checks what depends on several keys.
 func (l *Loaded) together() error {
 	var errs []error
 	problem := func(key, want string) {

@@ -83,7 +83,7 @@ type Entry struct {
 // Entries returns all keys in the order of [Keys].
 func (l *Loaded) Entries() []Entry { return append([]Entry(nil), l.entries...) }
 
-// Origin tells where the value of key came from; the zero Origin for a key
+// Origin returns where the value of key came from; the zero Origin for a key
 // that does not exist.
 func (l *Loaded) Origin(key string) Origin {
 	for _, e := range l.entries {
@@ -94,7 +94,7 @@ func (l *Loaded) Origin(key string) Origin {
 	return Origin{}
 }
 
-// IsSet tells whether somebody set key, whatever the value.
+// IsSet reports whether key was set anywhere, whatever the value.
 func (l *Loaded) IsSet(key string) bool { return l.Origin(key).Level > Default }
 
 // Level orders origins: the higher one wins.

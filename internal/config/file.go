@@ -76,7 +76,7 @@ func (s Stray) String() string {
 // also. Such variables are no errors: others may have uses of their own for
 // them.
 func StrayEnv(environ []string, also ...string) []Stray {
-	known := append([]string{FileEnv}, also...)
+	known := append([]string{fileEnv}, also...)
 	for _, k := range Keys() {
 		known = append(known, k.Env())
 	}
@@ -114,7 +114,7 @@ func keyNames() []string {
 }
 
 // Nearest returns the one of names with the fewest edits to get to it from
-// s, or "" if none is near enough to be what somebody meant.
+// s, or "" if none is near enough to be a misspelling of it.
 func Nearest(s string, names []string) string {
 	simple := strings.NewReplacer("-", "", "_", "", ".", "").Replace
 	best, nearest := 1+(len(s)+1)/4, ""

@@ -13,20 +13,20 @@ import (
 	"github.com/spf13/viper"
 )
 
-// FileName is what a configuration file is called where none is named.
-const FileName = "mraws.yaml"
+// fileName is what a configuration file is called where none is named.
+const fileName = "mraws.yaml"
 
-// FileEnv is the environment variable that names the configuration file.
-const FileEnv = "MRAWS_CONFIG"
+// fileEnv is the environment variable that names the configuration file.
+const fileEnv = "MRAWS_CONFIG"
 
 // Options says where to look. The zero value looks at the environment and at
-// the files of [SearchPath] only.
+// the files of searchPath only.
 type Options struct {
 	// Flags are a command's flags; those that a user gave and that are named
 	// like a key count.
 	Flags *pflag.FlagSet
 	// File is the one file to read. Empty means that MRAWS_CONFIG names it,
-	// else that the first of [SearchPath] that exists is read, if any does.
+	// else that the first of searchPath that exists is read, if any does.
 	File string
 	// Set holds values that beat all others, such as what -v means.
 	Set []Entry
@@ -34,13 +34,13 @@ type Options struct {
 	Defaults map[string]string
 }
 
-// SearchPath returns the files that are looked for, in order.
-func SearchPath() []string {
-	paths := []string{FileName}
+// searchPath returns the files that are looked for, in order.
+func searchPath() []string {
+	paths := []string{fileName}
 	if dir, err := os.UserConfigDir(); err == nil {
-		paths = append(paths, filepath.Join(dir, "mraws", FileName))
+		paths = append(paths, filepath.Join(dir, "mraws", fileName))
 	}
-	return append(paths, "/etc/mraws/"+FileName)
+	return append(paths, "/etc/mraws/"+fileName)
 }
 
 // Load resolves and checks every key. Its errors are *[Problem] or
@@ -179,10 +179,10 @@ func findFile(o Options) (string, error) {
 	if o.File != "" {
 		return o.File, nil
 	}
-	if file := os.Getenv(FileEnv); file != "" {
+	if file := os.Getenv(fileEnv); file != "" {
 		return file, nil
 	}
-	for _, file := range SearchPath() {
+	for _, file := range searchPath() {
 		switch _, err := os.Stat(file); {
 		case err == nil:
 			return file, nil

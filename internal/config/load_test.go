@@ -112,10 +112,10 @@ func TestEveryKeyHasAFieldAndAnOrderOfOrigins(t *testing.T) {
 					t.Errorf("origin %v, want %v", got, want)
 				}
 			}
-			file := write(t, FileName, k.Name+": "+k.YAML(value)+"\n")
+			file := write(t, fileName, k.Name+": "+k.YAML(value)+"\n")
 			check(Options{}, Origin{File, file})
 
-			write(t, FileName, k.Name+": "+k.YAML(k.Default)+"\n")
+			write(t, fileName, k.Name+": "+k.YAML(k.Default)+"\n")
 			t.Setenv(k.Env(), value)
 			check(Options{}, Origin{Env, k.Env()})
 
@@ -129,7 +129,7 @@ func TestEveryKeyHasAFieldAndAnOrderOfOrigins(t *testing.T) {
 			t.Setenv(k.Env(), "") // an empty variable is an unset one
 			check(Options{File: write(t, "other.yaml", k.Name+": "+k.YAML(value))}, Origin{File, "other.yaml"})
 
-			write(t, FileName, k.Name+":\n") // and so is a null
+			write(t, fileName, k.Name+":\n") // and so is a null
 			l, err := Load(Options{})
 			if err != nil || l.IsSet(k.Name) {
 				t.Errorf("null in a file: origin %v, %v", l.Origin(k.Name), err)
@@ -151,15 +151,15 @@ func TestWhichFile(t *testing.T) {
 		}
 		return l.Bucket + " " + l.File
 	}
-	xdg := write(t, filepath.Join(home, "mraws", FileName), "bucket: of-xdg")
+	xdg := write(t, filepath.Join(home, "mraws", fileName), "bucket: of-xdg")
 	if got := load(Options{}); got != "of-xdg "+xdg {
 		t.Error(got)
 	}
-	write(t, FileName, "bucket: of-here\n")
+	write(t, fileName, "bucket: of-here\n")
 	if got := load(Options{}); got != "of-here mraws.yaml" {
 		t.Error(got)
 	}
-	t.Setenv(FileEnv, write(t, "env.yaml", "bucket: of-env\n"))
+	t.Setenv(fileEnv, write(t, "env.yaml", "bucket: of-env\n"))
 	if got := load(Options{}); got != "of-env env.yaml" {
 		t.Error(got)
 	}
@@ -169,8 +169,8 @@ func TestWhichFile(t *testing.T) {
 	if _, err := Load(Options{File: "absent.yaml"}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("absent file: %v", err)
 	}
-	if want := []string{"mraws.yaml", xdg, "/etc/mraws/mraws.yaml"}; !cmp.Equal(SearchPath(), want) {
-		t.Errorf("search path %q", SearchPath())
+	if want := []string{"mraws.yaml", xdg, "/etc/mraws/mraws.yaml"}; !cmp.Equal(searchPath(), want) {
+		t.Errorf("search path %q", searchPath())
 	}
 }
 
@@ -243,7 +243,7 @@ func TestProblems(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			isolate(t)
 			if c.file != "" {
-				write(t, FileName, c.file)
+				write(t, fileName, c.file)
 			}
 			for k, v := range c.env {
 				t.Setenv(k, v)
@@ -266,11 +266,11 @@ func TestProblems(t *testing.T) {
 
 func TestAFolderIsNoFile(t *testing.T) {
 	isolate(t)
-	if err := os.Mkdir(FileName, 0o755); err != nil {
+	if err := os.Mkdir(fileName, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	var fe *FileError
-	if _, err := Load(Options{}); !errors.As(err, &fe) || fe.File != FileName {
+	if _, err := Load(Options{}); !errors.As(err, &fe) || fe.File != fileName {
 		t.Errorf("got %v", err)
 	}
 }

@@ -22,7 +22,7 @@ type call struct {
 	key       string // of the object, or the prefix of a listing
 }
 
-// callOf tells what a request with the bucket in its path asks for. Source:
+// callOf returns what a request with the bucket in its path asks for. Source:
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 func callOf(r *http.Request) call {
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -81,7 +81,7 @@ func objectOperation(method string, uploads, upload, copied bool) string {
 	return ""
 }
 
-// sendsBody tells whether what matters of an operation is the body of its
+// sendsBody reports whether what matters of an operation is the body of its
 // request.
 func (c call) sendsBody() bool {
 	switch c.operation {

@@ -214,7 +214,7 @@ func TestIgnoredCondition(t *testing.T) {
 	}
 }
 
-// TestRefusals is row 35: what no retry can mend ends at once, or after one
+// TestRefusals is row 35: what no retry can change ends at once, or after one
 // refresh of the credentials, and is named with the action and the key.
 func TestRefusals(t *testing.T) {
 	w := newFixture(t, nil)

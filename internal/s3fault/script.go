@@ -10,7 +10,7 @@ import (
 // Script is a list of rules, in the order of their lines.
 type Script struct{ Rules []Rule }
 
-// Rule is one line of a script: which calls it looks at, which of them it
+// Rule is one line of a script: which calls it matches, which of them it
 // picks, and what happens to those.
 type Rule struct {
 	Line      int    // in the script, from 1
@@ -20,7 +20,7 @@ type Rule struct {
 	Fault     Fault
 }
 
-// When picks among the calls that a rule looks at, which it counts from 1.
+// When picks among the calls that a rule matches, which it counts from 1.
 // All that is given must hold; a zero field is not given.
 type When struct {
 	Nth   int64         // this call

@@ -122,7 +122,7 @@ func (u *timedWorker) beat() *wire.HeartbeatRequest {
 	}
 }
 
-// ended wants Run to return want after took, and to have said good-bye.
+// ended wants Run to return want after took, and to have called Leave.
 func (u *timedWorker) ended(want error, took time.Duration) {
 	u.underTest.t.Helper()
 	err := <-u.done
@@ -154,7 +154,7 @@ func TestDrain(t *testing.T) {
 				t.Errorf("reported %v", r)
 			}
 			u.ended(errTerm, 11*time.Second)
-			await(t, u.left, "the good-bye")
+			await(t, u.left, "the call of Leave")
 			if len(u.grants) != 1 {
 				t.Error("took a new attempt")
 			}
@@ -166,7 +166,7 @@ func TestDrain(t *testing.T) {
 			u.runs()
 			u.orders <- order(25 * time.Second)
 			u.ended(errTerm, 25*time.Second)
-			await(t, u.left, "the good-bye")
+			await(t, u.left, "the call of Leave")
 			if len(u.reports) > 0 {
 				t.Errorf("reported %v", <-u.reports)
 			}
@@ -175,7 +175,7 @@ func TestDrain(t *testing.T) {
 			u.runs()
 			u.orders <- order(-time.Minute)
 			u.ended(errTerm, 0)
-			await(t, u.left, "the good-bye")
+			await(t, u.left, "the call of Leave")
 		},
 		"second signal": func(t *testing.T, u *timedWorker) {
 			u.runs()
@@ -184,7 +184,7 @@ func TestDrain(t *testing.T) {
 			again := errors.New("SIGINT")
 			u.cancel(again)
 			u.ended(again, 5*time.Second)
-			await(t, u.left, "the good-bye")
+			await(t, u.left, "the call of Leave")
 		},
 		"the earliest order counts": func(t *testing.T, u *timedWorker) {
 			u.runs()
@@ -218,7 +218,7 @@ func TestDrain(t *testing.T) {
 			u.runs()
 			u.orders <- order(25 * time.Second)
 			u.ended(errTerm, 2*(u.lease/3))
-			await(t, u.left, "the good-bye")
+			await(t, u.left, "the call of Leave")
 			if len(u.reports) > 0 {
 				t.Errorf("reported %v", <-u.reports)
 			}
@@ -236,7 +236,7 @@ func TestDrain(t *testing.T) {
 			synctest.Wait()
 			u.orders <- order(25 * time.Second)
 			u.ended(errTerm, 0)
-			await(t, u.left, "the good-bye")
+			await(t, u.left, "the call of Leave")
 		},
 		"a grant comes too late": func(t *testing.T, u *timedWorker) {
 			u.near.onPoll = func(ctx context.Context) *wire.Attempt {
@@ -316,5 +316,5 @@ func TestDrainOverARestart(t *testing.T) {
 	if err := s.ends(); !errors.Is(err, errTerm) {
 		t.Errorf("Run: %v", err)
 	}
-	await(t, next.left, "the good-bye")
+	await(t, next.left, "the call of Leave")
 }

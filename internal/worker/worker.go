@@ -190,7 +190,7 @@ func (w *worker) work(ctx, leasing context.Context) error {
 	return g.Wait()
 }
 
-// finish turns why the work ended into Run's result, and says good-bye.
+// finish turns why the work ended into Run's result, and leaves the coordinator.
 func (w *worker) finish(ctx context.Context, err error) error {
 	var gone *UnreachableError
 	if !errors.As(err, &gone) {

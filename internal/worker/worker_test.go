@@ -46,7 +46,7 @@ func TestWorkerRunsAJob(t *testing.T) {
 	if err := s.ends(); err != nil {
 		t.Errorf("Run: %v", err)
 	}
-	if l := await(t, b.left, "the good-bye"); l.S3Requests["GetObject"] != 5 {
+	if l := await(t, b.left, "the call of Leave"); l.S3Requests["GetObject"] != 5 {
 		t.Errorf("left with %v", l)
 	}
 	if out := s.Outputs(t); out[0] != "x 1\ny 2\n" {
@@ -259,7 +259,7 @@ func TestSignal(t *testing.T) {
 	if err := s.ends(); !errors.Is(err, signal) {
 		t.Errorf("Run: %v", err)
 	}
-	await(t, b.left, "the good-bye")
+	await(t, b.left, "the call of Leave")
 	if len(b.reports) > 0 {
 		t.Errorf("reported %v", <-b.reports)
 	}
