@@ -7,6 +7,7 @@
 //	apps.go     the applications to choose from
 //	exit.go     exit codes, and how errors become codes and messages
 //	signal.go   what SIGINT and SIGTERM do
+//	process.go  what a process knows about its start and its parent
 //	verdict.go  processes that code of an application may end
 //	session.go  what a command gets once flags and configuration are read
 //	logging.go  the logger
@@ -61,7 +62,7 @@ func Execute(ctx context.Context, name string, program, args []string, stdio IO,
 	if err == nil {
 		return ExitOK
 	}
-	var code told
+	var code printedError
 	if errors.As(err, &code) {
 		return int(code)
 	}

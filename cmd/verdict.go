@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +30,10 @@ import (
 // child writes a verdict to a pipe just before it exits. A child that ends without
 // a verdict was ended by the application. The child also writes where the job is
 // and which tasks run, which the parent needs for its message.
+//
+// This file has the messages and the side of the parent: oversee starts a child,
+// supervise says how it ended. process.go has the side of the child, and the
+// signals.
 
 // verdictVariable marks a child whose parent waits for its verdict.
 // Its value is a [mark].
@@ -63,132 +66,6 @@ type jobPlace struct {
 	Local     bool   `json:"local"`
 	Prefix    string `json:"prefix"`
 	OwnPrefix bool   `json:"own_prefix"`
-}
-
-// Process is what the command line knows about this process.
-type Process struct {
-	program []string
-	name    string   // of the program, as the process was given it
-	from    *os.File // signals that a parent passes on, or nil
-
-	mu sync.Mutex
-	to *os.File // a parent that waits for a verdict, or nil
-}
-
-// NewProcess is called once, first of all, with os.Args.
-func NewProcess(argv []string) *Process {
-	p := &Process{name: argv[0]}
-	text := os.Getenv(verdictVariable)
-	_ = os.Unsetenv(verdictVariable) // it is not meant for processes that the application starts
-	var m mark
-	if json.Unmarshal([]byte(text), &m) != nil || m.Parent != os.Getppid() {
-		p.program = Invocation(argv)
-		return p
-	}
-	p.program = m.Program
-	syscall.CloseOnExec(verdictFD)
-	p.to = os.NewFile(verdictFD, "verdict")
-	_ = debug.SetCrashOutput(p.to, debug.CrashOptions{}) // without it the parent knows less, no more
-	if m.Signals {
-		syscall.CloseOnExec(signalsFD)
-		p.from = os.NewFile(signalsFD, "signals")
-	}
-	return p
-}
-
-// Invocation is how the user started the program.
-func (p *Process) Invocation() []string { return p.program }
-
-type processKey struct{}
-
-// Context returns a context that carries the process. A command with another
-// context starts no process for an application.
-func (p *Process) Context(ctx context.Context) context.Context {
-	return context.WithValue(ctx, processKey{}, p)
-}
-
-// Exit writes the verdict, if a parent waits for it, and ends the process.
-func (p *Process) Exit(code int) {
-	p.say(word{Verdict: &code})
-	os.Exit(code)
-}
-
-// overseen reports whether a parent waits for a verdict.
-func (p *Process) overseen() bool { return p != nil && p.to != nil }
-
-func (p *Process) say(w word) {
-	if !p.overseen() {
-		return
-	}
-	line, err := json.Marshal(w)
-	if err != nil {
-		return // it is plain data
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, _ = p.to.Write(append(line, '\n')) // a parent that is gone needs none
-}
-
-// telling returns the app wrapped to report its attempts to the parent; nil stays
-// nil.
-func (p *Process) telling(a *mr.App) *mr.App {
-	if a == nil || !p.overseen() {
-		return a
-	}
-	app := *a
-	begun := func(t *mr.Task) {
-		task := fmt.Sprintf("%s task %d", t.Phase, t.Index)
-		p.say(word{Begun: task})
-		context.AfterFunc(t.Context, func() { p.say(word{Ended: task}) })
-	}
-	mapper, reducer := app.NewMapper, app.NewReducer
-	app.NewMapper = func(t *mr.Task) (mr.Mapper, error) { begun(t); return mapper(t) }
-	app.NewReducer = func(t *mr.Task) (mr.Reducer, error) { begun(t); return reducer(t) }
-	return &app
-}
-
-// Signals returns the signals that the process gets itself, and those that its
-// parent passes on. A signal to the process group arrives in both ways and counts
-// once.
-func (p *Process) Signals(own <-chan os.Signal) <-chan os.Signal {
-	if p.from == nil {
-		return own
-	}
-	passed, all := make(chan os.Signal), make(chan os.Signal, cap(own))
-	go func() {
-		for b := make([]byte, 1); ; {
-			if _, err := p.from.Read(b); err != nil {
-				return // the parent is gone
-			}
-			passed <- syscall.Signal(b[0])
-		}
-	}()
-	go join(own, passed, all)
-	return all
-}
-
-// join sends on each signal that came more often on one of two ways than on
-// the other, until own is closed.
-func join(own, passed <-chan os.Signal, all chan<- os.Signal) {
-	for seen := map[os.Signal]*[2]int{}; ; {
-		var s os.Signal
-		way, ok := 0, true
-		select {
-		case s, ok = <-own:
-		case s = <-passed:
-			way = 1
-		}
-		if !ok {
-			return
-		}
-		if seen[s] == nil {
-			seen[s] = new([2]int)
-		}
-		n := seen[s]
-		if n[way]++; n[way] > n[1-way] {
-			all <- s
-		}
-	}
 }
 
 // outcome is how a child ended, with or without a verdict.
@@ -336,10 +213,10 @@ func (o *outcome) crashLine() string {
 	return last
 }
 
-// told is the exit code of a child that has printed its own error.
-type told int
+// printedError is the exit code of a child that has printed its own error.
+type printedError int
 
-func (t told) Error() string { return fmt.Sprintf("exit code %d", int(t)) }
+func (e printedError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // neededBy reports whether an application should run in a child process. It
 // should not if it belongs to this program, which does not end the process, if
@@ -376,11 +253,11 @@ func (f *frame) supervise(ctx context.Context) (*outcome, error) {
 	ws, _ := o.state.Sys().(syscall.WaitStatus)
 	switch {
 	case o.verdict != nil:
-		return nil, told(*o.verdict)
+		return nil, printedError(*o.verdict)
 	case o.passed != nil:
 		return nil, &Error{Code: Signal{o.passed}.Code(), What: Signal{o.passed}.Error()}
 	case ws.Signaled() && ws.Signal() == syscall.SIGPIPE: // the reader of stdout has gone
-		return nil, told(Signal{syscall.SIGPIPE}.Code())
+		return nil, printedError(Signal{syscall.SIGPIPE}.Code())
 	}
 	return o, nil
 }
