@@ -28,6 +28,8 @@ type jobFlags struct {
 	takeOver   bool
 	jobID      string   // of a new job; "" leaves it to the coordinator
 	names      []string // of the input; nil is all of it
+	exec       execFlags
+	code       *execCode // that exec names; nil for none
 }
 
 func newJobFlags(c *cobra.Command, apps appTable, appHelp string) *jobFlags {
@@ -89,13 +91,15 @@ func (f *frame) coordinatorCommand() *cobra.Command {
 		Long: "Plan a job over the objects below input/, assign its tasks to workers, and end when all\n" +
 			"output is in the bucket. A coordinator that is started again with the same line resumes the\n" +
 			"job. While another coordinator runs the job, this one is a standby: it takes over when the\n" +
-			"other has not renewed its announcement for --lease, and ends when the job ends.",
+			"other has not renewed its announcement for --lease, and ends when the job ends.\n\n" +
+			"With --mapper the job runs executables, as `run` does.",
 		Example: "  " + f.name + " coordinator --nreduce 10\n" +
 			"  " + f.name + " coordinator --local --app wc --nreduce 4",
 		Args: cobra.NoArgs,
 	}
 	o := newJobFlags(c, f.apps, "app of the job; if empty, the app of the first worker")
 	o.addEmpty(c)
+	o.exec.add(c)
 	c.Flags().BoolVar(&o.takeOver, "takeover", false, "replace a running coordinator, which then ends with exit code 7")
 	config.AddFlags(c.Flags(), config.Names(config.Net, config.Serve, config.Job)...)
 	c.RunE = f.run(func(ctx context.Context, s *session, _ []string) error {
@@ -116,6 +120,9 @@ func coordinate(ctx context.Context, s *session, o *jobFlags) (err error) {
 	}
 	params, err := o.jobParams(app)
 	if err != nil {
+		return err
+	}
+	if o.code, err = o.exec.code(o); err != nil {
 		return err
 	}
 	if err := s.openPage(); err != nil {
@@ -171,7 +178,7 @@ func (s *session) newCoordinator(st *store, lis net.Listener, app *mr.App, param
 		return nil, usagef("such as 10 or 0.1%", "max-bad-records: %w", err)
 	}
 	s.page.calls(&security)
-	c := coordinator.New(coordinator.Options{
+	options := coordinator.Options{
 		Store: failpoint.Store("coordinator", st.Store), Buckets: func(name string) coordinator.Lister { return st.In(name) }, Layout: s.layout, Log: s.log, Version: readVersion().Version,
 		App: app, Params: params, JobID: o.jobID, Names: o.names,
 		NReduce: s.conf.NReduce, SplitSize: int64(s.conf.SplitSize), Pack: coordinator.Pack(s.conf.Pack), Shuffle: coordinator.Shuffle(s.conf.Shuffle), AllowEmpty: o.allowEmpty,
@@ -180,7 +187,14 @@ func (s *session) newCoordinator(st *store, lis net.Listener, app *mr.App, param
 		Speculate: s.conf.Speculation == "auto",
 		Listener:  lis, Connections: s.connections, Addresses: addresses, Security: security, PublishToken: publish,
 		Unsafe: o.unsafe, TakeOver: o.takeOver, Events: trace.FromEnv(),
-	})
+	}
+	if o.code != nil {
+		if !bad.IsZero() {
+			return nil, usagef("which record an executable has failed over nobody knows", "max-bad-records is not for jobs with --mapper")
+		}
+		options.Exec, options.Ship = o.code.spec, func(ctx context.Context) error { return o.code.ship(ctx, st, s.layout) }
+	}
+	c := coordinator.New(options)
 	s.page.coordinator(c)
 	return c, nil
 }

@@ -28,6 +28,7 @@ type Process struct {
 
 // NewProcess is called once, first of all, with os.Args.
 func NewProcess(argv []string) *Process {
+	guardIfAsked(argv)
 	p := &Process{name: argv[0]}
 	text := os.Getenv(verdictVariable)
 	_ = os.Unsetenv(verdictVariable) // it is not meant for processes that the application starts

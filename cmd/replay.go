@@ -19,6 +19,8 @@ import (
 	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/runner"
+	"github.com/mraws/mraws/internal/runner/execrunner"
 	"github.com/mraws/mraws/internal/runner/gorunner"
 	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/mr"
@@ -57,7 +59,7 @@ func (f *frame) replayCommand() *cobra.Command {
 		}),
 	}
 	c.Flags().StringVar(&out, "out", "", "write to files in this `folder` in place of stdout")
-	config.AddFlags(c.Flags(), "memory", "scratch")
+	config.AddFlags(c.Flags(), "memory", "scratch", "exec-memory", "exec-disk", "exec-output")
 	return c
 }
 
@@ -76,7 +78,7 @@ func parseTask(s string) (phase mr.Phase, index int, err error) {
 }
 
 // replay runs a task again and tells what came of it.
-func replay(ctx context.Context, s *session, st *store, phase mr.Phase, index int, dir string) error {
+func replay(ctx context.Context, s *session, st *store, phase mr.Phase, index int, dir string) (err error) {
 	job, err := s.readJob(ctx, st)
 	if err != nil {
 		return err
@@ -88,19 +90,20 @@ func replay(ctx context.Context, s *session, st *store, phase mr.Phase, index in
 	if index >= tasks {
 		return usagef("they are numbered from 0", "job %s has %s", job.ID, countText(int64(tasks), phase.String()+" task"))
 	}
-	app, err := s.apps.find(job.App.Name)
+	host, err := newExecHost(s, st)
 	if err != nil {
 		return err
 	}
-	if app.Version != job.App.Version {
-		return &Error{Code: ExitConflict, What: fmt.Sprintf("job %s ran version %q of app %s, this is %q", job.ID, job.App.Version, app.Name, app.Version),
-			Hint: "replay with the build of " + s.name + " that ran the job"}
+	defer func() { err = errors.Join(err, host.Close()) }()
+	code, err := replayCode(s, job, host)
+	if err != nil {
+		return err
 	}
 	if err := s.setMemory(s.conf.Memory); err != nil {
 		return err
 	}
 	env := &task.Env{
-		Store: st, Buckets: st.source, Layout: s.layout, Job: job, Runner: gorunner.New(app), Worker: "replay", Scratch: cmp.Or(s.conf.Scratch, os.TempDir()), Memory: s.memory,
+		Store: st, Buckets: st.source, Layout: s.layout, Job: job, Runner: code, Worker: "replay", Scratch: cmp.Or(s.conf.Scratch, os.TempDir()), Memory: s.memory,
 		Commits: new(task.Commits), Log: s.log, Progress: new(task.Progress),
 	}
 	create, err := replayFiles(s.printer, dir)
@@ -108,7 +111,7 @@ func replay(ctx context.Context, s *session, st *store, phase mr.Phase, index in
 		return err
 	}
 	// No time limit: a debugger may stop the code for long.
-	over := s.waits.watchCode(app.Name, 0, func() (bool, int64) { return true, env.Progress.Moves() }, nil)
+	over := s.waits.watchCode(job.App.Name, 0, func() (bool, int64) { return true, env.Progress.Moves() }, nil)
 	r, err := interruptible(ctx, func() (task.Replayed, error) { return env.Replay(ctx, phase, index, create) })
 	over()
 	if err != nil {
@@ -119,6 +122,22 @@ func replay(ctx context.Context, s *session, st *store, phase mr.Phase, index in
 
 // nameJob is the hint of a command that finds no job.
 const nameJob = "name the job's --prefix, as run printed it, or its --bucket"
+
+// replayCode returns what runs the code of a job.
+func replayCode(s *session, job *manifest.Job, host *execrunner.Host) (runner.Runner, error) {
+	if job.App.Kind == manifest.Executables {
+		return host.Runner(job, s.layout), nil
+	}
+	app, err := s.apps.find(job.App.Name)
+	if err != nil {
+		return nil, err
+	}
+	if app.Version != job.App.Version {
+		return nil, &Error{Code: ExitConflict, What: fmt.Sprintf("job %s ran version %q of app %s, this is %q", job.ID, job.App.Version, app.Name, app.Version),
+			Hint: "replay with the build of " + s.name + " that ran the job"}
+	}
+	return gorunner.New(app), nil
+}
 
 // readJob reads the job's spec.
 func (s *session) readJob(ctx context.Context, st *store) (*manifest.Job, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/mraws/mraws/internal/coordinator"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/runner/execrunner"
 	"github.com/mraws/mraws/internal/upload"
 	"github.com/mraws/mraws/internal/worker"
 	"github.com/mraws/mraws/mr"
@@ -38,13 +39,16 @@ func (f *frame) runCommand() *cobra.Command {
 		Long: "Run a whole job in one process tree. INPUT is files, folders and globs as for upload-input,\n" +
 			"or - for standard input, and the job reads only these; without INPUT it reads the objects\n" +
 			"below input/. If no bucket is configured, the store is\n" +
-			"the embedded S3 server with its data folder, and each run with INPUT has a prefix of its own.",
+			"the embedded S3 server with its data folder, and each run with INPUT has a prefix of its own.\n\n" +
+			"With --mapper the job runs executables by the contract of Hadoop Streaming in place of an app.",
 		Example: "  " + f.name + " run --app wc book.txt\n" +
 			"  " + f.name + " run --app grep --app-arg pattern=whale --nreduce 1 --out result 'books/**/*.txt'\n" +
-			"  " + f.name + " run --app indexer --bucket my-bucket --workers 8",
+			"  " + f.name + " run --app indexer --bucket my-bucket --workers 8\n" +
+			"  " + f.name + " run --mapper 'python3 m.py' --reducer 'python3 r.py' --file m.py --file r.py book.txt",
 	}
 	o := &runFlags{jobFlags: newJobFlags(c, f.apps, "the app to run")}
 	o.addEmpty(c)
+	o.exec.add(c)
 	c.Flags().IntVar(&o.workers, "workers", 0, "number of workers with one slot each; 0 is one per core")
 	c.Flags().BoolVar(&o.processes, "processes", false, "run each worker in its own process, which is restarted if it dies")
 	c.Flags().BoolVar(&o.verify, "verify", false, "check the result with the checks of the command verify")
@@ -53,7 +57,7 @@ func (f *frame) runCommand() *cobra.Command {
 	c.Flags().IntVar(&o.head, "head", 5, "show this many lines of the output")
 	c.Flags().StringArrayVar(&o.include, "include", nil, "take only the files of INPUT that match this `glob`; may be repeated")
 	config.AddFlags(c.Flags(), config.Names(config.Job)...)
-	config.AddFlags(c.Flags(), "memory", "scratch", "port", "listen", "insecure", "coord-timeout", "metrics")
+	config.AddFlags(c.Flags(), "memory", "scratch", "exec-memory", "exec-disk", "exec-output", "port", "listen", "insecure", "coord-timeout", "metrics")
 	c.RunE = f.run(func(ctx context.Context, s *session, args []string) error {
 		return (&jobRun{session: s, flags: o}).run(ctx, args)
 	})
@@ -65,6 +69,8 @@ type jobRun struct {
 	*session
 	flags  *runFlags
 	app    mr.App
+	code   *execCode // in place of the app; nil for none
+	host   *execrunner.Host
 	params map[string]string
 	plan   *upload.Plan // of INPUT; nil without
 	folder *outFolder   // of --out; nil without
@@ -73,16 +79,13 @@ type jobRun struct {
 
 func (r *jobRun) run(ctx context.Context, args []string) (err error) {
 	o := r.flags
-	if r.app, err = r.apps.sole(o.app); err != nil {
-		return err
-	}
-	if r.params, err = o.jobParams(&r.app); err != nil {
+	if err := r.choose(); err != nil {
 		return err
 	}
 	if r.app.NeedsProcesses && !o.processes {
 		return usagef("add --processes", "app %s may end its process, so each worker needs its own process", r.app.Name)
 	}
-	if (!o.processes || o.verify) && r.process.neededBy(r.app) {
+	if r.code == nil && (!o.processes || o.verify) && r.process.neededBy(r.app) {
 		return r.apart(ctx)
 	}
 	if err := r.complete(); err != nil {
@@ -106,6 +109,10 @@ func (r *jobRun) run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.st.Close()) }()
+	if r.host, err = newExecHost(r.session, r.st); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.host.Close()) }()
 	r.page.store(r.st.Store)
 	if !o.processes {
 		r.page.workers()
@@ -120,6 +127,29 @@ func (r *jobRun) run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	return r.result(ctx, success, again)
+}
+
+// choose finds the app, or the executables in place of it.
+func (r *jobRun) choose() (err error) {
+	o := r.flags
+	if r.code, err = o.exec.code(o.jobFlags); err != nil {
+		return err
+	}
+	if o.code = r.code; r.code == nil {
+		if r.app, err = r.apps.sole(o.app); err != nil {
+			return err
+		}
+		r.params, err = o.jobParams(&r.app)
+		return err
+	}
+	r.app = mr.App{Name: execName}
+	if err := r.code.check(); err != nil {
+		return err
+	}
+	for _, name := range r.code.unshipped() {
+		r.log.Warn().Str("file", name).Msg("a command names this file, which is not shipped: its working directory has the files of --file alone")
+	}
+	return nil
 }
 
 // input makes the plan of the INPUT arguments, if there are any, and reads their pipes.
@@ -193,7 +223,7 @@ func (r *jobRun) job(ctx context.Context) (success *manifest.Success, again bool
 		return nil, false, err
 	}
 	address := lis.Addr().String()
-	c, err := r.newCoordinator(r.st, lis, &r.app, r.params, r.flags.jobFlags)
+	c, err := r.newCoordinator(r.st, lis, r.appOf(), r.params, r.flags.jobFlags)
 	if err != nil {
 		return nil, false, errors.Join(err, lis.Close())
 	}
@@ -255,7 +285,7 @@ func (r *jobRun) result(ctx context.Context, success *manifest.Success, again bo
 		return err
 	}
 	if r.flags.verify {
-		if err := r.verifyJob(ctx, r.st, &r.app, ""); err != nil {
+		if err := r.verifyJob(ctx, r.st, r.appOf(), ""); err != nil {
 			return err
 		}
 	}
@@ -267,7 +297,7 @@ func (r *jobRun) resultJSON(ctx context.Context, success *manifest.Success, agai
 	doc := newJobJSON(r.target, success, again, r.st)
 	doc.Fetched = r.flags.out
 	if r.flags.verify {
-		doc.Verify, err = r.verified(ctx, r.st, &r.app, "")
+		doc.Verify, err = r.verified(ctx, r.st, r.appOf(), "")
 	}
 	if err := errors.Join(err, r.printJSON(doc)); err != nil {
 		return err
@@ -289,7 +319,11 @@ func (r *jobRun) show(ctx context.Context, success *manifest.Success, again bool
 	if r.ownPrefix {
 		remove = append(remove, "--input")
 	}
-	fmt.Fprintf(&b, "\n  check   %s", r.line("verify", "--app", r.app.Name))
+	check := []string{"verify"}
+	if r.code == nil {
+		check = append(check, "--app", r.app.Name)
+	}
+	fmt.Fprintf(&b, "\n  check   %s", r.line(check...))
 	fmt.Fprintf(&b, "\n  remove  %s", r.line(remove...))
 	lines, key, err := firstLines(ctx, r.st, success, r.flags.head)
 	if err != nil {

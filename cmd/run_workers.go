@@ -18,10 +18,11 @@ import (
 
 // inProcess runs one worker in this process, on the coordinator's store.
 func (r *jobRun) inProcess(ctx context.Context, address string, shared *worker.Shared) error {
-	wo, err := workerOptions(r.session, r.st, &r.app, nil)
+	wo, err := workerOptions(r.session, r.st, r.appOf(), nil)
 	if err != nil {
 		return err
 	}
+	wo.Exec = r.host
 	wo.Addresses, wo.Slots, wo.Memory = []string{address}, 1, r.memory/int64(r.flags.workers)
 	wo.Shared = shared
 	return r.roleError(worker.Run(ctx, wo))
@@ -89,8 +90,11 @@ func keepUp(ctx context.Context, log zerolog.Logger, over <-chan struct{}, index
 // childArgs is the command line of a worker process. It has all settings that are
 // set here, since the child may find other files and variables.
 func (r *jobRun) childArgs(address string) []string {
-	args := []string{"worker", "--app", r.app.Name, "--coord", address, "--slots", "1", "--spot", "off",
+	args := []string{"worker", "--coord", address, "--slots", "1", "--spot", "off",
 		"--memory", strconv.FormatInt(r.memory/int64(r.flags.workers)>>10, 10) + "KiB"}
+	if r.code == nil {
+		args = append(args, "--app", r.app.Name)
+	}
 	args = append(args, "--metrics=") // one page, that of this process, has that address
 	own := []string{"coord", "slots", "memory", "prefix", "metrics", "spot"}
 	takes := config.Names(config.Common, config.Net, config.Work)

@@ -71,13 +71,19 @@ func work(ctx context.Context, s *session, o *jobFlags) (err error) {
 	if s.slots = s.conf.Slots; s.slots == 0 {
 		s.slots = s.cores()
 	}
-	return s.withStore(ctx, func(st *store) error {
+	return s.withStore(ctx, func(st *store) (err error) {
 		s.page.store(st.Store)
 		s.page.workers()
 		wo, err := workerOptions(s, st, app, params)
 		if err != nil {
 			return err
 		}
+		host, err := newExecHost(s, st)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, host.Close()) }()
+		wo.Exec = host
 		wo.Requests = st.Store.Requests
 		if s.conf.IsSet("task-timeout") {
 			wo.TaskTimeout = &s.conf.TaskTimeout

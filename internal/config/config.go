@@ -54,6 +54,9 @@ type Config struct {
 	Memory          AutoSize      `mapstructure:"memory"` // 0 = auto
 	Slots           int           `mapstructure:"slots"`  // 0 = one for each core
 	Scratch         string        `mapstructure:"scratch"`
+	ExecMemory      Size          `mapstructure:"exec-memory"`
+	ExecDisk        Size          `mapstructure:"exec-disk"`
+	ExecOutput      Size          `mapstructure:"exec-output"`
 	CoordTimeout    time.Duration `mapstructure:"coord-timeout"`
 	DrainTimeout    time.Duration `mapstructure:"drain-timeout"`
 	Spot            string        `mapstructure:"spot"` // "auto" or "off"

@@ -74,7 +74,7 @@ var sample = map[string]string{
 	"port": "4321", "listen": "127.0.0.1", "advertise": "host.example:80", "tls-ca": "/ca.pem",
 	"tls-cert": "/cert.pem", "tls-key": "/key.pem", "token-file": "/token", "insecure": "false", "metrics": "10.0.0.1:9101",
 	"nreduce": "3", "split-size": "1KiB", "pack": "never", "shuffle": "packed", "max-attempts": "2", "task-timeout": "1m0s", "max-bad-records": "0.1%", "decompress": "off", "decompress-ratio": "1000", "decompress-limit": "5GiB", "speculation": "off", "lease": "3s",
-	"memory": "256MiB", "slots": "5", "scratch": "/scratch", "coord-timeout": "1m0s", "drain-timeout": "2m0s", "spot": "off",
+	"memory": "256MiB", "slots": "5", "scratch": "/scratch", "exec-memory": "1GiB", "exec-disk": "3GiB", "exec-output": "5MiB", "coord-timeout": "1m0s", "drain-timeout": "2m0s", "spot": "off",
 	"log-level": "debug", "log-format": "json", "color": "never", "progress": "plain",
 }
 

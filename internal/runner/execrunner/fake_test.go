@@ -66,6 +66,7 @@ type lines struct {
 	off     int
 	err     error // at the end
 	read    int   // bytes
+	over    bool  // the end was told
 }
 
 func (l *lines) Next() (mr.Record, bool) { return l.take(false) }
@@ -98,6 +99,10 @@ func (l *lines) take(block bool) (mr.Record, bool) {
 		l.read += n
 		return rec, true
 	}
+	if l.over {
+		panic("asked for a record behind the end")
+	}
+	l.over = true
 	return mr.Record{}, false
 }
 

@@ -20,12 +20,13 @@ type feeder struct {
 	offset int64  // of its first record
 	rec    mr.Record
 	has    bool // rec was not handed out yet
+	over   bool // there are no more records
 	buf    []byte
 }
 
 // open moves to the first record of the next object; false if there is none.
 func (f *feeder) open() bool {
-	if !f.has && !f.next() {
+	if !f.has && (f.over || !f.next()) {
 		return false
 	}
 	f.object, f.offset = f.rec.Object, f.rec.Offset
@@ -39,6 +40,7 @@ func (f *feeder) next() bool {
 	} else {
 		f.rec, f.has = f.in.Next()
 	}
+	f.over = !f.has
 	return f.has
 }
 

@@ -1,0 +1,252 @@
+package cmd
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/runner/execrunner"
+	"github.com/mraws/mraws/mr"
+)
+
+// execName is the name of the app of a job of executables.
+const execName = "exec"
+
+// execFlags are those of a job whose app consists of executables.
+type execFlags struct {
+	mapper, combiner, reducer string
+	files, archives, env      []string
+	inheritAWS                bool
+	separator                 string
+	keyFields                 int
+}
+
+func (o *execFlags) add(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.mapper, "mapper", "", "in place of --app: this `command` reads lines and writes lines \"key TAB value\"")
+	f.StringVar(&o.combiner, "combiner", "", "`command` that reads and writes such lines, sorted, in the map tasks")
+	f.StringVar(&o.reducer, "reducer", "", "`command` that reads such lines, sorted, and writes the output; empty or - is none: the output is that of the mapper")
+	f.StringArrayVar(&o.files, "file", nil, "ship this `file` into the working directory of the commands; file#name gives it another name; may be repeated")
+	f.StringArrayVar(&o.archives, "archive", nil, "ship this .tar, .tar.gz, .tgz or .zip `file` and unpack it into a folder of its name, or of the name after #; may be repeated")
+	f.StringArrayVar(&o.env, "env", nil, "set this variable of the commands, `name=value`; may be repeated")
+	f.BoolVar(&o.inheritAWS, "inherit-aws", false, "give the commands the variables AWS_* of their worker")
+	f.StringVar(&o.separator, "field-separator", "", "`text` that ends the fields of the lines of mapper and combiner; empty is a tab")
+	f.IntVar(&o.keyFields, "key-fields", 1, "number of fields, from the first, that make the key")
+}
+
+// given says whether any of the flags is.
+func (o *execFlags) given() bool {
+	return o.mapper+o.combiner+o.reducer != "" || len(o.files)+len(o.archives)+len(o.env) > 0 || o.inheritAWS || o.separator != "" || o.keyFields != 1
+}
+
+// execCode is the code of a job of executables.
+type execCode struct {
+	spec  *manifest.Spec
+	paths map[string]string // of the files on this machine, by SHA-256
+}
+
+// code reads the files that the flags name. It returns nil if no flag is given.
+func (o *execFlags) code(job *jobFlags) (*execCode, error) {
+	switch {
+	case !o.given():
+		return nil, nil
+	case job.app != "" || len(job.args) > 0:
+		return nil, usagef("executables have arguments and --env in place of parameters", "--app and --app-arg are not for jobs with --mapper")
+	case o.mapper == "":
+		return nil, usagef("such as --mapper cat, which hands on each line", "no --mapper")
+	}
+	e := &manifest.Exec{Mapper: o.mapper, Combiner: o.combiner, Reducer: o.reducer, InheritAWS: o.inheritAWS, Separator: o.separator}
+	if o.reducer == "-" || o.reducer == "NONE" {
+		e.Reducer = ""
+	}
+	if o.keyFields != 1 {
+		e.KeyFields = o.keyFields
+	}
+	x := &execCode{paths: map[string]string{}}
+	for _, list := range []struct {
+		args    []string
+		archive bool
+	}{{o.files, false}, {o.archives, true}} {
+		for _, arg := range list.args {
+			f, err := x.read(arg, list.archive)
+			if err != nil {
+				return nil, err
+			}
+			e.Files = append(e.Files, f)
+		}
+	}
+	slices.SortFunc(e.Files, func(a, b manifest.CodeFile) int { return strings.Compare(a.Name, b.Name) })
+	for _, v := range o.env {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" {
+			return nil, usagef("such as --env LC_ALL=C", "--env %q is not name=value", v)
+		}
+		if e.Env == nil {
+			e.Env = map[string]string{}
+		}
+		e.Env[name] = value
+	}
+	if err := e.Validate(); err != nil {
+		return nil, usagef("", "%w", err)
+	}
+	x.spec = e.Spec(execName, manifest.Choice{Name: manifest.Lines})
+	return x, nil
+}
+
+// archiveKinds are the kinds of archives by the end of their name.
+var archiveKinds = map[string]string{".tar": manifest.Tar, ".tar.gz": manifest.TarGz, ".tgz": manifest.TarGz, ".zip": manifest.Zip, ".jar": manifest.Zip}
+
+// read reads a file that a flag names as path or path#name.
+func (x *execCode) read(arg string, archive bool) (f manifest.CodeFile, err error) {
+	path, name, named := strings.Cut(arg, "#")
+	if !named {
+		name = filepath.Base(path)
+	}
+	f.Name = name
+	if archive {
+		ends := slices.Collect(maps.Keys(archiveKinds))
+		i := slices.IndexFunc(ends, func(end string) bool { return strings.HasSuffix(strings.ToLower(path), end) })
+		if i < 0 {
+			return f, usagef("the name of an archive ends in .tar, .tar.gz, .tgz or .zip", "--archive %q is none", path)
+		}
+		f.Archive = archiveKinds[ends[i]]
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return f, usagef("", "read a file to ship: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	info, err := file.Stat()
+	if err != nil {
+		return f, fmt.Errorf("read a file to ship: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return f, usagef("a folder is shipped as an --archive", "%s is no regular file", path)
+	}
+	sha := sha256.New()
+	if f.Size, err = io.Copy(sha, file); err != nil {
+		return f, fmt.Errorf("read a file to ship: %w", err)
+	}
+	f.SHA256 = hex.EncodeToString(sha.Sum(nil))
+	f.Executable = !archive && info.Mode()&0o111 != 0
+	x.paths[f.SHA256], err = filepath.Abs(path)
+	return f, err
+}
+
+// check returns an error if this machine cannot start the commands.
+func (x *execCode) check() error {
+	if err := execrunner.Check(x.spec.App.Exec); err != nil {
+		return &Error{Code: ExitUsage, What: err.Error() + " on this machine", Hint: "name the program by its whole path, or ship it with --file"}
+	}
+	return nil
+}
+
+// unshipped returns the arguments of the commands that name files of the working
+// directory which are not shipped.
+func (x *execCode) unshipped() []string {
+	var names []string
+	e := x.spec.App.Exec
+	for _, c := range e.Commands() {
+		words, _ := manifest.SplitCommand(c.Line) // which has been validated
+		for _, w := range words[1:] {
+			info, err := os.Stat(w)
+			shipped := slices.ContainsFunc(e.Files, func(f manifest.CodeFile) bool { return f.Name == strings.TrimPrefix(w, "./") })
+			if err == nil && info.Mode().IsRegular() && !shipped && !filepath.IsAbs(w) && !slices.Contains(names, w) {
+				names = append(names, w)
+			}
+		}
+	}
+	return names
+}
+
+// ship puts the files into the bucket, but for those that are there.
+func (x *execCode) ship(ctx context.Context, st *store, lay layout.Layout) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	for sha, path := range x.paths {
+		g.Go(func() error {
+			if err := shipOne(gctx, st, lay.Code(sha), path); err != nil {
+				return fmt.Errorf("ship %s: %w", path, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func shipOne(ctx context.Context, st *store, key, path string) (err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if there, err := st.Stat(ctx, key); err == nil && there.Size == info.Size() {
+		return nil
+	}
+	_, err = st.PutFile(ctx, key, file, info.Size(), object.PutOptions{IfAbsent: true, ContentType: "application/octet-stream"})
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+// guardArgument makes the program a guard of executables (execrunner.Guard).
+const guardArgument = "guard-executables"
+
+// guardIfAsked does not return if the process is started as a guard.
+func guardIfAsked(argv []string) {
+	if len(argv) == 2 && argv[1] == guardArgument {
+		execrunner.Guard(os.Stdin)
+		os.Exit(ExitOK)
+	}
+}
+
+// execProcesses bounds the processes of an attempt.
+const execProcesses = 1000
+
+// newExecHost returns what runs the executables of jobs. A process that was not
+// started by the command line has no guard.
+func newExecHost(s *session, st *store) (*execrunner.Host, error) {
+	o := execrunner.Options{
+		Store: st, Bucket: st.Bucket(), Scratch: cmp.Or(s.conf.Scratch, os.TempDir()), Log: s.log,
+		Limits: execrunner.Limits{
+			Memory: int64(s.conf.ExecMemory), Disk: int64(s.conf.ExecDisk), Output: int64(s.conf.ExecOutput), Processes: execProcesses,
+		},
+	}
+	if s.process != nil {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("find this program: %w", err)
+		}
+		o.Guard = []string{self, guardArgument}
+	}
+	return execrunner.NewHost(o), nil
+}
+
+// appOf is the app, nil for one that consists of executables.
+func (r *jobRun) appOf() *mr.App {
+	if r.code != nil {
+		return nil
+	}
+	return &r.app
+}
