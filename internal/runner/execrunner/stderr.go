@@ -98,7 +98,7 @@ func (t *tail) report(text string) bool {
 	kind, rest, _ := strings.Cut(text, ":")
 	switch kind {
 	case "status":
-		t.host.o.Log.Debug().Str("task", t.name()).Str("attempt", t.task.Attempt).Str("status", rest).Msg("status of an executable")
+		t.host.o.Log.Debug().Str("job", t.task.Job).Str("task", t.name()).Str("attempt", t.task.Attempt).Str("status", rest).Msg("status of an executable")
 		return true
 	case "counter":
 		i := strings.LastIndexByte(rest, ',')
@@ -166,8 +166,8 @@ func (l *stderrLog) keep(ctx context.Context) {
 	defer cancel()
 	name := "stderr/" + l.name() + "/" + l.task.Attempt
 	if err := l.task.Side.Put(ctx, name, text); err != nil {
-		l.host.o.Log.Warn().Err(err).Str("task", l.name()).Str("attempt", l.task.Attempt).Msg("the stderr of an executable is not kept")
+		l.host.o.Log.Warn().Err(err).Str("job", l.task.Job).Str("task", l.name()).Str("attempt", l.task.Attempt).Msg("the stderr of an executable is not kept")
 		return
 	}
-	l.host.o.Log.Debug().Str("task", l.name()).Str("attempt", l.task.Attempt).Str("side_file", name).Int("bytes", len(text)).Msg("stderr of executables kept")
+	l.host.o.Log.Debug().Str("job", l.task.Job).Str("task", l.name()).Str("attempt", l.task.Attempt).Str("side_file", name).Int("bytes", len(text)).Msg("stderr of executables kept")
 }
