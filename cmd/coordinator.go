@@ -190,7 +190,7 @@ func (s *session) newCoordinator(st *store, lis net.Listener, app *mr.App, param
 	}
 	if o.code != nil {
 		if !bad.IsZero() {
-			return nil, usagef("which record an executable has failed over nobody knows", "max-bad-records is not for jobs with --mapper")
+			return nil, usagef("it is not known over which record an executable fails", "max-bad-records is not for jobs with --mapper")
 		}
 		options.Exec, options.Ship = o.code.spec, func(ctx context.Context) error { return o.code.ship(ctx, st, s.layout) }
 	}

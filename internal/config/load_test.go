@@ -55,6 +55,7 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		Bucket: "mapreducedata", Port: 1234, NReduce: 10, SplitSize: 64 << 20, Pack: "auto", Shuffle: "auto",
 		Lease: 10 * time.Second, CoordTimeout: 10 * time.Second, DrainTimeout: 25 * time.Second, Spot: "auto", MaxAttempts: 4, MaxBad: "0", Decompress: "auto", MaxRatio: 200, MaxDecompressed: 1 << 40, Speculation: "auto", TaskTimeout: 10 * time.Minute, S3Concurrency: 64,
+		ExecMemory: 2 << 30, ExecDisk: 20 << 30, ExecOutput: 100 << 30,
 		LogLevel: "info", LogFormat: "auto", Color: "auto", Progress: "auto",
 	}
 	if diff := cmp.Diff(want, l.Config); diff != "" {

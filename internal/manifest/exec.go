@@ -114,7 +114,8 @@ type Command struct{ Role, Line string }
 // SplitCommand cuts a command line into words, as a shell does with quotes and
 // backslashes: words are separated by spaces, tabs and line breaks; what stands
 // between single quotes is taken as it is; between double quotes a backslash
-// escapes a double quote and a backslash, outside of quotes any character. Nothing
+// escapes a double quote, a backslash, a dollar sign and a back quote, outside of
+// quotes any character. Nothing
 // else is special: there are no variables, pipes and patterns. It returns an error
 // for quotes that do not end, and for a line without words.
 func SplitCommand(line string) ([]string, error) {
@@ -131,7 +132,7 @@ func SplitCommand(line string) ([]string, error) {
 			in = true
 			end := i + 1
 			for ; end < len(line) && line[end] != c; end++ {
-				if c == '"' && line[end] == '\\' && end+1 < len(line) && (line[end+1] == '"' || line[end+1] == '\\') {
+				if c == '"' && line[end] == '\\' && end+1 < len(line) && strings.IndexByte("\"\\$`", line[end+1]) >= 0 {
 					end++
 				}
 				word = append(word, line[end])

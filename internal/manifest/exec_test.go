@@ -14,6 +14,7 @@ func TestSplitCommand(t *testing.T) {
 		"  a \t b\n":                 {"a", "b"},
 		`awk '{ print $1 "\t" 1 }'`:  {"awk", `{ print $1 "\t" 1 }`},
 		`sh -c "echo \"a b\" \\ \n"`: {"sh", "-c", `echo "a b" \ \n`},
+		"a \"\\$x \\`b\\`\"":         {"a", "$x `b`"},
 		`a'b c'd "" ''`:              {"ab cd", "", ""},
 		`a\ b \'c`:                   {"a b", "'c"},
 		"":                           nil,

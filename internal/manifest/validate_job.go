@@ -38,7 +38,7 @@ func (j *Job) Validate(lay layout.Layout) error {
 		return err
 	}
 	if j.App.Kind == Executables && !j.MaxBad.IsZero() {
-		return errors.New("max_bad_records of an app of executables: nobody knows over which record one has failed")
+		return errors.New("max_bad_records of an app of executables: it is not known over which record one fails")
 	}
 	if err := j.validateObjects(lay); err != nil {
 		return err

@@ -14,8 +14,8 @@ import (
 
 // A job of executables is verified without running them: what its tasks
 // committed, shuffled and read is the same, each key lies in its partition, and
-// the shipped files are those that the job's spec names. Nobody can tell whether
-// a line of output is one that the executables write.
+// the shipped files are those that the job's spec names. Whether a line of output is
+// one that the executables write is not checked.
 
 // executables says whether the job's application consists of executables.
 func (a *audit) executables() bool { return a.job.App.Kind == manifest.Executables }

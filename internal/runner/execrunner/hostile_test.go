@@ -72,7 +72,7 @@ func TestHostile(t *testing.T) {
 	}{
 		{"much memory", `awk 'BEGIN { s = "0123456789abcdef"; while (1) s = s s }'`, "", Limits{Memory: 64 << 20}},
 		{"many processes", `sh -c 'while :; do sleep 1000 & done'`, "more than 20", Limits{Processes: 20}},
-		{"a large file", `sh -c 'cat /dev/zero > file; exit $?'`, "exit code", Limits{Disk: 4 << 20}},
+		{"a large file", `sh -c 'cat /dev/zero > file; exit $?'`, "", Limits{Disk: 4 << 20}},
 		{"many files", `sh -c 'i=0; while :; do head -c 1000000 /dev/zero > $i; i=$((i+1)); done'`, "killed: its files have more than 4194304 bytes", Limits{Disk: 4 << 20}},
 		{"much output", `sh -c 'while :; do echo line; done'`, "it has written more than 1000000 bytes to its output", Limits{Output: 1_000_000}},
 		{"a line without end", `cat /dev/zero`, "a line of more than 67108864 bytes", Limits{}},
