@@ -10,6 +10,10 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/s3fs"
 )
 
 func (f *frame) catCommand() *cobra.Command {
@@ -37,18 +41,24 @@ func (f *frame) catCommand() *cobra.Command {
 }
 
 func printOutput(ctx context.Context, s *session, st *store, partition, head int) error {
-	outputs, done := map[int]string{}, false
-	for o, err := range st.List(ctx, s.layout.OutputDir()) {
-		if err != nil {
-			return err
+	outputs, done, err := findOutputs(ctx, st.Store, s.layout, partition)
+	from := st.Store
+	if err == nil && len(outputs) == 0 {
+		job, jerr := s.readJob(ctx, st)
+		if jerr != nil {
+			return jerr
 		}
-		done = done || o.Key == s.layout.Success()
-		if r, ok := s.layout.ParseOutput(o.Key); ok && (partition < 0 || r == partition) {
-			outputs[r] = o.Key
+		lay := job.Layout(s.layout)
+		if job.OutputAt.Bucket != "" {
+			from = st.In(job.OutputAt.Bucket)
+			outputs, done, err = findOutputs(ctx, from, lay, partition)
+		}
+		if err == nil && len(outputs) == 0 {
+			return noOutput(job, layout.Place(from.Bucket(), lay.OutputDir()), partition)
 		}
 	}
-	if len(outputs) == 0 {
-		return noOutput(ctx, s, st, partition)
+	if err != nil {
+		return err
 	}
 	if !done {
 		s.note("the job is not finished: its output is incomplete")
@@ -56,7 +66,7 @@ func printOutput(ctx context.Context, s *session, st *store, partition, head int
 	return s.printData(func(w io.Writer) error {
 		out := bufio.NewWriterSize(w, 64<<10)
 		for _, r := range slices.Sorted(maps.Keys(outputs)) {
-			body, err := st.OpenRange(ctx, outputs[r], "", 0, -1)
+			body, err := from.OpenRange(ctx, outputs[r], "", 0, -1)
 			if err != nil {
 				return err
 			}
@@ -74,18 +84,31 @@ func printOutput(ctx context.Context, s *session, st *store, partition, head int
 	})
 }
 
+// findOutputs lists the keys of outputs, of one partition or of all for -1, and says
+// whether the job is done.
+func findOutputs(ctx context.Context, st *s3fs.Store, lay layout.Layout, partition int) (outputs map[int]string, done bool, err error) {
+	outputs = map[int]string{}
+	for o, err := range st.List(ctx, lay.OutputDir()) {
+		if err != nil {
+			return nil, false, err
+		}
+		done = done || o.Key == lay.Success()
+		if r, ok := lay.ParseOutput(o.Key); ok && (partition < 0 || r == partition) {
+			outputs[r] = o.Key
+		}
+	}
+	return outputs, done, nil
+}
+
 // noOutput says why there is nothing to print.
-func noOutput(ctx context.Context, s *session, st *store, partition int) error {
-	job, err := s.readJob(ctx, st)
+func noOutput(job *manifest.Job, where string, partition int) error {
 	switch {
-	case err != nil:
-		return err
 	case partition >= job.NReduce:
 		return usagef("they are numbered from 0", "there is no partition %d: job %s has %s", partition, job.ID, countText(int64(job.NReduce), "partition"))
 	case partition >= 0:
-		return usagef("`mraws status` shows the progress of the job", "there is no output of partition %d yet in s3://%s/%s", partition, st.Bucket(), s.layout.OutputDir())
+		return usagef("`mraws status` shows the progress of the job", "there is no output of partition %d yet in %s", partition, where)
 	}
-	return usagef("`mraws status` shows the progress of the job", "there is no output yet in s3://%s/%s", st.Bucket(), s.layout.OutputDir())
+	return usagef("`mraws status` shows the progress of the job", "there is no output yet in %s", where)
 }
 
 // copyLines copies up to most lines, all if most is negative, and returns

@@ -26,6 +26,7 @@ type jobFlags struct {
 	allowEmpty bool
 	unsafe     bool
 	takeOver   bool
+	outputAt   string   // s3://bucket/folder/ of the output; "" is output/ of the job
 	jobID      string   // of a new job; "" leaves it to the coordinator
 	names      []string // of the input; nil is all of it
 	exec       execFlags
@@ -44,6 +45,7 @@ func (o *jobFlags) addEmpty(c *cobra.Command) {
 	c.Flags().BoolVar(&o.allowEmpty, "allow-empty", false, "accept a job without input and write empty outputs")
 	c.Flags().BoolVar(&o.unsafe, "unsafe-single-coordinator", false,
 		"skip the check that the store honours conditional writes; safe only for a deterministic app, one coordinator and no lost worker")
+	c.Flags().StringVar(&o.outputAt, "output-at", "", "write the output to the folder `s3://bucket/folder/` of the same server; if empty, to output/")
 }
 
 // params returns the parameters given, or nil if there are none. Values are
@@ -144,6 +146,9 @@ func coordinate(ctx context.Context, s *session, o *jobFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	if s.outputAt, err = o.openPlace(ctx, st); err != nil {
+		return errors.Join(err, lis.Close())
+	}
 	c, err := s.newCoordinator(st, lis, app, params, o)
 	if err != nil {
 		return errors.Join(err, lis.Close())
@@ -180,6 +185,7 @@ func (s *session) newCoordinator(st *store, lis net.Listener, app *mr.App, param
 	s.page.calls(&security)
 	options := coordinator.Options{
 		Store: failpoint.Store("coordinator", st.Store), Buckets: func(name string) coordinator.Lister { return st.In(name) }, Layout: s.layout, Log: s.log, Version: readVersion().Version,
+		OutputAt: s.outputAt, OutputStore: s.outputStore(st),
 		App: app, Params: params, JobID: o.jobID, Names: o.names,
 		NReduce: s.conf.NReduce, SplitSize: int64(s.conf.SplitSize), Pack: coordinator.Pack(s.conf.Pack), Shuffle: coordinator.Shuffle(s.conf.Shuffle), AllowEmpty: o.allowEmpty,
 		MaxBad: bad, Decompress: decompress(s.conf),

@@ -26,8 +26,9 @@ type jobJSON struct {
 }
 
 func newJobJSON(t *target, success *manifest.Success, again bool, st *store) jobJSON {
+	out, lay := t.outputs(st)
 	j := jobJSON{
-		Schema: "mraws/run/v1", Bucket: st.Bucket(), Prefix: t.layout.Prefix(), Output: "s3://" + st.Bucket() + "/" + t.layout.OutputDir(),
+		Schema: "mraws/run/v1", Bucket: st.Bucket(), Prefix: t.layout.Prefix(), Output: layout.Place(out.Bucket(), lay.OutputDir()),
 		DataDir: st.DataDir, Success: success, Counters: success.Counters, AlreadyDone: again,
 	}
 	if j.Counters == nil {
@@ -41,7 +42,8 @@ func (s *session) printSuccess(success *manifest.Success, again bool, st *store)
 	if s.output == "json" {
 		return s.printJSON(newJobJSON(s.target, success, again, st))
 	}
-	return s.say("%s", successText(success, again, st.Bucket(), s.layout))
+	out, lay := s.outputs(st)
+	return s.say("%s", successText(success, again, out.Bucket(), lay))
 }
 
 // skipped is the error, or rather the warning, of a job that is done but for

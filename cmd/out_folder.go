@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/s3fs"
 )
 
 // outFolder is the folder of --out. It is made and locked before the job begins. At
@@ -95,7 +96,7 @@ func (o *outFolder) Close() error {
 
 // fetch writes all outputs to the partial folder, and then moves them over those of
 // another job.
-func (o *outFolder) fetch(ctx context.Context, st *store, success *manifest.Success) error {
+func (o *outFolder) fetch(ctx context.Context, st *s3fs.Store, success *manifest.Success) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(fetchers)
 	name := func(r int) string { return "mr-out-" + strconv.Itoa(r) }

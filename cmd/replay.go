@@ -103,7 +103,7 @@ func replay(ctx context.Context, s *session, st *store, phase mr.Phase, index in
 		return err
 	}
 	env := &task.Env{
-		Store: st, Buckets: st.source, Layout: s.layout, Job: job, Runner: code, Worker: "replay", Scratch: cmp.Or(s.conf.Scratch, os.TempDir()), Memory: s.memory,
+		Store: st, Buckets: st.source, Outputs: st.writable, Layout: job.Layout(s.layout), Job: job, Runner: code, Worker: "replay", Scratch: cmp.Or(s.conf.Scratch, os.TempDir()), Memory: s.memory,
 		Commits: new(task.Commits), Log: s.log, Progress: new(task.Progress),
 	}
 	create, err := replayFiles(s.printer, dir)

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,6 +53,10 @@ func (f *frame) resetCommand() *cobra.Command {
 
 func resetJob(ctx context.Context, s *session, st *store, f *resetFlags) error {
 	o := reset.Options{Input: f.input}
+	var err error
+	if o.Place, err = reset.Find(ctx, st, s.layout, func(bucket string) reset.PlaceStore { return st.In(bucket) }); err != nil {
+		return err
+	}
 	busy, err := busyWith(ctx, s, st)
 	if err != nil {
 		return err
@@ -112,7 +117,7 @@ func confirm(ctx context.Context, stdio IO, bucket string, counts []reset.Count,
 		fmt.Fprintf(stdio.Err, "  %s\n", busy)
 	}
 	for _, c := range counts {
-		fmt.Fprintf(stdio.Err, "  s3://%s/%s  %s\n", bucket, c.Dir, resetText(c))
+		fmt.Fprintf(stdio.Err, "  s3://%s/%s  %s\n", cmp.Or(c.Bucket, bucket), c.Dir, resetText(c))
 	}
 	fmt.Fprintf(stdio.Err, "Delete %s? [y/N] ", resetText(reset.Total(counts)))
 	type line struct {
@@ -152,6 +157,7 @@ type countJSON struct {
 	Objects int64  `json:"objects"`
 	Bytes   int64  `json:"bytes"`
 	Uploads int64  `json:"uploads"`
+	Bucket  string `json:"bucket,omitempty"` // of a place that is not in the job's own folders
 }
 
 // printReset prints what was deleted, or would be.
@@ -174,7 +180,7 @@ func printReset(s *session, dryRun bool, counts []reset.Count) error {
 		word = "would delete"
 	}
 	for _, c := range counts {
-		if err := s.say("%s s3://%s/%s: %s", word, s.conf.Bucket, c.Dir, resetText(c)); err != nil {
+		if err := s.say("%s s3://%s/%s: %s", word, cmp.Or(c.Bucket, s.conf.Bucket), c.Dir, resetText(c)); err != nil {
 			return err
 		}
 	}

@@ -81,6 +81,8 @@ var conflictHints = map[coordinator.ConflictKind]string{
 	coordinator.DamagedRecord:    "delete that object and start the same line again: its map task is run again",
 	coordinator.DamagedSummary:   "delete that object and start the same line again: the summary is written again, and no task is run again",
 	coordinator.DamagedOutput:    "delete that object and start the same line again: its task is run again",
+	coordinator.ForeignPlace:     "name another place with --output-at, or reset the job that this one belongs to",
+	coordinator.ForeignOutput:    "delete that object, or name another place with --output-at",
 }
 
 // refusalAdvice is the exit code of a refusal, and what can be done about it.

@@ -223,6 +223,9 @@ func (r *jobRun) job(ctx context.Context) (success *manifest.Success, again bool
 		return nil, false, err
 	}
 	address := lis.Addr().String()
+	if r.outputAt, err = r.flags.openPlace(ctx, r.st); err != nil {
+		return nil, false, errors.Join(err, lis.Close())
+	}
 	c, err := r.newCoordinator(r.st, lis, r.appOf(), r.params, r.flags.jobFlags)
 	if err != nil {
 		return nil, false, errors.Join(err, lis.Close())
@@ -274,7 +277,8 @@ func (r *jobRun) place(ctx context.Context, c *coordinator.Coordinator) error {
 // result prints the result of a job. It fetches and verifies the output if asked.
 func (r *jobRun) result(ctx context.Context, success *manifest.Success, again bool) error {
 	if r.folder != nil {
-		if err := r.folder.fetch(ctx, r.st, success); err != nil {
+		out, _ := r.outputs(r.st)
+		if err := r.folder.fetch(ctx, out, success); err != nil {
 			return err
 		}
 	}
@@ -311,7 +315,8 @@ func (r *jobRun) resultJSON(ctx context.Context, success *manifest.Success, agai
 // show prints the summary, how to read the output, and its first lines.
 func (r *jobRun) show(ctx context.Context, success *manifest.Success, again bool) error {
 	var b strings.Builder
-	b.WriteString(successText(success, again, r.st.Bucket(), r.layout))
+	out, lay := r.outputs(r.st)
+	b.WriteString(successText(success, again, out.Bucket(), lay))
 	if r.flags.out != "" {
 		fmt.Fprintf(&b, "\n  fetched %s", r.flags.out)
 	}
@@ -325,7 +330,7 @@ func (r *jobRun) show(ctx context.Context, success *manifest.Success, again bool
 	}
 	fmt.Fprintf(&b, "\n  check   %s", r.line(check...))
 	fmt.Fprintf(&b, "\n  remove  %s", r.line(remove...))
-	lines, key, err := firstLines(ctx, r.st, success, r.flags.head)
+	lines, key, err := firstLines(ctx, out, success, r.flags.head)
 	if err != nil {
 		return err
 	}

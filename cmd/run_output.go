@@ -10,10 +10,11 @@ import (
 	"strings"
 
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/s3fs"
 )
 
 // firstLines reads the first n lines of the first output that has any.
-func firstLines(ctx context.Context, st *store, success *manifest.Success, n int) (lines []string, key string, err error) {
+func firstLines(ctx context.Context, st *s3fs.Store, success *manifest.Success, n int) (lines []string, key string, err error) {
 	for _, out := range success.Outputs {
 		if out.Lines == 0 || n <= 0 {
 			continue
@@ -43,7 +44,7 @@ func shorten(s string, most int) string {
 // fetchers bounds the outputs fetched side by side.
 const fetchers = 8
 
-func fetchFile(ctx context.Context, st *store, key, path string) (err error) {
+func fetchFile(ctx context.Context, st *s3fs.Store, key, path string) (err error) {
 	body, err := st.OpenRange(ctx, key, "", 0, -1)
 	if err != nil {
 		return err

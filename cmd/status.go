@@ -74,7 +74,7 @@ func showJob(ctx context.Context, s *session, f *statusFlags, token string, show
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
 	r, err := status.Read(ctx, status.Options{
-		Store: st, Layout: s.layout, Files: tlsFiles(s.conf), Token: token, Patience: askPatience,
+		Store: st, Buckets: st.readable, Layout: s.layout, Files: tlsFiles(s.conf), Token: token, Patience: askPatience,
 	})
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)

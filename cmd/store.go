@@ -12,6 +12,7 @@ import (
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/s3fs"
 	"github.com/mraws/mraws/internal/s3local"
 	"github.com/mraws/mraws/internal/task"
@@ -50,6 +51,9 @@ type target struct {
 	local     bool
 	said      bool // on stderr
 	ownPrefix bool // run made the prefix up for this job alone
+	// outputAt is the place of its own for the output of the job that this command
+	// runs; zero for none.
+	outputAt manifest.Place
 }
 
 // where is the bucket with the prefix.

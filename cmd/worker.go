@@ -105,7 +105,7 @@ func workerOptions(s *session, st *store, app *mr.App, params map[string]string)
 	}
 	objects := failpoint.Store("worker", st.Store)
 	o := worker.Options{
-		Store: objects, Bucket: st.Bucket(), Buckets: st.source, Layout: s.layout, Log: s.log, Version: readVersion().Version,
+		Store: objects, Bucket: st.Bucket(), Buckets: st.source, Outputs: st.writable, Layout: s.layout, Log: s.log, Version: readVersion().Version,
 		App: s.process.telling(app), Params: params, Lookup: func(name string) *mr.App { return s.process.telling(s.apps.lookup(name)) },
 		Insecure: s.conf.Insecure, Files: tlsFiles(s.conf), Token: token, CoordTimeout: s.conf.CoordTimeout,
 		Name: workerName(host), Host: host, Slots: s.slots, Memory: s.memory, Scratch: cmp.Or(s.conf.Scratch, os.TempDir()), Stats: s.page.workerStats(), Events: trace.FromEnv(),

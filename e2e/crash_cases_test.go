@@ -19,6 +19,8 @@ type crashCase struct {
 	args  []string
 	input string // of inputs; "books" if empty
 	r     int    // reduces; 2 if 0
+	// elsewhere: the output has a place of its own, in the same bucket.
+	elsewhere bool
 
 	also    string   // what else is armed in that process
 	workers string   // what is armed in the first worker beside an armed coordinator
@@ -113,11 +115,17 @@ func specialCases() []crashCase {
 		{point: "coordinator.serve.discover.before", name: "addresses", script: (*crash).workersByAddresses},
 		{point: "coordinator.serve.discover.after"},
 		{point: "coordinator.serve.discover.after", name: "addresses", script: (*crash).workersByAddresses},
+		{point: "worker.get.owner", elsewhere: true},
+		{point: "coordinator.get.owner", elsewhere: true},
+		{point: "coordinator.put.owner.before", elsewhere: true},
+		{point: "coordinator.put.owner.after", elsewhere: true},
 		{point: "coordinator.copy.partition.before", app: "fickle", input: "words", workers: again},
 		{point: "coordinator.copy.partition.after", app: "fickle", input: "words", workers: again},
 	}
 	patient := []string{"--speculation", "off"}
 	all = append(all,
+		crashCase{point: "worker.commit.output.after", name: "elsewhere", elsewhere: true},
+		crashCase{point: "coordinator.put.success.after", name: "elsewhere", elsewhere: true},
 		crashCase{point: "worker.put.map-record.before", name: "whole", args: patient, adopts: 2},
 		crashCase{point: "worker.put.map-record.after", name: "once", args: patient, once: true},
 		crashCase{point: "worker.commit.output.after", name: "once", args: patient, once: true})

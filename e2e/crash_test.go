@@ -100,6 +100,9 @@ func newCrash(t *testing.T, base *baseline, s crashCase, action failpoint.Action
 		c.exitCode = 3 // records were skipped
 	}
 	c.fixture = base.fixture(t)
+	if s.elsewhere {
+		c.layout = c.layout.WithOutput(c.bucket, "out-"+c.layout.Prefix()+"/")
+	}
 	c.scratch = filepath.Join(c.dir, "scratch")
 	c.set("MRAWS_SCRATCH", c.scratch)
 	c.set("MRAWS_LEASE", c.lease.String())
@@ -148,7 +151,11 @@ func (c *crash) points() string {
 }
 
 func (c *crash) coordinatorLine() []string {
-	return append([]string{"coordinator", "--app", c.app, "--nreduce", fmt.Sprint(c.r)}, c.args...)
+	line := append([]string{"coordinator", "--app", c.app, "--nreduce", fmt.Sprint(c.r)}, c.args...)
+	if c.elsewhere {
+		line = append(line, "--output-at", layout.Place(c.layout.OutputBucket(), c.layout.OutputDir()))
+	}
+	return line
 }
 
 func (c *crash) workerLine(flags ...string) []string {

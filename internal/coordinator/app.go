@@ -213,9 +213,12 @@ func (o Options) withFormats(s manifest.Spec) manifest.Spec {
 	return s
 }
 
-// checkFormats returns an error unless this program has the formats that the job
-// names itself.
-func (o Options) checkFormats() error {
+// check returns an error unless this program has the formats that the job names
+// itself, and its output can lie where it is to.
+func (o Options) check() error {
+	if err := o.checkPlace(); err != nil {
+		return err
+	}
 	if o.Input != nil {
 		if _, err := input.Resolve(o.Input.Name, o.Input.Options); err != nil {
 			return fmt.Errorf("format of the job's input: %w", err)

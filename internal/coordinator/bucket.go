@@ -78,7 +78,7 @@ func (b *bucket) unusable(damaged ConflictKind, err error) error {
 	case !errors.As(err, &invalid):
 		return err
 	case errors.Is(err, object.ErrDamaged):
-		return &ConflictError{Kind: damaged, What: fmt.Sprintf("s3://%s/%s is damaged", b.store.Bucket(), invalid.Key), Diff: []string{invalid.Err.Error()}}
+		return &ConflictError{Kind: damaged, What: b.name(invalid.Key) + " is damaged", Diff: []string{invalid.Err.Error()}}
 	}
 	return b.foreign(invalid.Key, invalid.Err.Error())
 }
@@ -86,11 +86,27 @@ func (b *bucket) unusable(damaged ConflictKind, err error) error {
 // foreign returns the error of an object that has the key of an object of this
 // job and belongs to another job.
 func (b *bucket) foreign(key, why string) error {
-	return &ConflictError{
-		Kind: ForeignObject,
-		What: fmt.Sprintf("s3://%s/%s does not belong to this job", b.store.Bucket(), key),
-		Diff: []string{why},
+	if b.layout.Outside(key) {
+		return b.foreignOutput(key, why)
 	}
+	return &ConflictError{Kind: ForeignObject, What: b.name(key) + " does not belong to this job", Diff: []string{why}}
+}
+
+// foreignOutput is foreign of an object that was found where the output is to lie.
+func (b *bucket) foreignOutput(key, why string) error {
+	in := b.layout.OutputBucket()
+	if in == "" {
+		return b.foreign(key, why)
+	}
+	return &ConflictError{Kind: ForeignOutput, What: layout.Place(in, key) + " does not belong to this job", Diff: []string{why}}
+}
+
+// name is what people call an object of the job.
+func (b *bucket) name(key string) string {
+	if b.layout.Outside(key) {
+		return layout.Place(b.layout.OutputBucket(), key)
+	}
+	return layout.Place(b.store.Bucket(), key)
 }
 
 // unlessStale is the error of an object that names another job: fs.ErrNotExist
@@ -102,7 +118,7 @@ func (b *bucket) unlessStale(ctx context.Context, found object.Info, by, job, wh
 	if by == "" || by == job || found.Meta[manifest.MetaJob] != by {
 		return conflict
 	}
-	now, at, err := b.owner(ctx)
+	now, at, err := b.owner(ctx, found.Key)
 	switch {
 	case err != nil:
 		return fmt.Errorf("read %s, to see whether it still belongs to job %s: %w", found.Key, job, err)
@@ -113,8 +129,19 @@ func (b *bucket) unlessStale(ctx context.Context, found object.Info, by, job, wh
 	return fmt.Errorf("%s is of job %s: %w", found.Key, by, fs.ErrNotExist)
 }
 
-// owner reads which job the place belongs to; "" if to none that can be told.
-func (b *bucket) owner(ctx context.Context) (job string, at object.Info, err error) {
+// owner reads which job what lies under a key belongs to by now, by the object that
+// says so; "" if to none that can be told.
+func (b *bucket) owner(ctx context.Context, key string) (job string, at object.Info, err error) {
+	if b.layout.Outside(key) {
+		owner, at, err := jobstate.ReadOwner(ctx, b.store, b.layout)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), jobstate.Invalid(err):
+			return "", at, nil
+		case err != nil:
+			return "", at, err
+		}
+		return owner.Job, at, nil
+	}
 	now, at, err := jobstate.ReadJob(ctx, b.store, b.layout)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), jobstate.Invalid(err): // it is put back
@@ -128,7 +155,7 @@ func (b *bucket) owner(ctx context.Context) (job string, at object.Info, err err
 // displaced returns a *ConflictError if the place belongs to another job than
 // job by now: job was reset while it ran, and nothing of it may be put back.
 func (b *bucket) displaced(ctx context.Context, job string) error {
-	now, _, err := b.owner(ctx)
+	now, _, err := b.owner(ctx, b.layout.Job())
 	if err != nil || now == "" || now == job {
 		return err
 	}
@@ -153,7 +180,7 @@ func (b *bucket) wasReset(ctx context.Context) bool {
 func (b *bucket) spoiled(key, why string) error {
 	return &ConflictError{
 		Kind: DamagedOutput,
-		What: fmt.Sprintf("s3://%s/%s was replaced or damaged while the job ran", b.store.Bucket(), key),
+		What: b.name(key) + " was replaced or damaged while the job ran",
 		Diff: []string{why},
 	}
 }

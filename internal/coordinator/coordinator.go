@@ -60,6 +60,11 @@ type Options struct {
 	// all below it, but for hidden ones.
 	Names []string
 
+	// OutputAt is where outputs and summary of the job lie; zero is output/ of the
+	// job. OutputStore is its bucket; nil only for zero.
+	OutputAt    manifest.Place
+	OutputStore Place
+
 	JobID      string // of a new job; "" makes one of the app's name and the time
 	NReduce    int
 	SplitSize  int64 // bytes
@@ -143,6 +148,8 @@ const (
 	DamagedRecord                        // a commit record that this coordinator has not read before is damaged
 	DamagedSummary                       // the summary of the job is damaged
 	DamagedOutput                        // an object was replaced or damaged behind its commit and cannot be put back
+	ForeignPlace                         // the place of its own for the output belongs to another job
+	ForeignOutput                        // an object of another job, or of none, lies in that place
 )
 
 func (e *ConflictError) Error() string { return e.What }
@@ -173,6 +180,7 @@ func (e *ResetError) Unwrap() error { return e.Err }
 // Coordinator runs one job. Make it with New, then call Run once.
 type Coordinator struct {
 	o       Options
+	home    Lister // the bucket of the job, whatever the key
 	epoch   string
 	process manifest.Process
 	over    chan struct{} // closed when it is known how the job ended
@@ -192,9 +200,13 @@ type Coordinator struct {
 
 // New returns a coordinator that has done nothing yet.
 func New(o Options) *Coordinator {
-	epoch := newEpoch()
+	epoch, home := newEpoch(), o.Store
+	if o.OutputAt != (manifest.Place{}) {
+		o.Layout = o.Layout.WithOutput(o.OutputAt.Bucket, o.OutputAt.Dir)
+		o.Store = &placed{home, o.OutputStore, o.Layout}
+	}
 	c := &Coordinator{
-		o: o, epoch: epoch, process: lease.ThisProcess(listens(o.Listener)), over: make(chan struct{}),
+		home: home, o: o, epoch: epoch, process: lease.ThisProcess(listens(o.Listener)), over: make(chan struct{}),
 		turns: newTurns(o.clock), loop: newLoop(o, epoch), bucket: bucket{o.Store, o.Layout, o.Log},
 	}
 	c.restorer.turns, c.restorer.loop, c.restorer.bucket, c.restorer.maxLost = &c.turns, &c.loop, &c.bucket, o.MaxLost
@@ -287,7 +299,7 @@ func ofJob(err error) bool {
 
 // life is the job from start to _SUCCESS.
 func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, g *errgroup.Group, serve func() error) (*manifest.Success, error) {
-	if err := c.o.checkFormats(); err != nil {
+	if err := c.o.check(); err != nil {
 		return nil, err
 	}
 	if !c.o.Unsafe {

@@ -75,9 +75,10 @@ func (c *Coordinator) list(ctx context.Context, format input.Format, s Source) (
 	if !layout.ValidBucket(s.Bucket) && !ours {
 		return nil, fmt.Errorf("list the input: %q cannot be the name of a bucket", s.Bucket)
 	}
-	for _, dir := range []string{l.IntermediateDir(), l.OutputDir()} {
-		if ours && (strings.HasPrefix(dir, s.Prefix) || strings.HasPrefix(s.Prefix, dir)) {
-			return nil, fmt.Errorf("list the input: %s has objects in common with %s, which the job writes", c.place(s), layout.Place(s.Bucket, dir))
+	own := c.o.Store.Bucket()
+	for _, p := range []manifest.Place{{Bucket: own, Dir: l.IntermediateDir()}, {Bucket: own, Dir: l.OwnOutputDir()}, c.o.OutputAt} {
+		if s.Bucket == p.Bucket && (strings.HasPrefix(p.Dir, s.Prefix) || strings.HasPrefix(s.Prefix, p.Dir)) {
+			return nil, fmt.Errorf("list the input: %s has objects in common with %s, which the job writes", c.place(s), p)
 		}
 	}
 	from, err := c.lister(s.Bucket)
@@ -109,7 +110,7 @@ func (c *Coordinator) list(ctx context.Context, format input.Format, s Source) (
 func (c *Coordinator) lister(bucket string) (Lister, error) {
 	switch {
 	case bucket == "" || bucket == c.o.Store.Bucket():
-		return c.o.Store, nil
+		return c.home, nil
 	case c.o.Buckets == nil:
 		return nil, fmt.Errorf("list the input: no other bucket than s3://%s can be read here, such as s3://%s", c.o.Store.Bucket(), bucket)
 	}
@@ -163,7 +164,7 @@ func (c *Coordinator) compression(format input.Format, name string) manifest.Com
 // whether the job is there already. Then differ is asked which of the job's
 // Names are not in the bucket as they are to be uploaded.
 func (c *Coordinator) Foresee(ctx context.Context, differ func(context.Context) ([]string, error)) (found bool, err error) {
-	if err := c.o.checkFormats(); err != nil {
+	if err := c.o.check(); err != nil {
 		return false, err
 	}
 	stored, err := c.readJob(ctx)
@@ -202,6 +203,9 @@ func (c *Coordinator) Foresee(ctx context.Context, differ func(context.Context) 
 // job would have its own.
 func (c *Coordinator) vacant(ctx context.Context) error {
 	l := c.o.Layout
+	if err := c.unowned(ctx); err != nil {
+		return err
+	}
 	for _, dir := range []string{l.CommitDir(), l.OutputDir()} {
 		for o, err := range c.o.Store.List(ctx, dir) {
 			if err != nil {
@@ -209,6 +213,9 @@ func (c *Coordinator) vacant(ctx context.Context) error {
 			}
 			name := strings.TrimPrefix(o.Key, dir)
 			if o.Key == l.Success() || name != "" && name[0] != '_' {
+				if dir == l.OutputDir() {
+					return c.bucket.foreignOutput(o.Key, "there is no job that it belongs to")
+				}
 				return c.bucket.foreign(o.Key, "there is no job that it belongs to")
 			}
 		}

@@ -58,8 +58,17 @@ func (c *Coordinator) prepare(ctx context.Context, app manifest.Spec) (*state, e
 		}
 	}
 	s := &state{job: stored, created: created, maps: map[int]*mapCommit{}, reduces: map[int]*reduceCommit{}}
+	owned, err := c.owns(ctx, stored)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.recover(ctx, s); err != nil {
 		return nil, err
+	}
+	if !owned {
+		if err := c.occupy(ctx, stored); err != nil {
+			return nil, err
+		}
 	}
 	log := c.o.Log.Info().Str("job", stored.ID).Int("objects", len(stored.Objects)).
 		Int("maps", len(stored.Tasks)).Int("reduces", stored.NReduce)
@@ -155,7 +164,7 @@ func (c *Coordinator) outline(app manifest.Spec, objects []manifest.Object) *man
 	if app.Partitioner.Name == manifest.Range {
 		app.Partitioner = manifest.RangesOf(c.o.NReduce)
 	}
-	job := &manifest.Job{Schema: manifest.JobSchema, Spec: app, NReduce: c.o.NReduce, SplitSize: c.o.SplitSize, MaxBad: c.o.MaxBad, Objects: objects}
+	job := &manifest.Job{Schema: manifest.JobSchema, Spec: app, NReduce: c.o.NReduce, SplitSize: c.o.SplitSize, MaxBad: c.o.MaxBad, OutputAt: c.o.OutputAt, Objects: objects}
 	if job.Compressed() {
 		job.Decompress = c.o.Decompress
 	}
@@ -167,6 +176,13 @@ func (c *Coordinator) outline(app manifest.Spec, objects []manifest.Object) *man
 // such as the splits.
 func (c *Coordinator) fix(ctx context.Context, job *manifest.Job) (stored *manifest.Job, created bool, err error) {
 	key := c.o.Layout.Job()
+	if job.OutputAt != (manifest.Place{}) { // nothing is left behind where the place is not free
+		if _, err := c.readJob(ctx); errors.Is(err, fs.ErrNotExist) {
+			if err := c.vacant(ctx); err != nil {
+				return nil, false, err
+			}
+		}
+	}
 	data, err := manifest.Encode(job)
 	if err != nil {
 		return nil, false, fmt.Errorf("encode %s: %w", key, err)
@@ -264,7 +280,7 @@ func (c *Coordinator) recover(ctx context.Context, s *state) error {
 			}
 		}
 		if !ok || r >= s.job.NReduce {
-			return errors.Join(c.bucket.foreign(o.Key, "the job has no such output"), g.Wait())
+			return errors.Join(c.bucket.foreignOutput(o.Key, "the job has no such output"), g.Wait())
 		}
 		g.Go(func() error {
 			rec, err := recall(&c.memory, o.Key, o.ETag, func() (*reduceCommit, error) { return c.bucket.readReduce(gctx, s.job, r) })

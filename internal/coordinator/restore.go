@@ -49,6 +49,8 @@ type restorer struct {
 	job    object.Info      // _job.json
 	ranges *manifest.Ranges // nil if there are none, or none were read
 	at     object.Info      // _ranges.json
+	// ownerAt is _owner.json, if the output has a place of its own.
+	ownerAt object.Info
 
 	mu       sync.Mutex     // held while something is put back
 	reported map[string]int // how often an attempt failed over an object, by its key
@@ -68,6 +70,9 @@ func (l *restorer) known(ctx context.Context) (map[string]controlObject, []*redu
 	l.call(ctx, func() {
 		maps, reduces = slices.Clone(l.loop.maps), slices.Clone(l.loop.reduces)
 		add(controlObject{key: l.layout.Job(), at: l.job, is: encoded(l.loop.job)})
+		if l.layout.OutputBucket() != "" {
+			add(controlObject{key: l.layout.Owner(), at: l.ownerAt, is: encoded(l.loop.o.owner(l.loop.job))})
+		}
 		if ranges := l.ranges; ranges != nil {
 			add(controlObject{key: l.layout.Ranges(), at: l.at, is: encoded(ranges)})
 		}
@@ -102,6 +107,8 @@ func (l *restorer) noteVersion(ctx context.Context, key string, at object.Info) 
 			l.job = at
 		case key == l.layout.Ranges():
 			l.at = at
+		case l.layout.OutputBucket() != "" && key == l.layout.Owner():
+			l.ownerAt = at
 		case isMap:
 			rec := *l.loop.maps[m]
 			rec.at = at
@@ -161,7 +168,7 @@ func (l *restorer) restore(ctx context.Context, k controlObject) error {
 			return fmt.Errorf("write %s again: %w", k.key, err)
 		}
 	}
-	return &JobError{Cause: fmt.Sprintf("s3://%s/%s is deleted or replaced again and again while the job runs", l.store.Bucket(), k.key)}
+	return &JobError{Cause: l.name(k.key) + " is deleted or replaced again and again while the job runs"}
 }
 
 // adoptMap says whether the commit record that lies in the place of rec does as

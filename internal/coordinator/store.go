@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/object"
 )
 
@@ -12,6 +13,46 @@ type Lister interface {
 	// List yields every object below prefix in byte order of the key, or an
 	// error: never a part of the pages only.
 	List(ctx context.Context, prefix string) iter.Seq2[object.Info, error]
+}
+
+// Place is what the coordinator needs of a bucket that the output lies in. Its
+// methods promise what those of [Store] do.
+type Place interface {
+	Lister
+	Stat(ctx context.Context, key string) (object.Info, error)
+	Get(ctx context.Context, key string) ([]byte, object.Info, error)
+	Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error)
+	Preflight(ctx context.Context, dir string) error
+}
+
+// placed is a Store of which some keys lie in the place of the output.
+type placed struct {
+	Store
+	place Place
+	lay   layout.Layout
+}
+
+func (p *placed) at(key string) Place {
+	if p.lay.Outside(key) {
+		return p.place
+	}
+	return p.Store
+}
+
+func (p *placed) List(ctx context.Context, prefix string) iter.Seq2[object.Info, error] {
+	return p.at(prefix).List(ctx, prefix)
+}
+
+func (p *placed) Stat(ctx context.Context, key string) (object.Info, error) {
+	return p.at(key).Stat(ctx, key)
+}
+
+func (p *placed) Get(ctx context.Context, key string) ([]byte, object.Info, error) {
+	return p.at(key).Get(ctx, key)
+}
+
+func (p *placed) Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error) {
+	return p.at(key).Put(ctx, key, data, o)
 }
 
 // Store is what the coordinator needs of the bucket. Every method may be

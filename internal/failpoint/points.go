@@ -43,6 +43,7 @@ func worker() []Point {
 		"worker.open.partition", "worker.read.partition",
 		"worker.open.displaced", "worker.read.displaced",
 		"worker.shuffle.create", "worker.shuffle.write", "worker.shuffle.read", "worker.shuffle.close",
+		"worker.get.owner", // of a job whose output has a place of its own
 		"worker.create.output", "worker.write.output", "worker.abort.output",
 		"worker.put.reduce-record.before", "worker.put.reduce-record.after",
 		"worker.commit.output.before", "worker.commit.output.after",
@@ -69,6 +70,7 @@ func coordinator() []Point {
 		"coordinator.get.job",
 		"coordinator.list.map-record", "coordinator.get.map-record", "coordinator.stat.map-record",
 		"coordinator.list.output", "coordinator.stat.output", "coordinator.get.reduce-record",
+		"coordinator.get.owner", "coordinator.put.owner.before", "coordinator.put.owner.after",
 
 		// serving workers
 		"coordinator.serve.discover.before", "coordinator.serve.discover.after",

@@ -287,6 +287,12 @@ func things() [][2]string {
 	}
 }
 
+// placedThings names the objects in a place of its own for the output of a job by the
+// start of their names.
+func placedThings() [][2]string {
+	return [][2]string{{"_SUCCESS", "success"}, {"_owner.json", "owner"}, {"_preflight", "preflight"}, {"mr-out-", "output"}}
+}
+
 // thing names the object of a key under any prefix, since a worker that searches
 // for a job does not know its prefix. The last folder of a job in the key counts.
 func thing(key string) string {
@@ -303,6 +309,14 @@ func thing(key string) string {
 		if ok, _ := path.Match("intermediate/??/mr-*", key[at:]); ok {
 			return "partition"
 		}
+	}
+	for _, t := range placedThings() {
+		if strings.HasPrefix(path.Base(key), t[0]) {
+			return t[1]
+		}
+	}
+	if strings.Trim(key, "/") != "" && strings.HasSuffix(key, "/") {
+		return "output"
 	}
 	return "unknown(" + key + ")"
 }

@@ -111,6 +111,13 @@ func ReadSuccess(ctx context.Context, s Store, l layout.Layout, job string) (*ma
 	return v, info, err
 }
 
+// ReadOwner reads which job the place of its own belongs to that l has for the
+// output.
+func ReadOwner(ctx context.Context, s Store, l layout.Layout) (*manifest.Owner, object.Info, error) {
+	o, info, _, err := read(ctx, s, l.Owner(), manifest.DecodeOwner)
+	return o, info, err
+}
+
 // ReadAnnouncement reads what the coordinator of the job has announced.
 func ReadAnnouncement(ctx context.Context, s Store, l layout.Layout) (*manifest.Coordinator, object.Info, error) {
 	a, info, _, err := read(ctx, s, l.Coordinator(), manifest.DecodeCoordinator)

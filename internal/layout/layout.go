@@ -18,6 +18,13 @@
 //	output/mr-out-<r>                         the output, one object each reduce task
 //	output/_bad/map-<m>                       the input records that map task m skipped, if any
 //	output/_SUCCESS                           the job's summary; its existence says done
+//
+// Of a job whose output lies in a place of its own, which may be in another bucket,
+// what lies there is:
+//
+//	<place>/_owner.json                       which job the place belongs to
+//	<place>/mr-out-<r>                        the output
+//	<place>/_SUCCESS                          the job's summary
 package layout
 
 import (
@@ -32,7 +39,11 @@ import (
 
 // Layout builds the keys of one job. Its zero value is the layout at the
 // root of the bucket.
-type Layout struct{ root string }
+type Layout struct {
+	root string
+	// Where the output lies: "" for both is output/ of the job. dir ends in a slash.
+	bucket, dir string
+}
 
 // New returns the layout below prefix, with or without a closing slash.
 func New(prefix string) Layout {
@@ -52,8 +63,52 @@ func (l Layout) InputDir() string { return l.root + "input/" }
 // IntermediateDir ends in a slash, for listings.
 func (l Layout) IntermediateDir() string { return l.root + "intermediate/" }
 
-// OutputDir ends in a slash, for listings.
-func (l Layout) OutputDir() string { return l.root + "output/" }
+// OutputDir ends in a slash, for listings. It holds outputs and the summary.
+func (l Layout) OutputDir() string {
+	if l.bucket != "" {
+		return l.dir
+	}
+	return l.OwnOutputDir()
+}
+
+// OwnOutputDir is the folder output/ of the job, wherever outputs lie.
+func (l Layout) OwnOutputDir() string { return l.root + "output/" }
+
+// WithOutput returns the layout of the same job with its output in a bucket below
+// dir, which ends in a slash.
+func (l Layout) WithOutput(bucket, dir string) Layout {
+	l.bucket, l.dir = bucket, dir
+	return l
+}
+
+// OutputBucket is the bucket of a place of its own for the output, "" if the output
+// lies in output/ of the job.
+func (l Layout) OutputBucket() string { return l.bucket }
+
+// Outside tells whether key, one of this layout, lies in the place of its own that
+// the output has: it is that of the folder or of an object directly in it. All other
+// keys of a job have one of its folders as an element behind its prefix.
+func (l Layout) Outside(key string) bool {
+	name, ok := strings.CutPrefix(key, l.dir)
+	return l.bucket != "" && ok && !strings.Contains(name, "/")
+}
+
+// Owner returns the key of the object that says which job a place of its own for
+// the output belongs to.
+func (l Layout) Owner() string { return l.OutputDir() + OwnerName }
+
+// OwnerName is the last element of [Layout.Owner].
+const OwnerName = "_owner.json"
+
+// CheckOutputDir returns the folder of a place for the output with a slash at its
+// end, or says why no output can lie there.
+func CheckOutputDir(s string) (string, error) {
+	dir, err := CheckPrefix(s)
+	if err == nil && dir == "" {
+		err = errors.New("must be a folder of the bucket, not all of it")
+	}
+	return dir + "/", err
+}
 
 // Input returns the key of the input object name.
 func (l Layout) Input(name string) string { return l.InputDir() + name }
@@ -223,7 +278,7 @@ func (l Layout) ParseOutput(key string) (r int, ok bool) {
 }
 
 // BadDir ends in a slash and holds the lists of bad records.
-func (l Layout) BadDir() string { return l.OutputDir() + "_bad/" }
+func (l Layout) BadDir() string { return l.OwnOutputDir() + "_bad/" }
 
 // Bad returns the key of the list of records that map task m skipped.
 func (l Layout) Bad(m int) string { return l.BadDir() + "map-" + strconv.Itoa(m) }

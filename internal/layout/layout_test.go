@@ -346,3 +346,37 @@ func TestValidBucket(t *testing.T) {
 		}
 	}
 }
+
+// TestOutputElsewhere: with a place of its own for the output, outputs, summary and owner
+// lie there and all else where it was. No key of the job's own folders lies in the place,
+// whatever the prefixes are.
+func TestOutputElsewhere(t *testing.T) {
+	for _, prefix := range []string{"", "a", "a/b"} {
+		for _, dir := range []string{"a/", "a/b/", "c/"} {
+			own := New(prefix)
+			l := own.WithOutput("results", dir)
+			for key, want := range map[string]string{
+				l.Output(3): dir + "mr-out-3", l.Success(): dir + "_SUCCESS", l.Owner(): dir + "_owner.json", l.OutputDir(): dir,
+			} {
+				if key != want || !l.Outside(key) || own.Outside(key) {
+					t.Errorf("prefix %q: %s, want %s; outside: %t, %t", prefix, key, want, l.Outside(key), own.Outside(key))
+				}
+			}
+			if r, ok := l.ParseOutput(dir + "mr-out-12"); !ok || r != 12 {
+				t.Errorf("%d, %t", r, ok)
+			}
+			for key, want := range map[string]string{
+				l.Job(): own.Job(), l.MapCommit(1): own.MapCommit(1), l.ReduceAttempt(1, "x"): own.ReduceAttempt(1, "x"), l.Bad(2): own.Bad(2),
+				l.Partition(1, 2): own.Partition(1, 2), l.Packed(3): own.Packed(3), l.Input("mr-out-1"): own.Input("mr-out-1"), l.InputDir(): own.InputDir(),
+				l.OwnOutputDir(): own.OutputDir(), l.IntermediateDir(): own.IntermediateDir(), l.CommitDir(): own.CommitDir(),
+			} {
+				if key != want || l.Outside(key) {
+					t.Errorf("prefix %q, place %q: %s, want %s; outside: %t", prefix, dir, key, want, l.Outside(key))
+				}
+			}
+			if l.WithOutput("", "") != own {
+				t.Error("no place is another layout than that of the job")
+			}
+		}
+	}
+}

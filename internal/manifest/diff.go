@@ -24,6 +24,7 @@ func Diff(a, b *Job) []string {
 		lines.note("app parameter "+name, param(a, name), param(b, name))
 	}
 	lines.note("nreduce", a.NReduce, b.NReduce)
+	lines.note("place of the output", a.OutputAt, b.OutputAt)
 	lines.note("max-bad-records", a.MaxBad, b.MaxBad)
 	if a.Compressed() && b.Compressed() {
 		lines.note("decompress-ratio", a.Decompress.Ratio, b.Decompress.Ratio)

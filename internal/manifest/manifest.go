@@ -21,6 +21,7 @@ const (
 	SuccessSchema     = "mraws/success/v1"
 	CoordinatorSchema = "mraws/coordinator/v1"
 	RangesSchema      = "mraws/ranges/v1"
+	OwnerSchema       = "mraws/owner/v1"
 )
 
 // Keys of S3 user metadata on partitions and outputs (sent by S3 as
@@ -106,6 +107,8 @@ type Job struct {
 	// Decompress bounds compressed objects; zero if there are none.
 	Decompress Decompress `json:"decompress,omitzero"`
 	Shuffle    Shuffle    `json:"shuffle,omitempty"`
+	// OutputAt is where outputs and summary lie; zero is output/ of the job.
+	OutputAt Place `json:"output_at,omitzero"`
 	// Named says that the job reads these objects since its line names them,
 	// whatever else lies below input/.
 	Named   bool     `json:"named,omitempty"`

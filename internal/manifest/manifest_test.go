@@ -63,6 +63,7 @@ func samples() map[string]any {
 		},
 		"success": sealedSuccess(sum, out),
 		"ranges":  &Ranges{Schema: RangesSchema, Job: "sort-01kjm5", Bounds: [][]byte{[]byte("apple"), {0xff, 0}}},
+		"owner":   &Owner{Schema: OwnerSchema, Job: "sort-01kjm5", Home: Place{Bucket: "jobs", Dir: "sorts/"}},
 		"coordinator": &Coordinator{
 			Schema: CoordinatorSchema, Version: "0.1.0", Epoch: "01kjm5", Addresses: []string{"10.0.0.7:1234"},
 			CertPEM: "-----BEGIN CERTIFICATE-----\n", Token: "secret", App: "grep",
@@ -159,6 +160,8 @@ func decode(data []byte, like any) (any, error) {
 		return Decode[Success](data, SuccessSchema)
 	case *Ranges:
 		return Decode[Ranges](data, RangesSchema)
+	case *Owner:
+		return Decode[Owner](data, OwnerSchema)
 	}
 	return Decode[Coordinator](data, CoordinatorSchema)
 }

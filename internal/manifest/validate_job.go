@@ -37,6 +37,11 @@ func (j *Job) Validate(lay layout.Layout) error {
 	if err := j.Spec.Validate(); err != nil {
 		return err
 	}
+	if j.OutputAt != (Place{}) {
+		if err := j.OutputAt.Validate(); err != nil {
+			return fmt.Errorf("place of the output: %w", err)
+		}
+	}
 	if j.App.Kind == Executables && !j.MaxBad.IsZero() {
 		return errors.New("max_bad_records of an app of executables: it is not known over which record one fails")
 	}

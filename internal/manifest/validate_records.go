@@ -257,7 +257,7 @@ func (r *Reduce) Validate(lay layout.Layout, job *Job, task int, attempt string)
 	if err := job.OutputFormat().Check(r.Output.Lines, r.Output.Size); err != nil {
 		return fmt.Errorf("output %d has %w", task, err)
 	}
-	return r.Output.validate(lay, task)
+	return r.Output.validate(job.Layout(lay), task)
 }
 
 // validate returns an error unless o can be the output of a reduce task, of any

@@ -34,6 +34,8 @@ func validate(name string, v any) error {
 		return v.Validate(lay)
 	case *Ranges:
 		return v.Validate("sort-01kjm5", 3)
+	case *Owner:
+		return v.Validate()
 	}
 	return v.(*Coordinator).Validate()
 }

@@ -28,6 +28,9 @@ type Store interface {
 type Options struct {
 	// Input empties input/ too.
 	Input bool
+	// Place is where the output lies of a job for which it has a place of its own, as
+	// [Find] has found it; nil for any other.
+	Place *Place
 	// Progress is told how many objects have been deleted, if set.
 	Progress func(objects int64)
 }
@@ -36,8 +39,9 @@ type Options struct {
 type Count struct {
 	Dir     string // key prefix with its slash
 	Objects int64
-	Bytes   int64 // of the objects
-	Uploads int64 // unfinished multipart uploads
+	Bytes   int64  // of the objects
+	Uploads int64  // unfinished multipart uploads
+	Bucket  string // "" is that of the job
 }
 
 // Total adds counts up.
@@ -63,7 +67,11 @@ func (e *RemainsError) Error() string {
 	var parts []string
 	for _, c := range e.Left {
 		if !c.Empty() {
-			parts = append(parts, fmt.Sprintf("%d objects and %d uploads below %s", c.Objects, c.Uploads, c.Dir))
+			dir := c.Dir
+			if c.Bucket != "" {
+				dir = layout.Place(c.Bucket, c.Dir)
+			}
+			parts = append(parts, fmt.Sprintf("%d objects and %d uploads below %s", c.Objects, c.Uploads, dir))
 		}
 	}
 	return "not empty after the reset: " + strings.Join(parts, ", ")
@@ -97,7 +105,11 @@ func Look(ctx context.Context, store Store, l layout.Layout, o Options) ([]Count
 		}
 		counts = append(counts, c)
 	}
-	return counts, nil
+	if o.Place == nil {
+		return counts, nil
+	}
+	c, err := o.Place.look(ctx)
+	return append(counts, c), err
 }
 
 // Run deletes everything in the folders, lists them again, and returns what
@@ -114,8 +126,16 @@ func Run(ctx context.Context, store Store, l layout.Layout, o Options) ([]Count,
 	for _, dir := range all {
 		r.done = append(r.done, Count{Dir: dir})
 	}
+	if o.Place != nil {
+		r.done = append(r.done, o.Place.count())
+	}
 	for i, dir := range all {
 		if err := r.abort(ctx, dir, &r.done[i]); err != nil {
+			return r.done, err
+		}
+	}
+	if o.Place != nil { // before the job's own folders, which say where the place is
+		if err := o.Place.empty(ctx, &r); err != nil {
 			return r.done, err
 		}
 	}
@@ -166,20 +186,9 @@ func (r *run) delete(ctx context.Context, prefix string, c *Count) error {
 	var keys []string
 	var bytes int64
 	flush := func() error {
-		if len(keys) == 0 {
-			return nil
-		}
-		if err := r.store.Delete(ctx, keys...); err != nil {
-			return err
-		}
-		c.Objects += int64(len(keys))
-		c.Bytes += bytes
-		r.deleted += int64(len(keys))
-		if r.progress != nil {
-			r.progress(r.deleted)
-		}
+		err := r.drop(ctx, r.store, keys, bytes, c)
 		keys, bytes = keys[:0], 0
-		return nil
+		return err
 	}
 	for info, err := range r.store.List(ctx, prefix) {
 		if err != nil {
@@ -197,6 +206,22 @@ func (r *run) delete(ctx context.Context, prefix string, c *Count) error {
 		}
 	}
 	return flush()
+}
+
+// drop deletes objects of so many bytes and counts them.
+func (r *run) drop(ctx context.Context, store Store, keys []string, bytes int64, c *Count) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	if err := store.Delete(ctx, keys...); err != nil {
+		return err
+	}
+	c.Objects += int64(len(keys))
+	c.Bytes += bytes
+	if r.deleted += int64(len(keys)); r.progress != nil {
+		r.progress(r.deleted)
+	}
+	return nil
 }
 
 func (r *run) abort(ctx context.Context, prefix string, c *Count) error {

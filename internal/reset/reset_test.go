@@ -92,7 +92,7 @@ func job() *fake {
 func TestRun(t *testing.T) {
 	f := job()
 	l := layout.New("p")
-	want := []Count{{"p/output/", 2, 9, 1}, {"p/intermediate/", 3, 6, 0}}
+	want := []Count{{Dir: "p/output/", Objects: 2, Bytes: 9, Uploads: 1}, {Dir: "p/intermediate/", Objects: 3, Bytes: 6}}
 	look, err := Look(t.Context(), f, l, Options{})
 	if diff := cmp.Diff(want, look); diff != "" || err != nil {
 		t.Error(diff, err)

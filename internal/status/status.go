@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,9 @@ type Store interface {
 type Options struct {
 	Store  Store
 	Layout layout.Layout
+	// Buckets returns another bucket, which output lies in; nil where there is
+	// none to be read.
+	Buckets func(name string) Store
 	// Files and Token are those of an own authority and an own token file.
 	Files wire.Files
 	Token string
@@ -100,18 +104,18 @@ func Read(ctx context.Context, o Options) (*Report, error) {
 // look reads all of it side by side.
 func look(ctx context.Context, o Options) (*found, error) {
 	f := &found{}
-	g, ctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		f.success, _, err = jobstate.ReadSuccess(ctx, o.Store, o.Layout, "")
+		f.success, _, err = jobstate.ReadSuccess(gctx, o.Store, o.Layout, "")
 		return o.usable(err)
 	})
 	g.Go(func() (err error) {
-		f.job, _, err = jobstate.ReadJob(ctx, o.Store, o.Layout)
+		f.job, _, err = jobstate.ReadJob(gctx, o.Store, o.Layout)
 		return o.usable(err)
 	})
 	var note string
 	g.Go(func() (err error) {
-		f.says, f.at, err = jobstate.ReadAnnouncement(ctx, o.Store, o.Layout)
+		f.says, f.at, err = jobstate.ReadAnnouncement(gctx, o.Store, o.Layout)
 		err = o.usable(err)
 		var bad *UnreadableError
 		switch {
@@ -123,20 +127,42 @@ func look(ctx context.Context, o Options) (*found, error) {
 		return err
 	})
 	g.Go(func() (err error) {
-		f.maps, _, err = o.list(ctx, o.Layout.CommitDir(), o.Layout.ParseMapCommit)
+		f.maps, _, err = o.list(gctx, o.Layout.CommitDir(), o.Layout.ParseMapCommit)
 		return err
 	})
 	g.Go(func() (err error) {
-		f.reduces, f.bytes, err = o.list(ctx, o.Layout.OutputDir(), o.Layout.ParseOutput)
+		f.reduces, f.bytes, err = o.list(gctx, o.Layout.OutputDir(), o.Layout.ParseOutput)
 		return err
 	})
 	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	if err := f.lookElsewhere(ctx, o); err != nil {
 		return nil, err
 	}
 	if note != "" {
 		f.notes = append(f.notes, note)
 	}
 	return f, nil
+}
+
+// lookElsewhere looks at outputs and summary of a job whose output has a place of its
+// own. What lies in output/ is none of that.
+func (f *found) lookElsewhere(ctx context.Context, o Options) error {
+	if f.job == nil || f.job.OutputAt == (manifest.Place{}) {
+		return nil
+	}
+	if o.Buckets == nil {
+		return fmt.Errorf("the output lies in %s: no other bucket can be read here", f.job.OutputAt)
+	}
+	o.Store, o.Layout = o.Buckets(f.job.OutputAt.Bucket), f.job.Layout(o.Layout)
+	var err error
+	f.success, _, err = jobstate.ReadSuccess(ctx, o.Store, o.Layout, "")
+	if err = o.usable(err); err != nil {
+		return err
+	}
+	f.reduces, f.bytes, err = o.list(ctx, o.Layout.OutputDir(), o.Layout.ParseOutput)
+	return err
 }
 
 // key names an object for people.
@@ -246,7 +272,7 @@ func (f *found) coordinator(r *Report) {
 func (f *found) finished(r *Report, o Options) {
 	s := f.success
 	if f.job != nil && f.job.ID != s.Job {
-		r.note("%s is of another job, %s", o.key(o.Layout.Success()), short(s.Job))
+		r.note("%s is of another job, %s", layout.Place(cmp.Or(f.job.OutputAt.Bucket, o.Store.Bucket()), f.job.Layout(o.Layout).Success()), short(s.Job))
 		return
 	}
 	if f.job == nil {

@@ -44,7 +44,10 @@ type Env struct {
 	// Buckets returns another bucket, which input lies in; nil where there is
 	// none to be read.
 	Buckets func(name string) Source
-	Layout  layout.Layout
+	// Outputs returns a bucket that output lies in; nil where there is no other
+	// bucket to be written.
+	Outputs func(name string) Place
+	Layout  layout.Layout // of the job ([manifest.Job.Layout])
 	Job     *manifest.Job // validated
 	Runner  runner.Runner // of the job's application
 	Worker  string        // the worker's id
@@ -163,7 +166,14 @@ func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Contex
 	}
 	t.shares = shareOut(a.Phase, e.Memory-t.decompressMemory())
 	t.space = &space{dir: e.Scratch, name: fmt.Sprintf("mraws-%s-%d", a.Phase, a.Index), spare: e.Spare}
-	t.bucket = &bucket{store: e.Store, others: e.Buckets, layout: e.Layout, job: e.Job, format: e.Job.InputFormat(), chunk: t.shares.chunk}
+	store := e.Store
+	if name := e.Layout.OutputBucket(); name != "" {
+		if e.Outputs == nil {
+			return &FatalError{Err: fmt.Errorf("the output lies in s3://%s, and no other bucket can be written here", name)}
+		}
+		store = &placed{e.Store, e.Outputs(name), e.Layout}
+	}
+	t.bucket = &bucket{store: store, others: e.Buckets, layout: e.Layout, job: e.Job, format: e.Job.InputFormat(), chunk: t.shares.chunk}
 	t.commit = &committer{
 		bucket: t.bucket, log: e.Log, index: a.Index, id: a.ID, worker: e.Worker, started: t.started, res: &t.res,
 	}

@@ -53,6 +53,36 @@ func (b *bucket) open(ctx context.Context, key, etag string, off, n int64) (io.R
 	return b.store.OpenChunks(ctx, key, etag, off, n, b.chunk, windowChunks)
 }
 
+// checkOwner returns an error unless the place of its own that the output has
+// belongs to the job. No attempt writes there before.
+func (b *bucket) checkOwner(ctx context.Context) error {
+	if b.layout.OutputBucket() == "" {
+		return nil
+	}
+	owner, info, err := jobstate.ReadOwner(ctx, b.store, b.layout)
+	if err == nil && owner.Job != b.job.ID {
+		return &ConflictError{Key: info.Key, Job: b.job.ID, Got: owner.Job}
+	}
+	return LostRead(info.Key, err)
+}
+
+// owner tells which job what lies under a key belongs to by now, by the object that
+// says so, and which version of that says it.
+func (b *bucket) owner(ctx context.Context, key string) (job string, at object.Info, err error) {
+	if b.layout.Outside(key) {
+		owner, at, err := jobstate.ReadOwner(ctx, b.store, b.layout)
+		if err != nil {
+			return "", at, err
+		}
+		return owner.Job, at, nil
+	}
+	now, at, err := jobstate.ReadJob(ctx, b.store, b.layout)
+	if err != nil {
+		return "", at, err
+	}
+	return now.ID, at, nil
+}
+
 // mapRecord reads the commit record of map task m, or returns an error that
 // wraps fs.ErrNotExist when the task is not committed.
 func (b *bucket) mapRecord(ctx context.Context, m int) (*manifest.Map, error) {

@@ -23,10 +23,13 @@ import (
 func (t *attempt) runReduce(ctx context.Context) (err error) {
 	over := "" // the version of a stale output, which this one is to replace
 	create := func(size int64) (object.Writer, error) {
-		return t.Store.Create(ctx, t.Layout.Output(t.Index), object.PutOptions{
+		return t.bucket.store.Create(ctx, t.Layout.Output(t.Index), object.PutOptions{
 			IfAbsent: over == "", IfMatch: over, Meta: t.commit.meta(""), ContentType: t.Job.OutputFormat().ContentType(),
 			Expect: size, Memory: t.shares.output,
 		})
+	}
+	if err := t.bucket.checkOwner(ctx); err != nil {
+		return err
 	}
 	cuts, err := t.ensureRanges(ctx)
 	if err != nil {

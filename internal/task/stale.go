@@ -43,13 +43,13 @@ func (b *bucket) stale(ctx context.Context, key string, info object.Info) error 
 	if job == "" {
 		return conflict
 	}
-	now, at, err := jobstate.ReadJob(ctx, b.store, b.layout)
+	now, at, err := b.owner(ctx, key)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), jobstate.Invalid(err) && !errors.Is(err, object.ErrDamaged):
 		return conflict
 	case err != nil:
 		return fmt.Errorf("read %s, to see whether it still belongs to job %s: %w", key, b.job.ID, err)
-	case now.ID != b.job.ID || info.Modified.Before(at.Modified):
+	case now != b.job.ID || info.Modified.Before(at.Modified):
 		return conflict
 	}
 	return &staleError{key: key, etag: info.ETag, job: job}

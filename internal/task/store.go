@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/object"
 )
 
@@ -24,6 +25,45 @@ type Source interface {
 	// one for what is left; at most window of them, and n bytes, are held in
 	// memory.
 	OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error)
+}
+
+// Place is what an attempt needs of a bucket that output lies in. Its methods
+// promise what those of [Store] do.
+type Place interface {
+	Stat(ctx context.Context, key string) (object.Info, error)
+	Get(ctx context.Context, key string) ([]byte, object.Info, error)
+	Create(ctx context.Context, key string, o object.PutOptions) (object.Writer, error)
+	OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error)
+}
+
+// placed is a Store of which some keys lie in the place of the output.
+type placed struct {
+	Store
+	place Place
+	lay   layout.Layout
+}
+
+func (p *placed) at(key string) Place {
+	if p.lay.Outside(key) {
+		return p.place
+	}
+	return p.Store
+}
+
+func (p *placed) Stat(ctx context.Context, key string) (object.Info, error) {
+	return p.at(key).Stat(ctx, key)
+}
+
+func (p *placed) Get(ctx context.Context, key string) ([]byte, object.Info, error) {
+	return p.at(key).Get(ctx, key)
+}
+
+func (p *placed) Create(ctx context.Context, key string, o object.PutOptions) (object.Writer, error) {
+	return p.at(key).Create(ctx, key, o)
+}
+
+func (p *placed) OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error) {
+	return p.at(key).OpenChunks(ctx, key, etag, off, n, chunk, window)
 }
 
 // Store is what an attempt needs of the bucket. Keys are whole keys. Every

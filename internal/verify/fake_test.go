@@ -175,6 +175,7 @@ func (s *fakeStore) List(ctx context.Context, prefix string) iter.Seq2[object.In
 
 // testJob is a job to be built: a tiny engine of the plainest kind.
 type testJob struct {
+	place   manifest.Place // of the output; zero is output/
 	app     mr.App
 	reduces int
 	inputs  map[string]string
@@ -218,11 +219,12 @@ func (w *lineWriter) Write(value []byte) {
 // build runs the job and returns its bucket.
 func (j testJob) build(t testing.TB) (*fakeStore, layout.Layout) {
 	t.Helper()
-	s, lay := newFakeStore(), layout.New(j.prefix)
+	s, lay := newFakeStore(), layout.New(j.prefix).WithOutput(j.place.Bucket, j.place.Dir)
 	job := &manifest.Job{
 		Schema: manifest.JobSchema, ID: "wc-01jd9z6t3m", NReduce: j.reduces, SplitSize: max(j.split, 1<<20), MaxBad: j.maxBad,
 		Spec: *wire.DescribeApp(j.app, nil).Spec(j.params),
 	}
+	job.OutputAt = j.place
 	if j.output != "" {
 		job.Output.Name = j.output
 	}

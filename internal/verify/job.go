@@ -54,14 +54,49 @@ func load[T any](ctx context.Context, store Store, key, schema string) (c contro
 	return c, nil
 }
 
-// loadJob reads the job's spec. A spec that cannot be used is a finding, and
-// ends the verification.
-func (a *audit) loadJob(ctx context.Context) error {
-	key := a.lay.Job()
-	c, err := load[manifest.Job](ctx, a.store, key, manifest.JobSchema)
-	if err != nil {
+// readSpec reads the job's spec. It says where the output lies; what else it says,
+// loadJob judges.
+func (a *audit) readSpec(ctx context.Context) (err error) {
+	if a.spec, err = load[manifest.Job](ctx, a.store, a.lay.Job(), manifest.JobSchema); err != nil || a.spec.state != "" {
 		return err
 	}
+	at := a.spec.v.OutputAt
+	if at.Validate() != nil { // which the judge says, unless there is none
+		return nil
+	}
+	if a.opt.Buckets == nil {
+		return fmt.Errorf("the output lies in %s: no other bucket can be read here", at)
+	}
+	a.lay = a.spec.v.Layout(a.lay)
+	a.store = &placed{a.store, a.opt.Buckets(at.Bucket), a.lay}
+	return nil
+}
+
+// checkOwner looks whether the place of its own that the output has belongs to the
+// job.
+func (a *audit) checkOwner(ctx context.Context) error {
+	if a.lay.OutputBucket() == "" {
+		return nil
+	}
+	key := a.lay.Owner()
+	c, err := load[manifest.Owner](ctx, a.store, key, manifest.OwnerSchema)
+	switch {
+	case err != nil:
+		return err
+	case c.state == notThere:
+		a.rep.add(Missing, key, "it says that the place of the output belongs to the job")
+	case c.state != "":
+		a.rep.add(BadRecord, key, "%s", c.state)
+	case c.v.Job != a.job.ID:
+		a.rep.add(Foreign, key, "the place of the output belongs to job %q", c.v.Job)
+	}
+	return nil
+}
+
+// loadJob judges the job's spec. A spec that cannot be used is a finding, and
+// ends the verification.
+func (a *audit) loadJob(ctx context.Context) error {
+	key, c := a.lay.Job(), a.spec
 	if c.state == notThere {
 		why, err := a.whyMissed(ctx)
 		switch {

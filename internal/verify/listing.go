@@ -205,19 +205,25 @@ func placeholder(obj object.Info) bool { return obj.Size == 0 && strings.HasSuff
 func (a *audit) listOutput(ctx context.Context) error {
 	var find finder
 	lists := map[int]bool{} // of bad records
-	for obj, err := range a.store.List(ctx, a.lay.OutputDir()) {
-		if err != nil {
-			return err
+	dirs := []string{a.lay.OutputDir()}
+	if a.lay.OutputBucket() != "" {
+		dirs = append(dirs, a.lay.OwnOutputDir())
+	}
+	for _, dir := range dirs {
+		for obj, err := range a.store.List(ctx, dir) {
+			if err != nil {
+				return err
+			}
+			r, ok := a.lay.ParseOutput(obj.Key)
+			if ok && r < a.job.NReduce || obj.Key == a.lay.Success() || placeholder(obj) || len(dirs) > 1 && obj.Key == a.lay.Owner() {
+				continue
+			}
+			if m, ok := a.lay.ParseBad(obj.Key); ok && m < len(a.job.Tasks) && !a.job.MaxBad.IsZero() {
+				lists[m] = true
+				continue
+			}
+			find.add(Foreign, obj.Key, "no task of this job writes it")
 		}
-		r, ok := a.lay.ParseOutput(obj.Key)
-		if ok && r < a.job.NReduce || obj.Key == a.lay.Success() || placeholder(obj) {
-			continue
-		}
-		if m, ok := a.lay.ParseBad(obj.Key); ok && m < len(a.job.Tasks) && !a.job.MaxBad.IsZero() {
-			lists[m] = true
-			continue
-		}
-		find.add(Foreign, obj.Key, "no task of this job writes it")
 	}
 	for r, rec := range a.reduces {
 		if rec != nil {

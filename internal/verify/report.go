@@ -58,7 +58,7 @@ const (
 // Finding is one thing that is wrong.
 type Finding struct {
 	Kind   Kind   `json:"kind"`
-	Key    string `json:"key"` // the object concerned, whole key
+	Key    string `json:"key"` // the object concerned: whole key, or [layout.Place] in another bucket
 	Detail string `json:"detail"`
 }
 

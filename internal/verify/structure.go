@@ -139,7 +139,7 @@ func (a *audit) structure(ctx context.Context) error {
 	a.checkSealed(a.rep, a.reduceSeals, a.sealed.Reduces, "records of reduce tasks", a.lay.AttemptsDir(), func(r int) string {
 		return a.lay.Output(r)
 	})
-	for _, step := range []func(context.Context) error{a.listIntermediate, a.listOutput, (&inputCheck{a: a}).list} {
+	for _, step := range []func(context.Context) error{a.listIntermediate, a.checkOwner, a.listOutput, (&inputCheck{a: a}).list} {
 		if err := step(ctx); err != nil {
 			return err
 		}

@@ -40,6 +40,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/mr"
 )
@@ -62,6 +63,36 @@ type Store interface {
 	List(ctx context.Context, prefix string) iter.Seq2[object.Info, error]
 }
 
+// placed is a Store of which some keys lie in the place of the output.
+type placed struct {
+	Store
+	place Store
+	lay   layout.Layout
+}
+
+func (p *placed) at(key string) Store {
+	if p.lay.Outside(key) {
+		return p.place
+	}
+	return p.Store
+}
+
+func (p *placed) Get(ctx context.Context, key string) ([]byte, object.Info, error) {
+	return p.at(key).Get(ctx, key)
+}
+
+func (p *placed) Stat(ctx context.Context, key string) (object.Info, error) {
+	return p.at(key).Stat(ctx, key)
+}
+
+func (p *placed) OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error) {
+	return p.at(key).OpenChunks(ctx, key, etag, off, n, chunk, window)
+}
+
+func (p *placed) List(ctx context.Context, prefix string) iter.Seq2[object.Info, error] {
+	return p.at(prefix).List(ctx, prefix)
+}
+
 // DefaultMemory is how many bytes of buffers are used where nobody says: with
 // what else a process needs, it stays within 256 MiB.
 const DefaultMemory = 144 << 20
@@ -74,8 +105,8 @@ type Options struct {
 	// Lookup finds the code of an application, nil if this binary has none.
 	// Even without App it is asked for the job's, for its partitioner.
 	Lookup func(name string) *mr.App
-	// Buckets returns another bucket, which input lies in; nil where there is
-	// none to be read.
+	// Buckets returns another bucket, which input or output lies in; nil where
+	// there is none to be read.
 	Buckets func(name string) Store
 	// Seal is what the seal of the job must be, in hex; "" is any.
 	Seal string
@@ -159,7 +190,8 @@ type audit struct {
 
 	stopped bool // there is a finding that leaves no more to be looked at
 
-	app *mr.App // the job's code, nil if unknown
+	spec control[manifest.Job] // as it was read
+	app  *mr.App               // the job's code, nil if unknown
 	// outLines reads the records of an output; nil if the verifier has no
 	// reader of the format.
 	outLines func(io.Reader) Lines
@@ -176,6 +208,9 @@ func Run(ctx context.Context, store Store, lay layout.Layout, opt Options) (*Rep
 	start := time.Now()
 	a := &audit{committed: committed{lay: lay}, store: store, opt: opt.withDefaults(), rep: newReport()}
 	a.streams = semaphore.NewWeighted(a.opt.Memory / 2)
+	if err := a.readSpec(ctx); err != nil {
+		return nil, err
+	}
 	if err := a.loadSuccess(ctx); err != nil {
 		return nil, err
 	}
@@ -188,6 +223,11 @@ func Run(ctx context.Context, store Store, lay layout.Layout, opt Options) (*Rep
 		}
 	}
 	a.judge(a.rep, a.lay.Success(), a.opt.Seal)
+	for i, f := range a.rep.Findings {
+		if a.lay.Outside(f.Key) {
+			a.rep.Findings[i].Key = layout.Place(a.lay.OutputBucket(), f.Key)
+		}
+	}
 	a.rep.Seconds = time.Since(start).Seconds()
 	return a.rep, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/runner"
 	"github.com/mraws/mraws/internal/task"
@@ -79,6 +80,17 @@ func (s *Shared) renew(id string) {
 	n := &loaded{job: l.job, runner: l.runner, objects: l.objects, commits: new(task.Commits), ranges: new(task.Ranges), ready: true}
 	n.once.Do(func() {})
 	s.jobs[id] = n
+}
+
+// layout is that of a job whose own folders are those of lay, as far as its spec has
+// been read.
+func (s *Shared) layout(id string, lay layout.Layout) layout.Layout {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l := s.jobs[id]; l != nil && l.ready {
+		return l.job.Layout(lay)
+	}
+	return lay
 }
 
 // knows says whether a spec has been read: that of a job, or any for "".

@@ -147,7 +147,7 @@ func (w *worker) tell(r *running, res task.Result, err error) {
 		Object: w.link.layout().MapCommit(n), Bytes: r.progress.Bytes.Load(), Outcome: trace.Committed,
 	}
 	if p == mr.ReducePhase {
-		e.Object = w.link.layout().Output(n)
+		e.Object = w.o.Shared.layout(r.job, w.link.layout()).Output(n)
 	}
 	switch {
 	case err != nil:
@@ -210,7 +210,7 @@ func (w *worker) execute(ctx context.Context, r *running) (res task.Result, err 
 	spare := w.spares.take()
 	defer w.spares.put(spare)
 	env := &task.Env{
-		Store: w.o.Store, Buckets: w.o.Buckets, Layout: w.link.layout(), Job: l.job, Runner: l.runner, Worker: w.o.Name,
+		Store: w.o.Store, Buckets: w.o.Buckets, Outputs: w.o.Outputs, Layout: l.job.Layout(w.link.layout()), Job: l.job, Runner: l.runner, Worker: w.o.Name,
 		Scratch: w.o.Scratch, Memory: w.slotMemory(), Commits: l.commits, Ranges: l.ranges, Objects: l.objects, Spare: spare,
 		Log: w.o.Log, Progress: r.progress,
 	}

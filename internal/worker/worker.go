@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"strings"
 	"sync"
@@ -35,6 +36,8 @@ type Options struct {
 	Bucket string // of Store
 	// Buckets returns another bucket, to read input from; nil where there is none.
 	Buckets func(name string) task.Source
+	// Outputs returns another bucket, to write output to; nil where there is none.
+	Outputs func(name string) task.Place
 	Layout  layout.Layout
 	Log     zerolog.Logger
 	Version string // of this program, for people
@@ -214,10 +217,26 @@ func (w *worker) finished(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	s, _, err := jobstate.ReadSuccess(ctx, w.o.Store, w.link.layout(), "")
+	if errors.Is(err, fs.ErrNotExist) && w.o.Outputs != nil {
+		s, err = w.summaryElsewhere(ctx)
+	}
 	if err != nil {
 		return false
 	}
 	return !w.o.Shared.knows("") && (w.o.App == nil || s.App.Name == w.o.App.Name) || w.o.Shared.knows(s.Job)
+}
+
+// summaryElsewhere reads the summary of a job whose output has a place of its own.
+func (w *worker) summaryElsewhere(ctx context.Context) (*manifest.Success, error) {
+	job, _, err := jobstate.ReadJob(ctx, w.o.Store, w.link.layout())
+	switch {
+	case err != nil:
+		return nil, err
+	case job.OutputAt == (manifest.Place{}):
+		return nil, fs.ErrNotExist
+	}
+	s, _, err := jobstate.ReadSuccess(ctx, w.o.Outputs(job.OutputAt.Bucket), job.Layout(w.link.layout()), job.ID)
+	return s, err
 }
 
 func (w *worker) requests() map[string]int64 {
