@@ -139,6 +139,7 @@ type ConflictError struct {
 // ConflictKind says what can be done about a [ConflictError].
 type ConflictKind int
 
+// The kinds of conflicts.
 const (
 	ForeignObject    ConflictKind = iota // an object of another job, or of none, has the key of one of this job
 	OtherJob                             // the job in the bucket is another one

@@ -22,7 +22,7 @@ type Runner interface {
 	// Map hands the records of one attempt to the application, and to out what
 	// that emits. After the last record it flushes the application, unless the
 	// records are a sample. When the application fails over a record, Map asks
-	// [Records.Failed] whether to go on with the next.
+	// [Records.SkipOrFail] whether to go on with the next.
 	Map(t *mr.Task, in Records, out Emitter) error
 	// Reduce hands each key with its values to the application, and to out what
 	// that writes.
@@ -65,10 +65,10 @@ type Records interface {
 	Blocks() bool
 	// NextBlock is Next of many lines at a time, as [mr.BlockMapper] has it.
 	NextBlock() (mr.Record, bool)
-	// Failed says that the application has failed over the record that Next
-	// returned last. It returns nil if the record is skipped, with all that was
-	// emitted for it, and otherwise the error with which Map has to end.
-	Failed(err error) error
+	// SkipOrFail says that the application has failed with err over the record
+	// that Next returned last. It returns nil if the record is skipped, with all
+	// that was emitted for it, and otherwise the error with which Map has to end.
+	SkipOrFail(err error) error
 	// Sample says that the records are a sample: the application is not flushed.
 	Sample() bool
 	// Err is why Next has ended before the end of the input.

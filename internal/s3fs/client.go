@@ -113,7 +113,7 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 func (c *client) headerTimeout(name string, op *tryBudget) time.Duration {
 	switch name {
 	case opGet.name, opStat.name:
-		return c.header >> max(0, 3-max(1, op.attempts()))
+		return c.header >> max(0, 3-max(1, op.soFar()))
 	}
 	return min(c.header+time.Duration(op.copies/copyRate)*time.Second, maxHeaderFactor*c.header)
 }

@@ -92,7 +92,7 @@ func (u *upload) complete(ctx context.Context) (Object, error) {
 	if err == nil {
 		return Object{Key: u.key, Size: u.size, ETag: aws.ToString(out.ETag), Meta: u.o.Meta}, nil
 	}
-	if codeOf(err) == "NoSuchUpload" && b.attempts() > 1 {
+	if codeOf(err) == "NoSuchUpload" && b.soFar() > 1 {
 		if obj, lost := u.lostReply(ctx, b, err); lost == nil || isKnown(lost) {
 			return obj, lost
 		}
@@ -111,7 +111,7 @@ func (u *upload) lostReply(ctx context.Context, b *tryBudget, cause error) (Obje
 		return Object{}, cause
 	case u.o.IfAbsent: // as after a PutObject, the caller finds out whose object it is
 		return Object{}, &Error{Op: opComplete.verb, Bucket: u.s.o.Bucket, Key: u.key, Kind: fs.ErrExist,
-			Err: cause, Detail: "the reply to an earlier try was lost", Tries: b.attempts()}
+			Err: cause, Detail: "the reply to an earlier try was lost", Tries: b.soFar()}
 	case obj.Size != u.size:
 		return Object{}, cause
 	}

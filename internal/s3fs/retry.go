@@ -123,8 +123,8 @@ func (b *tryBudget) refresh() bool {
 	return first
 }
 
-// attempts returns the number of tries so far.
-func (b *tryBudget) attempts() int {
+// soFar returns the number of tries so far.
+func (b *tryBudget) soFar() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.tries
@@ -156,7 +156,7 @@ func tryBudgetOf(ctx context.Context) *tryBudget {
 	return new(tryBudget)
 }
 
-var errNoTries = errors.New("no attempts left")
+var errNoTries = errors.New("no tries left")
 
 // retryer is the retry layer that the SDK runs around every request. The SDK's
 // own retryer fails retries while its token bucket is empty, as it is under mass
@@ -179,25 +179,25 @@ func (r *retryer) MaxAttempts() int { return throttleShare * r.max }
 
 // RetryDelay implements aws.Retryer: exponential with full jitter.
 // See https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/.
-func (r *retryer) RetryDelay(attempt int, err error) (time.Duration, error) {
+func (r *retryer) RetryDelay(try int, err error) (time.Duration, error) {
 	if isExpired(err) {
 		return 0, nil
 	}
-	return r.backoff(attempt, isThrottled(err)), nil
+	return r.backoff(try, isThrottled(err)), nil
 }
 
-// backoff returns the delay after the try number attempt, counted from 1.
-func (r *retryer) backoff(attempt int, throttled bool) time.Duration {
-	return rand.N(r.maxDelay(attempt, throttled) + 1)
+// backoff returns the delay after the try of that number, counted from 1.
+func (r *retryer) backoff(try int, throttled bool) time.Duration {
+	return rand.N(r.maxDelay(try, throttled) + 1)
 }
 
 // maxDelay returns the maximum of that delay.
-func (r *retryer) maxDelay(attempt int, throttled bool) time.Duration {
+func (r *retryer) maxDelay(try int, throttled bool) time.Duration {
 	top := 2 * r.base
 	if throttled {
 		top *= 4
 	}
-	for range min(attempt-1, 20) {
+	for range min(try-1, 20) {
 		top = min(2*top, 2*maxBackoff)
 	}
 	return min(top, maxBackoff)
@@ -219,7 +219,7 @@ func (s *Store) pause(ctx context.Context, o op, b *tryBudget, err error) error 
 		return err
 	}
 	r := retryer{base: s.o.BackoffBase}
-	t := time.NewTimer(r.backoff(b.attempts(), isThrottled(err)))
+	t := time.NewTimer(r.backoff(b.soFar(), isThrottled(err)))
 	defer t.Stop()
 	select {
 	case <-t.C:

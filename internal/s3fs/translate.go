@@ -72,7 +72,7 @@ func (s *Store) fail(o op, key string, b *tryBudget, precondition, err error) er
 	}
 	e := &Error{Op: o.verb, Bucket: s.o.Bucket, Key: key, Err: err, Detail: detailOf(err), Code: codeOf(err)}
 	if b != nil {
-		e.Tries = b.attempts()
+		e.Tries = b.soFar()
 	}
 	s.classify(e, o, precondition)
 	return e

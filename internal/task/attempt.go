@@ -5,7 +5,7 @@
 // (records.go), hands these to the application (package runner), collects what
 // it emits in bounded memory (collector.go, package sortbuf), spills sorted runs
 // (merge.go) and merges them into one sorted segment for each partition (map.go).
-// A reduce attempt fetches the segments of all map tasks (segment.go), merges
+// A reduce attempt fetches the segments of all map tasks (shuffle.go), merges
 // them (merge.go), and streams the application's output into one object
 // (reduce.go). commit.go is the only code that publishes either; restore.go puts
 // back what was published and is lost. scratch.go has the temporary files, and

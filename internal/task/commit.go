@@ -39,10 +39,10 @@ type committer struct {
 // mapCommit is the commit of one map attempt.
 type mapCommit struct {
 	*committer
-	// findRecord is committer.findRecord, called once for all partitions.
-	findRecord func() error
-	adopted    atomic.Int64
-	displaced  atomic.Int64
+	// foundRecord is findRecord, called once for all partitions.
+	foundRecord func() error
+	adopted     atomic.Int64
+	displaced   atomic.Int64
 }
 
 // madeObject is one object of what a map attempt made.
@@ -61,9 +61,9 @@ type madeObject struct {
 // COMMIT POINT: at most one attempt creates it (I1), and all that it names is
 // durable and immutable by then (I2, I3). rec says what the attempt has counted.
 func (c *committer) commitMap(ctx context.Context, segs *segments, rec *manifest.Map) error {
-	rec.Parts = segs.describe()
+	rec.Parts = segs.recordParts()
 	g, gctx := errgroup.WithContext(ctx)
-	m := &mapCommit{committer: c, findRecord: sync.OnceValue(func() error { return c.findRecord(gctx, nil) })}
+	m := &mapCommit{committer: c, foundRecord: sync.OnceValue(func() error { return c.findRecord(gctx, nil) })}
 	g.SetLimit(requests)
 	if c.job.Shuffle == manifest.ShufflePacked {
 		g.Go(func() error { return m.putPacked(gctx, segs, rec) })
@@ -105,9 +105,9 @@ func (c *committer) meta(hash string) map[string]string {
 	return m
 }
 
-// describe is what a commit record says of the partitions, wherever they
+// recordParts is what a commit record says of the partitions, wherever they
 // are.
-func (s *segments) describe() []manifest.Part {
+func (s *segments) recordParts() []manifest.Part {
 	parts := make([]manifest.Part, len(s.parts))
 	for r := range s.parts {
 		seg := &s.parts[r]
@@ -167,7 +167,7 @@ func (c *mapCommit) put(ctx context.Context, p madeObject) (key string, info obj
 	if info.Meta[manifest.MetaAttempt] != c.id {
 		// Another attempt has run this task. If it has committed the task,
 		// this attempt has nothing left to do.
-		if err := c.findRecord(); err != nil {
+		if err := c.foundRecord(); err != nil {
 			return "", info, err
 		}
 		if info.Meta[manifest.MetaHash] != p.hash {
@@ -289,14 +289,14 @@ func (c *committer) commitReduce(ctx context.Context, w object.Writer, rec *mani
 		return nil
 	}
 	c.res.Superseded = true
-	return c.describe(ctx, old, rec)
+	return c.restoreRecord(ctx, old, rec)
 }
 
-// describe sees to it that the output that is there has the record of the
+// restoreRecord sees to it that the output that is there has the record of the
 // attempt that made it: the task counts as committed only with it. Where that is
 // lost, or speaks of another output, an attempt that has made the very output
 // that is there, as rec says, puts back what it said.
-func (c *committer) describe(ctx context.Context, out object.Info, rec *manifest.Reduce) error {
+func (c *committer) restoreRecord(ctx context.Context, out object.Info, rec *manifest.Reduce) error {
 	attempt := out.Meta[manifest.MetaAttempt]
 	key := c.layout.ReduceAttempt(c.index, attempt)
 	there, etag, err := c.reduceRecord(ctx, c.index, attempt)

@@ -263,7 +263,7 @@ func (p *processRunner) Map(t *mr.Task, in runner.Records, out runner.Emitter) (
 		if err == nil {
 			continue
 		}
-		if err := in.Failed(err); err != nil {
+		if err := in.SkipOrFail(err); err != nil {
 			return err
 		}
 		if errors.Is(err, errDied) {

@@ -161,8 +161,8 @@ func (r *records) skip(long *input.TooLongError) error {
 	return r.skips.tooLong(rec, length, long)
 }
 
-// Failed implements runner.Records.
-func (r *records) Failed(err error) error {
+// SkipOrFail implements runner.Records.
+func (r *records) SkipOrFail(err error) error {
 	switch {
 	case r.state != atRecord || r.err != nil:
 		return err

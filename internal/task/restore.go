@@ -23,9 +23,9 @@ import (
 // replaced or damaged. The reduce attempt that misses it runs the map task
 // once more and puts back what is missing, if that has the very hash that the
 // commit record names; of packed segments all, since they are one object. The
-// record itself stays as it is, and so do objects that are there: to restore is no commit, and to do it twice is to do it
-// once. If the application gives other output for the same input, nobody can
-// bring back what the record speaks of, and the job ends.
+// record itself stays as it is, and so do objects that are there: to restore is
+// no commit, and it is idempotent. If the application gives other output for the
+// same input, nobody can bring back what the record names, and the job ends.
 
 // maxRestores is how often one attempt looks for lost segments and puts them
 // back, before it fails.
@@ -316,7 +316,7 @@ func (s *segments) fill(lost []lostObject, rec *manifest.Map) error {
 		hash := ""
 		switch q := s.bad; {
 		case p.packed:
-			hash = manifest.PackedHash(s.describe())
+			hash = manifest.PackedHash(s.recordParts())
 			p.body, p.size = &s.spool, s.spool.size
 		case len(p.parts) > 0:
 			r := p.parts[0]

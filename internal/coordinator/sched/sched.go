@@ -89,7 +89,7 @@ func New(cfg Config) *Core {
 	}
 	t := &turn{cfg: cfg}
 	a := newAssignments(t)
-	return &Core{turn: t, assignments: a, workers: a.workers, speculation: speculation{assignments: a, looked: -lookEvery(t)}}
+	return &Core{turn: t, assignments: a, workers: a.workers, speculation: speculation{assignments: a, from: -lookEvery(t)}}
 }
 
 // Step applies one event and returns its effects, in order. The slice is
@@ -102,7 +102,7 @@ func (c *Core) Step(now Time, ev Event) []Effect {
 	c.noticeSleep(c.now - before)
 	c.apply(ev)
 	c.advance()
-	switch ev.(type) { // and not for a stale report (I4)
+	switch ev.(type) { // a report, which may be stale, grants no speculative attempt (I4)
 	case Poll, Tick:
 		c.speculation.grant()
 	}

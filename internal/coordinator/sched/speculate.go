@@ -48,7 +48,7 @@ func leastLeft(t *turn) Time { return Time(t.cfg.Lease / 10) }
 // speculation finds attempts that lag.
 type speculation struct {
 	*assignments
-	looked Time // when it last looked
+	from Time // lagging attempts are looked for again lookEvery after this
 }
 
 // tail returns the phase in whose tail the job is: all of its tasks are
@@ -72,7 +72,7 @@ func (sp *speculation) tail() *phase {
 }
 
 // next returns when to look for lagging attempts again.
-func (sp *speculation) next() (Time, bool) { return sp.looked + lookEvery(sp.turn), sp.tail() != nil }
+func (sp *speculation) next() (Time, bool) { return sp.from + lookEvery(sp.turn), sp.tail() != nil }
 
 // lagging is an attempt that a speculative attempt may overtake.
 type lagging struct {
@@ -86,7 +86,7 @@ func (sp *speculation) grant() {
 	if !ok || sp.now < at {
 		return
 	}
-	sp.looked = sp.now
+	sp.from = sp.now
 	p := sp.tail()
 	usual := sp.usual(p)
 	var found []lagging
@@ -116,6 +116,7 @@ func (sp *speculation) grant() {
 func (sp *speculation) slotFor(p *phase, a *attempt) *slot {
 	t := &p.tasks[a.task.Index]
 	n := 0
+	// A worker that this pass found to lag has lagged == now.
 	for nd := sp.polls.queue.head; nd != nil && n < maxPollScan; nd, n = nd.next, n+1 {
 		w := nd.owner.worker
 		if w != a.worker && w.lagged != sp.now && w.pace <= slowPace && !t.failedOn(w.id) {

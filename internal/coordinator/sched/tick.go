@@ -34,7 +34,7 @@ func (c *Core) noticeSleep(since Time) {
 		c.attempts.grace = c.now + half
 	}
 	if _, ok := c.speculation.next(); ok && since > lookEvery(c.turn)+half/4 {
-		c.speculation.looked = c.now + half/2
+		c.speculation.from = c.now + half/2
 	}
 }
 

@@ -106,9 +106,9 @@ func (l *lines) take(block bool) (mr.Record, bool) {
 	return mr.Record{}, false
 }
 
-func (l *lines) Blocks() bool           { return l.blocks }
-func (l *lines) Failed(err error) error { return err }
-func (l *lines) Sample() bool           { return false }
+func (l *lines) Blocks() bool               { return l.blocks }
+func (l *lines) SkipOrFail(err error) error { return err }
+func (l *lines) Sample() bool               { return false }
 func (l *lines) Err() error {
 	if l.at == len(l.objects) {
 		return l.err

@@ -53,7 +53,7 @@ func (r *goRunner) Map(t *mr.Task, in runner.Records, out runner.Emitter) (err e
 		if err == nil {
 			break
 		}
-		if err = in.Failed(err); err != nil {
+		if err = in.SkipOrFail(err); err != nil {
 			return err
 		}
 	}
