@@ -3,7 +3,8 @@ package main
 
 import (
 	"github.com/mraws/mraws/cli"
+	"github.com/mraws/mraws/cli/embedded"
 	"github.com/mraws/mraws/internal/apps"
 )
 
-func main() { cli.Main(apps.Table()...) }
+func main() { cli.With(embedded.Server()).Main(apps.Table()...) }

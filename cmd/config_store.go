@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mraws/mraws/internal/datadir"
 	"github.com/mraws/mraws/internal/s3fs"
-	"github.com/mraws/mraws/internal/s3local"
 )
 
 // storeView is what `config show` tells of the store.
@@ -45,7 +45,7 @@ func viewStore(ctx context.Context, t *target) storeView {
 	v.Why = why
 	if local {
 		v.Kind, v.DataDir = "embedded", t.conf.DataDir
-		if at, err := s3local.Find(ctx, v.DataDir); err == nil {
+		if at, err := datadir.Find(ctx, v.DataDir); err == nil {
 			v.URL, v.Region = at.URL, at.Region
 		}
 		return v
@@ -53,7 +53,7 @@ func viewStore(ctx context.Context, t *target) storeView {
 	if ofRun, why, _ := t.choose(embedded); ofRun {
 		v.OfRun = why
 	}
-	if err := checkBucketNamed(t.conf, why); err != nil {
+	if err := t.checkBucketNamed(why); err != nil {
 		v.Problem = err.Error()
 	}
 	v.AWS = &awsView{Variables: []string{}, Credentials: []string{}}

@@ -74,7 +74,7 @@ func TestEscapedEverywhere(t *testing.T) {
 			t.Errorf("%v to a pipe: %+v", args, r)
 		}
 		shown := onTerminal(t, func(tty *os.File) {
-			if code := Execute(t.Context(), "mraws", nil, args, IO{In: strings.NewReader(""), Out: tty, Err: io.Discard}, table); code != ExitOK {
+			if code := Execute(t.Context(), "mraws", nil, args, IO{In: strings.NewReader(""), Out: tty, Err: io.Discard}, table, embeddedServer); code != ExitOK {
 				t.Errorf("%v: code %d", args, code)
 			}
 		})

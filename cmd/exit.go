@@ -10,10 +10,10 @@ import (
 	"strings"
 
 	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/datadir"
 	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/s3fs"
-	"github.com/mraws/mraws/internal/s3local"
 	"github.com/mraws/mraws/internal/upload"
 )
 
@@ -78,7 +78,7 @@ var kinds = []struct {
 	{object.ErrPrecondition, ExitConflict, "another process writes here: run the command again when it is done"},
 	{upload.ErrChanged, ExitConflict, "upload the file again once no process writes to it"},
 	{object.ErrDamaged, ExitInternal, "the store damaged an object: its bytes differ from those written"},
-	{s3local.ErrLocked, ExitConflict, "another process serves this data folder: stop it, or choose another --data-dir"},
+	{datadir.ErrLocked, ExitConflict, "another process serves this data folder: stop it, or choose another --data-dir"},
 	{fs.ErrPermission, ExitDenied, "check the rights of this user, role or bucket policy"},
 }
 
@@ -111,7 +111,7 @@ func classify(err error, code int, hint string) (int, string) {
 	}
 	var problem *config.Problem
 	var file *config.FileError
-	var few *s3local.DescriptorError
+	var few *datadir.DescriptorError
 	switch {
 	case code == 0 && (errors.As(err, &problem) || errors.As(err, &file)):
 		code = ExitUsage

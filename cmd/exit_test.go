@@ -14,9 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/datadir"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/s3fs"
-	"github.com/mraws/mraws/internal/s3local"
 	"github.com/mraws/mraws/internal/upload"
 )
 
@@ -45,7 +45,7 @@ func TestExplain(t *testing.T) {
 		{"unsafe store", bg, fmt.Errorf("x: %w", object.ErrUnsafe), 2, "x", "--unsafe-single-coordinator"},
 		{"precondition", bg, fmt.Errorf("x: %w", object.ErrPrecondition), 7, "x", "writes here"},
 		{"changed file", bg, fmt.Errorf("upload f: %w", upload.ErrChanged), 7, "upload f", "once no process writes"},
-		{"locked", bg, fmt.Errorf("x: %w", s3local.ErrLocked), 7, "x", "--data-dir"},
+		{"locked", bg, fmt.Errorf("x: %w", datadir.ErrLocked), 7, "x", "--data-dir"},
 		{"permission", bg, &fs.PathError{Op: "open", Path: "/x", Err: syscall.EACCES}, 6, "open /x", "rights"},
 		{"unreachable endpoint", bg, fmt.Errorf("x: %w", &s3fs.Error{Kind: object.ErrUnreachable, Target: "http://h:1"}), 5, "x", "requests go to http://h:1"},
 		{"stray character", bg, &s3fs.Error{Kind: object.ErrCredentials, Err: new(s3fs.StrayError)}, 6, "", "remove that character"},

@@ -12,19 +12,19 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/datadir"
 	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/layout"
-	"github.com/mraws/mraws/internal/s3local"
 	"github.com/mraws/mraws/internal/upload"
 )
 
 // findInput makes the plan of an upload. Its errors are usage errors. The data
 // folder and the folders of avoid are never read.
 func findInput(c *config.Loaded, args, include []string, avoid ...upload.Avoid) (*upload.Plan, error) {
-	search := upload.Search{Include: include, Store: s3local.IsDataDir, Avoid: avoid}
+	search := upload.Search{Include: include, Store: datadir.Is, Avoid: avoid}
 	dir := c.DataDir
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
-		for _, path := range append(s3local.Secrets(dir), dir) {
+		for _, path := range append(datadir.Secrets(dir), dir) {
 			search.Avoid = append(search.Avoid, upload.Avoid{Path: path, Why: upload.StoreFolder})
 		}
 	}

@@ -111,7 +111,7 @@ func TestStopped(t *testing.T) {
 				close(release)
 			}
 		}}
-		code := Execute(ctx, "mraws", nil, tt.args, IO{In: strings.NewReader(""), Out: io.Discard, Err: stderr}, []mr.App{slow})
+		code := Execute(ctx, "mraws", nil, tt.args, IO{In: strings.NewReader(""), Out: io.Discard, Err: stderr}, []mr.App{slow}, embeddedServer)
 		said := stderr.all.String()
 		want := regexp.MustCompile("(?m)^mraws: error: stopped by signal: interrupt\n  hint: committed tasks are kept; to resume: `" + tt.resume + "`\n  hint: to remove the job: `" + tt.remove + "`$")
 		if code != ExitInterrupt || want.MatchString(said) == tt.nothing || tt.nothing && strings.Contains(said, "hint:") {

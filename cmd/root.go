@@ -4,6 +4,7 @@
 //
 //	root.go     Execute, the root command, rules that hold for every command
 //	line.go     how the process was started, and command lines to paste
+//	parts.go    what a program may have or not
 //	apps.go     the applications to choose from
 //	exit.go     exit codes, and how errors become codes and messages
 //	signal.go   what SIGINT and SIGTERM do
@@ -42,6 +43,7 @@ type frame struct {
 	process *Process // nil where commands are only called
 	apps    appTable
 	verbose bool
+	start   startServer // of the embedded server; nil for none
 
 	started bool // the command itself has begun: errors are no longer usage errors
 }
@@ -49,10 +51,14 @@ type frame struct {
 // Execute runs the command line args (without the program's name) of a
 // program with apps to choose from, and returns the exit code. Name is what
 // it calls itself, program how the user started it (see [Invocation]).
-// The cause of a ctx that a signal cancelled is a [Signal].
-func Execute(ctx context.Context, name string, program, args []string, stdio IO, apps []mr.App) int {
+// The cause of a ctx that a signal cancelled is a [Signal]. The program has
+// these parts.
+func Execute(ctx context.Context, name string, program, args []string, stdio IO, apps []mr.App, parts ...Part) int {
 	f := &frame{printer: newPrinter(stdio), commandLine: &commandLine{name: name, program: program, args: args}, apps: apps}
 	f.process, _ = ctx.Value(processKey{}).(*Process)
+	for _, part := range parts {
+		part(f)
+	}
 	err := f.apps.check()
 	if err == nil {
 		root := f.root()
@@ -116,7 +122,7 @@ func (f *frame) root() *cobra.Command {
 
 // commands lists all commands.
 func (f *frame) commands() []*cobra.Command {
-	return []*cobra.Command{
+	all := []*cobra.Command{
 		f.runCommand(),
 		f.coordinatorCommand(),
 		f.workerCommand(),
@@ -126,11 +132,14 @@ func (f *frame) commands() []*cobra.Command {
 		f.replayCommand(),
 		f.uploadCommand(),
 		f.resetCommand(),
-		f.s3Command(),
 		f.appsCommand(),
 		f.configCommand(),
 		f.versionCommand(),
 	}
+	if f.start != nil {
+		all = append(all, f.s3Command())
+	}
+	return all
 }
 
 // rules applies to a command and all below it what cobra leaves out: a

@@ -20,7 +20,7 @@ type result struct {
 func execute(t *testing.T, apps []mr.App, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code := Execute(t.Context(), "mraws", nil, args, IO{In: strings.NewReader(""), Out: &out, Err: &errs}, apps)
+	code := Execute(t.Context(), "mraws", nil, args, IO{In: strings.NewReader(""), Out: &out, Err: &errs}, apps, embeddedServer)
 	return result{code, out.String(), errs.String()}
 }
 
@@ -115,7 +115,7 @@ func TestEveryCommand(t *testing.T) {
 			walk(sub)
 		}
 	}
-	walk((&frame{printer: newPrinter(IO{}), commandLine: &commandLine{name: "mraws"}, apps: nil}).root())
+	walk((&frame{printer: newPrinter(IO{}), commandLine: &commandLine{name: "mraws"}, start: noServer}).root())
 }
 
 func TestQuietAndVerbose(t *testing.T) {

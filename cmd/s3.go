@@ -12,12 +12,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/datadir"
 	"github.com/mraws/mraws/internal/s3fs"
-	"github.com/mraws/mraws/internal/s3local"
 )
 
 func (f *frame) s3Command() *cobra.Command {
-	o := s3local.Options{}
+	o := ServerOptions{}
 	var show bool
 	var script string
 	var seed uint64
@@ -65,7 +65,7 @@ func (f *frame) s3Command() *cobra.Command {
 // showCredentials prints how to reach the server of the data folder.
 func showCredentials(ctx context.Context, s *session) error {
 	over := s.waits.during("the server of "+s.conf.DataDir, settle)
-	at, err := s3local.Find(ctx, s.conf.DataDir)
+	at, err := datadir.Find(ctx, s.conf.DataDir)
 	over()
 	if errors.Is(err, fs.ErrNotExist) {
 		return &Error{Code: ExitUnreachable, What: "no S3 server runs on " + s.conf.DataDir,
@@ -91,8 +91,8 @@ func warnAddress(log zerolog.Logger, address string) {
 }
 
 // serve runs the server until ctx ends; closeFront comes before its end.
-func serve(ctx context.Context, s *session, o s3local.Options, closeFront func() error) (err error) {
-	server, err := s3local.Start(ctx, o)
+func serve(ctx context.Context, s *session, o ServerOptions, closeFront func() error) (err error) {
+	server, err := s.start(ctx, o)
 	if err != nil {
 		return errors.Join(serverError(err), closeFront())
 	}
@@ -113,7 +113,7 @@ func serve(ctx context.Context, s *session, o s3local.Options, closeFront func()
 // serverError gives the reasons why an embedded server cannot start their exit
 // codes and hints.
 func serverError(err error) error {
-	var credentials *s3local.CredentialsError
+	var credentials *datadir.CredentialsError
 	var op *net.OpError
 	var path *fs.PathError
 	denied := errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
@@ -143,7 +143,7 @@ func isAddressError(err error) bool {
 }
 
 // makeBucket makes the configured bucket, so that the AWS CLI finds it.
-func makeBucket(ctx context.Context, at s3local.Endpoint, bucket string) error {
+func makeBucket(ctx context.Context, at datadir.Endpoint, bucket string) error {
 	st, err := s3fs.Open(ctx, s3fs.Options{
 		Bucket: bucket, Region: at.Region, Endpoint: at.URL, AccessKey: at.AccessKey, SecretKey: at.SecretKey,
 	})
@@ -166,7 +166,7 @@ type serverJSON struct {
 }
 
 // printEndpoint says where the server answers; the secret only on request.
-func printEndpoint(s *session, at s3local.Endpoint, dir string, show bool) error {
+func printEndpoint(s *session, at datadir.Endpoint, dir string, show bool) error {
 	credentials := filepath.Join(dir, "credentials.json")
 	if s.output == "json" {
 		out := serverJSON{Schema: "mraws/s3/v1", Endpoint: at.URL, Region: at.Region, Bucket: s.conf.Bucket,

@@ -14,8 +14,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/mraws/mraws/internal/datadir"
 	"github.com/mraws/mraws/internal/s3fault"
-	"github.com/mraws/mraws/internal/s3local"
 )
 
 // faults stand in front of the embedded server.
@@ -46,7 +46,7 @@ func readFaults(name string, seed uint64) (*faults, error) {
 }
 
 // front starts the proxy at address, in front of the server.
-func (f *faults) front(ctx context.Context, logger zerolog.Logger, address string, at s3local.Endpoint, o s3fault.Options) (url string, err error) {
+func (f *faults) front(ctx context.Context, logger zerolog.Logger, address string, at datadir.Endpoint, o s3fault.Options) (url string, err error) {
 	o.AccessKey, o.SecretKey = at.AccessKey, at.SecretKey
 	if f.proxy, err = s3fault.New(at.URL, f.script, f.seed, o); err != nil {
 		return "", err
@@ -88,11 +88,11 @@ func (f *faults) Close() error {
 
 // serve is the s3 command behind the faults of a script: clients that go by the
 // data folder or by what this prints find the proxy.
-func (f *faults) serve(ctx context.Context, s *session, o s3local.Options) (err error) {
+func (f *faults) serve(ctx context.Context, s *session, o ServerOptions) (err error) {
 	s.note("faults: %s, --fault-seed %d", countText(int64(len(f.script.Rules)), "rule"), f.seed)
 	address := o.Address
 	o.Address = ""
-	o.Front = func(at s3local.Endpoint) (string, error) {
+	o.Front = func(at datadir.Endpoint) (string, error) {
 		if err := makeBucket(ctx, at, s.conf.Bucket); err != nil { // before anything can fail
 			return "", err
 		}

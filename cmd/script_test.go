@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/mraws/mraws/cli"
+	"github.com/mraws/mraws/cli/embedded"
 	"github.com/mraws/mraws/internal/apps"
 	"github.com/mraws/mraws/mr"
 )
@@ -26,9 +27,9 @@ import (
 // command line in processes of its own, with the race detector if on.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"mraws": func() { cli.Main(apps.Table()...) },
-		"sums":  func() { cli.Main(sums()) },
-		"where": func() { cli.Main(where()) },
+		"mraws": func() { cli.With(embedded.Server()).Main(apps.Table()...) },
+		"sums":  func() { cli.With(embedded.Server()).Main(sums()) },
+		"where": func() { cli.With(embedded.Server()).Main(where()) },
 	})
 }
 

@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/datadir"
 	"github.com/mraws/mraws/internal/layout"
-	"github.com/mraws/mraws/internal/s3local"
 )
 
 // session is the state of a command whose flags and configuration have been read
@@ -30,7 +30,7 @@ func (f *frame) run(fn func(ctx context.Context, s *session, args []string) erro
 		if err != nil {
 			return err
 		}
-		s := &session{frame: f, target: &target{conf: conf, verb: c.Name(), layout: layout.New(conf.Prefix)}, waits: waits{printer: f.printer}}
+		s := &session{frame: f, target: &target{conf: conf, verb: c.Name(), layout: layout.New(conf.Prefix), serves: f.start != nil}, waits: waits{printer: f.printer}}
 		f.log, f.progress = f.newLogger(conf), conf.Progress
 		s.token = sync.OnceValues(func() (string, error) { return readToken(conf.TokenFile, f.log) })
 		if !f.process.overseen() { // else the parent has warned
@@ -55,7 +55,7 @@ func (f *frame) bare(fn func() error) func(*cobra.Command, []string) error {
 // load reads the configuration for a command.
 func (f *frame) load(c *cobra.Command) (*config.Loaded, error) {
 	o := config.Options{Flags: c.Flags(), File: f.configFile, Defaults: map[string]string{}}
-	if dir, err := s3local.DefaultDataDir(); err == nil {
+	if dir, err := datadir.Default(); err == nil {
 		o.Defaults["data-dir"] = dir
 	}
 	set := func(flag, key, value string) {

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/datadir"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/s3fs"
-	"github.com/mraws/mraws/internal/s3local"
 	"github.com/mraws/mraws/internal/task"
 )
 
@@ -25,7 +25,7 @@ type store struct {
 	DataDir  string // of the embedded server
 	Why      string // what decided, such as "flag --bucket"
 
-	server *s3local.Server // started here; nil if another process serves
+	server Server // started here; nil if another process serves
 }
 
 // Close closes the store. If this process serves it, Close also ends the server,
@@ -46,6 +46,7 @@ type target struct {
 	conf   *config.Loaded
 	verb   string        // the name of the command
 	layout layout.Layout // of the prefix: the configured one, or that of ownPrefix
+	serves bool          // the program has the embedded server
 
 	chosen    bool // the store has been, and local says whether it is embedded
 	local     bool
@@ -65,9 +66,11 @@ func (t *target) where() string {
 type place int
 
 const (
-	// found is the embedded server if its data folder exists, else S3.
+	// found is the embedded server if the program has it and its data folder
+	// exists, else S3.
 	found place = iota
-	// embedded is the embedded server, for `run`, which needs no set-up.
+	// embedded is the embedded server if the program has it, for `run`, which
+	// needs no set-up.
 	embedded
 )
 
@@ -128,6 +131,9 @@ func choose(conf *config.Loaded, otherwise place, dirExists bool) (local bool, w
 
 // choose is choose for this target.
 func (t *target) choose(otherwise place) (local bool, why string, err error) {
+	if !t.serves {
+		return choose(t.conf, found, false)
+	}
 	_, statErr := os.Stat(filepath.Join(t.conf.DataDir, "s3"))
 	return choose(t.conf, otherwise, t.conf.DataDir != "" && statErr == nil)
 }
@@ -172,12 +178,16 @@ const maxSkew = 5 * time.Minute
 
 // checkBucketNamed refuses the default bucket on AWS: the names of buckets are
 // one space for all accounts there, so a default name is somebody's.
-func checkBucketNamed(c *config.Loaded, why string) error {
+func (t *target) checkBucketNamed(why string) error {
+	c := t.conf
 	if c.IsSet("bucket") || c.Endpoint != "" || os.Getenv("AWS_ENDPOINT_URL") != "" || os.Getenv("AWS_ENDPOINT_URL_S3") != "" {
 		return nil
 	}
-	return usagef("name one with --bucket or MRAWS_BUCKET; --local is the embedded server, which needs none",
-		"no bucket is named, and the store is S3 (%s)", why)
+	hint := "name one with --bucket or MRAWS_BUCKET"
+	if t.serves {
+		hint += "; --local is the embedded server, which needs none"
+	}
+	return usagef(hint, "no bucket is named, and the store is S3 (%s)", why)
 }
 
 // s3Options are the options of a store that is not embedded.
@@ -187,7 +197,7 @@ func s3Options(c *config.Loaded, requests int) s3fs.Options {
 
 func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 	c := s.conf
-	if err := checkBucketNamed(c, why); err != nil {
+	if err := s.checkBucketNamed(why); err != nil {
 		return nil, err
 	}
 	if err := s.fitRequests(c.S3Concurrency, false, s.log); err != nil {
@@ -227,7 +237,7 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 		return nil, usagef("name one with --data-dir", "the embedded store has no data folder")
 	}
 	over := s.waits.during("the server of "+dir, settle)
-	at, server, err := findOrServe(ctx, s3local.Options{DataDir: dir})
+	at, server, err := s.findOrServe(ctx, dir)
 	over()
 	if err != nil {
 		return nil, fmt.Errorf("open the embedded store in %s: %w", dir, serverError(err))
@@ -276,28 +286,32 @@ func (s *session) sayStore(format string, args ...any) {
 const settle = 5 * time.Second
 
 // findOrServe returns the server that runs on a data folder, or starts one.
-func findOrServe(ctx context.Context, o s3local.Options) (s3local.Endpoint, *s3local.Server, error) {
+func (s *session) findOrServe(ctx context.Context, dir string) (datadir.Endpoint, Server, error) {
+	start := s.start
+	if start == nil {
+		start = noServer
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, settle, nil)
 	defer cancel()
 	for {
-		at, err := s3local.Find(ctx, o.DataDir)
+		at, err := datadir.Find(ctx, dir)
 		if err == nil {
 			return at, nil, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return s3local.Endpoint{}, nil, err
+			return datadir.Endpoint{}, nil, err
 		}
-		server, err := s3local.Start(ctx, o)
+		server, err := start(ctx, ServerOptions{DataDir: dir})
 		if err == nil {
 			return server.Endpoint(), server, nil
 		}
-		if !errors.Is(err, s3local.ErrLocked) {
-			return s3local.Endpoint{}, nil, err
+		if !errors.Is(err, datadir.ErrLocked) {
+			return datadir.Endpoint{}, nil, err
 		}
 		// Another process holds the lock, and its server starts or ends.
 		select {
 		case <-ctx.Done():
-			return s3local.Endpoint{}, nil, err
+			return datadir.Endpoint{}, nil, err
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

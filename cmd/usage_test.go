@@ -107,5 +107,5 @@ func TestHelpOfFlags(t *testing.T) {
 			walk(sub)
 		}
 	}
-	walk((&frame{printer: newPrinter(IO{}), commandLine: &commandLine{name: "mraws"}, apps: apps.Table()}).root())
+	walk((&frame{printer: newPrinter(IO{}), commandLine: &commandLine{name: "mraws"}, apps: apps.Table(), start: noServer}).root())
 }

@@ -72,7 +72,7 @@ func TestSilentStore(t *testing.T) {
 			ended := make(chan int, 1)
 			began := time.Now()
 			go func() {
-				ended <- Execute(ctx, "mraws", nil, append(args, "--endpoint", endpoint, "--bucket", "some"), IO{In: strings.NewReader(""), Out: io.Discard, Err: errs}, []mr.App{testApp("one")})
+				ended <- Execute(ctx, "mraws", nil, append(args, "--endpoint", endpoint, "--bucket", "some"), IO{In: strings.NewReader(""), Out: io.Discard, Err: errs}, []mr.App{testApp("one")}, embeddedServer)
 			}()
 			deadline := time.After(20 * time.Second) // of a loaded machine
 			for !want.MatchString(errs.String()) {
@@ -100,7 +100,7 @@ func TestStoreGoesSilent(t *testing.T) {
 	ready, stop := context.WithCancel(t.Context())
 	job := &seen{text: `"message":"job ready"`, then: stop}
 	Execute(ready, "mraws", nil, []string{"coordinator", "--local", "--data-dir", "d", "--app", "one", "--prefix", "p", "--allow-empty", "--port", "0", "--nreduce", "2"},
-		IO{In: strings.NewReader(""), Out: io.Discard, Err: job}, []mr.App{testApp("one")})
+		IO{In: strings.NewReader(""), Out: io.Discard, Err: job}, []mr.App{testApp("one")}, embeddedServer)
 	dir, err := filepath.Abs("d")
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +137,7 @@ func TestStoreGoesSilent(t *testing.T) {
 	ended := make(chan int, 1)
 	go func() {
 		ended <- Execute(ctx, "mraws", nil, []string{"status", "--watch", "--every", "10ms", "--prefix", "p", "--endpoint", proxy.URL, "--region", at.Region, "--bucket", "mapreducedata"},
-			IO{In: strings.NewReader(""), Out: out, Err: errs}, []mr.App{testApp("one")})
+			IO{In: strings.NewReader(""), Out: out, Err: errs}, []mr.App{testApp("one")}, embeddedServer)
 	}()
 	deadline := time.After(20 * time.Second)      // of a loaded machine
 	for !strings.Contains(out.String(), "\n\n") { // a second round

@@ -14,16 +14,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mraws/mraws/internal/datadir"
 	"github.com/mraws/mraws/internal/failpoint"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/reset"
-	"github.com/mraws/mraws/internal/s3local"
 )
 
 // baseline runs each job of the matrix once without faults and keeps its output.
 type baseline struct {
 	b  *fixture // that has the shared server
-	at s3local.Endpoint
+	at datadir.Endpoint
 
 	mu   sync.Mutex
 	jobs map[string]func() ([]string, error)

@@ -16,10 +16,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mraws/mraws/internal/datadir"
 	"github.com/mraws/mraws/internal/failpoint"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/s3fs"
-	"github.com/mraws/mraws/internal/s3local"
 )
 
 // The crash matrix: every point of internal/failpoint, times every action,
@@ -41,7 +41,7 @@ var armable = program("armable", "/e2e/program", func() []string { return []stri
 //	go test ./e2e -run 'TestCrashMatrix/worker.put.map-record.after/kill'
 func TestCrashMatrix(t *testing.T) {
 	b := fixtureOf(t, armable)
-	at, err := s3local.Find(t.Context(), filepath.Join(b.dir, "data"))
+	at, err := datadir.Find(t.Context(), filepath.Join(b.dir, "data"))
 	if err != nil {
 		t.Fatal(err)
 	}

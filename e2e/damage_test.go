@@ -23,10 +23,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mraws/mraws/internal/coordinator"
+	"github.com/mraws/mraws/internal/datadir"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/s3fs"
-	"github.com/mraws/mraws/internal/s3local"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/internal/worker"
 	"github.com/mraws/mraws/mr"
@@ -69,7 +69,7 @@ func (w watched) List(ctx context.Context, prefix string) iter.Seq2[object.Info,
 // damagedJob is one job of the table.
 type damagedJob struct {
 	*fixture
-	at      s3local.Endpoint
+	at      datadir.Endpoint
 	app     mr.App
 	shuffle coordinator.Shuffle
 }
@@ -298,7 +298,7 @@ func want(c class, how string, when moment) []ending {
 // TestDamages plays the table.
 func TestDamages(t *testing.T) {
 	b := newPlainFixture(t)
-	at, err := s3local.Find(t.Context(), filepath.Join(b.dir, "data"))
+	at, err := datadir.Find(t.Context(), filepath.Join(b.dir, "data"))
 	if err != nil {
 		t.Fatal(err)
 	}

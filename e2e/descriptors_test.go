@@ -8,8 +8,8 @@ import (
 	"os/exec"
 	"testing"
 
+	"github.com/mraws/mraws/internal/datadir"
 	"github.com/mraws/mraws/internal/s3fs"
-	"github.com/mraws/mraws/internal/s3local"
 )
 
 // openFiles lists what the descriptors of a process stand for, nothing if it
@@ -42,7 +42,7 @@ func TestFewDescriptors(t *testing.T) {
 	b.env = append(b.env, "MRAWS_DATA_DIR="+b.dir+"/few", "MRAWS_LOCAL=true")
 	server := b.under("ulimit -n 192", "s3")
 	b.until("the server runs", func() bool {
-		at, err := s3local.Find(t.Context(), b.dir+"/few")
+		at, err := datadir.Find(t.Context(), b.dir+"/few")
 		if err != nil {
 			return false
 		}

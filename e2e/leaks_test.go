@@ -12,8 +12,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/mraws/mraws/internal/datadir"
 	"github.com/mraws/mraws/internal/s3fs"
-	"github.com/mraws/mraws/internal/s3local"
 )
 
 // held is what a process holds at one time.
@@ -91,7 +91,7 @@ func newLeakFixture(t *testing.T) *leakFixture {
 	l.env = append(l.env, "MRAWS_DATA_DIR="+l.data, "MRAWS_SCRATCH="+l.scratch, "MRAWS_METRICS=0", "MRAWS_LEASE=2s")
 	l.server = l.start("s3")
 	l.until("the server runs", func() bool {
-		at, err := s3local.Find(t.Context(), l.data)
+		at, err := datadir.Find(t.Context(), l.data)
 		if err != nil {
 			return false
 		}

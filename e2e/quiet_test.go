@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/mraws/mraws/internal/s3local"
+	"github.com/mraws/mraws/internal/datadir"
 )
 
 // TestQuietServer: a client that goes away in the middle of a body makes the
@@ -18,9 +18,9 @@ func TestQuietServer(t *testing.T) {
 	b := newFixture(t)
 	data := filepath.Join(t.TempDir(), "data")
 	p := b.start("s3", "--data-dir", data, "--local")
-	var at s3local.Endpoint
+	var at datadir.Endpoint
 	b.until("the server answers", func() bool {
-		found, err := s3local.Find(t.Context(), data)
+		found, err := datadir.Find(t.Context(), data)
 		at = found
 		return err == nil
 	})

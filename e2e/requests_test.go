@@ -17,11 +17,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mraws/mraws/internal/coordinator"
+	"github.com/mraws/mraws/internal/datadir"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/s3fs"
-	"github.com/mraws/mraws/internal/s3local"
 	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/internal/worker"
@@ -31,7 +31,7 @@ import (
 // that make them.
 type counted struct {
 	*fixture
-	at       s3local.Endpoint
+	at       datadir.Endpoint
 	stores   []*s3fs.Store
 	announce *s3fs.Store // for the announcement alone
 }
@@ -268,7 +268,7 @@ func words(seed uint64, n int) string {
 // them, and no other.
 func TestRequests(t *testing.T) {
 	b := newFixture(t)
-	at, err := s3local.Find(t.Context(), filepath.Join(b.dir, "data"))
+	at, err := datadir.Find(t.Context(), filepath.Join(b.dir, "data"))
 	if err != nil {
 		t.Fatal(err)
 	}

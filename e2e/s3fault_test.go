@@ -14,8 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mraws/mraws/internal/datadir"
 	"github.com/mraws/mraws/internal/s3fault"
-	"github.com/mraws/mraws/internal/s3local"
 )
 
 // These tests are the S3 rows of docs/faults.md for whole jobs; those of
@@ -29,7 +29,7 @@ var storm = flag.Duration("storm", 0, "let the store throttle jobs for this long
 // it is reached by an endpoint and the credentials of the environment.
 func (b *fixture) through(lines ...string) (*fixture, *s3fault.Proxy) {
 	b.t.Helper()
-	at, err := s3local.Find(b.t.Context(), filepath.Join(b.dir, "data"))
+	at, err := datadir.Find(b.t.Context(), filepath.Join(b.dir, "data"))
 	if err != nil {
 		b.t.Fatal(err)
 	}

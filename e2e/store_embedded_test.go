@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/mraws/mraws/internal/datadir"
 	"github.com/mraws/mraws/internal/s3fs"
-	"github.com/mraws/mraws/internal/s3local"
 )
 
 // openStore starts `mraws s3` and returns a client of it, and the variables
@@ -19,10 +19,10 @@ func openStore(t *testing.T, b *fixture) (*s3fs.Store, []string) {
 	t.Helper()
 	data := filepath.Join(b.dir, "data")
 	b.start("s3", "--data-dir", data)
-	var at s3local.Endpoint
+	var at datadir.Endpoint
 	b.until("the embedded server runs", func() (ok bool) {
 		var err error
-		at, err = s3local.Find(t.Context(), data)
+		at, err = datadir.Find(t.Context(), data)
 		return err == nil
 	})
 	store, err := s3fs.Open(t.Context(), s3fs.Options{
@@ -40,7 +40,7 @@ func openStore(t *testing.T, b *fixture) (*s3fs.Store, []string) {
 // cliEnv is the environment in which the AWS CLI finds the store.
 func cliEnv(t *testing.T, b *fixture) []string {
 	t.Helper()
-	at, err := s3local.Find(t.Context(), filepath.Join(b.dir, "data"))
+	at, err := datadir.Find(t.Context(), filepath.Join(b.dir, "data"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,10 @@ package main
 
 import (
 	"github.com/mraws/mraws/cli"
+	"github.com/mraws/mraws/cli/embedded"
 	"github.com/mraws/mraws/internal/apps"
 )
 
-func main() { cli.Main(append(apps.Table(), hot(), hotSum(), blob(), shaky())...) }
+func main() {
+	cli.With(embedded.Server()).Main(append(apps.Table(), hot(), hotSum(), blob(), shaky())...)
+}

@@ -6,7 +6,8 @@ package main
 
 import (
 	"github.com/mraws/mraws/cli"
+	"github.com/mraws/mraws/cli/embedded"
 	"github.com/mraws/mraws/mr"
 )
 
-func main() { cli.Main(mr.Lab("labwc", Map, Reduce)) }
+func main() { cli.With(embedded.Server()).Main(mr.Lab("labwc", Map, Reduce)) }

@@ -4,6 +4,9 @@
 //	go run ./examples/wordlen run --app wordlen --app-arg least=3 FILE...
 package main
 
-import "github.com/mraws/mraws/cli"
+import (
+	"github.com/mraws/mraws/cli"
+	"github.com/mraws/mraws/cli/embedded"
+)
 
-func main() { cli.Main(app()) }
+func main() { cli.With(embedded.Server()).Main(app()) }

@@ -33,7 +33,8 @@ var allowed = map[string][]string{
 	"internal/coordinator/sched": {"std", "mr"},
 	"internal/wire":              {"mr", "internal/failpoint", "internal/escape", "internal/layout", "internal/manifest"},
 	"internal/s3fs":              {"internal/object", "internal/escape"},
-	"internal/s3local":           {},
+	"internal/s3local":           {"internal/datadir"},
+	"internal/datadir":           {"std"},
 	"internal/spot":              {},
 	"internal/s3fault":           {"std"},
 	"internal/config":            {"internal/layout"},
@@ -59,7 +60,7 @@ var allowed = map[string][]string{
 }
 
 // wiring lists packages that may import all packages of the module.
-var wiring = []string{"", "cmd", "cli", "bench", "bench/", "e2e", "e2e/", "examples/", "internal/s3fs/s3conform", "internal/importrules"}
+var wiring = []string{"", "cmd", "cli", "cli/embedded", "bench", "bench/", "e2e", "e2e/", "examples/", "internal/s3fs/s3conform", "internal/importrules"}
 
 type pkg struct {
 	ImportPath string
@@ -133,6 +134,9 @@ func checkSDK(t *testing.T, name string, imports []string) {
 		}
 		if strings.HasPrefix(imp, "github.com/versity/") && name != "internal/s3local" {
 			t.Errorf("%s imports %s; only internal/s3local may import the server", name, imp)
+		}
+		if imp == module+"internal/s3local" && (name == "cmd" || name == "cli") {
+			t.Errorf("%s imports %s; only cli/embedded may: a program without the server must not link it", name, imp)
 		}
 		if strings.HasPrefix(imp, "github.com/prometheus/") && name != "internal/metrics" {
 			t.Errorf("%s imports %s; only internal/metrics may: roles count in plain numbers", name, imp)

@@ -17,6 +17,8 @@ import (
 	"github.com/versity/versitygw/s3err"
 	"github.com/versity/versitygw/s3response"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/datadir"
 )
 
 // churner calls a backend as the front end does. Without HTTP in between the
@@ -31,7 +33,7 @@ func newChurner(t *testing.T, on guards) churner {
 	t.Helper()
 	s := run(t, t.TempDir(), on)
 	newClient(t, s.Endpoint()).want(200, "PUT", "/bucket", "")
-	c := churner{s.store.guarded(on), "bucket", filepath.Join(s.dir, rootDir, "bucket")}
+	c := churner{s.store.guarded(on), "bucket", filepath.Join(s.dir, datadir.Root, "bucket")}
 	if err := c.put(t.Context(), "source"); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mraws/mraws/internal/datadir"
 )
 
 // client is the least S3 client that the tests need: it signs (Signature
@@ -23,11 +25,11 @@ import (
 // and some requests here are ones that an SDK does not send.
 type client struct {
 	t    testing.TB
-	e    Endpoint
+	e    datadir.Endpoint
 	http *http.Client
 }
 
-func newClient(t testing.TB, e Endpoint) *client {
+func newClient(t testing.TB, e datadir.Endpoint) *client {
 	tr := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &client{t: t, e: e, http: &http.Client{Transport: tr, Timeout: time.Minute}}
@@ -105,7 +107,7 @@ func escapePath(path string) string {
 }
 
 // sign adds the Authorization header of AWS Signature Version 4.
-func sign(req *http.Request, e Endpoint, now time.Time) {
+func sign(req *http.Request, e datadir.Endpoint, now time.Time) {
 	stamp := now.UTC().Format("20060102T150405Z")
 	req.Header.Set("X-Amz-Date", stamp)
 	req.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")

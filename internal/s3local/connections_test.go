@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/mraws/mraws/internal/datadir"
 )
 
 // dial opens a connection and says something on it.
-func dial(t *testing.T, e Endpoint, say string) net.Conn {
+func dial(t *testing.T, e datadir.Endpoint, say string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(e.URL, "http://"))
 	if err != nil {
@@ -35,7 +37,7 @@ func TestSilentConnections(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			dir := t.TempDir()
 			_, said, _ := startLimited(t, dir, "256")
-			e, err := Find(t.Context(), dir)
+			e, err := datadir.Find(t.Context(), dir)
 			if err != nil {
 				t.Fatal(said, err)
 			}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"github.com/versity/versitygw/backend/meta"
+
+	"github.com/mraws/mraws/internal/datadir"
 )
 
 // credentials are the key pair of the only account of a server.
@@ -21,23 +23,23 @@ type credentials struct {
 // loadCredentials returns the key pair of the data folder, which is generated and
 // written on first use.
 func loadCredentials(dir string) (credentials, error) {
-	name := filepath.Join(dir, credentialsFile)
+	name := filepath.Join(dir, datadir.CredentialsFile)
 	var c credentials
-	err := readJSON(name, &c)
+	err := datadir.ReadJSON(name, &c)
 	if errors.Is(err, fs.ErrNotExist) {
 		// The shape of AWS's own keys, 20 and 40 characters, with about 80
 		// and 200 random bits: some tools check the lengths.
 		c = credentials{"MRAWS" + rand.Text()[:15], (rand.Text() + rand.Text())[:40]}
-		if id := ownerOf(filepath.Join(dir, rootDir)); id != "" {
+		if id := ownerOf(filepath.Join(dir, datadir.Root)); id != "" {
 			c.AccessKey = id
 		}
-		return c, writeJSON(name, c)
+		return c, datadir.WriteJSON(name, c)
 	}
 	if err == nil && (c.AccessKey == "" || c.SecretKey == "") {
 		err = fmt.Errorf("read %s: a key is empty", name)
 	}
 	if err != nil {
-		return credentials{}, &CredentialsError{File: name, Err: err}
+		return credentials{}, &datadir.CredentialsError{File: name, Err: err}
 	}
 	return c, nil
 }
@@ -59,15 +61,3 @@ func ownerOf(root string) string {
 	}
 	return ""
 }
-
-// CredentialsError says that the key pair of a data folder cannot be read.
-type CredentialsError struct {
-	File string
-	Err  error
-}
-
-// Error returns the cause, which names the file.
-func (e *CredentialsError) Error() string { return e.Err.Error() }
-
-// Unwrap returns the cause.
-func (e *CredentialsError) Unwrap() error { return e.Err }

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/versity/versitygw/backend/posix"
+
+	"github.com/mraws/mraws/internal/datadir"
 )
 
 // beginUpload makes an upload of one part, and returns its id, the part's
@@ -98,7 +100,7 @@ func TestCompletionAfterCrash(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		folder := filepath.Join(dir, rootDir, uploadFolder("bucket", "multi", id))
+		folder := filepath.Join(dir, datadir.Root, uploadFolder("bucket", "multi", id))
 		token := fmt.Sprintf("%x-1", sha256.Sum256([]byte("1:"+etag[1:len(etag)-1]+";")))
 		if err := os.Rename(folder, folder+"."+token+inProgress); err != nil {
 			t.Fatal(err)

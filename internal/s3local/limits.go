@@ -3,6 +3,8 @@ package s3local
 import (
 	"fmt"
 	"syscall"
+
+	"github.com/mraws/mraws/internal/datadir"
 )
 
 // limits bounds what a server does at the same time, so that it has enough file
@@ -41,16 +43,6 @@ const (
 	minDescriptors = reserve + minActions*perAction + 32*perConnection
 )
 
-// DescriptorError says that the limit of file descriptors is too low to serve.
-type DescriptorError struct {
-	Limit, Want int // of the process
-}
-
-// Error names both numbers.
-func (e *DescriptorError) Error() string {
-	return fmt.Sprintf("a process that serves needs %d file descriptors, its limit (ulimit -n) is %d", e.Want, e.Limit)
-}
-
 // processLimits are the limits of a server that uses three quarters of the file
 // descriptors of its process. The rest are for clients in the same process.
 func processLimits() (limits, error) {
@@ -61,7 +53,7 @@ func processLimits() (limits, error) {
 	n := int(min(r.Cur, 1<<20))
 	l, ok := limitsFor(n / 4 * 3)
 	if !ok {
-		return l, &DescriptorError{Limit: n, Want: (minDescriptors + 2) / 3 * 4}
+		return l, &datadir.DescriptorError{Limit: n, Want: (minDescriptors + 2) / 3 * 4}
 	}
 	return l, nil
 }

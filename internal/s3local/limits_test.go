@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
+
+	"github.com/mraws/mraws/internal/datadir"
 )
 
 // TestLimits: whatever a server is given, what it may have open is no more.
@@ -42,7 +44,7 @@ func TestDescriptors(t *testing.T) {
 	const limit, clients, objects = 200, 100, 3
 	dir := t.TempDir()
 	p, said, _ := startLimited(t, dir, fmt.Sprint(limit))
-	e, err := Find(t.Context(), dir)
+	e, err := datadir.Find(t.Context(), dir)
 	if err != nil {
 		t.Fatal(said, err)
 	}

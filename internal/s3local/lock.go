@@ -6,18 +6,15 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-)
 
-// ErrLocked is in the chain of the error of [Start] when another server, of
-// this process or another, runs on the data folder. [Find] tells where it
-// answers.
-var ErrLocked = errors.New("data folder is in use by another server")
+	"github.com/mraws/mraws/internal/datadir"
+)
 
 // lockDir takes the exclusive lock of a data folder. The kernel frees it when
 // the returned file is closed, also by the end of the process, however it
 // ends.
 func lockDir(dir string) (*os.File, error) {
-	name := filepath.Join(dir, lockFile)
+	name := filepath.Join(dir, datadir.LockFile)
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock file: %w", err)
@@ -28,7 +25,7 @@ func lockDir(dir string) (*os.File, error) {
 	}
 	err = errors.Join(err, f.Close())
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, fmt.Errorf("lock %s: %w", dir, ErrLocked)
+		return nil, fmt.Errorf("lock %s: %w", dir, datadir.ErrLocked)
 	}
 	return nil, fmt.Errorf("lock %s: %w", name, err)
 }

@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/versity/versitygw/s3response"
+
+	"github.com/mraws/mraws/internal/datadir"
 )
 
 // neighbours is a data folder with others around it, and in it buckets around
@@ -72,7 +74,7 @@ const locks = ".vgwlocks"
 func (n neighbours) tree(t testing.TB) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	bucket := filepath.Join(n.data, rootDir, "bucket")
+	bucket := filepath.Join(n.data, datadir.Root, "bucket")
 	err := filepath.WalkDir(n.top, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -198,7 +200,7 @@ func (n neighbours) ask(t testing.TB, g *guard, do func(ctx context.Context, g *
 	before := n.tree(t)
 	do(t.Context(), g, names)
 	if bucketName.MatchString(names.bucket) && names.bucket != "bucket" && names.bucket != "other" && names.bucket != "empty" {
-		if err := os.RemoveAll(filepath.Join(n.data, rootDir, names.bucket)); err != nil {
+		if err := os.RemoveAll(filepath.Join(n.data, datadir.Root, names.bucket)); err != nil {
 			t.Fatal(err)
 		}
 	}

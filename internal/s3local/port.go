@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"path/filepath"
 	"strconv"
+
+	"github.com/mraws/mraws/internal/datadir"
 )
 
 // lastPort is port.json: where the folder's last server listened.
@@ -14,7 +16,7 @@ type lastPort struct{ Port int }
 // server; "" if there was none.
 func (s *Server) lastAddress(host string) string {
 	var last lastPort
-	if readJSON(filepath.Join(s.dir, portFile), &last) != nil || last.Port < 1 || last.Port > 65535 {
+	if datadir.ReadJSON(filepath.Join(s.dir, datadir.PortFile), &last) != nil || last.Port < 1 || last.Port > 65535 {
 		return ""
 	}
 	return net.JoinHostPort(host, strconv.Itoa(last.Port))
@@ -30,5 +32,5 @@ func (s *Server) keepPort() error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(filepath.Join(s.dir, portFile), lastPort{port})
+	return datadir.WriteJSON(filepath.Join(s.dir, datadir.PortFile), lastPort{port})
 }

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/mraws/mraws/internal/datadir"
 )
 
 // startChild serves a data folder in a process of its own, and returns how to
@@ -62,10 +64,10 @@ func startLimited(t *testing.T, dir, descriptors string) (p *os.Process, said st
 func TestKilledServer(t *testing.T) {
 	dir := t.TempDir()
 	kill := startChild(t, dir)
-	if _, err := Start(t.Context(), Options{DataDir: dir}); !errors.Is(err, ErrLocked) {
+	if _, err := Start(t.Context(), Options{DataDir: dir}); !errors.Is(err, datadir.ErrLocked) {
 		t.Errorf("start next to another process: error %v, want ErrLocked", err)
 	}
-	e, err := Find(t.Context(), dir)
+	e, err := datadir.Find(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,11 +81,11 @@ func TestKilledServer(t *testing.T) {
 	defer half.Close()
 
 	kill()
-	if _, err := Find(t.Context(), dir); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := datadir.Find(t.Context(), dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("find a killed server: error %v, want fs.ErrNotExist", err)
 	}
 	again := run(t, dir, allGuards)
-	found, err := Find(t.Context(), dir)
+	found, err := datadir.Find(t.Context(), dir)
 	if err != nil || found != again.Endpoint() || found.SecretKey != e.SecretKey {
 		t.Errorf("find the new server: process %d at %s, error %v", found.PID, found.URL, err)
 	}

@@ -19,6 +19,8 @@ import (
 	"github.com/versity/versitygw/s3api"
 	"github.com/versity/versitygw/s3api/middlewares"
 	"github.com/versity/versitygw/s3err"
+
+	"github.com/mraws/mraws/internal/datadir"
 )
 
 const (
@@ -43,7 +45,7 @@ type Options struct {
 
 	// Front, if not nil, is called with the endpoint of the server. It returns
 	// the URL of a proxy in front of it, which clients use instead.
-	Front func(Endpoint) (url string, err error)
+	Front func(datadir.Endpoint) (url string, err error)
 
 	times connectionTimes // those of a test, or zero
 }
@@ -51,7 +53,7 @@ type Options struct {
 // Server is a running S3 server. Its methods are safe for concurrent use.
 type Server struct {
 	dir      string
-	endpoint Endpoint
+	endpoint datadir.Endpoint
 	lock     *os.File
 	store    *store
 	guard    *guard
@@ -69,7 +71,7 @@ type Server struct {
 // Start runs a server on a data folder and returns when it answers. The
 // context bounds only the start: a server runs until [Server.Close].
 //
-// The error wraps [ErrLocked] when another server runs on the folder.
+// The error wraps [datadir.ErrLocked] when another server runs on the folder.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	return start(ctx, o, allGuards)
 }
@@ -87,7 +89,7 @@ func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	if err := os.MkdirAll(filepath.Join(dir, rootDir), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, datadir.Root), 0o700); err != nil {
 		return nil, err
 	}
 	s := &Server{dir: dir, grace: stopGrace, patience: stopPatience}
@@ -100,7 +102,7 @@ func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
 		}
 	}()
 	// This server has the lock, so an existing endpoint file is that of a dead server.
-	if err := removeIfExists(filepath.Join(dir, endpointFile)); err != nil {
+	if err := removeIfExists(filepath.Join(dir, datadir.EndpointFile)); err != nil {
 		return nil, err
 	}
 	keys, err := loadCredentials(dir)
@@ -111,10 +113,10 @@ func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.store, err = openStore(filepath.Join(dir, rootDir), l); err != nil {
+	if s.store, err = openStore(filepath.Join(dir, datadir.Root), l); err != nil {
 		return nil, err
 	}
-	s.endpoint = Endpoint{AccessKey: keys.AccessKey, SecretKey: keys.SecretKey, Region: o.Region, PID: os.Getpid()}
+	s.endpoint = datadir.Endpoint{AccessKey: keys.AccessKey, SecretKey: keys.SecretKey, Region: o.Region, PID: os.Getpid()}
 	if s.endpoint.Region == "" {
 		s.endpoint.Region = defaultRegion
 	}
@@ -134,7 +136,7 @@ func start(ctx context.Context, o Options, g guards) (_ *Server, err error) {
 			return nil, errors.Join(err, s.stop())
 		}
 	}
-	if err := writeJSON(filepath.Join(dir, endpointFile), s.endpoint); err != nil {
+	if err := datadir.WriteJSON(filepath.Join(dir, datadir.EndpointFile), s.endpoint); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
 	return s, nil
@@ -183,7 +185,7 @@ func (s *Server) serve(ctx context.Context, l *net.TCPListener, host string, tim
 		s3api.WithMiddleware("/", s.clients.serve),
 		s3api.WithMiddleware("/", noteEncoding),
 		s3api.WithMpMaxParts(maxParts),
-		s3api.WithHealth(alivePath(keys.Secret)))
+		s3api.WithHealth(datadir.AlivePath(keys.Secret)))
 	var front *fiber.App
 	if err == nil {
 		front, err = frontEnd(api)
@@ -199,7 +201,7 @@ func (s *Server) serve(ctx context.Context, l *net.TCPListener, host string, tim
 	if err == nil {
 		s.endpoint.URL = "http://" + dialable(net.JoinHostPort(host, port))
 		// A server that does not answer yet cannot be shut down.
-		err = s.endpoint.probe(context.WithoutCancel(ctx))
+		err = s.endpoint.Probe(context.WithoutCancel(ctx))
 	}
 	if err != nil {
 		return errors.Join(err, s.stop())
@@ -235,7 +237,7 @@ func broken(c *fasthttp.RequestCtx, err error) {
 }
 
 // Endpoint tells how to reach the server.
-func (s *Server) Endpoint() Endpoint { return s.endpoint }
+func (s *Server) Endpoint() datadir.Endpoint { return s.endpoint }
 
 // Close stops the server: it takes no new connections, closes the idle ones,
 // waits at most ten seconds for uploads in progress, and frees the data folder.
@@ -245,7 +247,7 @@ func (s *Server) Endpoint() Endpoint { return s.endpoint }
 // folder stays locked until the process ends, since these uploads may still write.
 func (s *Server) Close() error {
 	s.closing.Do(func() {
-		err := removeIfExists(filepath.Join(s.dir, endpointFile))
+		err := removeIfExists(filepath.Join(s.dir, datadir.EndpointFile))
 		stopped := s.stop()
 		if stopped == nil {
 			stopped = s.release()

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mraws/mraws/internal/datadir"
 )
 
 // run starts a server that ends with the test, if it did not end before.
@@ -44,7 +46,7 @@ func TestCredentialsRemoved(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(dir, credentialsFile)); err != nil {
+	if err := os.Remove(filepath.Join(dir, datadir.CredentialsFile)); err != nil {
 		t.Fatal(err)
 	}
 	s = run(t, dir, allGuards)
@@ -86,10 +88,10 @@ func TestRestartKeepsObjectsAndCredentials(t *testing.T) {
 func TestSecondStartIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	s := run(t, dir, allGuards)
-	if _, err := Start(t.Context(), Options{DataDir: dir}); !errors.Is(err, ErrLocked) {
+	if _, err := Start(t.Context(), Options{DataDir: dir}); !errors.Is(err, datadir.ErrLocked) {
 		t.Errorf("second start: error %v, want ErrLocked", err)
 	}
-	e, err := Find(t.Context(), dir)
+	e, err := datadir.Find(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,13 +105,13 @@ func TestFindWithoutServer(t *testing.T) {
 	dir := t.TempDir()
 	absent := func(when string) {
 		t.Helper()
-		if e, err := Find(context.Background(), dir); !errors.Is(err, fs.ErrNotExist) {
+		if e, err := datadir.Find(context.Background(), dir); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: found %+v, error %v, want fs.ErrNotExist", when, e.URL, err)
 		}
 	}
 	absent("empty folder")
 	s := run(t, dir, allGuards)
-	left, err := os.ReadFile(filepath.Join(dir, endpointFile))
+	left, err := os.ReadFile(filepath.Join(dir, datadir.EndpointFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +120,7 @@ func TestFindWithoutServer(t *testing.T) {
 	}
 	absent("after Close")
 	// What kill -9 leaves behind.
-	if err := os.WriteFile(filepath.Join(dir, endpointFile), left, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, datadir.EndpointFile), left, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	absent("dead server")
@@ -132,7 +134,7 @@ func TestFolderModes(t *testing.T) {
 	c.want(200, "PUT", "/bucket/a/b", "x")
 	for name, want := range map[string]fs.FileMode{
 		".": 0o700 | fs.ModeDir, "s3": 0o700 | fs.ModeDir, "s3/bucket": 0o700 | fs.ModeDir, "s3/bucket/a": 0o700 | fs.ModeDir,
-		"s3/bucket/a/b": 0o600, lockFile: 0o600, credentialsFile: 0o600, endpointFile: 0o600, portFile: 0o600,
+		"s3/bucket/a/b": 0o600, datadir.LockFile: 0o600, datadir.CredentialsFile: 0o600, datadir.EndpointFile: 0o600, datadir.PortFile: 0o600,
 	} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil {
@@ -276,7 +278,7 @@ func TestOddFolder(t *testing.T) {
 	c := newClient(t, s.Endpoint())
 	c.want(200, "PUT", "/bucket", "")
 	id := c.createUpload("/bucket/a")
-	folder := filepath.Join(dir, rootDir, uploadFolder("bucket", "a", id))
+	folder := filepath.Join(dir, datadir.Root, uploadFolder("bucket", "a", id))
 	if err := errors.Join(s.Close(), os.Rename(folder, folder+".token"+inProgress)); err != nil {
 		t.Fatal(err)
 	}
@@ -350,7 +352,7 @@ func TestCloseDuringUpload(t *testing.T) {
 	if err := s.Close(); err == nil || !strings.Contains(err.Error(), "uploads") {
 		t.Errorf("Close during an upload: error %v", err)
 	}
-	if _, err := Start(t.Context(), Options{DataDir: dir}); !errors.Is(err, ErrLocked) {
+	if _, err := Start(t.Context(), Options{DataDir: dir}); !errors.Is(err, datadir.ErrLocked) {
 		t.Errorf("start during an upload: error %v, want ErrLocked", err)
 	}
 	// The end of the process.
@@ -374,28 +376,14 @@ func TestCheckXattr(t *testing.T) {
 	}
 }
 
-func TestDefaultDataDir(t *testing.T) {
-	for _, test := range []struct{ xdg, want string }{
-		{"/xdg", "/xdg/mraws"},
-		{"", "/home/me/.local/share/mraws"},
-		{"relative", "/home/me/.local/share/mraws"},
-	} {
-		t.Setenv("HOME", "/home/me")
-		t.Setenv("XDG_DATA_HOME", test.xdg)
-		if got, err := DefaultDataDir(); err != nil || got != test.want {
-			t.Errorf("XDG_DATA_HOME=%q: %q, %v, want %q", test.xdg, got, err, test.want)
-		}
-	}
-}
-
 func TestDamagedFiles(t *testing.T) {
 	dir := t.TempDir()
 	for _, text := range []string{"", "{", "{}", `{"AccessKey": "x"}`} {
-		if err := os.WriteFile(filepath.Join(dir, credentialsFile), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, datadir.CredentialsFile), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		_, err := Start(t.Context(), Options{DataDir: dir})
-		if err == nil || !strings.Contains(err.Error(), credentialsFile) {
+		if err == nil || !strings.Contains(err.Error(), datadir.CredentialsFile) {
 			t.Errorf("credentials %q: error %v does not name the file", text, err)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/mraws/mraws/internal/datadir"
 )
 
 // TestFailureIsTold: what fails in the server's folder is told to who asked,
@@ -29,7 +31,7 @@ func TestFailureIsTold(t *testing.T) {
 	s := run(t, dir, allGuards)
 	c := newClient(t, s.Endpoint())
 	c.want(200, "PUT", "/bucket", "")
-	if err := os.Symlink("loop", filepath.Join(dir, rootDir, "bucket", "loop")); err != nil {
+	if err := os.Symlink("loop", filepath.Join(dir, datadir.Root, "bucket", "loop")); err != nil {
 		t.Fatal(err)
 	}
 	for _, method := range []string{"GET", "PUT", "DELETE"} {

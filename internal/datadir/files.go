@@ -1,4 +1,7 @@
-package s3local
+// Package datadir is the data folder of the embedded server as others see it:
+// whether a folder is one, which files of it are secret, and where the server
+// that runs on it answers. Programs without the server have this package.
+package datadir
 
 import (
 	"encoding/json"
@@ -10,16 +13,16 @@ import (
 
 // Names inside a data folder.
 const (
-	lockFile        = "lock"
-	credentialsFile = "credentials.json"
-	endpointFile    = "endpoint.json"
-	portFile        = "port.json"
-	rootDir         = "s3"
+	LockFile        = "lock"
+	CredentialsFile = "credentials.json"
+	EndpointFile    = "endpoint.json"
+	PortFile        = "port.json"
+	Root            = "s3"
 )
 
-// DefaultDataDir returns the data folder that is used when none is named:
+// Default returns the data folder that is used when none is named:
 // $XDG_DATA_HOME/mraws, or ~/.local/share/mraws. It does not create it.
-func DefaultDataDir() (string, error) {
+func Default() (string, error) {
 	// The XDG base directory specification says that a relative path is
 	// invalid and must be ignored.
 	if d := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(d) {
@@ -32,23 +35,23 @@ func DefaultDataDir() (string, error) {
 	return filepath.Join(home, ".local", "share", "mraws"), nil
 }
 
-// IsDataDir tells whether a folder has been the data folder of a server.
-func IsDataDir(dir string) bool {
-	if _, err := os.Lstat(filepath.Join(dir, credentialsFile)); err != nil {
+// Is tells whether a folder has been the data folder of a server.
+func Is(dir string) bool {
+	if _, err := os.Lstat(filepath.Join(dir, CredentialsFile)); err != nil {
 		return false
 	}
-	info, err := os.Stat(filepath.Join(dir, rootDir))
+	info, err := os.Stat(filepath.Join(dir, Root))
 	return err == nil && info.IsDir()
 }
 
 // Secrets lists the files of a data folder that hold its keys.
 func Secrets(dir string) []string {
-	return []string{filepath.Join(dir, credentialsFile), filepath.Join(dir, endpointFile)}
+	return []string{filepath.Join(dir, CredentialsFile), filepath.Join(dir, EndpointFile)}
 }
 
-// writeJSON replaces the file name by v with mode 0600, at once: a reader sees
+// WriteJSON replaces the file name by v with mode 0600, at once: a reader sees
 // the old or the new content.
-func writeJSON(name string, v any) (err error) {
+func WriteJSON(name string, v any) (err error) {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", name, err)
@@ -72,9 +75,9 @@ func writeJSON(name string, v any) (err error) {
 	return os.Rename(f.Name(), name)
 }
 
-// readJSON fills v from the file name. The error of a file that is not there
+// ReadJSON fills v from the file name. The error of a file that is not there
 // wraps [fs.ErrNotExist].
-func readJSON(name string, v any) error {
+func ReadJSON(name string, v any) error {
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)

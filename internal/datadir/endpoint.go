@@ -1,4 +1,4 @@
-package s3local
+package datadir
 
 import (
 	"context"
@@ -35,7 +35,7 @@ const findTimeout = 5 * time.Second
 // not. The error wraps [fs.ErrNotExist] if no server runs.
 func Find(ctx context.Context, dataDir string) (Endpoint, error) {
 	var e Endpoint
-	err := readJSON(filepath.Join(dataDir, endpointFile), &e)
+	err := ReadJSON(filepath.Join(dataDir, EndpointFile), &e)
 	var undecodable *undecodableError
 	if errors.As(err, &undecodable) { // it says nothing; the lock tells whether a server runs
 		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
@@ -43,18 +43,18 @@ func Find(ctx context.Context, dataDir string) (Endpoint, error) {
 	if err != nil {
 		return Endpoint{}, fmt.Errorf("find server of %s: %w", dataDir, err)
 	}
-	if err := e.probe(ctx); err != nil {
+	if err := e.Probe(ctx); err != nil {
 		return Endpoint{}, fmt.Errorf("find server of %s: %w", dataDir, err)
 	}
 	return e, nil
 }
 
-// probe checks that the server runs. The error wraps fs.ErrNotExist if nothing, or
+// Probe checks that the server runs. The error wraps fs.ErrNotExist if nothing, or
 // another program, answers at the address.
-func (e Endpoint) probe(ctx context.Context) error {
+func (e Endpoint) Probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL+alivePath(e.SecretKey), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL+AlivePath(e.SecretKey), nil)
 	if err != nil {
 		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	}
@@ -76,10 +76,10 @@ func (e Endpoint) probe(ctx context.Context) error {
 	return nil
 }
 
-// alivePath is the path at which a server with this secret answers 200 without a
+// AlivePath is the path at which a server with this secret answers 200 without a
 // signature. It is derived from the secret and does not reveal it. It is no bucket,
 // since bucket names cannot contain "~".
-func alivePath(secret string) string {
+func AlivePath(secret string) string {
 	m := hmac.New(sha256.New, []byte(secret))
 	m.Write([]byte("alive"))
 	return "/~" + hex.EncodeToString(m.Sum(nil))
