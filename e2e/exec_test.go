@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mraws/mraws/internal/object"
 )
 
 // write writes a file into the folder of the fixture, where commands run.
@@ -186,5 +188,55 @@ func TestExecHostile(t *testing.T) {
 				t.Errorf("left in scratch: %v, %v", left, err)
 			}
 		})
+	}
+}
+
+// TestExecNotStarted: a worker that cannot start a program says so when it joins,
+// and runs nothing.
+func TestExecNotStarted(t *testing.T) {
+	b := newPlainFixture(t)
+	b.run(0, append([]string{"upload-input"}, b.books()...)...)
+	c, _ := b.coordinator("--mapper", "no-such-program -x", "--reducer", "cat")
+	_, stderr := b.run(7, "worker")
+	wants(t, stderr, "no-such-program: not found on worker ", "the coordinator takes --file and --archive")
+	_, stderr = b.run(7, "worker", "--app", "wc")
+	wants(t, stderr, "the job runs app exec", "without --app")
+	b.kill(c)
+}
+
+// TestExecCodeVerified: verify finds a shipped file that is missing, one that has
+// other bytes, and one that the job does not ship.
+func TestExecCodeVerified(t *testing.T) {
+	b := newPlainFixture(t)
+	b.write("words.txt", "words\n", 0o644)
+	input := b.write("in.txt", "a line\n", 0o644)
+	line := []string{"run", "--mapper", "cat", "--reducer", "-", "--file", "words.txt", "--nreduce", "2", input}
+	b.run(0, line...)
+	keys := b.keys(b.layout.CodeDir())
+	if len(keys) != 1 {
+		t.Fatalf("shipped are %q", keys)
+	}
+	put := func(key, text string) {
+		t.Helper()
+		if _, err := b.store.Put(t.Context(), key, []byte(text), object.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(keys[0], "wards\n")
+	stdout, _ := b.run(8, "verify")
+	wants(t, stdout, "file words.txt of the executables: its 6 bytes are others")
+	put(keys[0], "words\n")
+	b.run(0, "verify")
+	put(b.layout.CodeDir()+"other", "x")
+	stdout, _ = b.run(8, "verify")
+	wants(t, stdout, "_code/other")
+	if err := b.store.Delete(t.Context(), b.layout.CodeDir()+"other", keys[0]); err != nil {
+		t.Fatal(err)
+	}
+	stdout, _ = b.run(8, "verify")
+	wants(t, stdout, "file words.txt of the executables")
+	b.run(0, "reset", "--yes")
+	if left := b.keys(b.layout.IntermediateDir()); len(left) > 0 {
+		t.Errorf("after the reset there is %q", left)
 	}
 }
