@@ -35,24 +35,28 @@ type execFlags struct {
 	inheritAWS                bool
 	separator                 string
 	keyFields                 int
+	partitionFields           int
+	whole                     string
 }
 
 func (o *execFlags) add(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.mapper, "mapper", "", "in place of --app: this `command` reads lines and writes lines \"key TAB value\"")
 	f.StringVar(&o.combiner, "combiner", "", "`command` that reads and writes such lines, sorted, in the map tasks")
-	f.StringVar(&o.reducer, "reducer", "", "`command` that reads such lines, sorted, and writes the output; empty or - is none: the output is that of the mapper")
+	f.StringVar(&o.reducer, "reducer", "", "`command` that reads such lines, sorted, and writes the output; empty or - is none: the output is that of the mapper; aggregate adds up what the keys ask for")
 	f.StringArrayVar(&o.files, "file", nil, "ship this `file` into the working directory of the commands; file#name gives it another name; may be repeated")
 	f.StringArrayVar(&o.archives, "archive", nil, "ship this .tar, .tar.gz, .tgz or .zip `file` and unpack it into a folder of its name, or of the name after #; may be repeated")
 	f.StringArrayVar(&o.env, "env", nil, "set this variable of the commands, `name=value`; may be repeated")
 	f.BoolVar(&o.inheritAWS, "inherit-aws", false, "give the commands the variables AWS_* of their worker")
 	f.StringVar(&o.separator, "field-separator", "", "`text` that ends the fields of the lines of mapper and combiner; empty is a tab")
 	f.IntVar(&o.keyFields, "key-fields", 1, "number of fields, from the first, that make the key")
+	f.IntVar(&o.partitionFields, "partition-fields", 0, "number of fields of the key, from the first, that say to which reduce task it goes; 0 is all")
+	f.StringVar(&o.whole, "whole-objects", "", "the mapper gets objects in place of lines: their `bytes`, or a line with the path of a file that has them")
 }
 
 // given says whether any of the flags is.
 func (o *execFlags) given() bool {
-	return o.mapper+o.combiner+o.reducer != "" || len(o.files)+len(o.archives)+len(o.env) > 0 || o.inheritAWS || o.separator != "" || o.keyFields != 1
+	return o.mapper+o.combiner+o.reducer != "" || len(o.files)+len(o.archives)+len(o.env) > 0 || o.inheritAWS || o.separator != "" || o.keyFields != 1 || o.partitionFields != 0 || o.whole != ""
 }
 
 // execCode is the code of a job of executables.
@@ -71,7 +75,7 @@ func (o *execFlags) code(job *jobFlags) (*execCode, error) {
 	case o.mapper == "":
 		return nil, usagef("such as --mapper cat, which hands on each line", "no --mapper")
 	}
-	e := &manifest.Exec{Mapper: o.mapper, Combiner: o.combiner, Reducer: o.reducer, InheritAWS: o.inheritAWS, Separator: o.separator}
+	e := &manifest.Exec{Mapper: o.mapper, Combiner: o.combiner, Reducer: o.reducer, InheritAWS: o.inheritAWS, Separator: o.separator, PartitionFields: o.partitionFields, Whole: o.whole}
 	if o.reducer == "-" || o.reducer == "NONE" {
 		e.Reducer = ""
 	}
@@ -105,7 +109,7 @@ func (o *execFlags) code(job *jobFlags) (*execCode, error) {
 	if err := e.Validate(); err != nil {
 		return nil, usagef("", "%w", err)
 	}
-	x.spec = e.Spec(execName, manifest.Choice{Name: manifest.Lines})
+	x.spec = e.Spec(execName)
 	return x, nil
 }
 

@@ -43,7 +43,27 @@ type Exec struct {
 	Separator string `json:"separator,omitempty"`
 	// KeyFields is how many fields, from the first, make the key; 0 is 1.
 	KeyFields int `json:"key_fields,omitempty"`
+	// PartitionFields is how many fields of the key, from the first, say which
+	// partition it belongs to; 0 is all of the key.
+	PartitionFields int `json:"partition_fields,omitempty"`
+	// Whole says that the mapper gets objects in place of lines: [WholeBytes] or
+	// [WholePath]; "" is lines.
+	Whole string `json:"whole,omitempty"`
 }
+
+// Aggregate is a Reducer that is no command: the worker adds up itself what keys
+// ask for, such as "LongValueSum:word".
+const Aggregate = "aggregate"
+
+// How a mapper gets an object.
+const (
+	WholeBytes = "bytes" // the bytes of the object, and nothing behind them
+	WholePath  = "path"  // a line with the path of a file that has these bytes
+)
+
+// ByFields is the partitioner that hashes the first fields of the key, as many as
+// [Exec.PartitionFields] says, with the separators between them.
+const ByFields = "fields"
 
 // CodeFile is a file that the executables need. Its bytes are in the bucket
 // below the key that the layout makes of SHA256.
@@ -90,22 +110,33 @@ func (e *Exec) Digest() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Spec is that of a job of these executables. input is [Lines] or [Objects].
-func (e *Exec) Spec(name string, input Choice) *Spec {
+// Spec is that of a job of these executables.
+func (e *Exec) Spec(name string) *Spec {
 	s := &Spec{
 		App:   App{Kind: Executables, Name: name, SHA256: e.Digest(), Exec: e},
-		Input: input, Partitioner: Choice{Name: Hash}, Order: Order{ByBytes, ByInput}, Output: Choice{Name: Lines},
+		Input: Choice{Name: Lines}, Partitioner: Choice{Name: e.partitioner()}, Order: Order{ByBytes, ByInput}, Output: Choice{Name: Lines},
 	}
-	if e.Reducer == "" {
-		s.Partitioner.Name = ByTask
+	if e.Whole != "" {
+		s.Input.Name = Objects
 	}
 	return s
+}
+
+// partitioner is the name of the partitioner.
+func (e *Exec) partitioner() string {
+	switch {
+	case e.Reducer == "":
+		return ByTask
+	case e.PartitionFields > 0:
+		return ByFields
+	}
+	return Hash
 }
 
 // Commands are the command lines that e has, by what they are.
 func (e *Exec) Commands() []Command {
 	all := []Command{{"mapper", e.Mapper}, {"combiner", e.Combiner}, {"reducer", e.Reducer}}
-	return slices.DeleteFunc(all, func(c Command) bool { return c.Line == "" })
+	return slices.DeleteFunc(all, func(c Command) bool { return c.Line == "" || c.Role == "reducer" && c.Line == Aggregate })
 }
 
 // Command is a command line and what it is for.
@@ -199,6 +230,10 @@ func (e *Exec) Validate() error {
 		return fmt.Errorf("fields cannot be separated by %.200q", e.Separator)
 	case e.KeyFields < 0 || e.KeyFields > mostKeyFields:
 		return fmt.Errorf("a key of %d fields", e.KeyFields)
+	case e.PartitionFields < 0 || e.PartitionFields > max(e.KeyFields, 1) || e.PartitionFields > 0 && e.Reducer == "":
+		return fmt.Errorf("partitions by %d fields of a key of %d", e.PartitionFields, max(e.KeyFields, 1))
+	case e.Whole != "" && e.Whole != WholeBytes && e.Whole != WholePath:
+		return fmt.Errorf("objects handed to the mapper as %.200q", e.Whole)
 	}
 	return nil
 }
@@ -243,6 +278,19 @@ func (a *App) validateExec() error {
 	return nil
 }
 
+// validateExec returns an error unless input and partitioner are those of the
+// executables, and of them alone.
+func (s *Spec) validateExec() error {
+	of := s.Partitioner.Name
+	switch {
+	case s.App.Kind != Executables && (of == ByTask || of == ByFields), s.App.Kind == Executables && of != s.App.Exec.partitioner():
+		return fmt.Errorf("app %s of kind %s with the partitioner %s", s.App.Name, s.App.Kind, of)
+	case s.App.Kind == Executables && (s.App.Exec.Whole != "") != (s.Input.Name == Objects):
+		return fmt.Errorf("app of executables with the input %s, and objects handed to the mapper as %q", s.Input.Name, s.App.Exec.Whole)
+	}
+	return nil
+}
+
 // diffExec notes how the executables of b differ from those of a.
 func (c *changes) diffExec(a, b *Exec) {
 	if a == nil || b == nil {
@@ -263,6 +311,8 @@ func (c *changes) diffExec(a, b *Exec) {
 	c.note("variables AWS_* of the worker", a.InheritAWS, b.InheritAWS)
 	c.note("separator of fields", quote(a.Separator), quote(b.Separator))
 	c.note("fields of a key", max(a.KeyFields, 1), max(b.KeyFields, 1))
+	c.note("fields that decide the partition", a.PartitionFields, b.PartitionFields)
+	c.note("objects handed to the mapper as", quote(a.Whole), quote(b.Whole))
 }
 
 // diffFiles notes which files are not the same.

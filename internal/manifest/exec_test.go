@@ -58,6 +58,9 @@ func TestExecValidate(t *testing.T) {
 		{"many", func(e *Exec) { e.Files = make([]CodeFile, mostFiles+1) }, "more than 1000"},
 		{"separator", func(e *Exec) { e.Separator = "\n" }, "cannot be separated"},
 		{"fields", func(e *Exec) { e.KeyFields = -1 }, "-1 fields"},
+		{"partition", func(e *Exec) { e.PartitionFields = 3 }, "partitions by 3 fields of a key of 2"},
+		{"whole", func(e *Exec) { e.Whole = "socket" }, `handed to the mapper as "socket"`},
+		{"aggregate", func(e *Exec) { e.Reducer = Aggregate }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			j := execJob()
@@ -77,9 +80,10 @@ func TestExecValidate(t *testing.T) {
 		{"no code", func(j *Job) { j.App.Exec = nil }, "names none"},
 		{"parameters", func(j *Job) { j.App.Params = map[string]string{"a": ""} }, "with parameters"},
 		{"Go with executables", func(j *Job) { j.App.Kind = Go }, "of kind go with executables"},
+		{"whole objects, as lines", func(j *Job) { j.Input.Name = Objects }, "app of executables with the input objects"},
 		{"partitioner", func(j *Job) { j.Partitioner.Name = AppPartitioner }, "with the partitioner app"},
 		{"map only, by hash", func(j *Job) {
-			j.App.Exec.Combiner, j.App.Exec.Reducer = "", ""
+			j.Partitioner.Name, j.App.Exec.Combiner, j.App.Exec.Reducer, j.App.Exec.PartitionFields = Hash, "", "", 0
 			j.App.SHA256 = j.App.Exec.Digest()
 		}, "with the partitioner hash"},
 		{"bad records", func(j *Job) { j.MaxBad = Budget{Records: 1} }, "max_bad_records"},
@@ -108,7 +112,9 @@ func TestExecDiff(t *testing.T) {
 		`variable LC_ALL: "C" -> not set`:                       func(e *Exec) { e.Env = nil },
 		`variables AWS_* of the worker: true -> false`:          func(e *Exec) { e.InheritAWS = false },
 		`separator of fields: "," -> ""`:                        func(e *Exec) { e.Separator = "" },
-		`fields of a key: 2 -> 1`:                               func(e *Exec) { e.KeyFields = 0 },
+		`fields of a key: 2 -> 3`:                               func(e *Exec) { e.KeyFields = 3 },
+		`objects handed to the mapper as: "" -> "path"`:         func(e *Exec) { e.Whole = WholePath },
+		`fields that decide the partition: 1 -> 2`:              func(e *Exec) { e.PartitionFields = 2 },
 	} {
 		a, b := execJob(), execJob()
 		change(b.App.Exec)

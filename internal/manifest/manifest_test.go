@@ -125,10 +125,10 @@ func execJob() *Job {
 			{Name: "names.tgz", SHA256: someHash, Size: 5000, Archive: TarGz},
 			{Name: "sum.sh", SHA256: someHash, Size: 80, Executable: true},
 		},
-		Env: map[string]string{"LC_ALL": "C"}, InheritAWS: true, Separator: ",", KeyFields: 2,
+		Env: map[string]string{"LC_ALL": "C"}, InheritAWS: true, Separator: ",", KeyFields: 2, PartitionFields: 1,
 	}
 	return &Job{
-		Schema: JobSchema, ID: "exec-01kjm9", Created: started, Spec: *e.Spec("exec", Choice{Name: Lines}), NReduce: 2, SplitSize: 64 << 20,
+		Schema: JobSchema, ID: "exec-01kjm9", Created: started, Spec: *e.Spec("exec"), NReduce: 2, SplitSize: 64 << 20,
 		Objects: []Object{{Name: "a.txt", ETag: `"e1"`, Size: 100}}, Tasks: [][]Piece{{{0, 0, 100}}},
 	}
 }

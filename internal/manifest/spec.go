@@ -19,7 +19,7 @@ type Spec struct {
 	// or another of [input.Formats].
 	Input Choice `json:"input"`
 	// Partitioner says which partition a key belongs to: [Hash], [Range],
-	// [AppPartitioner] or [ByTask].
+	// [AppPartitioner], [ByTask] or [ByFields].
 	Partitioner Choice `json:"partitioner"`
 	Order       Order  `json:"order"`
 	// Output says how what a reduce task writes becomes bytes: [Lines] or another
@@ -147,7 +147,7 @@ func (s *Spec) Validate() error {
 	if _, err := output.Resolve(s.Output.Name, s.Output.Options); err != nil {
 		return err
 	}
-	may := map[string][]string{Hash: nil, Range: {SampleChunks, SampleBytes}, AppPartitioner: nil, ByTask: nil} // options by name
+	may := map[string][]string{Hash: nil, Range: {SampleChunks, SampleBytes}, AppPartitioner: nil, ByTask: nil, ByFields: nil} // options by name
 	options, ok := may[s.Partitioner.Name]
 	if !ok {
 		return fmt.Errorf("unknown partitioner %.200q", s.Partitioner.Name)
@@ -165,11 +165,7 @@ func (s *Spec) Validate() error {
 	if s.Order != (Order{ByBytes, ByInput}) {
 		return fmt.Errorf("unknown order of keys %.200q or of values %.200q", s.Order.Keys, s.Order.Values)
 	}
-	mapOnly := s.App.Kind == Executables && s.App.Exec.Reducer == ""
-	if mapOnly != (s.Partitioner.Name == ByTask) || s.App.Kind == Executables && !mapOnly && s.Partitioner.Name != Hash {
-		return fmt.Errorf("app %s of kind %s with the partitioner %s", s.App.Name, s.App.Kind, s.Partitioner.Name)
-	}
-	return nil
+	return s.validateExec()
 }
 
 // validate returns an error unless a can be an application with parameters.

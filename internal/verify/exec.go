@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -24,6 +25,21 @@ func (a *audit) executables() bool { return a.job.App.Kind == manifest.Executabl
 // code.
 func (a *audit) execApp() *mr.App {
 	app := &mr.App{Name: a.job.App.Name}
+	if a.job.Partitioner.Name == manifest.ByFields {
+		e := a.job.App.Exec
+		separator := e.Separator
+		if separator == "" {
+			separator = "\t"
+		}
+		app.Partition = func(key []byte, n int) int {
+			fields := bytes.SplitAfterN(key, []byte(separator), e.PartitionFields+1)
+			first := bytes.Join(fields[:min(len(fields), e.PartitionFields)], nil)
+			if len(fields) > e.PartitionFields {
+				first = bytes.TrimSuffix(first, []byte(separator))
+			}
+			return mr.Partition(first, n)
+		}
+	}
 	if a.job.Partitioner.Name == manifest.ByTask {
 		tasks := len(a.job.Tasks)
 		app.Partition = func(key []byte, n int) int {

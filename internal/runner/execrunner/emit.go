@@ -26,10 +26,7 @@ type sink struct {
 const combineBuffer = 8 << 20
 
 func newSink(a *attempt, out runner.Emitter) *sink {
-	s := &sink{attempt: a, out: out, separator: []byte(a.exec.Separator), fields: max(a.exec.KeyFields, 1)}
-	if len(s.separator) == 0 {
-		s.separator = []byte{'\t'}
-	}
+	s := &sink{attempt: a, out: out, separator: a.separator(), fields: max(a.exec.KeyFields, 1)}
 	if a.exec.Reducer == "" {
 		s.task = binary.BigEndian.AppendUint32(nil, uint32(a.task.Index))
 	}
@@ -67,17 +64,20 @@ func (s *sink) line(line []byte) error {
 
 // cut cuts a line behind the fields of the key. A line of fewer fields is a key
 // without a value.
-func (s *sink) cut(line []byte) (key, value []byte) {
+func (s *sink) cut(line []byte) (key, value []byte) { return cut(line, s.separator, s.fields) }
+
+// cut cuts a line behind so many fields.
+func cut(line, separator []byte, fields int) (first, rest []byte) {
 	at := 0
-	for n := s.fields; ; n-- {
-		i := bytes.Index(line[at:], s.separator)
+	for n := fields; ; n-- {
+		i := bytes.Index(line[at:], separator)
 		if i < 0 {
 			return line, nil
 		}
 		if n == 1 {
-			return line[:at+i], line[at+i+len(s.separator):]
+			return line[:at+i], line[at+i+len(separator):]
 		}
-		at += i + len(s.separator)
+		at += i + len(separator)
 	}
 }
 

@@ -10,6 +10,7 @@
 package execrunner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,11 +121,20 @@ type execRunner struct {
 // Properties implements runner.Runner.
 func (r *execRunner) Properties() runner.Properties {
 	p := runner.Properties{Concurrent: true}
-	if r.exec.Reducer == "" {
+	switch separator, fields := r.separator(), r.exec.PartitionFields; {
+	case r.exec.Reducer == "":
 		p.Partition = func(key []byte, n int) int { return partitionOfTask(key, len(r.job.Tasks), n) }
+	case fields > 0:
+		p.Partition = func(key []byte, n int) int {
+			first, _ := cut(key, separator, fields)
+			return mr.Partition(first, n)
+		}
 	}
 	return p
 }
+
+// separator ends the fields of a line.
+func (r *execRunner) separator() []byte { return []byte(cmp.Or(r.exec.Separator, "\t")) }
 
 // Guard implements runner.Runner.
 func (r *execRunner) Guard(f func() error) error { return f() }
@@ -178,7 +188,7 @@ func (r *execRunner) Map(t *mr.Task, in runner.Records, out runner.Emitter) (err
 	}
 	defer func() { err = a.end(err) }()
 	sink := newSink(a, out)
-	feed := &feeder{in: in, blocks: in.Blocks()}
+	feed := &feeder{in: in, blocks: in.Blocks(), whole: r.exec.Whole, dir: a.dir.work}
 	for piece := 0; feed.open(); piece++ {
 		p := &process{attempt: a, role: "mapper", line: r.exec.Mapper, env: a.mapEnv(feed.object, feed.offset)}
 		err := p.run(feed.copy, sink.line)
@@ -194,8 +204,11 @@ func (r *execRunner) Map(t *mr.Task, in runner.Records, out runner.Emitter) (err
 
 // Reduce implements runner.Runner.
 func (r *execRunner) Reduce(t *mr.Task, in runner.Groups, out runner.Output) (err error) {
-	if r.exec.Reducer == "" {
+	switch r.exec.Reducer {
+	case "":
 		return copyValues(in, out)
+	case manifest.Aggregate:
+		return aggregate(in, out)
 	}
 	a, err := r.begin(t)
 	if err != nil {

@@ -265,7 +265,7 @@ type calling struct {
 func (c *calling) Emit(key, value []byte) error { c.f(); return c.emitted.Emit(key, value) }
 
 func (b *bench) mapEndless(in *endless, up func()) error {
-	b.job = &manifest.Job{Spec: *b.exec.Spec("exec", manifest.Choice{Name: manifest.Lines}), NReduce: 2, Tasks: make([][]manifest.Piece, 3)}
+	b.job = &manifest.Job{Spec: *b.exec.Spec("exec"), NReduce: 2, Tasks: make([][]manifest.Piece, 3)}
 	return b.host.Runner(b.job, lay).Map(b.task(mr.MapPhase), in, &calling{f: up})
 }
 

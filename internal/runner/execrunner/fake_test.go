@@ -263,7 +263,7 @@ func (b *bench) mapAll(blocks bool, objects ...object) ([]string, error) {
 }
 
 func (b *bench) mapTo(in *lines, e *emitted) error {
-	b.job = &manifest.Job{Spec: *b.exec.Spec("exec", manifest.Choice{Name: manifest.Lines}), NReduce: 2, Tasks: make([][]manifest.Piece, 3)}
+	b.job = &manifest.Job{Spec: *b.exec.Spec("exec"), NReduce: 2, Tasks: make([][]manifest.Piece, 3)}
 	for i, o := range in.objects {
 		b.job.Objects = append(b.job.Objects, manifest.Object{Name: o.name, Size: int64(len(o.text))})
 		b.job.Tasks[1] = append(b.job.Tasks[1], manifest.Piece{Object: i, Length: int64(len(o.text))})
@@ -283,7 +283,7 @@ func (b *bench) reduce(pairs ...string) ([]string, error) {
 }
 
 func (b *bench) reduceTo(in *sorted, out *written) error {
-	b.job = &manifest.Job{Spec: *b.exec.Spec("exec", manifest.Choice{Name: manifest.Lines}), NReduce: 2, Tasks: make([][]manifest.Piece, 3)}
+	b.job = &manifest.Job{Spec: *b.exec.Spec("exec"), NReduce: 2, Tasks: make([][]manifest.Piece, 3)}
 	return b.host.Runner(b.job, lay).Reduce(b.task(mr.ReducePhase), in, out)
 }
 

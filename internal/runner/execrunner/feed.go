@@ -1,8 +1,13 @@
 package execrunner
 
 import (
+	"fmt"
 	"io"
+	"os"
+	"path"
+	"path/filepath"
 
+	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/runner"
 	"github.com/mraws/mraws/mr"
 )
@@ -14,7 +19,9 @@ const feedBlock = 64 << 10
 // feeder hands the records of a map attempt to one process after the other.
 type feeder struct {
 	in     runner.Records
-	blocks bool // the records come many at a time
+	blocks bool   // the records come many at a time
+	whole  string // how a record that is an object is handed over; "" is lines
+	dir    string // the working directory
 
 	object string // which the process at hand gets
 	offset int64  // of its first record
@@ -49,7 +56,20 @@ func (f *feeder) next() bool {
 // whenever the process stopped to. It returns why the input has ended early.
 func (f *feeder) copy(w io.Writer) error {
 	g := gather{w: w, buf: f.buf[:0]}
-	for f.has && f.rec.Object == f.object {
+	switch f.whole {
+	case manifest.WholeBytes:
+		g.add(f.rec.Data)
+		f.next()
+	case manifest.WholePath:
+		path, err := f.save()
+		if err != nil {
+			return err
+		}
+		g.add([]byte(path))
+		g.end()
+		f.next()
+	}
+	for f.whole == "" && f.has && f.rec.Object == f.object {
 		g.add(f.rec.Data)
 		if n := len(f.rec.Data); !f.blocks || n > 0 && f.rec.Data[n-1] != '\n' {
 			g.end()
@@ -62,6 +82,27 @@ func (f *feeder) copy(w io.Writer) error {
 	g.flush()
 	f.buf = g.buf
 	return f.in.Err()
+}
+
+// save writes the object into a file of the working directory, in the place of the
+// one before, and returns its path there.
+func (f *feeder) save() (string, error) {
+	const dir = "input"
+	if err := os.RemoveAll(filepath.Join(f.dir, dir)); err != nil {
+		return "", fmt.Errorf("remove the input of a mapper: %w", err)
+	}
+	if err := os.Mkdir(filepath.Join(f.dir, dir), 0o700); err != nil {
+		return "", fmt.Errorf("write the input of a mapper: %w", err)
+	}
+	name := path.Base(f.object)
+	if !manifest.ValidFileName(name) {
+		name = "object"
+	}
+	name = dir + "/" + name
+	if err := os.WriteFile(filepath.Join(f.dir, name), f.rec.Data, 0o600); err != nil {
+		return "", fmt.Errorf("write the input of a mapper: %w", err)
+	}
+	return name, nil
 }
 
 // gather writes in large pieces.

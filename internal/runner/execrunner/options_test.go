@@ -1,0 +1,79 @@
+package execrunner
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/mr"
+)
+
+// TestAggregate: the functions of aggregate, and what asks for none.
+func TestAggregate(t *testing.T) {
+	b := newBench(t, "cat", manifest.Aggregate)
+	got, err := b.reduce(
+		"DoubleValueSum:d|1.5", "DoubleValueSum:d|1.5", "LongValueMax:m:n|3", "LongValueMax:m:n|-7", "LongValueMin:m|3", "LongValueMin:m|-7",
+		"LongValueSum:|1", "LongValueSum:s|2", "LongValueSum:s|40", "StringValueMax:x|b", "StringValueMax:x|c", "StringValueMax:x|a",
+		"StringValueMin:x|b", "StringValueMin:x|a", "StringValueMin:x|c", "UniqValueCount:u|a", "UniqValueCount:u|b", "UniqValueCount:u|a")
+	want(t, got, err, "d\t3.0", "m:n\t3", "m\t-7", "\t1", "s\t42", "x\tc", "x\ta", "u\t2")
+	for pair, why := range map[string]string{"plain|1": `key "plain" asks for none`, "Median:x|1": "asks for none", "LongValueSum:x|one": `parsing "one"`} {
+		if _, err := b.reduce(pair); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v", pair, err)
+		}
+	}
+	if err := Check(&b.exec); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPartitionFields: keys with the same first fields go to one partition.
+func TestPartitionFields(t *testing.T) {
+	b := newBench(t, "cat", "cat")
+	b.exec.KeyFields, b.exec.PartitionFields = 2, 1
+	got, err := b.mapAll(true, object{"a", "x\t1\tv\n"})
+	want(t, got, err, "x\t1|v")
+	part := b.host.Runner(b.job, lay).Properties().Partition
+	for key, first := range map[string]string{"x\t1": "x", "x\t2": "x", "x": "x", "\t": "", "long\tkey": "long"} {
+		if p := part([]byte(key), 97); p != mr.Partition([]byte(first), 97) {
+			t.Errorf("%q is in partition %d", key, p)
+		}
+	}
+}
+
+// TestWholeObjects: a mapper gets the bytes of an object as they are, or the path
+// of a file that has them.
+func TestWholeObjects(t *testing.T) {
+	b := newBench(t, "wc -c", "cat")
+	b.exec.Whole = manifest.WholeBytes
+	whole := &objects{all: []object{{"x/one", "a\nb"}, {"two", ""}}}
+	e := new(emitted)
+	if err := b.mapRecords(whole, e); err != nil || len(e.pairs) != 2 || strings.TrimSpace(e.pairs[0]) != "3|" || strings.TrimSpace(e.pairs[1]) != "0|" {
+		t.Errorf("%q, %v", e.pairs, err)
+	}
+	b.exec.Mapper, b.exec.Whole = `sh -c 'read path; echo "$path	$(cat "$path")"'`, manifest.WholePath
+	e = new(emitted)
+	err := b.mapRecords(&objects{all: []object{{"x/one", "a b"}, {"two", "c"}}}, e)
+	want(t, e.pairs, err, "input/one|a b", "input/two|c")
+}
+
+// objects are the runner.Records of whole objects.
+type objects struct {
+	lines
+	all []object
+}
+
+func (o *objects) Next() (mr.Record, bool) {
+	if len(o.all) == 0 {
+		return mr.Record{}, false
+	}
+	one := o.all[0]
+	o.all = o.all[1:]
+	return mr.Record{Object: one.name, Data: []byte(one.text)}, true
+}
+
+func (o *objects) Err() error { return nil }
+
+func (b *bench) mapRecords(in *objects, out *emitted) error {
+	b.job = &manifest.Job{Spec: *b.exec.Spec("exec"), NReduce: 2, Tasks: make([][]manifest.Piece, 3)}
+	return b.host.Runner(b.job, lay).Map(b.task(mr.MapPhase), in, out)
+}
