@@ -242,7 +242,7 @@ func TestDenied(t *testing.T) {
 		{"ListObjectsV2 *input/ 403", []string{"coordinator", "--app", "wc"}, []string{"s3:ListBucket", b.layout.InputDir()}},
 		{"PutObject *_job.json 403", []string{"coordinator", "--app", "wc", "--allow-empty"}, []string{"s3:PutObject", b.layout.Job()}},
 		{"PutObject * expired", []string{"coordinator", "--app", "wc"}, []string{"ExpiredToken", "put s3://", b.layout.IntermediateDir()}},
-		{"GetObject * expired", []string{"verify", "--app", "wc"}, []string{"ExpiredToken", "get s3://", b.layout.Success()}},
+		{"GetObject * expired", []string{"verify", "--app", "wc"}, []string{"ExpiredToken", "get s3://", b.layout.Job()}},
 	} {
 		f, proxy := b.through(tt.rule)
 		_, stderr := f.run(6, tt.line...)
