@@ -37,6 +37,7 @@ type execFlags struct {
 	keyFields                 int
 	partitionFields           int
 	whole                     string
+	records                   string
 }
 
 func (o *execFlags) add(c *cobra.Command) {
@@ -51,12 +52,13 @@ func (o *execFlags) add(c *cobra.Command) {
 	f.StringVar(&o.separator, "field-separator", "", "`text` that ends the fields of the lines of mapper and combiner; empty is a tab")
 	f.IntVar(&o.keyFields, "key-fields", 1, "number of fields, from the first, that make the key")
 	f.IntVar(&o.partitionFields, "partition-fields", 0, "number of fields of the key, from the first, that say to which reduce task it goes; 0 is all")
+	f.StringVar(&o.records, "records", "", "what commands read and write: empty is lines, `binary` is keys and values with their lengths in front")
 	f.StringVar(&o.whole, "whole-objects", "", "the mapper gets objects in place of lines: their `bytes`, or a line with the path of a file that has them")
 }
 
 // given says whether any of the flags is.
 func (o *execFlags) given() bool {
-	return o.mapper+o.combiner+o.reducer != "" || len(o.files)+len(o.archives)+len(o.env) > 0 || o.inheritAWS || o.separator != "" || o.keyFields != 1 || o.partitionFields != 0 || o.whole != ""
+	return o.mapper+o.combiner+o.reducer != "" || len(o.files)+len(o.archives)+len(o.env) > 0 || o.inheritAWS || o.separator != "" || o.keyFields != 1 || o.partitionFields != 0 || o.whole+o.records != ""
 }
 
 // execCode is the code of a job of executables.
@@ -75,7 +77,7 @@ func (o *execFlags) code(job *jobFlags) (*execCode, error) {
 	case o.mapper == "":
 		return nil, usagef("such as --mapper cat, which hands on each line", "no --mapper")
 	}
-	e := &manifest.Exec{Mapper: o.mapper, Combiner: o.combiner, Reducer: o.reducer, InheritAWS: o.inheritAWS, Separator: o.separator, PartitionFields: o.partitionFields, Whole: o.whole}
+	e := &manifest.Exec{Mapper: o.mapper, Combiner: o.combiner, Reducer: o.reducer, InheritAWS: o.inheritAWS, Separator: o.separator, PartitionFields: o.partitionFields, Whole: o.whole, Records: o.records}
 	if o.reducer == "-" || o.reducer == "NONE" {
 		e.Reducer = ""
 	}

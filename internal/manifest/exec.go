@@ -49,7 +49,14 @@ type Exec struct {
 	// Whole says that the mapper gets objects in place of lines: [WholeBytes] or
 	// [WholePath]; "" is lines.
 	Whole string `json:"whole,omitempty"`
+	// Records says what commands read and write: "" is lines, [BinaryRecords] is
+	// pairs with their lengths in front.
+	Records string `json:"records,omitempty"`
 }
+
+// BinaryRecords are pairs of any bytes: the length of the key, that of the value,
+// 32 bits each, little-endian, the key, the value.
+const BinaryRecords = "binary"
 
 // Aggregate is a Reducer that is no command: the worker adds up itself what keys
 // ask for, such as "LongValueSum:word".
@@ -234,6 +241,10 @@ func (e *Exec) Validate() error {
 		return fmt.Errorf("partitions by %d fields of a key of %d", e.PartitionFields, max(e.KeyFields, 1))
 	case e.Whole != "" && e.Whole != WholeBytes && e.Whole != WholePath:
 		return fmt.Errorf("objects handed to the mapper as %.200q", e.Whole)
+	case e.Records != "" && e.Records != BinaryRecords:
+		return fmt.Errorf("unknown records %.200q", e.Records)
+	case e.Records != "" && (e.Separator != "" || e.KeyFields > 0 || e.PartitionFields > 0):
+		return errors.New("fields of lines where there are records")
 	}
 	return nil
 }
@@ -313,6 +324,7 @@ func (c *changes) diffExec(a, b *Exec) {
 	c.note("fields of a key", max(a.KeyFields, 1), max(b.KeyFields, 1))
 	c.note("fields that decide the partition", a.PartitionFields, b.PartitionFields)
 	c.note("objects handed to the mapper as", quote(a.Whole), quote(b.Whole))
+	c.note("records", quote(a.Records), quote(b.Records))
 }
 
 // diffFiles notes which files are not the same.

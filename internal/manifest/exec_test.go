@@ -60,6 +60,8 @@ func TestExecValidate(t *testing.T) {
 		{"fields", func(e *Exec) { e.KeyFields = -1 }, "-1 fields"},
 		{"partition", func(e *Exec) { e.PartitionFields = 3 }, "partitions by 3 fields of a key of 2"},
 		{"whole", func(e *Exec) { e.Whole = "socket" }, `handed to the mapper as "socket"`},
+		{"records", func(e *Exec) { e.Records = "json" }, `unknown records "json"`},
+		{"records and fields", func(e *Exec) { e.Records = BinaryRecords }, "fields of lines"},
 		{"aggregate", func(e *Exec) { e.Reducer = Aggregate }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -114,6 +116,7 @@ func TestExecDiff(t *testing.T) {
 		`separator of fields: "," -> ""`:                        func(e *Exec) { e.Separator = "" },
 		`fields of a key: 2 -> 3`:                               func(e *Exec) { e.KeyFields = 3 },
 		`objects handed to the mapper as: "" -> "path"`:         func(e *Exec) { e.Whole = WholePath },
+		`records: "" -> "binary"`:                               func(e *Exec) { e.Records = BinaryRecords },
 		`fields that decide the partition: 1 -> 2`:              func(e *Exec) { e.PartitionFields = 2 },
 	} {
 		a, b := execJob(), execJob()

@@ -61,15 +61,28 @@ type process struct {
 	reason error // why it was killed; nil if it was not, or at the end of the attempt
 }
 
+// parser reads the output of a process. read is told of the bytes of each read and
+// may end the reading.
+type parser func(r io.Reader, read func(n int) error) error
+
+// lineParser calls line for each line.
+func lineParser(line func([]byte) error) parser {
+	return func(r io.Reader, read func(int) error) error { return readLines(r, read, line) }
+}
+
+// recordParser calls pair for each record.
+func recordParser(pair func(key, value []byte) error) parser {
+	return func(r io.Reader, read func(int) error) error { return readRecords(r, read, pair) }
+}
+
 // patience is for how long the output of a process is read on when all processes
 // of its group have been killed. What they wrote is in the pipe already.
 const patience = 5 * time.Second
 
 // run runs the command until it has ended and all its output is read. feed writes
 // its input, and returns an error that ends the attempt; that the process reads no
-// more is none. line takes each line of its output, one after the other, in another
-// goroutine than feed.
-func (p *process) run(feed func(io.Writer) error, line func([]byte) error) error {
+// more is none. parse reads its output in another goroutine than feed.
+func (p *process) run(feed func(io.Writer) error, parse parser) error {
 	ctx := p.task.Context
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -84,7 +97,7 @@ func (p *process) run(feed func(io.Writer) error, line func([]byte) error) error
 	var reading sync.WaitGroup
 	var failed error
 	reading.Go(func() {
-		if failed = p.read(line); failed != nil {
+		if failed = p.read(parse); failed != nil {
 			p.kill(nil)
 		}
 		_ = p.stdout.Close()
@@ -243,15 +256,15 @@ func (p *process) kill(reason error) {
 }
 
 // read reads the output of the process.
-func (p *process) read(line func([]byte) error) error {
+func (p *process) read(parse parser) error {
 	total, most := int64(0), p.host.o.Limits.Output
-	return readLines(p.stdout, func(n int) error {
+	return parse(p.stdout, func(n int) error {
 		p.beat()
 		if total += int64(n); most > 0 && total > most {
 			return fmt.Errorf("it has written more than %d bytes to its output", most)
 		}
 		return nil
-	}, line)
+	})
 }
 
 // hidden says whether a variable of the worker is kept from executables: AWS

@@ -3,6 +3,7 @@ package execrunner
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 
 	"github.com/mraws/mraws/internal/recordio"
@@ -45,12 +46,25 @@ func partitionOfTask(key []byte, tasks, n int) int {
 	return int(int64(binary.BigEndian.Uint32(key)) * int64(n) / int64(tasks))
 }
 
-// line takes a line of the mapper.
-func (s *sink) line(line []byte) error {
-	if s.task != nil {
-		return s.emit(s.task, line)
+// parser reads what a mapper writes.
+func (s *sink) parser() parser {
+	switch {
+	case s.binary():
+		return recordParser(s.pair)
+	case s.task != nil:
+		return lineParser(func(line []byte) error { return s.pair(nil, line) })
 	}
-	key, value := s.cut(line)
+	return lineParser(func(line []byte) error { return s.pair(s.cut(line)) })
+}
+
+// pair takes a pair of the mapper, without a key in a job without a reducer.
+func (s *sink) pair(key, value []byte) error {
+	if s.task != nil {
+		if len(key) > 0 {
+			return errors.New("a mapper without a reducer writes records without a key: the value is the line")
+		}
+		return s.emit(s.task, value)
+	}
 	if s.buf == nil {
 		return s.emit(key, value)
 	}
@@ -92,19 +106,22 @@ func (s *sink) emit(key, value []byte) error {
 func (s *sink) combine() error {
 	s.buf.Sort(1)
 	p := &process{attempt: s.attempt, role: "combiner", line: s.exec.Combiner}
+	parse := lineParser(func(line []byte) error { return s.emit(s.cut(line)) })
+	if s.binary() {
+		parse = recordParser(s.emit)
+	}
 	err := p.run(func(w io.Writer) error {
 		if src := sortbuf.Partition(s.buf, 0); src != nil {
-			feedPairs(src, w, s.beat)
+			feedPairs(src, gather{w: w, binary: s.binary()}, s.beat)
 		}
 		return nil
-	}, func(line []byte) error { return s.emit(s.cut(line)) })
+	}, parse)
 	s.buf.Reset()
 	return firstOf(s.failed, err)
 }
 
-// feedPairs writes each pair as a line, as long as w takes them.
-func feedPairs(src recordio.Source, w io.Writer, beat func()) {
-	g := gather{w: w}
+// feedPairs writes each pair, as long as somebody takes them.
+func feedPairs(src recordio.Source, g gather, beat func()) {
 	for n := 1; g.err == nil && src.Next(); n++ {
 		g.pair(src.Key(), src.Value())
 		if n%1024 == 0 {

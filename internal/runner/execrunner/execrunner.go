@@ -133,6 +133,9 @@ func (r *execRunner) Properties() runner.Properties {
 	return p
 }
 
+// binary says whether commands read and write records in place of lines.
+func (r *execRunner) binary() bool { return r.exec.Records == manifest.BinaryRecords }
+
 // separator ends the fields of a line.
 func (r *execRunner) separator() []byte { return []byte(cmp.Or(r.exec.Separator, "\t")) }
 
@@ -188,10 +191,10 @@ func (r *execRunner) Map(t *mr.Task, in runner.Records, out runner.Emitter) (err
 	}
 	defer func() { err = a.end(err) }()
 	sink := newSink(a, out)
-	feed := &feeder{in: in, blocks: in.Blocks(), whole: r.exec.Whole, dir: a.dir.work}
+	feed := &feeder{in: in, blocks: in.Blocks(), binary: r.binary(), whole: r.exec.Whole, dir: a.dir.work}
 	for piece := 0; feed.open(); piece++ {
 		p := &process{attempt: a, role: "mapper", line: r.exec.Mapper, env: a.mapEnv(feed.object, feed.offset)}
-		err := p.run(feed.copy, sink.line)
+		err := p.run(feed.copy, sink.parser())
 		if err = firstOf(in.Err(), sink.failed, err); err != nil {
 			return err
 		}
@@ -217,10 +220,20 @@ func (r *execRunner) Reduce(t *mr.Task, in runner.Groups, out runner.Output) (er
 	defer func() { err = a.end(err) }()
 	var failed error
 	p := &process{attempt: a, role: "reducer", line: r.exec.Reducer}
-	err = p.run(func(w io.Writer) error { return feedGroups(in, w) }, func(line []byte) error {
+	line := func(line []byte) error {
 		failed = out.WriteLine(line)
 		return failed
-	})
+	}
+	parse := lineParser(line)
+	if r.binary() {
+		parse = recordParser(func(key, value []byte) error {
+			if len(key) > 0 {
+				return errors.New("a reducer writes records without a key: the value is the line")
+			}
+			return line(value)
+		})
+	}
+	err = p.run(func(w io.Writer) error { return feedGroups(in, gather{w: w, binary: r.binary()}) }, parse)
 	return firstOf(in.Err(), failed, err)
 }
 

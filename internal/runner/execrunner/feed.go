@@ -1,6 +1,7 @@
 package execrunner
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -20,6 +21,7 @@ const feedBlock = 64 << 10
 type feeder struct {
 	in     runner.Records
 	blocks bool   // the records come many at a time
+	binary bool   // each record has its lengths in front
 	whole  string // how a record that is an object is handed over; "" is lines
 	dir    string // the working directory
 
@@ -55,27 +57,38 @@ func (f *feeder) next() bool {
 // takes no more it reads on without writing, so that the attempt has read the same
 // whenever the process stopped to. It returns why the input has ended early.
 func (f *feeder) copy(w io.Writer) error {
-	g := gather{w: w, buf: f.buf[:0]}
-	switch f.whole {
-	case manifest.WholeBytes:
+	g := gather{w: w, buf: f.buf[:0], binary: f.binary}
+	switch {
+	case f.whole == manifest.WholeBytes && f.binary:
+		g.record(nil, f.rec.Data)
+		f.next()
+	case f.whole == manifest.WholeBytes:
 		g.add(f.rec.Data)
 		f.next()
-	case manifest.WholePath:
+	case f.whole == manifest.WholePath:
 		path, err := f.save()
 		if err != nil {
 			return err
 		}
-		g.add([]byte(path))
-		g.end()
+		g.line([]byte(path))
 		f.next()
 	}
 	for f.whole == "" && f.has && f.rec.Object == f.object {
-		g.add(f.rec.Data)
-		if n := len(f.rec.Data); !f.blocks || n > 0 && f.rec.Data[n-1] != '\n' {
-			g.end()
+		switch data := f.rec.Data; {
+		case f.blocks && f.binary:
+			for line := range bytes.Lines(data) {
+				g.record(nil, bytes.TrimSuffix(line, []byte{'\n'}))
+			}
+		case f.blocks:
+			g.add(data)
+			if n := len(data); n > 0 && data[n-1] != '\n' {
+				g.end()
+			}
+		default:
+			g.line(data)
 		}
 		if f.blocks {
-			g.flush() // the data is valid until the next block
+			g.flush()
 		}
 		f.next()
 	}
@@ -107,9 +120,10 @@ func (f *feeder) save() (string, error) {
 
 // gather writes in large pieces.
 type gather struct {
-	w   io.Writer
-	buf []byte
-	err error // of w
+	w      io.Writer
+	binary bool // lines and pairs are records
+	buf    []byte
+	err    error // of w
 }
 
 // add writes p.
@@ -127,6 +141,16 @@ func (g *gather) add(p []byte) {
 // end writes a line break.
 func (g *gather) end() { g.buf = append(g.buf, '\n') }
 
+// line writes a line.
+func (g *gather) line(line []byte) {
+	if g.binary {
+		g.record(nil, line)
+		return
+	}
+	g.add(line)
+	g.end()
+}
+
 // flush hands on what was gathered.
 func (g *gather) flush() {
 	if len(g.buf) > 0 {
@@ -141,10 +165,9 @@ func (g *gather) write(p []byte) {
 	}
 }
 
-// feedGroups writes each value of each key as a line "key TAB value". When w takes
-// no more it reads on without writing. It returns why the input has ended early.
-func feedGroups(in runner.Groups, w io.Writer) error {
-	g := gather{w: w}
+// feedGroups writes each value of each key as a line "key TAB value", or as a
+// record. When nobody takes more it reads on without writing. It returns why the input has ended early.
+func feedGroups(in runner.Groups, g gather) error {
 	values := in.Values()
 	for in.Next() {
 		if g.err != nil {
@@ -163,6 +186,10 @@ func feedGroups(in runner.Groups, w io.Writer) error {
 
 // pair writes the line of a pair.
 func (g *gather) pair(key, value []byte) {
+	if g.binary {
+		g.record(key, value)
+		return
+	}
 	g.add(key)
 	g.buf = append(g.buf, '\t')
 	g.add(value)
