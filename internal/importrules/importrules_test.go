@@ -60,7 +60,7 @@ var allowed = map[string][]string{
 }
 
 // wiring lists packages that may import all packages of the module.
-var wiring = []string{"", "cmd", "cli", "cli/embedded", "bench", "bench/", "e2e", "e2e/", "examples/", "internal/s3fs/s3conform", "internal/importrules"}
+var wiring = []string{"", "api", "cmd", "cli", "cli/embedded", "bench", "bench/", "e2e", "e2e/", "examples/", "internal/s3fs/s3conform", "internal/importrules"}
 
 type pkg struct {
 	ImportPath string
