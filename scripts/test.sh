@@ -18,4 +18,5 @@ beside end-to-end go test -vet=off -timeout 60m -count=1 -parallel 4 ./e2e ${rac
 # shellcheck disable=SC2046 # a word for each package
 step go test $race -vet=off -timeout 60m $(go list ./... | grep -vx github.com/mraws/mraws/e2e)
 step go test -vet=off -timeout 60m ./internal/coordinator/sched -run TestSimulate -sim.seeds 20000
+step scripts/own.sh
 step scripts/test-mr-on-aws.sh
