@@ -9,8 +9,13 @@ import (
 )
 
 // watchEvery is how often the use of memory and of processes is compared with the
-// limits, and that of files on every eighth of these times.
-const watchEvery = 250 * time.Millisecond
+// limits, and that of files on every eighth of these times. Where a look at the
+// processes of the machine takes long, there are watchShare times as long between
+// two of them.
+const (
+	watchEvery = 250 * time.Millisecond
+	watchShare = 20
+)
 
 // watch compares what the attempts of a host use with the limits, while there are
 // any.
@@ -84,14 +89,15 @@ func (a *watched) kill(reason error) {
 }
 
 func (w *watch) loop(stop chan struct{}) {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
+	timer := time.NewTimer(watchEvery)
+	defer timer.Stop()
 	for n := 0; ; n++ {
 		select {
 		case <-stop:
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
+		began := time.Now()
 		w.mu.Lock()
 		all := make([]*watched, 0, len(w.all))
 		for a := range w.all {
@@ -104,6 +110,7 @@ func (w *watch) loop(stop chan struct{}) {
 				a.kill(err)
 			}
 		}
+		timer.Reset(max(watchEvery, watchShare*time.Since(began)))
 	}
 }
 
