@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	encoding "encoding/binary"
 	"errors"
 	"fmt"
@@ -158,14 +159,20 @@ func TestFormatsOfTheJob(t *testing.T) {
 			NReduce: 2, SplitSize: 1001, Pack: coordinator.PackAuto, Lease: time.Minute, MaxFailures: 1, MaxLost: 1, Unsafe: true,
 			Listener: lis, Addresses: []string{lis.Addr().String()}, Security: wire.ServerOptions{Insecure: true},
 		})
-		g, ctx := errgroup.WithContext(t.Context())
-		g.Go(func() error { _, err := c.Run(ctx); return err })
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var g errgroup.Group // the worker may hear of a conflict before c.Run returns it
 		g.Go(func() error {
 			return worker.Run(ctx, worker.Options{
 				Store: store, Bucket: "jobs", Layout: lay, Log: zerolog.Nop(), Version: "v", App: &count, Addresses: []string{lis.Addr().String()},
 				Insecure: true, CoordTimeout: time.Minute, Name: "w", Slots: 1, Memory: memory, Scratch: t.TempDir(),
 			})
 		})
+		if _, err = c.Run(t.Context()); err != nil {
+			stop()
+			_ = g.Wait() // it ended since the coordinator did
+			return err
+		}
 		return g.Wait()
 	}
 	in, out := &manifest.Choice{Name: "fixed", Options: map[string]string{"size": "4"}}, &manifest.Choice{Name: "framed"}
