@@ -36,6 +36,7 @@ var allowed = map[string][]string{
 	"internal/s3local":           {"internal/datadir"},
 	"internal/datadir":           {"std"},
 	"internal/spot":              {},
+	"internal/hadoop":            {"internal/object"},
 	"internal/s3fault":           {"std"},
 	"internal/config":            {"internal/layout"},
 	"internal/metrics":           {}, // and nobody else imports Prometheus: see checkSDK

@@ -1,0 +1,201 @@
+package hadoop
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"io/fs"
+	"iter"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mraws/mraws/internal/object"
+)
+
+// bucket is a store in memory.
+type bucket map[string]string
+
+var modified = time.Date(2026, 11, 30, 10, 5, 0, 0, time.Local)
+
+func (b bucket) info(key string) object.Info {
+	return object.Info{Key: key, Size: int64(len(b[key])), Modified: modified}
+}
+
+func (b bucket) Stat(_ context.Context, key string) (object.Info, error) {
+	if _, ok := b[key]; !ok {
+		return object.Info{}, fs.ErrNotExist
+	}
+	return b.info(key), nil
+}
+
+func (b bucket) List(_ context.Context, prefix string) iter.Seq2[object.Info, error] {
+	return func(yield func(object.Info, error) bool) {
+		for _, key := range slices.Sorted(maps.Keys(b)) {
+			if strings.HasPrefix(key, prefix) && !yield(b.info(key), nil) {
+				return
+			}
+		}
+	}
+}
+
+func (b bucket) OpenRange(_ context.Context, key, _ string, _, _ int64) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader(b[key])), nil
+}
+
+func (b bucket) Put(_ context.Context, key string, data []byte, o object.PutOptions) (object.Info, error) {
+	if _, ok := b[key]; ok && o.IfAbsent {
+		return object.Info{}, fs.ErrExist
+	}
+	b[key] = string(data)
+	return b.info(key), nil
+}
+
+func (b bucket) PutFile(ctx context.Context, key string, r io.ReaderAt, size int64, o object.PutOptions) (object.Info, error) {
+	data, err := io.ReadAll(io.NewSectionReader(r, 0, size))
+	if err != nil {
+		return object.Info{}, err
+	}
+	return b.Put(ctx, key, data, o)
+}
+
+var root = Root{Bucket: "data", Dir: "p/fs/", Home: "/user/ann"}
+
+// TestPaths: which key a path is, and how what is found is shown.
+func TestPaths(t *testing.T) {
+	for _, tt := range []struct{ path, bucket, key, shown string }{
+		{"hdfs:///user/ann/a.txt", "data", "p/fs/user/ann/a.txt", "hdfs:///user/ann/a.txt"},
+		{"hdfs://namenode:8020/a/b/", "data", "p/fs/a/b", "hdfs://namenode:8020/a/b"},
+		{"hdfs:/a", "data", "p/fs/a", "hdfs:/a"},
+		{"/a/../b//c", "data", "p/fs/b/c", "/b/c"},
+		{"a/b", "data", "p/fs/user/ann/a/b", "a/b"},
+		{"../bob/a", "data", "p/fs/user/bob/a", "user/bob/a"},
+		{"/x/output/input~/outputs", "data", "p/fs/x/output~/input~~/outputs", "/x/output/input~/outputs"},
+		{"s3://other/x/output/a", "other", "x/output/a", "s3://other/x/output/a"},
+		{"s3a://other/mr-out-1", "other", "mr-out-1", "s3a://other/mr-out-1"},
+	} {
+		p, err := root.Parse(tt.path)
+		if err != nil {
+			t.Errorf("%s: %v", tt.path, err)
+			continue
+		}
+		if p.Bucket != tt.bucket || p.Key() != tt.key || p.Show(p.name(p.Key())) != tt.shown {
+			t.Errorf("%s is %s in %s, shown as %s", tt.path, p.Key(), p.Bucket, p.Show(p.name(p.Key())))
+		}
+	}
+	for _, bad := range []string{"", "file:///etc/passwd", "gs://bucket/key"} {
+		if p, err := root.Parse(bad); err == nil {
+			t.Errorf("%q is %v", bad, p)
+		}
+	}
+}
+
+func TestFS(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"one.txt": "one\n", "two.txt": "two\n", "sub/deep.txt": "deep\n"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(dir)
+	stores := map[string]bucket{
+		"data": {
+			"p/fs/out/mr-out-0": "a\n", "p/fs/out/mr-out-10": "k\n", "p/fs/out/mr-out-2": "c\n", "p/fs/out/_SUCCESS": "{}", "p/fs/out/_owner.json": "{}",
+			"p/fs/out/deep/x y": "12345", "p/fs/outer": "o\n", "p/input/a": "no",
+		},
+		"other": {"k/output/mr-out-0": "z\n"},
+	}
+	var removed []string
+	run := func(line string) (code int, out, errs string) {
+		var o, e bytes.Buffer
+		f := FS{Root: root, User: "ann", Out: &o, Err: &e, Store: func(name string) Store { return stores[name] }, Remove: func(_ context.Context, name string, keys []string) error {
+			removed = append(removed, keys...)
+			for _, key := range keys {
+				delete(stores[name], key)
+			}
+			return nil
+		}}
+		code, err := f.Run(t.Context(), words(line))
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		return code, o.String(), e.String()
+	}
+	const d, f, at = "drwxr-xr-x   - ann supergroup ", "-rw-r--r--   1 ann supergroup ", " 2026-11-30 10:05 "
+	epoch := " " + time.Unix(0, 0).Local().Format("2006-01-02 15:04") + " "
+	for _, tt := range []struct {
+		line      string
+		code      int
+		out, errs string
+	}{
+		{"-ls hdfs:///out", 0, "Found 6 items\n" + f + "         2" + at + "hdfs:///out/_SUCCESS\n" + f + "         2" + at + "hdfs:///out/_owner.json\n" +
+			d + "         0" + epoch + "hdfs:///out/deep\n" + f + "         2" + at + "hdfs:///out/part-00000\n" + f + "         2" + at + "hdfs:///out/part-00002\n" +
+			f + "         2" + at + "hdfs:///out/part-00010\n", ""},
+		{"-ls -R /out/d*", 0, f + "         5" + at + "/out/deep/x y\n", ""},
+		{"-lsr hdfs:///none", 1, "", "lsr: `hdfs:///none': No such file or directory\n"},
+		{"-ls -R hdfs:///none", 1, "", "ls: `hdfs:///none': No such file or directory\n"},
+		{"-ls /outer", 0, f + "         2" + at + "/outer\n", ""},
+		{"-ls -C /", 0, "/out\n/outer\n", ""},
+		{"-ls s3://other/k", 0, "Found 1 items\n" + d + "         0" + epoch + "s3://other/k/output\n", ""},
+		{"-cat /out/part-*", 0, "a\nc\nk\n", ""},
+		{"-cat /out/part-00002 /outer", 0, "c\no\n", ""},
+		{"-cat hdfs:///out/mr-out-10", 0, "k\n", ""},
+		{"-cat s3://other/k/{input,output}/mr-out-?", 0, "z\n", ""},
+		{"-cat /out /outer", 1, "o\n", "cat: `/out': Is a directory\n"},
+		{"-cat /no* /outer", 1, "o\n", "cat: `/no*': No such file or directory\n"},
+		{"-test -e /out", 0, "", ""},
+		{"-test -d /outer", 1, "", ""},
+		{"-test -e /none", 1, "", ""},
+		{"-mkdir -p hdfs:///user/ann/tmp/output", 0, "", ""},
+		{"-mkdir tmp/output", 1, "", "mkdir: `tmp/output': File exists\n"},
+		{"-mkdir -p tmp/output", 0, "", ""},
+		{"-mkdir -p /outer", 1, "", "mkdir: `/outer': File exists\n"},
+		{"-ls -R /user/ann", 0, d + "         0" + epoch + "/user/ann/tmp\n" + d + "         0" + epoch + "/user/ann/tmp/output\n", ""},
+		{"-put one.txt two.txt tmp/output", 0, "", ""},
+		{"-put one.txt tmp/output/", 1, "", "put: `tmp/output/one.txt': File exists\n"},
+		{"-put -f one.txt tmp/output/two.txt", 0, "", ""},
+		{"-cat tmp/output/*", 0, "one\none\n", ""},
+		{"-put none.txt tmp/x", 1, "", "put: `none.txt': No such file or directory\n"},
+		{"-put one.txt two.txt tmp/x", 1, "", "put: `tmp/x': No such file or directory\n"},
+		{"-put . /all", 0, "", ""},
+		{"-du -s /all", 0, "13  13  /all\n", ""},
+		{"-get /all got", 0, "", ""},
+		{"-get /out/part-00000 got", 0, "", ""},
+		{"-get /outer one.txt", 1, "", "get: `one.txt': File exists\n"},
+		{"-touchz /all/empty", 0, "", ""},
+		{"-test -z /all/empty", 0, "", ""},
+		{"-rm /all", 1, "", "rm: `/all': Is a directory\n"},
+		{"-rm -R -f -skipTrash hdfs:///none", 0, "", ""},
+		{"-rm -R -skipTrash hdfs:///none", 1, "", "rm: `hdfs:///none': No such file or directory\n"},
+		{"-rmr /all", 0, "Deleted /all\n", ""},
+		{"-rm /out/part-00000", 0, "Deleted /out/part-00000\n", ""},
+		{"-mv a b", 255, "", "-mv: Unknown command\n"},
+		{"-ls -Z", 255, "", "-ls: Illegal option -Z\n"},
+		{"-cat", 255, "", "-cat: Not enough arguments: expected 1 but got 0\n"},
+		{"-cat gs://a/b", 255, "", "cat: gs://a/b: there is no file system gs:, only hdfs: and s3:\n"},
+	} {
+		code, out, errs := run(tt.line)
+		if code != tt.code || out != tt.out || errs != tt.errs {
+			t.Errorf("%s: code %d\n%s", tt.line, code, cmp.Diff(tt.out+"---\n"+tt.errs, out+"---\n"+errs))
+		}
+	}
+	want := []string{"p/fs/all/", "p/fs/all/empty", "p/fs/all/one.txt", "p/fs/all/sub/deep.txt", "p/fs/all/two.txt", "p/fs/out/mr-out-0"}
+	if diff := cmp.Diff(want, removed); diff != "" {
+		t.Errorf("removed (-want +got):\n%s", diff)
+	}
+	for name, want := range map[string]string{"got/sub/deep.txt": "deep\n", "got/part-00000": "a\n", "one.txt": "one\n"} {
+		if got, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name))); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
