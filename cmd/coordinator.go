@@ -26,9 +26,10 @@ type jobFlags struct {
 	allowEmpty bool
 	unsafe     bool
 	takeOver   bool
-	outputAt   string   // s3://bucket/folder/ of the output; "" is output/ of the job
-	jobID      string   // of a new job; "" leaves it to the coordinator
-	names      []string // of the input; nil is all of it
+	outputAt   string               // s3://bucket/folder/ of the output; "" is output/ of the job
+	jobID      string               // of a new job; "" leaves it to the coordinator
+	names      []string             // of the input; nil is all of it
+	sources    []coordinator.Source // of the input; nil is input/ of the job
 	exec       execFlags
 	code       *execCode // that exec names; nil for none
 }
@@ -186,7 +187,7 @@ func (s *session) newCoordinator(st *store, lis net.Listener, app *mr.App, param
 	options := coordinator.Options{
 		Store: failpoint.Store("coordinator", st.Store), Buckets: func(name string) coordinator.Lister { return st.In(name) }, Layout: s.layout, Log: s.log, Version: readVersion().Version,
 		OutputAt: s.outputAt, OutputStore: s.outputStore(st),
-		App: app, Params: params, JobID: o.jobID, Names: o.names,
+		App: app, Params: params, JobID: o.jobID, Names: o.names, Sources: o.sources,
 		NReduce: s.conf.NReduce, SplitSize: int64(s.conf.SplitSize), Pack: coordinator.Pack(s.conf.Pack), Shuffle: coordinator.Shuffle(s.conf.Shuffle), AllowEmpty: o.allowEmpty,
 		MaxBad: bad, Decompress: decompress(s.conf),
 		TaskTimeout: s.conf.TaskTimeout, Lease: s.conf.Lease, MaxFailures: s.conf.MaxAttempts, MaxLost: 4 * s.conf.MaxAttempts,

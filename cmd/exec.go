@@ -33,6 +33,7 @@ type execFlags struct {
 	mapper, combiner, reducer string
 	files, archives, env      []string
 	inheritAWS                bool
+	executable                bool // files are, whatever their mode
 	separator                 string
 	keyFields                 int
 	partitionFields           int
@@ -94,6 +95,7 @@ func (o *execFlags) code(job *jobFlags) (*execCode, error) {
 			if err != nil {
 				return nil, err
 			}
+			f.Executable = f.Executable || o.executable && !list.archive
 			e.Files = append(e.Files, f)
 		}
 	}

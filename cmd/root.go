@@ -132,6 +132,7 @@ func (f *frame) commands() []*cobra.Command {
 		f.replayCommand(),
 		f.uploadCommand(),
 		f.resetCommand(),
+		f.hadoopCommand(),
 		f.appsCommand(),
 		f.configCommand(),
 		f.versionCommand(),

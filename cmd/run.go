@@ -75,6 +75,7 @@ type jobRun struct {
 	plan   *upload.Plan // of INPUT; nil without
 	folder *outFolder   // of --out; nil without
 	st     *store
+	watch  func(*coordinator.Coordinator) (over func()) // shows the progress of the job; nil is watchJob
 }
 
 func (r *jobRun) run(ctx context.Context, args []string) (err error) {
@@ -233,7 +234,11 @@ func (r *jobRun) job(ctx context.Context) (success *manifest.Success, again bool
 	if err := r.place(ctx, c); err != nil {
 		return nil, false, errors.Join(err, lis.Close())
 	}
-	over := r.watchJob(c)
+	watch := r.watchJob
+	if r.watch != nil {
+		watch = r.watch
+	}
+	over := watch(c)
 	t := together{workers: r.flags.workers, lead: c.Run, ended: c.Ended()}
 	if r.flags.processes {
 		t.grace = r.conf.Lease // they hear of the end from the coordinator

@@ -113,7 +113,7 @@ func applies(c *cobra.Command, flag string) bool {
 		return false
 	case "s3":
 		return !slices.Contains([]string{"prefix", "endpoint", "profile", "local", "s3-concurrency", "progress"}, flag)
-	case "worker", "status", "cat", "replay":
+	case "worker", "status", "cat", "replay", "hadoop":
 		return flag != "progress"
 	}
 	return true

@@ -20,12 +20,16 @@ var ErrFolderObject = errors.New("an object whose key ends in a slash has bytes"
 // Source is a place that input lies in: all objects of a bucket whose keys begin
 // with a prefix, but those that [layout.Hidden] passes over. The zero value is
 // the job's own input/.
-type Source struct{ Bucket, Prefix string }
+type Source struct {
+	Bucket, Prefix string
+	// Object says that Prefix is the key of the only object.
+	Object bool
+}
 
 // place is where a source lies, for people.
 func (c *Coordinator) place(s Source) string {
 	if s == (Source{}) {
-		s = Source{c.o.Store.Bucket(), c.o.Layout.InputDir()}
+		s = Source{Bucket: c.o.Store.Bucket(), Prefix: c.o.Layout.InputDir()}
 	}
 	return layout.Place(s.Bucket, s.Prefix)
 }
@@ -77,7 +81,7 @@ func (c *Coordinator) list(ctx context.Context, format input.Format, s Source) (
 	}
 	own := c.o.Store.Bucket()
 	for _, p := range []manifest.Place{{Bucket: own, Dir: l.IntermediateDir()}, {Bucket: own, Dir: l.OwnOutputDir()}, c.o.OutputAt} {
-		if s.Bucket == p.Bucket && (strings.HasPrefix(p.Dir, s.Prefix) || strings.HasPrefix(s.Prefix, p.Dir)) {
+		if s.Bucket == p.Bucket && (!s.Object && strings.HasPrefix(p.Dir, s.Prefix) || strings.HasPrefix(s.Prefix, p.Dir)) {
 			return nil, fmt.Errorf("list the input: %s has objects in common with %s, which the job writes", c.place(s), p)
 		}
 	}
@@ -90,6 +94,8 @@ func (c *Coordinator) list(ctx context.Context, format input.Format, s Source) (
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("list the input: %w", err)
+		case s.Object && o.Key != s.Prefix:
+			return objects, nil // the object comes first, if it is there
 		case strings.HasSuffix(o.Key, "/") && o.Size > 0:
 			return nil, fmt.Errorf("%w: %s has %d", ErrFolderObject, layout.Place(s.Bucket, o.Key), o.Size)
 		case strings.HasSuffix(o.Key, "/"), layout.Hidden(o.Key):

@@ -29,16 +29,18 @@ func TestSources(t *testing.T) {
 	}{
 		{"none", nil, []string{"a"}, ""},
 		{"its own", []Source{{}}, []string{"a"}, ""},
-		{"its own, by name", []Source{{"bucket", "p/input/"}}, []string{"a"}, ""},
-		{"another bucket", []Source{{"logs", "2026/"}}, []string{"s3://logs/2026/a logs", "s3://logs/2026/b logs"}, ""},
-		{"several, in order of name", []Source{{"logs", "2026/"}, {"bucket", "raw/"}, {}, {"logs", "2025/"}},
+		{"its own, by name", []Source{{Bucket: "bucket", Prefix: "p/input/"}}, []string{"a"}, ""},
+		{"another bucket", []Source{{Bucket: "logs", Prefix: "2026/"}}, []string{"s3://logs/2026/a logs", "s3://logs/2026/b logs"}, ""},
+		{"several, in order of name", []Source{{Bucket: "logs", Prefix: "2026/"}, {Bucket: "bucket", Prefix: "raw/"}, {}, {Bucket: "logs", Prefix: "2025/"}},
 			[]string{"a", "s3://bucket/raw/x.gz bucket gzip", "s3://logs/2025/c logs", "s3://logs/2026/a logs", "s3://logs/2026/b logs"}, ""},
-		{"one within another", []Source{{"logs", "20"}, {"logs", "2026/b"}}, []string{"s3://logs/2025/c logs", "s3://logs/2026/a logs", "s3://logs/2026/b logs"}, ""},
-		{"the output of another job", []Source{{"bucket", "p2/output/"}}, []string{"s3://bucket/p2/output/mr-out-0 bucket"}, ""},
-		{"its own output", []Source{{"bucket", "p/output/mr-"}}, nil, "s3://bucket/p/output/mr- has objects in common with s3://bucket/p/output/"},
-		{"all of its bucket", []Source{{"bucket", ""}}, nil, "which the job writes"},
-		{"a folder with bytes", []Source{{"folder", ""}}, nil, "s3://folder/d/ has 1"},
-		{"no bucket", []Source{{"Evil/", "x"}}, nil, `"Evil/" cannot be the name of a bucket`},
+		{"one within another", []Source{{Bucket: "logs", Prefix: "20"}, {Bucket: "logs", Prefix: "2026/b"}}, []string{"s3://logs/2025/c logs", "s3://logs/2026/a logs", "s3://logs/2026/b logs"}, ""},
+		{"the output of another job", []Source{{Bucket: "bucket", Prefix: "p2/output/"}}, []string{"s3://bucket/p2/output/mr-out-0 bucket"}, ""},
+		{"an object alone", []Source{{Bucket: "logs", Prefix: "2026/a", Object: true}}, []string{"s3://logs/2026/a logs"}, ""},
+		{"an object that is not there", []Source{{Bucket: "logs", Prefix: "2026/", Object: true}}, nil, ""},
+		{"its own output", []Source{{Bucket: "bucket", Prefix: "p/output/mr-"}}, nil, "s3://bucket/p/output/mr- has objects in common with s3://bucket/p/output/"},
+		{"all of its bucket", []Source{{Bucket: "bucket", Prefix: ""}}, nil, "which the job writes"},
+		{"a folder with bytes", []Source{{Bucket: "folder", Prefix: ""}}, nil, "s3://folder/d/ has 1"},
+		{"no bucket", []Source{{Bucket: "Evil/", Prefix: "x"}}, nil, `"Evil/" cannot be the name of a bucket`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			stores := map[string]*fake{}
@@ -71,7 +73,7 @@ func TestSources(t *testing.T) {
 			}
 		})
 	}
-	c := New(Options{Store: newFake(), Layout: l, Sources: []Source{{"logs", ""}}})
+	c := New(Options{Store: newFake(), Layout: l, Sources: []Source{{Bucket: "logs", Prefix: ""}}})
 	if _, err := c.inputs(t.Context(), lines); err == nil || !strings.Contains(err.Error(), "s3://logs") {
 		t.Errorf("without other buckets: %v", err)
 	}
@@ -84,7 +86,7 @@ func TestChangedSource(t *testing.T) {
 	logs := newFake()
 	logs.set("d/x", []byte("x\n"), nil)
 	with := func(o *Options) {
-		o.Sources, o.Buckets = []Source{{"logs", "d/"}}, func(string) Lister { return logs }
+		o.Sources, o.Buckets = []Source{{Bucket: "logs", Prefix: "d/"}}, func(string) Lister { return logs }
 	}
 	s := b.start(with)
 	one, two := s.join("one", 1), s.join("two", 1)
