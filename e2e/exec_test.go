@@ -167,7 +167,7 @@ func TestExecHostile(t *testing.T) {
 		"closes its output":    {"exec >&-; sleep 1000", []string{"--task-timeout", "1s"}, "no progress for 1s"},
 		"writes to stderr":     {"exec cat /dev/zero >&2", []string{"--task-timeout", "1s"}, "no progress for 1s"},
 		"leaves and fails":     {"setsid sleep 1000 & echo $! >> $DIR/pids; exit 9", nil, "exit code 9"},
-		"fills the disk":       {"cat /dev/zero > file", []string{"--exec-disk", "1MiB"}, "its last lines on stderr"},
+		"fills the disk":       {"i=0; while :; do head -c 100000 /dev/zero > $i; i=$((i+1)); done", []string{"--exec-disk", "1MiB"}, "its files have more than 1048576 bytes"},
 		"takes much memory":    {"exec awk 'BEGIN { s = \"x\"; while (1) s = s s }'", []string{"--exec-memory", "64MiB"}, "mapper"},
 		"writes much":          {"while :; do echo a line of output; done", []string{"--exec-output", "1MiB"}, "more than 1048576 bytes"},
 		"writes no line break": {"exec cat /dev/zero", nil, "a line of more than 67108864 bytes"},
