@@ -182,7 +182,7 @@ func TestFS(t *testing.T) {
 		{"-mv a b", 255, "", "-mv: Unknown command\n"},
 		{"-ls -Z", 255, "", "-ls: Illegal option -Z\n"},
 		{"-cat", 255, "", "-cat: Not enough arguments: expected 1 but got 0\n"},
-		{"-cat gs://a/b", 255, "", "cat: gs://a/b: there is no file system gs:, only hdfs: and s3:\n"},
+		{"-cat gs://a/b", 255, "", "cat: gs://a/b: there is no file system gs, only hdfs and s3\n"},
 	} {
 		code, out, errs := run(tt.line)
 		if code != tt.code || out != tt.out || errs != tt.errs {

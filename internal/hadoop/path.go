@@ -46,7 +46,7 @@ func (r Root) Parse(s string) (Path, error) {
 		p.Bucket, p.Name, p.head = bucket, name, scheme+"://"+bucket+"/"
 		p.dir, p.fs = "", false
 	case uri:
-		return p, fmt.Errorf("%s: there is no file system %s:, only hdfs: and s3:", s, scheme)
+		return p, fmt.Errorf("%s: there is no file system %s, only hdfs and s3", s, scheme)
 	case strings.HasPrefix(s, "hdfs:/"):
 		p.Name, p.head = strings.TrimPrefix(s, "hdfs:"), "hdfs:/"
 	case s[0] == '/':
