@@ -10,7 +10,7 @@ if [ ! -e "$dir/done" ]; then
 	mkdir -p "$(dirname "$dir")"
 	python3 -m venv "$dir" >&2
 	if ! "$dir/bin/pip" install -q --disable-pip-version-check mrjob==0.7.4 'setuptools<81' standard-pipes >&2; then
-		url=$("$dir/bin/pip" config get global.index-url 2>/dev/null || echo "${PIP_INDEX_URL:-https://pypi.org/simple/}")
+		url=${PIP_INDEX_URL:-$("$dir/bin/pip" config get global.index-url 2>/dev/null || echo https://pypi.org/simple/)}
 		if python3 -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=20)' "${url%/}/mrjob/" 2>/dev/null; then
 			echo "mrjob cannot be installed" >&2
 			exit 1
