@@ -44,12 +44,9 @@ func TestMrjob(t *testing.T) {
 		if err := c.Run(); err != nil {
 			t.Fatalf("%v: %v\n%s", args, err, errs.String())
 		}
-		for _, m := range mrjobSays.FindAllString(errs.String(), -1) {
-			counters = append(counters, m)
-		}
 		lines = strings.Split(strings.TrimSpace(out.String()), "\n")
 		slices.Sort(lines)
-		return lines, counters
+		return lines, mrjobSays.FindAllString(errs.String(), -1)
 	}
 	want, wantCounters := run("-r", "inline")
 	if len(want) != 3 || len(wantCounters) != 2 {
