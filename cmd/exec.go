@@ -73,6 +73,8 @@ func (o *execFlags) code(job *jobFlags) (*execCode, error) {
 	switch {
 	case !o.given():
 		return nil, nil
+	case o.mapper == "" && job.app != "":
+		return nil, usagef("--mapper CMD runs an executable in place of --app", "--combiner, --reducer, --file and other flags of executables need --mapper, which takes the place of --app")
 	case job.app != "" || len(job.args) > 0:
 		return nil, usagef("executables have arguments and --env in place of parameters", "--app and --app-arg are not for jobs with --mapper")
 	case o.mapper == "":

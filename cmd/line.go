@@ -57,6 +57,9 @@ func (l *commandLine) command(words string) string {
 	if len(flags) == 0 {
 		return out
 	}
+	if verb == "hadoop" { // what follows is in the language of hadoop
+		return l.self() + " hadoop " + quoteAll(flags) + strings.TrimPrefix(words, verb)
+	}
 	return out + " " + quoteAll(flags)
 }
 

@@ -146,6 +146,7 @@ var (
 	failedTask   = regexp.MustCompile(`^(map|reduce) task ([0-9]+): `)
 	failedRecord = regexp.MustCompile(`record at byte [0-9]+ of |longer than [0-9]+ bytes`)
 	failedIdle   = regexp.MustCompile(`no progress for [0-9a-z.]+, the task time-out`)
+	failedExec   = regexp.MustCompile(`task \d+: (mapper|combiner|reducer) "`)
 )
 
 // failureHint is what can be done about a job that failed.
@@ -166,6 +167,9 @@ func (l *commandLine) failureHint(job *coordinator.JobError) string {
 	}
 	if failedIdle.MatchString(cause) {
 		b.WriteString("--task-timeout sets how long an attempt may make no progress; 0 is no limit\n")
+	}
+	if failedExec.MatchString(cause) {
+		b.WriteString("a command or file that is corrected makes another job, which needs another --prefix, or `mraws reset --yes` first\n")
 	}
 	b.WriteString("committed tasks are kept; once the cause is removed, to resume: " + l.again())
 	return b.String()
