@@ -172,7 +172,9 @@ class _Shipped:
             self.sources[name] = text
 
 
-class _Pickler(pickle.Pickler):
+# The pickler in Python asks reducer_override for every object, sets too; the one
+# in C does not.
+class _Pickler(pickle._Pickler):
     def __init__(self, shipped):
         self.out = io.BytesIO()
         super().__init__(self.out, protocol=4)
@@ -184,6 +186,8 @@ class _Pickler(pickle.Pickler):
         return self.out.getvalue()
 
     def reducer_override(self, x):
+        if type(x) in (set, frozenset):  # their order is another one in each process
+            return type(x), (sorted(x, key=repr),)
         if isinstance(x, types.FunctionType):
             if _importable(x):
                 self.shipped.add_module(x.__module__)

@@ -103,8 +103,8 @@ class Ship(Case):
         code = (
             "import sys; sys.path[:0] = sys.argv[1:]\n"
             "from mraws import _ship; import hashlib, re\n"
-            "stop = ('a', 'b'); pattern = re.compile('x')\n"
-            "def helper(x): return x in stop\n"
+            "stop = {'a', 'b', 'c', 'd'}; few = frozenset(stop); pattern = re.compile('x')\n"
+            "def helper(x): return x in stop and x in few\n"
             "def mapper(line):\n    return [(w, (lambda: 1)()) for w in pattern.split(line) if helper(w)]\n"
             "print(hashlib.sha256(_ship.archive({'mapper': mapper}, True)).hexdigest())\n"
         )
