@@ -69,6 +69,11 @@ func (l *commandLine) command(words string) string {
 func (l *commandLine) again(more ...string) string {
 	words := slices.Clone(l.args)
 	if l.at != nil {
+		for _, word := range l.at.spent {
+			if i := slices.Index(words, word); i >= 0 {
+				words = slices.Delete(words, i, i+1)
+			}
+		}
 		if l.at.ownPrefix {
 			more = append([]string{"--prefix", l.at.layout.Prefix()}, more...)
 		}

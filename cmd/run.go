@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -72,6 +73,7 @@ type jobRun struct {
 	code   *execCode // in place of the app; nil for none
 	host   *execrunner.Host
 	params map[string]string
+	named  []string     // INPUT, as the line has it
 	plan   *upload.Plan // of INPUT; nil without
 	folder *outFolder   // of --out; nil without
 	st     *store
@@ -98,6 +100,7 @@ func (r *jobRun) run(ctx context.Context, args []string) (err error) {
 		}
 		defer func() { err = errors.Join(err, r.folder.Close()) }()
 	}
+	r.named = args
 	if err := r.input(ctx, args); err != nil {
 		return err
 	}
@@ -233,6 +236,9 @@ func (r *jobRun) job(ctx context.Context) (success *manifest.Success, again bool
 	}
 	if err := r.place(ctx, c); err != nil {
 		return nil, false, errors.Join(err, lis.Close())
+	}
+	if r.plan != nil && slices.ContainsFunc(r.plan.Files, func(f upload.File) bool { return f.Pipe }) {
+		r.spent = r.named
 	}
 	watch := r.watchJob
 	if r.watch != nil {

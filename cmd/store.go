@@ -52,6 +52,9 @@ type target struct {
 	local     bool
 	said      bool // on stderr
 	ownPrefix bool // run made the prefix up for this job alone
+	// spent are the words of INPUT once they are uploaded, if a pipe is among them:
+	// nobody can read that again, and the job has it.
+	spent []string
 	// outputAt is the place of its own for the output of the job that this command
 	// runs; zero for none.
 	outputAt manifest.Place
