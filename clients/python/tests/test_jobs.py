@@ -191,6 +191,8 @@ class Processes(Case):
         script = self.write(
             "script.py",
             "import mraws, signal, sys\n"
+            # A shell that starts a command in the background lets it ignore SIGINT.
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "fifo = sys.argv[1]\n"
             "def mapper(line):\n"
             "    with open(fifo, 'w') as f: f.write('runs')\n"
