@@ -146,6 +146,9 @@ var (
 	failedTask   = regexp.MustCompile(`^(map|reduce) task ([0-9]+): `)
 	failedRecord = regexp.MustCompile(`record at byte [0-9]+ of |longer than [0-9]+ bytes`)
 	failedIdle   = regexp.MustCompile(`no progress for [0-9a-z.]+, the task time-out`)
+	failedKind   = regexp.MustCompile(`its first bytes do not match its name|the object is empty, which no compressed file is`)
+	failedSize   = regexp.MustCompile(`it decompresses to more than the limit`)
+	failedFile   = regexp.MustCompile(`: decompress .* at byte [0-9]+ of [0-9]+`)
 	failedExec   = regexp.MustCompile(`task \d+: (mapper|combiner|reducer) "`)
 )
 
@@ -168,8 +171,18 @@ func (l *commandLine) failureHint(job *coordinator.JobError) string {
 	if failedIdle.MatchString(cause) {
 		b.WriteString("--task-timeout sets how long an attempt may make no progress; 0 is no limit\n")
 	}
+	if failedKind.MatchString(cause) {
+		b.WriteString("--decompress off reads all input as it is\n")
+	}
+	if failedSize.MatchString(cause) {
+		b.WriteString("if the object is sound, raise --decompress-ratio or --decompress-limit\n")
+	}
+	const another = " makes another job, which needs another --prefix, or `mraws reset --yes` first\n"
+	if failedFile.MatchString(cause) {
+		b.WriteString("an object or flag that is corrected" + another)
+	}
 	if failedExec.MatchString(cause) {
-		b.WriteString("a command or file that is corrected makes another job, which needs another --prefix, or `mraws reset --yes` first\n")
+		b.WriteString("a command or file that is corrected" + another)
 	}
 	b.WriteString("committed tasks are kept; once the cause is removed, to resume: " + l.again())
 	return b.String()

@@ -17,7 +17,9 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/mraws/mraws/internal/coordinator"
+	unpack "github.com/mraws/mraws/internal/decompress"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/runner/execrunner"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/internal/worker"
 )
@@ -26,6 +28,9 @@ import (
 func TestRoleErrors(t *testing.T) {
 	unreachable := func(cause error) error {
 		return &worker.UnreachableError{Where: "host:1234", For: time.Second, Cause: cause}
+	}
+	damaged := func(what error) error {
+		return &coordinator.JobError{Cause: "map task 3: read a.gz at byte 0: " + (&unpack.Error{Object: "a.gz", Kind: "gzip", Err: what}).Error()}
 	}
 	tests := []struct {
 		name string
@@ -45,6 +50,11 @@ func TestRoleErrors(t *testing.T) {
 		{"not let in", unreachable(status.Error(codes.Unauthenticated, "wrong token")), ExitDenied, []string{"host:1234", "wrong token", "--token-file"}},
 		{"key ranges lost", &coordinator.JobError{Cause: "_ranges.json is missing", Lost: true}, ExitJobFailed, []string{"_ranges.json", "mraws reset --yes", "start it again"}},
 		{"no progress", &coordinator.JobError{Cause: "map task 3: " + (&worker.IdleError{For: time.Minute}).Error()}, ExitJobFailed, []string{"no progress for 1m0s", "--task-timeout"}},
+		{"not compressed", damaged(unpack.ErrFormat), ExitJobFailed, []string{"--decompress off", "makes another job", "mraws reset --yes"}},
+		{"empty", damaged(unpack.ErrEmpty), ExitJobFailed, []string{"--decompress off", "makes another job"}},
+		{"a bomb", damaged(unpack.ErrTooLarge), ExitJobFailed, []string{"--decompress-ratio", "--decompress-limit", "makes another job"}},
+		{"cut off", damaged(unpack.ErrTruncated), ExitJobFailed, []string{"makes another job"}},
+		{"a script", &coordinator.JobError{Cause: "map task 0: on worker w: run attempt a of map task 0: map task 0: " + (&execrunner.ExitError{Role: "mapper", Line: "python3 m.py", How: "exit code 1"}).Error()}, ExitJobFailed, []string{"mraws replay map-0", "makes another job"}},
 		{"a reason of a newer coordinator", &wire.Refusal{Reason: "NEW", What: "not today"}, ExitConflict, []string{"not today"}},
 	}
 	for _, tt := range tests {

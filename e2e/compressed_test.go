@@ -106,7 +106,7 @@ func TestDamagedGzip(t *testing.T) {
 	}{
 		"cut":      {good[:n/2], []string{fmt.Sprintf("(gzip) at byte %d of %d, ", n/2, n/2), " decompressed: it is cut off", "upload the object again"}},
 		"checksum": {append(append([]byte{}, good[:n-8]...), "CRC?size"...), []string{fmt.Sprintf("at byte %d of %d, %d decompressed: damaged", n, n, len(book(1)))}},
-		"text":     {[]byte(book(1)), []string{"read bad.gz at byte 0:", "its first bytes do not match its name", "decompress: off"}},
+		"text":     {[]byte(book(1)), []string{"read bad.gz at byte 0:", "its first bytes do not match its name", "rename the object", "hint: --decompress off reads all input as it is"}},
 		"trailing": {append(append([]byte{}, good...), "more"...), []string{"other bytes follow"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,12 +13,12 @@ import (
 	"testing"
 )
 
-// advice matches what only cmd says to users: a flag, or a command of mraws in
-// backquotes.
+// advice matches what only cmd says to users: a flag, a setting to be changed, or
+// a command of mraws in backquotes.
 var advice = regexp.MustCompile("(^|[^-\\w])--[a-z]|`mraws ")
 
-// TestOnlyCmdAdvises: no string of a package below internal/ names a flag or a
-// command (decision 0063). A library says facts, with fields and kinds from
+// TestOnlyCmdAdvises: no string of a package below internal/ names a flag, a setting
+// to be changed or a command (decision 0063). A library says facts, with fields and kinds from
 // which cmd makes advice.
 func TestOnlyCmdAdvises(t *testing.T) {
 	const root = ".." // internal
@@ -48,7 +48,7 @@ func TestOnlyCmdAdvises(t *testing.T) {
 				t.Errorf("%s: %v", files.Position(lit.Pos()), err)
 			}
 			if strs++; advice.MatchString(text) {
-				t.Errorf("%s: %q names a flag or a command, which only cmd does", files.Position(lit.Pos()), text)
+				t.Errorf("%s: %q names a flag, a setting or a command, which only cmd does", files.Position(lit.Pos()), text)
 			}
 			return true
 		})

@@ -106,13 +106,14 @@ func (b *bucket) confirm(ctx context.Context, damage *decompress.Error, err erro
 	return fmt.Errorf("%w; second read: %w", err, again)
 }
 
-// advise adds to an error what can be done about it.
+// advise adds to an error what can be done about the object. Which flags read it
+// in another way, cmd says.
 func advise(err error, damage *decompress.Error) error {
 	switch {
 	case errors.Is(damage, decompress.ErrTooLarge):
-		return fmt.Errorf("%w: raise decompress-ratio or decompress-limit if the object is sound", err)
+		return err
 	case errors.Is(damage, decompress.ErrFormat), errors.Is(damage, decompress.ErrEmpty):
-		return fmt.Errorf("%w: rename the object, or set decompress: off to read all input as it is", err)
+		return fmt.Errorf("%w: rename the object", err)
 	}
 	return fmt.Errorf("%w: upload the object again", err)
 }
