@@ -39,6 +39,7 @@ func TestRoleErrors(t *testing.T) {
 		says []string
 	}{
 		{"no input", fmt.Errorf("%w under s3://b/input/", coordinator.ErrNoInput), ExitUsage, []string{"s3://b/input/", "upload-input"}},
+		{"too many tasks", fmt.Errorf("%w: 3000000000 in splits of 1 bytes", coordinator.ErrManyTasks), ExitUsage, []string{"3000000000", "--split-size"}},
 		{"conflict", &coordinator.ConflictError{Kind: coordinator.OtherJob, What: "another job", Diff: []string{"app: a -> b", "nreduce: 1 -> 2"}}, ExitConflict, []string{"app: a -> b", "nreduce: 1 -> 2", "mraws reset"}},
 		{"job failed", &coordinator.JobError{Cause: "map task 3: boom"}, ExitJobFailed, []string{"map task 3: boom"}},
 		{"removed while it ran", &coordinator.ResetError{Job: "wc-7", Err: &coordinator.JobError{Cause: "map task 3: in changed", Input: true}}, ExitJobFailed, []string{"in changed", "job wc-7 was removed while it ran", "from the beginning"}},

@@ -127,6 +127,9 @@ func (o Options) connections() int {
 // ErrNoInput means that there is nothing under input/.
 var ErrNoInput = errors.New("no input")
 
+// ErrManyTasks means that the input makes more map tasks than there can be.
+var ErrManyTasks = errors.New("more map tasks than the protocol can number")
+
 // ConflictError means that the bucket holds something that does not belong
 // to this job: another job's spec or output, or another coordinator's
 // announcement.
@@ -295,7 +298,7 @@ func ofJob(err error) bool {
 	var job *JobError
 	var conflict *ConflictError
 	_, refused := wire.AsRefusal(err)
-	return refused || errors.As(err, &job) || errors.As(err, &conflict) || errors.Is(err, ErrNoInput)
+	return refused || errors.As(err, &job) || errors.As(err, &conflict) || errors.Is(err, ErrNoInput) || errors.Is(err, ErrManyTasks)
 }
 
 // life is the job from start to _SUCCESS.

@@ -91,7 +91,7 @@ func Plan(objects []manifest.Object, format input.Format, splitSize int64, pack 
 	}
 	flush()
 	if len(tasks) > math.MaxInt32 {
-		return nil, fmt.Errorf("plan splits: %d map tasks are more than the protocol can number; raise split-size", len(tasks))
+		return nil, fmt.Errorf("%w: %d in splits of %d bytes", ErrManyTasks, len(tasks), splitSize)
 	}
 	return tasks, nil
 }

@@ -15,7 +15,7 @@ import (
 
 // advice matches what only cmd says to users: a flag, a setting to be changed, or
 // a command of mraws in backquotes.
-var advice = regexp.MustCompile("(^|[^-\\w])--[a-z]|`mraws ")
+var advice = regexp.MustCompile("(^|[^-\\w])--[a-z]|`mraws |\\b(set|raise|lower) [a-z]+(-[a-z]+)*:|\\b(set|raise|lower) [a-z]+(-[a-z]+)+")
 
 // TestOnlyCmdAdvises: no string of a package below internal/ names a flag, a setting
 // to be changed or a command (decision 0063). A library says facts, with fields and kinds from
