@@ -125,7 +125,7 @@ const nameJob = "name the job's --prefix, as run printed it, or its --bucket"
 
 // replayCode returns what runs the code of a job.
 func replayCode(s *session, job *manifest.Job, host *execrunner.Host) (runner.Runner, error) {
-	if job.App.Kind == manifest.Executables {
+	if job.App.Apart() {
 		return host.Runner(job, s.layout), nil
 	}
 	app, err := s.apps.find(job.App.Name)

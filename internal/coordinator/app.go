@@ -97,7 +97,7 @@ func (l *loop) match(a *wire.App, from string) error {
 	app := &l.app.App
 	if a.Name != app.Name || a.Kind != app.Kind {
 		about := app.Name
-		if app.Kind == manifest.Executables {
+		if app.Apart() {
 			about = ""
 		}
 		return &wire.Refusal{

@@ -19,13 +19,26 @@ import (
 // [Exec.Digest] then, and there are no Params.
 const Executables = "exec"
 
+// Wasm is the kind of code that is a WebAssembly module: [Exec.Module]. SHA256 is
+// [Exec.Digest] here too, and there are no Params.
+const Wasm = "wasm"
+
+// Apart says whether the code of the application runs in processes of its own, as
+// [App.Exec] says: executables, or a module.
+func (a *App) Apart() bool { return a.Kind == Executables || a.Kind == Wasm }
+
 // ByTask is the partitioner of a job without a reducer: a partition has the lines
 // of neighbouring map tasks, in input order.
 const ByTask = "task"
 
-// Exec says which executables an application consists of. All of it decides the
-// output.
+// Exec says which executables, or which module, an application consists of. All of
+// it decides the output.
 type Exec struct {
+	// Module says that the application is a module, nil for executables. Mapper,
+	// Combiner and Reducer are then names of functions that it exports, what it
+	// writes is [BinaryRecords] without being said so, and Files lie in the only
+	// folder that it can read.
+	Module *Module `json:"module,omitempty"`
 	// Mapper, Combiner and Reducer are command lines, see [SplitCommand].
 	// Combiner may be "", so may Reducer: the output then has the lines of the
 	// mapper.
@@ -53,6 +66,22 @@ type Exec struct {
 	// pairs with their lengths in front.
 	Records string `json:"records,omitempty"`
 }
+
+// Module is a WebAssembly module.
+type Module struct {
+	File string `json:"file"` // its name among [Exec.Files]
+	// Allow is what else it may use, in byte order: [AllowClock], [AllowRandom].
+	Allow []string `json:"allow,omitempty"`
+}
+
+// What a module may use. Both make its output differ from attempt to attempt.
+const (
+	AllowClock  = "clock"  // the time
+	AllowRandom = "random" // random numbers
+)
+
+// Allowances are what there is for [Module.Allow], in byte order.
+func Allowances() []string { return []string{AllowClock, AllowRandom} }
 
 // BinaryRecords are pairs of any bytes: the length of the key, that of the value,
 // 32 bits each, little-endian, the key, the value.
@@ -120,13 +149,21 @@ func (e *Exec) Digest() string {
 // Spec is that of a job of these executables.
 func (e *Exec) Spec(name string) *Spec {
 	s := &Spec{
-		App:   App{Kind: Executables, Name: name, SHA256: e.Digest(), Exec: e},
+		App:   App{Kind: e.kind(), Name: name, SHA256: e.Digest(), Exec: e},
 		Input: Choice{Name: Lines}, Partitioner: Choice{Name: e.partitioner()}, Order: Order{ByBytes, ByInput}, Output: Choice{Name: Lines},
 	}
 	if e.Whole != "" {
 		s.Input.Name = Objects
 	}
 	return s
+}
+
+// kind is the kind of code.
+func (e *Exec) kind() string {
+	if e.Module != nil {
+		return Wasm
+	}
+	return Executables
 }
 
 // partitioner is the name of the partitioner.
@@ -246,6 +283,32 @@ func (e *Exec) Validate() error {
 	case e.Records != "" && (e.Separator != "" || e.KeyFields > 0 || e.PartitionFields > 0):
 		return errors.New("fields of lines where there are records")
 	}
+	return e.validateModule()
+}
+
+// validateModule returns an error unless a worker can run the module, if there is
+// one.
+func (e *Exec) validateModule() error {
+	m := e.Module
+	if m == nil {
+		return nil
+	}
+	i := slices.IndexFunc(e.Files, func(f CodeFile) bool { return f.Name == m.File })
+	switch {
+	case i < 0 || e.Files[i].Archive != "":
+		return fmt.Errorf("the module %.200q is none of the files", m.File)
+	case e.Separator != "" || e.KeyFields > 0 || e.PartitionFields > 0 || e.Records != "" || e.InheritAWS || e.Whole == WholePath || e.Reducer == Aggregate:
+		return fmt.Errorf("the module %q with an option of executables", m.File)
+	case slices.ContainsFunc(e.Files, func(f CodeFile) bool { return f.Archive != "" }):
+		return fmt.Errorf("the module %q with an archive", m.File)
+	case !slices.IsSorted(m.Allow) || len(slices.Compact(slices.Clone(m.Allow))) < len(m.Allow):
+		return fmt.Errorf("what the module %q may use is not in byte order: %.200q", m.File, m.Allow)
+	}
+	for _, what := range m.Allow {
+		if !slices.Contains(Allowances(), what) {
+			return fmt.Errorf("the module %q may use the unknown %.200q", m.File, what)
+		}
+	}
 	return nil
 }
 
@@ -272,19 +335,22 @@ func ValidFileName(name string) bool {
 // validValue says whether s can be handed to a process, and stand in JSON.
 func validValue(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
-// validateExec returns an error unless a can be an application of executables.
+// validateExec returns an error unless a can be an application of executables, or
+// of a module.
 func (a *App) validateExec() error {
 	switch {
 	case a.Exec == nil:
-		return errors.New("app of executables that names none")
+		return fmt.Errorf("app of kind %s without code", a.Kind)
+	case a.Kind != a.Exec.kind():
+		return fmt.Errorf("app of kind %s with code of kind %s", a.Kind, a.Exec.kind())
 	case len(a.Params) > 0:
-		return errors.New("app of executables with parameters")
+		return fmt.Errorf("app of kind %s with parameters", a.Kind)
 	}
 	if err := a.Exec.Validate(); err != nil {
-		return fmt.Errorf("app of executables: %w", err)
+		return fmt.Errorf("app of kind %s: %w", a.Kind, err)
 	}
 	if want := a.Exec.Digest(); a.SHA256 != want {
-		return fmt.Errorf("app of executables with the SHA-256 %.200q, want %s", a.SHA256, want)
+		return fmt.Errorf("app of kind %s with the SHA-256 %.200q, want %s", a.Kind, a.SHA256, want)
 	}
 	return nil
 }
@@ -294,10 +360,10 @@ func (a *App) validateExec() error {
 func (s *Spec) validateExec() error {
 	of := s.Partitioner.Name
 	switch {
-	case s.App.Kind != Executables && (of == ByTask || of == ByFields), s.App.Kind == Executables && of != s.App.Exec.partitioner():
+	case !s.App.Apart() && (of == ByTask || of == ByFields), s.App.Apart() && of != s.App.Exec.partitioner():
 		return fmt.Errorf("app %s of kind %s with the partitioner %s", s.App.Name, s.App.Kind, of)
-	case s.App.Kind == Executables && (s.App.Exec.Whole != "") != (s.Input.Name == Objects):
-		return fmt.Errorf("app of executables with the input %s, and objects handed to the mapper as %q", s.Input.Name, s.App.Exec.Whole)
+	case s.App.Apart() && (s.App.Exec.Whole != "") != (s.Input.Name == Objects):
+		return fmt.Errorf("app of kind %s with the input %s, and objects handed to the mapper as %q", s.App.Kind, s.Input.Name, s.App.Exec.Whole)
 	}
 	return nil
 }
@@ -307,6 +373,7 @@ func (c *changes) diffExec(a, b *Exec) {
 	if a == nil || b == nil {
 		return // of another kind, which is a difference already
 	}
+	c.note("module", a.Module.String(), b.Module.String())
 	c.note("mapper", quote(a.Mapper), quote(b.Mapper))
 	c.note("combiner", quote(a.Combiner), quote(b.Combiner))
 	c.note("reducer", quote(a.Reducer), quote(b.Reducer))
@@ -325,6 +392,14 @@ func (c *changes) diffExec(a, b *Exec) {
 	c.note("fields that decide the partition", a.PartitionFields, b.PartitionFields)
 	c.note("objects handed to the mapper as", quote(a.Whole), quote(b.Whole))
 	c.note("records", quote(a.Records), quote(b.Records))
+}
+
+// String is the name, and what the module may use.
+func (m *Module) String() string {
+	if m == nil {
+		return "none"
+	}
+	return strings.Join(append([]string{quote(m.File)}, m.Allow...), ", ")
 }
 
 // diffFiles notes which files are not the same.

@@ -79,10 +79,10 @@ func TestExecValidate(t *testing.T) {
 		want   string
 	}{
 		{"other code", func(j *Job) { j.App.Exec.Mapper = "rm" }, "with the SHA-256"},
-		{"no code", func(j *Job) { j.App.Exec = nil }, "names none"},
+		{"no code", func(j *Job) { j.App.Exec = nil }, "app of kind exec without code"},
 		{"parameters", func(j *Job) { j.App.Params = map[string]string{"a": ""} }, "with parameters"},
 		{"Go with executables", func(j *Job) { j.App.Kind = Go }, "of kind go with executables"},
-		{"whole objects, as lines", func(j *Job) { j.Input.Name = Objects }, "app of executables with the input objects"},
+		{"whole objects, as lines", func(j *Job) { j.Input.Name = Objects }, "app of kind exec with the input objects"},
 		{"partitioner", func(j *Job) { j.Partitioner.Name = AppPartitioner }, "with the partitioner app"},
 		{"map only, by hash", func(j *Job) {
 			j.Partitioner.Name, j.App.Exec.Combiner, j.App.Exec.Reducer, j.App.Exec.PartitionFields = Hash, "", "", 0
@@ -127,5 +127,79 @@ func TestExecDiff(t *testing.T) {
 		if a.App.Exec.Digest() == b.App.Exec.Digest() {
 			t.Errorf("%s: the digest is the same", want)
 		}
+	}
+}
+
+// moduleJob is a job of a module.
+func moduleJob() *Job {
+	j := execJob()
+	e := &Exec{
+		Module: &Module{File: "wc.wasm", Allow: []string{AllowClock}}, Mapper: "mraws_map", Reducer: "mraws_reduce",
+		Files: []CodeFile{{Name: "names.txt", SHA256: zeroHash, Size: 3}, {Name: "wc.wasm", SHA256: zeroHash, Size: 700}},
+		Env:   map[string]string{"WORD": "whale"},
+	}
+	j.Spec = *e.Spec("wc.wasm")
+	return j
+}
+
+// TestModuleValidate: a module has no option of executables, and a kind of its own.
+func TestModuleValidate(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*App)
+		want   string
+	}{
+		{"sample", func(*App) {}, ""},
+		{"kind", func(a *App) { a.Kind = Executables }, "app of kind exec with code of kind wasm"},
+		{"no module", func(a *App) { a.Exec.Module = nil }, "app of kind wasm with code of kind exec"},
+		{"no code", func(a *App) { a.Exec = nil }, "app of kind wasm without code"},
+		{"not shipped", func(a *App) { a.Exec.Module.File = "app.wasm" }, "is none of the files"},
+		{"no mapper", func(a *App) { a.Exec.Mapper = "" }, "no command"},
+		{"unknown", func(a *App) { a.Exec.Module.Allow = []string{"network"} }, `the unknown "network"`},
+		{"twice", func(a *App) { a.Exec.Module.Allow = []string{AllowClock, AllowClock} }, "not in byte order"},
+		{"archive", func(a *App) { a.Exec.Files[0].Archive = Tar }, "with an archive"},
+		{"module in an archive", func(a *App) { a.Exec.Files[1].Archive = Tar }, "is none of the files"},
+		{"records", func(a *App) { a.Exec.Records = BinaryRecords }, "with an option of executables"},
+		{"credentials", func(a *App) { a.Exec.InheritAWS = true }, "with an option of executables"},
+		{"path", func(a *App) { a.Exec.Whole = WholePath }, "with an option of executables"},
+		{"aggregate", func(a *App) { a.Exec.Reducer = Aggregate }, "with an option of executables"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			j := moduleJob()
+			tt.change(&j.App)
+			if j.App.Exec != nil {
+				j.App.SHA256 = j.App.Exec.Digest()
+			}
+			if err := j.Validate(lay); (err != nil) != (tt.want != "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+	}
+	j := moduleJob()
+	j.MaxBad = Budget{Records: 1}
+	if err := j.Validate(lay); err == nil || !strings.Contains(err.Error(), "max_bad_records of an app of kind wasm") {
+		t.Error(err)
+	}
+}
+
+// TestModuleDiff: what the module may use decides the output, so does the module.
+func TestModuleDiff(t *testing.T) {
+	for want, change := range map[string]func(*Exec){
+		`module: "wc.wasm", clock -> "wc.wasm"`:          func(e *Exec) { e.Module.Allow = nil },
+		`combiner: "" -> "mraws_combine"`:                func(e *Exec) { e.Combiner = "mraws_combine" },
+		`file "names.txt": e3b0c44298fc -> 9f86d081884c`: func(e *Exec) { e.Files[0].SHA256 = execJob().App.Exec.Files[0].SHA256 },
+		`variable WORD: "whale" -> "ship"`:               func(e *Exec) { e.Env["WORD"] = "ship" },
+	} {
+		a, b := moduleJob(), moduleJob()
+		change(b.App.Exec)
+		if diff := cmp.Diff([]string{want}, Diff(a, b)); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		if a.App.Exec.Digest() == b.App.Exec.Digest() {
+			t.Errorf("%s: the digest is the same", want)
+		}
+	}
+	if moduleJob().App.Exec.Digest() == execJob().App.Exec.Digest() {
+		t.Error("two digests are the same")
 	}
 }

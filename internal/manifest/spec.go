@@ -32,14 +32,14 @@ type Spec struct {
 
 // App names the code of an application and its parameters.
 type App struct {
-	Kind    string `json:"kind,omitempty"` // [Go] or [Executables]
+	Kind    string `json:"kind,omitempty"` // [Go], [Executables] or [Wasm]
 	Name    string `json:"name"`
 	Version string `json:"version,omitempty"`
 	// SHA256 tells builds of one version apart, in hex. Nothing is refused
 	// for it: builds for two machines differ.
 	SHA256 string            `json:"sha256,omitempty"`
 	Params map[string]string `json:"params,omitempty"`
-	Exec   *Exec             `json:"exec,omitempty"` // of [Executables]
+	Exec   *Exec             `json:"exec,omitempty"` // of [Executables] and [Wasm]
 }
 
 // Choice names one of several ways to do something, and its options.
@@ -171,13 +171,13 @@ func (s *Spec) Validate() error {
 // validate returns an error unless a can be an application with parameters.
 func (a *App) validate() error {
 	switch {
-	case a.Kind != Go && a.Kind != Executables:
+	case a.Kind != Go && !a.Apart():
 		return fmt.Errorf("unknown kind of app %.200q", a.Kind)
 	case !layout.ValidName(a.Name) || !validText(a.Version):
 		return fmt.Errorf("app %.200q in version %.200q", a.Name, a.Version)
 	case a.SHA256 != "" && !validHash(a.SHA256):
 		return fmt.Errorf("app with the SHA-256 %.200q", a.SHA256)
-	case a.Kind == Executables:
+	case a.Apart():
 		return a.validateExec()
 	case a.Exec != nil:
 		return fmt.Errorf("app of kind %s with executables", a.Kind)
@@ -197,8 +197,8 @@ func (a *App) validate() error {
 
 // Diff says in one line each how the code of b differs from that of s, and what
 // it makes of input and output. Parameters are left out, so are builds of one
-// version and how a sample is taken: the job's counts. Executables have no builds:
-// every difference counts.
+// version and how a sample is taken: the job's counts. Executables and modules
+// have no builds: every difference counts.
 func (s *Spec) Diff(b *Spec) []string {
 	var lines changes
 	lines.note("kind of app", s.App.Kind, b.App.Kind)

@@ -42,8 +42,8 @@ func (j *Job) Validate(lay layout.Layout) error {
 			return fmt.Errorf("place of the output: %w", err)
 		}
 	}
-	if j.App.Kind == Executables && !j.MaxBad.IsZero() {
-		return errors.New("max_bad_records of an app of executables: it is not known over which record one fails")
+	if j.App.Apart() && !j.MaxBad.IsZero() {
+		return fmt.Errorf("max_bad_records of an app of kind %s: it is not known over which record it fails", j.App.Kind)
 	}
 	if err := j.validateObjects(lay); err != nil {
 		return err

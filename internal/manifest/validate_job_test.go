@@ -19,7 +19,7 @@ func TestValidate(t *testing.T) {
 		{"sample", func(*Job) {}, ""},
 		{"id", func(j *Job) { j.ID = "" }, "without an id"},
 		{"app", func(j *Job) { j.App.Name = "" }, `app "" in version "1"`},
-		{"kind of app", func(j *Job) { j.App.Kind = "wasm" }, `unknown kind of app "wasm"`},
+		{"kind of app", func(j *Job) { j.App.Kind = "jar" }, `unknown kind of app "jar"`},
 		{"build", func(j *Job) { j.App.SHA256 = "0" }, `SHA-256 "0"`},
 		{"input", func(j *Job) { j.Input.Name = "parquet" }, `unknown input "parquet"`},
 		{"option", func(j *Job) { j.Input.Options = map[string]string{"header": "1"} }, `input lines with the unknown option "header"`},

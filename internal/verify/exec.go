@@ -13,13 +13,13 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// A job of executables is verified without running them: what its tasks
+// A job of executables or of a module is verified without running them: what its tasks
 // committed, shuffled and read is the same, each key lies in its partition, and
 // the shipped files are those that the job's spec names. Whether a line of output is
 // one that the executables write is not checked.
 
-// executables says whether the job's application consists of executables.
-func (a *audit) executables() bool { return a.job.App.Kind == manifest.Executables }
+// apart says whether the job's application consists of executables or of a module.
+func (a *audit) apart() bool { return a.job.App.Apart() }
 
 // execApp stands for the application of such a job: it has a partitioner, and no
 // code.
@@ -62,7 +62,7 @@ type code map[string]bool
 // newCode is the files that the job's spec names.
 func (a *audit) newCode() code {
 	c := code{}
-	if a.executables() {
+	if a.apart() {
 		for _, f := range a.job.App.Exec.Files {
 			c[a.lay.Code(f.SHA256)] = false
 		}
@@ -81,7 +81,7 @@ func (c code) see(key string) bool {
 
 // checkCode compares the bytes of the shipped files with their digests.
 func (a *audit) checkCode(ctx context.Context, seen code) error {
-	if !a.executables() {
+	if !a.apart() {
 		return nil
 	}
 	files := a.job.App.Exec.Files

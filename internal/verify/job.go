@@ -157,9 +157,9 @@ func (a *audit) whyMissed(ctx context.Context) (string, error) {
 func (a *audit) chooseApp() error {
 	name := a.job.App.Name
 	switch {
-	case a.opt.App != "" && (a.opt.App != name || a.executables()):
+	case a.opt.App != "" && (a.opt.App != name || a.apart()):
 		return &ConflictError{What: "app", Job: name, Mine: a.opt.App}
-	case a.executables():
+	case a.apart():
 		a.app = a.execApp()
 		return nil
 	}

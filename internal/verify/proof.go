@@ -252,7 +252,7 @@ func (p *prover) placeAll(ctx context.Context, lines *outputReader) error {
 		if err != nil {
 			return err
 		}
-		if p.a.executables() {
+		if p.a.apart() {
 			continue
 		}
 		if err := p.place(ctx, line, lines.n); err != nil {

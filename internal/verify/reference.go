@@ -21,8 +21,8 @@ import (
 func (a *audit) reference(ctx context.Context) error {
 	ref := &a.rep.Reference
 	switch {
-	case a.executables():
-		ref.Why = "verify runs no executables"
+	case a.apart():
+		ref.Why = "verify runs no code of executables and modules"
 		return nil
 	case a.opt.App == "":
 		ref.Why = "no app was given"

@@ -85,10 +85,10 @@ type Options struct {
 	TaskTimeout *time.Duration
 }
 
-// Executor runs the executables of jobs that consist of them.
+// Executor runs the code of jobs that consist of executables or of a module.
 type Executor interface {
-	// Check returns an error if one of them cannot be started here, whatever the
-	// job ships.
+	// Check returns an error if one of them, or a module, cannot be started here,
+	// whatever the job ships.
 	Check(e *manifest.Exec) error
 	// Runner returns what runs those of a job. It returns before anything of the
 	// job is read.
@@ -283,12 +283,12 @@ func (w *worker) readJob(ctx context.Context, id, digest string) (*manifest.Job,
 	return job, gorunner.New(*app), nil
 }
 
-// resolve returns the code of a job's app, nil if that consists of executables,
-// which can be started here. It refuses a job of another app, of another build of
+// resolve returns the code of a job's app, nil if that runs apart, as executables
+// or a module, and can be started here. It refuses a job of another app, of another build of
 // it, or with other parameters than the code takes.
 func (o *Options) resolve(s *manifest.Spec) (*mr.App, error) {
 	app := o.App
-	if app == nil && s.App.Kind == manifest.Executables {
+	if app == nil && s.App.Apart() {
 		return nil, o.checkExec(s.App.Exec)
 	}
 	if app == nil {

@@ -50,6 +50,7 @@ type process struct {
 	role, line string
 	env        []string // beside that of the attempt
 
+	order  []byte // for a process that runs a module; nil for executables
 	cmd    *exec.Cmd
 	scope  string // marks it and those that it starts
 	stdin  *os.File
@@ -103,6 +104,7 @@ func (p *process) run(feed func(io.Writer) error, parse parser) error {
 		_ = p.stdout.Close()
 	})
 	reading.Go(func() { tail.read(p.stderr); _ = p.stderr.Close() })
+	_, _ = p.stdin.Write(p.order) // if it reads no more, feed finds out
 	ferr := feed(p.stdin)
 	if ferr != nil {
 		p.kill(nil)
@@ -129,7 +131,15 @@ func (p *process) run(feed func(io.Writer) error, parse parser) error {
 
 // failure is the error of the process.
 func (p *process) failure(how string, tail *tail) error {
-	return &ExitError{Role: p.role, Line: p.line, How: how, Stderr: tail.last()}
+	return &ExitError{Role: p.role, Line: p.title(), How: how, Stderr: tail.last()}
+}
+
+// title is the command line, or the module with the function.
+func (p *process) title() string {
+	if m := p.exec.Module; m != nil {
+		return m.File + " " + p.line
+	}
+	return p.line
 }
 
 // howEnded says how a process ended that did not end well.
@@ -143,16 +153,11 @@ func howEnded(state *os.ProcessState) string {
 // begin starts the process. ended gets how it ended, once all of its group are
 // killed.
 func (p *process) begin() (ended <-chan *os.ProcessState, err error) {
-	words, err := manifest.SplitCommand(p.line)
-	if err != nil {
-		return nil, err // the spec has been validated
-	}
-	path, err := p.attempt.dir.find(words[0], p.exec.Env)
-	if err != nil {
-		return nil, fmt.Errorf("start the %s: %w", p.role, err)
-	}
 	p.scope = p.host.nextScope()
-	p.cmd = &exec.Cmd{Path: path, Args: words, Dir: p.attempt.dir.work, Env: p.environ(), SysProcAttr: ownGroup()}
+	if p.cmd, err = p.command(); err != nil {
+		return nil, err
+	}
+	p.cmd.Dir, p.cmd.SysProcAttr = p.attempt.dir.work, ownGroup()
 	theirs, err := p.pipes()
 	if err != nil {
 		return nil, err
@@ -181,9 +186,25 @@ func (p *process) begin() (ended <-chan *os.ProcessState, err error) {
 		for _, f := range []*os.File{p.stdin, p.stdout, p.stderr} {
 			_ = f.Close()
 		}
-		return nil, fmt.Errorf("start the %s %q: %w", p.role, short(p.line), startError(err))
+		return nil, fmt.Errorf("start the %s %q: %w", p.role, short(p.title()), startError(err))
 	}
 	return over, nil
+}
+
+// command is what is started.
+func (p *process) command() (*exec.Cmd, error) {
+	if p.exec.Module != nil {
+		return p.moduleCommand()
+	}
+	words, err := manifest.SplitCommand(p.line)
+	if err != nil {
+		return nil, err // the spec has been validated
+	}
+	path, err := p.attempt.dir.find(words[0], p.exec.Env)
+	if err != nil {
+		return nil, fmt.Errorf("start the %s: %w", p.role, err)
+	}
+	return &exec.Cmd{Path: path, Args: words, Env: p.environ()}, nil
 }
 
 // startError is what people understand of why a process was not started.

@@ -1,6 +1,8 @@
 // Package execrunner runs applications that consist of executables: programs and
 // scripts that read lines from their standard input and write lines to their
-// standard output, by the contract of Hadoop Streaming (docs/own-code.md).
+// standard output, by the contract of Hadoop Streaming (docs/own-code.md). It also
+// runs those that are a WebAssembly module (docs/own-wasm.md): its processes are
+// this program, and get an [Order] (module.go).
 //
 // A mapper is one process for each piece of input of a map attempt, a reducer one
 // for a reduce attempt, a combiner one for each full buffer of pairs. Each of them
@@ -46,6 +48,9 @@ type Options struct {
 	// Guard is the command line of a process that calls [Guard], so that nothing
 	// is left behind if this process is killed; nil is none.
 	Guard []string
+	// Module is the command line of a process that runs modules: it reads an
+	// [Order], and then its input. nil says that there is none.
+	Module []string
 }
 
 // Limits bound what the executables of one attempt use. 0 is no bound.
@@ -102,8 +107,14 @@ func (h *Host) Close() error {
 	return errors.Join(err, h.guard.Close())
 }
 
-// Check returns an error if a command of e cannot be started on this machine.
-func (h *Host) Check(e *manifest.Exec) error { return Check(e) }
+// Check returns an error if a command of e cannot be started on this machine, or if
+// this program runs no modules and e is one.
+func (h *Host) Check(e *manifest.Exec) error {
+	if e.Module != nil && len(h.o.Module) == 0 {
+		return &NotFoundError{e.Module.File, "it is a WebAssembly module, and this program runs none"}
+	}
+	return Check(e)
+}
 
 // Runner returns what runs the executables of a job.
 func (h *Host) Runner(job *manifest.Job, lay layout.Layout) runner.Runner {
@@ -133,8 +144,11 @@ func (r *execRunner) Properties() runner.Properties {
 	return p
 }
 
-// binary says whether commands read and write records in place of lines.
-func (r *execRunner) binary() bool { return r.exec.Records == manifest.BinaryRecords }
+// binary says whether commands write records in place of lines, and read them but
+// for the mapper of a module, which reads lines or the bytes of an object.
+func (r *execRunner) binary() bool {
+	return r.exec.Records == manifest.BinaryRecords || r.exec.Module != nil
+}
 
 // separator ends the fields of a line.
 func (r *execRunner) separator() []byte { return []byte(cmp.Or(r.exec.Separator, "\t")) }
@@ -191,7 +205,7 @@ func (r *execRunner) Map(t *mr.Task, in runner.Records, out runner.Emitter) (err
 	}
 	defer func() { err = a.end(err) }()
 	sink := newSink(a, out)
-	feed := &feeder{in: in, blocks: in.Blocks(), binary: r.binary(), whole: r.exec.Whole, dir: a.dir.work}
+	feed := &feeder{in: in, blocks: in.Blocks(), binary: r.binary() && r.exec.Module == nil, whole: r.exec.Whole, dir: a.dir.work}
 	for piece := 0; feed.open(); piece++ {
 		p := &process{attempt: a, role: "mapper", line: r.exec.Mapper, env: a.mapEnv(feed.object, feed.offset)}
 		err := p.run(feed.copy, sink.parser())

@@ -29,6 +29,9 @@ func (e *NotFoundError) Error() string { return e.Name + ": " + e.Why }
 // machine: its program is neither among the files nor in the folders of PATH. What
 // lies in an archive is not looked at.
 func Check(e *manifest.Exec) error {
+	if e.Module != nil {
+		return nil // it is shipped, and its functions are no programs
+	}
 	for _, c := range e.Commands() {
 		words, err := manifest.SplitCommand(c.Line)
 		if err != nil {
