@@ -13,18 +13,21 @@ type KeyValue struct {
 // for each input object with its name below input/ and its whole contents,
 // reducef once for each key with all its values. Both hold all that they are
 // given in memory; [LabMap] and [LabReduce] can be mixed with streaming code.
-// Set further fields of the App as needed.
-func Lab(name string, mapf func(filename, contents string) []KeyValue, reducef func(key string, values []string) string) App {
+// KV is [KeyValue], or the type of that name in the package mr of a lab's
+// solution, so that its applications compile as they are. Set further fields of
+// the App as needed.
+func Lab[KV ~struct{ Key, Value string }](name string, mapf func(filename, contents string) []KV, reducef func(key string, values []string) string) App {
 	return App{Name: name, Input: WholeObjects, NewMapper: LabMap(mapf), NewReducer: LabReduce(reducef)}
 }
 
 // LabMap makes the NewMapper of an [App] of a lab's map function. The App
 // needs [WholeObjects], or filename and contents are of one line only.
-func LabMap(mapf func(filename, contents string) []KeyValue) func(*Task) (Mapper, error) {
+func LabMap[KV ~struct{ Key, Value string }](mapf func(filename, contents string) []KV) func(*Task) (Mapper, error) {
 	return func(*Task) (Mapper, error) {
 		var key, value []byte
 		return MapperFunc(func(rec Record, out Emitter) error {
-			for _, kv := range mapf(rec.Object, string(rec.Data)) {
+			for _, pair := range mapf(rec.Object, string(rec.Data)) {
+				kv := KeyValue(pair)
 				key, value = append(key[:0], kv.Key...), append(value[:0], kv.Value...)
 				out.Emit(key, value)
 			}

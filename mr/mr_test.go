@@ -4,6 +4,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/mraws/mraws/mr"
+	"github.com/mraws/mraws/mr/mrtest"
 )
 
 // labPartition is ihash of the MIT lab, modulo n.
@@ -176,5 +178,20 @@ func TestTaskParams(t *testing.T) {
 func TestPhase(t *testing.T) {
 	if mr.MapPhase.String() != "map" || mr.ReducePhase.String() != "reduce" {
 		t.Error(mr.MapPhase, mr.ReducePhase)
+	}
+}
+
+// theirs is what a lab's own package has in place of [mr.KeyValue].
+type theirs struct {
+	Key   string
+	Value string
+}
+
+// TestLabOfTheirs: the functions of a lab run with the type of their own package.
+func TestLabOfTheirs(t *testing.T) {
+	mapf := func(file, contents string) []theirs { return []theirs{{contents, file}} }
+	got := mrtest.Run(t, mr.Lab("theirs", mapf, func(_ string, files []string) string { return strings.Join(files, ",") }), 1, map[string]string{"a": "x", "b": "x"})
+	if want := []string{"x a,b"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
