@@ -67,6 +67,7 @@ func TestMrjob(t *testing.T) {
 			t.Errorf("%s is left", o.Key)
 		}
 	}
+	t.Run("examples", func(t *testing.T) { mrjobExamples(t, b, python, books) })
 	b.write("stop.txt", "", 0o644)
 	b.write("job.py", strings.Replace(string(job), "word = word.lower()", "raise ValueError('no such luck')", 1), 0o644)
 	c := exec.Command(python, append([]string{"job.py", "-r", "hadoop", "--hadoop-bin", b.bin + " hadoop --max-attempts 1", "--hadoop-streaming-jar", "none"}, books...)...)
@@ -74,5 +75,40 @@ func TestMrjob(t *testing.T) {
 	out, err := c.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "Probable cause of failure:") || !strings.Contains(string(out), "ValueError: no such luck") {
 		t.Errorf("a job that fails: %v\n%s", err, out)
+	}
+}
+
+// mrjobExamples runs jobs of mrjob's own examples, as they were installed: one with
+// a combiner, one of several steps that ships a file, one whose lines a command of
+// the shell filters, one of two steps whose values are sorted. The runner is that of
+// mrjob which gives the lines to compare with.
+func mrjobExamples(t *testing.T, b *fixture, python string, books []string) {
+	for _, example := range []struct{ name, runner string }{
+		{"mr_word_freq_count", "inline"},
+		{"mr_most_used_word", "inline"},
+		{"mr_words_containing_u_freq_count", "local"},
+		{"mr_next_word_stats", "inline"},
+	} {
+		run := func(args ...string) []string {
+			t.Helper()
+			c := exec.Command(python, append(append([]string{"-m", "mrjob.examples." + example.name}, args...), books...)...)
+			c.Dir, c.Env = b.dir, b.env
+			var out, errs strings.Builder
+			c.Stdout, c.Stderr = &out, &errs
+			if err := c.Run(); err != nil {
+				t.Fatalf("%s %v: %v\n%s", example.name, args, err, errs.String())
+			}
+			lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+			slices.Sort(lines)
+			return lines
+		}
+		want := run("-r", example.runner)
+		if want[0] == "" {
+			t.Fatalf("%s: mrjob itself gives no line", example.name)
+		}
+		got := run("-r", "hadoop", "--hadoop-bin", b.bin+" hadoop", "--hadoop-streaming-jar", "none", "-D", "mapreduce.job.reduces=3")
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: lines (-mrjob +mraws):\n%s", example.name, diff)
+		}
 	}
 }
