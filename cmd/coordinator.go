@@ -26,6 +26,7 @@ type jobFlags struct {
 	allowEmpty bool
 	unsafe     bool
 	takeOver   bool
+	in         []string             // s3://bucket/key of input that lies elsewhere
 	outputAt   string               // s3://bucket/folder/ of the output; "" is output/ of the job
 	jobID      string               // of a new job; "" leaves it to the coordinator
 	names      []string             // of the input; nil is all of it
@@ -91,18 +92,20 @@ func (f *frame) coordinatorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "coordinator",
 		Short: "Plan a job and assign its tasks until all output is written",
-		Long: "Plan a job over the objects below input/, assign its tasks to workers, and end when all\n" +
-			"output is in the bucket. A coordinator that is started again with the same line resumes the\n" +
+		Long: "Plan a job over the objects below input/, or those of --in, assign its tasks to workers, and\n" +
+			"end when all output is in the bucket. A coordinator that is started again with the same line resumes the\n" +
 			"job. While another coordinator runs the job, this one is a standby: it takes over when the\n" +
 			"other has not renewed its announcement for --lease, and ends when the job ends.\n\n" +
 			"With --mapper the job runs executables, as `run` does.",
 		Example: "  " + f.name + " coordinator --nreduce 10\n" +
+			"  " + f.name + " coordinator --app wc --prefix counts --in s3://other-bucket/logs/2026/\n" +
 			"  " + f.name + " coordinator --local --app wc --nreduce 4",
 		Args: cobra.NoArgs,
 	}
 	o := newJobFlags(c, f.apps, "app of the job; if empty, the app of the first worker")
 	o.addEmpty(c)
 	o.exec.add(c)
+	c.Flags().StringArrayVar(&o.in, "in", nil, "read `s3://bucket/folder/` or s3://bucket/object of the same server in place of input/; may be repeated")
 	c.Flags().BoolVar(&o.takeOver, "takeover", false, "replace a running coordinator, which then ends with exit code 7")
 	config.AddFlags(c.Flags(), config.Names(config.Net, config.Serve, config.Job)...)
 	c.RunE = f.run(func(ctx context.Context, s *session, _ []string) error {
@@ -128,6 +131,9 @@ func coordinate(ctx context.Context, s *session, o *jobFlags) (err error) {
 	if o.code, err = o.exec.code(o); err != nil {
 		return err
 	}
+	if err := checkSources(o.in); err != nil {
+		return err
+	}
 	if err := s.openPage(); err != nil {
 		return err
 	}
@@ -139,6 +145,9 @@ func coordinate(ctx context.Context, s *session, o *jobFlags) (err error) {
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
 	s.page.store(st.Store)
+	if o.sources, err = findSources(ctx, st, o.in, false); err != nil {
+		return err
+	}
 	host := ""
 	if st.Embedded {
 		host = "127.0.0.1" // nobody elsewhere could reach the store

@@ -43,6 +43,8 @@ func (l *commandLine) roleError(err error) error {
 			Hint: "`mraws upload-input PATH…` uploads files (names that begin with _ or a dot are no input); --allow-empty accepts a job without input"}
 	case errors.Is(err, coordinator.ErrManyTasks):
 		return &Error{Code: ExitUsage, What: err.Error(), Hint: "raise --split-size"}
+	case errors.Is(err, coordinator.ErrOwnObjects):
+		return &Error{Code: ExitUsage, What: err.Error(), Hint: "name folders in which the job has none of its own, or give it a --prefix outside of them"}
 	case errors.Is(err, coordinator.ErrFolderObject):
 		return &Error{Code: ExitUsage, What: err.Error(),
 			Hint: "if it is input, give it a key without the slash; otherwise delete it"}

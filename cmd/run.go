@@ -38,13 +38,15 @@ func (f *frame) runCommand() *cobra.Command {
 		Use:   "run [INPUT...]",
 		Short: "Run a whole job: upload, coordinator, workers, result",
 		Long: "Run a whole job in one process tree. INPUT is files, folders and globs as for upload-input,\n" +
-			"or - for standard input, and the job reads only these; without INPUT it reads the objects\n" +
-			"below input/. If no bucket is configured, the store is\n" +
-			"the embedded S3 server with its data folder, and each run with INPUT has a prefix of its own.\n\n" +
+			"- for standard input, or s3://bucket/folder/ and s3://bucket/object of the same server, which\n" +
+			"are read where they are. The job reads only these; without INPUT it reads the objects below\n" +
+			"input/. If no bucket is configured, the store is the embedded S3 server with its data folder,\n" +
+			"and each run with INPUT has a prefix of its own.\n\n" +
 			"With --mapper the job runs executables by the contract of Hadoop Streaming in place of an app.",
 		Example: "  " + f.name + " run --app wc book.txt\n" +
 			"  " + f.name + " run --app grep --app-arg pattern=whale --nreduce 1 --out result 'books/**/*.txt'\n" +
 			"  " + f.name + " run --app indexer --bucket my-bucket --workers 8\n" +
+			"  " + f.name + " run --app wc --bucket my-bucket --prefix counts s3://other-bucket/logs/2026/\n" +
 			"  " + f.name + " run --mapper 'python3 m.py' --reducer 'python3 r.py' --file m.py --file r.py book.txt",
 	}
 	o := &runFlags{jobFlags: newJobFlags(c, f.apps, "the app to run")}
@@ -101,7 +103,14 @@ func (r *jobRun) run(ctx context.Context, args []string) (err error) {
 		defer func() { err = errors.Join(err, r.folder.Close()) }()
 	}
 	r.named = args
-	if err := r.input(ctx, args); err != nil {
+	here, there := splitInput(args)
+	if err := checkSources(there); err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		r.noteStdin()
+	}
+	if err := r.input(ctx, here); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.plan.Close()) }()
@@ -121,7 +130,10 @@ func (r *jobRun) run(ctx context.Context, args []string) (err error) {
 	if !o.processes {
 		r.page.workers()
 	}
-	if r.plan != nil && r.st.Embedded && !r.conf.IsSet("prefix") {
+	if o.sources, err = findSources(ctx, r.st, there, r.plan != nil); err != nil {
+		return err
+	}
+	if len(args) > 0 && r.st.Embedded && !r.conf.IsSet("prefix") {
 		o.jobID = coordinator.NewJobID(r.app.Name)
 		r.layout, r.ownPrefix = layout.New(o.jobID), true
 	}
@@ -156,10 +168,9 @@ func (r *jobRun) choose() (err error) {
 	return nil
 }
 
-// input makes the plan of the INPUT arguments, if there are any, and reads their pipes.
+// input makes the plan of the INPUT of this machine, if there is any, and reads its pipes.
 func (r *jobRun) input(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		r.noteStdin()
 		return nil
 	}
 	var avoid []upload.Avoid

@@ -17,6 +17,9 @@ import (
 // whether they are input nobody can tell.
 var ErrFolderObject = errors.New("an object whose key ends in a slash has bytes")
 
+// ErrOwnObjects means that a source has objects in common with what the job writes.
+var ErrOwnObjects = errors.New("has objects in common with what the job writes")
+
 // Source is a place that input lies in: all objects of a bucket whose keys begin
 // with a prefix, but those that [layout.Hidden] passes over. The zero value is
 // the job's own input/.
@@ -62,11 +65,16 @@ func (c *Coordinator) inputs(ctx context.Context, format input.Format) ([]manife
 		}
 		objects = append(objects, found...)
 	}
-	if len(c.o.Sources) > 0 {
-		slices.SortStableFunc(objects, func(a, b manifest.Object) int { return strings.Compare(a.Name, b.Name) })
-		objects = slices.CompactFunc(objects, func(a, b manifest.Object) bool { return a.Name == b.Name })
+	return c.ordered(objects), nil
+}
+
+// ordered is the input of several sources in byte order of name, each object once.
+func (c *Coordinator) ordered(objects []manifest.Object) []manifest.Object {
+	if len(c.o.Sources) == 0 {
+		return objects
 	}
-	return objects, nil
+	slices.SortStableFunc(objects, func(a, b manifest.Object) int { return strings.Compare(a.Name, b.Name) })
+	return slices.CompactFunc(objects, func(a, b manifest.Object) bool { return a.Name == b.Name })
 }
 
 // list lists the objects of a source. One that lies below the job's own input/
@@ -82,7 +90,7 @@ func (c *Coordinator) list(ctx context.Context, format input.Format, s Source) (
 	own := c.o.Store.Bucket()
 	for _, p := range []manifest.Place{{Bucket: own, Dir: l.IntermediateDir()}, {Bucket: own, Dir: l.OwnOutputDir()}, c.o.OutputAt} {
 		if s.Bucket == p.Bucket && (!s.Object && strings.HasPrefix(p.Dir, s.Prefix) || strings.HasPrefix(s.Prefix, p.Dir)) {
-			return nil, fmt.Errorf("list the input: %s has objects in common with %s, which the job writes", c.place(s), p)
+			return nil, fmt.Errorf("list the input: %s %w: %s", c.place(s), ErrOwnObjects, p)
 		}
 	}
 	from, err := c.lister(s.Bucket)
@@ -202,7 +210,17 @@ func (c *Coordinator) Foresee(ctx context.Context, differ func(context.Context) 
 		o.Compression = c.compression(format, name)
 		objects = append(objects, o)
 	}
-	return true, c.conflict(stored, c.outline(app, objects))
+	for _, s := range c.o.Sources {
+		if s == (Source{}) {
+			continue
+		}
+		found, err := c.list(ctx, format, s)
+		if err != nil {
+			return true, err
+		}
+		objects = append(objects, found...)
+	}
+	return true, c.conflict(stored, c.outline(app, c.ordered(objects)))
 }
 
 // vacant returns the error of the first commit or output that lies where a new
