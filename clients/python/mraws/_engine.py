@@ -18,6 +18,7 @@ _log = logging.getLogger("mraws")
 
 STOP = 15  # seconds that the program has to end after a signal; it takes at most 10
 TICK = 0.5  # seconds between updates of the progress
+JOB_FAILED = 4  # the exit code of a job that failed
 
 # Starts the program so that it gets SIGINT when this process dies, however it does.
 # Arguments: the pid of this process, program, its arguments.
@@ -163,7 +164,7 @@ class _Said:
         traceback, _ = remote(self.failure.get("causes", []))
         causes = [c for c in self.failure.get("causes", []) if not c.lstrip().startswith(MARK)]
         if traceback:  # whose lines are among the causes, without their indentation
-            causes = causes[:1]
+            causes = [c.removesuffix("; its last lines on stderr:") for c in causes[:1]]
         return JobError(self.failure.get("error", name + " has failed"), code, causes, self.failure.get("hint", ""), traceback)
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-from . import _codec, _engine, _progress, _ship
+from . import _codec, _engine, _progress, _ship, _work
 from ._errors import Error, JobError, ShipError
 
 _FILE = "job.pyz"  # of the functions, in the working directory of commands
@@ -51,13 +51,15 @@ def run(
               pairs, or returns the value of its key; or a command. None: the output is
               that of the mapper, in input order
     combiner  the same, for pairs of one map task: it makes fewer pairs of them
-    input     file, folder or glob, or a list of them, which are uploaded;
-              "s3://bucket/prefix/input/" is what lies below input/ of a prefix; None is
-              that of `bucket` and `prefix`
+    input     file, folder or glob, which are uploaded; "s3://bucket/folder/" or
+              "s3://bucket/object", which are read where they are, on the server of the
+              job; or a list of these. None is what lies below input/ of `bucket` and
+              `prefix`
 
     bucket    name of a bucket of S3, or of the server `endpoint`, an URL, with the
-              credentials of AWS's environment or of `profile`. Without it, the embedded
-              server runs on a data folder, and on no other machine
+              credentials of AWS's environment or of `profile`. Without it, it is that of
+              an `input` in S3, else the embedded server runs on a data folder, and on no
+              other machine
     prefix    of the job in the bucket. Without it each call is a job of its own; with
               it, the same call resumes the job
     local     True for the embedded server whatever the environment says
@@ -89,7 +91,7 @@ def run(
     functions = {r: f for r, f in roles.items() if f is not None and not isinstance(f, str)}
     if mapper is None:
         raise ShipError("mapper is None: it must be a function, or a command as str")
-    work = tempfile.TemporaryDirectory(prefix="mraws-")
+    work = _work.Folder()
     try:
         argv = [program, "run", *place.flags(work.name, _name(mapper), bool(inputs))]
         argv += ["-o", "json", "--progress", "json", "--log-format", "json", "--log-level", "warn", "--head", "0"]
@@ -120,12 +122,15 @@ def run(
             doc = json.loads(_engine.call([*argv, "--", *inputs], show))
         except JobError as e:
             show("mraws: failed")
-            if place.temporary:
+            if place.temporary and e.exit_code == _engine.JOB_FAILED:
                 e.hint = "the job was in a temporary folder; with data_dir= it is kept, and a task of it can be run again"
             raise
         except BaseException:
             show("mraws: stopped")
             raise
+        tasks = doc["map"]["tasks"] + doc["reduce"]["tasks"]
+        if callable(progress):
+            progress(_progress.Progress("done", tasks, tasks, doc["seconds"]))
         show(f"mraws: done in {doc['seconds']:.1f} s, {doc['map']['tasks']} map tasks, {doc['reduce']['tasks']} reduce tasks")
     except BaseException:
         work.cleanup()
@@ -155,13 +160,10 @@ class _Place:
             given = [given]
         inputs = [os.fspath(i) for i in given]
         remote = [i for i in inputs if i.startswith("s3://")]
-        if remote and (self.asked or self.data_dir):
-            raise Error(f"{remote[0]} is not on the embedded server: leave out local and data_dir")
-        if len(inputs) == 1 and remote:
-            own = re.fullmatch(r"s3://([^/]+)/(?:(.*)/)?input/?", remote[0])
-            if own and self.bucket in (None, own[1]) and self.prefix in (None, own[2] or ""):
-                self.bucket, self.prefix, inputs = own[1], own[2] or "", []
-        if remote and self.bucket is None and "MRAWS_BUCKET" not in os.environ:
+        here = self.asked or self.data_dir
+        if remote and here and not self.data_dir:
+            raise Error(f"{remote[0]} is not on a new embedded server: name its data_dir, or leave out local")
+        if remote and not here and self.bucket is None and "MRAWS_BUCKET" not in os.environ:
             self.bucket = remote[0][len("s3://") :].partition("/")[0]
         elsewhere = self.bucket or self.endpoint or self.region or self.profile or "MRAWS_BUCKET" in os.environ
         if self.asked and (self.bucket or self.endpoint or self.region or self.profile):
@@ -231,6 +233,8 @@ class Result:
         partitions, or of one from 0."""
         if partition is not None and not 0 <= partition < self.partitions:
             raise IndexError(f"there is no partition {partition}: the job has {self.partitions}, numbered from 0")
+        if self._out and self._work.removed:
+            raise Error("the result is closed: its output was in temporary files, which are removed")
         return self._files(partition) if self._out else self._stream(partition)
 
     def _files(self, partition):

@@ -7,7 +7,7 @@ import time
 class Progress:
     """How far a job is.
 
-    phase    "upload", "map" or "reduce"
+    phase    "upload", "map" or "reduce"; "done" once, when the job has succeeded
     done     bytes of an upload, else tasks
     total    the same
     seconds  since the job was started

@@ -14,7 +14,7 @@ from unittest import mock
 from support import Case, count, processes, text, wait_for
 
 import mraws
-from mraws import _engine, _progress
+from mraws import _engine, _progress, _work
 
 
 def words(line):
@@ -152,7 +152,8 @@ class Jobs(Case):
     def test_progress(self):
         seen = []
         self.run_job(words, total, input=self.book, progress=lambda p: seen.append((p.phase, p.done, p.total)))
-        self.assertTrue(seen)
+        self.assertEqual([s[0] for s in seen].count("done"), 1)
+        self.assertEqual(seen[-1][0], "done")
         stream = io.StringIO()
         line = _progress._Line(stream)
         line(_progress.Progress("map", 1, 4, 2.0))
@@ -227,6 +228,34 @@ class Processes(Case):
         self.assertEqual(code, -signal.SIGKILL)
 
 
+    def test_folder_of_a_killed_client(self):
+        with mock.patch.object(tempfile, "tempdir", self.folder):
+            mine = _work.Folder()
+            code = "import os, signal, sys, tempfile; tempfile.tempdir = sys.argv[1]; from mraws import _work; f = _work.Folder(); os.kill(os.getpid(), signal.SIGKILL)"
+            subprocess.run([sys.executable, "-c", code, self.folder], check=False)
+            left = [n for n in os.listdir(self.folder) if n.startswith("mraws-py-")]
+            self.assertEqual(len(left), 2)
+            other = _work.Folder()
+            left = [n for n in os.listdir(self.folder) if n.startswith("mraws-py-")]
+            self.assertEqual(sorted(left), sorted(os.path.basename(f.name) for f in (mine, other)))
+            mine.cleanup()
+            other.cleanup()
+
+    def test_result_that_is_closed(self):
+        result = self.run_job(words, total, input=self.write("a.txt", "a b\n"))
+        result.close()
+        with self.assertRaisesRegex(mraws.Error, "the result is closed"):
+            dict(result)
+
+    def test_input_of_another_job(self):
+        data = os.path.join(self.folder, "data")
+        first = self.run_job(words, total, input=self.write("a.txt", "b b a\n"), data_dir=data)
+        second = self.run_job(lambda line: [line.split("\t")], lambda key, values: max(values), input=first.output, data_dir=data)
+        self.assertEqual(dict(second), {"a": "1", "b": "2"})
+        with self.assertRaisesRegex(mraws.Error, "name its data_dir"):
+            self.run_job(words, total, input=first.output, local=True)
+
+
 class Bucket(Case):
     """A bucket on a server, which here is the embedded one."""
 
@@ -254,7 +283,10 @@ class Bucket(Case):
         self.assertEqual(dict(_pairs(result, 0)).keys() & dict(_pairs(result, 1)).keys(), set())
         self.assertTrue(result.verify())
         again = self.run_job(words, total, input=f"s3://mapreducedata/{result.prefix}/input/", endpoint=self.options["endpoint"])
-        self.assertEqual(again.summary["already_done"], True)
+        self.assertEqual(dict(again), count(content))
+        self.assertNotEqual(again.prefix, result.prefix)
+        once = self.run_job(lambda line: [line.split("\t")], input=[result.output, again.output + "mr-out-0"], **self.options)
+        self.assertEqual(len(list(once)), len(dict(result)) + len(list(again.lines(0))))
         result.remove()
         with self.assertRaises(mraws.JobError) as caught:
             list(result.lines())
