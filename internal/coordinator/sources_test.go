@@ -38,7 +38,7 @@ func TestSources(t *testing.T) {
 		{"an object alone", []Source{{Bucket: "logs", Prefix: "2026/a", Object: true}}, []string{"s3://logs/2026/a logs"}, ""},
 		{"an object that is not there", []Source{{Bucket: "logs", Prefix: "2026/", Object: true}}, nil, ""},
 		{"its own output", []Source{{Bucket: "bucket", Prefix: "p/output/mr-"}}, nil, "s3://bucket/p/output/mr- has objects in common with what the job writes: s3://bucket/p/output/"},
-		{"all of its bucket", []Source{{Bucket: "bucket", Prefix: ""}}, nil, "which the job writes"},
+		{"all of its bucket", []Source{{Bucket: "bucket", Prefix: ""}}, nil, "what the job writes"},
 		{"a folder with bytes", []Source{{Bucket: "folder", Prefix: ""}}, nil, "s3://folder/d/ has 1"},
 		{"no bucket", []Source{{Bucket: "Evil/", Prefix: "x"}}, nil, `"Evil/" cannot be the name of a bucket`},
 	} {
