@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The conformance suite and the end-to-end tests over MinIO, the AWS CLI as a
-# client of both servers, grep against Python's re, the package for Python, and a job
-# of the real mrjob, which is installed from PyPI.
+# client of both servers, grep against Python's re, the package for Python, each command
+# of the tutorial, and jobs of the real mrjob, which is installed from PyPI.
 # Builds MinIO once from the module proxy (about ten minutes) and installs Debian's
 # awscli, python3 and python3-venv if there is no `aws`, no `python3` or no venv. It
 # is about the other side, so the race detector, which scripts/test.sh has on for the
@@ -23,6 +23,7 @@ step go test -vet=off -timeout 20m -count=1 -tags interop -run TestConformanceOf
 step go test -vet=off -timeout 20m -count=1 -tags interop,awscli -parallel 4 ./e2e
 step go test -vet=off -timeout 20m -count=1 -tags awscli -run TestAWSCLI ./e2e
 step clients/python/test.sh
+step go test -vet=off -timeout 20m -count=1 -tags tutorial -run TestTutorial ./e2e
 code=0
 MRAWS_MRJOB_PYTHON=$(scripts/mrjob.sh) || code=$?
 if [ "$code" = 75 ]; then
