@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,9 @@ type execFlags struct {
 	executable                bool // files are, whatever their mode
 	separator                 string
 	keyFields                 int
-	partitionFields           int
+	keySeparator              string
+	partitionFields           string // "N" or "M,N"; "" and "0" are all
+	sort                      string
 	whole                     string
 	records                   string
 }
@@ -52,14 +55,59 @@ func (o *execFlags) add(c *cobra.Command) {
 	f.BoolVar(&o.inheritAWS, "inherit-aws", false, "give the commands the variables AWS_* of their worker")
 	f.StringVar(&o.separator, "field-separator", "", "`text` that ends the fields of the lines of mapper and combiner; empty is a tab")
 	f.IntVar(&o.keyFields, "key-fields", 1, "number of fields, from the first, that make the key")
-	f.IntVar(&o.partitionFields, "partition-fields", 0, "number of fields of the key, from the first, that say to which reduce task it goes; 0 is all")
+	f.StringVar(&o.partitionFields, "partition-fields", "0", "fields of the key that say to which reduce task it goes: `N` are the first N, M,N those from M to N; 0 is all")
+	f.StringVar(&o.sort, "sort", "", "order of the keys by their fields, as `options` of sort(1), such as '-k2,2nr -k1,1'; empty is by bytes")
+	f.StringVar(&o.keySeparator, "key-field-separator", "", "`text` that ends the fields of a key, for --sort and --partition-fields; empty is that of --field-separator")
 	f.StringVar(&o.records, "records", "", "what commands read and write: empty is lines, `binary` is keys and values with their lengths in front")
 	f.StringVar(&o.whole, "whole-objects", "", "the mapper gets objects in place of lines: their `bytes`, or a line with the path of a file that has them")
 }
 
 // given says whether any of the flags is.
 func (o *execFlags) given() bool {
-	return o.mapper+o.combiner+o.reducer != "" || len(o.files)+len(o.archives)+len(o.env) > 0 || o.inheritAWS || o.separator != "" || o.keyFields != 1 || o.partitionFields != 0 || o.whole+o.records != ""
+	return o.mapper+o.combiner+o.reducer != "" || len(o.files)+len(o.archives)+len(o.env) > 0 || o.inheritAWS || o.separator != "" || o.keyFields != 1 || o.partitionFields != "0" && o.partitionFields != "" || o.whole+o.records+o.sort+o.keySeparator != ""
+}
+
+// fields sets how lines and keys are cut.
+func (o *execFlags) fields(e *manifest.Exec) error {
+	e.Separator, e.KeySeparator = o.separator, o.keySeparator
+	if o.keyFields != 1 {
+		e.KeyFields = o.keyFields
+	}
+	var err error
+	if e.PartitionFrom, e.PartitionFields, err = fieldRange(o.partitionFields); err != nil {
+		return err
+	}
+	if o.sort == "" {
+		return nil
+	}
+	order, err := manifest.ParseSortFields(o.sort)
+	if err != nil {
+		return usagef("such as --sort '-k2,2nr -k1,1': the second field by number, the largest first, then the first by its bytes", "--sort %q: %w", o.sort, err)
+	}
+	e.Sort = order.String()
+	return nil
+}
+
+// fieldRange reads "N" or "M,N". An M of 1 is 0.
+func fieldRange(text string) (from, to int, err error) {
+	if text == "" {
+		return 0, 0, nil
+	}
+	first, last, both := strings.Cut(text, ",")
+	if !both {
+		first, last = "1", text
+	}
+	from, err = strconv.Atoi(first)
+	if err == nil {
+		to, err = strconv.Atoi(last)
+	}
+	if err != nil || from < 1 || to < 0 || both && to < from {
+		return 0, 0, usagef("2 are the first two fields, 2,3 the second and the third", "--partition-fields %q is neither N nor M,N", text)
+	}
+	if from == 1 {
+		from = 0
+	}
+	return from, to, nil
 }
 
 // execCode is the code of a job of executables.
@@ -80,12 +128,12 @@ func (o *execFlags) code(job *jobFlags) (*execCode, error) {
 	case o.mapper == "":
 		return nil, usagef("such as --mapper cat, which hands on each line", "no --mapper")
 	}
-	e := &manifest.Exec{Mapper: o.mapper, Combiner: o.combiner, Reducer: o.reducer, InheritAWS: o.inheritAWS, Separator: o.separator, PartitionFields: o.partitionFields, Whole: o.whole, Records: o.records}
+	e := &manifest.Exec{Mapper: o.mapper, Combiner: o.combiner, Reducer: o.reducer, InheritAWS: o.inheritAWS, Whole: o.whole, Records: o.records}
 	if o.reducer == "-" || o.reducer == "NONE" {
 		e.Reducer = ""
 	}
-	if o.keyFields != 1 {
-		e.KeyFields = o.keyFields
+	if err := o.fields(e); err != nil {
+		return nil, err
 	}
 	x := &execCode{paths: map[string]string{}}
 	for _, list := range []struct {

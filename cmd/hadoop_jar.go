@@ -38,6 +38,9 @@ func (s *session) hadoopJar(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return usagef("", "hadoop jar: %w", err)
 	}
+	if _, err := manifest.ParseSortFields(line.Sort); line.Sort != "" && err != nil {
+		return usagef("", "hadoop jar: %s=%s: %w", hadoop.ComparatorOptions, line.Sort, err)
+	}
 	for _, name := range line.Ignored {
 		s.log.Debug().Str("property", name).Msg("this property has no effect; commands have it in their environment")
 	}
@@ -157,7 +160,8 @@ func (j *hadoopStreaming) findInput(ctx context.Context) error {
 func (j *hadoopStreaming) settings(ctx context.Context) error {
 	o, l := &j.flags.exec, j.line
 	o.mapper, o.combiner, o.reducer = l.Mapper, l.Combiner, l.Reducer
-	o.env, o.separator, o.keyFields, o.partitionFields = l.Env, l.Separator, l.KeyFields, l.PartitionFields
+	o.env, o.separator, o.keyFields, o.keySeparator = l.Env, l.Separator, l.KeyFields, l.KeySeparator
+	o.partitionFields, o.sort = l.PartitionFields, l.Sort
 	o.executable = true
 	switch {
 	case l.Reduces > 0:

@@ -23,7 +23,9 @@ type Streaming struct {
 	Reduces                   int      // number of reduce tasks; -1 is not set
 	Separator                 string   // ends the fields of lines of mapper and combiner; "" is a tab
 	KeyFields                 int      // fields that make the key, from the first
-	PartitionFields           int      // fields of the key that decide the partition; 0 is all
+	KeySeparator              string   // ends the fields of a key; "" is Separator
+	PartitionFields           string   // fields of the key that decide the partition, "M,N"; "" is all
+	Sort                      string   // options of the order of keys, such as -k2,2nr; "" is by bytes
 	Name                      string   // of the job; "" is none
 	Ignored                   []string // properties without an effect, besides that commands have them in their environment
 }
@@ -47,7 +49,7 @@ var oldNames = map[string]string{
 	"mapred.reduce.tasks":                  "mapreduce.job.reduces",
 	"mapred.job.name":                      "mapreduce.job.name",
 	"mapred.output.key.comparator.class":   "mapreduce.job.output.key.comparator.class",
-	"mapred.text.key.comparator.options":   "mapreduce.partition.keycomparator.options",
+	"mapred.text.key.comparator.options":   ComparatorOptions,
 	"mapred.text.key.partitioner.options":  "mapreduce.partition.keypartitioner.options",
 	"map.output.key.field.separator":       "mapreduce.map.output.key.field.separator",
 	"mapred.partitioner.class":             "mapreduce.job.partitioner.class",
@@ -268,11 +270,15 @@ func (p *parser) fields() error {
 			return wrong("stream.num.map.output.key.fields=%s is no number of fields", n)
 		}
 	}
+	if separator := p.take("mapreduce.map.output.key.field.separator"); orTab(separator) != orTab(p.Separator) {
+		p.KeySeparator = orTab(separator)
+	}
 	return nil
 }
 
-// keyFields matches options of the partitioner: the fields from the first to another.
-var keyFields = regexp.MustCompile(`^-k ?1(?:,([0-9]+))?$`)
+// fieldsOption matches options of the partitioner: the fields from one to another, or to
+// the last.
+var fieldsOption = regexp.MustCompile(`^-k ?([0-9]+)(?:,([0-9]+))?$`)
 
 // partition sets the fields that decide the partition.
 func (p *parser) partition() error {
@@ -280,8 +286,7 @@ func (p *parser) partition() error {
 	if p.partitioner != "" {
 		class = p.partitioner
 	}
-	options, fields := p.take("mapreduce.partition.keypartitioner.options"), p.take("mapreduce.partition.keypartitioner.fields")
-	separator := p.properties["mapreduce.map.output.key.field.separator"]
+	options, number := p.take("mapreduce.partition.keypartitioner.options"), p.take("mapreduce.partition.keypartitioner.fields")
 	switch simple(class) {
 	case "", "HashPartitioner":
 		return nil
@@ -289,28 +294,48 @@ func (p *parser) partition() error {
 	default:
 		return wrong("the partitioner %s is not supported; HashPartitioner and KeyFieldBasedPartitioner are", class)
 	}
-	if options != "" {
-		m := keyFields.FindStringSubmatch(strings.TrimSpace(options))
-		if m == nil {
-			return wrong("mapreduce.partition.keypartitioner.options=%s is not supported; -k1,N is: the first N fields of the key", options)
+	from, to := "1", number
+	if number == "" { // as for Hadoop, which looks at the options only then
+		if strings.TrimSpace(options) == "" {
+			return nil
 		}
-		fields = m[1]
+		m := fieldsOption.FindStringSubmatch(strings.TrimSpace(options))
+		if m == nil {
+			return wrong("mapreduce.partition.keypartitioner.options=%s is not supported; -kM,N is: the fields M to N of the key", options)
+		}
+		from, to = m[1], m[2]
 	}
-	if fields == "" || p.Reducer == "" {
-		return nil
+	first, err := strconv.Atoi(from)
+	last := first
+	if err == nil && to != "" {
+		last, err = strconv.Atoi(to)
 	}
-	n, err := strconv.Atoi(fields)
-	if err != nil || n < 1 {
-		return wrong("the partition cannot be decided by %s fields of the key", fields)
+	if err != nil || first < 1 || last < first {
+		return wrong("the partition cannot be decided by the fields %s to %s of the key", from, to)
 	}
-	if orTab(separator) != orTab(p.Separator) {
-		return wrong("mapreduce.map.output.key.field.separator=%q is not supported beside stream.map.output.field.separator=%q: they must be the same", separator, p.Separator)
+	most := p.keyFieldsAtMost()
+	if to == "" || last > most {
+		last = most
 	}
-	if n < p.KeyFields {
-		p.PartitionFields = n
+	switch {
+	case first > most:
+		return wrong("the partition cannot be decided by field %d of the key: it has %d (stream.num.map.output.key.fields)", first, most)
+	case p.Reducer != "" && (first > 1 || last < most):
+		p.PartitionFields = fmt.Sprintf("%d,%d", first, last)
 	}
 	return nil
 }
+
+// keyFieldsAtMost is how many fields a key can have.
+func (p *parser) keyFieldsAtMost() int {
+	if p.KeySeparator != "" {
+		return mostFields
+	}
+	return p.KeyFields
+}
+
+// mostFields is what a key of any number of fields is taken to have at most.
+const mostFields = 1000
 
 // orTab is a separator that is a tab if it is not set.
 func orTab(separator string) string {
@@ -320,21 +345,26 @@ func orTab(separator string) string {
 	return separator
 }
 
-// order checks that keys can be sorted as is asked for.
+// order sets the order of the keys.
 func (p *parser) order() error {
-	class, options := p.take("mapreduce.job.output.key.comparator.class"), p.take("mapreduce.partition.keycomparator.options")
-	delete(p.properties, "mapreduce.map.output.key.field.separator")
+	class, options := p.take("mapreduce.job.output.key.comparator.class"), p.take(ComparatorOptions)
 	switch simple(class) {
 	case "", "Comparator":
-		return nil
 	case "KeyFieldBasedComparator":
-		if options == "" {
-			return nil
+		if p.Reducer != "" {
+			p.Sort = strings.TrimSpace(options)
 		}
-		return wrong("mapreduce.partition.keycomparator.options=%s is not supported: keys are sorted by their bytes", options)
+	default:
+		return wrong("the comparator %s is not supported; KeyFieldBasedComparator is", class)
 	}
-	return wrong("the comparator %s is not supported: keys are sorted by their bytes", class)
+	if p.PartitionFields == "" && p.Sort == "" {
+		p.KeySeparator = ""
+	}
+	return nil
 }
+
+// ComparatorOptions is the property that has the options of the order of keys.
+const ComparatorOptions = "mapreduce.partition.keycomparator.options"
 
 // formats checks the formats of input and output.
 func (p *parser) formats() error {

@@ -34,7 +34,7 @@ func TestParseStreaming(t *testing.T) {
 				Inputs: []string{"hdfs:///t/files/b1.txt", "hdfs:///t/files/b2.txt"}, Output: "hdfs:///t/step-output/0000",
 				Files:     []string{"hdfs:///t/files/wd/job.py#job.py", "hdfs:///t/files/wd/stop.txt#stop.txt"},
 				Env:       []string{"mapreduce_partition_keypartitioner_options=-k1,1", "stream_num_map_output_key_fields=2", "TZ=UTC"},
-				KeyFields: 2, PartitionFields: 1, Reduces: -1,
+				KeyFields: 2, PartitionFields: "1,1", Reduces: -1,
 			},
 		},
 		{
@@ -66,8 +66,26 @@ func TestParseStreaming(t *testing.T) {
 			"fields of keys", "-D stream.map.output.field.separator=. -D stream.num.map.output.key.fields=4 -D map.output.key.field.separator=." +
 				" -D mapred.text.key.partitioner.options=-k1,2 -partitioner KeyFieldBasedPartitioner " + io + "-mapper cat -reducer cat",
 			Streaming{
-				Mapper: "cat", Reducer: "cat", Inputs: []string{"in"}, Output: "out", Separator: ".", KeyFields: 4, PartitionFields: 2, Reduces: -1,
+				Mapper: "cat", Reducer: "cat", Inputs: []string{"in"}, Output: "out", Separator: ".", KeyFields: 4, PartitionFields: "1,2", Reduces: -1,
 				Env: []string{"stream_map_output_field_separator=.", "stream_num_map_output_key_fields=4", "map_output_key_field_separator=.", "mapred_text_key_partitioner_options=-k1,2"},
+			},
+		},
+		{
+			"the order of keys, a range of their fields", "-D mapred.output.key.comparator.class=org.apache.hadoop.mapred.lib.KeyFieldBasedComparator -D mapred.text.key.comparator.options=-k2,2nr" +
+				" -D stream.num.map.output.key.fields=3 -D mapreduce.partition.keypartitioner.options=-k2 -partitioner KeyFieldBasedPartitioner " + io + "-mapper cat -reducer cat",
+			Streaming{
+				Mapper: "cat", Reducer: "cat", Inputs: []string{"in"}, Output: "out", KeyFields: 3, PartitionFields: "2,3", Sort: "-k2,2nr", Reduces: -1,
+				Env: []string{
+					"mapred_output_key_comparator_class=org.apache.hadoop.mapred.lib.KeyFieldBasedComparator", "mapred_text_key_comparator_options=-k2,2nr",
+					"stream_num_map_output_key_fields=3", "mapreduce_partition_keypartitioner_options=-k2",
+				},
+			},
+		},
+		{
+			"fields within a key", "-D map.output.key.field.separator=, -D num.key.fields.for.partition=1 -partitioner KeyFieldBasedPartitioner " + io + "-mapper cat -reducer cat",
+			Streaming{
+				Mapper: "cat", Reducer: "cat", Inputs: []string{"in"}, Output: "out", KeyFields: 1, KeySeparator: ",", PartitionFields: "1,1", Reduces: -1,
+				Env: []string{"map_output_key_field_separator=,", "num_key_fields_for_partition=1"},
 			},
 		},
 		{
@@ -101,18 +119,18 @@ func TestParseStreamingRefuses(t *testing.T) {
 		job + "-io typedbytes":            "-io typedbytes is not supported",
 		job + "-numReduceTasks many":      `"many" is no number of reduce tasks`,
 		job + "-D mapred.reduce.tasks=-1": `"-1" is no number of reduce tasks`,
-		job + "-mapper org.apache.hadoop.mapred.lib.TokenCount":  "-mapper org.apache.hadoop.mapred.lib.TokenCount is a class of Java",
-		job + "-combiner a.b.Sum":                                "-combiner a.b.Sum is a class of Java",
-		job + "-inputformat a.b.NLineInputFormat":                "-inputformat a.b.NLineInputFormat is not supported; TextInputFormat is",
-		job + "-outputformat a.SequenceFileOutputFormat":         "SequenceFileOutputFormat is not supported",
-		job + "-partitioner a.TotalOrderPartitioner":             "the partitioner a.TotalOrderPartitioner is not supported",
-		job + "-D stream.num.map.output.key.fields=0":            "is no number of fields",
-		job + "-D stream.reduce.input.field.separator=,":         "stream.reduce.input.field.separator=, is not supported",
-		job + "-D mapred.output.compress=true":                   "compress=true is not supported",
-		job + "-D mapreduce.job.output.key.comparator.class=a.B": "the comparator a.B is not supported",
-		job + "-D mapred.output.key.comparator.class=a.KeyFieldBasedComparator -D mapred.text.key.comparator.options=-k2nr":   "keycomparator.options=-k2nr is not supported",
-		job + "-partitioner a.KeyFieldBasedPartitioner -D mapred.text.key.partitioner.options=-k2,2":                          "-k1,N is",
-		job + "-partitioner a.KeyFieldBasedPartitioner -D num.key.fields.for.partition=1 -D map.output.key.field.separator=,": "they must be the same",
+		job + "-mapper org.apache.hadoop.mapred.lib.TokenCount":                                        "-mapper org.apache.hadoop.mapred.lib.TokenCount is a class of Java",
+		job + "-combiner a.b.Sum":                                                                      "-combiner a.b.Sum is a class of Java",
+		job + "-inputformat a.b.NLineInputFormat":                                                      "-inputformat a.b.NLineInputFormat is not supported; TextInputFormat is",
+		job + "-outputformat a.SequenceFileOutputFormat":                                               "SequenceFileOutputFormat is not supported",
+		job + "-partitioner a.TotalOrderPartitioner":                                                   "the partitioner a.TotalOrderPartitioner is not supported",
+		job + "-D stream.num.map.output.key.fields=0":                                                  "is no number of fields",
+		job + "-D stream.reduce.input.field.separator=,":                                               "stream.reduce.input.field.separator=, is not supported",
+		job + "-D mapred.output.compress=true":                                                         "compress=true is not supported",
+		job + "-D mapreduce.job.output.key.comparator.class=a.B":                                       "the comparator a.B is not supported",
+		job + "-partitioner a.KeyFieldBasedPartitioner -D mapred.text.key.partitioner.options=-k2,2":   "by field 2 of the key: it has 1 (stream.num.map.output.key.fields)",
+		job + "-partitioner a.KeyFieldBasedPartitioner -D mapred.text.key.partitioner.options=-k1.2,2": "-kM,N is",
+		job + "-partitioner a.KeyFieldBasedPartitioner -D mapred.text.key.partitioner.options=-k2,1":   "by the fields 2 to 1",
 	} {
 		_, err := ParseStreaming(words(line))
 		var option *OptionError

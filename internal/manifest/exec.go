@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -56,9 +57,15 @@ type Exec struct {
 	Separator string `json:"separator,omitempty"`
 	// KeyFields is how many fields, from the first, make the key; 0 is 1.
 	KeyFields int `json:"key_fields,omitempty"`
-	// PartitionFields is how many fields of the key, from the first, say which
-	// partition it belongs to; 0 is all of the key.
+	// KeySeparator ends the fields of a key, where it is cut for Sort and for the
+	// partition; "" is Separator.
+	KeySeparator string `json:"key_separator,omitempty"`
+	// PartitionFields is the last field of the key that says which partition it
+	// belongs to; 0 is all of the key. PartitionFrom is the first; 0 is 1.
 	PartitionFields int `json:"partition_fields,omitempty"`
+	PartitionFrom   int `json:"partition_from,omitempty"`
+	// Sort is the order of the keys, as [SortFields] writes it; "" is by bytes.
+	Sort string `json:"sort,omitempty"`
 	// Whole says that the mapper gets objects in place of lines: [WholeBytes] or
 	// [WholePath]; "" is lines.
 	Whole string `json:"whole,omitempty"`
@@ -97,8 +104,11 @@ const (
 	WholePath  = "path"  // a line with the path of a file that has these bytes
 )
 
-// ByFields is the partitioner that hashes the first fields of the key, as many as
-// [Exec.PartitionFields] says, with the separators between them.
+// ByFields is the partitioner that hashes the fields of the key from
+// [Exec.PartitionFrom] to [Exec.PartitionFields], with the separators between them,
+// and the order of keys that [Exec.Sort] says. A partitioner gets the key as the
+// mapper writes it; the keys of segments begin with what their order is made of
+// (package execrunner).
 const ByFields = "fields"
 
 // CodeFile is a file that the executables need. Its bytes are in the bucket
@@ -150,7 +160,7 @@ func (e *Exec) Digest() string {
 func (e *Exec) Spec(name string) *Spec {
 	s := &Spec{
 		App:   App{Kind: e.kind(), Name: name, SHA256: e.Digest(), Exec: e},
-		Input: Choice{Name: Lines}, Partitioner: Choice{Name: e.partitioner()}, Order: Order{ByBytes, ByInput}, Output: Choice{Name: Lines},
+		Input: Choice{Name: Lines}, Partitioner: Choice{Name: e.partitioner()}, Order: e.Order(), Output: Choice{Name: Lines},
 	}
 	if e.Whole != "" {
 		s.Input.Name = Objects
@@ -176,6 +186,33 @@ func (e *Exec) partitioner() string {
 	}
 	return Hash
 }
+
+// Order is the order of keys and values, also of nil, an application without
+// executables.
+func (e *Exec) Order() Order {
+	if e != nil && e.Sort != "" {
+		return Order{ByFields, ByInput}
+	}
+	return Order{ByBytes, ByInput}
+}
+
+// SortFields is the order of the keys, nil for that by bytes.
+func (e *Exec) SortFields() SortFields {
+	if e.Sort == "" {
+		return nil
+	}
+	fields, err := ParseSortFields(e.Sort)
+	if err != nil {
+		return nil // Validate says so
+	}
+	return fields
+}
+
+// FieldSeparator ends the fields of a line of the mapper.
+func (e *Exec) FieldSeparator() string { return cmp.Or(e.Separator, "\t") }
+
+// SeparatorInKey ends the fields of a key.
+func (e *Exec) SeparatorInKey() string { return cmp.Or(e.KeySeparator, e.FieldSeparator()) }
 
 // Commands are the command lines that e has, by what they are.
 func (e *Exec) Commands() []Command {
@@ -270,18 +307,15 @@ func (e *Exec) Validate() error {
 	switch {
 	case size > mostExec:
 		return fmt.Errorf("its commands, names and variables have %d bytes, more than %d", size, mostExec)
-	case len(e.Separator) > mostSeparator || !validValue(e.Separator) || strings.Contains(e.Separator, "\n"):
-		return fmt.Errorf("fields cannot be separated by %.200q", e.Separator)
-	case e.KeyFields < 0 || e.KeyFields > mostKeyFields:
-		return fmt.Errorf("a key of %d fields", e.KeyFields)
-	case e.PartitionFields < 0 || e.PartitionFields > max(e.KeyFields, 1) || e.PartitionFields > 0 && e.Reducer == "":
-		return fmt.Errorf("partitions by %d fields of a key of %d", e.PartitionFields, max(e.KeyFields, 1))
 	case e.Whole != "" && e.Whole != WholeBytes && e.Whole != WholePath:
 		return fmt.Errorf("objects handed to the mapper as %.200q", e.Whole)
 	case e.Records != "" && e.Records != BinaryRecords:
 		return fmt.Errorf("unknown records %.200q", e.Records)
-	case e.Records != "" && (e.Separator != "" || e.KeyFields > 0 || e.PartitionFields > 0):
+	case e.Records != "" && (e.Separator != "" || e.KeyFields > 0 || e.PartitionFields > 0 || e.KeySeparator != "" || e.Sort != ""):
 		return errors.New("fields of lines where there are records")
+	}
+	if err := e.validateFields(); err != nil {
+		return err
 	}
 	return e.validateModule()
 }
@@ -297,7 +331,7 @@ func (e *Exec) validateModule() error {
 	switch {
 	case i < 0 || e.Files[i].Archive != "":
 		return fmt.Errorf("the module %.200q is none of the files", m.File)
-	case e.Separator != "" || e.KeyFields > 0 || e.PartitionFields > 0 || e.Records != "" || e.InheritAWS || e.Whole == WholePath || e.Reducer == Aggregate:
+	case e.Separator != "" || e.KeyFields > 0 || e.PartitionFields > 0 || e.KeySeparator != "" || e.Sort != "" || e.Records != "" || e.InheritAWS || e.Whole == WholePath || e.Reducer == Aggregate:
 		return fmt.Errorf("the module %q with an option of executables", m.File)
 	case slices.ContainsFunc(e.Files, func(f CodeFile) bool { return f.Archive != "" }):
 		return fmt.Errorf("the module %q with an archive", m.File)
@@ -308,6 +342,39 @@ func (e *Exec) validateModule() error {
 		if !slices.Contains(Allowances(), what) {
 			return fmt.Errorf("the module %q may use the unknown %.200q", m.File, what)
 		}
+	}
+	return nil
+}
+
+// validateFields looks at where lines and keys are cut.
+func (e *Exec) validateFields() error {
+	for _, separator := range []string{e.Separator, e.KeySeparator} {
+		if len(separator) > mostSeparator || !validValue(separator) || strings.Contains(separator, "\n") {
+			return fmt.Errorf("fields cannot be separated by %.200q", separator)
+		}
+	}
+	most := max(e.KeyFields, 1)
+	if e.KeySeparator != "" {
+		most = mostKeyFields
+	}
+	switch {
+	case e.KeyFields < 0 || e.KeyFields > mostKeyFields:
+		return fmt.Errorf("a key of %d fields", e.KeyFields)
+	case e.PartitionFields < 0 || e.PartitionFields > most:
+		return fmt.Errorf("partitions by field %d of a key of %d", e.PartitionFields, most)
+	case e.PartitionFrom < 0 || e.PartitionFrom > e.PartitionFields:
+		return fmt.Errorf("partitions by the fields %d to %d of a key", e.PartitionFrom, e.PartitionFields)
+	case e.Reducer == "" && (e.PartitionFields > 0 || e.Sort != ""):
+		return errors.New("an order or partition of keys without a reducer: the output has the lines of the mapper as they are")
+	case e.Sort == "":
+		return nil
+	}
+	fields, err := ParseSortFields(e.Sort)
+	if err != nil {
+		return fmt.Errorf("order of keys %.200q: %w", e.Sort, err)
+	}
+	if e.Sort != fields.String() {
+		return fmt.Errorf("order of keys %.200q, which is written as %q", e.Sort, fields)
 	}
 	return nil
 }
@@ -362,6 +429,8 @@ func (s *Spec) validateExec() error {
 	switch {
 	case !s.App.Apart() && (of == ByTask || of == ByFields), s.App.Apart() && of != s.App.Exec.partitioner():
 		return fmt.Errorf("app %s of kind %s with the partitioner %s", s.App.Name, s.App.Kind, of)
+	case s.App.Apart() && s.Order != s.App.Exec.Order(), !s.App.Apart() && s.Order.Keys == ByFields:
+		return fmt.Errorf("app %s of kind %s with keys in the order %s", s.App.Name, s.App.Kind, s.Order.Keys)
 	case s.App.Apart() && (s.App.Exec.Whole != "") != (s.Input.Name == Objects):
 		return fmt.Errorf("app of kind %s with the input %s, and objects handed to the mapper as %q", s.App.Kind, s.Input.Name, s.App.Exec.Whole)
 	}
@@ -389,7 +458,9 @@ func (c *changes) diffExec(a, b *Exec) {
 	c.note("variables AWS_* of the worker", a.InheritAWS, b.InheritAWS)
 	c.note("separator of fields", quote(a.Separator), quote(b.Separator))
 	c.note("fields of a key", max(a.KeyFields, 1), max(b.KeyFields, 1))
-	c.note("fields that decide the partition", a.PartitionFields, b.PartitionFields)
+	c.note("separator of fields in keys", quote(a.KeySeparator), quote(b.KeySeparator))
+	c.note("fields that decide the partition", a.partitionText(), b.partitionText())
+	c.note("fields that order the keys", quote(a.Sort), quote(b.Sort))
 	c.note("objects handed to the mapper as", quote(a.Whole), quote(b.Whole))
 	c.note("records", quote(a.Records), quote(b.Records))
 }
@@ -400,6 +471,14 @@ func (m *Module) String() string {
 		return "none"
 	}
 	return strings.Join(append([]string{quote(m.File)}, m.Allow...), ", ")
+}
+
+// partitionText is the fields that decide the partition.
+func (e *Exec) partitionText() string {
+	if e.PartitionFields == 0 {
+		return "all"
+	}
+	return fmt.Sprintf("%d to %d", max(e.PartitionFrom, 1), e.PartitionFields)
 }
 
 // diffFiles notes which files are not the same.

@@ -58,7 +58,7 @@ func TestExecValidate(t *testing.T) {
 		{"many", func(e *Exec) { e.Files = make([]CodeFile, mostFiles+1) }, "more than 1000"},
 		{"separator", func(e *Exec) { e.Separator = "\n" }, "cannot be separated"},
 		{"fields", func(e *Exec) { e.KeyFields = -1 }, "-1 fields"},
-		{"partition", func(e *Exec) { e.PartitionFields = 3 }, "partitions by 3 fields of a key of 2"},
+		{"partition", func(e *Exec) { e.PartitionFields = 3 }, "partitions by field 3 of a key of 2"},
 		{"whole", func(e *Exec) { e.Whole = "socket" }, `handed to the mapper as "socket"`},
 		{"records", func(e *Exec) { e.Records = "json" }, `unknown records "json"`},
 		{"records and fields", func(e *Exec) { e.Records = BinaryRecords }, "fields of lines"},
@@ -117,7 +117,7 @@ func TestExecDiff(t *testing.T) {
 		`fields of a key: 2 -> 3`:                               func(e *Exec) { e.KeyFields = 3 },
 		`objects handed to the mapper as: "" -> "path"`:         func(e *Exec) { e.Whole = WholePath },
 		`records: "" -> "binary"`:                               func(e *Exec) { e.Records = BinaryRecords },
-		`fields that decide the partition: 1 -> 2`:              func(e *Exec) { e.PartitionFields = 2 },
+		`fields that decide the partition: 1 to 1 -> 1 to 2`:    func(e *Exec) { e.PartitionFields = 2 },
 	} {
 		a, b := execJob(), execJob()
 		change(b.App.Exec)

@@ -53,7 +53,7 @@ type Choice struct {
 
 // Order says in which order reduce gets keys and the values of a key.
 type Order struct {
-	Keys   string `json:"keys"`   // [ByBytes]
+	Keys   string `json:"keys"`   // [ByBytes] or [ByFields]
 	Values string `json:"values"` // [ByInput]
 }
 
@@ -162,7 +162,7 @@ func (s *Spec) Validate() error {
 			return fmt.Errorf("the sample for key ranges: %w", err)
 		}
 	}
-	if s.Order != (Order{ByBytes, ByInput}) {
+	if s.Order.Keys != ByBytes && s.Order.Keys != ByFields || s.Order.Values != ByInput {
 		return fmt.Errorf("unknown order of keys %.200q or of values %.200q", s.Order.Keys, s.Order.Values)
 	}
 	return s.validateExec()

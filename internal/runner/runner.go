@@ -41,6 +41,9 @@ type Properties struct {
 	Combine mr.Combiner
 	// Partition is the partitioner, nil for [mr.Partition].
 	Partition func(key []byte, n int) int
+	// KeyOf is the key that the application emitted, of one that the runner handed
+	// to the engine in its place; nil if there are none such. It is for people.
+	KeyOf func(key []byte) []byte
 	// Defaults are the parameters that the job need not set.
 	Defaults map[string]string
 	// Concurrent says that the records and the emitter of Map, and the groups and

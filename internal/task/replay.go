@@ -83,7 +83,7 @@ func (t *attempt) replayMap(ctx context.Context, r *Replayed, out func(string) (
 			if segs.parts[p].Bytes == 0 {
 				return nil
 			}
-			return writePairs(w, segs.reader(p))
+			return writePairs(w, segs.reader(p), t.app.KeyOf)
 		}); err != nil {
 			return err
 		}
@@ -179,12 +179,17 @@ func writeTo(out func(string) (io.WriteCloser, error), name string, write func(i
 	return nil
 }
 
-// writePairs writes the records of a segment as lines.
-func writePairs(w io.Writer, segment io.Reader) error {
+// writePairs writes the records of a segment as lines, with the key that keyOf makes
+// of theirs; nil leaves it.
+func writePairs(w io.Writer, segment io.Reader, keyOf func([]byte) []byte) error {
 	r := recordio.NewReader(segment)
 	var block []byte
 	for r.Next() {
-		block = strconv.AppendQuote(block, string(r.Key()))
+		key := r.Key()
+		if keyOf != nil {
+			key = keyOf(key)
+		}
+		block = strconv.AppendQuote(block, string(key))
 		block = append(block, '\t')
 		block = strconv.AppendQuote(block, string(r.Value()))
 		block = append(block, '\n')

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -25,19 +24,14 @@ func (a *audit) apart() bool { return a.job.App.Apart() }
 // code.
 func (a *audit) execApp() *mr.App {
 	app := &mr.App{Name: a.job.App.Name}
-	if a.job.Partitioner.Name == manifest.ByFields {
-		e := a.job.App.Exec
-		separator := e.Separator
-		if separator == "" {
-			separator = "\t"
-		}
-		app.Partition = func(key []byte, n int) int {
-			fields := bytes.SplitAfterN(key, []byte(separator), e.PartitionFields+1)
-			first := bytes.Join(fields[:min(len(fields), e.PartitionFields)], nil)
-			if len(fields) > e.PartitionFields {
-				first = bytes.TrimSuffix(first, []byte(separator))
+	e := a.job.App.Exec
+	if a.order = newKeyOrder(e); a.order != nil || e.PartitionFields > 0 {
+		app.Partition = func(internal []byte, n int) int {
+			key, ok := a.order.key(internal)
+			if !ok {
+				return -1
 			}
-			return mr.Partition(first, n)
+			return mr.Partition(partitionFields(e, key), n)
 		}
 	}
 	if a.job.Partitioner.Name == manifest.ByTask {

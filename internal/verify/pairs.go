@@ -52,8 +52,8 @@ func (s *segmentSource) Next() bool {
 	if s.seen && bytes.Equal(key, s.key) {
 		return true
 	}
-	if s.seen && bytes.Compare(key, s.key) < 0 && s.mess == "" {
-		s.mess = fmt.Sprintf("key %s comes after key %s", quote(key), quote(s.key))
+	if s.seen && s.mess == "" {
+		s.mess = s.a.order.disorder(s.key, key)
 	}
 	s.key, s.seen = append(s.key[:0], key...), true
 	if s.part != nil {
@@ -64,7 +64,7 @@ func (s *segmentSource) Next() bool {
 		}
 		if p != s.r {
 			if s.strays++; s.stray == "" {
-				s.stray = fmt.Sprintf("key %s belongs into partition %d", quote(key), p)
+				s.stray = fmt.Sprintf("key %s belongs into partition %d", s.a.order.show(key), p)
 			}
 		}
 	}

@@ -195,6 +195,8 @@ type audit struct {
 	// outLines reads the records of an output; nil if the verifier has no
 	// reader of the format.
 	outLines func(io.Reader) Lines
+	// order is that of the keys of segments, nil for their bytes.
+	order *keyOrder
 	// ranges is the partitioner of a job with ordered output, nil for none.
 	ranges func(key []byte, n int) int
 

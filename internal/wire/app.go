@@ -91,11 +91,12 @@ func (a *App) Spec(params map[string]string) *manifest.Spec {
 	choice := func(c *Choice) manifest.Choice {
 		return manifest.Choice{Name: c.GetName(), Options: c.GetOptions(), Given: c.GetGiven()}
 	}
+	exec := decodeExec(a.GetExec())
 	return &manifest.Spec{
 		App: manifest.App{
-			Kind: a.GetKind(), Name: a.GetName(), Version: a.GetVersion(), SHA256: a.GetSha256(), Params: params, Exec: decodeExec(a.GetExec()),
+			Kind: a.GetKind(), Name: a.GetName(), Version: a.GetVersion(), SHA256: a.GetSha256(), Params: params, Exec: exec,
 		},
 		Input: choice(a.GetInput()), Partitioner: choice(a.GetPartitioner()), Output: choice(a.GetOutput()),
-		Order: manifest.Order{Keys: manifest.ByBytes, Values: manifest.ByInput}, SideEffects: a.GetSideEffects(),
+		Order: exec.Order(), SideEffects: a.GetSideEffects(),
 	}
 }

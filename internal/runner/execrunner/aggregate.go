@@ -3,6 +3,9 @@ package execrunner
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,16 +18,17 @@ type aggregator interface {
 	result() string
 }
 
-// aggregators makes them by the name that stands before the key, as in Hadoop's
-// package aggregate.
+// aggregators makes them by the name that stands before the key, in lower case, as
+// in Hadoop's package aggregate.
 var aggregators = map[string]func() aggregator{
-	"LongValueSum":   func() aggregator { return &longs{fold: func(a, b int64) int64 { return a + b }} },
-	"LongValueMax":   func() aggregator { return &longs{fold: func(a, b int64) int64 { return max(a, b) }} },
-	"LongValueMin":   func() aggregator { return &longs{fold: func(a, b int64) int64 { return min(a, b) }} },
-	"DoubleValueSum": func() aggregator { return new(doubles) },
-	"StringValueMax": func() aggregator { return &texts{least: false} },
-	"StringValueMin": func() aggregator { return &texts{least: true} },
-	"UniqValueCount": func() aggregator { return uniques{} },
+	"longvaluesum":   func() aggregator { return &longs{fold: func(a, b int64) int64 { return a + b }} },
+	"longvaluemax":   func() aggregator { return &longs{fold: func(a, b int64) int64 { return max(a, b) }} },
+	"longvaluemin":   func() aggregator { return &longs{fold: func(a, b int64) int64 { return min(a, b) }} },
+	"doublevaluesum": func() aggregator { return new(doubles) },
+	"stringvaluemax": func() aggregator { return &texts{least: false} },
+	"stringvaluemin": func() aggregator { return &texts{least: true} },
+	"uniqvaluecount": func() aggregator { return uniques{} },
+	"valuehistogram": func() aggregator { return histogram{} },
 }
 
 // aggregate is the reducer [manifest.Aggregate]: a key "LongValueSum:word" asks for
@@ -33,7 +37,7 @@ func aggregate(in runner.Groups, out runner.Output) error {
 	values := in.Values()
 	for in.Next() {
 		name, key, ok := bytes.Cut(in.Key(), []byte{':'})
-		create := aggregators[string(name)]
+		create := aggregators[strings.ToLower(string(name))]
 		if !ok || create == nil {
 			return fmt.Errorf("key %q asks for none of the functions of aggregate, as LongValueSum:word does", short(string(in.Key())))
 		}
@@ -83,10 +87,26 @@ func (d *doubles) add(value []byte) error {
 	return err
 }
 
-// result has a decimal point or an exponent.
-func (d *doubles) result() string {
-	text := strconv.FormatFloat(d.sum, 'g', -1, 64)
-	if strings.Trim(text, "-0123456789") == "" {
+func (d *doubles) result() string { return javaDouble(d.sum) }
+
+// javaDouble is a number as Java prints it: with a point always, and with an exponent
+// below a thousandth and from ten millions on.
+func javaDouble(f float64) string {
+	switch size := math.Abs(f); {
+	case math.IsNaN(f):
+		return "NaN"
+	case math.IsInf(f, 0):
+		return strings.TrimPrefix(strconv.FormatFloat(f, 'f', -1, 64), "+") + "inity"
+	case size != 0 && (size < 1e-3 || size >= 1e7):
+		mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'e', -1, 64), "e")
+		if !strings.Contains(mantissa, ".") {
+			mantissa += ".0"
+		}
+		n, _ := strconv.Atoi(exponent) // FormatFloat has made it
+		return mantissa + "E" + strconv.Itoa(n)
+	}
+	text := strconv.FormatFloat(f, 'f', -1, 64)
+	if !strings.Contains(text, ".") {
 		text += ".0"
 	}
 	return text
@@ -114,3 +134,37 @@ type uniques map[string]struct{}
 func (u uniques) add(value []byte) error { u[string(value)] = struct{}{}; return nil }
 
 func (u uniques) result() string { return strconv.Itoa(len(u)) }
+
+// histogram counts how often each value comes: a value "word TAB 3" comes three times.
+type histogram map[string]int64
+
+func (h histogram) add(value []byte) error {
+	n := int64(1)
+	if i := bytes.LastIndexByte(value, '\t'); i >= 0 {
+		var err error
+		if n, err = strconv.ParseInt(string(value[i+1:]), 10, 64); err != nil {
+			return err
+		}
+		value = value[:i]
+	}
+	h[string(value)] += n
+	return nil
+}
+
+// result has, with tabs between them, how many values differ, and of the numbers of
+// times that each of them comes the least, the median, which is the larger of two, the
+// most, the average and the standard deviation.
+func (h histogram) result() string {
+	counts := slices.Sorted(maps.Values(h)) // not empty: each key has a value
+	sum := int64(0)
+	for _, n := range counts {
+		sum += n
+	}
+	average, squares := float64(sum)/float64(len(counts)), 0.0
+	for _, n := range counts {
+		off := float64(n) - average
+		squares += off * off
+	}
+	return fmt.Sprintf("%d\t%d\t%d\t%d\t%s\t%s", len(counts), counts[0], counts[len(counts)/2], counts[len(counts)-1],
+		javaDouble(average), javaDouble(math.Sqrt(squares/float64(len(counts)))))
+}

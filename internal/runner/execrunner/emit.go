@@ -15,6 +15,7 @@ import (
 type sink struct {
 	*attempt
 	out       runner.Emitter
+	order     *order
 	separator []byte
 	fields    int    // of the key
 	task      []byte // the key of each line, of a job without a reducer; else nil
@@ -27,7 +28,7 @@ type sink struct {
 const combineBuffer = 8 << 20
 
 func newSink(a *attempt, out runner.Emitter) *sink {
-	s := &sink{attempt: a, out: out, separator: a.separator(), fields: max(a.exec.KeyFields, 1)}
+	s := &sink{attempt: a, out: out, order: newOrder(a.exec), separator: []byte(a.exec.FieldSeparator()), fields: max(a.exec.KeyFields, 1)}
 	if a.exec.Reducer == "" {
 		s.task = binary.BigEndian.AppendUint32(nil, uint32(a.task.Index))
 	}
@@ -65,6 +66,7 @@ func (s *sink) pair(key, value []byte) error {
 		}
 		return s.emit(s.task, value)
 	}
+	key = s.order.encode(key)
 	if s.buf == nil {
 		return s.emit(key, value)
 	}
@@ -106,12 +108,17 @@ func (s *sink) emit(key, value []byte) error {
 func (s *sink) combine() error {
 	s.buf.Sort(1)
 	p := &process{attempt: s.attempt, role: "combiner", line: s.exec.Combiner}
-	parse := lineParser(func(line []byte) error { return s.emit(s.cut(line)) })
+	own := newOrder(s.exec) // pair holds on to what s.order has made
+	combined := func(key, value []byte) error { return s.emit(own.encode(key), value) }
+	parse := lineParser(func(line []byte) error { return combined(s.cut(line)) })
 	if s.binary() {
-		parse = recordParser(s.emit)
+		parse = recordParser(combined)
 	}
 	err := p.run(func(w io.Writer) error {
 		if src := sortbuf.Partition(s.buf, 0); src != nil {
+			if s.order != nil {
+				src = orderedSource{src, s.order}
+			}
 			feedPairs(src, gather{w: w, binary: s.binary()}, s.beat)
 		}
 		return nil

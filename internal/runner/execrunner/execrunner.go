@@ -12,7 +12,6 @@
 package execrunner
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -131,15 +130,9 @@ type execRunner struct {
 
 // Properties implements runner.Runner.
 func (r *execRunner) Properties() runner.Properties {
-	p := runner.Properties{Concurrent: true}
-	switch separator, fields := r.separator(), r.exec.PartitionFields; {
-	case r.exec.Reducer == "":
-		p.Partition = func(key []byte, n int) int { return partitionOfTask(key, len(r.job.Tasks), n) }
-	case fields > 0:
-		p.Partition = func(key []byte, n int) int {
-			first, _ := cut(key, separator, fields)
-			return mr.Partition(first, n)
-		}
+	p := runner.Properties{Concurrent: true, Partition: r.partition()}
+	if o := newOrder(r.exec); o != nil {
+		p.KeyOf = o.plain
 	}
 	return p
 }
@@ -149,9 +142,6 @@ func (r *execRunner) Properties() runner.Properties {
 func (r *execRunner) binary() bool {
 	return r.exec.Records == manifest.BinaryRecords || r.exec.Module != nil
 }
-
-// separator ends the fields of a line.
-func (r *execRunner) separator() []byte { return []byte(cmp.Or(r.exec.Separator, "\t")) }
 
 // Guard implements runner.Runner.
 func (r *execRunner) Guard(f func() error) error { return f() }
@@ -221,6 +211,7 @@ func (r *execRunner) Map(t *mr.Task, in runner.Records, out runner.Emitter) (err
 
 // Reduce implements runner.Runner.
 func (r *execRunner) Reduce(t *mr.Task, in runner.Groups, out runner.Output) (err error) {
+	in = r.keysOf(in)
 	switch r.exec.Reducer {
 	case "":
 		return copyValues(in, out)

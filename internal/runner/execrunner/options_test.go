@@ -1,6 +1,7 @@
 package execrunner
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -16,7 +17,17 @@ func TestAggregate(t *testing.T) {
 		"LongValueSum:|1", "LongValueSum:s|2", "LongValueSum:s|40", "StringValueMax:x|b", "StringValueMax:x|c", "StringValueMax:x|a",
 		"StringValueMin:x|b", "StringValueMin:x|a", "StringValueMin:x|c", "UniqValueCount:u|a", "UniqValueCount:u|b", "UniqValueCount:u|a")
 	want(t, got, err, "d\t3.0", "m:n\t3", "m\t-7", "\t1", "s\t42", "x\tc", "x\ta", "u\t2")
-	for pair, why := range map[string]string{"plain|1": `key "plain" asks for none`, "Median:x|1": "asks for none", "LongValueSum:x|one": `parsing "one"`} {
+	got, err = b.reduce("VALUEHISTOGRAM:h|a", "VALUEHISTOGRAM:h|b\t7", "VALUEHISTOGRAM:h|a", "VALUEHISTOGRAM:h|", "ValueHistogram:one|x\ty\t10000000")
+	want(t, got, err, "h\t3\t1\t2\t7\t3.3333333333333335\t2.6246692913372702", "one\t1\t10000000\t10000000\t10000000\t1.0E7\t0.0")
+	for f, text := range map[float64]string{
+		0: "0.0", 1: "1.0", -2.5: "-2.5", 9999999: "9999999.0", 1e7: "1.0E7", 12345678: "1.2345678E7", 0.001: "0.001", 0.00012: "1.2E-4",
+		1e300: "1.0E300", math.Inf(-1): "-Infinity", math.Inf(1): "Infinity", math.NaN(): "NaN",
+	} {
+		if got := javaDouble(f); got != text {
+			t.Errorf("%v is %s, want %s", f, got, text)
+		}
+	}
+	for pair, why := range map[string]string{"ValueHistogram:x|a\tb": `parsing "b"`, "plain|1": `key "plain" asks for none`, "Median:x|1": "asks for none", "LongValueSum:x|one": `parsing "one"`} {
 		if _, err := b.reduce(pair); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: %v", pair, err)
 		}

@@ -1,0 +1,83 @@
+package verify
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/mraws/mraws/internal/manifest"
+)
+
+// TestKeyOrder: the verifier finds the keys behind the codes, and sees keys whose
+// codes are in order while the keys are not.
+func TestKeyOrder(t *testing.T) {
+	o := newKeyOrder(&manifest.Exec{Sort: "-k1,1nr -k2,2", KeySeparator: ","})
+	ten, nine, minus, zero := "\x3f\xfd\xce\xcf\xff", "\x3f\xfe\xc6\xff", "\xbf\x01"+"75\x00", "\x7f"
+	none := "\x00"
+	text := func(s string) string { return "\x01" + strings.ReplaceAll(s, "\x00", "\x00\xff") + "\x00\x01" }
+	for internal, want := range map[string]string{
+		ten + text("x") + "10,x": "10,x", nine + none + "9": "9", minus + none + "-7.5": "-7.5", zero + text("\x00") + "0,\x00": "0,\x00",
+		"\x3f\x00\xff\xff\xff\xfe\xc8\xff" + none + "7": "7", "\xff" + none: "",
+	} {
+		if key, ok := o.key([]byte(internal)); !ok || string(key) != want {
+			t.Errorf("%q has the key %q, %v, want %q", internal, key, ok, want)
+		}
+	}
+	for _, internal := range []string{"", "\x00", ten, ten + "\x01x", ten + "\x01x\x00", ten[:3], "\x3f\x00\xff", "\x3f\x00\x00\x00\x00\x00", "plain", zero + "\x02"} {
+		if key, ok := o.key([]byte(internal)); ok {
+			t.Errorf("%q has the key %q", internal, key)
+		}
+	}
+	for _, tt := range []struct{ before, key, want string }{
+		{ten + text("x") + "10,x", ten + text("y") + "10,y", ""},
+		{ten + text("x") + "10,x", nine + none + "9", ""},
+		{nine + none + "9", nine + none + "9.0", ""},
+		{nine + none + "9", ten + text("x") + "10,x", `key "10,x" comes after key "9"`},
+		{ten + text("x") + "9,x", nine + text("x") + "10,x", `key "10,x" comes after key "9,x"`},
+		{nine + text("b") + "9,b", nine + text("c") + "9,a", `key "9,a" comes after key "9,b"`},
+		{ten + text("x") + "10,x", "9", "is not in the order that the job names"},
+		{"10,x", nine + none + "9", "is not in the order that the job names"},
+	} {
+		if got := o.disorder([]byte(tt.before), []byte(tt.key)); got != tt.want && (tt.want == "" || !strings.Contains(got, tt.want)) {
+			t.Errorf("%q before %q: %q, want %q", tt.before, tt.key, got, tt.want)
+		}
+	}
+	if got := o.show([]byte(nine + none + "9")); got != `"9"` {
+		t.Errorf("for people it is %s", got)
+	}
+	var plain *keyOrder
+	if got := plain.disorder([]byte("b"), []byte("a")); got != `key "a" comes after key "b"` {
+		t.Errorf("by bytes: %q", got)
+	}
+}
+
+// TestCompareKeys: fields, numbers of any length and sign, and what is none.
+func TestCompareKeys(t *testing.T) {
+	for _, tt := range []struct{ sort, less, more string }{
+		{"-n", "-0010", "-9.99"}, {"-n", "-1e5", "x"}, {"-n", "9", "10"}, {"-n", "1.05", "1.5"}, {"-n", "-", "0.1"}, {"-n", "  7", "8"},
+		{"-n", strings.Repeat("9", 300), "1" + strings.Repeat("0", 300)}, {"-n", "1.0", "1.00"}, {"-nr", "10", "9"},
+		{"-k2", "b", "a\ta"}, {"-k2r", "a\ta", "b"}, {"-k2n", "b", "a\t-5"}, {"-k1.2,1.3", "xab1", "aacz"}, {"-k1.3,1.2", "ab", "aaa"},
+		{"-k1.2,1", "za\tx", "ab\tx"}, {"-k2,2 -k1,1r", "b\ta", "a\ta"}, {"-k2,9", "b\ta", "a\ta\tb"},
+	} {
+		fields, err := manifest.ParseSortFields(tt.sort)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := newKeyOrder(&manifest.Exec{Sort: fields.String()})
+		if a, b := o.compare(tt.less, tt.more), o.compare(tt.more, tt.less); a >= 0 || b <= 0 {
+			t.Errorf("%s: %q and %q compare as %d, and as %d the other way", tt.sort, tt.less, tt.more, a, b)
+		}
+	}
+}
+
+// TestPartitionFields: the fields that decide the partition.
+func TestPartitionFields(t *testing.T) {
+	e := &manifest.Exec{PartitionFrom: 2, PartitionFields: 3, KeySeparator: ","}
+	for key, want := range map[string]string{"a,b,c,d": "b,c", "a,b": "b", "a": "", "": "", ",,": ","} {
+		if got := partitionFields(e, []byte(key)); string(got) != want {
+			t.Errorf("%q is partitioned by %q, want %q", key, got, want)
+		}
+	}
+	if got := partitionFields(&manifest.Exec{PartitionFields: 1}, []byte("a\tb")); string(got) != "a" {
+		t.Errorf("by the first field: %q", got)
+	}
+}
