@@ -72,11 +72,7 @@ func wordOf(key []byte) uint64 {
 	if len(key) >= 8 {
 		return binary.BigEndian.Uint64(key)&^0xff | longKey
 	}
-	var w uint64
-	for i, c := range key {
-		w |= uint64(c) << (56 - 8*i)
-	}
-	return w | uint64(len(key))
+	return Prefix(key) | uint64(len(key))
 }
 
 // less orders sources by current key, then by index.

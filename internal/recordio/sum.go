@@ -89,7 +89,15 @@ func Prefix(key []byte) uint64 {
 	if len(key) >= 8 {
 		return binary.BigEndian.Uint64(key)
 	}
-	var b [8]byte
-	copy(b[:], key)
-	return binary.BigEndian.Uint64(b[:])
+	// Two loads that overlap take less time than a copy of a few bytes.
+	last := 8 * (8 - len(key)) // bits behind the key
+	switch n := len(key); {
+	case n >= 4:
+		return uint64(binary.BigEndian.Uint32(key))<<32 | uint64(binary.BigEndian.Uint32(key[n-4:]))<<last
+	case n >= 2:
+		return uint64(binary.BigEndian.Uint16(key))<<48 | uint64(binary.BigEndian.Uint16(key[n-2:]))<<last
+	case n == 1:
+		return uint64(key[0]) << 56
+	}
+	return 0
 }

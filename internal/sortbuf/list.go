@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"math/bits"
+	"slices"
 	"sort"
 
 	"github.com/mraws/mraws/internal/recordio"
@@ -22,6 +24,10 @@ type List struct {
 	limit   int      // bytes
 	bounds  [][]byte // see [Spare.List]
 	touched byte     // never read; the compiler would drop the loads of touch without it
+
+	// Share tells how much of its input the attempt has read, 0 to 1, so that a list
+	// of unknown size grows to that of the whole in one step; nil is unknown.
+	Share func() float64
 }
 
 // Len counts the pairs.
@@ -33,7 +39,7 @@ func (l *List) Reset() { l.slab.reset(l.limit) }
 // Add copies a pair into the list.
 func (l *List) Add(part int, key, value []byte) bool {
 	need := len(key) + binary.MaxVarintLen64 + len(value)
-	if !l.fits(need) && !l.reserve(need, l.limit) {
+	if !l.fits(need) && !l.reserve(need, l.whole(), l.limit) {
 		return false
 	}
 	b := append(l.mem[l.used:l.used], key...)
@@ -44,12 +50,26 @@ func (l *List) Add(part int, key, value []byte) bool {
 	return true
 }
 
+// whole guesses how many bytes the list has when all of the input is read; 0 is
+// unknown. A list that is still small tells little.
+func (l *List) whole() int {
+	const little = 4 << 20
+	if l.Share == nil || len(l.mem) < little {
+		return 0
+	}
+	const more = 1.25 // since the output of an executable comes behind its input
+	if share := l.Share(); share > 0 {
+		return int(min(float64(len(l.mem))/share*more, float64(l.limit)))
+	}
+	return 0
+}
+
 // Sort orders the pairs.
 func (l *List) Sort(parts int) {
 	if l.bounds != nil {
 		parts = 1
 	}
-	sortEntries(l.entries(), parts, func(a, b pair) int {
+	compare := func(a, b pair) int {
 		switch {
 		case a.klen > 8 || b.klen > 8:
 			if c := bytes.Compare(l.key(&a), l.key(&b)); c != 0 {
@@ -59,7 +79,50 @@ func (l *List) Sort(parts int) {
 			return cmp.Compare(a.klen, b.klen)
 		}
 		return cmp.Compare(a.off, b.off)
-	})
+	}
+	sortEntries(l.entries(), parts, compare, l.sortTies)
+}
+
+// sortTies sorts pairs whose keys have the same bytes up to the end of the prefix.
+// Without a combiner most pairs of a text have the key of many others. A radix sort
+// by off takes a quarter of the time of a comparison sort.
+func (l *List) sortTies(s *sorter[pair], e []pair) {
+	const deepest = 32 // bytes of a key; each eight of them take a pass over e
+	prefix, depth := e[0].prefix, s.depth
+	if depth == deepest {
+		slices.SortFunc(e, s.compare)
+		return
+	}
+	short := 0 // pairs whose key ends within the prefix: of them klen and off decide
+	for i := range e {
+		if int(e[i].klen) <= depth+8 {
+			e[i], e[short] = e[short], e[i]
+			short++
+		}
+	}
+	for i := range e[:short] {
+		e[i].prefix = uint64(int(e[i].klen)-depth)<<topByte | e[i].off
+	}
+	s.sort(e[:short], topShift(e[:short]))
+	for i, p := range e[short:] {
+		e[short+i].prefix = recordio.Prefix(l.key(&p)[depth+8:])
+	}
+	s.depth = depth + 8
+	s.sort(e[short:], topShift(e[short:]))
+	s.depth = depth
+	for i := range e {
+		e[i].prefix = prefix
+	}
+}
+
+// topShift is the shift to the highest byte in which prefixes differ, below 0 if they
+// do not.
+func topShift(e []pair) int {
+	var differ uint64
+	for i := range e { // none: 0
+		differ |= e[i].prefix ^ e[0].prefix
+	}
+	return (bits.Len64(differ)+7)/8*8 - 8
 }
 
 func (l *List) key(p *pair) []byte { return l.mem[p.off : p.off+uint64(p.klen)] }

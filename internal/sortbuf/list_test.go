@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -44,6 +45,63 @@ func TestSpansOfRanges(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestListOrder compares the order of a list with a stable sort, for keys of which
+// many are the same, and many begin with the same bytes.
+func TestListOrder(t *testing.T) {
+	stems := []string{"", "a", "the", "\x00", "abcdefgh", "abcdefgh\x00", "abcdefghijklmnop", strings.Repeat("k", 31), strings.Repeat("k", 32), strings.Repeat("k", 64)}
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.SampledFrom([]int{1, fewEntries + 1, 500, 3 * someEntries}).Draw(t, "n")
+		keys := rapid.IntRange(1, 4).Draw(t, "endings")
+		parts := rapid.IntRange(1, 3).Draw(t, "parts")
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		l := new(Spare).List(64<<20, 0, nil)
+		want := make([][]string, parts)
+		for i := range n {
+			k := stems[min(r.IntN(len(stems)), r.IntN(len(stems)))] + "\x00b\x00d"[:r.IntN(keys)]
+			p := len(k) % parts
+			l.Add(p, []byte(k), fmt.Append(nil, i))
+			want[p] = append(want[p], fmt.Sprint(k, " ", i))
+		}
+		l.Sort(parts)
+		for p := range parts {
+			slices.SortStableFunc(want[p], func(a, b string) int {
+				return strings.Compare(a[:strings.LastIndexByte(a, ' ')], b[:strings.LastIndexByte(b, ' ')])
+			})
+			var got []string
+			for s := Partition(l, p); s != nil && s.Next(); {
+				got = append(got, fmt.Sprint(string(s.Key()), " ", string(s.Value())))
+			}
+			if !slices.Equal(got, want[p]) {
+				t.Fatalf("partition %d: %d pairs are not in the order of their keys, or of Add", p, len(got))
+			}
+		}
+	})
+}
+
+// BenchmarkWords sorts a million pairs of ten partitions whose keys are words of
+// which few are most of them, as a mapper emits them without a combiner.
+func BenchmarkWords(b *testing.B) {
+	const n = 1_000_000
+	r := rand.New(rand.NewPCG(8, 8))
+	zipf := rand.NewZipf(r, 1.07, 2.7, 30_000)
+	words := make([][]byte, n)
+	for i := range words {
+		w := zipf.Uint64()
+		words[i] = bytes.Repeat(strconv.AppendUint(nil, w*7919%1000, 36), 1+int(w%6))
+	}
+	l := new(Spare).List(256<<20, 0, nil)
+	for b.Loop() {
+		b.StopTimer()
+		l.Reset()
+		for _, w := range words {
+			l.Add(len(w)%10, w, []byte{'1'})
+		}
+		b.StartTimer()
+		l.Sort(10)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/pair")
 }
 
 // BenchmarkList sorts a million pairs of ten partitions by keys of 10

@@ -26,11 +26,12 @@ const (
 )
 
 // sortEntries sorts by partition, then by prefix, then by compare, which orders
-// entries of equal rank. It is an in-place MSD radix sort (McIlroy, Bostic and
+// entries of equal prefixes. ties does the same for many entries of one prefix;
+// nil is a comparison sort. It is an in-place MSD radix sort (McIlroy, Bostic and
 // McIlroy, "Engineering Radix Sort", Computing Systems 6(1), 1993, "American flag
 // sort"). It moves each entry a few times. A comparison sort moves it log2 n
 // times.
-func sortEntries[T ranked](e []T, parts int, compare func(a, b T) int) {
+func sortEntries[T ranked](e []T, parts int, compare func(a, b T) int, ties func(s *sorter[T], e []T)) {
 	whole := func(a, b T) int {
 		x, y := rankOf(&a), rankOf(&b)
 		switch {
@@ -47,7 +48,7 @@ func sortEntries[T ranked](e []T, parts int, compare func(a, b T) int) {
 		slices.SortFunc(e, whole)
 		return
 	}
-	s := &sorter[T]{compare: compare}
+	s := &sorter[T]{compare: compare, ties: ties}
 	if len(e) > someEntries { // a copy of fewer costs more than it saves
 		s.room = make([]T, someEntries)
 	}
@@ -91,7 +92,9 @@ const topByte = 56
 // sorter sorts entries of one partition.
 type sorter[T ranked] struct {
 	compare func(a, b T) int
-	room    []T // for a copy of a bucket; may be nil
+	ties    func(s *sorter[T], e []T) // see sortEntries
+	room    []T                       // for a copy of a bucket; may be nil
+	depth   int                       // bytes of the key that are before the prefix
 }
 
 // buckets are the places of entries by one byte of their prefix: entries of byte
@@ -107,6 +110,9 @@ func (s *sorter[T]) sort(e []T, shift int) {
 	switch {
 	case len(e) <= fewEntries:
 		insert(e, s.compare)
+		return
+	case shift < 0 && s.ties != nil:
+		s.ties(s, e)
 		return
 	case shift < 0:
 		slices.SortFunc(e, s.compare)

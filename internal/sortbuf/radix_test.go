@@ -29,7 +29,7 @@ func TestSortEntries(t *testing.T) {
 		slices.SortFunc(want, func(a, b pair) int {
 			return cmp.Or(cmp.Compare(a.part, b.part), cmp.Compare(a.prefix, b.prefix), cmp.Compare(a.off, b.off))
 		})
-		sortEntries(e, parts, byOff)
+		sortEntries(e, parts, byOff, nil)
 		if !slices.Equal(e, want) {
 			t.Fatalf("not in order: %s", gocmp.Diff(want, e, gocmp.AllowUnexported(pair{}, rank{})))
 		}
@@ -60,7 +60,7 @@ func BenchmarkSortEntries(b *testing.B) {
 			}
 			for b.Loop() {
 				copy(e, all)
-				sortEntries(e, 1, func(a, b pair) int { return cmp.Compare(a.off, b.off) })
+				sortEntries(e, 1, func(a, b pair) int { return cmp.Compare(a.off, b.off) }, nil)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/entry")
 		})

@@ -51,10 +51,11 @@ func (s *slab[T]) entry(i int) *T { return &s.all[len(s.all)-1-i] }
 func (s *slab[T]) entries() []T { return s.all[len(s.all)-s.n:] }
 
 // reserve makes room for n bytes and one entry by moving to a larger block, if
-// both blocks together stay within limit bytes. An empty slab gets a block as
+// both blocks together stay within limit bytes. That has twice the size, or want
+// bytes where these are more and fit. An empty slab gets a block as
 // large as limit allows or n needs. It returns false if only a reset can make
 // room.
-func (s *slab[T]) reserve(n, limit int) bool {
+func (s *slab[T]) reserve(n, want, limit int) bool {
 	if s.fits(n) {
 		return true
 	}
@@ -64,7 +65,7 @@ func (s *slab[T]) reserve(n, limit int) bool {
 		*s = newSlab[T](max(min(limit, max(need, firstSlab)), need))
 		return true
 	}
-	grown := max(need, 2*len(s.mem))
+	grown := max(need, 2*len(s.mem), min(want, limit-len(s.mem)))
 	if len(s.mem)+grown > limit {
 		return false
 	}

@@ -272,7 +272,7 @@ func (t *SumTable) Sort(parts int) {
 			return bytes.Compare(t.keyOf(&t.cells[a.cell]), t.keyOf(&t.cells[b.cell]))
 		}
 		return cmp.Compare(a.klen, b.klen)
-	})
+	}, nil)
 }
 
 func (t *SumTable) at(i int) (key, value []byte) {

@@ -88,7 +88,7 @@ func (t *Table) Add(part int, key, value []byte) bool {
 		}
 	}
 	vcap := valueCap(len(value))
-	if need := len(key) + vcap; !t.fits(need) && !t.reserve(need, t.limit) {
+	if need := len(key) + vcap; !t.fits(need) && !t.reserve(need, 0, t.limit) {
 		return false
 	}
 	if 4*(t.n+1) > 3*len(t.cells) {
@@ -144,7 +144,7 @@ func (t *Table) fold(e int, value []byte) {
 		return
 	}
 	vcap := 2 * valueCap(len(sum))
-	if vcap > t.room() && !t.reserve(vcap, t.limit) {
+	if vcap > t.room() && !t.reserve(vcap, 0, t.limit) {
 		t.full, t.over, t.overOf = true, bytes.Clone(sum), e
 		return
 	}
@@ -166,7 +166,7 @@ func (t *Table) Sort(parts int) {
 			return bytes.Compare(t.keyOf(&a), t.keyOf(&b))
 		}
 		return cmp.Compare(a.klen, b.klen)
-	})
+	}, nil)
 }
 
 func (t *Table) at(i int) (key, value []byte) {

@@ -44,9 +44,21 @@ func (t *attempt) newCollector(cuts *cuts) *collector {
 		if t.app.Ordered {
 			expect = t.inputBytes() * 3 / 2 // as they sort most of what they read
 		}
-		c.buf, c.ranged = c.spare.List(c.limit, expect, cuts.bounds), cuts.bounds != nil
+		list := c.spare.List(c.limit, expect, cuts.bounds)
+		list.Share = t.share()
+		c.buf, c.ranged = list, cuts.bounds != nil
 	}
 	return c
+}
+
+// share returns what tells how much of its input the attempt has read, 0 to 1.
+func (t *attempt) share() func() float64 {
+	var all int64
+	for _, p := range t.Job.Tasks[t.Index] {
+		all += t.Job.Objects[p.Object].Weight(t.bucket.format, p.Length)
+	}
+	before := t.live.Weight.Load() // of a map attempt within a reduce attempt
+	return func() float64 { return float64(t.live.Weight.Load()-before) / float64(max(all, 1)) }
 }
 
 // beatEach is how many pairs make a sign of life.
