@@ -17,11 +17,12 @@ import (
 
 // environment is where the contestants run.
 type environment struct {
-	o      *options
-	mraws  string
-	self   string
-	peers  string            // folder of the scripts
-	python map[string]string // module to an interpreter that has it
+	o       *options
+	mraws   string
+	self    string
+	root    string            // folder of the module
+	python3 string            // interpreter of scripts; "" if there is none
+	python  map[string]string // module to an interpreter that has it
 }
 
 // modules are the Python packages that peers need.
@@ -48,7 +49,11 @@ func newEnvironment(ctx context.Context, o *options) (*environment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the module: %w", err)
 	}
-	e.peers = filepath.Join(root, "bench", "peers")
+	e.root = root
+	// python3 may be a script that looks for an interpreter, at each start of one.
+	if e.python3, err = command(ctx, "python3", "-c", "import sys; print(sys.executable)"); err != nil {
+		e.python3 = ""
+	}
 	for _, m := range modules {
 		for _, p := range []string{o.python, filepath.Join(o.dir, "python", "bin", "python"), "python3"} {
 			if p == "" {
@@ -84,9 +89,17 @@ func command(ctx context.Context, name string, args ...string) (string, error) {
 // absent says why a contestant cannot take part, or "".
 func (e *environment) absent(c contestant) string {
 	here := true
-	if m, ok := strings.CutPrefix(c.needs, "python:"); ok {
+	m, module := strings.CutPrefix(c.needs, "python:")
+	switch {
+	case module:
 		here = e.python[m] != ""
-	} else if c.needs != "" {
+	case c.needs == "hadoop":
+		_, err := os.Stat(filepath.Join(e.hadoop(), "hadoop-streaming-3.4.2.jar"))
+		_, none := exec.LookPath("java")
+		here = err == nil && none == nil
+	case c.needs == "python3":
+		here = e.python3 != ""
+	case c.needs != "":
 		_, err := exec.LookPath(c.needs)
 		here = err == nil
 	}
@@ -98,6 +111,9 @@ func (e *environment) absent(c contestant) string {
 	}
 	return ""
 }
+
+// hadoop is the folder of the jars of Hadoop, see setup.sh.
+func (e *environment) hadoop() string { return filepath.Join(e.o.dir, "hadoop") }
 
 // missing names the contestants that cannot take part.
 func (e *environment) missing() (names []string) {
@@ -127,7 +143,7 @@ func (e *environment) list(out io.Writer) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(out, "%-12s %s\n", schedulerName, strings.TrimPrefix(schedulerTitle, schedulerName+": "))
+	_, err := fmt.Fprintf(out, "%-12s %s\n%-12s %s\n", pipeName, strings.TrimPrefix(pipeTitle, pipeName+": "), schedulerName, strings.TrimPrefix(schedulerTitle, schedulerName+": "))
 	return err
 }
 
@@ -181,7 +197,9 @@ func (e *environment) glob(path string) string {
 
 // environ is what a contestant's commands find in their environment.
 func (e *environment) environ(c contestant, in, store, out string) []string {
-	env := append(os.Environ(), "LC_ALL=C", "INPUT="+in, "GLOB="+e.glob(in), "OUT="+out, "MRAWS="+e.mraws, "BEFORE="+e.o.before, "BENCH="+e.self, "PEERS="+e.peers,
+	env := append(os.Environ(), "LC_ALL=C", "INPUT="+in, "GLOB="+e.glob(in), "OUT="+out, "MRAWS="+e.mraws, "BEFORE="+e.o.before, "BENCH="+e.self,
+		"PEERS="+filepath.Join(e.root, "bench", "peers"), "SCRIPTS="+filepath.Join(e.root, "bench", "scripts"), "PYTHON3="+e.python3, "HADOOP="+e.hadoop(),
+		"PYTHONUNBUFFERED=", // with it Python writes line by line, and mraws takes it away from executables
 		"CORES="+strconv.Itoa(runtime.NumCPU()))
 	if m, ok := strings.CutPrefix(c.needs, "python:"); ok {
 		env = append(env, "PYTHON="+e.python[m])

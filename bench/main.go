@@ -122,6 +122,12 @@ func bench(ctx context.Context, o *options) error {
 		report.Workloads = append(report.Workloads, result)
 		result.print(os.Stdout)
 	}
+	if o.only.MatchString(pipeName) {
+		if report.Pipe, err = measurePipe(ctx); err != nil {
+			return fmt.Errorf("%s: %w", pipeName, err)
+		}
+		report.Pipe.print(os.Stdout)
+	}
 	if o.only.MatchString(schedulerName) {
 		if report.Scheduler, err = measureScheduler(ctx); err != nil {
 			return fmt.Errorf("%s: %w", schedulerName, err)

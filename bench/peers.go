@@ -12,7 +12,7 @@ func wordCounts(us contestant) []contestant {
 		{name: "tr|sort|uniq", needs: "sort", command: `tr -cs A-Za-z '\n' <"$INPUT" | sort --parallel="$CORES" -T "$OUT" | uniq -c >"$OUT/result"`, form: countsFirst},
 		{name: "DuckDB", needs: "python:duckdb", command: `"$PYTHON" "$PEERS/duck.py" wc "$INPUT" "$OUT/result"`, form: words},
 		{name: "Spark", needs: "python:pyspark", command: `"$PYTHON" "$PEERS/spark.py" wc "$INPUT" "$OUT/result"`, form: words},
-		{name: "Hadoop streaming", needs: "hadoop", command: `"$PEERS/hadoop.sh" "$INPUT" "$OUT/result"`, form: words},
+		{name: "Hadoop Streaming", needs: "hadoop", command: `"$PEERS/hadoop.sh" "$INPUT" "$OUT/result"`, form: words},
 	}
 }
 
@@ -37,3 +37,23 @@ func indexes(us contestant) []contestant {
 		{name: "DuckDB", needs: "python:duckdb", command: `"$PYTHON" "$PEERS/duck.py" index "$INPUT/**/$GLOB" "$OUT/result"`, form: postings},
 	}
 }
+
+// scripts are the ways to run a mapper and a reducer that are Python scripts, us
+// first. The pipe is on one core, so that its wall time can be divided by theirs.
+func scripts(us contestant) []contestant {
+	return []contestant{
+		us,
+		{name: onePipe, needs: "python3", command: `taskset -c 0 sh -c '"$PYTHON3" "$SCRIPTS/map.py" <"$INPUT" | sort -T "$OUT" | "$PYTHON3" "$SCRIPTS/reduce.py" >"$OUT/result"'`, form: words},
+		{name: "Hadoop Streaming", needs: "hadoop", command: `"$PEERS/hadoop.sh" "$INPUT" "$OUT/result" "$PYTHON3 $SCRIPTS/map.py" "$PYTHON3 $SCRIPTS/reduce.py"`, form: words},
+	}
+}
+
+// onePipe is map.py | sort | reduce.py.
+const onePipe = "pipe on one core"
+
+// scriptJob is a run of mraws with the scripts.
+func scriptJob(name, reducer string, f form) contestant {
+	return job(name, `--mapper "$PYTHON3 map.py" --file "$SCRIPTS/map.py" `+reducer, f)
+}
+
+const byScript = `--reducer "$PYTHON3 reduce.py" --file "$SCRIPTS/reduce.py"`

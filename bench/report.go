@@ -19,7 +19,8 @@ type Report struct {
 	Scale     float64   `json:"scale"`
 	Missing   []string  `json:"missing,omitempty"`
 	Workloads []*Result `json:"workloads"`
-	// Scheduler is nil if it was not picked.
+	// Pipe and Scheduler are nil if they were not picked.
+	Pipe      *Pipe      `json:"pipe,omitempty"`
 	Scheduler *Scheduler `json:"scheduler,omitempty"`
 }
 
@@ -46,21 +47,23 @@ func (r *Report) write(o *options) error {
 	if len(r.Missing) > 0 {
 		fmt.Fprintf(&b, "Not installed, so not measured: %s.\n", strings.Join(r.Missing, ", "))
 	}
-	for _, w := range r.Workloads {
-		fmt.Fprintf(&b, "\n### %s: %s\n\n%s\n", w.Name, w.What, w.rows().RenderMarkdown())
-		for _, v := range w.Targets {
+	section := func(title string, t table.Writer, targets []Verdict) {
+		fmt.Fprintf(&b, "\n### %s\n\n%s\n", title, t.RenderMarkdown())
+		for _, v := range targets {
 			fmt.Fprintf(&b, "\n- %s", v)
 		}
-		if len(w.Targets) > 0 {
+		if len(targets) > 0 {
 			b.WriteByte('\n')
 		}
 	}
+	for _, w := range r.Workloads {
+		section(w.Name+": "+w.What, w.rows(), w.Targets)
+	}
+	if p := r.Pipe; p != nil {
+		section(pipeTitle, p.rows(), p.Targets)
+	}
 	if s := r.Scheduler; s != nil {
-		fmt.Fprintf(&b, "\n### %s\n\n%s\n", schedulerTitle, s.rows().RenderMarkdown())
-		for _, v := range s.Targets {
-			fmt.Fprintf(&b, "\n- %s", v)
-		}
-		b.WriteByte('\n')
+		section(schedulerTitle, s.rows(), s.Targets)
 	}
 	if err := os.WriteFile(o.md, []byte(b.String()), 0o644); err != nil {
 		return fmt.Errorf("write the results: %w", err)

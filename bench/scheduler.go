@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -37,17 +35,14 @@ const (
 // schedulerName is the name by which -only picks it.
 const schedulerName = "scheduler"
 
-// measureScheduler runs the benchmark of package sched, which knows best how
-// to load it, and reads what it prints.
+// measureScheduler runs the benchmark of package sched.
 func measureScheduler(ctx context.Context) (*Scheduler, error) {
-	fmt.Fprintln(os.Stderr, "  scheduler")
-	out, err := command(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkJob$", "-benchtime", "3x",
-		"github.com/mraws/mraws/internal/coordinator/sched")
+	results, err := goBenchmark(ctx, "internal/coordinator/sched", "BenchmarkJob", "3x")
 	if err != nil {
 		return nil, err
 	}
 	s := &Scheduler{}
-	if s.Jobs, err = parseJobs(out); err != nil {
+	if s.Jobs, err = newJobs(results); err != nil {
 		return nil, err
 	}
 	large := s.Jobs[len(s.Jobs)-1]
@@ -66,38 +61,17 @@ func measureScheduler(ctx context.Context) (*Scheduler, error) {
 	return s, nil
 }
 
-var jobLine = regexp.MustCompile(`(?m)^BenchmarkJob/tasks=(\d+)\S*\s+(.*)$`)
-
-// parseJobs reads the lines of a Go benchmark: a name, a count, and pairs of
-// a number and its unit.
-func parseJobs(out string) (jobs []Assigning, err error) {
-	for _, m := range jobLine.FindAllStringSubmatch(out, -1) {
-		j := Assigning{}
-		if j.Tasks, err = strconv.Atoi(m[1]); err != nil {
+// newJobs makes jobs of the results.
+func newJobs(results []goResult) (jobs []Assigning, err error) {
+	for _, r := range results {
+		j := Assigning{Rate: r.figures["assignments/s"], CPU: r.figures["cpu-ns/assignment"], Memory: r.figures["B/task"]}
+		if j.Tasks, err = strconv.Atoi(strings.TrimPrefix(r.name, "tasks=")); err != nil {
 			return nil, fmt.Errorf("read the scheduler's benchmark: %w", err)
 		}
-		words := strings.Fields(m[2])
-		for i := 1; i+1 < len(words); i += 2 {
-			n, err := strconv.ParseFloat(words[i], 64)
-			if err != nil {
-				return nil, fmt.Errorf("read the scheduler's benchmark: %w", err)
-			}
-			switch words[i+1] {
-			case "assignments/s":
-				j.Rate = n
-			case "cpu-ns/assignment":
-				j.CPU = n
-			case "B/task":
-				j.Memory = n
-			}
-		}
 		if j.Rate <= 0 || j.CPU <= 0 || j.Memory <= 0 {
-			return nil, fmt.Errorf("read the scheduler's benchmark: no figures in %q", m[0])
+			return nil, fmt.Errorf("read the scheduler's benchmark: no figures of %d tasks", j.Tasks)
 		}
 		jobs = append(jobs, j)
-	}
-	if len(jobs) == 0 {
-		return nil, fmt.Errorf("read the scheduler's benchmark: no results in %q", out)
 	}
 	return jobs, nil
 }

@@ -6,8 +6,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestParseJobs(t *testing.T) {
-	got, err := parseJobs(`goos: linux
+// readJobs reads jobs from what a Go benchmark prints.
+func readJobs(out string) ([]Assigning, error) {
+	results, err := parseGoBenchmark(out)
+	if err != nil {
+		return nil, err
+	}
+	return newJobs(results)
+}
+
+func TestJobs(t *testing.T) {
+	got, err := readJobs(`goos: linux
 BenchmarkJob/tasks=1000-2         	       3	2439996769 ns/op	       180.8 B/task	    336015 assignments/s	      2800 cpu-ns/assignment
 BenchmarkJob/tasks=1000000        	       3	2333556375 ns/op	       113.5 B/task	    451311 assignments/s	      2200 cpu-ns/assignment
 PASS
@@ -16,8 +25,8 @@ PASS
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v, (-want +got):\n%s", err, diff)
 	}
-	for _, bad := range []string{"PASS", "BenchmarkJob/tasks=10-2 3 9 ns/op\n"} {
-		if got, err := parseJobs(bad); err == nil {
+	for _, bad := range []string{"PASS", "BenchmarkJob/tasks=10-2 3 9 ns/op\n", "BenchmarkJob/tasks=x 3 9 ns/op\n", "BenchmarkJob/tasks=1 3 x ns/op\n"} {
+		if got, err := readJobs(bad); err == nil {
 			t.Errorf("%q is read as %v", bad, got)
 		}
 	}

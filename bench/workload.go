@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 
 	"github.com/mraws/mraws/bench/gen"
@@ -20,12 +21,12 @@ func file(name string, fill func(io.Writer) error) input {
 }
 
 // contestant is one way to do a workload's work. Its command is run by sh
-// with INPUT, GLOB (which files of a folder), OUT (a folder, empty), CORES, MRAWS, BEFORE, BENCH, PYTHON, PEERS and
-// for mraws the settings of its store in the environment. What it prints, or
-// writes to $OUT, is its result.
+// with INPUT, GLOB (which files of a folder), OUT (a folder, empty), CORES, MRAWS,
+// BEFORE, BENCH, PYTHON, PYTHON3, SCRIPTS, HADOOP, PEERS and for mraws the settings of
+// its store in the environment. What it prints, or writes to $OUT, is its result.
 type contestant struct {
 	name    string
-	needs   string // a command, or python:MODULE
+	needs   string // a command, python:MODULE, or hadoop for its jars
 	command string
 	// before and result are not measured: what makes ready for a run, and
 	// what fetches the result of one.
@@ -140,6 +141,16 @@ func workloads(scale float64) []workload {
 			name: "start", what: "a whole job on one file of 1 KB", input: file("text-1KB.txt", func(w io.Writer) error { return gen.Text(w, 1000, 300, 1) }),
 			contestants: wordCounts(job("mraws", "--app wc", words)),
 			targets:     []target{{wallS, "", 0.3}},
+		}, {
+			name: "exec-wc", what: "count the words of " + label(100*mb) + " of text by two Python scripts", input: text(100*mb, 30_000),
+			contestants: scripts(scriptJob("mraws", byScript, words)),
+			targets: []target{
+				{wall, "Hadoop Streaming", 0.3}, {wall, onePipe, 1.15 / float64(runtime.NumCPU())}, {cpu, onePipe, 1.15},
+			},
+		}, {
+			name: "exec-start", what: "a whole job of Python scripts on one file of 1 KB", input: file("text-1KB.txt", func(w io.Writer) error { return gen.Text(w, 1000, 300, 1) }),
+			contestants: append(scripts(scriptJob("mraws", byScript, words)), scriptJob("mraws, mapper alone", "--reducer -", "")),
+			targets:     []target{{wallS, "", 0.5}, {wallS, "mraws, mapper alone", 0.5}},
 		},
 	}
 }

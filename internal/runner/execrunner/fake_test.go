@@ -226,7 +226,7 @@ func (s *side) Put(_ context.Context, name string, data []byte) error {
 
 // bench runs executables.
 type bench struct {
-	t      *testing.T
+	t      testing.TB
 	host   *Host
 	exec   manifest.Exec
 	job    *manifest.Job
@@ -236,7 +236,7 @@ type bench struct {
 }
 
 // newBench is one for these commands, an empty one for none.
-func newBench(t *testing.T, mapper, reducer string) *bench {
+func newBench(t testing.TB, mapper, reducer string) *bench {
 	b := &bench{t: t, ctx: t.Context(), side: side{files: map[string]string{}}, exec: manifest.Exec{Mapper: mapper, Reducer: reducer}}
 	b.host = NewHost(Options{Store: code{}, Bucket: "bucket", Scratch: t.TempDir(), Log: zerolog.Nop()})
 	t.Cleanup(func() {
