@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -28,6 +29,7 @@ type jobFlags struct {
 	takeOver   bool
 	in         []string             // s3://bucket/key of input that lies elsewhere
 	outputAt   string               // s3://bucket/folder/ of the output; "" is output/ of the job
+	perTask    int64                // lines of a map task; 0 is any number
 	jobID      string               // of a new job; "" leaves it to the coordinator
 	names      []string             // of the input; nil is all of it
 	sources    []coordinator.Source // of the input; nil is input/ of the job
@@ -45,9 +47,25 @@ func newJobFlags(c *cobra.Command, apps appTable, appHelp string) *jobFlags {
 
 func (o *jobFlags) addEmpty(c *cobra.Command) {
 	c.Flags().BoolVar(&o.allowEmpty, "allow-empty", false, "accept a job without input and write empty outputs")
+	c.Flags().Int64Var(&o.perTask, "lines-per-task", 0, "cut the input behind each `N` lines of an object, for a map task of its own each; 0 cuts it by --split-size")
 	c.Flags().BoolVar(&o.unsafe, "unsafe-single-coordinator", false,
 		"skip the check that the store honours conditional writes; safe only for a deterministic app, one coordinator and no lost worker")
 	c.Flags().StringVar(&o.outputAt, "output-at", "", "write the output to the folder `s3://bucket/folder/` of the same server; if empty, to output/")
+}
+
+// format is the format of the input that the job names itself, nil for that of its app.
+func (o *jobFlags) format(app *mr.App) (*manifest.Choice, error) {
+	switch {
+	case o.perTask < 0:
+		return nil, usagef("a number from 1 on", "--lines-per-task %d", o.perTask)
+	case o.perTask == 0:
+		return nil, nil
+	case app == nil && o.code == nil:
+		return nil, usagef("it is known then how the input is read", "--lines-per-task needs --app or --mapper")
+	case app != nil && app.Input != mr.Lines, o.code != nil && o.code.spec.Input.Name != manifest.Lines:
+		return nil, usagef("leave out --lines-per-task", "--lines-per-task is not for jobs that read whole objects, or number the lines of each")
+	}
+	return &manifest.Choice{Name: manifest.Lines, Options: map[string]string{manifest.PerTask: strconv.FormatInt(o.perTask, 10)}}, nil
 }
 
 // params returns the parameters given, or nil if there are none. Values are
@@ -192,11 +210,15 @@ func (s *session) newCoordinator(st *store, lis net.Listener, app *mr.App, param
 	if err != nil {
 		return nil, usagef("such as 10 or 0.1%", "max-bad-records: %w", err)
 	}
+	format, err := o.format(app)
+	if err != nil {
+		return nil, err
+	}
 	s.page.calls(&security)
 	options := coordinator.Options{
 		Store: failpoint.Store("coordinator", st.Store), Buckets: func(name string) coordinator.Lister { return st.In(name) }, Layout: s.layout, Log: s.log, Version: readVersion().Version,
 		OutputAt: s.outputAt, OutputStore: s.outputStore(st),
-		App: app, Params: params, JobID: o.jobID, Names: o.names, Sources: o.sources,
+		App: app, Params: params, Input: format, JobID: o.jobID, Names: o.names, Sources: o.sources,
 		NReduce: s.conf.NReduce, SplitSize: int64(s.conf.SplitSize), Pack: coordinator.Pack(s.conf.Pack), Shuffle: coordinator.Shuffle(s.conf.Shuffle), AllowEmpty: o.allowEmpty,
 		MaxBad: bad, Decompress: decompress(s.conf),
 		TaskTimeout: s.conf.TaskTimeout, Lease: s.conf.Lease, MaxFailures: s.conf.MaxAttempts, MaxLost: 4 * s.conf.MaxAttempts,

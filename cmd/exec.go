@@ -42,6 +42,7 @@ type execFlags struct {
 	sort                      string
 	whole                     string
 	records                   string
+	offsets                   bool // before the lines of the mapper
 }
 
 func (o *execFlags) add(c *cobra.Command) {
@@ -128,7 +129,7 @@ func (o *execFlags) code(job *jobFlags) (*execCode, error) {
 	case o.mapper == "":
 		return nil, usagef("such as --mapper cat, which hands on each line", "no --mapper")
 	}
-	e := &manifest.Exec{Mapper: o.mapper, Combiner: o.combiner, Reducer: o.reducer, InheritAWS: o.inheritAWS, Whole: o.whole, Records: o.records}
+	e := &manifest.Exec{Mapper: o.mapper, Combiner: o.combiner, Reducer: o.reducer, InheritAWS: o.inheritAWS, Whole: o.whole, Offsets: o.offsets, Records: o.records}
 	if o.reducer == "-" || o.reducer == "NONE" {
 		e.Reducer = ""
 	}

@@ -162,7 +162,8 @@ func (j *hadoopStreaming) settings(ctx context.Context) error {
 	o.mapper, o.combiner, o.reducer = l.Mapper, l.Combiner, l.Reducer
 	o.env, o.separator, o.keyFields, o.keySeparator = l.Env, l.Separator, l.KeyFields, l.KeySeparator
 	o.partitionFields, o.sort = l.PartitionFields, l.Sort
-	o.executable = true
+	o.executable, o.offsets = true, l.Offsets
+	j.flags.perTask = l.LinesPerTask
 	switch {
 	case l.Reduces > 0:
 		j.conf.NReduce = l.Reduces

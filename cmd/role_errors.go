@@ -43,6 +43,10 @@ func (l *commandLine) roleError(err error) error {
 			Hint: "`mraws upload-input PATH…` uploads files (names that begin with _ or a dot are no input); --allow-empty accepts a job without input"}
 	case errors.Is(err, coordinator.ErrManyTasks):
 		return &Error{Code: ExitUsage, What: err.Error(), Hint: "raise --split-size"}
+	case errors.Is(err, coordinator.ErrManyLineTasks):
+		return &Error{Code: ExitUsage, What: err.Error(), Hint: "more lines a task make fewer tasks"}
+	case errors.Is(err, coordinator.ErrCompressedLines):
+		return &Error{Code: ExitUsage, What: err.Error(), Hint: "decompress it before, or let the size decide what a task reads"}
 	case errors.Is(err, coordinator.ErrOwnObjects):
 		return &Error{Code: ExitUsage, What: err.Error(), Hint: "name folders in which the job has none of its own, or give it a --prefix outside of them"}
 	case errors.Is(err, coordinator.ErrFolderObject):

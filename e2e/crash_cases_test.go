@@ -119,6 +119,8 @@ func specialCases() []crashCase {
 		{point: "coordinator.get.owner", elsewhere: true},
 		{point: "coordinator.put.owner.before", elsewhere: true},
 		{point: "coordinator.put.owner.after", elsewhere: true},
+		{point: "coordinator.open.input", args: []string{"--lines-per-task", "20"}},
+		{point: "coordinator.read.input", args: []string{"--lines-per-task", "20"}},
 		{point: "coordinator.copy.partition.before", app: "fickle", input: "words", workers: again},
 		{point: "coordinator.copy.partition.after", app: "fickle", input: "words", workers: again},
 	}

@@ -45,6 +45,9 @@ func advice(job *manifest.Job, pack Pack) string {
 	if many {
 		text += fmt.Sprintf(", which need %s of memory in every worker and twice as much in the coordinator", humanize.IBytes(uint64(pairs)*recordMemory))
 	}
+	if job.LinesPerTask() > 0 {
+		return text + "; more lines a map task would make fewer ranges"
+	}
 	split := int64(1 << 20)
 	for split < fineRange*reduces && split < maxSplit {
 		split *= 2

@@ -130,6 +130,14 @@ var ErrNoInput = errors.New("no input")
 // ErrManyTasks means that the input makes more map tasks than there can be.
 var ErrManyTasks = errors.New("more map tasks than the protocol can number")
 
+// ErrManyLineTasks means that the input makes more map tasks of a number of lines each
+// than a job may have.
+var ErrManyLineTasks = errors.New("too many map tasks")
+
+// ErrCompressedLines means that an object is to be cut behind a number of lines and is
+// compressed.
+var ErrCompressedLines = errors.New("a compressed object cannot be cut")
+
 // ConflictError means that the bucket holds something that does not belong
 // to this job: another job's spec or output, or another coordinator's
 // announcement.
@@ -298,7 +306,8 @@ func ofJob(err error) bool {
 	var job *JobError
 	var conflict *ConflictError
 	_, refused := wire.AsRefusal(err)
-	return refused || errors.As(err, &job) || errors.As(err, &conflict) || errors.Is(err, ErrNoInput) || errors.Is(err, ErrManyTasks)
+	return refused || errors.As(err, &job) || errors.As(err, &conflict) || errors.Is(err, ErrNoInput) || errors.Is(err, ErrManyTasks) ||
+		errors.Is(err, ErrManyLineTasks) || errors.Is(err, ErrCompressedLines)
 }
 
 // life is the job from start to _SUCCESS.

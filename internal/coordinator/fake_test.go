@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"maps"
@@ -101,6 +102,17 @@ func (f *fake) Stat(ctx context.Context, key string) (object.Info, error) {
 
 func (f *fake) Get(ctx context.Context, key string) ([]byte, object.Info, error) {
 	return f.read(ctx, "get", key)
+}
+
+func (f *fake) OpenChunks(ctx context.Context, key, etag string, off, n, _ int64, _ int) (io.ReadCloser, error) {
+	data, info, err := f.read(ctx, "open", key)
+	if err == nil && info.ETag != etag {
+		err = fmt.Errorf("open %s: %w", key, object.ErrPrecondition)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(bytes.NewReader(data[off : off+n])), nil
 }
 
 func (f *fake) read(ctx context.Context, op, key string) ([]byte, object.Info, error) {

@@ -191,7 +191,7 @@ func TestPlanOfAnotherFormat(t *testing.T) {
 				store.set(l.Input(name), make([]byte, size), nil)
 			}
 			c := New(Options{Store: store, Layout: l, SplitSize: 10, NReduce: 1, Decompress: manifest.Decompress{Ratio: 1, Limit: 1}})
-			job, err := c.plan(t.Context(), spec)
+			job, _, err := c.plan(t.Context(), spec)
 			if tt.err != "" {
 				if err == nil || err.Error() != tt.err {
 					t.Errorf("%v", err)

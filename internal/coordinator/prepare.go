@@ -89,9 +89,9 @@ func (c *Coordinator) settle(ctx context.Context, app manifest.Spec) (stored *ma
 			return stored, false, c.conflict(stored, c.outline(app, stored.Objects))
 		}
 	}
-	job, err := c.plan(ctx, app)
-	if err != nil {
-		return nil, false, err
+	job, found, err := c.plan(ctx, app)
+	if err != nil || found {
+		return job, false, err
 	}
 	return c.fix(ctx, job)
 }
@@ -121,41 +121,58 @@ func (c *Coordinator) gather(ctx context.Context, s *state) {
 	}
 }
 
-// plan lists the input and cuts it into tasks.
-func (c *Coordinator) plan(ctx context.Context, app manifest.Spec) (*manifest.Job, error) {
+// plan lists the input and cuts it into tasks. Where that takes reading the input it
+// looks first whether the bucket has the job's spec already, which is then found.
+func (c *Coordinator) plan(ctx context.Context, app manifest.Spec) (job *manifest.Job, found bool, err error) {
 	format := app.InputFormat() // known: the app has been validated
 	objects, err := c.inputs(ctx, format)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if len(objects) == 0 && !c.o.AllowEmpty {
 		if stored, err := c.readJob(ctx); err == nil { // whose input has gone
 			if err := c.conflict(stored, c.outline(app, nil)); err != nil {
-				return nil, err
+				return nil, false, err
 			}
 		}
-		return nil, fmt.Errorf("%w under %s", ErrNoInput, c.places())
+		return nil, false, fmt.Errorf("%w under %s", ErrNoInput, c.places())
 	}
-	tasks, err := Plan(objects, format, c.o.SplitSize, c.o.Pack)
+	if app.LinesPerTask() > 0 {
+		switch stored, err := c.readJob(ctx); {
+		case err == nil:
+			return stored, true, c.conflict(stored, c.outline(app, objects))
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, false, err
+		}
+	}
+	tasks, err := c.cutTasks(ctx, app, objects)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	id := c.o.JobID
 	if id == "" {
 		id = NewJobID(app.App.Name)
 	}
 	c.warnOfBytes(format, objects)
-	job := c.outline(app, objects)
+	job = c.outline(app, objects)
 	job.Named = c.o.Names != nil
 	job.ID, job.Created, job.Tasks = id, time.Now().UTC(), tasks
 	job.Shuffle = c.o.Shuffle.of(len(tasks), job.NReduce)
 	if err := job.Validate(c.o.Layout); err != nil {
-		return nil, fmt.Errorf("plan the job: %w", err)
+		return nil, false, fmt.Errorf("plan the job: %w", err)
 	}
 	if text := advice(job, c.o.Pack); text != "" {
 		c.o.Log.Warn().Msg(text)
 	}
-	return job, nil
+	return job, false, nil
+}
+
+// cutTasks cuts the input into map tasks.
+func (c *Coordinator) cutTasks(ctx context.Context, app manifest.Spec, objects []manifest.Object) ([][]manifest.Piece, error) {
+	if n := app.LinesPerTask(); n > 0 {
+		return c.planLines(ctx, objects, n)
+	}
+	return Plan(objects, app.InputFormat(), c.o.SplitSize, c.o.Pack)
 }
 
 // outline is the job that this coordinator was started for, as far as the

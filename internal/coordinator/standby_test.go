@@ -148,7 +148,7 @@ func inBubble(t *testing.T, f func(t *testing.T, b *fixture)) {
 func (b *fixture) spec() *manifest.Job {
 	b.t.Helper()
 	c := New(Options{Store: b.store, Layout: b.lay, Log: zerolog.Nop(), NReduce: 2, SplitSize: 1 << 20, Pack: PackNever})
-	job, err := c.plan(context.Background(), *wc().Spec(map[string]string{"fold": "no"}))
+	job, _, err := c.plan(context.Background(), *wc().Spec(map[string]string{"fold": "no"}))
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"io"
 	"iter"
 
 	"github.com/mraws/mraws/internal/layout"
@@ -13,6 +14,10 @@ type Lister interface {
 	// List yields every object below prefix in byte order of the key, or an
 	// error: never a part of the pages only.
 	List(ctx context.Context, prefix string) iter.Seq2[object.Info, error]
+	// OpenChunks streams n bytes from off of an object at version etag, by requests
+	// of chunk bytes, at most window of them ahead of the reader. The call or the
+	// stream returns object.ErrPrecondition when the object is at another version.
+	OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error)
 }
 
 // Place is what the coordinator needs of a bucket that the output lies in. Its
@@ -41,6 +46,10 @@ func (p *placed) at(key string) Place {
 
 func (p *placed) List(ctx context.Context, prefix string) iter.Seq2[object.Info, error] {
 	return p.at(prefix).List(ctx, prefix)
+}
+
+func (p *placed) OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error) {
+	return p.at(key).OpenChunks(ctx, key, etag, off, n, chunk, window)
 }
 
 func (p *placed) Stat(ctx context.Context, key string) (object.Info, error) {

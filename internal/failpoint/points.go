@@ -65,7 +65,7 @@ func coordinator() []Point {
 		"coordinator.get.announcement",
 
 		// planning, or going on where another one was
-		"coordinator.list.input",
+		"coordinator.list.input", "coordinator.open.input", "coordinator.read.input",
 		"coordinator.put.job.before", "coordinator.put.job.after",
 		"coordinator.get.job",
 		"coordinator.list.map-record", "coordinator.get.map-record", "coordinator.stat.map-record",

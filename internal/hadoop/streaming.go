@@ -26,6 +26,8 @@ type Streaming struct {
 	KeySeparator              string   // ends the fields of a key; "" is Separator
 	PartitionFields           string   // fields of the key that decide the partition, "M,N"; "" is all
 	Sort                      string   // options of the order of keys, such as -k2,2nr; "" is by bytes
+	LinesPerTask              int64    // lines of a map task; 0 is any number
+	Offsets                   bool     // the mapper gets the offset of each line and a tab before it
 	Name                      string   // of the job; "" is none
 	Ignored                   []string // properties without an effect, besides that commands have them in their environment
 }
@@ -59,6 +61,7 @@ var oldNames = map[string]string{
 	"mapred.textoutputformat.separator":    "mapreduce.output.textoutputformat.separator",
 	"mapreduce.textoutputformat.separator": "mapreduce.output.textoutputformat.separator",
 	"mapred.output.compress":               "mapreduce.output.fileoutputformat.compress",
+	"mapred.line.input.format.linespermap": linesPerMap,
 	"num.key.fields.for.partition":         "mapreduce.partition.keypartitioner.fields", // a number
 }
 
@@ -366,25 +369,59 @@ func (p *parser) order() error {
 // ComparatorOptions is the property that has the options of the order of keys.
 const ComparatorOptions = "mapreduce.partition.keycomparator.options"
 
-// formats checks the formats of input and output.
+// linesPerMap is the property with the number of lines of a map task.
+const linesPerMap = "mapreduce.input.lineinputformat.linespermap"
+
+// formats sets the formats of input and output.
 func (p *parser) formats() error {
-	for _, f := range []struct {
-		option, given, property string
-		known                   []string
-	}{
-		{"-inputformat", p.inputFormat, "mapreduce.job.inputformat.class", []string{"", "TextInputFormat", "KeyValueTextInputFormat", "CombineTextInputFormat"}},
-		{"-outputformat", p.outputFormat, "mapreduce.job.outputformat.class", []string{"", "TextOutputFormat"}},
-	} {
-		class := p.take(f.property)
-		if f.given != "" {
-			class = f.given
-		}
-		if !slices.Contains(f.known, simple(class)) {
-			return wrong("%s %s is not supported; %s is", f.option, class, f.known[1])
-		}
+	class := p.take("mapreduce.job.outputformat.class")
+	if p.outputFormat != "" {
+		class = p.outputFormat
+	}
+	if class != "" && simple(class) != "TextOutputFormat" {
+		return wrong("-outputformat %s is not supported; TextOutputFormat is", class)
 	}
 	if p.take("mapreduce.output.fileoutputformat.compress") == "true" {
 		return wrong("mapreduce.output.fileoutputformat.compress=true is not supported: output is plain text")
+	}
+	return p.inputs()
+}
+
+// inputs sets how the input is cut, and what of it the mapper gets. As for Hadoop that
+// is key and value of each record, but for TextInputFormat, whose keys, the offsets of
+// lines, are left out.
+func (p *parser) inputs() error {
+	class, lines := p.take("mapreduce.job.inputformat.class"), p.take(linesPerMap)
+	if p.inputFormat != "" {
+		class = p.inputFormat
+	}
+	format := simple(class)
+	ignore := format == "" || format == "TextInputFormat"
+	given := p.take("stream.map.input.ignoreKey")
+	if given != "" {
+		ignore = given == "true"
+	}
+	separator := p.take("stream.map.input.field.separator")
+	switch {
+	case !ignore && orTab(separator) != "\t":
+		return wrong("stream.map.input.field.separator=%s is not supported: it is a tab", separator)
+	case format == "KeyValueTextInputFormat" && ignore:
+		return wrong("stream.map.input.ignoreKey=true is not supported with %s", class)
+	}
+	switch format {
+	case "", "TextInputFormat", "CombineTextInputFormat":
+		p.Offsets = !ignore
+	case "NLineInputFormat":
+		p.Offsets, p.LinesPerTask = !ignore, 1
+		if lines != "" {
+			var err error
+			if p.LinesPerTask, err = strconv.ParseInt(lines, 10, 64); err != nil || p.LinesPerTask < 1 {
+				return wrong("%s=%s is no number of lines", linesPerMap, lines)
+			}
+		}
+	case "KeyValueTextInputFormat": // key, tab and value are the line
+	default:
+		return wrong("-inputformat %s is not supported; TextInputFormat, NLineInputFormat, KeyValueTextInputFormat and CombineTextInputFormat are", class)
 	}
 	return nil
 }

@@ -89,6 +89,27 @@ func TestParseStreaming(t *testing.T) {
 			},
 		},
 		{
+			"lines of a task", "-D mapred.line.input.format.linespermap=3 -inputformat org.apache.hadoop.mapred.lib.NLineInputFormat " + io + "-mapper cat -reducer cat",
+			Streaming{
+				Mapper: "cat", Reducer: "cat", Inputs: []string{"in"}, Output: "out", KeyFields: 1, LinesPerTask: 3, Offsets: true, Reduces: -1,
+				Env: []string{"mapred_line_input_format_linespermap=3"},
+			},
+		},
+		{
+			"lines of a task without their offsets", "-D stream.map.input.ignoreKey=true -D mapreduce.job.inputformat.class=NLineInputFormat " + io + "-mapper cat -reducer cat",
+			Streaming{
+				Mapper: "cat", Reducer: "cat", Inputs: []string{"in"}, Output: "out", KeyFields: 1, LinesPerTask: 1, Reduces: -1,
+				Env: []string{"stream_map_input_ignoreKey=true", "mapreduce_job_inputformat_class=NLineInputFormat"},
+			},
+		},
+		{
+			"offsets of lines", "-D stream.map.input.ignoreKey=false " + io + "-mapper cat -reducer cat",
+			Streaming{
+				Mapper: "cat", Reducer: "cat", Inputs: []string{"in"}, Output: "out", KeyFields: 1, Offsets: true, Reduces: -1,
+				Env: []string{"stream_map_input_ignoreKey=false"},
+			},
+		},
+		{
 			"options of a partitioner that is not there", "-D mapred.text.key.partitioner.options=-k3 " + io + "-mapper cat -reducer cat -inputformat org.apache.hadoop.mapred.TextInputFormat",
 			Streaming{Mapper: "cat", Reducer: "cat", Inputs: []string{"in"}, Output: "out", KeyFields: 1, Reduces: -1, Env: []string{"mapred_text_key_partitioner_options=-k3"}},
 		},
@@ -121,7 +142,10 @@ func TestParseStreamingRefuses(t *testing.T) {
 		job + "-D mapred.reduce.tasks=-1": `"-1" is no number of reduce tasks`,
 		job + "-mapper org.apache.hadoop.mapred.lib.TokenCount":                                        "-mapper org.apache.hadoop.mapred.lib.TokenCount is a class of Java",
 		job + "-combiner a.b.Sum":                                                                      "-combiner a.b.Sum is a class of Java",
-		job + "-inputformat a.b.NLineInputFormat":                                                      "-inputformat a.b.NLineInputFormat is not supported; TextInputFormat is",
+		job + "-inputformat a.b.SequenceFileInputFormat":                                  "-inputformat a.b.SequenceFileInputFormat is not supported; TextInputFormat",
+		job + "-inputformat NLineInputFormat -D mapred.line.input.format.linespermap=0":   "linespermap=0 is no number of lines",
+		job + "-inputformat NLineInputFormat -D stream.map.input.field.separator=,":       "separator=, is not supported",
+		job + "-inputformat a.KeyValueTextInputFormat -D stream.map.input.ignoreKey=true": "ignoreKey=true is not supported with a.KeyValueTextInputFormat",
 		job + "-outputformat a.SequenceFileOutputFormat":                                               "SequenceFileOutputFormat is not supported",
 		job + "-partitioner a.TotalOrderPartitioner":                                                   "the partitioner a.TotalOrderPartitioner is not supported",
 		job + "-D stream.num.map.output.key.fields=0":                                                  "is no number of fields",

@@ -3,6 +3,7 @@ package input
 import (
 	"fmt"
 	"slices"
+	"strconv"
 )
 
 // Format says how the bytes of an object become records. The spec of a job
@@ -51,7 +52,7 @@ type Kind struct {
 // Formats are the formats by name. Nobody changes the table once the program
 // runs; a test may add a format before.
 var Formats = map[string]Kind{
-	"lines":   {[]string{"numbered"}, newLines},
+	"lines":   {[]string{"numbered", "per-task"}, newLines},
 	"objects": {nil, func(map[string]string) (Format, error) { return objects{}, nil }},
 }
 
@@ -101,10 +102,13 @@ func (OnePiece) Blocks() bool { return false }
 func (OnePiece) Lines() bool { return false }
 
 // lines makes a record of each line, see [LineReader]. Objects whose lines are
-// numbered are not cut.
+// numbered are not cut. With the option per-task, a number, they are cut behind each
+// so many lines: any place is one of those, for all that can be told without the
+// bytes.
 type lines struct {
 	OnePiece
 	numbered bool
+	counted  bool // a piece begins with a line
 }
 
 func newLines(options map[string]string) (Format, error) {
@@ -112,7 +116,13 @@ func newLines(options map[string]string) (Format, error) {
 	if ok && numbered != "true" {
 		return nil, fmt.Errorf("input lines with numbered %.200q", numbered)
 	}
-	return lines{numbered: ok}, nil
+	n, counted := options["per-task"]
+	if counted {
+		if v, err := strconv.ParseInt(n, 10, 64); err != nil || v < 1 || numbered != "" || strconv.FormatInt(v, 10) != n {
+			return nil, fmt.Errorf("input lines with per-task %.200q and numbered %q", n, numbered)
+		}
+	}
+	return lines{numbered: ok, counted: counted}, nil
 }
 
 // Cut implements [Format]: a line is found from any byte on.
@@ -137,8 +147,8 @@ func (lines) First(off, n int64) (from, length int64) {
 }
 
 // Count implements [Format]: each line but the last of an object has a byte.
-func (lines) Count(off, n int64) (least, most int64) {
-	if off == 0 && n > 0 {
+func (f lines) Count(off, n int64) (least, most int64) {
+	if n > 0 && (off == 0 || f.counted) {
 		least = 1
 	}
 	return least, n + 1

@@ -16,6 +16,9 @@ func TestResolve(t *testing.T) {
 	}{
 		{"lines", nil, lines{}},
 		{"lines", map[string]string{"numbered": "true"}, lines{numbered: true}},
+		{"lines", map[string]string{"per-task": "20"}, lines{counted: true}},
+		{"lines", map[string]string{"per-task": "-1"}, `input lines with per-task "-1" and numbered ""`},
+		{"lines", map[string]string{"per-task": "01"}, `input lines with per-task "01" and numbered ""`},
 		{"objects", nil, objects{}},
 		{"words", nil, `unknown input "words"`},
 		{"", nil, `unknown input ""`},

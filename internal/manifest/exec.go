@@ -69,6 +69,9 @@ type Exec struct {
 	// Whole says that the mapper gets objects in place of lines: [WholeBytes] or
 	// [WholePath]; "" is lines.
 	Whole string `json:"whole,omitempty"`
+	// Offsets says that the mapper gets the offset of each line in its object, and a
+	// tab, before the line.
+	Offsets bool `json:"offsets,omitempty"`
 	// Records says what commands read and write: "" is lines, [BinaryRecords] is
 	// pairs with their lengths in front.
 	Records string `json:"records,omitempty"`
@@ -309,9 +312,11 @@ func (e *Exec) Validate() error {
 		return fmt.Errorf("its commands, names and variables have %d bytes, more than %d", size, mostExec)
 	case e.Whole != "" && e.Whole != WholeBytes && e.Whole != WholePath:
 		return fmt.Errorf("objects handed to the mapper as %.200q", e.Whole)
+	case e.Whole != "" && e.Offsets:
+		return errors.New("offsets of lines where the mapper gets objects")
 	case e.Records != "" && e.Records != BinaryRecords:
 		return fmt.Errorf("unknown records %.200q", e.Records)
-	case e.Records != "" && (e.Separator != "" || e.KeyFields > 0 || e.PartitionFields > 0 || e.KeySeparator != "" || e.Sort != ""):
+	case e.Records != "" && (e.Separator != "" || e.KeyFields > 0 || e.PartitionFields > 0 || e.KeySeparator != "" || e.Sort != "" || e.Offsets):
 		return errors.New("fields of lines where there are records")
 	}
 	if err := e.validateFields(); err != nil {
@@ -331,7 +336,7 @@ func (e *Exec) validateModule() error {
 	switch {
 	case i < 0 || e.Files[i].Archive != "":
 		return fmt.Errorf("the module %.200q is none of the files", m.File)
-	case e.Separator != "" || e.KeyFields > 0 || e.PartitionFields > 0 || e.KeySeparator != "" || e.Sort != "" || e.Records != "" || e.InheritAWS || e.Whole == WholePath || e.Reducer == Aggregate:
+	case e.Separator != "" || e.KeyFields > 0 || e.PartitionFields > 0 || e.KeySeparator != "" || e.Sort != "" || e.Offsets || e.Records != "" || e.InheritAWS || e.Whole == WholePath || e.Reducer == Aggregate:
 		return fmt.Errorf("the module %q with an option of executables", m.File)
 	case slices.ContainsFunc(e.Files, func(f CodeFile) bool { return f.Archive != "" }):
 		return fmt.Errorf("the module %q with an archive", m.File)
@@ -462,6 +467,7 @@ func (c *changes) diffExec(a, b *Exec) {
 	c.note("fields that decide the partition", a.partitionText(), b.partitionText())
 	c.note("fields that order the keys", quote(a.Sort), quote(b.Sort))
 	c.note("objects handed to the mapper as", quote(a.Whole), quote(b.Whole))
+	c.note("offsets before lines", a.Offsets, b.Offsets)
 	c.note("records", quote(a.Records), quote(b.Records))
 }
 

@@ -64,7 +64,7 @@ const Go = "go"
 // The choices that there are.
 const (
 	// Lines is a record for each line. With the option [Numbered] objects are
-	// not cut.
+	// not cut, with [PerTask] they are cut behind each so many lines.
 	Lines = "lines"
 	// Objects is a record for each object.
 	Objects = "objects"
@@ -86,6 +86,7 @@ const (
 // The options of choices.
 const (
 	Numbered     = "numbered" // "true"
+	PerTask      = "per-task" // lines of a map task: a number from 1 on
 	SampleChunks = "sample-chunks"
 	SampleBytes  = "sample-chunk-bytes"
 )
@@ -124,6 +125,16 @@ func (s *Spec) InputFormat() input.Format {
 		return nil
 	}
 	return f
+}
+
+// LinesPerTask is how many lines a map task has, but for the last ones of an object;
+// 0 is any number.
+func (s *Spec) LinesPerTask() int64 {
+	if s.Input.Name != Lines {
+		return 0
+	}
+	n, _ := strconv.ParseInt(s.Input.Options[PerTask], 10, 64) // Validate has read it
+	return n
 }
 
 // OutputFormat is how what a reduce task writes becomes bytes, nil if this

@@ -115,6 +115,9 @@ func (j *Job) validateTasks(f input.Format) error {
 			if o.Compression != "" && p.Length != o.Size || f.Cut(o.Size, p.Offset) != p.Offset || f.Cut(o.Size, end) != end {
 				return fmt.Errorf("map task %d has piece %v of input object %q, which is compressed or of a format that cannot be cut there", t, p, o.Name)
 			}
+			if n := j.LinesPerTask(); n > 0 && (len(pieces) > 1 || o.Compression != "") {
+				return fmt.Errorf("map task %d is not %d lines of one object that is not compressed", t, n)
+			}
 			if p.Length == 0 && o.Size > 0 {
 				return fmt.Errorf("map task %d has an empty piece %v of input object %q", t, p, o.Name)
 			}

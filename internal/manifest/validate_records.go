@@ -190,6 +190,12 @@ func (m *Map) validateCounts(job *Job, total recordio.Sum) error {
 		few, many := f.Count(p.Offset, p.Length)
 		least, most = least+few, min(most+min(many, Most), Most)
 	}
+	if per := job.LinesPerTask(); per > 0 { // the task is one piece
+		p := job.Tasks[m.Task][0]
+		if most = min(most, per); p.Offset+p.Length < job.Objects[p.Object].Size {
+			least = per
+		}
+	}
 	switch n := m.Input.Records; {
 	case m.Input.Bytes != bytes:
 		return fmt.Errorf("it read %d bytes of input, the task has %d", m.Input.Bytes, bytes)

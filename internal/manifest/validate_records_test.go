@@ -266,6 +266,25 @@ func TestValidateMap(t *testing.T) {
 	}
 }
 
+// TestLinesPerTask: the record of a task says as many lines as the job does, but for the
+// last task of an object, which has one at least.
+func TestLinesPerTask(t *testing.T) {
+	job := &Job{
+		Spec: Spec{Input: Choice{Name: Lines, Options: map[string]string{PerTask: "3"}}}, Objects: []Object{{Name: "a", Size: 10}, {Name: "b"}},
+		Tasks: [][]Piece{{{Object: 0, Length: 6}}, {{Object: 0, Offset: 6, Length: 4}}, {{Object: 1}}},
+	}
+	for task, most := range [][2]int64{{3, 3}, {1, 3}, {0, 1}} {
+		for n := range int64(5) {
+			m := &Map{Task: task}
+			m.Input.Records, m.Input.Bytes = n, job.Tasks[task][0].Length
+			err := m.validateCounts(job, recordio.Sum{})
+			if want := n >= most[0] && n <= most[1]; (err == nil) != want {
+				t.Errorf("task %d of %d lines: %v", task, n, err)
+			}
+		}
+	}
+}
+
 // emptied is a record that says that nothing is in its partitions.
 func emptied(m *Map) Map {
 	e := *m

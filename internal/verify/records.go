@@ -53,7 +53,7 @@ type InputKind struct {
 // a format is verified by a reader of its own. Nobody changes the table once the
 // program runs; a test may add a format before.
 var Inputs = map[string]InputKind{
-	manifest.Lines: {[]string{manifest.Numbered}, func(options map[string]string, o Object) Records {
+	manifest.Lines: {[]string{manifest.Numbered, manifest.PerTask}, func(options map[string]string, o Object) Records {
 		if options[manifest.Numbered] != "" {
 			return newRecords(mr.NumberedLines, o)
 		}

@@ -195,7 +195,7 @@ func (r *execRunner) Map(t *mr.Task, in runner.Records, out runner.Emitter) (err
 	}
 	defer func() { err = a.end(err) }()
 	sink := newSink(a, out)
-	feed := &feeder{in: in, blocks: in.Blocks(), binary: r.binary() && r.exec.Module == nil, whole: r.exec.Whole, dir: a.dir.work}
+	feed := &feeder{in: in, blocks: in.Blocks(), offsets: r.exec.Offsets, binary: r.binary() && r.exec.Module == nil, whole: r.exec.Whole, dir: a.dir.work}
 	for piece := 0; feed.open(); piece++ {
 		p := &process{attempt: a, role: "mapper", line: r.exec.Mapper, env: a.mapEnv(feed.object, feed.offset)}
 		err := p.run(feed.copy, sink.parser())

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/runner"
@@ -21,6 +22,8 @@ const feedBlock = 64 << 10
 type feeder struct {
 	in     runner.Records
 	blocks bool   // the records come many at a time
+	// offsets says that each line has its offset before it.
+	offsets bool
 	binary bool   // each record has its lengths in front
 	whole  string // how a record that is an object is handed over; "" is lines
 	dir    string // the working directory
@@ -75,6 +78,8 @@ func (f *feeder) copy(w io.Writer) error {
 	}
 	for f.whole == "" && f.has && f.rec.Object == f.object {
 		switch data := f.rec.Data; {
+		case f.offsets:
+			g.withOffsets(f.rec.Offset, data)
 		case f.blocks && f.binary:
 			for line := range bytes.Lines(data) {
 				g.record(nil, bytes.TrimSuffix(line, []byte{'\n'}))
@@ -95,6 +100,20 @@ func (f *feeder) copy(w io.Writer) error {
 	g.flush()
 	f.buf = g.buf
 	return f.in.Err()
+}
+
+// withOffsets writes lines, the last of them with a line break or without, each behind
+// its offset and a tab. The first is at the offset.
+func (g *gather) withOffsets(offset int64, lines []byte) {
+	for {
+		line, more, _ := bytes.Cut(lines, []byte{'\n'})
+		g.buf = append(strconv.AppendInt(g.buf, offset, 10), '\t')
+		g.line(line)
+		if len(more) == 0 {
+			return
+		}
+		offset, lines = offset+int64(len(line)+1), more
+	}
 }
 
 // save writes the object into a file of the working directory, in the place of the

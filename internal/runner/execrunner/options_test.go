@@ -2,6 +2,7 @@ package execrunner
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -48,6 +49,19 @@ func TestPartitionFields(t *testing.T) {
 		if p := part([]byte(key), 97); p != mr.Partition([]byte(first), 97) {
 			t.Errorf("%q is in partition %d", key, p)
 		}
+	}
+}
+
+// TestOffsets: a mapper gets the offset of each line and a tab before it, also of long
+// lines, empty ones and one without a line break, whether they come in blocks or one by
+// one.
+func TestOffsets(t *testing.T) {
+	b := newBench(t, "cat", "cat")
+	b.exec.Offsets = true
+	long := strings.Repeat("x", feedBlock+1)
+	for _, blocks := range []bool{false, true} {
+		got, err := b.mapAll(blocks, object{"a", "one\n\n" + long + "\nlast"}, object{"b", "other\r\n"})
+		want(t, got, err, "0|one", "4|", "5|"+long, strconv.Itoa(6+len(long))+"|last", "0|other\r")
 	}
 }
 
