@@ -4,7 +4,8 @@ package main
 import (
 	"github.com/mraws/mraws/cli"
 	"github.com/mraws/mraws/cli/embedded"
+	"github.com/mraws/mraws/cli/wasm"
 	"github.com/mraws/mraws/internal/apps"
 )
 
-func main() { cli.With(embedded.Server()).Main(apps.Table()...) }
+func main() { cli.With(embedded.Server(), wasm.Runtime()).Main(apps.Table()...) }

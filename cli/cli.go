@@ -42,7 +42,7 @@ func Main(apps ...mr.App) { Program{}.Main(apps...) }
 func (p Program) Main(apps ...mr.App) {
 	signals := make(chan os.Signal, 3)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	process := cmd.NewProcess(os.Args)
+	process := cmd.NewProcess(os.Args, p.parts...)
 	ctx := cmd.WithSignals(process.Context(context.Background()), process.Signals(signals), process.Exit)
 	stdio := cmd.IO{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	process.Exit(cmd.Execute(ctx, filepath.Base(os.Args[0]), process.Invocation(), os.Args[1:], stdio, apps, p.parts...))

@@ -39,6 +39,9 @@ func (t appTable) lookup(name string) *mr.App {
 
 // find returns the application that --app names.
 func (t appTable) find(name string) (mr.App, error) {
+	if isModule(name) {
+		return mr.App{}, usagef("leave out --app: workers and verify take the module of the job from the bucket", "--app %s is a module, which run and coordinator take", name)
+	}
 	if a := t.lookup(name); a != nil {
 		return *a, nil
 	}

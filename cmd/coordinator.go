@@ -114,13 +114,13 @@ func (f *frame) coordinatorCommand() *cobra.Command {
 			"end when all output is in the bucket. A coordinator that is started again with the same line resumes the\n" +
 			"job. While another coordinator runs the job, this one is a standby: it takes over when the\n" +
 			"other has not renewed its announcement for --lease, and ends when the job ends.\n\n" +
-			"With --mapper the job runs executables, as `run` does.",
+			"With --mapper the job runs executables, with --app FILE.wasm a WebAssembly module, as `run` does.",
 		Example: "  " + f.name + " coordinator --nreduce 10\n" +
 			"  " + f.name + " coordinator --app wc --prefix counts --in s3://other-bucket/logs/2026/\n" +
 			"  " + f.name + " coordinator --local --app wc --nreduce 4",
 		Args: cobra.NoArgs,
 	}
-	o := newJobFlags(c, f.apps, "app of the job; if empty, the app of the first worker")
+	o := newJobFlags(c, f.apps, "app of the job, or the file of a WebAssembly module, which ends in .wasm; if empty, the app of the first worker")
 	o.addEmpty(c)
 	o.exec.add(c)
 	c.Flags().StringArrayVar(&o.in, "in", nil, "read `s3://bucket/folder/` or s3://bucket/object of the same server in place of input/; may be repeated")
@@ -135,18 +135,18 @@ func (f *frame) coordinatorCommand() *cobra.Command {
 // coordinate is the coordinator command.
 func coordinate(ctx context.Context, s *session, o *jobFlags) (err error) {
 	var app *mr.App
-	if o.app != "" {
+	if o.app != "" && !isModule(o.app) {
 		a, err := s.apps.find(o.app)
 		if err != nil {
 			return err
 		}
 		app = &a
 	}
-	params, err := o.jobParams(app)
-	if err != nil {
+	if o.code, err = o.exec.code(ctx, s, o); err != nil {
 		return err
 	}
-	if o.code, err = o.exec.code(o); err != nil {
+	params, err := o.jobParams(app)
+	if err != nil {
 		return err
 	}
 	if err := checkSources(o.in); err != nil {
@@ -228,7 +228,7 @@ func (s *session) newCoordinator(st *store, lis net.Listener, app *mr.App, param
 	}
 	if o.code != nil {
 		if !bad.IsZero() {
-			return nil, usagef("it is not known over which record an executable fails", "max-bad-records is not for jobs with --mapper")
+			return nil, usagef("it is not known over which record they fail", "max-bad-records is not for jobs of executables and modules")
 		}
 		options.Exec, options.Ship = o.code.spec, func(ctx context.Context) error { return o.code.ship(ctx, st, s.layout) }
 	}

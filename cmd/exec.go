@@ -42,7 +42,8 @@ type execFlags struct {
 	sort                      string
 	whole                     string
 	records                   string
-	offsets                   bool // before the lines of the mapper
+	offsets                   bool     // before the lines of the mapper
+	allow                     []string // of a module
 }
 
 func (o *execFlags) add(c *cobra.Command) {
@@ -50,9 +51,9 @@ func (o *execFlags) add(c *cobra.Command) {
 	f.StringVar(&o.mapper, "mapper", "", "in place of --app: this `command` reads lines and writes lines \"key TAB value\"")
 	f.StringVar(&o.combiner, "combiner", "", "`command` that reads and writes such lines, sorted, in the map tasks")
 	f.StringVar(&o.reducer, "reducer", "", "`command` that reads such lines, sorted, and writes the output; empty or - is none: the output is that of the mapper; aggregate adds up what the keys ask for")
-	f.StringArrayVar(&o.files, "file", nil, "ship this `file` into the working directory of the commands; file#name gives it another name; may be repeated")
+	f.StringArrayVar(&o.files, "file", nil, "ship this `file` into the working directory of the commands, or for a module; file#name gives it another name; may be repeated")
 	f.StringArrayVar(&o.archives, "archive", nil, "ship this .tar, .tar.gz, .tgz or .zip `file` and unpack it into a folder of its name, or of the name after #; may be repeated")
-	f.StringArrayVar(&o.env, "env", nil, "set this variable of the commands, `name=value`; may be repeated")
+	f.StringArrayVar(&o.env, "env", nil, "set this variable of the commands or the module, `name=value`; may be repeated")
 	f.BoolVar(&o.inheritAWS, "inherit-aws", false, "give the commands the variables AWS_* of their worker")
 	f.StringVar(&o.separator, "field-separator", "", "`text` that ends the fields of the lines of mapper and combiner; empty is a tab")
 	f.IntVar(&o.keyFields, "key-fields", 1, "number of fields, from the first, that make the key")
@@ -60,12 +61,13 @@ func (o *execFlags) add(c *cobra.Command) {
 	f.StringVar(&o.sort, "sort", "", "order of the keys by their fields, as `options` of sort(1), such as '-k2,2nr -k1,1'; empty is by bytes")
 	f.StringVar(&o.keySeparator, "key-field-separator", "", "`text` that ends the fields of a key, for --sort and --partition-fields; empty is that of --field-separator")
 	f.StringVar(&o.records, "records", "", "what commands read and write: empty is lines, `binary` is keys and values with their lengths in front")
+	f.StringSliceVar(&o.allow, "allow", nil, "what a module that --app names may use beside the files of --file: `clock`, random")
 	f.StringVar(&o.whole, "whole-objects", "", "the mapper gets objects in place of lines: their `bytes`, or a line with the path of a file that has them")
 }
 
 // given says whether any of the flags is.
 func (o *execFlags) given() bool {
-	return o.mapper+o.combiner+o.reducer != "" || len(o.files)+len(o.archives)+len(o.env) > 0 || o.inheritAWS || o.separator != "" || o.keyFields != 1 || o.partitionFields != "0" && o.partitionFields != "" || o.whole+o.records+o.sort+o.keySeparator != ""
+	return o.mapper+o.combiner+o.reducer != "" || len(o.files)+len(o.archives)+len(o.env) > 0 || o.inheritAWS || o.separator != "" || o.keyFields != 1 || o.partitionFields != "0" && o.partitionFields != "" || o.whole+o.records+o.sort+o.keySeparator != "" || len(o.allow) > 0
 }
 
 // fields sets how lines and keys are cut.
@@ -111,17 +113,22 @@ func fieldRange(text string) (from, to int, err error) {
 	return from, to, nil
 }
 
-// execCode is the code of a job of executables.
+// execCode is the code of a job of executables or of a module.
 type execCode struct {
 	spec  *manifest.Spec
 	paths map[string]string // of the files on this machine, by SHA-256
 }
 
-// code reads the files that the flags name. It returns nil if no flag is given.
-func (o *execFlags) code(job *jobFlags) (*execCode, error) {
+// code reads the files that the flags name. It returns nil if no flag is given, and
+// no module.
+func (o *execFlags) code(ctx context.Context, s *session, job *jobFlags) (*execCode, error) {
 	switch {
+	case isModule(job.app):
+		return o.module(ctx, s, job)
 	case !o.given():
 		return nil, nil
+	case len(o.allow) > 0:
+		return nil, usagef("executables are not confined", "--allow is for a module, such as --app app.wasm")
 	case o.mapper == "" && job.app != "":
 		return nil, usagef("--mapper CMD runs an executable in place of --app", "--combiner, --reducer, --file and other flags of executables need --mapper, which takes the place of --app")
 	case job.app != "" || len(job.args) > 0:
@@ -137,35 +144,60 @@ func (o *execFlags) code(job *jobFlags) (*execCode, error) {
 		return nil, err
 	}
 	x := &execCode{paths: map[string]string{}}
-	for _, list := range []struct {
-		args    []string
-		archive bool
-	}{{o.files, false}, {o.archives, true}} {
-		for _, arg := range list.args {
-			f, err := x.read(arg, list.archive)
-			if err != nil {
-				return nil, err
-			}
-			f.Executable = f.Executable || o.executable && !list.archive
-			e.Files = append(e.Files, f)
-		}
+	if err := cmp.Or(x.addFiles(e, o.files, false, o.executable), x.addFiles(e, o.archives, true, false)); err != nil {
+		return nil, err
 	}
-	slices.SortFunc(e.Files, func(a, b manifest.CodeFile) int { return strings.Compare(a.Name, b.Name) })
-	for _, v := range o.env {
-		name, value, ok := strings.Cut(v, "=")
-		if !ok || name == "" {
-			return nil, usagef("such as --env LC_ALL=C", "--env %q is not name=value", v)
-		}
-		if e.Env == nil {
-			e.Env = map[string]string{}
-		}
-		e.Env[name] = value
+	if err := sortFiles(e.Files); err != nil {
+		return nil, err
+	}
+	var err error
+	if e.Env, err = o.variables(); err != nil {
+		return nil, err
 	}
 	if err := e.Validate(); err != nil {
 		return nil, usagef("", "%w", err)
 	}
 	x.spec = e.Spec(execName)
 	return x, nil
+}
+
+// addFiles reads files or archives, which may be run or not, whatever their mode.
+func (x *execCode) addFiles(e *manifest.Exec, args []string, archive, executable bool) error {
+	for _, arg := range args {
+		f, err := x.read(arg, archive)
+		if err != nil {
+			return err
+		}
+		f.Executable = (f.Executable || executable) && e.Module == nil
+		e.Files = append(e.Files, f)
+	}
+	return nil
+}
+
+// sortFiles orders files by name. It returns an error if two have the same.
+func sortFiles(files []manifest.CodeFile) error {
+	slices.SortFunc(files, func(a, b manifest.CodeFile) int { return strings.Compare(a.Name, b.Name) })
+	for i := 1; i < len(files); i++ {
+		if files[i].Name == files[i-1].Name {
+			return usagef("--file PATH#NAME gives one of them another name", "two files with the name %q are to be shipped", files[i].Name)
+		}
+	}
+	return nil
+}
+
+// variables are those of --env.
+func (o *execFlags) variables() (env map[string]string, err error) {
+	for _, v := range o.env {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" {
+			return nil, usagef("such as --env LC_ALL=C", "--env %q is not name=value", v)
+		}
+		if env == nil {
+			env = map[string]string{}
+		}
+		env[name] = value
+	}
+	return env, nil
 }
 
 // archiveKinds are the kinds of archives by the end of their name.
@@ -221,6 +253,9 @@ func (x *execCode) check() error {
 func (x *execCode) unshipped() []string {
 	var names []string
 	e := x.spec.App.Exec
+	if e.Module != nil {
+		return nil // its commands are functions
+	}
 	for _, c := range e.Commands() {
 		words, _ := manifest.SplitCommand(c.Line) // which has been validated
 		for _, w := range words[1:] {
@@ -283,7 +318,7 @@ func guardIfAsked(argv []string) {
 // execProcesses bounds the processes of an attempt.
 const execProcesses = 1000
 
-// newExecHost returns what runs the executables of jobs. A process that was not
+// newExecHost returns what runs the executables and modules of jobs. A process that was not
 // started by the command line has no guard.
 func newExecHost(s *session, st *store) (*execrunner.Host, error) {
 	o := execrunner.Options{
@@ -298,11 +333,14 @@ func newExecHost(s *session, st *store) (*execrunner.Host, error) {
 			return nil, fmt.Errorf("find this program: %w", err)
 		}
 		o.Guard = []string{self, guardArgument}
+		if s.modules != nil {
+			o.Module = []string{self, moduleArgument}
+		}
 	}
 	return execrunner.NewHost(o), nil
 }
 
-// appOf is the app, nil for one that consists of executables.
+// appOf is the app, nil for one that consists of executables or of a module.
 func (r *jobRun) appOf() *mr.App {
 	if r.code != nil {
 		return nil

@@ -74,7 +74,7 @@ func (j *hadoopStreaming) run(ctx context.Context) (success *manifest.Success, e
 			return nil, err
 		}
 	}
-	if err := j.choose(); err != nil {
+	if err := j.choose(ctx); err != nil {
 		return nil, err
 	}
 	if err := j.complete(); err != nil {

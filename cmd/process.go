@@ -26,9 +26,10 @@ type Process struct {
 	to *os.File // a parent that waits for a verdict, or nil
 }
 
-// NewProcess is called once, first of all, with os.Args.
-func NewProcess(argv []string) *Process {
+// NewProcess is called once, first of all, with os.Args and the parts of the program.
+func NewProcess(argv []string, parts ...Part) *Process {
 	guardIfAsked(argv)
+	moduleIfAsked(argv, parts)
 	p := &Process{name: argv[0]}
 	text := os.Getenv(verdictVariable)
 	_ = os.Unsetenv(verdictVariable) // it is not meant for processes that the application starts

@@ -108,7 +108,7 @@ func refusalAdvice(r *wire.Refusal) (code int, hint string) {
 		}
 		return ExitConflict, "start the worker with --app " + about
 	case wire.ReasonExecutables:
-		return ExitConflict, "install the program on the worker, or ship it: the coordinator takes --file and --archive"
+		return ExitConflict, "install the program on the worker, or ship it: the coordinator takes --file and --archive; a program that runs no modules needs cli.With(wasm.Runtime())"
 	case wire.ReasonParams:
 		return ExitConflict, "leave out --app-arg: workers use the job's parameters"
 	case wire.ReasonUnknownParam:

@@ -6,6 +6,7 @@
 //	line.go     how the process was started, and command lines to paste
 //	parts.go    what a program may have or not
 //	apps.go     the applications to choose from
+//	exec.go     executables in place of them, module.go WebAssembly modules
 //	exit.go     exit codes, and how errors become codes and messages
 //	signal.go   what SIGINT and SIGTERM do
 //	process.go  what a process knows about its start and its parent
@@ -43,7 +44,8 @@ type frame struct {
 	process *Process // nil where commands are only called
 	apps    appTable
 	verbose bool
-	start   startServer // of the embedded server; nil for none
+	start   startServer    // of the embedded server; nil for none
+	modules *ModuleRuntime // nil for none
 
 	started bool // the command itself has begun: errors are no longer usage errors
 }

@@ -42,14 +42,16 @@ func (f *frame) runCommand() *cobra.Command {
 			"are read where they are. The job reads only these; without INPUT it reads the objects below\n" +
 			"input/. If no bucket is configured, the store is the embedded S3 server with its data folder,\n" +
 			"and each run with INPUT has a prefix of its own.\n\n" +
-			"With --mapper the job runs executables by the contract of Hadoop Streaming in place of an app.",
+			"With --mapper the job runs executables by the contract of Hadoop Streaming in place of an app.\n" +
+			"With --app FILE.wasm it runs that WebAssembly module, confined to what --file and --allow name.",
 		Example: "  " + f.name + " run --app wc book.txt\n" +
 			"  " + f.name + " run --app grep --app-arg pattern=whale --nreduce 1 --out result 'books/**/*.txt'\n" +
 			"  " + f.name + " run --app indexer --bucket my-bucket --workers 8\n" +
 			"  " + f.name + " run --app wc --bucket my-bucket --prefix counts s3://other-bucket/logs/2026/\n" +
-			"  " + f.name + " run --mapper 'python3 m.py' --reducer 'python3 r.py' --file m.py --file r.py book.txt",
+			"  " + f.name + " run --mapper 'python3 m.py' --reducer 'python3 r.py' --file m.py --file r.py book.txt\n" +
+			"  " + f.name + " run --app wc.wasm book.txt",
 	}
-	o := &runFlags{jobFlags: newJobFlags(c, f.apps, "the app to run")}
+	o := &runFlags{jobFlags: newJobFlags(c, f.apps, "the app to run, or the file of a WebAssembly module, which ends in .wasm")}
 	o.addEmpty(c)
 	o.exec.add(c)
 	c.Flags().IntVar(&o.workers, "workers", 0, "number of workers with one slot each; 0 is one per core")
@@ -84,7 +86,7 @@ type jobRun struct {
 
 func (r *jobRun) run(ctx context.Context, args []string) (err error) {
 	o := r.flags
-	if err := r.choose(); err != nil {
+	if err := r.choose(ctx); err != nil {
 		return err
 	}
 	if r.app.NeedsProcesses && !o.processes {
@@ -145,10 +147,10 @@ func (r *jobRun) run(ctx context.Context, args []string) (err error) {
 	return r.result(ctx, success, again)
 }
 
-// choose finds the app, or the executables in place of it.
-func (r *jobRun) choose() (err error) {
+// choose finds the app, or the executables or the module in place of it.
+func (r *jobRun) choose(ctx context.Context) (err error) {
 	o := r.flags
-	if r.code, err = o.exec.code(o.jobFlags); err != nil {
+	if r.code, err = o.exec.code(ctx, r.session, o.jobFlags); err != nil {
 		return err
 	}
 	if o.code = r.code; r.code == nil {
@@ -158,7 +160,7 @@ func (r *jobRun) choose() (err error) {
 		r.params, err = o.jobParams(&r.app)
 		return err
 	}
-	r.app = mr.App{Name: execName}
+	r.app = mr.App{Name: r.code.spec.App.Name}
 	if err := r.code.check(); err != nil {
 		return err
 	}

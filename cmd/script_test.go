@@ -19,7 +19,9 @@ import (
 
 	"github.com/mraws/mraws/cli"
 	"github.com/mraws/mraws/cli/embedded"
+	"github.com/mraws/mraws/cli/wasm"
 	"github.com/mraws/mraws/internal/apps"
+	"github.com/mraws/mraws/internal/testkit/wat"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -27,7 +29,8 @@ import (
 // command line in processes of its own, with the race detector if on.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"mraws": func() { cli.With(embedded.Server()).Main(apps.Table()...) },
+		"mraws": func() { cli.With(embedded.Server(), wasm.Runtime()).Main(apps.Table()...) },
+		"plain": func() { cli.With(embedded.Server()).Main(apps.Table()...) },
 		"sums":  func() { cli.With(embedded.Server()).Main(sums()) },
 		"where": func() { cli.With(embedded.Server()).Main(where()) },
 	})
@@ -100,7 +103,9 @@ func TestScripts(t *testing.T) {
 			"stops": stops,
 			"serve": serve,
 			"alter": alter,
-			"paste": paste,
+
+			"assemble": assemble,
+			"paste":    paste,
 		},
 	})
 }
@@ -201,6 +206,32 @@ func paste(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Logf("> %s", found[1])
 	code(ts, false, []string{args[0], "sh", "-c", found[1]})
+}
+
+// assemble KIND FILE writes a WebAssembly module.
+func assemble(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: assemble kind file")
+	}
+	m := wat.Sorter(true)
+	switch args[0] {
+	case "sort":
+	case "other":
+		m.Pages++
+	case "only":
+		m = wat.Sorter(false)
+	case "unfit":
+		m.Functions[1].Name = "map"
+	case "fail":
+		m = wat.Guest(wat.Code(wat.I32Const(16), wat.I32Const(12), wat.Call, 0, wat.Unreachable))
+		m.Imports = []wat.Func{{Of: "mraws", Name: "fail", Params: []byte{wat.I32, wat.I32}}}
+		m.Data = map[int]string{16: "no such luck"}
+	default:
+		ts.Fatalf("no module %s", args[0])
+	}
+	file := ts.MkAbs(args[1])
+	ts.Check(os.MkdirAll(filepath.Dir(file), 0o755))
+	ts.Check(os.WriteFile(file, m.Bytes(), 0o644))
 }
 
 // alter FILE OLD NEW replaces text in a file.

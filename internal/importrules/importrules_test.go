@@ -49,9 +49,11 @@ var allowed = map[string][]string{
 	"internal/runner":            {"std", "mr"},
 	"internal/runner/gorunner":   {"std", "mr", "internal/runner"},
 	"internal/runner/execrunner": {"mr", "internal/runner", "internal/layout", "internal/manifest", "internal/recordio", "internal/sortbuf"},
+	"internal/wasm":              {"internal/manifest", "internal/runner/execrunner"}, // and only cli/wasm imports it: see checkSDK
 	"internal/task":              {"mr", "internal/runner", "internal/layout", "internal/manifest", "internal/recordio", "internal/sortbuf", "internal/input", "internal/output", "internal/decompress", "internal/object", "internal/failpoint", "internal/scratch", "internal/jobstate"},
 	"internal/worker":            {"mr", "internal/trace", "internal/wire", "internal/task", "internal/runner", "internal/runner/gorunner", "internal/layout", "internal/manifest", "internal/object", "internal/jobstate"},
 	"internal/testkit":           {"mr", "internal/input", "internal/output", "internal/layout", "internal/manifest", "internal/object", "internal/wire"},
+	"internal/testkit/wat":       {"std"},
 	"internal/verify":            {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/object", "internal/scratch"},
 	"internal/upload":            {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/object"},
 	"e2e/lab":                    {"mr", "mr/mrtest", "internal/apps", "internal/layout"},
@@ -61,7 +63,7 @@ var allowed = map[string][]string{
 }
 
 // wiring lists packages that may import all packages of the module.
-var wiring = []string{"", "api", "cmd", "cli", "cli/embedded", "bench", "bench/", "e2e", "e2e/", "examples/", "internal/s3fs/s3conform", "internal/importrules"}
+var wiring = []string{"", "api", "cmd", "cli", "cli/embedded", "cli/wasm", "bench", "bench/", "e2e", "e2e/", "examples/", "internal/s3fs/s3conform", "internal/importrules"}
 
 type pkg struct {
 	ImportPath string
@@ -120,7 +122,8 @@ func TestImports(t *testing.T) {
 }
 
 // checkSDK checks the imports of large dependencies. Only s3fs sends requests to
-// S3, only s3local embeds the server, only metrics imports Prometheus. The
+// S3, only s3local embeds the server, only wasm runs modules, only metrics imports
+// Prometheus. The
 // interface of the server uses types of the SDK, so s3local may import those two
 // packages. spot uses the SDK's client for instance metadata, and no service of
 // AWS.
@@ -138,6 +141,12 @@ func checkSDK(t *testing.T, name string, imports []string) {
 		}
 		if imp == module+"internal/s3local" && (name == "cmd" || name == "cli") {
 			t.Errorf("%s imports %s; only cli/embedded may: a program without the server must not link it", name, imp)
+		}
+		if strings.HasPrefix(imp, "github.com/tetratelabs/") && name != "internal/wasm" {
+			t.Errorf("%s imports %s; only internal/wasm may run modules", name, imp)
+		}
+		if imp == module+"internal/wasm" && name != "cli/wasm" {
+			t.Errorf("%s imports %s; only cli/wasm may: a program without it must not link it", name, imp)
 		}
 		if strings.HasPrefix(imp, "github.com/prometheus/") && name != "internal/metrics" {
 			t.Errorf("%s imports %s; only internal/metrics may: roles count in plain numbers", name, imp)

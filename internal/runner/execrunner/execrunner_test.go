@@ -349,3 +349,20 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// TestModuleNotRun: a host of a program that runs no modules refuses a job of one.
+func TestModuleNotRun(t *testing.T) {
+	b := newBench(t, "mraws_map", "mraws_reduce")
+	b.exec.Module, b.exec.Files = &manifest.Module{File: "a.wasm"}, []manifest.CodeFile{b.host.o.Store.(code).add("a.wasm", "\x00asm")}
+	const want = "a.wasm: it is a WebAssembly module, and this program runs none"
+	if err := b.host.Check(&b.exec); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if _, err := b.mapAll(true, object{"a", "x\n"}); err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+	b.host.o.Module = []string{"/bin/false"}
+	if err := b.host.Check(&b.exec); err != nil {
+		t.Error(err)
+	}
+}

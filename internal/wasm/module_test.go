@@ -1,0 +1,64 @@
+package wasm
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/mraws/mraws/internal/testkit/wat"
+)
+
+// TestInspect: a module is told from what no job can run, with the reason.
+func TestInspect(t *testing.T) {
+	echo := func(change func(*wat.Module)) []byte {
+		m := wat.Guest(wat.Echo())
+		if change != nil {
+			change(m)
+		}
+		return m.Bytes()
+	}
+	for _, tt := range []struct {
+		name string
+		code []byte
+		want string
+	}{
+		{"a script", []byte("#!/bin/sh\n"), "it is no WebAssembly module"},
+		{"nothing", nil, "it is no WebAssembly module"},
+		{"a component", []byte("\x00asm\x0d\x00\x01\x00"), "it is a WebAssembly component"},
+		{"a version to come", []byte("\x00asm\x02\x00\x00\x00"), "unknown version"},
+		{"cut off", echo(nil)[:40], "no valid WebAssembly module"},
+		{"wrong code", echo(func(m *wat.Module) { m.Functions[1].Code = wat.Code(wat.I32Const(1)) }), "no valid WebAssembly module"},
+		{"much memory", echo(func(m *wat.Module) { m.Pages = 1 << 17 }), "no valid WebAssembly module"},
+		{"no mraws_map", echo(func(m *wat.Module) { m.Functions[1].Name = "map" }), "it exports no function mraws_map"},
+		{"no mraws_buffer", echo(func(m *wat.Module) { m.Functions[0].Name = "" }), "it exports no function mraws_buffer"},
+		{"a program", echo(func(m *wat.Module) { m.Functions[0].Name = "_start" }), "was linked as a program, not as a reactor"},
+		{"signature", echo(func(m *wat.Module) {
+			m.Functions[1].Params = []byte{wat.I32, wat.I32}
+		}), "it exports mraws_map as (i32, i32) -> i64, want (i32) -> i64"},
+		{"signature of mraws_reduce", echo(func(m *wat.Module) {
+			m.Functions[2].Results, m.Functions[2].Code = []byte{wat.I32}, wat.I32Const(0)
+		}), "it exports mraws_reduce as (i32) -> i32, want (i32) -> i64"},
+		{"combiner alone", echo(func(m *wat.Module) { m.Functions[2].Name = "mraws_combine" }), "it exports mraws_combine and no mraws_reduce"},
+		{"import of nowhere", echo(func(m *wat.Module) { m.Imports = []wat.Func{{Of: "env", Name: "sqrt"}} }), `it imports sqrt of "env" (its linker found no such function)`},
+		{"import that is not there", echo(func(m *wat.Module) { m.Imports = []wat.Func{{Of: "mraws", Name: "spawn"}} }), `it imports spawn of "mraws", which has no such function`},
+		{"import as another", echo(func(m *wat.Module) { m.Imports = []wat.Func{{Of: "mraws", Name: "log", Params: []byte{wat.I32}}} }), `it imports log of "mraws" as (i32), which is (i32, i32)`},
+		{"GOOS=js", echo(func(m *wat.Module) { m.Imports = []wat.Func{{Of: "gojs", Name: "x"}} }), "GOOS=wasip1"},
+		{"no memory", (&wat.Module{NoMemory: true, Functions: []wat.Func{
+			{Name: "mraws_buffer", Params: []byte{wat.I32}, Results: []byte{wat.I32}, Code: wat.I32Const(0)},
+			{Name: "mraws_map", Params: []byte{wat.I32}, Results: []byte{wat.I64}, Code: wat.I64Const(0)},
+		}}).Bytes(), "it exports no memory"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := Inspect(t.Context(), tt.code); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+	}
+	f, err := Inspect(t.Context(), echo(nil))
+	if want := (Functions{Map: "mraws_map", Reduce: "mraws_reduce"}); err != nil || f != want {
+		t.Errorf("%+v, %v", f, err)
+	}
+	f, err = Inspect(t.Context(), echo(func(m *wat.Module) { m.Functions[2].Name = "" }))
+	if want := (Functions{Map: "mraws_map"}); err != nil || f != want {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
