@@ -26,16 +26,20 @@ type store struct {
 	Why      string // what decided, such as "flag --bucket"
 
 	server Server // started here; nil if another process serves
+	heir   *heir  // of a server of another process; nil for none
 }
 
-// Close closes the store. If this process serves it, Close also ends the server,
-// also for other processes that use it.
+// Close closes the store. If this process serves it, Close also ends the server. Other
+// processes that use it go on: see heir.
 func (s *store) Close() error {
 	s.Store.Close()
-	if s.server == nil {
-		return nil
+	switch {
+	case s.server != nil:
+		return s.server.Close()
+	case s.heir != nil:
+		return s.heir.Close()
 	}
-	return s.server.Close()
+	return nil
 }
 
 // Served reports whether the embedded server runs in this process.
@@ -268,6 +272,9 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 		}
 		return nil, err
 	}
+	if server == nil && s.verb != "worker" { // which has nothing to do without its coordinator
+		out.heir = newHeir(dir, at, s.starter(), s.log)
+	}
 	who := fmt.Sprintf("served by process %d", at.PID)
 	if server != nil {
 		who = "served here"
@@ -284,16 +291,20 @@ func (s *session) sayStore(format string, args ...any) {
 	}
 }
 
+// starter starts the embedded server, if the program has it.
+func (s *session) starter() startServer {
+	if s.start == nil {
+		return noServer
+	}
+	return s.start
+}
+
 // settle is the maximum wait for another process that starts or ends a server on the
 // same data folder.
 const settle = 5 * time.Second
 
 // findOrServe returns the server that runs on a data folder, or starts one.
 func (s *session) findOrServe(ctx context.Context, dir string) (datadir.Endpoint, Server, error) {
-	start := s.start
-	if start == nil {
-		start = noServer
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, settle, nil)
 	defer cancel()
 	for {
@@ -304,7 +315,7 @@ func (s *session) findOrServe(ctx context.Context, dir string) (datadir.Endpoint
 		if !errors.Is(err, fs.ErrNotExist) {
 			return datadir.Endpoint{}, nil, err
 		}
-		server, err := start(ctx, ServerOptions{DataDir: dir})
+		server, err := s.starter()(ctx, ServerOptions{DataDir: dir})
 		if err == nil {
 			return server.Endpoint(), server, nil
 		}

@@ -89,3 +89,43 @@ func TestDirectReadsBreak(t *testing.T) {
 	}
 	b.run(0, "verify", "--app", "wc")
 }
+
+// TestHeir: a job whose store was served by another command goes on when that command
+// ends, or is killed: the first of those that use the store serves it.
+func TestHeir(t *testing.T) {
+	b := newFixture(t)
+	b.env = append(b.env, "MRAWS_DATA_DIR="+filepath.Join(b.dir, "solo"))
+	input := b.write("a.txt", "the cat\n", 0o644)
+	line := []string{"--local", "--nreduce", "1", "--mapper", `sh -c 'touch "$DIR/runs"; until [ -e "$DIR/gate" ]; do sleep 0.05; done; cat'`, "--env", "DIR=" + b.dir, input}
+	for _, end := range []os.Signal{os.Interrupt, os.Kill} {
+		server := b.start("s3")
+		b.until("the server runs", func() bool { return strings.Contains(server.out.String(), "endpoint") })
+		var jobs []*process
+		for range 2 {
+			jobs = append(jobs, b.start(append([]string{"run", "--prefix", newPrefix()}, line...)...))
+		}
+		b.until("a mapper runs", func() bool { _, err := os.Stat(filepath.Join(b.dir, "runs")); return err == nil })
+		if err := server.Process.Signal(end); err != nil {
+			t.Fatal(err)
+		}
+		b.exit(server)
+		served := func() (n int) {
+			for _, j := range jobs {
+				n += strings.Count(j.errout.String(), "it is served here now")
+			}
+			return n
+		}
+		b.until("a job serves", func() bool { return served() == 1 })
+		b.write("gate", "", 0o644)
+		for _, j := range jobs {
+			if code := b.exit(j); code != 0 {
+				t.Errorf("%v: exit code %d\n%s", end, code, j.errout.String())
+			}
+		}
+		for _, name := range []string{"runs", "gate"} {
+			if err := os.Remove(filepath.Join(b.dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
