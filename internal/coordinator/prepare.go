@@ -207,7 +207,7 @@ func (c *Coordinator) fix(ctx context.Context, job *manifest.Job) (stored *manif
 	info, err := c.o.Store.Put(ctx, key, data, object.PutOptions{IfAbsent: true, ContentType: "application/json"})
 	if err == nil {
 		info.Size = int64(len(data))
-		c.restorer.job = info
+		c.restorer.jobAt = info
 		job.Digest = manifest.DigestOf(data)
 		return job, true, nil
 	}
@@ -229,7 +229,7 @@ func (c *Coordinator) fix(ctx context.Context, job *manifest.Job) (stored *manif
 // is none.
 func (c *Coordinator) readJob(ctx context.Context) (*manifest.Job, error) {
 	job, info, err := jobstate.ReadJob(ctx, c.o.Store, c.o.Layout)
-	c.restorer.job = info
+	c.restorer.jobAt = info
 	return job, c.bucket.unusable(ForeignObject, err)
 }
 

@@ -46,11 +46,10 @@ type restorer struct {
 	maxLost int
 
 	// Owned by the loop once the job is planned.
-	job    object.Info      // _job.json
-	ranges *manifest.Ranges // nil if there are none, or none were read
-	at     object.Info      // _ranges.json
-	// ownerAt is _owner.json, if the output has a place of its own.
-	ownerAt object.Info
+	jobAt    object.Info      // _job.json
+	ranges   *manifest.Ranges // nil if there are none, or none were read
+	rangesAt object.Info      // _ranges.json
+	ownerAt  object.Info      // _owner.json, if the output has a place of its own
 
 	mu       sync.Mutex     // held while something is put back
 	reported map[string]int // how often an attempt failed over an object, by its key
@@ -62,63 +61,63 @@ func encoded(v any) func() ([]byte, error) {
 }
 
 // known lists the control objects that are known, by key.
-func (l *restorer) known(ctx context.Context) (map[string]controlObject, []*reduceCommit) {
+func (s *restorer) known(ctx context.Context) (map[string]controlObject, []*reduceCommit) {
 	var maps []*mapCommit
 	var reduces []*reduceCommit
 	all := map[string]controlObject{}
 	add := func(k controlObject) { all[k.key] = k }
-	l.call(ctx, func() {
-		maps, reduces = slices.Clone(l.loop.maps), slices.Clone(l.loop.reduces)
-		add(controlObject{key: l.layout.Job(), at: l.job, is: encoded(l.loop.job)})
-		if l.layout.OutputBucket() != "" {
-			add(controlObject{key: l.layout.Owner(), at: l.ownerAt, is: encoded(l.loop.o.owner(l.loop.job))})
+	s.call(ctx, func() {
+		maps, reduces = slices.Clone(s.loop.maps), slices.Clone(s.loop.reduces)
+		add(controlObject{key: s.layout.Job(), at: s.jobAt, is: encoded(s.loop.job)})
+		if s.layout.OutputBucket() != "" {
+			add(controlObject{key: s.layout.Owner(), at: s.ownerAt, is: encoded(s.loop.o.owner(s.loop.job))})
 		}
-		if ranges := l.ranges; ranges != nil {
-			add(controlObject{key: l.layout.Ranges(), at: l.at, is: encoded(ranges)})
+		if ranges := s.ranges; ranges != nil {
+			add(controlObject{key: s.layout.Ranges(), at: s.rangesAt, is: encoded(ranges)})
 		}
 	})
 	for m, rec := range maps {
 		if rec != nil {
 			add(controlObject{
-				key: l.layout.MapCommit(m), at: rec.at, is: encoded(rec.Map), meta: l.metaOf(rec.Attempt),
-				adopt: func(ctx context.Context) (bool, error) { return l.adoptMap(ctx, m, rec) },
+				key: s.layout.MapCommit(m), at: rec.at, is: encoded(rec.Map), meta: s.metaOf(rec.Attempt),
+				adopt: func(ctx context.Context) (bool, error) { return s.adoptMap(ctx, m, rec) },
 			})
 		}
 	}
 	for r, rec := range reduces {
 		if rec != nil {
-			add(controlObject{key: l.layout.ReduceAttempt(r, rec.Attempt), at: rec.at, is: encoded(rec.Reduce), meta: l.metaOf(rec.Attempt)})
+			add(controlObject{key: s.layout.ReduceAttempt(r, rec.Attempt), at: rec.at, is: encoded(rec.Reduce), meta: s.metaOf(rec.Attempt)})
 		}
 	}
 	return all, reduces
 }
 
 // metaOf is the metadata of a record.
-func (l *restorer) metaOf(attempt string) map[string]string {
-	return map[string]string{manifest.MetaJob: l.loop.job.ID, manifest.MetaAttempt: attempt}
+func (s *restorer) metaOf(attempt string) map[string]string {
+	return map[string]string{manifest.MetaJob: s.loop.job.ID, manifest.MetaAttempt: attempt}
 }
 
 // noteVersion takes note of the version of a control object.
-func (l *restorer) noteVersion(ctx context.Context, key string, at object.Info) {
-	l.call(context.WithoutCancel(ctx), func() {
-		m, isMap := l.layout.ParseMapCommit(key)
+func (s *restorer) noteVersion(ctx context.Context, key string, at object.Info) {
+	s.call(context.WithoutCancel(ctx), func() {
+		m, isMap := s.layout.ParseMapCommit(key)
 		switch {
-		case key == l.layout.Job():
-			l.job = at
-		case key == l.layout.Ranges():
-			l.at = at
-		case l.layout.OutputBucket() != "" && key == l.layout.Owner():
-			l.ownerAt = at
+		case key == s.layout.Job():
+			s.jobAt = at
+		case key == s.layout.Ranges():
+			s.rangesAt = at
+		case s.layout.OutputBucket() != "" && key == s.layout.Owner():
+			s.ownerAt = at
 		case isMap:
-			rec := *l.loop.maps[m]
+			rec := *s.loop.maps[m]
 			rec.at = at
-			l.loop.maps[m] = &rec
+			s.loop.maps[m] = &rec
 		default:
-			for r, rec := range l.loop.reduces {
-				if rec != nil && key == l.layout.ReduceAttempt(r, rec.Attempt) {
+			for r, rec := range s.loop.reduces {
+				if rec != nil && key == s.layout.ReduceAttempt(r, rec.Attempt) {
 					now := *rec
 					now.at = at
-					l.loop.reduces[r] = &now
+					s.loop.reduces[r] = &now
 				}
 			}
 		}
@@ -127,18 +126,18 @@ func (l *restorer) noteVersion(ctx context.Context, key string, at object.Info) 
 
 // restore sees to it that a control object is what it was when it was read,
 // whatever the listing says of it.
-func (l *restorer) restore(ctx context.Context, k controlObject) error {
+func (s *restorer) restore(ctx context.Context, k controlObject) error {
 	want, err := k.is()
 	if err != nil {
 		return err
 	}
 	for range 3 {
-		found, at, err := l.readAt(ctx, k.key)
+		found, at, err := s.readAt(ctx, k.key)
 		if err != nil {
 			return fmt.Errorf("read the metadata of %s: %w", k.key, err)
 		}
 		if bytes.Equal(found, want) {
-			l.noteVersion(ctx, k.key, at)
+			s.noteVersion(ctx, k.key, at)
 			return nil
 		}
 		if k.adopt != nil && found != nil {
@@ -148,34 +147,34 @@ func (l *restorer) restore(ctx context.Context, k controlObject) error {
 		}
 		// Behind the look: what another job puts there from now on is another
 		// version.
-		if err := l.displaced(ctx, l.loop.job.ID); err != nil {
+		if err := s.displaced(ctx, s.loop.job.ID); err != nil {
 			return err
 		}
 		meta := maps.Clone(k.meta)
 		if meta != nil {
 			meta[manifest.MetaHash] = manifest.DigestOf(want).String()
 		}
-		info, err := l.store.Put(ctx, k.key, want, object.PutOptions{
+		info, err := s.store.Put(ctx, k.key, want, object.PutOptions{
 			IfAbsent: at.ETag == "", IfMatch: at.ETag, Meta: meta, ContentType: "application/json",
 		})
 		if err == nil {
-			l.log.Warn().Str("key", k.key).Bool("gone", at.ETag == "").Msg("a control object was deleted or damaged; it is written again")
+			s.log.Warn().Str("key", k.key).Bool("gone", at.ETag == "").Msg("a control object was deleted or damaged; it is written again")
 			info.Size = int64(len(want))
-			l.noteVersion(ctx, k.key, info)
+			s.noteVersion(ctx, k.key, info)
 			return nil
 		}
 		if !object.ConditionFailed(err) {
 			return fmt.Errorf("write %s again: %w", k.key, err)
 		}
 	}
-	return &JobError{Cause: l.name(k.key) + " is deleted or replaced again and again while the job runs"}
+	return &JobError{Cause: s.name(k.key) + " is deleted or replaced again and again while the job runs"}
 }
 
 // adoptMap says whether the commit record that lies in the place of rec does as
 // well: that of an attempt which came after rec was deleted and committed equal
 // records. One with others ends the job, since outputs may be made of either.
-func (l *restorer) adoptMap(ctx context.Context, m int, rec *mapCommit) (bool, error) {
-	now, err := l.readMap(ctx, l.loop.job, m)
+func (s *restorer) adoptMap(ctx context.Context, m int, rec *mapCommit) (bool, error) {
+	now, err := s.readMap(ctx, s.loop.job, m)
 	var conflict *ConflictError
 	switch {
 	case errors.As(err, &conflict), errors.Is(err, fs.ErrNotExist), errors.Is(err, object.ErrDamaged):
@@ -186,9 +185,9 @@ func (l *restorer) adoptMap(ctx context.Context, m int, rec *mapCommit) (bool, e
 		return false, nil // rec, changed
 	case !sameRecords(now.Map, rec.Map):
 		return false, &JobError{Cause: fmt.Sprintf("s3://%s/%s was deleted while the job ran, and attempt %s committed an output that differs from that of attempt %s: the app is not deterministic",
-			l.store.Bucket(), l.layout.MapCommit(m), now.Attempt, rec.Attempt)}
+			s.store.Bucket(), s.layout.MapCommit(m), now.Attempt, rec.Attempt)}
 	}
-	l.call(context.WithoutCancel(ctx), func() { l.loop.maps[m] = now })
+	s.call(context.WithoutCancel(ctx), func() { s.loop.maps[m] = now })
 	return true, nil
 }
 
@@ -212,40 +211,40 @@ func (l *loop) hasRanges() bool {
 // noteRanges reads the key ranges of a job with ordered output when all maps
 // have gone by them. If they are lost by then, a reduce attempt makes them
 // again.
-func (l *restorer) noteRanges(ctx context.Context) {
+func (s *restorer) noteRanges(ctx context.Context) {
 	needed := false
-	l.call(ctx, func() { needed = l.loop.hasRanges() && l.ranges == nil })
+	s.call(ctx, func() { needed = s.loop.hasRanges() && s.ranges == nil })
 	if !needed {
 		return
 	}
-	ranges, info, err := jobstate.ReadRanges(ctx, l.store, l.layout, l.loop.job)
+	ranges, info, err := jobstate.ReadRanges(ctx, s.store, s.layout, s.loop.job)
 	if err != nil {
 		if ctx.Err() == nil {
-			l.log.Warn().Err(err).Msg("key ranges not read")
+			s.log.Warn().Err(err).Msg("key ranges not read")
 		}
 		return
 	}
-	l.call(ctx, func() { l.ranges, l.at = ranges, info })
+	s.call(ctx, func() { s.ranges, s.rangesAt = ranges, info })
 }
 
 // sealRanges adds the digest of the key ranges, if the job has any. A damaged
 // or foreign object in their place is an error: a seal of it would make it
 // right.
-func (l *restorer) sealRanges(ctx context.Context, success *manifest.Success) error {
+func (s *restorer) sealRanges(ctx context.Context, success *manifest.Success) error {
 	var has bool
 	var ranges *manifest.Ranges
-	l.call(ctx, func() { has, ranges = l.loop.hasRanges(), l.ranges })
+	s.call(ctx, func() { has, ranges = s.loop.hasRanges(), s.ranges })
 	if !has {
 		return nil
 	}
 	if ranges == nil {
 		var err error
-		ranges, _, err = jobstate.ReadRanges(ctx, l.store, l.layout, l.loop.job)
+		ranges, _, err = jobstate.ReadRanges(ctx, s.store, s.layout, s.loop.job)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil
 		case err != nil:
-			return fmt.Errorf("seal the key ranges: %w", l.unusable(ForeignObject, err))
+			return fmt.Errorf("seal the key ranges: %w", s.unusable(ForeignObject, err))
 		}
 	}
 	data, err := manifest.Encode(ranges)
@@ -259,37 +258,37 @@ func (l *restorer) sealRanges(ctx context.Context, success *manifest.Success) er
 // restoreReported puts back the control object of which an attempt has reported that
 // it is missing or damaged, and what else is missing. It says whether the
 // attempt failed over that alone.
-func (l *restorer) restoreReported(ctx context.Context, key string) bool {
-	all, _ := l.known(ctx)
+func (s *restorer) restoreReported(ctx context.Context, key string) bool {
+	all, _ := s.known(ctx)
 	k, known := all[key]
 	if !known {
 		return false
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.reported == nil {
-		l.reported = map[string]int{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reported == nil {
+		s.reported = map[string]int{}
 	}
-	if l.reported[key]++; l.reported[key] > 4*l.maxLost {
+	if s.reported[key]++; s.reported[key] > 4*s.maxLost {
 		return false // somebody deletes it again and again, or the worker lies
 	}
-	err := l.restore(ctx, k)
+	err := s.restore(ctx, k)
 	if err == nil {
-		err = l.restoreListed(ctx, all)
+		err = s.restoreListed(ctx, all)
 	}
 	if err != nil && ofJob(err) {
-		l.call(context.WithoutCancel(ctx), func() { l.loop.finishWith(err) })
+		s.call(context.WithoutCancel(ctx), func() { s.loop.finishWith(err) })
 	} else if err != nil {
-		l.log.Warn().Err(err).Str("key", key).Msg("control objects not written again")
+		s.log.Warn().Err(err).Str("key", key).Msg("control objects not written again")
 	}
 	return err == nil
 }
 
 // restoreListed puts back the known control objects that the listing lacks, or
 // shows at another version.
-func (l *restorer) restoreListed(ctx context.Context, all map[string]controlObject) error {
+func (s *restorer) restoreListed(ctx context.Context, all map[string]controlObject) error {
 	missing := maps.Clone(all)
-	for o, err := range l.store.List(ctx, l.layout.ControlPrefix()) {
+	for o, err := range s.store.List(ctx, s.layout.ControlPrefix()) {
 		if err != nil {
 			return fmt.Errorf("list the control objects: %w", err)
 		}
@@ -298,7 +297,7 @@ func (l *restorer) restoreListed(ctx context.Context, all map[string]controlObje
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(missing)) {
-		if err := l.restore(ctx, missing[key]); err != nil {
+		if err := s.restore(ctx, missing[key]); err != nil {
 			return err
 		}
 	}
@@ -309,43 +308,43 @@ func (l *restorer) restoreListed(ctx context.Context, all map[string]controlObje
 // to speak of is there. Control objects that are not it puts back. It returns
 // the outputs that have to be made again, and an error for one in whose place
 // something else lies.
-func (l *restorer) review(ctx context.Context) ([]int, error) {
-	l.noteRanges(ctx) // those that were lost and are made again
-	all, outputs := l.known(ctx)
-	if _, ok := all[l.layout.Ranges()]; !ok && l.ranged(ctx) {
+func (s *restorer) review(ctx context.Context) ([]int, error) {
+	s.noteRanges(ctx) // those that were lost and are made again
+	all, outputs := s.known(ctx)
+	if _, ok := all[s.layout.Ranges()]; !ok && s.ranged(ctx) {
 		return nil, &JobError{Lost: true, Cause: fmt.Sprintf("s3://%s/%s is missing or damaged: it was deleted or changed, and without it the outputs cannot be checked",
-			l.store.Bucket(), l.layout.Ranges())}
+			s.store.Bucket(), s.layout.Ranges())}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.restoreListed(ctx, all); err != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.restoreListed(ctx, all); err != nil {
 		return nil, err
 	}
-	if k, ok := all[l.layout.Ranges()]; ok { // which is read for the seal
-		if err := l.restore(ctx, k); err != nil {
+	if k, ok := all[s.layout.Ranges()]; ok { // which is read for the seal
+		if err := s.restore(ctx, k); err != nil {
 			return nil, err
 		}
 	}
-	return l.reviewOutputs(ctx, outputs)
+	return s.reviewOutputs(ctx, outputs)
 }
 
 // reviewOutputs looks with one listing whether every output is the one that was
 // committed. It returns those that are gone.
-func (l *restorer) reviewOutputs(ctx context.Context, outputs []*reduceCommit) (gone []int, err error) {
+func (s *restorer) reviewOutputs(ctx context.Context, outputs []*reduceCommit) (gone []int, err error) {
 	there := make([]object.Info, len(outputs))
-	for o, err := range l.store.List(ctx, l.layout.OutputDir()) {
+	for o, err := range s.store.List(ctx, s.layout.OutputDir()) {
 		if err != nil {
 			return nil, fmt.Errorf("list the output: %w", err)
 		}
-		if r, ok := l.layout.ParseOutput(o.Key); ok && r < len(there) {
+		if r, ok := s.layout.ParseOutput(o.Key); ok && r < len(there) {
 			there[r] = o
 		}
 	}
 	for r, rec := range outputs {
-		o, key := there[r], l.layout.Output(r)
+		o, key := there[r], s.layout.Output(r)
 		var err error
 		if o.Key == "" { // a listing may hide what is there
-			o, err = l.store.Stat(ctx, key)
+			o, err = s.store.Stat(ctx, key)
 		}
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -353,12 +352,12 @@ func (l *restorer) reviewOutputs(ctx context.Context, outputs []*reduceCommit) (
 		case err != nil:
 			return nil, fmt.Errorf("read the metadata of %s: %w", key, err)
 		case o.ETag != rec.output || o.Size != rec.Output.Size:
-			now, err := l.readReduce(ctx, l.loop.job, r)
+			now, err := s.readReduce(ctx, s.loop.job, r)
 			if err != nil || now.Attempt == rec.Attempt {
-				return nil, errors.Join(l.spoiled(key, fmt.Sprintf("it has %d bytes and ETag %s, its reduce task made %d bytes with ETag %s",
+				return nil, errors.Join(s.spoiled(key, fmt.Sprintf("it has %d bytes and ETag %s, its reduce task made %d bytes with ETag %s",
 					o.Size, o.ETag, rec.Output.Size, rec.output)), storeError(err))
 			}
-			l.call(ctx, func() { l.loop.committedReduce(l.now(), r, now) }) // it was gone, and is made again
+			s.call(ctx, func() { s.loop.committedReduce(s.now(), r, now) }) // it was gone, and is made again
 		}
 	}
 	return gone, nil
@@ -374,15 +373,15 @@ func storeError(err error) error {
 }
 
 // ranged says whether the bucket has to have key ranges.
-func (l *restorer) ranged(ctx context.Context) (yes bool) {
-	l.call(ctx, func() { yes = l.loop.hasRanges() })
+func (s *restorer) ranged(ctx context.Context) (yes bool) {
+	s.call(ctx, func() { yes = s.loop.hasRanges() })
 	return yes
 }
 
 // reopen has outputs made again that are gone.
-func (l *restorer) reopen(ctx context.Context, gone []int) error {
+func (s *restorer) reopen(ctx context.Context, gone []int) error {
 	var err error
-	l.call(ctx, func() { err = l.loop.reopen(l.now(), gone) })
+	s.call(ctx, func() { err = s.loop.reopen(s.now(), gone) })
 	return err
 }
 
