@@ -32,16 +32,6 @@ import (
 // any share two are held by readers, however many there are, each decoded
 // and as stored, and one by a writer; operations.md promises at most five.
 // What does not fit into its share goes to scratch files.
-const (
-	pairsShare    = 2 // B/2
-	windowShare   = 8
-	heldShare     = 8
-	spoolShare    = 8
-	runsShare     = 8
-	segmentsShare = 8 // 3*B/8
-	readersShare  = 4
-	outputShare   = 4
-)
 
 const (
 	// minSlotMemory is the least budget of a slot in bytes.
@@ -79,19 +69,20 @@ type shares struct {
 	output   int64 // what the writer of the output holds
 }
 
+// shareOut shares a budget out as the table above says.
 func shareOut(phase mr.Phase, budget int64) shares {
 	s := shares{
-		pairs:    budget / pairsShare,
-		window:   max(budget/windowShare, minChunk),
-		held:     budget / heldShare,
-		spool:    budget / spoolShare,
-		readers:  budget / runsShare,
-		segments: 3 * budget / segmentsShare,
+		pairs:    budget / 2,
+		window:   max(budget/8, minChunk),
+		held:     budget / 8,
+		spool:    budget / 8,
+		readers:  budget / 8,
+		segments: 3 * budget / 8,
 		block:    recordio.DefaultBlockSize,
-		output:   budget / outputShare,
+		output:   budget / 4,
 	}
 	if phase == mr.ReducePhase {
-		s.readers = budget / readersShare
+		s.readers = budget / 4
 	}
 	s.chunk = min(max(s.window/windowChunks, minChunk), maxChunk)
 	s.wide = min(s.window/8, maxWide)
