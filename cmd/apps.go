@@ -45,24 +45,31 @@ func (t appTable) find(name string) (mr.App, error) {
 	if a := t.lookup(name); a != nil {
 		return *a, nil
 	}
-	var names []string
-	for _, a := range t {
-		names = append(names, a.Name)
-	}
 	if name == "" {
-		return mr.App{}, usagef("one of "+strings.Join(names, ", "), "no app named: --app is required")
+		return mr.App{}, usagef("one of "+strings.Join(t.names(), ", "), "no app named: --app is required")
 	}
 	hint := "`mraws apps` lists the apps"
-	if near := config.Nearest(name, names); near != "" {
+	if near := config.Nearest(name, t.names()); near != "" {
 		hint = "did you mean " + near + "? " + hint
 	}
 	return mr.App{}, usagef(hint, "unknown app %q", name)
 }
 
+func (t appTable) names() (names []string) {
+	for _, a := range t {
+		names = append(names, a.Name)
+	}
+	return names
+}
+
 // sole returns the app that --app names, or the only one of the program.
 func (t appTable) sole(name string) (mr.App, error) {
-	if name == "" && len(t) == 1 {
+	switch {
+	case name == "" && len(t) == 1:
 		return t[0], nil
+	case name == "" && len(t) > 0:
+		return mr.App{}, usagef("one of "+strings.Join(t.names(), ", ")+": `mraws run --app "+t[0].Name+" PATH…`\n"+
+			"executables: `mraws run --mapper COMMAND --reducer COMMAND PATH…`", "no app named: --app or --mapper is required")
 	}
 	return t.find(name)
 }

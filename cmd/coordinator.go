@@ -145,6 +145,9 @@ func coordinate(ctx context.Context, s *session, o *jobFlags) (err error) {
 	if o.code, err = o.exec.code(ctx, s, o); err != nil {
 		return err
 	}
+	if o.code != nil {
+		o.code.warn(s.log)
+	}
 	params, err := o.jobParams(app)
 	if err != nil {
 		return err

@@ -117,6 +117,7 @@ func fieldRange(text string) (from, to int, err error) {
 type execCode struct {
 	spec  *manifest.Spec
 	paths map[string]string // of the files on this machine, by SHA-256
+	flag  string            // that ships a file
 }
 
 // code reads the files that the flags name. It returns nil if no flag is given, and
@@ -143,7 +144,10 @@ func (o *execFlags) code(ctx context.Context, s *session, job *jobFlags) (*execC
 	if err := o.fields(e); err != nil {
 		return nil, err
 	}
-	x := &execCode{paths: map[string]string{}}
+	x := &execCode{paths: map[string]string{}, flag: "--file"}
+	if o.executable {
+		x.flag = "-file"
+	}
 	if err := cmp.Or(x.addFiles(e, o.files, false, o.executable), x.addFiles(e, o.archives, true, false)); err != nil {
 		return nil, err
 	}
@@ -200,6 +204,14 @@ func (o *execFlags) variables() (env map[string]string, err error) {
 	return env, nil
 }
 
+// archiveFlag is the flag that ships an archive.
+func (x *execCode) archiveFlag() string {
+	if x.flag == "-file" {
+		return "-archives"
+	}
+	return "--archive"
+}
+
 // archiveKinds are the kinds of archives by the end of their name.
 var archiveKinds = map[string]string{".tar": manifest.Tar, ".tar.gz": manifest.TarGz, ".tgz": manifest.TarGz, ".zip": manifest.Zip, ".jar": manifest.Zip}
 
@@ -214,7 +226,7 @@ func (x *execCode) read(arg string, archive bool) (f manifest.CodeFile, err erro
 		ends := slices.Collect(maps.Keys(archiveKinds))
 		i := slices.IndexFunc(ends, func(end string) bool { return strings.HasSuffix(strings.ToLower(path), end) })
 		if i < 0 {
-			return f, usagef("the name of an archive ends in .tar, .tar.gz, .tgz or .zip", "--archive %q is none", path)
+			return f, usagef("the name of an archive ends in .tar, .tar.gz, .tgz or .zip", "%s %q is none", x.archiveFlag(), path)
 		}
 		f.Archive = archiveKinds[ends[i]]
 	}
@@ -228,7 +240,7 @@ func (x *execCode) read(arg string, archive bool) (f manifest.CodeFile, err erro
 		return f, fmt.Errorf("read a file to ship: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return f, usagef("a folder is shipped as an --archive", "%s is no regular file", path)
+		return f, usagef("a folder is shipped as an archive, with "+x.archiveFlag(), "%s is no regular file", path)
 	}
 	sha := sha256.New()
 	if f.Size, err = io.Copy(sha, file); err != nil {
@@ -238,35 +250,6 @@ func (x *execCode) read(arg string, archive bool) (f manifest.CodeFile, err erro
 	f.Executable = !archive && info.Mode()&0o111 != 0
 	x.paths[f.SHA256], err = filepath.Abs(path)
 	return f, err
-}
-
-// check returns an error if this machine cannot start the commands.
-func (x *execCode) check() error {
-	if err := execrunner.Check(x.spec.App.Exec); err != nil {
-		return &Error{Code: ExitUsage, What: err.Error() + " on this machine", Hint: "name the program by its whole path, or ship it with --file"}
-	}
-	return nil
-}
-
-// unshipped returns the arguments of the commands that name files of the working
-// directory which are not shipped.
-func (x *execCode) unshipped() []string {
-	var names []string
-	e := x.spec.App.Exec
-	if e.Module != nil {
-		return nil // its commands are functions
-	}
-	for _, c := range e.Commands() {
-		words, _ := manifest.SplitCommand(c.Line) // which has been validated
-		for _, w := range words[1:] {
-			info, err := os.Stat(w)
-			shipped := slices.ContainsFunc(e.Files, func(f manifest.CodeFile) bool { return f.Name == strings.TrimPrefix(w, "./") })
-			if err == nil && info.Mode().IsRegular() && !shipped && !filepath.IsAbs(w) && !slices.Contains(names, w) {
-				names = append(names, w)
-			}
-		}
-	}
-	return names
 }
 
 // ship puts the files into the bucket, but for those that are there.

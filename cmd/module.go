@@ -60,7 +60,7 @@ func (o *execFlags) module(ctx context.Context, s *session, job *jobFlags) (*exe
 	if err := o.checkModule(job); err != nil {
 		return nil, err
 	}
-	x := &execCode{paths: map[string]string{}}
+	x := &execCode{paths: map[string]string{}, flag: "--file"}
 	file, err := x.read(job.app, false)
 	if err != nil {
 		return nil, err

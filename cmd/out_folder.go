@@ -55,7 +55,7 @@ func openOut(path string, overwrite bool) (*outFolder, error) {
 	case errors.Is(err, syscall.EWOULDBLOCK):
 		return nil, &Error{Code: ExitConflict, What: "another run writes its output to " + path, Hint: "wait for it, or name another folder with --out"}
 	case err != nil:
-		return nil, wrong(errors.Join(err, o.Close()), "--overwrite replaces the parts of another job; or name another folder with --out")
+		return nil, wrong(errors.Join(err, o.Close()), "--overwrite replaces the output of an earlier run; or name another folder with --out")
 	}
 	return o, nil
 }

@@ -40,7 +40,7 @@ func (l *commandLine) roleError(err error) error {
 		return &Error{Code: ExitTerminate, What: notice.Error()}
 	case errors.Is(err, coordinator.ErrNoInput):
 		return &Error{Code: ExitUsage, What: err.Error(),
-			Hint: "`mraws upload-input PATH…` uploads files (names that begin with _ or a dot are no input); --allow-empty accepts a job without input"}
+			Hint: l.nameInput() + "`mraws upload-input PATH…` uploads files (names that begin with _ or a dot are no input); --allow-empty accepts a job without input"}
 	case errors.Is(err, coordinator.ErrManyTasks):
 		return &Error{Code: ExitUsage, What: err.Error(), Hint: "raise --split-size"}
 	case errors.Is(err, coordinator.ErrManyLineTasks):
@@ -76,6 +76,14 @@ func (l *commandLine) roleError(err error) error {
 		return &Error{Code: code, What: r.What, Hint: hint}
 	}
 	return err
+}
+
+// nameInput is the hint for a run that names no input; "" for other commands.
+func (l *commandLine) nameInput() string {
+	if l.at == nil || l.at.verb != "run" {
+		return ""
+	}
+	return "name files or folders: " + strings.TrimSuffix(l.again(), "`") + " PATH…`\n"
 }
 
 // conflictHints say what can be done about each kind of conflict.
@@ -157,7 +165,7 @@ var (
 	failedKind   = regexp.MustCompile(`its first bytes do not match its name|the object is empty, which no compressed file is`)
 	failedSize   = regexp.MustCompile(`it decompresses to more than the limit`)
 	failedFile   = regexp.MustCompile(`: decompress .* at byte [0-9]+ of [0-9]+`)
-	failedExec   = regexp.MustCompile(`task \d+: (mapper|combiner|reducer) "`)
+	failedExec   = regexp.MustCompile(`: (mapper|combiner|reducer) "`)
 )
 
 // failureHint is what can be done about a job that failed.

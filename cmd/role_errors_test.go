@@ -55,7 +55,7 @@ func TestRoleErrors(t *testing.T) {
 		{"empty", damaged(unpack.ErrEmpty), ExitJobFailed, []string{"--decompress off", "makes another job"}},
 		{"a bomb", damaged(unpack.ErrTooLarge), ExitJobFailed, []string{"--decompress-ratio", "--decompress-limit", "makes another job"}},
 		{"cut off", damaged(unpack.ErrTruncated), ExitJobFailed, []string{"makes another job"}},
-		{"a script", &coordinator.JobError{Cause: "map task 0: on worker w: run attempt a of map task 0: map task 0: " + (&execrunner.ExitError{Role: "mapper", Line: "python3 m.py", How: "exit code 1"}).Error()}, ExitJobFailed, []string{"mraws replay map-0", "makes another job"}},
+		{"a script", &coordinator.JobError{Cause: "map task 0: on worker w: attempt a: " + (&execrunner.ExitError{Role: "mapper", Line: "python3 m.py", How: "exit code 1"}).Error()}, ExitJobFailed, []string{"mraws replay map-0", "makes another job"}},
 		{"a reason of a newer coordinator", &wire.Refusal{Reason: "NEW", What: "not today"}, ExitConflict, []string{"not today"}},
 	}
 	for _, tt := range tests {

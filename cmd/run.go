@@ -164,9 +164,7 @@ func (r *jobRun) choose(ctx context.Context) (err error) {
 	if err := r.code.check(); err != nil {
 		return err
 	}
-	for _, name := range r.code.unshipped() {
-		r.log.Warn().Str("file", name).Msg("a command names this file, which is not shipped: its working directory has the files of --file alone")
-	}
+	r.code.warn(r.log)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"regexp"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -52,6 +53,9 @@ func (f *frame) bare(fn func() error) func(*cobra.Command, []string) error {
 	}
 }
 
+// noReduces is what an error of the configuration says of a job without reduce tasks.
+var noReduces = regexp.MustCompile(`(?m)^nreduce = "0" `)
+
 // load reads the configuration for a command.
 func (f *frame) load(c *cobra.Command) (*config.Loaded, error) {
 	o := config.Options{Flags: c.Flags(), File: f.configFile, Defaults: map[string]string{}}
@@ -72,8 +76,11 @@ func (f *frame) load(c *cobra.Command) (*config.Loaded, error) {
 	}
 	conf, err := config.Load(o)
 	if err != nil {
-		return nil, &Error{Code: ExitUsage, What: "the configuration is not valid", Cause: err,
-			Hint: "`mraws config init` explains every key"}
+		hint := "`mraws config init` explains every key"
+		if noReduces.MatchString(err.Error()) {
+			hint = "a job without reduce tasks has --mapper and no --reducer: its output is that of the mapper, in as many parts as --nreduce says\n" + hint
+		}
+		return nil, &Error{Code: ExitUsage, What: "the configuration is not valid", Cause: err, Hint: hint}
 	}
 	return conf, nil
 }

@@ -189,9 +189,6 @@ func (c *Coordinator) Foresee(ctx context.Context, differ func(context.Context) 
 		return false, err
 	}
 	app := c.expected(stored.Spec)
-	if err := c.conflict(stored, c.outline(app, stored.Objects)); err != nil {
-		return true, err
-	}
 	others, err := differ(ctx)
 	if err != nil {
 		return true, err

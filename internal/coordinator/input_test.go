@@ -108,7 +108,7 @@ func TestForesee(t *testing.T) {
 		{name: "other content", differ: []string{"in-0"}, found: true, diff: []string{`input changed: "in-0"`}},
 		{name: "less input", change: func(o *Options) { o.Names = []string{"in-0"} }, found: true, diff: []string{`input removed: "in-1"`}},
 		{name: "more input", change: func(o *Options) { o.Names = append(o.Names, "in-2") }, differ: []string{"in-2"}, found: true, diff: []string{`input added: "in-2"`}},
-		{name: "another nreduce", change: func(o *Options) { o.NReduce = 7 }, differ: []string{"in-0"}, found: true, diff: []string{"nreduce: 2 -> 7"}},
+		{name: "another nreduce", change: func(o *Options) { o.NReduce = 7 }, differ: []string{"in-0"}, found: true, diff: []string{"nreduce: 2 -> 7", `input changed: "in-0"`}},
 		{name: "another app", change: func(o *Options) { o.App = &mr.App{Name: "grep"} }, found: true, diff: []string{"app: wc -> grep", `app version: "1" -> ""`, `app parameter fold: "no" -> not set`}},
 		{name: "torn spec", spoil: func(b *fixture) { b.store.set(b.lay.Job(), []byte("{"), nil) }, diff: []string{""}},
 		{name: "an output of no job", spoil: func(b *fixture) {

@@ -137,7 +137,7 @@ func (e *Env) Run(ctx context.Context, a Attempt) (res Result, err error) {
 		})
 	})
 	if err != nil {
-		return res, fmt.Errorf("run attempt %s of %s task %d: %w", a.ID, a.Phase, a.Index, err)
+		return res, fmt.Errorf("attempt %s: %w", a.ID, err)
 	}
 	return res, nil
 }

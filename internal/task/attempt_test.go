@@ -78,16 +78,16 @@ func TestMapFailures(t *testing.T) {
 		stack bool
 	}{
 		{"error", testkit.App("e", fails("two", func() error { return errApp }), testkit.ReduceWhere, nil),
-			AppError{Object: "a", Offset: 4}, "map task 0, record at byte 4 of a: application says no; the record is \"two\"", false},
+			AppError{Object: "a", Offset: 4}, "record at byte 4 of a: application says no; the record is \"two\"", false},
 		{"panic", testkit.App("p", fails("three", func() error { panic("ouch") }), testkit.ReduceWhere, nil),
-			AppError{Object: "a", Offset: 8}, "map task 0, record at byte 8 of a: panic: ouch; the record is \"three\"", true},
+			AppError{Object: "a", Offset: 8}, "record at byte 8 of a: panic: ouch; the record is \"three\"", true},
 		{"nil map", testkit.App("p", fails("one", func() error { nilMap()[1]++; return nil }), testkit.ReduceWhere, nil),
 			AppError{Object: "a"}, "record at byte 0 of a: panic: assignment to entry in nil map", true},
 		{"partition", badMapper, AppError{Object: "a", Offset: 4, Key: `"two"`},
-			`record at byte 4 of a, key "two": partitioner returned 2, want 0 to 1; the record is "two"`, false},
+			`record at byte 4 of a: key "two": partitioner returned 2, want 0 to 1; the record is "two"`, false},
 		{"swallowed", swallow, AppError{Object: "a", Offset: 4, Key: `"two"`}, "partitioner returned 2, want 0 to 1; the record is \"two\"", false},
 		{"combiner", combiner, AppError{Object: "a", Offset: 4, Key: `"key"`}, "panic: combiner at two", true},
-		{"no mapper", noMapper, AppError{}, "map task 0: application says no", false},
+		{"no mapper", noMapper, AppError{}, "attempt x: application says no", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := mapped(t, tc.app)
@@ -118,13 +118,13 @@ func TestReduceFailures(t *testing.T) {
 		fatal  bool
 		text   string
 	}{
-		{"error", testkit.MapWhere, func([]byte, iter.Seq[[]byte], mr.Output) error { return errApp }, false, `reduce task 0, key "k": application says no`},
+		{"error", testkit.MapWhere, func([]byte, iter.Seq[[]byte], mr.Output) error { return errApp }, false, `key "k": application says no`},
 		{"panic", testkit.MapWhere, func(_ []byte, v iter.Seq[[]byte], _ mr.Output) error {
 			for range v {
 				panic("ouch")
 			}
 			return nil
-		}, false, `reduce task 0, key "k": panic: ouch`},
+		}, false, `key "k": panic: ouch`},
 		{"line break in value", testkit.MapWhere, func(_ []byte, _ iter.Seq[[]byte], out mr.Output) error {
 			out.Write([]byte("a\nb"))
 			return nil

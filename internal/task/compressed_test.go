@@ -139,7 +139,7 @@ func TestDamagedInput(t *testing.T) {
 		says               []string
 	}{
 		{"checksum", "a.gz", flip(len(good) - 8), 0, decompress.ErrChecksum, []string{
-			fmt.Sprintf("run attempt m of map task 0: read a.gz at byte 200000: decompress a.gz (gzip) at byte %d of %d, 200000 decompressed: damaged", len(good), len(good)),
+			fmt.Sprintf("attempt m: read a.gz at byte 200000: decompress a.gz (gzip) at byte %d of %d, 200000 decompressed: damaged", len(good), len(good)),
 			"upload the object again"}},
 		{"data", "a.gz", flip(len(good) / 2), 0, nil, []string{"decompress a.gz (gzip) at byte ", "damaged", "upload the object again"}},
 		{"truncated", "a.gz", good[:len(good)/2], 0, decompress.ErrTruncated, []string{"is cut off"}},
@@ -250,8 +250,8 @@ func TestRubbish(t *testing.T) {
 		fatal bool
 		says  string
 	}{
-		{data[:at] + "y" + data[at+1:], true, `damaged: its checksum or length is not that of its data: upload the object again (the app failed first: map task 0, record at byte 400 of a.gz: there is 'y'; the record is "yxx")`},
-		{gz(t, lines+"y\n"+lines), false, `map task 0, record at byte 4000 of a.gz: there is 'y'; the record is "y"`},
+		{data[:at] + "y" + data[at+1:], true, `damaged: its checksum or length is not that of its data: upload the object again (the app failed first: record at byte 400 of a.gz: there is 'y'; the record is "yxx")`},
+		{gz(t, lines+"y\n"+lines), false, `record at byte 4000 of a.gz: there is 'y'; the record is "y"`},
 	} {
 		w := newFixture(picky, 1, 0, 1, file{"a.gz", tc.data})
 		w.Scratch = t.TempDir()

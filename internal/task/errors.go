@@ -30,20 +30,20 @@ type AppError struct {
 	Err    error
 }
 
-// Error names the task and the record or key, without the stack.
+// Error names the record or key, without the task and the stack.
 func (e *AppError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s task %d", e.Phase, e.Index)
 	if e.Object != "" {
-		fmt.Fprintf(&b, ", record at byte %d of %s", e.Offset, e.Object)
+		fmt.Fprintf(&b, "record at byte %d of %s", e.Offset, e.Object)
 		if e.Line > 0 {
 			fmt.Fprintf(&b, " (line %d)", e.Line)
 		}
+		b.WriteString(": ")
 	}
 	if e.Key != "" {
-		b.WriteString(", key " + e.Key)
+		b.WriteString("key " + e.Key + ": ")
 	}
-	b.WriteString(": " + e.Err.Error())
+	b.WriteString(e.Err.Error())
 	if e.Record != "" {
 		b.WriteString("; the record is " + e.Record)
 	}

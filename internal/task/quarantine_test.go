@@ -161,7 +161,7 @@ func TestSkipBudget(t *testing.T) {
 		fatal  bool
 		want   string // of the error; "" is success
 	}{
-		{manifest.Budget{}, false, "map task 0, record at byte 30 of a: a bad line; the record is \"bad\""},
+		{manifest.Budget{}, false, "record at byte 30 of a: a bad line; the record is \"bad\""},
 		{manifest.Budget{Records: 5}, false, ""},
 		{manifest.Budget{Records: 2}, true, "3 bad records, max-bad-records is 2: 3 bytes at 30 of a: a bad line; 3 bytes at 34 of a: a bad line; 3 bytes at 38 of a: a bad line"},
 		{manifest.Budget{PPM: 1}, true, "1 bad record, max-bad-records is 0.0001%: 3 bytes at 30 of a: a bad line"},

@@ -138,7 +138,7 @@ func TestReplayError(t *testing.T) {
 		if !errors.As(err, &te) || te.Object != "a" || te.Offset != 10 || te.Line != 3 || strings.Contains(te.Stack, "brittle") != stack {
 			t.Errorf("%s: %v, %+v", word, err, te)
 		}
-		if err == nil || !strings.Contains(err.Error(), "replay map task 0: map task 0, record at byte 10 of a (line 3): ") || len(texts) > 0 {
+		if err == nil || !strings.Contains(err.Error(), "replay map task 0: record at byte 10 of a (line 3): ") || len(texts) > 0 {
 			t.Errorf("%s: %v, %v", word, err, texts)
 		}
 	}

@@ -162,17 +162,22 @@ class _Said:
         if self.failure is None:
             return JobError(f"{name} has failed", code, self.lines)
         traceback, _ = remote(self.failure.get("causes", []))
-        causes = [c for c in self.failure.get("causes", []) if not c.lstrip().startswith(MARK)]
+        causes = [c for c in self.failure.get("causes", []) if not _bare(c).startswith(MARK)]
         if traceback:  # whose lines are among the causes, without their indentation
-            causes = [c.removesuffix("; its last lines on stderr:") for c in causes[:1]]
+            causes = causes[:1]
         return JobError(self.failure.get("error", name + " has failed"), code, causes, self.failure.get("hint", ""), traceback)
+
+
+def _bare(line):
+    """A line of stderr as the program shows it, without what stands before it."""
+    return line.strip().removeprefix("stderr: ")
 
 
 def remote(lines):
     """Return the traceback that lines of stderr have, None if there is none, and the
     same as text for people: that or else the lines."""
     for line in reversed(lines):
-        line = line.strip()
+        line = _bare(line)
         if line.startswith(MARK):
             try:
                 traceback = json.loads(line[len(MARK) :])["traceback"]

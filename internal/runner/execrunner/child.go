@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -25,13 +26,13 @@ type ExitError struct {
 	Stderr []string // its last lines
 }
 
-// Error has the last lines of stderr below it.
+// Error has the last lines of stderr below it, each behind "stderr: ".
 func (e *ExitError) Error() string {
 	text := fmt.Sprintf("%s %q: %s", e.Role, short(e.Line), e.How)
 	if len(e.Stderr) == 0 {
 		return text + "; it wrote nothing to stderr"
 	}
-	return text + "; its last lines on stderr:\n  " + strings.Join(e.Stderr, "\n  ")
+	return text + "\n  stderr: " + strings.Join(e.Stderr, "\n  stderr: ")
 }
 
 // short is the beginning of a command line, for messages.
@@ -124,9 +125,23 @@ func (p *process) run(feed func(io.Writer) error, parse parser) error {
 	case failed != nil:
 		return p.failure(failed.Error(), tail)
 	case !state.Success():
-		return p.failure(howEnded(state), tail)
+		return p.failure(howEnded(state)+p.shortOfMemory(tail), tail)
 	}
 	return nil
+}
+
+// outOfMemory is what programs write when they get no memory: Python, C and awk, Java,
+// JavaScript and Go, C++, and perl.
+var outOfMemory = regexp.MustCompile(`(?i)memoryerror|cannot allocate memory|out of memory|bad_alloc|memory exhausted`)
+
+// shortOfMemory adds to how a process ended what it may have of memory, if the end of
+// its stderr, or how much it has had, says that it was not enough; else "".
+func (p *process) shortOfMemory(tail *tail) string {
+	limit := p.host.o.Limits.Memory
+	if limit == 0 || !slices.ContainsFunc(tail.last(), outOfMemory.MatchString) && largest(p.cmd.ProcessState) < limit {
+		return ""
+	}
+	return fmt.Sprintf(" with a limit of %d bytes of memory and %d of data (exec-memory)", limit, 2*limit)
 }
 
 // failure is the error of the process.

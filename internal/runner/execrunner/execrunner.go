@@ -110,7 +110,7 @@ func (h *Host) Close() error {
 // this program runs no modules and e is one.
 func (h *Host) Check(e *manifest.Exec) error {
 	if e.Module != nil && len(h.o.Module) == 0 {
-		return &NotFoundError{e.Module.File, "it is a WebAssembly module, and this program runs none"}
+		return &NotFoundError{Name: e.Module.File, Why: "it is a WebAssembly module, and this program runs none"}
 	}
 	return Check(e)
 }

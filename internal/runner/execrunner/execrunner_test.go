@@ -159,7 +159,7 @@ func TestMuchStderr(t *testing.T) {
 // TestExit: how executables end that do not end well.
 func TestExit(t *testing.T) {
 	for _, tt := range []struct{ name, mapper, want string }{
-		{"code", `sh -c 'cat >/dev/null; echo why >&2; exit 7'`, "mapper \"sh -c 'cat >/dev/null; echo why >&2; exit 7'\": exit code 7; its last lines on stderr:\n  why"},
+		{"code", `sh -c 'cat >/dev/null; echo why >&2; exit 7'`, "mapper \"sh -c 'cat >/dev/null; echo why >&2; exit 7'\": exit code 7\n  stderr: why"},
 		{"early", `sh -c 'exit 2'`, "exit code 2; it wrote nothing to stderr"},
 		{"signal", `sh -c 'kill -9 $$'`, "ended by signal 9 (killed)"},
 		{"not there", "no-such-program", "start the mapper: no-such-program: not found"},
@@ -309,7 +309,7 @@ func TestPython(t *testing.T) {
 	got, err := b.mapAll(true, object{"a", "x\ny"})
 	want(t, got, err, "X|1", "Y|1")
 	b.exec.Files[1] = files.add("m.py", "raise ValueError('boom')\n")
-	if _, err := b.mapAll(true, object{"a", "x\ny"}); err == nil || !strings.HasSuffix(err.Error(), "\n  ValueError: boom") {
+	if _, err := b.mapAll(true, object{"a", "x\ny"}); err == nil || !strings.HasSuffix(err.Error(), "\n  stderr: ValueError: boom") {
 		t.Errorf("%v", err)
 	}
 }
@@ -336,8 +336,8 @@ func TestCheck(t *testing.T) {
 		"/no/such":        "/no/such: not found",
 		"./other.sh":      "./other.sh: it is not among the files that are shipped",
 		"sub/run.sh":      "sub/run.sh: it is not among the files that are shipped",
-		"m.py":            "m.py: it is shipped, but no executable file; chmod +x makes it one",
-		"env.tgz":         "env.tgz: it is shipped, but no executable file; chmod +x makes it one",
+		"m.py":            "m.py: it is shipped, and no executable file",
+		"env.tgz":         "env.tgz: it is the folder of an archive",
 		"'unended quotes": `mapper "'unended quotes": a quote ' does not end`,
 	} {
 		got := ""

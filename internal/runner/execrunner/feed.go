@@ -21,12 +21,12 @@ const feedBlock = 64 << 10
 // feeder hands the records of a map attempt to one process after the other.
 type feeder struct {
 	in     runner.Records
-	blocks bool   // the records come many at a time
+	blocks bool // the records come many at a time
 	// offsets says that each line has its offset before it.
 	offsets bool
-	binary bool   // each record has its lengths in front
-	whole  string // how a record that is an object is handed over; "" is lines
-	dir    string // the working directory
+	binary  bool   // each record has its lengths in front
+	whole   string // how a record that is an object is handed over; "" is lines
+	dir     string // the working directory
 
 	object string // which the process at hand gets
 	offset int64  // of its first record

@@ -93,6 +93,14 @@ func limit(pid int, l Limits) {
 	}
 }
 
+// largest is the most memory that a process which has ended had, bytes, resident.
+func largest(state *os.ProcessState) int64 {
+	if u, ok := state.SysUsage().(*syscall.Rusage); ok {
+		return u.Maxrss << 10
+	}
+	return 0
+}
+
 // usage is what the processes of a group use.
 type usage struct {
 	processes int

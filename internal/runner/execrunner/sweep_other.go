@@ -2,7 +2,10 @@
 
 package execrunner
 
-import "syscall"
+import (
+	"os"
+	"syscall"
+)
 
 // ownGroup starts a process in a group of its own.
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
@@ -18,6 +21,9 @@ func sweep(string) {}
 
 // limit sets no bounds.
 func limit(int, Limits) {}
+
+// largest tells nothing.
+func largest(*os.ProcessState) int64 { return 0 }
 
 type usage struct {
 	processes int

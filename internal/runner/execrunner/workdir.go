@@ -20,6 +20,8 @@ import (
 type NotFoundError struct {
 	Name string // of the program
 	Why  string // such as "not found"
+	// Shipped says that it is a shipped file that may not be executed.
+	Shipped bool
 }
 
 // Error reads "python3: not found".
@@ -51,12 +53,14 @@ func checkProgram(name string, e *manifest.Exec) error {
 	case filepath.IsAbs(name):
 	case shipped && e.Files[i].Archive != "" && below && rest != "":
 		return nil
+	case shipped && !below && e.Files[i].Archive != "":
+		return &NotFoundError{Name: name, Why: "it is the folder of an archive"}
 	case shipped && !below && !e.Files[i].Executable:
-		return &NotFoundError{name, "it is shipped, but no executable file; chmod +x makes it one"}
+		return &NotFoundError{Name: name, Why: "it is shipped, and no executable file", Shipped: true}
 	case shipped && !below:
 		return nil
 	case strings.Contains(name, "/"):
-		return &NotFoundError{name, "it is not among the files that are shipped"}
+		return &NotFoundError{Name: name, Why: "it is not among the files that are shipped"}
 	}
 	_, err := lookPath(name, e.Env)
 	return err
@@ -66,7 +70,7 @@ func checkProgram(name string, e *manifest.Exec) error {
 func lookPath(name string, env map[string]string) (string, error) {
 	if filepath.IsAbs(name) {
 		if err := executable(name); err != nil {
-			return "", &NotFoundError{name, err.Error()}
+			return "", &NotFoundError{Name: name, Why: err.Error()}
 		}
 		return name, nil
 	}
@@ -85,13 +89,13 @@ func lookPath(name string, env map[string]string) (string, error) {
 			return file, nil
 		}
 		if errors.Is(err, errNotExecutable) && denied == nil {
-			denied = &NotFoundError{name, file + " is " + err.Error()}
+			denied = &NotFoundError{Name: name, Why: file + " is " + err.Error()}
 		}
 	}
 	if denied != nil {
 		return "", denied
 	}
-	return "", &NotFoundError{name, "not found"}
+	return "", &NotFoundError{Name: name, Why: "not found"}
 }
 
 var errNotExecutable = errors.New("no executable file")
@@ -152,7 +156,7 @@ func (d *workdir) find(name string, env map[string]string) (string, error) {
 	case err == nil:
 		return file, nil
 	case strings.Contains(name, "/"):
-		return "", &NotFoundError{name, err.Error()}
+		return "", &NotFoundError{Name: name, Why: err.Error()}
 	}
 	return lookPath(name, env)
 }
