@@ -12,18 +12,37 @@ import (
 )
 
 // pair is an entry of a list. The slab has at off the key, the length of the
-// value as a uvarint, and the value.
+// value as a uvarint, and the value. A small pair, of a word and its count of 1 say,
+// is in the entry as a whole, since reading the slab in the order of keys misses the
+// caches: prefix is its key, and klen has
+//
+//	inEntry | value << 8 | length of the value << 4 | length of the key
 type pair struct {
 	rank
 	off uint64 // increases with each Add, so it also orders equal keys
 }
 
+const (
+	inEntry    = 1 << 31 // more than any length
+	smallKey   = 8       // bytes at most
+	smallValue = 2       // bytes at most
+)
+
+// size is the length of the key, in bytes.
+func (p *pair) size() int {
+	if p.klen&inEntry != 0 {
+		return int(p.klen & 0xf)
+	}
+	return int(p.klen)
+}
+
 // List is the buffer of an application without a combiner. It keeps every pair.
 type List struct {
 	slab[pair]
-	limit   int      // bytes
-	bounds  [][]byte // see [Spare.List]
-	touched byte     // never read; the compiler would drop the loads of touch without it
+	limit   int                         // bytes
+	bounds  [][]byte                    // see [Spare.List]
+	touched byte                        // never read; the compiler would drop the loads of touch without it
+	small   [smallKey + smallValue]byte // key and value of the small pair that at or key returned
 
 	// Share tells how much of its input the attempt has read, 0 to 1, so that a list
 	// of unknown size grows to that of the whole in one step; nil is unknown.
@@ -38,6 +57,9 @@ func (l *List) Reset() { l.slab.reset(l.limit) }
 
 // Add copies a pair into the list.
 func (l *List) Add(part int, key, value []byte) bool {
+	if len(key) <= smallKey && len(value) <= smallValue {
+		return l.addSmall(part, key, value)
+	}
 	need := len(key) + binary.MaxVarintLen64 + len(value)
 	if !l.fits(need) && !l.reserve(need, l.whole(), l.limit) {
 		return false
@@ -47,6 +69,21 @@ func (l *List) Add(part int, key, value []byte) bool {
 	b = append(b, value...)
 	l.push(pair{rank{recordio.Prefix(key), uint32(part), uint32(len(key))}, uint64(l.used)})
 	l.used += len(b)
+	return true
+}
+
+// addSmall is Add of a pair that is no larger than a small one.
+func (l *List) addSmall(part int, key, value []byte) bool {
+	const need = 1 // so that off increases
+	if !l.fits(need) && !l.reserve(need, l.whole(), l.limit) {
+		return false
+	}
+	klen := inEntry | uint32(len(value))<<4 | uint32(len(key))
+	for i, c := range value {
+		klen |= uint32(c) << (8 + 8*i)
+	}
+	l.push(pair{rank{recordio.Prefix(key), uint32(part), klen}, uint64(l.used)})
+	l.used += need
 	return true
 }
 
@@ -70,15 +107,11 @@ func (l *List) Sort(parts int) {
 		parts = 1
 	}
 	compare := func(a, b pair) int {
-		switch {
-		case a.klen > 8 || b.klen > 8:
-			if c := bytes.Compare(l.key(&a), l.key(&b)); c != 0 {
-				return c
-			}
-		case a.klen != b.klen: // the shorter one is a prefix of the other
-			return cmp.Compare(a.klen, b.klen)
+		c := cmp.Compare(a.size(), b.size())
+		if a.size() > 8 && b.size() > 8 { // else the shorter one is a prefix of the other
+			c = bytes.Compare(l.key(&a), l.key(&b))
 		}
-		return cmp.Compare(a.off, b.off)
+		return cmp.Or(c, cmp.Compare(a.off, b.off))
 	}
 	sortEntries(l.entries(), parts, compare, l.sortTies)
 }
@@ -95,13 +128,13 @@ func (l *List) sortTies(s *sorter[pair], e []pair) {
 	}
 	short := 0 // pairs whose key ends within the prefix: of them klen and off decide
 	for i := range e {
-		if int(e[i].klen) <= depth+8 {
+		if e[i].size() <= depth+8 {
 			e[i], e[short] = e[short], e[i]
 			short++
 		}
 	}
 	for i := range e[:short] {
-		e[i].prefix = uint64(int(e[i].klen)-depth)<<topByte | e[i].off
+		e[i].prefix = uint64(e[i].size()-depth)<<topByte | e[i].off
 	}
 	s.sort(e[:short], topShift(e[:short]))
 	for i, p := range e[short:] {
@@ -125,10 +158,21 @@ func topShift(e []pair) int {
 	return (bits.Len64(differ)+7)/8*8 - 8
 }
 
-func (l *List) key(p *pair) []byte { return l.mem[p.off : p.off+uint64(p.klen)] }
+// key returns the key of p. It is valid until the next call.
+func (l *List) key(p *pair) []byte {
+	if p.klen&inEntry != 0 {
+		binary.BigEndian.PutUint64(l.small[:], p.prefix)
+		return l.small[:p.size()]
+	}
+	return l.mem[p.off : p.off+uint64(p.klen)]
+}
 
 func (l *List) at(i int) (key, value []byte) {
 	p := &l.entries()[i]
+	if p.klen&inEntry != 0 {
+		binary.LittleEndian.PutUint16(l.small[smallKey:], uint16(p.klen>>8))
+		return l.key(p), l.small[smallKey:][:p.klen>>4&0xf]
+	}
 	n, w := binary.Uvarint(l.mem[p.off+uint64(p.klen):])
 	off := p.off + uint64(p.klen) + uint64(w)
 	return l.key(p), l.mem[off : off+n : off+n]
@@ -138,6 +182,9 @@ func (l *List) touch(lo, hi int) {
 	const line = 64 // bytes of a cache line
 	var sum byte
 	for _, p := range l.entries()[lo:hi] {
+		if p.klen&inEntry != 0 {
+			continue
+		}
 		end := p.off + uint64(p.klen) // the processor prefetches the rest of a long key
 		for off := p.off; off < min(end, p.off+4*line); off += line {
 			sum += l.mem[off]

@@ -50,6 +50,7 @@ func TestSpansOfRanges(t *testing.T) {
 // TestListOrder compares the order of a list with a stable sort, for keys of which
 // many are the same, and many begin with the same bytes.
 func TestListOrder(t *testing.T) {
+	values := []string{"", "1", "22", "\x00\xff", "333", "a value that is long"}
 	stems := []string{"", "a", "the", "\x00", "abcdefgh", "abcdefgh\x00", "abcdefghijklmnop", strings.Repeat("k", 31), strings.Repeat("k", 32), strings.Repeat("k", 64)}
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.SampledFrom([]int{1, fewEntries + 1, 500, 3 * someEntries}).Draw(t, "n")
@@ -61,17 +62,23 @@ func TestListOrder(t *testing.T) {
 		for i := range n {
 			k := stems[min(r.IntN(len(stems)), r.IntN(len(stems)))] + "\x00b\x00d"[:r.IntN(keys)]
 			p := len(k) % parts
-			l.Add(p, []byte(k), fmt.Append(nil, i))
-			want[p] = append(want[p], fmt.Sprint(k, " ", i))
+			v := strconv.Itoa(i)
+			if r.IntN(3) > 0 {
+				v = values[r.IntN(len(values))]
+			}
+			l.Add(p, []byte(k), []byte(v))
+			want[p] = append(want[p], k+"|"+v)
 		}
 		l.Sort(parts)
 		for p := range parts {
 			slices.SortStableFunc(want[p], func(a, b string) int {
-				return strings.Compare(a[:strings.LastIndexByte(a, ' ')], b[:strings.LastIndexByte(b, ' ')])
+				a, _, _ = strings.Cut(a, "|")
+				b, _, _ = strings.Cut(b, "|")
+				return strings.Compare(a, b)
 			})
 			var got []string
 			for s := Partition(l, p); s != nil && s.Next(); {
-				got = append(got, fmt.Sprint(string(s.Key()), " ", string(s.Value())))
+				got = append(got, string(s.Key())+"|"+string(s.Value()))
 			}
 			if !slices.Equal(got, want[p]) {
 				t.Fatalf("partition %d: %d pairs are not in the order of their keys, or of Add", p, len(got))

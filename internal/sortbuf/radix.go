@@ -9,7 +9,7 @@ import (
 type rank struct {
 	prefix uint64 // of the key
 	part   uint32
-	klen   uint32 // bytes of the key; the radix sort ignores it
+	klen   uint32 // bytes of the key, of a pair see [pair]; the radix sort ignores it
 }
 
 // A ranked is an entry whose memory starts with a rank.
