@@ -287,13 +287,13 @@ func shipOne(ctx context.Context, st *store, key, path string) (err error) {
 	return err
 }
 
-// guardArgument makes the program a guard of executables (execrunner.Guard).
+// guardArgument makes the program a guard of executables (execrunner.StandGuard).
 const guardArgument = "guard-executables"
 
 // guardIfAsked does not return if the process is started as a guard.
 func guardIfAsked(argv []string) {
 	if len(argv) == 2 && argv[1] == guardArgument {
-		execrunner.Guard(os.Stdin)
+		execrunner.StandGuard(os.Stdin)
 		os.Exit(ExitOK)
 	}
 }

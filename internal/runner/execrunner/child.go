@@ -48,8 +48,8 @@ func short(line string) string {
 // killed when the process has ended or the attempt does.
 type process struct {
 	*attempt
-	role, line string
-	env        []string // beside that of the attempt
+	role, commandLine string
+	env               []string // beside that of the attempt
 
 	order  []byte // for a process that runs a module; nil for executables
 	cmd    *exec.Cmd
@@ -152,9 +152,9 @@ func (p *process) failure(how string, tail *tail) error {
 // title is the command line, or the module with the function.
 func (p *process) title() string {
 	if m := p.exec.Module; m != nil {
-		return m.File + " " + p.line
+		return m.File + " " + p.commandLine
 	}
-	return p.line
+	return p.commandLine
 }
 
 // howEnded says how a process ended that did not end well.
@@ -211,7 +211,7 @@ func (p *process) command() (*exec.Cmd, error) {
 	if p.exec.Module != nil {
 		return p.moduleCommand()
 	}
-	words, err := manifest.SplitCommand(p.line)
+	words, err := manifest.SplitCommand(p.commandLine)
 	if err != nil {
 		return nil, err // the spec has been validated
 	}

@@ -18,7 +18,7 @@ type sink struct {
 	order     *order
 	separator []byte
 	fields    int    // of the key
-	task      []byte // the key of each line, of a job without a reducer; else nil
+	number    []byte // the key of each line in a job without a reducer: that of the task; else nil
 	buf       *sortbuf.List
 	failed    error // of out
 }
@@ -30,7 +30,7 @@ const combineBuffer = 8 << 20
 func newSink(a *attempt, out runner.Emitter) *sink {
 	s := &sink{attempt: a, out: out, order: newOrder(a.exec), separator: []byte(a.exec.FieldSeparator()), fields: max(a.exec.KeyFields, 1)}
 	if a.exec.Reducer == "" {
-		s.task = binary.BigEndian.AppendUint32(nil, uint32(a.task.Index))
+		s.number = binary.BigEndian.AppendUint32(nil, uint32(a.task.Index))
 	}
 	if a.exec.Combiner != "" {
 		s.buf = (*sortbuf.Spare)(nil).List(combineBuffer, 0, nil)
@@ -52,7 +52,7 @@ func (s *sink) parser() parser {
 	switch {
 	case s.binary():
 		return recordParser(s.pair)
-	case s.task != nil:
+	case s.number != nil:
 		return lineParser(func(line []byte) error { return s.pair(nil, line) })
 	}
 	return lineParser(func(line []byte) error { return s.pair(s.cut(line)) })
@@ -60,11 +60,11 @@ func (s *sink) parser() parser {
 
 // pair takes a pair of the mapper, without a key in a job without a reducer.
 func (s *sink) pair(key, value []byte) error {
-	if s.task != nil {
+	if s.number != nil {
 		if len(key) > 0 {
 			return errors.New("a mapper without a reducer writes records without a key: the value is the line")
 		}
-		return s.emit(s.task, value)
+		return s.emit(s.number, value)
 	}
 	key = s.order.encode(key)
 	if s.buf == nil {
@@ -107,7 +107,7 @@ func (s *sink) emit(key, value []byte) error {
 // combine runs the combiner over the pairs that are held, and emits its own.
 func (s *sink) combine() error {
 	s.buf.Sort(1)
-	p := &process{attempt: s.attempt, role: "combiner", line: s.exec.Combiner}
+	p := &process{attempt: s.attempt, role: "combiner", commandLine: s.exec.Combiner}
 	own := newOrder(s.exec) // pair holds on to what s.order has made
 	combined := func(key, value []byte) error { return s.emit(own.encode(key), value) }
 	parse := lineParser(func(line []byte) error { return combined(s.cut(line)) })

@@ -44,7 +44,7 @@ type Options struct {
 	Scratch string
 	Log     zerolog.Logger
 	Limits  Limits
-	// Guard is the command line of a process that calls [Guard], so that nothing
+	// Guard is the command line of a process that calls [StandGuard], so that nothing
 	// is left behind if this process is killed; nil is none.
 	Guard []string
 	// Module is the command line of a process that runs modules: it reads an
@@ -197,7 +197,7 @@ func (r *execRunner) Map(t *mr.Task, in runner.Records, out runner.Emitter) (err
 	sink := newSink(a, out)
 	feed := &feeder{in: in, blocks: in.Blocks(), offsets: r.exec.Offsets, binary: r.binary() && r.exec.Module == nil, whole: r.exec.Whole, dir: a.dir.work}
 	for piece := 0; feed.open(); piece++ {
-		p := &process{attempt: a, role: "mapper", line: r.exec.Mapper, env: a.mapEnv(feed.object, feed.offset)}
+		p := &process{attempt: a, role: "mapper", commandLine: r.exec.Mapper, env: a.mapEnv(feed.object, feed.offset)}
 		err := p.run(feed.copy, sink.parser())
 		if err = firstOf(in.Err(), sink.failed, err); err != nil {
 			return err
@@ -224,7 +224,7 @@ func (r *execRunner) Reduce(t *mr.Task, in runner.Groups, out runner.Output) (er
 	}
 	defer func() { err = a.end(err) }()
 	var failed error
-	p := &process{attempt: a, role: "reducer", line: r.exec.Reducer}
+	p := &process{attempt: a, role: "reducer", commandLine: r.exec.Reducer}
 	line := func(line []byte) error {
 		failed = out.WriteLine(line)
 		return failed

@@ -28,7 +28,7 @@ const guardVariable = "MRAWS_TEST_GUARD"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(guardVariable) != "" {
-		Guard(os.Stdin)
+		StandGuard(os.Stdin)
 		os.Exit(0)
 	}
 	goleak.VerifyTestMain(m)

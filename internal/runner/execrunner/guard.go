@@ -71,9 +71,9 @@ func (g *guard) Close() error {
 	return errors.Join(err, g.cmd.Wait())
 }
 
-// Guard is the guard's whole work: it reads what the host says, and clears up when
+// StandGuard is the guard's whole work: it reads what the host says, and clears up when
 // that ends.
-func Guard(in io.Reader) {
+func StandGuard(in io.Reader) {
 	scope, dir := "", ""
 	groups := map[int]bool{}
 	for lines := bufio.NewScanner(in); lines.Scan(); {

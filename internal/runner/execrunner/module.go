@@ -50,7 +50,7 @@ func (p *process) moduleCommand() (*exec.Cmd, error) {
 		return nil, fmt.Errorf("start the %s: %w", p.role, p.host.Check(p.exec))
 	}
 	o := Order{
-		Module: filepath.Join(p.attempt.dir.work, p.exec.Module.File), Name: p.exec.Module.File, Function: p.line, Reads: Records,
+		Module: filepath.Join(p.attempt.dir.work, p.exec.Module.File), Name: p.exec.Module.File, Function: p.commandLine, Reads: Records,
 		Env: append([]string{}, p.env...), Allow: p.exec.Module.Allow, Memory: p.host.o.Limits.Memory, Cache: filepath.Join(p.host.dir, "modules"),
 	}
 	switch {
