@@ -23,6 +23,7 @@ step go test -vet=off -timeout 20m -count=1 -tags interop -run TestConformanceOf
 step go test -vet=off -timeout 20m -count=1 -tags interop,awscli -parallel 4 ./e2e
 step go test -vet=off -timeout 20m -count=1 -tags awscli -run TestAWSCLI ./e2e
 step clients/python/test.sh
+step scripts/guests.sh
 step go test -vet=off -timeout 20m -count=1 -tags tutorial -run TestTutorial ./e2e
 code=0
 MRAWS_MRJOB_PYTHON=$(scripts/mrjob.sh) || code=$?

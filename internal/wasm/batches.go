@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// batchSize is how many bytes a guest gets at a time, unless one line or record
-	// has more. Where batches end depends on the input alone: a guest that writes
+	// batchSize is how many bytes a guest gets at a time at most, but for a line or
+	// record that has more and comes alone. Where batches end depends on the input alone: a guest that writes
 	// something for each batch writes the same in every attempt.
 	batchSize = 64 << 10
 	// mostLine bounds a line and a record, in bytes.
@@ -43,37 +43,52 @@ func (b *batches) next() ([]byte, error) {
 	if b.reads == execrunner.Bytes {
 		return b.object()
 	}
-	b.end, b.start = copy(b.buf, b.buf[b.start:b.end]), 0
-	for {
-		if err := b.fill(); err != nil {
+	for limit := batchSize; ; limit *= 2 {
+		if err := b.fill(limit); err != nil {
 			return nil, err
 		}
-		batch := b.buf[:b.end]
-		n := bytes.LastIndexByte(batch, '\n') + 1
-		if b.reads == execrunner.Records {
-			n = wholeRecords(batch)
-		}
+		at := b.buf[b.start:min(b.end, b.start+limit)]
+		last := b.over && b.start+len(at) == b.end
+		n := b.whole(at, limit > batchSize)
 		switch {
-		case n > 0 || len(batch) == 0:
-			b.start = n
-			return batch[:n], nil
-		case b.over && b.reads == execrunner.Records:
-			return nil, fmt.Errorf("its input ends within a record: %s", describe(batch))
-		case b.over: // the last line may lack its line break
+		case n > 0 || len(at) == 0:
+			b.start += n
+			return at[:n], nil
+		case last && b.reads == execrunner.Records:
+			return nil, fmt.Errorf("its input ends within a record: %s", describe(at))
+		case last: // the last line may lack its line break
 			b.start = b.end
-			return append(batch, '\n'), nil
-		case len(b.buf) >= mostLine:
+			return append(at, '\n'), nil
+		case limit >= mostLine:
 			return nil, fmt.Errorf("a line or record of its input has more than %d bytes", mostLine)
 		}
-		b.buf = append(b.buf, make([]byte, len(b.buf))...)
 	}
 }
 
-// fill reads until the buffer is full or the input ends.
-func (b *batches) fill() error {
-	for !b.over && b.end < len(b.buf) {
-		n, err := io.ReadFull(b.in, b.buf[b.end:])
-		b.end += n
+// whole returns how many bytes at the beginning of p are whole lines or records, all of
+// them or only the first.
+func (b *batches) whole(p []byte, first bool) int {
+	switch {
+	case b.reads == execrunner.Records:
+		return wholeRecords(p, first)
+	case first:
+		return bytes.IndexByte(p, '\n') + 1
+	}
+	return bytes.LastIndexByte(p, '\n') + 1
+}
+
+// fill reads until so many bytes are there or the input ends.
+func (b *batches) fill(n int) error {
+	if b.start+n > len(b.buf) {
+		held := b.buf[b.start:b.end]
+		if n > len(b.buf) {
+			b.buf = make([]byte, n)
+		}
+		b.start, b.end = 0, copy(b.buf, held)
+	}
+	for !b.over && b.end < b.start+n {
+		m, err := io.ReadFull(b.in, b.buf[b.end:b.start+n])
+		b.end += m
 		switch {
 		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 			b.over = true
@@ -100,9 +115,10 @@ func (b *batches) object() ([]byte, error) {
 	return data, nil
 }
 
-// wholeRecords returns how many bytes of b are whole records.
-func wholeRecords(b []byte) (size int) {
-	for len(b)-size >= recordHeader {
+// wholeRecords returns how many bytes of b are whole records, all of them or only the
+// first.
+func wholeRecords(b []byte, first bool) (size int) {
+	for len(b)-size >= recordHeader && (size == 0 || !first) {
 		next := uint64(size) + recordHeader + uint64(binary.LittleEndian.Uint32(b[size:])) + uint64(binary.LittleEndian.Uint32(b[size+4:]))
 		if next > uint64(len(b)) {
 			break

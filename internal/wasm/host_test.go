@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -26,7 +27,8 @@ const childArgument = "run-module"
 
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == childArgument {
-		os.Exit(Serve(context.Background(), os.Stdin, os.Stdout, os.Stderr))
+		// With the race detector os.Exit waits for a second.
+		syscall.Exit(Serve(context.Background(), os.Stdin, os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
 }
