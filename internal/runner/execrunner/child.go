@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -113,6 +112,7 @@ func (p *process) run(feed func(io.Writer) error, parse parser) error {
 	_ = p.stdin.Close()
 	state := <-ended
 	reading.Wait()
+	memory := p.attempt.group.killed() // of any process, also if this one has survived that
 	switch {
 	case ferr != nil:
 		return ferr
@@ -120,6 +120,8 @@ func (p *process) run(feed func(io.Writer) error, parse parser) error {
 		return context.Cause(ctx)
 	case p.reason != nil:
 		return p.failure(p.reason.Error(), tail)
+	case memory != nil:
+		return p.failure(memory.Error(), tail)
 	case failed != nil && errors.Is(failed, os.ErrDeadlineExceeded):
 		return p.failure("it has ended, and something that it started keeps its output open", tail)
 	case failed != nil:
@@ -178,10 +180,8 @@ func (p *process) begin() (ended <-chan *os.ProcessState, err error) {
 		return nil, err
 	}
 	started, over := make(chan error, 1), make(chan *os.ProcessState, 1)
-	go func() {
-		runtime.LockOSThread() // its end would count as that of the parent
-		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
+	ownThread(func() { // the end of the thread would count as that of the parent
+		err := p.attempt.group.start(p.cmd)
 		for _, f := range theirs {
 			_ = f.Close()
 		}
@@ -190,13 +190,13 @@ func (p *process) begin() (ended <-chan *os.ProcessState, err error) {
 		p.mu.Unlock()
 		if err == nil {
 			p.host.guard.add(p.cmd.Process.Pid)
-			limit(p.cmd.Process.Pid, p.host.o.Limits)
+			limit(p.cmd.Process.Pid, p.limits())
 		}
 		started <- err
 		if err == nil {
 			over <- p.wait()
 		}
-	}()
+	})
 	if err := <-started; err != nil {
 		for _, f := range []*os.File{p.stdin, p.stdout, p.stderr} {
 			_ = f.Close()
@@ -204,6 +204,15 @@ func (p *process) begin() (ended <-chan *os.ProcessState, err error) {
 		return nil, fmt.Errorf("start the %s %q: %w", p.role, short(p.title()), startError(err))
 	}
 	return over, nil
+}
+
+// limits are those of each process.
+func (p *process) limits() Limits {
+	l := p.host.o.Limits
+	if p.attempt.group != nil {
+		l.Memory = 0 // the group has it
+	}
+	return l
 }
 
 // command is what is started.

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -54,7 +55,7 @@ type Options struct {
 
 // Limits bound what the executables of one attempt use. 0 is no bound.
 type Limits struct {
-	Memory    int64 // bytes, resident, of all its processes together; each has at most twice as many of data
+	Memory    int64 // bytes, of all its processes together
 	Disk      int64 // bytes of its files, and of each of them
 	Output    int64 // bytes that a process writes to its standard output
 	Processes int   // at the same time
@@ -63,14 +64,15 @@ type Limits struct {
 // Host runs the executables of any number of jobs on this machine. It implements
 // worker.Executor. Close removes all that it has made.
 type Host struct {
-	o     Options
-	start sync.Once
-	err   error  // of start
-	dir   string // of this host alone; "" before start
-	scope string // marks the processes of this host
-	guard *guard
-	cache cache
-	watch watch
+	o       Options
+	start   sync.Once
+	err     error  // of start
+	dir     string // of this host alone; "" before start
+	scope   string // marks the processes of this host
+	guard   *guard
+	cgroups *cgroups // bound memory; nil where there are none
+	cache   cache
+	watch   watch
 
 	mu   sync.Mutex
 	next int // number of the next attempt
@@ -91,7 +93,13 @@ func (h *Host) open() error {
 			return
 		}
 		h.scope = newScope()
-		h.guard, h.err = startGuard(h.o.Guard, h.scope, h.dir)
+		if h.o.Limits.Memory > 0 {
+			var why error
+			h.cgroups, why = findCgroups(h.scope, h.o.Limits)
+			h.o.Log.Debug().AnErr("no_cgroup", why).Msg("looked for control groups")
+			h.o.Log.Info().Msg("memory of executables is bounded by: " + h.cgroups.kind())
+		}
+		h.guard, h.err = startGuard(h.o.Guard, h.scope, h.dir, h.cgroups.at())
 	})
 	return h.err
 }
@@ -102,8 +110,9 @@ func (h *Host) Close() error {
 	if h.dir == "" {
 		return nil
 	}
-	err := removeAll(h.dir)
-	return errors.Join(err, h.guard.Close())
+	err := errors.Join(removeAll(h.dir), h.guard.Close())
+	h.cgroups.close() // the guard has gone from the group of this process
+	return err
 }
 
 // Check returns an error if a command of e cannot be started on this machine, or if
@@ -152,6 +161,7 @@ type attempt struct {
 	task  *mr.Task
 	beat  func()
 	dir   *workdir
+	group *cgroup // bounds its memory; nil if none could be made
 	log   *stderrLog
 	watch *watched
 }
@@ -169,8 +179,11 @@ func (r *execRunner) begin(t *mr.Task) (*attempt, error) {
 	if a.dir, err = r.host.newWorkdir(t.Context, r.layout, r.exec.Files, a.beat); err != nil {
 		return nil, err
 	}
+	if a.group, err = r.host.cgroups.add(filepath.Base(a.dir.root)); err != nil {
+		r.host.o.Log.Debug().Err(err).Msg("an attempt has no control group") // and is bounded as where there are none
+	}
 	a.log = newStderrLog(a)
-	a.watch = r.host.watch.add(a.dir.root)
+	a.watch = r.host.watch.add(a.dir.root, a.group)
 	return a, nil
 }
 
@@ -178,6 +191,9 @@ func (r *execRunner) begin(t *mr.Task) (*attempt, error) {
 // error.
 func (a *attempt) end(err error) error {
 	a.host.watch.remove(a.watch)
+	if gerr := a.group.close(); gerr != nil {
+		a.host.o.Log.Warn().Err(gerr).Msg("the control group of an attempt is left") // until the host closes
+	}
 	if a.task.Context.Err() == nil {
 		a.log.keep(a.task.Context)
 	}

@@ -14,7 +14,8 @@ import (
 )
 
 // A guard is a process that outlives a host which is killed: it kills the
-// processes that the host has started, and removes its directory. It reads lines
+// processes that the host has started, and removes its directory and its control
+// groups. It reads lines
 // from its standard input, and the end of that is the end of the host.
 
 // guard is what the host has of it. A nil guard does nothing.
@@ -24,8 +25,9 @@ type guard struct {
 	in  io.WriteCloser
 }
 
-// startGuard starts the guard with that command line, nil for none.
-func startGuard(line []string, scope, dir string) (*guard, error) {
+// startGuard starts the guard with that command line, nil for none. groups is the
+// beginning of the paths of control groups, "" for none.
+func startGuard(line []string, scope, dir, groups string) (*guard, error) {
 	if len(line) == 0 {
 		return nil, nil
 	}
@@ -40,6 +42,9 @@ func startGuard(line []string, scope, dir string) (*guard, error) {
 	}
 	g.say("scope " + scope)
 	g.say("dir " + dir)
+	if groups != "" {
+		g.say("cgroups " + groups)
+	}
 	return g, nil
 }
 
@@ -74,7 +79,7 @@ func (g *guard) Close() error {
 // StandGuard is the guard's whole work: it reads what the host says, and clears up when
 // that ends.
 func StandGuard(in io.Reader) {
-	scope, dir := "", ""
+	scope, dir, cgroups := "", "", ""
 	groups := map[int]bool{}
 	for lines := bufio.NewScanner(in); lines.Scan(); {
 		line := lines.Text()
@@ -83,6 +88,8 @@ func StandGuard(in io.Reader) {
 			scope = value
 		case name == "dir":
 			dir = value
+		case name == "cgroups":
+			cgroups = value
 		case strings.HasPrefix(line, "+"), strings.HasPrefix(line, "-"):
 			if pgid, err := strconv.Atoi(line[1:]); err == nil && pgid > 1 {
 				if groups[pgid] = line[0] == '+'; !groups[pgid] {
@@ -96,6 +103,9 @@ func StandGuard(in io.Reader) {
 	}
 	if scope != "" {
 		sweep(scope)
+	}
+	if cgroups != "" {
+		removeCgroups(cgroups)
 	}
 	if dir != "" {
 		_ = os.RemoveAll(dir)

@@ -122,7 +122,7 @@ func TestGuard(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv(guardVariable, "1")
-	g, err := startGuard([]string{self}, scope, dir)
+	g, err := startGuard([]string{self}, scope, dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -91,6 +91,12 @@ func limit(pid int, l Limits) {
 	if l.Disk > 0 {
 		set(unix.RLIMIT_FSIZE, uint64(l.Disk))
 	}
+	// A worker that the kernel is to spare for want of memory does not start others
+	// that are spared too.
+	const adjust = "/oom_score_adj"
+	if b, err := os.ReadFile("/proc/self" + adjust); err == nil && bytes.HasPrefix(b, []byte("-")) {
+		_ = os.WriteFile("/proc/"+strconv.Itoa(pid)+adjust, []byte("0"), 0)
+	}
 }
 
 // largest is the most memory that a process which has ended had, bytes, resident.

@@ -31,13 +31,14 @@ type watch struct {
 type watched struct {
 	watch *watch
 	dir   string
+	group *cgroup
 	mu    sync.Mutex
 	runs  map[*process]bool
 }
 
-// add watches an attempt.
-func (w *watch) add(dir string) *watched {
-	a := &watched{watch: w, dir: dir, runs: map[*process]bool{}}
+// add watches an attempt. Its control group bounds its memory, if it has one.
+func (w *watch) add(dir string, group *cgroup) *watched {
+	a := &watched{watch: w, dir: dir, group: group, runs: map[*process]bool{}}
 	l := w.host.o.Limits
 	if l.Memory == 0 && l.Disk == 0 && l.Processes == 0 {
 		return a
@@ -104,7 +105,7 @@ func (w *watch) loop(stop chan struct{}) {
 			all = append(all, a)
 		}
 		w.mu.Unlock()
-		used := usages()
+		used := sync.OnceValue(usages)
 		for _, a := range all {
 			if err := w.judge(a, used, n%8 == 7); err != nil {
 				a.kill(err)
@@ -115,16 +116,12 @@ func (w *watch) loop(stop chan struct{}) {
 }
 
 // judge returns an error if an attempt uses more than the limits.
-func (w *watch) judge(a *watched, used map[int]usage, files bool) error {
+func (w *watch) judge(a *watched, used func() map[int]usage, files bool) error {
 	l := w.host.o.Limits
-	var sum usage
-	a.mu.Lock()
-	for p := range a.runs {
-		u := used[p.cmd.Process.Pid]
-		sum.memory += u.memory
-		sum.processes += u.processes
+	if err := a.group.killed(); err != nil {
+		return err // those that the kernel has spared are of no use
 	}
-	a.mu.Unlock()
+	sum := a.usage(used)
 	switch {
 	case l.Memory > 0 && sum.memory > l.Memory:
 		return fmt.Errorf("killed: its processes use %d bytes of memory, more than %d", sum.memory, l.Memory)
@@ -136,6 +133,22 @@ func (w *watch) judge(a *watched, used map[int]usage, files bool) error {
 		}
 	}
 	return nil
+}
+
+// usage is what the processes of the attempt use, without the memory that a control
+// group bounds.
+func (a *watched) usage(used func() map[int]usage) (sum usage) {
+	if a.group != nil {
+		return usage{processes: a.group.processes()}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for p := range a.runs {
+		u := used()[p.cmd.Process.Pid]
+		sum.memory += u.memory
+		sum.processes += u.processes
+	}
+	return sum
 }
 
 // sizeOf is the size of the files in a folder, counted until it is more than
