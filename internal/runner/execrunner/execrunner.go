@@ -94,9 +94,10 @@ func (h *Host) open() error {
 		}
 		h.scope = newScope()
 		if h.o.Limits.Memory > 0 {
-			var why error
-			h.cgroups, why = findCgroups(h.scope, h.o.Limits)
-			h.o.Log.Debug().AnErr("no_cgroup", why).Msg("looked for control groups")
+			var none error
+			if h.cgroups, none = findCgroups(h.scope, h.o.Limits); none != nil {
+				h.o.Log.Debug().Err(none).Msg("executables get no control group")
+			}
 			h.o.Log.Info().Msg("memory of executables is bounded by: " + h.cgroups.kind())
 		}
 		h.guard, h.err = startGuard(h.o.Guard, h.scope, h.dir, h.cgroups.at())
