@@ -165,6 +165,8 @@ var (
 	failedKind   = regexp.MustCompile(`its first bytes do not match its name|the object is empty, which no compressed file is`)
 	failedSize   = regexp.MustCompile(`it decompresses to more than the limit`)
 	failedFile   = regexp.MustCompile(`: decompress .* at byte [0-9]+ of [0-9]+`)
+	failedMemory = regexp.MustCompile(`bytes of memory.* \(exec-memory\)`)
+	failedHost   = regexp.MustCompile(`killed: the machine, or the control group of the worker, had no more memory`)
 	failedExec   = regexp.MustCompile(`: (mapper|combiner|reducer) "`)
 )
 
@@ -196,6 +198,12 @@ func (l *commandLine) failureHint(job *coordinator.JobError) string {
 	const another = " makes another job, which needs another --prefix, or `mraws reset --yes` first\n"
 	if failedFile.MatchString(cause) {
 		b.WriteString("an object or flag that is corrected" + another)
+	}
+	if failedMemory.MatchString(cause) {
+		b.WriteString("a larger --exec-memory, of run or of each worker, gives the commands of a task more memory, and the job stays the same\n")
+	}
+	if failedHost.MatchString(cause) {
+		b.WriteString("a smaller --workers of run, or --slots of each worker, runs fewer tasks beside each other\n")
 	}
 	if failedExec.MatchString(cause) {
 		b.WriteString("a command or file that is corrected" + another)

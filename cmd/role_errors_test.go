@@ -56,6 +56,8 @@ func TestRoleErrors(t *testing.T) {
 		{"a bomb", damaged(unpack.ErrTooLarge), ExitJobFailed, []string{"--decompress-ratio", "--decompress-limit", "makes another job"}},
 		{"cut off", damaged(unpack.ErrTruncated), ExitJobFailed, []string{"makes another job"}},
 		{"a script", &coordinator.JobError{Cause: "map task 0: on worker w: attempt a: " + (&execrunner.ExitError{Role: "mapper", Line: "python3 m.py", How: "exit code 1"}).Error()}, ExitJobFailed, []string{"mraws replay map-0", "makes another job"}},
+		{"too little memory", &coordinator.JobError{Cause: "map task 0: on worker w: attempt a: " + (&execrunner.ExitError{Role: "mapper", Line: "m", How: "killed: its processes used more than 100 bytes of memory (exec-memory)"}).Error()}, ExitJobFailed, []string{"a larger --exec-memory"}},
+		{"too small a machine", &coordinator.JobError{Cause: "map task 0: on worker w: attempt a: " + (&execrunner.ExitError{Role: "mapper", Line: "m", How: "killed: the machine, or the control group of the worker, had no more memory; its processes may use 100 bytes"}).Error()}, ExitJobFailed, []string{"--workers of run, or --slots"}},
 		{"a reason of a newer coordinator", &wire.Refusal{Reason: "NEW", What: "not today"}, ExitConflict, []string{"not today"}},
 	}
 	for _, tt := range tests {

@@ -272,7 +272,7 @@ func (g *cgroup) killed() error {
 	case kills == 0:
 		return nil
 	case limit:
-		return fmt.Errorf("killed: its processes used more than %d bytes of memory", g.limit)
+		return fmt.Errorf("killed: its processes used more than %d bytes of memory (exec-memory)", g.limit)
 	}
 	return fmt.Errorf("killed: the machine, or the control group of the worker, had no more memory; its processes may use %d bytes", g.limit)
 }

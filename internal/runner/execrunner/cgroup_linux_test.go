@@ -83,7 +83,7 @@ func leftOf(t *testing.T, c *cgroups) (left []string) {
 // no process and no group is left.
 func TestCgroup(t *testing.T) {
 	someCgroups(t).close()
-	const used = "killed: its processes used more than 67108864 bytes of memory"
+	const used = "killed: its processes used more than 67108864 bytes of memory (exec-memory)"
 	for name, tt := range map[string]struct {
 		mapper, want string
 	}{

@@ -143,6 +143,9 @@ func (p *process) shortOfMemory(tail *tail) string {
 	if limit == 0 || !slices.ContainsFunc(tail.last(), outOfMemory.MatchString) && largest(p.cmd.ProcessState) < limit {
 		return ""
 	}
+	if p.attempt.group != nil { // there is no limit of data
+		return fmt.Sprintf(" with a limit of %d bytes of memory (exec-memory)", limit)
+	}
 	return fmt.Sprintf(" with a limit of %d bytes of memory and %d of data (exec-memory)", limit, 2*limit)
 }
 

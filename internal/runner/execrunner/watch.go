@@ -124,7 +124,7 @@ func (w *watch) judge(a *watched, used func() map[int]usage, files bool) error {
 	sum := a.usage(used)
 	switch {
 	case l.Memory > 0 && sum.memory > l.Memory:
-		return fmt.Errorf("killed: its processes use %d bytes of memory, more than %d", sum.memory, l.Memory)
+		return fmt.Errorf("killed: its processes use %d bytes of memory, more than %d (exec-memory)", sum.memory, l.Memory)
 	case l.Processes > 0 && sum.processes > l.Processes:
 		return fmt.Errorf("killed: it runs %d processes, more than %d", sum.processes, l.Processes)
 	case l.Disk > 0 && files:
