@@ -36,7 +36,7 @@ func (f *frame) hadoopCommand() *cobra.Command {
 		Short: "Take the command lines of Hadoop Streaming and of hadoop fs",
 		Long: "Run command lines that were written for Hadoop Streaming, and serve as the program hadoop of mrjob.\n\n" +
 			"  version         the version of Hadoop that this is like\n" +
-			"  fs COMMAND...   -ls -cat -put -get -mkdir -rm -test -touchz -du\n" +
+			"  fs COMMAND...   -ls -cat -text -head -tail -put -get -getmerge -cp -mv -mkdir -rm -rmdir -test -touchz -du -count\n" +
 			"  jar JAR ...     run a job of Hadoop Streaming; JAR is not read\n\n" +
 			"The path /user/ann/x, or hdfs:///user/ann/x, is the key fs/user/ann/x below the prefix of the bucket.\n" +
 			"s3://bucket/key is that object. Flags of " + f.name + " come before version, fs and jar.",
@@ -100,7 +100,7 @@ func (s *session) hadoopFS(ctx context.Context, args []string) (err error) {
 			return s.hadoopRemove(ctx, st, bucket, keys)
 		},
 	}
-	if len(args) == 0 || args[0] != "-cat" {
+	if len(args) == 0 || !hadoop.ReadsBytes(args[0]) {
 		command.Out = safely{s.io.Out} // names come from outside
 	}
 	code, err := command.Run(ctx, args)

@@ -218,7 +218,7 @@ func (j *hadoopStreaming) fetch(ctx context.Context, uri, folder string) (string
 		return "", err
 	}
 	file := filepath.Join(dir, p.Base())
-	return file, hadoop.Fetch(ctx, st, found[0].Key, file, 0o700)
+	return file, hadoop.Fetch(ctx, st, found[0], file, 0o700)
 }
 
 // watchPercent tells how far the job is, in the words of Hadoop, until over is called.

@@ -25,6 +25,8 @@ type Store interface {
 	OpenRange(ctx context.Context, key, etag string, off, n int64) (io.ReadCloser, error)
 	// Put writes an object of these bytes.
 	Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error)
+	// Copy writes src, at any version if srcETag is "", to dst.
+	Copy(ctx context.Context, src, srcETag, dst string, o object.PutOptions) (object.Info, error)
 	// PutFile writes an object of size bytes.
 	PutFile(ctx context.Context, key string, r io.ReaderAt, size int64, o object.PutOptions) (object.Info, error)
 }
@@ -38,6 +40,38 @@ type Entry struct {
 	Folder   bool
 	Size     int64     // bytes; 0 for a folder
 	Modified time.Time // zero for a folder
+
+	summary bool // of a job: it is shown as empty, as that of Hadoop is
+}
+
+// What a job writes into the folder of its output besides the output.
+const (
+	ownerName   = "_owner.json"
+	summaryName = "_SUCCESS"
+)
+
+// ofJobs sees what jobs write besides their output: in the file system it is hidden or
+// shown as empty.
+type ofJobs map[string]bool // folders that are the output of a job, by what keys begin with
+
+// hides says whether an object is not shown.
+func (j ofJobs) hides(p Path, key string) bool {
+	dir, name := path.Split(key)
+	if !p.fs || name != ownerName {
+		return false
+	}
+	j[dir] = true
+	return true
+}
+
+// mark finds the summaries among entries, once the folders are known.
+func (j ofJobs) mark(entries []Entry) {
+	for i := range entries {
+		e := &entries[i]
+		if dir, name := path.Split(e.Key); !e.Folder && name == summaryName && j[dir] {
+			e.summary, e.Size = true, 0
+		}
+	}
 }
 
 // Show writes the name as the path was written.
@@ -71,7 +105,7 @@ func Find(ctx context.Context, st Store, p Path) ([]Entry, error) {
 		for _, key := range keys {
 			o, err := st.Stat(ctx, key)
 			if err == nil {
-				return []Entry{p.file(o)}, nil
+				return p.one(ctx, st, o)
 			}
 			if !errors.Is(err, fs.ErrNotExist) {
 				return nil, err
@@ -87,17 +121,37 @@ func Find(ctx context.Context, st Store, p Path) ([]Entry, error) {
 	return nil, nil
 }
 
+// one is the file of an object that a path names, if it is shown.
+func (p Path) one(ctx context.Context, st Store, o object.Info) ([]Entry, error) {
+	jobs := ofJobs{}
+	if jobs.hides(p, o.Key) {
+		return nil, nil
+	}
+	all := []Entry{p.file(o)}
+	if dir, name := path.Split(o.Key); p.fs && name == summaryName {
+		switch _, err := st.Stat(ctx, dir+ownerName); {
+		case err == nil:
+			jobs[dir] = true
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		}
+	}
+	jobs.mark(all)
+	return all, nil
+}
+
 // match finds what matches a pattern.
 func match(ctx context.Context, st Store, p Path) ([]Entry, error) {
 	var found []Entry
-	seen := map[string]bool{}
+	seen, jobs := map[string]bool{}, ofJobs{}
 	for o, err := range st.List(ctx, p.fixed()) {
 		if err != nil {
 			return nil, err
 		}
+		hidden := jobs.hides(p, o.Key)
 		name, folder, ok := p.matches(p.name(o.Key))
 		switch {
-		case !ok || seen[name]:
+		case !ok || seen[name] || hidden && !folder:
 			continue
 		case folder:
 			found = append(found, p.folder(name))
@@ -106,6 +160,7 @@ func match(ctx context.Context, st Store, p Path) ([]Entry, error) {
 		}
 		seen[name] = true
 	}
+	jobs.mark(found)
 	byName(found)
 	return found, nil
 }
@@ -117,7 +172,7 @@ func byName(entries []Entry) {
 // children are what is in a folder, in order of name; deep also those of its folders.
 func children(ctx context.Context, st Store, e Entry, deep bool) ([]Entry, error) {
 	var all []Entry
-	seen := map[string]bool{strings.TrimSuffix(e.Name, "/"): true}
+	seen, jobs := map[string]bool{strings.TrimSuffix(e.Name, "/"): true}, ofJobs{}
 	for o, err := range st.List(ctx, e.Key) {
 		if err != nil {
 			return nil, err
@@ -143,10 +198,11 @@ func children(ctx context.Context, st Store, e Entry, deep bool) ([]Entry, error
 				break
 			}
 		}
-		if !marker && (deep || len(folders) == 0) {
+		if hidden := jobs.hides(e.Path, o.Key); !hidden && !marker && (deep || len(folders) == 0) {
 			all = append(all, e.Path.file(o))
 		}
 	}
+	jobs.mark(all)
 	byName(all)
 	return all, nil
 }

@@ -67,11 +67,16 @@ func verbs() map[string]verb {
 	cat := verb{[]string{"-ignoreCrc"}, 1, (*FS).cat}
 	put := verb{[]string{"-f", "-p", "-l", "-d"}, 2, (*FS).put}
 	get := verb{[]string{"-f", "-p", "-ignoreCrc", "-crc"}, 1, (*FS).get}
+	nothing := verb{[]string{"-R"}, 2, (*FS).nothing}
 	rm := verb{[]string{"-r", "-R", "-f", "-skipTrash", "-safely"}, 1, (*FS).rm}
 	return map[string]verb{
 		"-ls": ls, "-lsr": ls, "-cat": cat, "-put": put, "-copyFromLocal": put, "-get": get, "-copyToLocal": get, "-rm": rm, "-rmr": rm,
 		"-mkdir": {[]string{"-p"}, 1, (*FS).mkdir}, "-touchz": {nil, 1, (*FS).touchz}, "-du": {[]string{"-s", "-h", "-x"}, 0, (*FS).du},
 		"-test": {[]string{"-e", "-d", "-f", "-s", "-z"}, 1, (*FS).test},
+		"-text": {[]string{"-ignoreCrc"}, 1, (*FS).text}, "-tail": {nil, 1, (*FS).tail}, "-head": {nil, 1, (*FS).head},
+		"-cp": {[]string{"-f", "-p", "-d"}, 2, (*FS).cp}, "-mv": {nil, 2, (*FS).mv}, "-rmdir": {[]string{"-ignore-fail-on-non-empty"}, 1, (*FS).rmdir},
+		"-getmerge": {[]string{"-nl", "-skip-empty-file"}, 2, (*FS).getmerge}, "-count": {nil, 1, (*FS).count},
+		"-chmod": nothing, "-chown": nothing, "-chgrp": nothing,
 	}
 }
 
@@ -93,11 +98,12 @@ func (f *FS) Run(ctx context.Context, args []string) (code int, err error) {
 	}
 	rest := args[1:]
 	for len(rest) > 0 && len(rest[0]) > 1 && rest[0][0] == '-' {
-		if !slices.Contains(v.flags, rest[0]) {
+		flag := "-" + strings.TrimLeft(rest[0], "-") // some have two dashes
+		if !slices.Contains(v.flags, flag) {
 			fmt.Fprintf(f.Err, "%s: Illegal option %s\n", args[0], rest[0])
 			return UsageCode, nil
 		}
-		c.set[rest[0]], rest = true, rest[1:]
+		c.set[flag], rest = true, rest[1:]
 	}
 	if c.args = rest; len(rest) < v.least {
 		fmt.Fprintf(f.Err, "%s: Not enough arguments: expected %d but got %d\n", args[0], v.least, len(rest))
@@ -219,32 +225,13 @@ func ListLine(e Entry, user string) string {
 	return fmt.Sprintf("%s %3s %s supergroup %10d %s %s", mode, copies, user, e.Size, when.Local().Format("2006-01-02 15:04"), e.Show())
 }
 
-func (f *FS) cat(ctx context.Context, c *call) error {
-	return f.each(ctx, c, func(st Store, e Entry) error {
-		if e.Folder {
-			return &refusal{e.Show(), isFolder}
-		}
-		return copyTo(ctx, f.Out, st, e.Key)
-	})
-}
-
-// copyTo writes the bytes of an object.
-func copyTo(ctx context.Context, w io.Writer, st Store, key string) error {
-	body, err := st.OpenRange(ctx, key, "", 0, -1)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(w, body)
-	return errors.Join(err, body.Close())
-}
-
-// Fetch writes an object into a new file.
-func Fetch(ctx context.Context, st Store, key, file string, mode os.FileMode) error {
+// Fetch writes a file into a new file of this machine.
+func Fetch(ctx context.Context, st Store, e Entry, file string, mode os.FileMode) error {
 	to, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
-	return errors.Join(copyTo(ctx, to, st, key), to.Close())
+	return errors.Join(copyTo(ctx, to, st, e), to.Close())
 }
 
 func (f *FS) get(ctx context.Context, c *call) error {
@@ -291,7 +278,7 @@ func (f *FS) getOne(ctx context.Context, c *call, st Store, e Entry, file string
 			return err
 		}
 	}
-	err := Fetch(ctx, st, e.Key, file, 0o644)
+	err := Fetch(ctx, st, e, file, 0o644)
 	if errors.Is(err, fs.ErrExist) {
 		return &refusal{file, exists}
 	}
@@ -299,28 +286,12 @@ func (f *FS) getOne(ctx context.Context, c *call, st Store, e Entry, file string
 }
 
 func (f *FS) put(ctx context.Context, c *call) error {
-	n := len(c.args) - 1
-	arg := c.args[n]
-	to, err := f.Root.Parse(arg)
-	if err != nil {
-		return usage(err.Error())
-	}
-	if to.pattern() {
-		return &refusal{arg, noSuchFile}
-	}
-	entries, err := Find(ctx, f.Store(to.Bucket), to)
+	t, err := f.target(ctx, c)
 	if err != nil {
 		return err
 	}
-	into := strings.HasSuffix(arg, "/") || len(entries) > 0 && entries[0].Folder
-	if n > 1 && !into {
-		return &refusal{arg, noSuchFile}
-	}
-	for _, from := range c.args[:n] {
-		at := to
-		if into {
-			at = to.Join(filepath.Base(from))
-		}
+	for _, from := range c.args {
+		at := t.at(filepath.Base(from))
 		info, err := os.Stat(from)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -451,11 +422,12 @@ func (f *FS) du(ctx context.Context, c *call) error {
 		}
 		for _, e := range all {
 			if e.Folder {
-				for o, err := range st.List(ctx, e.Key) {
-					if err != nil {
-						return err
-					}
-					e.Size += o.Size
+				below, err := children(ctx, st, e, true)
+				if err != nil {
+					return err
+				}
+				for _, file := range below {
+					e.Size += file.Size
 				}
 			}
 			if _, err := fmt.Fprintf(f.Out, "%d  %d  %s\n", e.Size, e.Size, e.Show()); err != nil {

@@ -2,6 +2,7 @@ package hadoop
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"io"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/mraws/mraws/internal/object"
 )
@@ -45,8 +47,16 @@ func (b bucket) List(_ context.Context, prefix string) iter.Seq2[object.Info, er
 	}
 }
 
-func (b bucket) OpenRange(_ context.Context, key, _ string, _, _ int64) (io.ReadCloser, error) {
-	return io.NopCloser(strings.NewReader(b[key])), nil
+func (b bucket) OpenRange(_ context.Context, key, _ string, off, n int64) (io.ReadCloser, error) {
+	text := b[key][off:]
+	if n >= 0 {
+		text = text[:n]
+	}
+	return io.NopCloser(strings.NewReader(text)), nil
+}
+
+func (b bucket) Copy(ctx context.Context, src, _, dst string, o object.PutOptions) (object.Info, error) {
+	return b.Put(ctx, dst, []byte(b[src]), o)
 }
 
 func (b bucket) Put(_ context.Context, key string, data []byte, o object.PutOptions) (object.Info, error) {
@@ -96,6 +106,31 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+// packedText is a compressed text.
+func packedText(t *testing.T, kind string) string {
+	t.Helper()
+	var b bytes.Buffer
+	switch kind {
+	case "gz":
+		w := gzip.NewWriter(&b)
+		if _, err := w.Write([]byte("gz\n")); err != nil || w.Close() != nil {
+			t.Fatal(err)
+		}
+	case "zst":
+		w, err := zstd.NewWriter(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte("zstd\n")); err != nil || w.Close() != nil {
+			t.Fatal(err)
+		}
+	case "bz2": // the standard library writes none
+		return "\x42\x5a\x68\x39\x31\x41\x59\x26\x53\x59\xef\xdf\x4f\x52\x00\x00\x01\x49\x80\x00\x10\x10\x00\x10\x20\x40\x10\x20\x00\x22\x18\x68\x30\x05\x58\x18\x5d\xc9\x14\xe1\x42\x43\xbf\x7d\x3d\x48"
+	}
+	return b.String()
+}
+
+// TestFS: what commands write, how they end, and what is there then.
 func TestFS(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"one.txt": "one\n", "two.txt": "two\n", "sub/deep.txt": "deep\n"} {
@@ -111,7 +146,9 @@ func TestFS(t *testing.T) {
 	stores := map[string]bucket{
 		"data": {
 			"p/fs/out/mr-out-0": "a\n", "p/fs/out/mr-out-10": "k\n", "p/fs/out/mr-out-2": "c\n", "p/fs/out/_SUCCESS": "{}", "p/fs/out/_owner.json": "{}",
-			"p/fs/out/deep/x y": "12345", "p/fs/outer": "o\n", "p/input/a": "no",
+			"p/fs/out/deep/x y": "12345", "p/fs/outer": "o\n", "p/input/a": "no", "p/fs/user/_SUCCESS": "mine", "p/fs/empty/_owner.json": "{}",
+			"p/fs/text/gz": packedText(t, "gz"), "p/fs/text/zst": packedText(t, "zst"), "p/fs/text/bz2": packedText(t, "bz2"), "p/fs/text/plain": "plain\n",
+			"p/fs/text/long": "a" + strings.Repeat(".", 2000) + "z\n",
 		},
 		"other": {"k/output/mr-out-0": "z\n"},
 	}
@@ -138,14 +175,13 @@ func TestFS(t *testing.T) {
 		code      int
 		out, errs string
 	}{
-		{"-ls hdfs:///out", 0, "Found 6 items\n" + f + "         2" + at + "hdfs:///out/_SUCCESS\n" + f + "         2" + at + "hdfs:///out/_owner.json\n" +
-			d + "         0" + epoch + "hdfs:///out/deep\n" + f + "         2" + at + "hdfs:///out/part-00000\n" + f + "         2" + at + "hdfs:///out/part-00002\n" +
+		{"-ls hdfs:///out", 0, "Found 5 items\n" + f + "         0" + at + "hdfs:///out/_SUCCESS\n" + d + "         0" + epoch + "hdfs:///out/deep\n" + f + "         2" + at + "hdfs:///out/part-00000\n" + f + "         2" + at + "hdfs:///out/part-00002\n" +
 			f + "         2" + at + "hdfs:///out/part-00010\n", ""},
 		{"-ls -R /out/d*", 0, f + "         5" + at + "/out/deep/x y\n", ""},
 		{"-lsr hdfs:///none", 1, "", "lsr: `hdfs:///none': No such file or directory\n"},
 		{"-ls -R hdfs:///none", 1, "", "ls: `hdfs:///none': No such file or directory\n"},
 		{"-ls /outer", 0, f + "         2" + at + "/outer\n", ""},
-		{"-ls -C /", 0, "/out\n/outer\n", ""},
+		{"-ls -C /", 0, "/empty\n/out\n/outer\n/text\n/user\n", ""},
 		{"-ls s3://other/k", 0, "Found 1 items\n" + d + "         0" + epoch + "s3://other/k/output\n", ""},
 		{"-cat /out/part-*", 0, "a\nc\nk\n", ""},
 		{"-cat /out/part-00002 /outer", 0, "c\no\n", ""},
@@ -153,6 +189,42 @@ func TestFS(t *testing.T) {
 		{"-cat s3://other/k/{input,output}/mr-out-?", 0, "z\n", ""},
 		{"-cat /out /outer", 1, "o\n", "cat: `/out': Is a directory\n"},
 		{"-cat /no* /outer", 1, "o\n", "cat: `/no*': No such file or directory\n"},
+		{"-cat /out/*", 1, "a\nc\nk\n", "cat: `/out/deep': Is a directory\n"},
+		{"-cat /out/_SUCCESS /out/_SUCC*", 0, "", ""},
+		{"-cat /out/_owner.json", 1, "", "cat: `/out/_owner.json': No such file or directory\n"},
+		{"-cat s3://data/p/fs/out/_*", 0, "{}{}", ""},
+		{"-cat /user/_SUCCESS", 0, "mine", ""},
+		{"-test -z /out/_SUCCESS", 0, "", ""},
+		{"-du -s /out", 0, "11  11  /out\n", ""},
+		{"-count /out /outer", 0, "           2            5                 11 /out\n           0            1                  2 /outer\n", ""},
+		{"-text /text/gz /text/zst /text/bz2 /text/plain /out/_SUCCESS", 0, "gz\nzstd\nbzip2\nplain\n", ""},
+		{"-head /text/long", 0, "a" + strings.Repeat(".", 1023), ""},
+		{"-tail /text/long /outer", 0, strings.Repeat(".", 1022) + "z\no\n", ""},
+		{"-tail -f /outer", 255, "", "-tail: Illegal option -f\n"},
+		{"-chmod -R 777 /out", 0, "", ""},
+		{"-chown ann /none", 1, "", "chown: `/none': No such file or directory\n"},
+		{"-cp /out /copy", 0, "", ""},
+		{"-ls -R -C /copy", 0, "/copy/_SUCCESS\n/copy/deep\n/copy/deep/x y\n/copy/part-00000\n/copy/part-00002\n/copy/part-00010\n", ""},
+		{"-cat /copy/_SUCCESS /copy/part*", 0, "a\nc\nk\n", ""},
+		{"-cp /outer /copy/part-00000", 1, "", "cp: `/copy/part-00000': File exists\n"},
+		{"-cp -f /outer /copy/part-00000", 0, "", ""},
+		{"-cp /outer /copy/part-00002 /copy/deep", 0, "", ""},
+		{"-cp /outer /copy/part-00002 /outer", 1, "", "cp: `/outer': No such file or directory\n"},
+		{"-cp /copy/part-* /new", 1, "", "cp: `/new': Is not a directory\ncp: `/new': Is not a directory\n"},
+		{"-cp /outer s3://other/k/outer", 0, "", ""},
+		{"-cat s3://other/k/outer /copy/part-00000", 0, "o\no\n", ""},
+		{"-cp /copy /copy/deep", 1, "", "cp: `/copy' to `/copy/deep/copy': is a subdirectory of itself\n"},
+		{"-cp /outer /outer", 1, "", "cp: `/outer' and `/outer': are the same file\n"},
+		{"-mv /copy/deep/outer /new", 1, "", "mv: `/new': File exists\n"},
+		{"-mv /copy/deep/outer /copy/moved", 0, "", ""},
+		{"-mv /copy /moved/", 0, "", ""},
+		{"-ls -R -C /moved", 0, "/moved/copy\n/moved/copy/_SUCCESS\n/moved/copy/deep\n/moved/copy/deep/part-00002\n/moved/copy/deep/x y\n/moved/copy/moved\n/moved/copy/part-00000\n/moved/copy/part-00002\n/moved/copy/part-00010\n", ""},
+		{"-test -e /copy", 1, "", ""},
+		{"-rmdir /moved/copy", 1, "", "rmdir: `/moved/copy': Directory is not empty\n"},
+		{"-rmdir --ignore-fail-on-non-empty /moved/copy", 0, "", ""},
+		{"-rmdir /outer", 1, "", "rmdir: `/outer': Is not a directory\n"},
+		{"-rmdir /empty", 0, "", ""},
+		{"-rm -R /moved /new /text /user/_SUCCESS", 0, "Deleted /moved\nDeleted /new\nDeleted /text\nDeleted /user/_SUCCESS\n", ""},
 		{"-test -e /out", 0, "", ""},
 		{"-test -d /outer", 1, "", ""},
 		{"-test -e /none", 1, "", ""},
@@ -170,6 +242,8 @@ func TestFS(t *testing.T) {
 		{"-put . /all", 0, "", ""},
 		{"-du -s /all", 0, "13  13  /all\n", ""},
 		{"-get /all got", 0, "", ""},
+		{"-getmerge /out merged", 0, "", ""},
+		{"-getmerge -nl -skip-empty-file /out /outer lines", 0, "", ""},
 		{"-get /out/part-00000 got", 0, "", ""},
 		{"-get /outer one.txt", 1, "", "get: `one.txt': File exists\n"},
 		{"-touchz /all/empty", 0, "", ""},
@@ -179,7 +253,7 @@ func TestFS(t *testing.T) {
 		{"-rm -R -skipTrash hdfs:///none", 1, "", "rm: `hdfs:///none': No such file or directory\n"},
 		{"-rmr /all", 0, "Deleted /all\n", ""},
 		{"-rm /out/part-00000", 0, "Deleted /out/part-00000\n", ""},
-		{"-mv a b", 255, "", "-mv: Unknown command\n"},
+		{"-dance a b", 255, "", "-dance: Unknown command\n"},
 		{"-ls -Z", 255, "", "-ls: Illegal option -Z\n"},
 		{"-cat", 255, "", "-cat: Not enough arguments: expected 1 but got 0\n"},
 		{"-cat gs://a/b", 255, "", "cat: gs://a/b: there is no file system gs, only hdfs and s3\n"},
@@ -189,11 +263,19 @@ func TestFS(t *testing.T) {
 			t.Errorf("%s: code %d\n%s", tt.line, code, cmp.Diff(tt.out+"---\n"+tt.errs, out+"---\n"+errs))
 		}
 	}
+	for _, key := range []string{"p/fs/copy/deep/outer", "p/fs/copy/", "p/fs/empty/_owner.json", "p/fs/moved/copy/part-00000", "p/fs/new"} {
+		if !slices.Contains(removed, key) {
+			t.Errorf("%s is not removed", key)
+		}
+	}
+	removed = slices.DeleteFunc(removed, func(key string) bool {
+		return !strings.HasPrefix(key, "p/fs/all/") && !strings.HasPrefix(key, "p/fs/out/")
+	})
 	want := []string{"p/fs/all/", "p/fs/all/empty", "p/fs/all/one.txt", "p/fs/all/sub/deep.txt", "p/fs/all/two.txt", "p/fs/out/mr-out-0"}
 	if diff := cmp.Diff(want, removed); diff != "" {
 		t.Errorf("removed (-want +got):\n%s", diff)
 	}
-	for name, want := range map[string]string{"got/sub/deep.txt": "deep\n", "got/part-00000": "a\n", "one.txt": "one\n"} {
+	for name, want := range map[string]string{"got/sub/deep.txt": "deep\n", "got/part-00000": "a\n", "one.txt": "one\n", "merged": "a\nc\nk\n", "lines": "a\n\nc\n\nk\n\no\n\n"} {
 		if got, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name))); err != nil || string(got) != want {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}

@@ -263,6 +263,9 @@ func (p *parser) fields() error {
 			return wrong("%s=%s is not supported: it is a tab", name, v)
 		}
 	}
+	if v := p.take("aggregate.max.num.unique.values"); v != "" && p.Reducer == "aggregate" {
+		return wrong("aggregate.max.num.unique.values=%s is not supported: all values are counted", v)
+	}
 	if v := p.take("textinputformat.record.delimiter"); v != "" && v != "\n" {
 		return wrong("textinputformat.record.delimiter=%q is not supported: lines end with a line feed", v)
 	}

@@ -150,6 +150,7 @@ func TestParseStreamingRefuses(t *testing.T) {
 		job + "-partitioner a.TotalOrderPartitioner":                                                   "the partitioner a.TotalOrderPartitioner is not supported",
 		job + "-D stream.num.map.output.key.fields=0":                                                  "is no number of fields",
 		job + "-D stream.reduce.input.field.separator=,":                                               "stream.reduce.input.field.separator=, is not supported",
+		job + "-reducer aggregate -D aggregate.max.num.unique.values=3":                                "unique.values=3 is not supported",
 		job + "-D mapred.output.compress=true":                                                         "compress=true is not supported",
 		job + "-D mapreduce.job.output.key.comparator.class=a.B":                                       "the comparator a.B is not supported",
 		job + "-partitioner a.KeyFieldBasedPartitioner -D mapred.text.key.partitioner.options=-k2,2":   "by field 2 of the key: it has 1 (stream.num.map.output.key.fields)",
