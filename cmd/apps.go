@@ -64,12 +64,8 @@ func (t appTable) names() (names []string) {
 
 // sole returns the app that --app names, or the only one of the program.
 func (t appTable) sole(name string) (mr.App, error) {
-	switch {
-	case name == "" && len(t) == 1:
+	if name == "" && len(t) == 1 {
 		return t[0], nil
-	case name == "" && len(t) > 0:
-		return mr.App{}, usagef("one of "+strings.Join(t.names(), ", ")+": `mraws run --app "+t[0].Name+" PATH…`\n"+
-			"executables: `mraws run --mapper COMMAND --reducer COMMAND PATH…`", "no app named: --app or --mapper is required")
 	}
 	return t.find(name)
 }

@@ -154,6 +154,10 @@ func (r *jobRun) choose(ctx context.Context) (err error) {
 		return err
 	}
 	if o.code = r.code; r.code == nil {
+		if o.app == "" && len(r.apps) > 1 {
+			return usagef("one of "+strings.Join(r.apps.names(), ", ")+": "+r.again("--app", r.apps[0].Name)+"\n"+
+				"executables: "+r.again("--mapper", "cat", "--reducer", "uniq -c"), "no app named: --app or --mapper is required")
+		}
 		if r.app, err = r.apps.sole(o.app); err != nil {
 			return err
 		}
