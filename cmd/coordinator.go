@@ -146,6 +146,9 @@ func coordinate(ctx context.Context, s *session, o *jobFlags) (err error) {
 		return err
 	}
 	if o.code != nil {
+		if err := o.code.checkShipped(); err != nil {
+			return err
+		}
 		o.code.warn(s.log)
 	}
 	params, err := o.jobParams(app)

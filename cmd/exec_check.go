@@ -13,6 +13,16 @@ import (
 	"github.com/mraws/mraws/internal/runner/execrunner"
 )
 
+// checkShipped returns an error if no machine can start the commands, since they name
+// shipped files that may not be executed.
+func (x *execCode) checkShipped() error {
+	var missing *execrunner.NotFoundError
+	if errors.As(execrunner.Check(x.spec.App.Exec), &missing) && missing.Shipped {
+		return x.check()
+	}
+	return nil
+}
+
 // check returns an error if this machine cannot start the commands.
 func (x *execCode) check() error {
 	err := execrunner.Check(x.spec.App.Exec)

@@ -1,10 +1,13 @@
 package verify
 
 import (
+	"bytes"
+	"io"
 	"strings"
 	"testing"
 
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/recordio"
 )
 
 // TestKeyOrder: the verifier finds the keys behind the codes, and sees keys whose
@@ -79,5 +82,31 @@ func TestPartitionFields(t *testing.T) {
 	}
 	if got := partitionFields(&manifest.Exec{PartitionFields: 1}, []byte("a\tb")); string(got) != "a" {
 		t.Errorf("by the first field: %q", got)
+	}
+}
+
+// TestSegmentOrder: a segment whose codes are in order while its keys are not is out of
+// order.
+func TestSegmentOrder(t *testing.T) {
+	a := &audit{order: newKeyOrder(&manifest.Exec{Sort: "-k1n"})}
+	for _, tt := range []struct{ second, want string }{
+		{"\xc0\x0210\x0010", ""},
+		{"\xc0\x0210\x003", `key "3" comes after key "9"`},
+		{"\x80-1", `key "-1" comes after key "9"`},
+	} {
+		var segment bytes.Buffer
+		w := recordio.NewWriter(&segment, recordio.Options{})
+		for _, key := range []string{"\xc0\x019\x009", tt.second} {
+			if err := w.Write([]byte(key), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s := &segmentSource{a: a, open: func() io.Reader { return &segment }}
+		if !s.Next() || !s.Next() || s.mess != tt.want {
+			t.Errorf("%q behind 9: %q, want %q", tt.second, s.mess, tt.want)
+		}
 	}
 }
