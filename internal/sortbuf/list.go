@@ -17,6 +17,9 @@ import (
 // caches: prefix is its key, and klen has
 //
 //	inEntry | value << 8 | length of the value << 4 | length of the key
+//
+// where value is up to two bytes, the first of them lowest, or the last two of a
+// number of eight whose others are zero ([mr.AppendInt64]).
 type pair struct {
 	rank
 	off uint64 // increases with each Add, so it also orders equal keys
@@ -25,7 +28,8 @@ type pair struct {
 const (
 	inEntry    = 1 << 31 // more than any length
 	smallKey   = 8       // bytes at most
-	smallValue = 2       // bytes at most
+	smallValue = 2       // bytes at most, besides a number
+	number     = 8       // bytes
 )
 
 // size is the length of the key, in bytes.
@@ -39,10 +43,10 @@ func (p *pair) size() int {
 // List is the buffer of an application without a combiner. It keeps every pair.
 type List struct {
 	slab[pair]
-	limit   int                         // bytes
-	bounds  [][]byte                    // see [Spare.List]
-	touched byte                        // never read; the compiler would drop the loads of touch without it
-	small   [smallKey + smallValue]byte // key and value of the small pair that at or key returned
+	limit   int                     // bytes
+	bounds  [][]byte                // see [Spare.List]
+	touched byte                    // never read; the compiler would drop the loads of touch without it
+	small   [smallKey + number]byte // key and value of the small pair that at or key returned
 
 	// Share tells how much of its input the attempt has read, 0 to 1, so that a list
 	// of unknown size grows to that of the whole in one step; nil is unknown.
@@ -57,8 +61,13 @@ func (l *List) Reset() { l.slab.reset(l.limit) }
 
 // Add copies a pair into the list.
 func (l *List) Add(part int, key, value []byte) bool {
-	if len(key) <= smallKey && len(value) <= smallValue {
-		return l.addSmall(part, key, value)
+	if len(key) <= smallKey {
+		switch n := len(value); {
+		case n <= smallValue:
+			return l.addSmall(part, key, value, n)
+		case n == number && binary.BigEndian.Uint64(value) < 1<<(8*smallValue):
+			return l.addSmall(part, key, value[number-smallValue:], n)
+		}
 	}
 	need := len(key) + binary.MaxVarintLen64 + len(value)
 	if !l.fits(need) && !l.reserve(need, l.whole(), l.limit) {
@@ -72,13 +81,14 @@ func (l *List) Add(part int, key, value []byte) bool {
 	return true
 }
 
-// addSmall is Add of a pair that is no larger than a small one.
-func (l *List) addSmall(part int, key, value []byte) bool {
+// addSmall is Add of a small pair, whose value has length bytes; those before value
+// are zero.
+func (l *List) addSmall(part int, key, value []byte, length int) bool {
 	const need = 1 // so that off increases
 	if !l.fits(need) && !l.reserve(need, l.whole(), l.limit) {
 		return false
 	}
-	klen := inEntry | uint32(len(value))<<4 | uint32(len(key))
+	klen := inEntry | uint32(length)<<4 | uint32(len(key))
 	for i, c := range value {
 		klen |= uint32(c) << (8 + 8*i)
 	}
@@ -170,8 +180,12 @@ func (l *List) key(p *pair) []byte {
 func (l *List) at(i int) (key, value []byte) {
 	p := &l.entries()[i]
 	if p.klen&inEntry != 0 {
-		binary.LittleEndian.PutUint16(l.small[smallKey:], uint16(p.klen>>8))
-		return l.key(p), l.small[smallKey:][:p.klen>>4&0xf]
+		const at = smallKey + number - smallValue // nothing is written between the key and it
+		binary.LittleEndian.PutUint16(l.small[at:], uint16(p.klen>>8))
+		if n := int(p.klen >> 4 & 0xf); n < number {
+			return l.key(p), l.small[at : at+n]
+		}
+		return l.key(p), l.small[smallKey:]
 	}
 	n, w := binary.Uvarint(l.mem[p.off+uint64(p.klen):])
 	off := p.off + uint64(p.klen) + uint64(w)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/recordio"
+	"github.com/mraws/mraws/mr"
 )
 
 // TestSpansOfRanges: pairs sorted as one lie where the partitioner of the
@@ -50,7 +51,8 @@ func TestSpansOfRanges(t *testing.T) {
 // TestListOrder compares the order of a list with a stable sort, for keys of which
 // many are the same, and many begin with the same bytes.
 func TestListOrder(t *testing.T) {
-	values := []string{"", "1", "22", "\x00\xff", "333", "a value that is long"}
+	values := []string{"", "1", "22", "\x00\xff", "333", "a value that is long",
+		string(mr.AppendInt64(nil, 0)), string(mr.AppendInt64(nil, 0xff01)), string(mr.AppendInt64(nil, 1<<16)), string(mr.AppendInt64(nil, -1))}
 	stems := []string{"", "a", "the", "\x00", "abcdefgh", "abcdefgh\x00", "abcdefghijklmnop", strings.Repeat("k", 31), strings.Repeat("k", 32), strings.Repeat("k", 64)}
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.SampledFrom([]int{1, fewEntries + 1, 500, 3 * someEntries}).Draw(t, "n")

@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/testkit"
@@ -143,6 +147,87 @@ func BenchmarkReduce(b *testing.B) {
 			b.ReportMetric(float64(res.Spills), "spills")
 		})
 	}
+}
+
+// fields emits (word, 1) for each word of a line, over bytes.
+func fields(rec mr.Record, out mr.Emitter) error {
+	var one [8]byte
+	for word := range bytes.FieldsSeq(rec.Data) {
+		out.Emit(word, mr.AppendInt64(one[:0], 1))
+	}
+	return nil
+}
+
+// addUp is a reducer that adds up numbers, over bytes.
+func addUp(_ []byte, values iter.Seq[[]byte], out mr.Output) error {
+	var sum int64
+	for v := range values {
+		sum += mr.ParseInt64(v)
+	}
+	out.Write(strconv.AppendInt(nil, sum, 10))
+	return nil
+}
+
+// BenchmarkTyped counts the words of 64 MB as a whole job, over bytes and over typed
+// pairs, with mr.Sum as combiner and without one. It reports CPU time, all of this
+// process.
+func BenchmarkTyped(b *testing.B) {
+	pairs := mr.PairsOf(mr.Text{}, mr.Int64{})
+	sums := testkit.App("sums", fields, addUp, nil)
+	typed := sums
+	typed.NewMapper = pairs.Map(func(line string, out *mr.Out[string, int64]) error {
+		for word := range strings.FieldsSeq(line) {
+			out.Emit(word, 1)
+		}
+		return nil
+	})
+	typed.NewReducer = pairs.Reduce(func(_ string, counts iter.Seq[int64], out *mr.Printer) error {
+		var sum int64
+		for n := range counts {
+			sum += n
+		}
+		out.PrintInt(sum)
+		return nil
+	})
+	text := prose(64 << 20)
+	for _, combine := range []mr.Combiner{mr.Sum{}, nil} {
+		for _, app := range []*mr.App{&sums, &typed} {
+			name := map[bool]string{true: "sum", false: "all"}[combine != nil] + map[bool]string{true: "/typed", false: "/bytes"}[app == &typed]
+			b.Run(name, func(b *testing.B) {
+				app := *app
+				app.Combine = combine
+				w := newFixture(app, 4, 16<<20+64, 1, file{"a", text})
+				w.Scratch, w.Memory = b.TempDir(), 1<<30
+				before := cpu(b)
+				for i := 0; b.Loop(); i++ {
+					e := w.env(b)
+					for m := range w.Spec.Tasks {
+						e.Progress = new(Progress)
+						if _, err := e.Run(context.Background(), Attempt{mr.MapPhase, m, fmt.Sprint(i)}); err != nil {
+							b.Fatal(err)
+						}
+					}
+					for r := range w.Spec.NReduce {
+						e.Progress = new(Progress)
+						if _, err := e.Run(context.Background(), Attempt{mr.ReducePhase, r, fmt.Sprint(i)}); err != nil {
+							b.Fatal(err)
+						}
+					}
+					w.forget()
+				}
+				b.ReportMetric((cpu(b)-before).Seconds()/float64(b.N), "cpu-s/op")
+			})
+		}
+	}
+}
+
+// cpu is the CPU time of this process.
+func cpu(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // BenchmarkSmallFiles packs 2,000 objects of 4 KB into one task.
