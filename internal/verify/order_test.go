@@ -105,7 +105,12 @@ func TestSegmentOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := &segmentSource{a: a, open: func() io.Reader { return &segment }}
-		if !s.Next() || !s.Next() || s.mess != tt.want {
+		for n := range 2 {
+			if !s.Next() {
+				t.Fatalf("there are %d records", n)
+			}
+		}
+		if s.mess != tt.want {
 			t.Errorf("%q behind 9: %q, want %q", tt.second, s.mess, tt.want)
 		}
 	}
