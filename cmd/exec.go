@@ -316,9 +316,10 @@ func newExecHost(s *session, st *store) (*execrunner.Host, error) {
 			return nil, fmt.Errorf("find this program: %w", err)
 		}
 		o.Guard = []string{self, guardArgument}
-		if s.modules != nil {
-			o.Module = []string{self, moduleArgument}
-		}
+	}
+	var err error
+	if o.Module, err = s.moduleLine(); err != nil {
+		return nil, err
 	}
 	return execrunner.NewHost(o), nil
 }

@@ -5,29 +5,37 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/runner/execrunner"
 )
 
-// ModuleFunctions are the names of what a WebAssembly module exports for a job, ""
-// for what it does not.
-type ModuleFunctions struct{ Map, Combine, Reduce string }
+// serveModule is the whole work of a process that runs a module. It reads what
+// execrunner.Order says, and returns the exit code.
+type serveModule func(ctx context.Context, in io.Reader, out, logs io.Writer) (code int)
 
-// ModuleRuntime runs WebAssembly modules.
-type ModuleRuntime struct {
-	// Inspect says what a module exports. It returns an error if no job can run it.
-	Inspect func(ctx context.Context, code []byte) (ModuleFunctions, error)
-	// Serve is the whole work of a process that runs a module. It reads what
-	// execrunner.Order says, and returns the exit code.
-	Serve func(ctx context.Context, in io.Reader, out, logs io.Writer) (code int)
+// Modules is the part that runs WebAssembly modules, each in a process of this program
+// that calls serve, see execrunner.Order. serve returns the exit code.
+func Modules(serve func(ctx context.Context, in io.Reader, out, logs io.Writer) (code int)) Part {
+	return func(f *frame) { f.modules = serve }
 }
 
-// Modules is the part that runs WebAssembly modules.
-func Modules(r ModuleRuntime) Part { return func(f *frame) { f.modules = &r } }
+// moduleLine is the command line of a process that runs modules, nil for none.
+func (s *session) moduleLine() ([]string, error) {
+	if s.modules == nil || s.process == nil {
+		return nil, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	return []string{self, moduleArgument}, nil
+}
 
 // moduleArgument makes the program the process of a module.
 const moduleArgument = "run-module"
@@ -42,7 +50,8 @@ func moduleIfAsked(argv []string, parts []Part) {
 		part(f)
 	}
 	if f.modules != nil {
-		os.Exit(f.modules.Serve(context.Background(), os.Stdin, os.Stdout, os.Stderr))
+		signal.Reset() // so that they end it
+		os.Exit(f.modules(context.Background(), os.Stdin, os.Stdout, os.Stderr))
 	}
 }
 
@@ -54,7 +63,11 @@ func isModule(app string) bool { return strings.HasSuffix(app, moduleEnd) }
 
 // module is code of a job whose app is a module.
 func (o *execFlags) module(ctx context.Context, s *session, job *jobFlags) (*execCode, error) {
-	if s.modules == nil {
+	line, err := s.moduleLine()
+	if err != nil {
+		return nil, err
+	}
+	if line == nil {
 		return nil, usagef("give the program the part: cli.With(wasm.Runtime()).Main(app)", "--app %s is a WebAssembly module, and this program runs none", job.app)
 	}
 	if err := o.checkModule(job); err != nil {
@@ -66,11 +79,10 @@ func (o *execFlags) module(ctx context.Context, s *session, job *jobFlags) (*exe
 		return nil, err
 	}
 	file.Executable = false
-	code, err := os.ReadFile(job.app)
-	if err != nil {
-		return nil, usagef("", "read the module: %w", err)
+	has, err := execrunner.Inspect(ctx, line, x.paths[file.SHA256])
+	if ctx.Err() != nil {
+		return nil, err
 	}
-	has, err := s.modules.Inspect(ctx, code)
 	if err != nil {
 		return nil, &Error{Code: ExitUsage, What: fmt.Sprintf("--app %s: %v", job.app, err), Hint: moduleHint}
 	}

@@ -44,8 +44,8 @@ type frame struct {
 	process *Process // nil where commands are only called
 	apps    appTable
 	verbose bool
-	start   startServer    // of the embedded server; nil for none
-	modules *ModuleRuntime // nil for none
+	start   startServer // of the embedded server; nil for none
+	modules serveModule // nil for none
 
 	started bool // the command itself has begun: errors are no longer usage errors
 }

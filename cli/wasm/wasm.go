@@ -7,8 +7,6 @@
 package wasm
 
 import (
-	"context"
-
 	"github.com/mraws/mraws/cli"
 	"github.com/mraws/mraws/cmd"
 	"github.com/mraws/mraws/internal/wasm"
@@ -16,11 +14,5 @@ import (
 
 // Runtime runs modules. It makes a program 3 MB larger.
 func Runtime() cli.Part {
-	return cmd.Modules(cmd.ModuleRuntime{
-		Inspect: func(ctx context.Context, code []byte) (cmd.ModuleFunctions, error) {
-			f, err := wasm.Inspect(ctx, code)
-			return cmd.ModuleFunctions(f), err
-		},
-		Serve: wasm.Serve,
-	})
+	return cmd.Modules(wasm.Serve)
 }

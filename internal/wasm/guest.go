@@ -42,6 +42,13 @@ func serve(ctx context.Context, in io.Reader, out, logs io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("read the module: %w", err)
 	}
+	if o.Inspect {
+		f, err := inspect(ctx, code)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(out).Encode(f)
+	}
 	if err := run(ctx, o, code, rest, out, logs); err != nil {
 		return fmt.Errorf("module %s: %w", o.Name, err)
 	}

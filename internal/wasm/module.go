@@ -36,14 +36,10 @@ const (
 // those of WASI.
 const hostModule = "mraws"
 
-// Functions are the names of what a module exports for a job, "" for what it does
-// not.
-type Functions struct{ Map, Combine, Reduce string }
-
-// Inspect says what a module exports. It returns an error if a job cannot run it,
-// and runs nothing of it.
-func Inspect(ctx context.Context, code []byte) (f Functions, err error) {
-	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+// inspect says what a module exports. It returns an error if a job cannot run it, and
+// runs nothing of it.
+func inspect(ctx context.Context, code []byte) (f execrunner.Functions, err error) {
+	rt := wazero.NewRuntime(ctx)
 	defer func() { err = errors.Join(err, rt.Close(ctx)) }()
 	if err := hosts(ctx, rt, io.Discard); err != nil {
 		return f, err
@@ -89,14 +85,14 @@ func checkImports(rt wazero.Runtime, m wazero.CompiledModule) error {
 		module, name, _ := f.Import()
 		host := rt.Module(module)
 		if host == nil {
-			return fmt.Errorf("it imports %s of %q%s; modules may import functions of %s and %s alone", name, module, whence(module), wasi_snapshot_preview1.ModuleName, hostModule)
+			return fmt.Errorf("it imports %.100q of %.100q%s; modules may import functions of %s and %s alone", name, module, whence(module), wasi_snapshot_preview1.ModuleName, hostModule)
 		}
 		has := host.ExportedFunctionDefinitions()[name]
 		if has == nil {
-			return fmt.Errorf("it imports %s of %q, which has no such function", name, module)
+			return fmt.Errorf("it imports %.100q of %q, which has no such function", name, module)
 		}
 		if !slices.Equal(has.ParamTypes(), f.ParamTypes()) || !slices.Equal(has.ResultTypes(), f.ResultTypes()) {
-			return fmt.Errorf("it imports %s of %q as %s, which is %s", name, module, signature(f.ParamTypes(), f.ResultTypes()), signature(has.ParamTypes(), has.ResultTypes()))
+			return fmt.Errorf("it imports %q of %q as %s, which is %s", name, module, signature(f.ParamTypes(), f.ResultTypes()), signature(has.ParamTypes(), has.ResultTypes()))
 		}
 	}
 	if len(m.ImportedMemories()) > 0 {

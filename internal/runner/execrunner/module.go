@@ -1,12 +1,17 @@
 package execrunner
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/mraws/mraws/internal/manifest"
 )
@@ -18,6 +23,8 @@ import (
 
 // Order says to the process of a module what it runs.
 type Order struct {
+	// Inspect says that nothing is run: the process writes [Functions] as JSON.
+	Inspect  bool   `json:"inspect,omitempty"`
 	Module   string `json:"module"`   // path of the file
 	Name     string `json:"name"`     // of the module, for messages
 	Function string `json:"function"` // which is called
@@ -33,6 +40,65 @@ type Order struct {
 	Memory int64 `json:"memory,omitempty"`
 	// Cache is the folder for what is made of modules.
 	Cache string `json:"cache"`
+}
+
+// Functions are the names of what a module exports for a job, "" for what it does not.
+type Functions struct {
+	Map     string `json:"map"`
+	Combine string `json:"combine"`
+	Reduce  string `json:"reduce"`
+}
+
+const (
+	// inspectTime bounds a look at a module, which takes seconds for 20 MB.
+	inspectTime = time.Minute
+	// inspectMemory bounds the memory of its process, bytes.
+	inspectMemory = 2 << 30
+)
+
+// Inspect says what the module in a file exports. It returns an error if no job can run
+// it. A process with that command line looks at it, as at an order: a module of a few
+// bytes can ask for any amount of memory.
+func Inspect(ctx context.Context, line []string, path string) (f Functions, err error) {
+	if ctx.Err() != nil {
+		return f, context.Cause(ctx)
+	}
+	order, err := json.Marshal(Order{Inspect: true, Module: path})
+	if err != nil {
+		return f, fmt.Errorf("look at a module: %w", err)
+	}
+	limited, cancel := context.WithTimeout(ctx, inspectTime)
+	defer cancel()
+	c := exec.CommandContext(limited, line[0], line[1:]...)
+	var out, errs bytes.Buffer
+	c.Env, c.Stdout, c.Stderr = []string{}, &out, &errs
+	stdin, err := c.StdinPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		return f, fmt.Errorf("start a process that looks at the module: %w", err)
+	}
+	limit(c.Process.Pid, Limits{Memory: inspectMemory / 2}) // before it reads
+	_, _ = stdin.Write(append(order, '\n'))                 // if it reads no more, its end says why
+	_ = stdin.Close()
+	err = c.Wait()
+	said := strings.ToValidUTF8(string(bytes.TrimSpace(errs.Next(tailBytes))), "\uFFFD")
+	switch exit := (*exec.ExitError)(nil); {
+	case ctx.Err() != nil:
+		return f, context.Cause(ctx)
+	case limited.Err() != nil:
+		return f, fmt.Errorf("a look at it takes more than %v", inspectTime)
+	case errors.As(err, &exit) && exit.ExitCode() == 1:
+		return f, errors.New(said)
+	case err != nil:
+		first, _, _ := strings.Cut(said, "\n") // a trace of this program follows
+		return f, fmt.Errorf("the process that looks at it, in at most %d bytes of memory, has failed: %w: %s", inspectMemory, err, first)
+	}
+	if err := json.Unmarshal(out.Bytes(), &f); err != nil {
+		return f, fmt.Errorf("the process that looks at it has written %.100q: %w", out.Bytes(), err)
+	}
+	return f, nil
 }
 
 // What the input of a module consists of.
