@@ -86,8 +86,8 @@ func TestInspectInAProcess(t *testing.T) {
 	for code, want := range map[string]string{
 		"text": "it is no WebAssembly module",
 		// A section of imports, exports or functions that says it has 2^32-1 of them.
-		magic + "\x02\x05\xff\xff\xff\xff\x0f": "the process that looks at it, in at most 2147483648 bytes of memory, has failed: exit status",
-		magic + "\x0a\x05\xff\xff\xff\xff\x0f": "the process that looks at it, in at most 2147483648 bytes of memory, has failed: exit status",
+		magic + "\x02\x05\xff\xff\xff\xff\x0f": "the process that inspects it, in at most 2147483648 bytes of memory, has failed: exit status",
+		magic + "\x0a\x05\xff\xff\xff\xff\x0f": "the process that inspects it, in at most 2147483648 bytes of memory, has failed: exit status",
 	} {
 		if _, err := look(code); err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "goroutine") {
 			t.Errorf("%q: %v, want %s", code, err, want)

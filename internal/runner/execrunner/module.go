@@ -65,7 +65,7 @@ func Inspect(ctx context.Context, line []string, path string) (f Functions, err 
 	}
 	order, err := json.Marshal(Order{Inspect: true, Module: path})
 	if err != nil {
-		return f, fmt.Errorf("look at a module: %w", err)
+		return f, fmt.Errorf("inspect a module: %w", err)
 	}
 	limited, cancel := context.WithTimeout(ctx, inspectTime)
 	defer cancel()
@@ -77,7 +77,7 @@ func Inspect(ctx context.Context, line []string, path string) (f Functions, err 
 		err = c.Start()
 	}
 	if err != nil {
-		return f, fmt.Errorf("start a process that looks at the module: %w", err)
+		return f, fmt.Errorf("start a process that inspects the module: %w", err)
 	}
 	limit(c.Process.Pid, Limits{Memory: inspectMemory / 2}) // before it reads
 	_, _ = stdin.Write(append(order, '\n'))                 // if it reads no more, its end says why
@@ -88,15 +88,15 @@ func Inspect(ctx context.Context, line []string, path string) (f Functions, err 
 	case ctx.Err() != nil:
 		return f, context.Cause(ctx)
 	case limited.Err() != nil:
-		return f, fmt.Errorf("a look at it takes more than %v", inspectTime)
+		return f, fmt.Errorf("its inspection takes more than %v", inspectTime)
 	case errors.As(err, &exit) && exit.ExitCode() == 1:
 		return f, errors.New(said)
 	case err != nil:
 		first, _, _ := strings.Cut(said, "\n") // a trace of this program follows
-		return f, fmt.Errorf("the process that looks at it, in at most %d bytes of memory, has failed: %w: %s", inspectMemory, err, first)
+		return f, fmt.Errorf("the process that inspects it, in at most %d bytes of memory, has failed: %w: %s", inspectMemory, err, first)
 	}
 	if err := json.Unmarshal(out.Bytes(), &f); err != nil {
-		return f, fmt.Errorf("the process that looks at it has written %.100q: %w", out.Bytes(), err)
+		return f, fmt.Errorf("the process that inspects it has written %.100q: %w", out.Bytes(), err)
 	}
 	return f, nil
 }
