@@ -3,6 +3,7 @@ package execrunner
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -108,11 +109,10 @@ func (c *cgroups) enable(own string) error {
 		return err
 	case string(bytes.TrimSpace(kind)) != "domain":
 		return fmt.Errorf("the control group of this process is of type %q", bytes.TrimSpace(kind))
+	case !slices.Equal(members(own), []int{os.Getpid()}):
+		return errors.New("there are other processes in the control group of this one")
 	case ofSystemd(own):
 		return errors.New("systemd has not delegated the control group of this process (Delegate=yes)")
-	}
-	if pids := members(own); len(pids) != 1 || pids[0] != os.Getpid() {
-		return errors.New("there are other processes in the control group of this one")
 	}
 	self := c.self()
 	if err := os.Mkdir(self, 0o755); err != nil {
@@ -128,8 +128,10 @@ func (c *cgroups) enable(own string) error {
 	return err
 }
 
-// ofSystemd says whether systemd has made a group, and has not delegated it. It
-// marks both, since version 251 also for other users than root.
+// ofSystemd says whether systemd has made a group, and has not delegated it. The
+// manager of the system marks both, since version 251 also for other users than
+// root. That of a user marks nothing, so it is asked. It would end a unit that is not
+// delegated when the kernel kills in a group below it.
 func ofSystemd(path string) bool {
 	marked := func(name string) bool {
 		for _, space := range []string{"user.", "trusted."} {
@@ -139,7 +141,23 @@ func ofSystemd(path string) bool {
 		}
 		return false
 	}
-	return marked("invocation_id") && !marked("delegate")
+	unit := userUnit(path)
+	if unit == "" {
+		return marked("invocation_id") && !marked("delegate")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	delegate, err := exec.CommandContext(ctx, "systemctl", "--user", "show", "--property=Delegate", "--value", "--", unit).Output()
+	return err != nil || string(bytes.TrimSpace(delegate)) != "yes"
+}
+
+// userUnit is the unit of the manager of a user whose group that is, or "".
+func userUnit(path string) string {
+	unit := filepath.Base(path)
+	if !strings.Contains(filepath.Dir(path)+"/", "/user@") || !strings.HasSuffix(unit, ".service") && !strings.HasSuffix(unit, ".scope") {
+		return ""
+	}
+	return unit
 }
 
 // startsInto says whether processes can be started in a control group of version 2.

@@ -49,6 +49,23 @@ func TestCgroupPath(t *testing.T) {
 	}
 }
 
+// TestCgroupUserUnit: the units of the manager of a user lie below that.
+func TestCgroupUserUnit(t *testing.T) {
+	const user = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service"
+	for path, want := range map[string]string{
+		user + "/app.slice/run-u0.scope":                 "run-u0.scope",
+		user + "/app.slice/app-a.slice/mraws.service":    "mraws.service",
+		user + "/app.slice/run-u0.scope/group":           "",
+		user:                                             "",
+		"/sys/fs/cgroup/system.slice/mraws.service":      "",
+		"/sys/fs/cgroup/user.slice/user-1.slice/1.scope": "",
+	} {
+		if got := userUnit(path); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
 // small takes some 20 MB.
 const small = `awk 'BEGIN { s = "0123456789abcdef"; while (length(s) < 16000000) s = s s; system("sleep 1000") }'`
 
