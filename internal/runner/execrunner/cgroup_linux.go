@@ -21,8 +21,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cgroups makes a control group for each attempt, in which the kernel bounds the
-// memory of all its processes together. The groups lie below the group of this
+// cgroups makes a control group for each process that a host starts, in which the
+// kernel bounds the memory of it and of all that it starts together. The groups lie below the group of this
 // process, so that every limit that was set on this process holds for what it
 // starts. nil is none.
 //
@@ -35,7 +35,7 @@ type cgroups struct {
 	limits Limits
 }
 
-// cgroup is the control group of an attempt. nil is none.
+// cgroup is the control group of a process. nil is none.
 type cgroup struct {
 	v2    bool
 	path  string
@@ -265,7 +265,7 @@ func (g *cgroup) start(cmd *exec.Cmd) error {
 	// enters the group alone; the memory of the worker stays where it is, with the
 	// main thread.
 	if err := write(g.path, "tasks", "0"); err != nil {
-		return fmt.Errorf("enter the control group of the attempt: %w", err)
+		return fmt.Errorf("enter the control group of the process: %w", err)
 	}
 	err := cmd.Start()
 	if write(filepath.Dir(g.path), "tasks", "0") != nil {
@@ -295,8 +295,18 @@ func (g *cgroup) killed() error {
 	return fmt.Errorf("killed: the machine, or the control group of the worker, had no more memory; its processes may use %d bytes", g.limit)
 }
 
-// processes is the number of processes in the group.
-func (g *cgroup) processes() int { return len(members(g.path)) }
+// usage is what is used in the group, of memory without the pages of files, which
+// give way.
+func (g *cgroup) usage() usage {
+	if g == nil {
+		return usage{}
+	}
+	anon := "rss"
+	if g.v2 {
+		anon = "anon"
+	}
+	return usage{processes: len(members(g.path)), memory: count(g.path, "memory.stat", anon) + count(g.path, "memory.stat", "shmem")}
+}
 
 // close kills what is in the group and removes it.
 func (g *cgroup) close() error {

@@ -66,9 +66,6 @@ func TestCgroupUserUnit(t *testing.T) {
 	}
 }
 
-// small takes some 20 MB.
-const small = `awk 'BEGIN { s = "0123456789abcdef"; while (length(s) < 16000000) s = s s; system("sleep 1000") }'`
-
 // someCgroups are groups that a test makes; it is skipped where none can be made.
 func someCgroups(t *testing.T) *cgroups {
 	t.Helper()

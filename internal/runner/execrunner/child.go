@@ -52,7 +52,9 @@ type process struct {
 
 	order  []byte // for a process that runs a module; nil for executables
 	cmd    *exec.Cmd
-	scope  string // marks it and those that it starts
+	scope  string  // marks it and those that it starts
+	group  *cgroup // bounds its memory; nil if none could be made
+	killed error   // by the kernel for memory, or one that it has started; set when it has ended
 	stdin  *os.File
 	stdout *os.File
 	stderr *os.File
@@ -112,7 +114,6 @@ func (p *process) run(feed func(io.Writer) error, parse parser) error {
 	_ = p.stdin.Close()
 	state := <-ended
 	reading.Wait()
-	memory := p.attempt.group.killed() // of any process, also if this one has survived that
 	switch {
 	case ferr != nil:
 		return ferr
@@ -120,8 +121,8 @@ func (p *process) run(feed func(io.Writer) error, parse parser) error {
 		return context.Cause(ctx)
 	case p.reason != nil:
 		return p.failure(p.reason.Error(), tail)
-	case memory != nil:
-		return p.failure(memory.Error(), tail)
+	case p.killed != nil:
+		return p.failure(p.killed.Error(), tail)
 	case failed != nil && errors.Is(failed, os.ErrDeadlineExceeded):
 		return p.failure("it has ended, and something that it started keeps its output open", tail)
 	case failed != nil:
@@ -143,7 +144,7 @@ func (p *process) shortOfMemory(tail *tail) string {
 	if limit == 0 || !slices.ContainsFunc(tail.last(), outOfMemory.MatchString) && largest(p.cmd.ProcessState) < limit {
 		return ""
 	}
-	if p.attempt.group != nil { // there is no limit of data
+	if p.group != nil { // there is no limit of data
 		return fmt.Sprintf(" with a limit of %d bytes of memory (exec-memory)", limit)
 	}
 	return fmt.Sprintf(" with a limit of %d bytes of memory and %d of data (exec-memory)", limit, 2*limit)
@@ -183,8 +184,9 @@ func (p *process) begin() (ended <-chan *os.ProcessState, err error) {
 		return nil, err
 	}
 	started, over := make(chan error, 1), make(chan *os.ProcessState, 1)
+	p.enterCgroup()
 	ownThread(func() { // the end of the thread would count as that of the parent
-		err := p.attempt.group.start(p.cmd)
+		err := p.group.start(p.cmd)
 		for _, f := range theirs {
 			_ = f.Close()
 		}
@@ -204,15 +206,38 @@ func (p *process) begin() (ended <-chan *os.ProcessState, err error) {
 		for _, f := range []*os.File{p.stdin, p.stdout, p.stderr} {
 			_ = f.Close()
 		}
+		p.leaveCgroup()
 		return nil, fmt.Errorf("start the %s %q: %w", p.role, short(p.title()), startError(err))
 	}
 	return over, nil
 }
 
+// enterCgroup makes the control group that the process starts in. Without one it is
+// bounded as where there are none.
+//
+// It is not the group of another process that runs: until a process has replaced its
+// program it shares the memory of this one, so the kernel, if it kills in the group
+// by then, may take it for the largest and kill this process.
+func (p *process) enterCgroup() {
+	var err error
+	name := strings.TrimSuffix(strings.TrimPrefix(p.scope, p.host.scope+"-"), ".")
+	if p.group, err = p.host.cgroups.add(name); err != nil {
+		p.host.o.Log.Debug().Err(err).Msg("a process has no control group")
+	}
+}
+
+// leaveCgroup kills what is in the group, and removes it.
+func (p *process) leaveCgroup() {
+	p.killed = p.group.killed()
+	if err := p.group.close(); err != nil {
+		p.host.o.Log.Warn().Err(err).Msg("the control group of a process is left") // until the host closes
+	}
+}
+
 // limits are those of each process.
 func (p *process) limits() Limits {
 	l := p.host.o.Limits
-	if p.attempt.group != nil {
+	if p.group != nil {
 		l.Memory = 0 // the group has it
 	}
 	return l
@@ -278,6 +303,7 @@ func (p *process) wait() *os.ProcessState {
 	p.mu.Lock()
 	killGroup(pid)
 	p.mu.Unlock()
+	p.leaveCgroup()
 	sweep(p.scope)
 	p.host.guard.remove(pid) // before its number can be that of another
 	p.mu.Lock()

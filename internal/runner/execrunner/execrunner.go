@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -162,7 +161,6 @@ type attempt struct {
 	task  *mr.Task
 	beat  func()
 	dir   *workdir
-	group *cgroup // bounds its memory; nil if none could be made
 	log   *stderrLog
 	watch *watched
 }
@@ -180,11 +178,8 @@ func (r *execRunner) begin(t *mr.Task) (*attempt, error) {
 	if a.dir, err = r.host.newWorkdir(t.Context, r.layout, r.exec.Files, a.beat); err != nil {
 		return nil, err
 	}
-	if a.group, err = r.host.cgroups.add(filepath.Base(a.dir.root)); err != nil {
-		r.host.o.Log.Debug().Err(err).Msg("an attempt has no control group") // and is bounded as where there are none
-	}
 	a.log = newStderrLog(a)
-	a.watch = r.host.watch.add(a.dir.root, a.group)
+	a.watch = r.host.watch.add(a.dir.root)
 	return a, nil
 }
 
@@ -192,9 +187,6 @@ func (r *execRunner) begin(t *mr.Task) (*attempt, error) {
 // error.
 func (a *attempt) end(err error) error {
 	a.host.watch.remove(a.watch)
-	if gerr := a.group.close(); gerr != nil {
-		a.host.o.Log.Warn().Err(gerr).Msg("the control group of an attempt is left") // until the host closes
-	}
 	if a.task.Context.Err() == nil {
 		a.log.keep(a.task.Context)
 	}

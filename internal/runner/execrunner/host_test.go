@@ -13,8 +13,11 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// bomb takes memory without end.
-const bomb = `awk 'BEGIN { s = "0123456789abcdef"; while (1) s = s s }'`
+// bomb takes memory without end, and small some 20 MB.
+const (
+	bomb  = `awk 'BEGIN { s = "0123456789abcdef"; while (1) s = s s }'`
+	small = `awk 'BEGIN { s = "0123456789abcdef"; while (length(s) < 16000000) s = s s; system("sleep 1000") }'`
+)
 
 // hostVariable makes the binary of the test a process that runs one attempt, with
 // the command in mapperVariable as its mapper. It writes what bounds memory, or why

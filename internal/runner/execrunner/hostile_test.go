@@ -5,6 +5,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -88,6 +89,38 @@ func TestHostile(t *testing.T) {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestMemory: what the processes of an attempt use together is bounded, with control
+// groups and without, also where a mapper and its combiner run at the same time.
+func TestMemory(t *testing.T) {
+	const large = `awk 'BEGIN { s = "0123456789abcdef"; while (length(s) < 16000000) s = s s; a = s "a"; b = s "b"; for (i = 0; i < 300000; i++) print "key " i " and a tab\t" i; fflush(); system("sleep 1000"); print a b }'`
+	for _, grouped := range []bool{true, false} {
+		for _, tt := range []struct{ name, mapper, combiner, want string }{
+			{"one process", bomb, "", `bytes of memory.* \(exec-memory\)`},
+			{"many processes", `sh -c 'for i in 1 2 3 4 5 6 7 8; do sh -c "$SMALL" & done; wait'`, "", `^killed: its processes use(d more than)? \d+ bytes of memory`},
+			{"two commands", large, large, `^killed: its processes use \d+ bytes of memory, more than 94371840 \(exec-memory\)$`},
+		} {
+			t.Run(fmt.Sprintf("%s %v", tt.name, grouped), func(t *testing.T) {
+				b := newBench(t, tt.mapper, "cat")
+				b.host.o.Limits = Limits{Memory: 90 << 20}
+				b.exec.Combiner, b.exec.Env = tt.combiner, map[string]string{"SMALL": small}
+				if err := b.host.open(); err != nil {
+					t.Fatal(err)
+				}
+				if !grouped {
+					b.host.cgroups.close()
+					b.host.cgroups = nil
+				} else if b.host.cgroups == nil {
+					t.Skip("no control group can be made here")
+				}
+				var exit *ExitError
+				if _, err := b.mapAll(true, object{"a", "x\n"}); !errors.As(err, &exit) || !regexp.MustCompile(tt.want).MatchString(exit.How) {
+					t.Errorf("%v, want %s", err, tt.want)
+				}
+			})
+		}
 	}
 }
 

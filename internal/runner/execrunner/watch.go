@@ -1,6 +1,7 @@
 package execrunner
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -31,14 +32,13 @@ type watch struct {
 type watched struct {
 	watch *watch
 	dir   string
-	group *cgroup
 	mu    sync.Mutex
 	runs  map[*process]bool
 }
 
-// add watches an attempt. Its control group bounds its memory, if it has one.
-func (w *watch) add(dir string, group *cgroup) *watched {
-	a := &watched{watch: w, dir: dir, group: group, runs: map[*process]bool{}}
+// add watches an attempt.
+func (w *watch) add(dir string) *watched {
+	a := &watched{watch: w, dir: dir, runs: map[*process]bool{}}
 	l := w.host.o.Limits
 	if l.Memory == 0 && l.Disk == 0 && l.Processes == 0 {
 		return a
@@ -118,11 +118,10 @@ func (w *watch) loop(stop chan struct{}) {
 // judge returns an error if an attempt uses more than the limits.
 func (w *watch) judge(a *watched, used func() map[int]usage, files bool) error {
 	l := w.host.o.Limits
-	if err := a.group.killed(); err != nil {
-		return err // those that the kernel has spared are of no use
-	}
-	sum := a.usage(used)
+	sum, err := a.usage(used)
 	switch {
+	case err != nil:
+		return err
 	case l.Memory > 0 && sum.memory > l.Memory:
 		return fmt.Errorf("killed: its processes use %d bytes of memory, more than %d (exec-memory)", sum.memory, l.Memory)
 	case l.Processes > 0 && sum.processes > l.Processes:
@@ -135,20 +134,21 @@ func (w *watch) judge(a *watched, used func() map[int]usage, files bool) error {
 	return nil
 }
 
-// usage is what the processes of the attempt use, without the memory that a control
-// group bounds.
-func (a *watched) usage(used func() map[int]usage) (sum usage) {
-	if a.group != nil {
-		return usage{processes: a.group.processes()}
-	}
+// usage is what the processes of the attempt use. The error says that the kernel has
+// killed one of them: those that it has spared are of no use.
+func (a *watched) usage(used func() map[int]usage) (sum usage, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for p := range a.runs {
-		u := used()[p.cmd.Process.Pid]
+		u := p.group.usage()
+		if p.group == nil {
+			u = used()[p.cmd.Process.Pid]
+		}
 		sum.memory += u.memory
 		sum.processes += u.processes
+		err = cmp.Or(err, p.group.killed())
 	}
-	return sum
+	return sum, err
 }
 
 // sizeOf is the size of the files in a folder, counted until it is more than
