@@ -95,7 +95,7 @@ func TestHostile(t *testing.T) {
 // TestMemory: what the processes of an attempt use together is bounded, with control
 // groups and without, also where a mapper and its combiner run at the same time.
 func TestMemory(t *testing.T) {
-	const large = `awk 'BEGIN { s = "0123456789abcdef"; while (length(s) < 16000000) s = s s; a = s "a"; b = s "b"; for (i = 0; i < 300000; i++) print "key " i " and a tab\t" i; fflush(); system("sleep 1000"); print a b }'`
+	const large = `awk 'BEGIN { s = "0123456789abcdef"; while (length(s) < 16000000) s = s s; a = s "a"; b = s "b"; t = substr(s, 1, 1000); for (i = 0; i < 9000; i++) print i "\t" t; fflush(); system("sleep 1000"); print a b }'`
 	for _, grouped := range []bool{true, false} {
 		for _, tt := range []struct{ name, mapper, combiner, want string }{
 			{"one process", bomb, "", `bytes of memory.* \(exec-memory\)`},
