@@ -40,6 +40,7 @@ const (
 	noSuchFile = "No such file or directory"
 	isFolder   = "Is a directory"
 	exists     = "File exists"
+	isRoot     = "Operation not permitted: it is the root of the file system"
 )
 
 // usage is an error of the command line of a command.
@@ -225,13 +226,17 @@ func ListLine(e Entry, user string) string {
 	return fmt.Sprintf("%s %3s %s supergroup %10d %s %s", mode, copies, user, e.Size, when.Local().Format("2006-01-02 15:04"), e.Show())
 }
 
-// Fetch writes a file into a new file of this machine.
+// Fetch writes a file into a new file of this machine, which is gone again if that
+// fails.
 func Fetch(ctx context.Context, st Store, e Entry, file string, mode os.FileMode) error {
 	to, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
-	return errors.Join(copyTo(ctx, to, st, e), to.Close())
+	if err = errors.Join(copyTo(ctx, to, st, e), to.Close()); err != nil {
+		err = errors.Join(err, os.Remove(file))
+	}
+	return err
 }
 
 func (f *FS) get(ctx context.Context, c *call) error {
@@ -272,11 +277,21 @@ func (f *FS) get(ctx context.Context, c *call) error {
 	})
 }
 
+// getOne fetches one file. With -f it takes the place of one that is there, once it is
+// whole.
 func (f *FS) getOne(ctx context.Context, c *call, st Store, e Entry, file string) error {
 	if c.set["-f"] {
-		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		part := file + "._COPYING_" // as Hadoop has it
+		if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
+		if err := Fetch(ctx, st, e, part, 0o644); err != nil {
+			return err
+		}
+		if err := os.Rename(part, file); err != nil {
+			return errors.Join(err, os.Remove(part))
+		}
+		return nil
 	}
 	err := Fetch(ctx, st, e, file, 0o644)
 	if errors.Is(err, fs.ErrExist) {
@@ -391,6 +406,9 @@ func (f *FS) rm(ctx context.Context, c *call) error {
 		if e.Folder {
 			if !c.set["-r"] && !c.set["-R"] {
 				return &refusal{e.Show(), isFolder}
+			}
+			if e.Name == "" {
+				return &refusal{e.Path.String(), isRoot}
 			}
 			keys = nil
 			for o, err := range st.List(ctx, e.Key) {

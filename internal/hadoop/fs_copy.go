@@ -61,6 +61,11 @@ func (f *FS) cp(ctx context.Context, c *call) error {
 // mv copies and deletes: a bucket has no names that could be changed. What says that a
 // folder is the output of a job stays behind, so the job goes with it.
 func (f *FS) mv(ctx context.Context, c *call) error {
+	for _, arg := range c.args[:len(c.args)-1] {
+		if p, err := f.Root.Parse(arg); err == nil && p.Name == "" {
+			return &refusal{arg, isRoot}
+		}
+	}
 	return f.transfer(ctx, c, func(e Entry, keys []string) error { return f.Remove(ctx, e.Path.Bucket, keys) })
 }
 
@@ -158,20 +163,18 @@ func carry(ctx context.Context, from Store, e Entry, to Store, key string, o obj
 	return err
 }
 
-// getmerge writes all files of folders, and files, into one file of this machine.
+// getmerge writes all files of folders, and files, into one file of this machine. That
+// file is as it was if a path names nothing.
 func (f *FS) getmerge(ctx context.Context, c *call) (err error) {
 	n := len(c.args) - 1
 	name := c.args[n]
 	c.args = c.args[:n]
-	file, err := os.Create(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &refusal{name, noSuchFile}
+	type source struct {
+		st Store
+		Entry
 	}
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	return f.each(ctx, c, func(st Store, e Entry) error {
+	var sources []source
+	err = f.each(ctx, c, func(st Store, e Entry) error {
 		all := []Entry{e}
 		if e.Folder {
 			var err error
@@ -180,21 +183,35 @@ func (f *FS) getmerge(ctx context.Context, c *call) (err error) {
 			}
 		}
 		for _, e := range all {
-			if e.Folder || e.Size == 0 && c.set["-skip-empty-file"] {
-				continue
-			}
-			if err := copyTo(ctx, file, st, e); err != nil {
-				return err
-			}
-			if !c.set["-nl"] {
-				continue
-			}
-			if _, err := io.WriteString(file, "\n"); err != nil {
-				return err
+			if !e.Folder && (e.Size > 0 || !c.set["-skip-empty-file"]) {
+				sources = append(sources, source{st, e})
 			}
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	file, err := os.Create(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &refusal{name, noSuchFile}
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	for _, s := range sources {
+		if err := copyTo(ctx, file, s.st, s.Entry); err != nil {
+			return err
+		}
+		if !c.set["-nl"] {
+			continue
+		}
+		if _, err := io.WriteString(file, "\n"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rmdir removes folders in which nothing is shown.
@@ -207,6 +224,8 @@ func (f *FS) rmdir(ctx context.Context, c *call) error {
 		switch {
 		case err != nil:
 			return err
+		case e.Name == "":
+			return &refusal{e.Path.String(), isRoot}
 		case len(all) > 0 && c.set["-ignore-fail-on-non-empty"]:
 			return nil
 		case len(all) > 0:

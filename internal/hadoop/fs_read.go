@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/klauspost/compress/zstd"
@@ -51,12 +52,31 @@ func (f *FS) text(ctx context.Context, c *call) error {
 		}
 		r, over, err := unpacked(body)
 		if err == nil {
-			_, err = io.Copy(f.Out, r)
+			_, err = io.Copy(f.Out, fileReader{r, e})
 			over()
+		} else {
+			err = unreadable(e, err)
 		}
 		return errors.Join(err, body.Close())
 	})
 }
+
+// fileReader names the file in the errors of reading it; those of writing stay as they
+// are.
+type fileReader struct {
+	io.Reader
+	of Entry
+}
+
+func (r fileReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		err = unreadable(r.of, err)
+	}
+	return n, err
+}
+
+func unreadable(e Entry, err error) error { return fmt.Errorf("read %s: %w", e.Show(), err) }
 
 // unpacked reads what r has within, by its first bytes. over ends the reading.
 func unpacked(r io.Reader) (text io.Reader, over func(), err error) {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -168,6 +169,9 @@ func TestFS(t *testing.T) {
 		}
 		return code, o.String(), e.String()
 	}
+	root := func(command, path string) string {
+		return command + ": `" + path + "': Operation not permitted: it is the root of the file system\n"
+	}
 	const d, f, at = "drwxr-xr-x   - ann supergroup ", "-rw-r--r--   1 ann supergroup ", " 2026-11-30 10:05 "
 	epoch := " " + time.Unix(0, 0).Local().Format("2006-01-02 15:04") + " "
 	for _, tt := range []struct {
@@ -246,6 +250,11 @@ func TestFS(t *testing.T) {
 		{"-getmerge -nl -skip-empty-file /out /outer lines", 0, "", ""},
 		{"-get /out/part-00000 got", 0, "", ""},
 		{"-get /outer one.txt", 1, "", "get: `one.txt': File exists\n"},
+		{"-getmerge /none two.txt", 1, "", "getmerge: `/none': No such file or directory\n"},
+		{"-getmerge /outer /none unmade", 1, "", "getmerge: `/none': No such file or directory\n"},
+		{"-getmerge /outer none/unmade", 1, "", "getmerge: `none/unmade': No such file or directory\n"},
+		{"-get -f /none two.txt", 1, "", "get: `/none': No such file or directory\n"},
+		{"-get -f /outer sub/deep.txt", 0, "", ""},
 		{"-touchz /all/empty", 0, "", ""},
 		{"-test -z /all/empty", 0, "", ""},
 		{"-rm /all", 1, "", "rm: `/all': Is a directory\n"},
@@ -253,6 +262,12 @@ func TestFS(t *testing.T) {
 		{"-rm -R -skipTrash hdfs:///none", 1, "", "rm: `hdfs:///none': No such file or directory\n"},
 		{"-rmr /all", 0, "Deleted /all\n", ""},
 		{"-rm /out/part-00000", 0, "Deleted /out/part-00000\n", ""},
+		{"-rm -r /", 1, "", root("rm", "/")},
+		{"-rmr hdfs:///", 1, "", root("rmr", "hdfs:///")},
+		{"-rm -r -f -skipTrash /. // ../..", 1, "", root("rm", "/.") + root("rm", "//") + root("rm", "../..")},
+		{"-rm -R s3://other", 1, "", root("rm", "s3://other")},
+		{"-rmdir --ignore-fail-on-non-empty /", 1, "", root("rmdir", "/")},
+		{"-mv / s3://other/x", 1, "", root("mv", "/")},
 		{"-dance a b", 255, "", "-dance: Unknown command\n"},
 		{"-ls -Z", 255, "", "-ls: Illegal option -Z\n"},
 		{"-cat", 255, "", "-cat: Not enough arguments: expected 1 but got 0\n"},
@@ -275,9 +290,52 @@ func TestFS(t *testing.T) {
 	if diff := cmp.Diff(want, removed); diff != "" {
 		t.Errorf("removed (-want +got):\n%s", diff)
 	}
-	for name, want := range map[string]string{"got/sub/deep.txt": "deep\n", "got/part-00000": "a\n", "one.txt": "one\n", "merged": "a\nc\nk\n", "lines": "a\n\nc\n\nk\n\no\n\n"} {
+	for name, want := range map[string]string{"got/sub/deep.txt": "deep\n", "got/part-00000": "a\n", "one.txt": "one\n", "merged": "a\nc\nk\n", "lines": "a\n\nc\n\nk\n\no\n\n", "two.txt": "two\n", "sub/deep.txt": "o\n"} {
 		if got, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name))); err != nil || string(got) != want {
 			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if names, err := filepath.Glob("unmade*"); err != nil || len(names) > 0 {
+		t.Errorf("left: %v, %v", names, err)
+	}
+}
+
+// cutBucket is a bucket whose objects cannot be read to their end.
+type cutBucket struct{ bucket }
+
+func (b cutBucket) OpenRange(context.Context, string, string, int64, int64) (io.ReadCloser, error) {
+	return io.NopCloser(io.MultiReader(strings.NewReader("begin"), iotest.ErrReader(io.ErrUnexpectedEOF))), nil
+}
+
+// TestFetchFails: a file that cannot be fetched to its end leaves the one that is there,
+// and no part of itself.
+func TestFetchFails(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("old", []byte("old\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f := FS{Root: root, Out: io.Discard, Err: io.Discard, Store: func(string) Store { return cutBucket{bucket{"p/fs/a": "begin and end"}} }}
+	for _, line := range []string{"-get -f /a old", "-get /a new"} {
+		if _, err := f.Run(t.Context(), words(line)); err == nil {
+			t.Errorf("%s: no error", line)
+		}
+	}
+	if text, err := os.ReadFile("old"); err != nil || string(text) != "old\n" {
+		t.Errorf("old: %q, %v", text, err)
+	}
+	if names, err := filepath.Glob("*"); err != nil || len(names) != 1 {
+		t.Errorf("left: %v, %v", names, err)
+	}
+}
+
+// TestTextDamaged: what cannot be decompressed is named.
+func TestTextDamaged(t *testing.T) {
+	whole := packedText(t, "gz")
+	files := bucket{"p/fs/cut": whole[:len(whole)-4], "p/fs/head": whole[:5]}
+	f := FS{Root: root, Out: io.Discard, Err: io.Discard, Store: func(string) Store { return files }}
+	for _, path := range []string{"/cut", "/head"} {
+		if _, err := f.Run(t.Context(), []string{"-text", path}); err == nil || !strings.HasPrefix(err.Error(), "read "+path+": ") {
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 }
