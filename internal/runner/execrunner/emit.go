@@ -109,6 +109,27 @@ func cut(line, separator []byte, fields int) (first, rest []byte) {
 	}
 }
 
+// cutCombined cuts a line that a combiner has written: as in those that it reads, a tab
+// ends the key, whatever ends its fields. A line of fewer fields is a key without a
+// value, and the tab at its end, with which the combiner has read it, is no part of it.
+func cutCombined(line, separator []byte, fields int) (key, value []byte) {
+	at := 0
+	for n := fields; ; n-- {
+		end := separator
+		if n == 1 {
+			end = []byte{'\t'}
+		}
+		i := bytes.Index(line[at:], end)
+		switch {
+		case i < 0:
+			return bytes.TrimSuffix(line, []byte{'\t'}), nil
+		case n == 1:
+			return line[:at+i], line[at+i+1:]
+		}
+		at += i + len(end)
+	}
+}
+
 func (s *sink) emit(key, value []byte) error {
 	if s.failed == nil {
 		s.failed = s.out.Emit(key, value)
@@ -122,7 +143,7 @@ func (s *sink) combine() error {
 	p := &process{attempt: s.attempt, role: "combiner", commandLine: s.exec.Combiner}
 	own := newOrder(s.exec) // pair holds on to what s.order has made
 	combined := func(key, value []byte) error { return s.emit(own.encode(key), value) }
-	parse := lineParser(func(line []byte) error { return combined(s.cut(line)) })
+	parse := lineParser(func(line []byte) error { return combined(cutCombined(line, s.separator, s.fields)) })
 	if s.binary() {
 		parse = recordParser(combined)
 	}
