@@ -87,6 +87,11 @@ func (o *execFlags) fields(e *manifest.Exec) error {
 	if err != nil {
 		return usagef("such as --sort '-k2,2nr -k1,1': the second field by number, the largest first, then the first by its bytes", "--sort %q: %w", o.sort, err)
 	}
+	for _, f := range order {
+		if most := max(e.KeyFields, 1); f.Field > most && o.keySeparator == "" && !o.executable {
+			return usagef("--key-fields says how many fields make the key", "--sort %q: field %d of a key of %s", o.sort, f.Field, countText(int64(most), "field"))
+		}
+	}
 	e.Sort = order.String()
 	return nil
 }

@@ -284,6 +284,9 @@ func (r *jobRun) place(ctx context.Context, c *coordinator.Coordinator) error {
 	if r.plan == nil {
 		return nil
 	}
+	if err := c.CheckNames(r.flags.names); err != nil {
+		return r.roleError(err)
+	}
 	if !r.ownPrefix {
 		found, err := c.Foresee(ctx, func(ctx context.Context) ([]string, error) {
 			report, err := upload.Run(ctx, r.st, r.layout, r.plan, upload.Options{Compare: true})

@@ -28,13 +28,31 @@ const (
 	mostLineTasks = 1 << 20
 )
 
+// CheckNames returns the error with which Run would refuse input of these names, for a
+// caller that has not uploaded it yet.
+func (c *Coordinator) CheckNames(names []string) error {
+	app := c.expected(manifest.Spec{})
+	n := app.LinesPerTask()
+	for _, name := range names {
+		if n > 0 && c.compression(app.InputFormat(), name) != "" {
+			return compressedLines(name, n)
+		}
+	}
+	return nil
+}
+
+// compressedLines says that an object cannot be cut behind each n lines.
+func compressedLines(name string, n int64) error {
+	return fmt.Errorf("%w behind each %d lines: %s", ErrCompressedLines, n, name)
+}
+
 // planLines makes a map task of each n lines of an object, and of those that are left
 // at its end. An empty object is a task as well.
 func (c *Coordinator) planLines(ctx context.Context, objects []manifest.Object, n int64) ([][]manifest.Piece, error) {
 	total := int64(0)
 	for _, o := range objects {
 		if o.Compression != "" {
-			return nil, fmt.Errorf("%w behind each %d lines: %s", ErrCompressedLines, n, o.Name)
+			return nil, compressedLines(o.Name, n)
 		}
 		total += o.Size
 	}
