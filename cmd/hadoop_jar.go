@@ -8,10 +8,12 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mraws/mraws/internal/coordinator"
@@ -41,6 +43,9 @@ func (s *session) hadoopJar(ctx context.Context, args []string) (err error) {
 	if _, err := manifest.ParseSortFields(line.Sort); line.Sort != "" && err != nil {
 		return usagef("", "hadoop jar: %s=%s: %w", hadoop.ComparatorOptions, line.Sort, err)
 	}
+	// As for Hadoop, a job goes on when nobody reads its messages any more, and its end
+	// removes what is temporary.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	for _, name := range line.Ignored {
 		s.log.Debug().Str("property", name).Msg("this property has no effect; commands have it in their environment")
 	}
