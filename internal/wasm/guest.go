@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -77,7 +78,7 @@ func run(ctx context.Context, o execrunner.Order, code []byte, in io.Reader, out
 		return err
 	}
 	defer done()
-	g := &guest{function: o.Function, out: out, most: uint64(limit) << pageBits}
+	g := &guest{function: o.Function, out: out, logs: logs, most: uint64(limit) << pageBits}
 	if g.module, err = instantiate(ctx, rt, m, c); err != nil {
 		return g.failed("it does not start", err)
 	}
@@ -105,6 +106,7 @@ type guest struct {
 	buffer   api.Function
 	work     api.Function
 	out      io.Writer
+	logs     io.Writer
 	most     uint64 // bytes that its memory may have
 	stack    [1]uint64
 }
@@ -167,6 +169,37 @@ func (g *guest) call(ctx context.Context, name string, f api.Function, n uint32)
 	return g.stack[0], nil
 }
 
+const (
+	// traceMark stands between what wazero says of a trap and the trace of the stack.
+	traceMark = "\nwasm stack trace:\n"
+	// traceLines and traceLine bound what is written of a trace: lines, and bytes of
+	// one. It has to fit with the error into the end of stderr that is shown.
+	traceLines = 10
+	traceLine  = 200
+)
+
+// trace writes the beginning of the trace that an error has, and returns the error
+// without it: the last lines of stderr are shown, and those are to say what is wrong.
+func (g *guest) trace(err error) error {
+	what, trace, ok := strings.Cut(err.Error(), traceMark)
+	if !ok {
+		return err
+	}
+	lines := strings.Split(trace, "\n")
+	more := len(lines) - traceLines
+	lines = lines[:min(len(lines), traceLines)]
+	for i, line := range lines {
+		if len(line) > traceLine {
+			lines[i] = line[:traceLine] + "…"
+		}
+	}
+	if more > 0 {
+		lines = append(lines, fmt.Sprintf("\t… %d more lines", more))
+	}
+	_, _ = io.WriteString(g.logs, traceMark[1:]+strings.Join(lines, "\n")+"\n") // the error follows
+	return errors.New(what)
+}
+
 // failed says how the guest has ended in what.
 func (g *guest) failed(what string, err error) error {
 	var told *failure
@@ -176,7 +209,9 @@ func (g *guest) failed(what string, err error) error {
 		return fmt.Errorf("%s: %w", what, told)
 	case errors.As(err, &exit):
 		return fmt.Errorf("%s: it called proc_exit(%d), where a module returns from its functions or calls mraws.fail", what, int32(exit.ExitCode()))
-	case g.module == nil:
+	}
+	err = g.trace(err)
+	if g.module == nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return fmt.Errorf("%s: %w\nits memory has %d bytes and may have %d", what, err, g.module.Memory().Size(), g.most)

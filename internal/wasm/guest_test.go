@@ -278,6 +278,9 @@ func TestHostile(t *testing.T) {
 			return m
 		}, "it has written more than 1000000 bytes"},
 		{"recursion", func() *wat.Module { return wat.Guest(wat.Code(wat.LocalGet, 0, wat.Call, 1)) }, "mraws_map: stack overflow"},
+		{"trap deep down", func() *wat.Module {
+			return wat.Guest(wat.Code(wat.LocalGet, 0, wat.I32Eqz, wat.If, wat.NoValue, wat.Unreachable, wat.End, wat.LocalGet, 0, wat.I32Const(-1), wat.I32Add, wat.Call, 1))
+		}, " more lines\n  stderr: module a.wasm: mraws_map: wasm error: unreachable\n  stderr: its memory has 524288 bytes"},
 		{"exit", func() *wat.Module {
 			m := wat.Guest(wat.Code(wat.I32Const(0), wat.Call, 0, wat.Unreachable))
 			m.Imports = []wat.Func{{Of: "wasi_snapshot_preview1", Name: "proc_exit", Params: []byte{wat.I32}}}
