@@ -183,7 +183,7 @@ func (l *commandLine) failureHint(job *coordinator.JobError) string {
 	if m := failedTask.FindStringSubmatch(cause); m != nil {
 		b.WriteString("`mraws replay " + m[1] + "-" + m[2] + "` runs only this task again\n")
 	}
-	if failedRecord.MatchString(cause) {
+	if !job.Commands && failedRecord.MatchString(cause) { // they refuse the budget
 		b.WriteString("a new run with --max-bad-records N skips up to N such records, after `mraws reset --yes`\n")
 	}
 	if failedIdle.MatchString(cause) {

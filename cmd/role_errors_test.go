@@ -18,6 +18,7 @@ import (
 
 	"github.com/mraws/mraws/internal/coordinator"
 	unpack "github.com/mraws/mraws/internal/decompress"
+	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/runner/execrunner"
 	"github.com/mraws/mraws/internal/wire"
@@ -74,6 +75,17 @@ func TestRoleErrors(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLongRecordHint: a budget for bad records is advised where a job may have one.
+func TestLongRecordHint(t *testing.T) {
+	cause := "map task 0: on worker w: attempt a: " + (&input.TooLongError{Object: "in.txt", Offset: 7, Max: 64 << 20}).Error()
+	for _, commands := range []bool{false, true} {
+		hint := (&commandLine{name: "mraws"}).failureHint(&coordinator.JobError{Cause: cause, Commands: commands})
+		if strings.Contains(hint, "--max-bad-records") == commands {
+			t.Errorf("commands: %v, hint %q", commands, hint)
+		}
 	}
 }
 

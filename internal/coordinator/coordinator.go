@@ -175,6 +175,9 @@ type JobError struct {
 	// Lost says that a control object is gone that nothing can write again,
 	// so that the job cannot go on at all.
 	Lost bool
+	// Commands says that a task of executables or of a module failed: it is not known
+	// over which record.
+	Commands bool
 }
 
 func (e *JobError) Error() string { return "job failed: " + e.Cause }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/wire"
 )
@@ -109,6 +110,19 @@ func TestSoleClaim(t *testing.T) {
 		var c *ConflictError
 		if s.err == nil || errors.As(s.err, &c) != conflict {
 			t.Errorf("Run: %v", s.err)
+		}
+	}
+}
+
+// TestFailedCommands: the error of a job says whether its tasks are executables or a
+// module.
+func TestFailedCommands(t *testing.T) {
+	for _, e := range []*manifest.Exec{nil, {Mapper: "cat"}} {
+		job := new(manifest.Job)
+		job.App.Exec = e
+		var failed *JobError
+		if err := (&loop{job: job}).failed(sched.JobFailed{Cause: "boom"}); !errors.As(err, &failed) || failed.Commands != (e != nil) {
+			t.Errorf("%+v: %+v", e, err)
 		}
 	}
 }

@@ -238,7 +238,7 @@ func (l *loop) failed(e sched.JobFailed) error {
 	if what, ok := l.conflicts[e.Attempt]; ok {
 		return &ConflictError{Kind: ForeignObject, What: what}
 	}
-	return &JobError{Cause: name(e.Task) + ": " + e.Cause, Input: l.otherInput[e.Attempt]}
+	return &JobError{Cause: name(e.Task) + ": " + e.Cause, Input: l.otherInput[e.Attempt], Commands: l.job.App.Exec != nil}
 }
 
 // grant answers a poll. A grant for a poll that has been withdrawn stays
