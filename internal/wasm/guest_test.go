@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -403,5 +405,34 @@ func TestMemory(t *testing.T) {
 		if code := Serve(t.Context(), strings.NewReader(string(order)+"\nx\n"), &out, &logs); code != 1 || !strings.Contains(logs.String(), tt.want) || out.Len() > 0 {
 			t.Errorf("exit code %d, %q, want %q", code, logs.String(), tt.want)
 		}
+	}
+}
+
+// TestDataLimit: where there is no control group the process of a module starts under
+// small limits too.
+func TestDataLimit(t *testing.T) {
+	const memory = 32 << 20
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("the race detector asks for more")
+	}
+	file := filepath.Join(t.TempDir(), "a.wasm")
+	if err := os.WriteFile(file, wat.Sorter(true).Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	order, err := json.Marshal(execrunner.Order{Module: file, Name: "a.wasm", Function: mapFunction, Reads: execrunner.Lines, Memory: memory, Cache: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	limited := fmt.Sprintf(`ulimit -d %d && exec "$0" %s`, (2*memory+execrunner.ModuleRoom)>>10, childArgument)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", limited, self)
+	cmd.Stdin = strings.NewReader(string(order) + "\nb\na\n")
+	var logs strings.Builder
+	cmd.Stderr = &logs
+	if out, err := cmd.Output(); err != nil || len(out) == 0 {
+		t.Errorf("%v, %d bytes, %s", err, len(out), logs.String())
 	}
 }

@@ -147,7 +147,7 @@ func (p *process) shortOfMemory(tail *tail) string {
 	if p.group != nil { // there is no limit of data
 		return fmt.Sprintf(" with a limit of %d bytes of memory (exec-memory)", limit)
 	}
-	return fmt.Sprintf(" with a limit of %d bytes of memory and %d of data (exec-memory)", limit, 2*limit)
+	return fmt.Sprintf(" with a limit of %d bytes of memory and %d of data (exec-memory)", limit, p.limits().data())
 }
 
 // failure is the error of the process.
@@ -239,6 +239,9 @@ func (p *process) limits() Limits {
 	l := p.host.o.Limits
 	if p.group != nil {
 		l.Memory = 0 // the group has it
+	}
+	if p.exec.Module != nil {
+		l.room = ModuleRoom
 	}
 	return l
 }

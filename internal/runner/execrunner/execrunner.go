@@ -58,7 +58,17 @@ type Limits struct {
 	Disk      int64 // bytes of its files, and of each of them
 	Output    int64 // bytes that a process writes to its standard output
 	Processes int   // at the same time
+
+	room int64 // bytes of data that a process may have besides twice Memory
 }
+
+// ModuleRoom is what the process of a module may have of data for itself, in bytes: the
+// Go runtime asks for 64 MiB at a time and uses a part of it, and a module has to be
+// compiled. Stacks of threads count too where a program is linked with a C library.
+const ModuleRoom = 512 << 20
+
+// data is what a process may have of data, in bytes, where it has no control group.
+func (l Limits) data() int64 { return 2*l.Memory + l.room }
 
 // Host runs the executables of any number of jobs on this machine. It implements
 // worker.Executor. Close removes all that it has made.

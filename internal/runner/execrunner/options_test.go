@@ -120,3 +120,15 @@ func TestCombinedLine(t *testing.T) {
 		}
 	})
 }
+
+// TestDataRoom: the process of a module may have more data than a command, as long as no
+// control group bounds it.
+func TestDataRoom(t *testing.T) {
+	host := NewHost(Options{Limits: Limits{Memory: 64 << 20}})
+	for want, e := range map[int64]*manifest.Exec{128 << 20: {}, 128<<20 + ModuleRoom: {Module: &manifest.Module{}}} {
+		p := &process{attempt: &attempt{execRunner: &execRunner{host: host, exec: e}}}
+		if l := p.limits(); l.data() != want || l.Memory != 64<<20 {
+			t.Errorf("%+v: %+v, want %d bytes of data", e, l, want)
+		}
+	}
+}

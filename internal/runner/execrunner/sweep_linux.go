@@ -86,7 +86,7 @@ func limit(pid int, l Limits) {
 	}
 	set(unix.RLIMIT_CORE, 0)
 	if l.Memory > 0 { // what a process has asked for and not used yet counts here too
-		set(unix.RLIMIT_DATA, 2*uint64(l.Memory))
+		set(unix.RLIMIT_DATA, uint64(l.data()))
 	}
 	if l.Disk > 0 {
 		set(unix.RLIMIT_FSIZE, uint64(l.Disk))
