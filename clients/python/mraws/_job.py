@@ -135,7 +135,7 @@ def run(
     except BaseException:
         work.cleanup()
         raise
-    return Result(doc, program, place.store(doc), work, out)
+    return Result(doc, program, place.store(doc), work, out, place.temporary)
 
 
 def _name(mapper):
@@ -214,12 +214,14 @@ class Result:
     partitions number of partitions of the output
     """
 
-    def __init__(self, summary, program, store, work, out):
+    def __init__(self, summary, program, store, work, out, temporary):
         self.summary = summary
         self.job, self.bucket, self.prefix, self.output = (summary[k] for k in ("job", "bucket", "prefix", "output"))
         self.counters, self.seal, self.seconds = summary["counters"], summary["seal"], summary["seconds"]
         self.partitions = summary["nreduce"]
         self._program, self._store, self._work, self._out = program, store, work, out
+        self._temporary = temporary  # the job goes with the folder work
+        self._removed = False
 
     def __repr__(self):
         lines = sum(o["lines"] for o in self.summary["outputs"])
@@ -233,9 +235,16 @@ class Result:
         partitions, or of one from 0."""
         if partition is not None and not 0 <= partition < self.partitions:
             raise IndexError(f"there is no partition {partition}: the job has {self.partitions}, numbered from 0")
-        if self._out and self._work.removed:
-            raise Error("the result is closed: its output was in temporary files, which are removed")
+        self._needs(self._out)
         return self._files(partition) if self._out else self._stream(partition)
+
+    def _needs(self, folder):
+        """Raise an Error if what is asked for is gone; folder says that it is in the
+        temporary folder."""
+        if self._removed:
+            raise Error(f"the job was removed: nothing is left of {self.job}")
+        if folder and self._work.removed:
+            raise Error("the result is closed: its output was in temporary files, which are removed")
 
     def _files(self, partition):
         for r in range(self.partitions) if partition is None else [partition]:
@@ -288,11 +297,16 @@ class Result:
         """Check the job by `mraws verify`: that nothing was lost between map and reduce,
         and that all it left is as its seal says. It runs no functions. Return the report,
         a dict; raises JobError with exit code 8 for a difference."""
+        self._needs(self._temporary)
         return json.loads(_engine.call([self._program, "verify", *self._store, "-o", "json", "--log-format", "json", "--seal", self.seal]))
 
     def remove(self):
-        """Delete the job, with its uploaded input, from the bucket or data folder."""
+        """Delete the job, with its uploaded input, from the bucket or data folder. Nothing
+        happens if it has gone by remove or, with its temporary folder, by close."""
+        if self._removed or self._temporary and self._work.removed:
+            return
         _engine.call([self._program, "reset", *self._store, "--yes", "--input", "-o", "json", "--log-format", "json"])
+        self._removed = True
         self.close()
 
     def close(self):

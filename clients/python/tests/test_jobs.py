@@ -244,8 +244,18 @@ class Processes(Case):
     def test_result_that_is_closed(self):
         result = self.run_job(words, total, input=self.write("a.txt", "a b\n"))
         result.close()
-        with self.assertRaisesRegex(mraws.Error, "the result is closed"):
-            dict(result)
+        for use in (dict, mraws.Result.lines, mraws.Result.verify):
+            with self.assertRaisesRegex(mraws.Error, "the result is closed"):
+                use(result)
+        result.remove()  # it has gone already
+
+    def test_job_that_is_removed(self):
+        result = self.run_job(words, total, input=self.write("a.txt", "a b\n"), data_dir=os.path.join(self.folder, "data"))
+        result.remove()
+        result.remove()
+        for use in (dict, mraws.Result.lines, mraws.Result.verify):
+            with self.assertRaisesRegex(mraws.Error, "the job was removed"):
+                use(result)
 
     def test_input_of_another_job(self):
         data = os.path.join(self.folder, "data")
@@ -287,9 +297,15 @@ class Bucket(Case):
         self.assertNotEqual(again.prefix, result.prefix)
         once = self.run_job(lambda line: [line.split("\t")], input=[result.output, again.output + "mr-out-0"], **self.options)
         self.assertEqual(len(list(once)), len(dict(result)) + len(list(again.lines(0))))
+        result.close()
+        self.assertEqual(dict(result), count(content))  # nothing of it was in temporary files
         result.remove()
+        for use in (dict, mraws.Result.lines, mraws.Result.verify):
+            with self.assertRaisesRegex(mraws.Error, "the job was removed"):
+                use(result)
+        mraws.Result(again.summary, again._program, again._store, again._work, None, False).remove()  # by somebody else
         with self.assertRaises(mraws.JobError) as caught:
-            list(result.lines())
+            list(again.lines())
         self.assertNotEqual(caught.exception.exit_code, 0)
 
     def test_iteration_that_ends_early(self):
