@@ -66,8 +66,78 @@ func (o *execFlags) add(c *cobra.Command) {
 }
 
 // given says whether any of the flags is.
-func (o *execFlags) given() bool {
-	return o.mapper+o.combiner+o.reducer != "" || len(o.files)+len(o.archives)+len(o.env) > 0 || o.inheritAWS || o.separator != "" || o.keyFields != 1 || o.partitionFields != "0" && o.partitionFields != "" || o.whole+o.records+o.sort+o.keySeparator != "" || len(o.allow) > 0
+func (o *execFlags) given() bool { return o.mapper != "" || len(o.beside()) > 0 }
+
+// beside are the flags that are given, but for --mapper.
+func (o *execFlags) beside() []string {
+	all := named(
+		flagGiven{"--combiner", o.combiner != ""}, flagGiven{"--reducer", o.reducer != ""},
+		flagGiven{"--file", len(o.files) > 0}, flagGiven{"--archive", len(o.archives) > 0}, flagGiven{"--env", len(o.env) > 0},
+		flagGiven{"--inherit-aws", o.inheritAWS}, flagGiven{"--whole-objects", o.whole != ""}, flagGiven{"--records", o.records != ""},
+		flagGiven{"--allow", len(o.allow) > 0},
+	)
+	return append(all, o.ofLines()...)
+}
+
+// ofLines are the flags that are given and that cut lines or keys.
+func (o *execFlags) ofLines() []string {
+	all := named(flagGiven{"--field-separator", o.separator != ""}, flagGiven{"--key-fields", o.keyFields != 1})
+	return append(all, o.ofKeys()...)
+}
+
+// ofKeys are the flags that are given and that cut keys.
+func (o *execFlags) ofKeys() []string {
+	return named(
+		flagGiven{"--key-field-separator", o.keySeparator != ""},
+		flagGiven{"--partition-fields", o.partitionFields != "0" && o.partitionFields != ""}, flagGiven{"--sort", o.sort != ""},
+	)
+}
+
+// flagGiven says of a flag whether it is given.
+type flagGiven struct {
+	name  string
+	given bool
+}
+
+// named are the names of those that are given.
+func named(flags ...flagGiven) (names []string) {
+	for _, f := range flags {
+		if f.given {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// refused is the error of flags that make no job. The options of Hadoop have other
+// names.
+func (o *execFlags) refused(err error) error {
+	var of *manifest.OptionError
+	if o.executable || !errors.As(err, &of) {
+		return usagef("", "%w", err)
+	}
+	hint := ""
+	switch of.Field {
+	case "combiner":
+		hint = "give a --reducer too, or leave out --combiner"
+	case "reducer":
+		hint = "give a --reducer, such as --reducer cat, or leave out " + strings.Join(o.ofKeys(), " and ")
+	case "records":
+		if hint = "--records takes binary; without it there are lines"; o.records == manifest.BinaryRecords {
+			hint = "leave out --records, or " + strings.Join(o.ofLines(), " and ")
+		}
+	case "whole":
+		hint = "--whole-objects takes bytes and path"
+	case "separator":
+		hint = "give --field-separator such a text"
+	case "key_separator":
+		hint = "give --key-field-separator such a text"
+	case "key_fields":
+		hint = "--key-fields 2 makes a key of the first two fields"
+	case "partition_fields":
+		hint = "--key-fields says how many fields make the key, and --partition-fields names some of them"
+	}
+	return usagef(hint, "%w", err)
 }
 
 // fields sets how lines and keys are cut.
@@ -136,7 +206,7 @@ func (o *execFlags) code(ctx context.Context, s *session, job *jobFlags) (*execC
 	case len(o.allow) > 0:
 		return nil, usagef("executables are not confined", "--allow is for a module, such as --app app.wasm")
 	case o.mapper == "" && job.app != "":
-		return nil, usagef("--mapper CMD runs an executable in place of --app", "--combiner, --reducer, --file and other flags of executables need --mapper, which takes the place of --app")
+		return nil, usagef("--mapper CMD runs an executable in place of --app "+shellQuote(job.app), "%s: only jobs with --mapper take that", strings.Join(o.beside(), ", "))
 	case job.app != "" || len(job.args) > 0:
 		return nil, usagef("executables have arguments and --env in place of parameters", "--app and --app-arg are not for jobs with --mapper")
 	case o.mapper == "":
@@ -164,7 +234,7 @@ func (o *execFlags) code(ctx context.Context, s *session, job *jobFlags) (*execC
 		return nil, err
 	}
 	if err := e.Validate(); err != nil {
-		return nil, usagef("", "%w", err)
+		return nil, o.refused(err)
 	}
 	x.spec = e.Spec(execName)
 	return x, nil

@@ -57,7 +57,19 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"reset"}, "stdin is not a terminal\n  hint: add --yes"},
 		{[]string{"upload-input", "absent.txt"}, "absent.txt: no such file"},
 		{[]string{"upload-input", "*.absent"}, "nothing matches"},
-		{[]string{"s3", "--local=perhaps"}, "invalid argument"},
+		{[]string{"s3", "--local=perhaps"}, `invalid argument "perhaps" for --local: it is neither true nor false`},
+		{[]string{"run", "--lines-per-task", "x"}, `invalid argument "x" for --lines-per-task: it is no whole number`},
+		{[]string{"run", "--lines-per-task", "99999999999999999999"}, "for --lines-per-task: the number is too large"},
+		{[]string{"run", "--local", "--app", "wc", "--sort", "-k1", "--key-fields=2"}, "--key-fields, --sort: only jobs with --mapper take that\n  hint: --mapper CMD"},
+		{[]string{"run", "--local", "--mapper", "cat", "--records", "binary", "--sort", "-k1"}, "where there are records\n  hint: leave out --records, or --sort"},
+		{[]string{"run", "--local", "--mapper", "cat", "--records", "json"}, "hint: --records takes binary"},
+		{[]string{"run", "--local", "--mapper", "cat", "--whole-objects", "x"}, "hint: --whole-objects takes bytes and path"},
+		{[]string{"run", "--local", "--mapper", "cat", "--combiner", "cat"}, "and no reducer\n  hint: give a --reducer too"},
+		{[]string{"run", "--local", "--mapper", "cat", "--sort", "-k1", "--partition-fields", "1"}, "hint: give a --reducer, such as --reducer cat, or leave out --partition-fields and --sort"},
+		{[]string{"run", "--local", "--mapper", "cat", "--reducer", "cat", "--partition-fields", "2"}, "hint: --key-fields says"},
+		{[]string{"run", "--local", "--mapper", "cat", "--key-fields", "-1"}, "a key of -1 fields: it may have 1 to 1000\n  hint: --key-fields 2"},
+		{[]string{"run", "--local", "--mapper", "cat", "--field-separator", "\xff\xfe"}, "at most 16 bytes of UTF-8 without a line break\n  hint: give --field-separator"},
+		{[]string{"run", "--local", "--mapper", "cat", "--key-field-separator", "a\nb"}, "hint: give --key-field-separator"},
 	} {
 		r := execute(t, nil, c.args...)
 		if r.code != ExitUsage || !strings.HasPrefix(r.err, "mraws: error: ") || !strings.Contains(r.err, c.want) || r.out != "" {

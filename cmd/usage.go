@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,9 @@ func flagError(c *cobra.Command, args []string, err error) error {
 			return unknownCommand(c, word)
 		}
 	}
+	if e := (*pflag.InvalidValueError)(nil); errors.As(err, &e) {
+		return invalidValue(e)
+	}
 	var missing *pflag.NotExistError
 	if !errors.As(err, &missing) || missing.GetSpecifiedShortnames() != "" {
 		return err
@@ -44,6 +48,24 @@ func flagError(c *cobra.Command, args []string, err error) error {
 		return fmt.Errorf("%w, did you mean --%s?", err, near)
 	}
 	return err
+}
+
+// invalidValue says what a flag takes whose value cannot be read.
+func invalidValue(e *pflag.InvalidValueError) error {
+	var n *strconv.NumError
+	if !errors.As(e, &n) {
+		return e
+	}
+	what := "it is no whole number"
+	switch {
+	case errors.Is(n, strconv.ErrRange):
+		what = "the number is too large"
+	case n.Func == "ParseBool":
+		what = "it is neither true nor false"
+	case n.Func == "ParseFloat":
+		what = "it is no number"
+	}
+	return fmt.Errorf("invalid argument %q for --%s: %s", e.GetValue(), e.GetFlag().Name, what)
 }
 
 // flagNames are the flags that a command takes.

@@ -274,7 +274,20 @@ func SplitCommand(line string) ([]string, error) {
 	return words, nil
 }
 
-// Validate returns an error unless a worker can run e.
+// OptionError is the error of a field of an [Exec] that says how commands read and write.
+type OptionError struct {
+	Field string // in JSON
+	What  string
+}
+
+func (e *OptionError) Error() string { return e.What }
+
+// option is an [OptionError].
+func option(field, format string, args ...any) error {
+	return &OptionError{Field: field, What: fmt.Sprintf(format, args...)}
+}
+
+// Validate returns an error unless a worker can run e. It may be an [OptionError].
 func (e *Exec) Validate() error {
 	size := len(e.Combiner) + len(e.Reducer)
 	for _, c := range append([]Command{{"mapper", e.Mapper}}, e.Commands()...) {
@@ -287,7 +300,7 @@ func (e *Exec) Validate() error {
 		size += len(c.Line)
 	}
 	if e.Combiner != "" && e.Reducer == "" {
-		return errors.New("there is a combiner and no reducer")
+		return option("combiner", "there is a combiner and no reducer")
 	}
 	if len(e.Files) > mostFiles || len(e.Env) > mostFiles {
 		return fmt.Errorf("it has %d files and %d variables, more than %d", len(e.Files), len(e.Env), mostFiles)
@@ -311,13 +324,13 @@ func (e *Exec) Validate() error {
 	case size > mostExec:
 		return fmt.Errorf("its commands, names and variables have %d bytes, more than %d", size, mostExec)
 	case e.Whole != "" && e.Whole != WholeBytes && e.Whole != WholePath:
-		return fmt.Errorf("objects handed to the mapper as %.200q", e.Whole)
+		return option("whole", "objects handed to the mapper as %.200q", e.Whole)
 	case e.Whole != "" && e.Offsets:
 		return errors.New("offsets of lines where the mapper gets objects")
 	case e.Records != "" && e.Records != BinaryRecords:
-		return fmt.Errorf("unknown records %.200q", e.Records)
+		return option("records", "unknown records %.200q", e.Records)
 	case e.Records != "" && (e.Separator != "" || e.KeyFields > 0 || e.PartitionFields > 0 || e.KeySeparator != "" || e.Sort != "" || e.Offsets):
-		return errors.New("fields of lines where there are records")
+		return option("records", "fields of lines where there are records")
 	}
 	if err := e.validateFields(); err != nil {
 		return err
@@ -353,9 +366,9 @@ func (e *Exec) validateModule() error {
 
 // validateFields looks at where lines and keys are cut.
 func (e *Exec) validateFields() error {
-	for _, separator := range []string{e.Separator, e.KeySeparator} {
-		if len(separator) > mostSeparator || !validValue(separator) || strings.Contains(separator, "\n") {
-			return fmt.Errorf("fields cannot be separated by %.200q", separator)
+	for _, s := range []struct{ field, text string }{{"separator", e.Separator}, {"key_separator", e.KeySeparator}} {
+		if len(s.text) > mostSeparator || !validValue(s.text) || strings.Contains(s.text, "\n") {
+			return option(s.field, "fields cannot be separated by %.200q, but by at most %d bytes of UTF-8 without a line break", s.text, mostSeparator)
 		}
 	}
 	most := max(e.KeyFields, 1)
@@ -364,13 +377,13 @@ func (e *Exec) validateFields() error {
 	}
 	switch {
 	case e.KeyFields < 0 || e.KeyFields > mostKeyFields:
-		return fmt.Errorf("a key of %d fields", e.KeyFields)
+		return option("key_fields", "a key of %d fields: it may have 1 to %d", e.KeyFields, mostKeyFields)
 	case e.PartitionFields < 0 || e.PartitionFields > most:
-		return fmt.Errorf("partitions by field %d of a key of %d", e.PartitionFields, most)
+		return option("partition_fields", "partitions by field %d of a key of %d", e.PartitionFields, most)
 	case e.PartitionFrom < 0 || e.PartitionFrom > e.PartitionFields:
 		return fmt.Errorf("partitions by the fields %d to %d of a key", e.PartitionFrom, e.PartitionFields)
 	case e.Reducer == "" && (e.PartitionFields > 0 || e.Sort != ""):
-		return errors.New("an order or partition of keys without a reducer: the output has the lines of the mapper as they are")
+		return option("reducer", "an order or partition of keys without a reducer: the output has the lines of the mapper as they are")
 	case e.Sort == "":
 		return nil
 	}
