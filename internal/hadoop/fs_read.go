@@ -70,7 +70,7 @@ type fileReader struct {
 
 func (r fileReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = unreadable(r.of, err)
 	}
 	return n, err
