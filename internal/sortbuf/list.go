@@ -130,12 +130,12 @@ func (l *List) Sort(parts int) {
 // Without a combiner most pairs of a text have the key of many others. A radix sort
 // by off takes a quarter of the time of a comparison sort.
 func (l *List) sortTies(s *sorter[pair], e []pair) {
-	if slices.IsSortedFunc(e, s.compare) { // as they were added: a copy of a bucket keeps their order
-		return
-	}
-	const deepest = 32 // bytes of a key; each eight of them take a pass over e
+	const (
+		fewTies = 128 // of fewer a comparison sort is the faster one
+		deepest = 32  // bytes of a key; each eight of them take a pass over e
+	)
 	prefix, depth := e[0].prefix, s.depth
-	if depth == deepest {
+	if len(e) < fewTies || depth == deepest || slices.IsSortedFunc(e, s.compare) { // it is fast where they are in order
 		slices.SortFunc(e, s.compare)
 		return
 	}
