@@ -111,8 +111,8 @@ func (f *frame) coordinatorCommand() *cobra.Command {
 		Use:   "coordinator",
 		Short: "Plan a job and assign its tasks until all output is written",
 		Long: "Plan a job over the objects below input/, or those of --in, assign its tasks to workers, and\n" +
-			"end when all output is in the bucket. A coordinator that is started again with the same line resumes the\n" +
-			"job. While another coordinator runs the job, this one is a standby: it takes over when the\n" +
+			"end when all output is in the bucket. A coordinator that is started again with the same\n" +
+			"line resumes the job. While another coordinator runs the job, this one is a standby: it takes over when the\n" +
 			"other has not renewed its announcement for --lease, and ends when the job ends.\n\n" +
 			"With --mapper the job runs executables, with --app FILE.wasm a WebAssembly module, as `run` does.",
 		Example: "  " + f.name + " coordinator --nreduce 10\n" +

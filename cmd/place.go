@@ -22,8 +22,7 @@ func (o *jobFlags) openPlace(ctx context.Context, st *store) (p manifest.Place, 
 		return p, nil
 	}
 	const such = "such as --output-at s3://bucket/folder/"
-	name, found := strings.CutPrefix(o.outputAt, "s3://")
-	bucket, dir, _ := strings.Cut(name, "/")
+	bucket, dir, found := cutURL(o.outputAt)
 	p = manifest.Place{Bucket: bucket, Dir: strings.TrimRight(dir, "/") + "/"}
 	if !found {
 		return p, usagef(such, "--output-at %q does not begin with s3://", o.outputAt)

@@ -15,6 +15,13 @@ import (
 // s3Scheme begins an INPUT that lies in a bucket already.
 const s3Scheme = "s3://"
 
+// cutURL cuts s3://bucket/key; ok is false for what does not begin so.
+func cutURL(text string) (bucket, key string, ok bool) {
+	name, ok := strings.CutPrefix(text, s3Scheme)
+	bucket, key, _ = strings.Cut(name, "/")
+	return bucket, key, ok
+}
+
 // splitInput tells the INPUT that lies in buckets from that of this machine.
 func splitInput(args []string) (here, there []string) {
 	for _, arg := range args {
@@ -31,8 +38,7 @@ func splitInput(args []string) (here, there []string) {
 // bucket, whatever is there.
 func checkSources(args []string) error {
 	for _, arg := range args {
-		bucket, _, _ := strings.Cut(strings.TrimPrefix(arg, s3Scheme), "/")
-		if !strings.HasPrefix(arg, s3Scheme) || !layout.ValidBucket(bucket) {
+		if bucket, _, ok := cutURL(arg); !ok || !layout.ValidBucket(bucket) {
 			return usagef("such as s3://bucket/folder/ or s3://bucket/folder/object", "%q names no object and no folder of a bucket", arg)
 		}
 	}
@@ -64,7 +70,7 @@ func findSources(ctx context.Context, st *store, args []string, own bool) ([]coo
 
 // findSource finds what lies at s3://bucket/key.
 func findSource(ctx context.Context, st *store, arg string) (coordinator.Source, error) {
-	bucket, key, _ := strings.Cut(strings.TrimPrefix(arg, s3Scheme), "/")
+	bucket, key, _ := cutURL(arg)
 	in := st.In(bucket)
 	if key != "" && !strings.HasSuffix(key, "/") {
 		switch _, err := in.Stat(ctx, key); {

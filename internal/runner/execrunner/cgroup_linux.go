@@ -22,9 +22,9 @@ import (
 )
 
 // cgroups makes a control group for each process that a host starts, in which the
-// kernel bounds the memory of it and of all that it starts together. The groups lie below the group of this
-// process, so that every limit that was set on this process holds for what it
-// starts. nil is none.
+// kernel bounds the memory of it and of all that it starts together. The groups lie
+// below the group of this process, so that every limit that was set on this process
+// holds for what it starts. nil is none.
 //
 // In version 2 a group that has processes of its own cannot bound those below it.
 // So this process moves into a group below its own one, and does so only if it is
