@@ -18,6 +18,9 @@ type Info struct {
 	Size     int64  // bytes
 	ETag     string // as S3 sends it, with its quotes; never taken for an MD5
 	Modified time.Time
+	// Archived names the storage class of an object that cannot be read before it
+	// is restored; "" for any other. A listing does not know which are restored.
+	Archived string
 	Meta     map[string]string // user metadata, keys in lower case; nil in listings
 	// Served is when the store answered, by its own clock, as Modified is;
 	// zero in listings, after writes, and where the store does not say.

@@ -15,6 +15,11 @@ type Pulse struct {
 	mu    sync.Mutex
 	waits map[*Wait]time.Time // since when nothing has moved
 	moves int64
+
+	refusals int64         // replies that put a request off
+	off      int           // requests that are put off now
+	since    time.Time     // when the first of these was
+	offFor   time.Duration // for how long some were, before since
 }
 
 type pulseKey struct{}
@@ -66,16 +71,34 @@ func (p *Pulse) Moves() int64 {
 	return p.moves
 }
 
+// Throttled returns how many replies asked for fewer requests so far, and for how long a
+// request, one at least, waited to be sent again or was sent again after such a reply.
+func (p *Pulse) Throttled() (replies int64, took time.Duration) {
+	if p == nil {
+		return 0, 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	took = p.offFor
+	if p.off > 0 {
+		took += time.Since(p.since)
+	}
+	return p.refusals, took
+}
+
 // Wait returns the waiting of one request, which includes its repetitions.
 func (p *Pulse) Wait() *Wait {
 	if p == nil {
 		return nil
 	}
-	return &Wait{p}
+	return &Wait{pulse: p}
 }
 
 // Wait is one request's waiting for the store. A nil Wait notes nothing.
-type Wait struct{ pulse *Pulse }
+type Wait struct {
+	pulse *Pulse
+	off   bool // the store has put it off; guarded by that of pulse
+}
 
 // Begin says that the request is on its way and that nothing is expected to
 // move for the time of grace. One that is on its way goes on waiting.
@@ -119,4 +142,40 @@ func (w *Wait) End() {
 	defer w.pulse.mu.Unlock()
 	w.pulse.moves++
 	delete(w.pulse.waits, w)
+}
+
+// Throttle says that the store asked for fewer requests in reply to this one.
+func (w *Wait) Throttle() {
+	if w == nil {
+		return
+	}
+	p := w.pulse
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refusals++
+	if w.off {
+		return
+	}
+	if w.off = true; p.off == 0 {
+		p.since = time.Now()
+	}
+	p.off++
+}
+
+// Served says that the store does not put the request off any more, or that nobody
+// waits for it.
+func (w *Wait) Served() {
+	if w == nil {
+		return
+	}
+	p := w.pulse
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !w.off {
+		return
+	}
+	w.off = false
+	if p.off--; p.off == 0 {
+		p.offFor += time.Since(p.since)
+	}
 }

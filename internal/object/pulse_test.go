@@ -51,3 +51,39 @@ func TestNoPulse(t *testing.T) {
 		t.Errorf("a context without a pulse has %v", p)
 	}
 }
+
+// TestThrottled: the time counts once in which any request is put off, until it is
+// served or given up.
+func TestThrottled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := new(Pulse)
+		wants := func(replies int64, took time.Duration) {
+			t.Helper()
+			if n, d := p.Throttled(); n != replies || d != took {
+				t.Errorf("%d replies, %v, want %d, %v", n, d, replies, took)
+			}
+		}
+		a, b := p.Wait(), p.Wait()
+		a.Served() // of a request that was not put off
+		wants(0, 0)
+		a.Throttle()
+		time.Sleep(2 * time.Second)
+		b.Throttle()
+		a.Throttle()
+		time.Sleep(time.Second)
+		wants(3, 3*time.Second)
+		a.Served()
+		a.Served()
+		time.Sleep(time.Second)
+		wants(3, 4*time.Second)
+		b.Served()
+		time.Sleep(time.Hour)
+		wants(3, 4*time.Second)
+		var none *Wait
+		none.Throttle()
+		none.Served()
+		if n, d := (*Pulse)(nil).Throttled(); n != 0 || d != 0 {
+			t.Error("no pulse was throttled")
+		}
+	})
+}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mraws/mraws/internal/object"
 )
 
 // outcome is how one HTTP try ended.
@@ -116,7 +118,7 @@ func (c *client) spend(ctx context.Context, name string, until time.Time) error 
 // Requests returns the number of HTTP tries so far by operation name
 // ("PutObject"); a retry counts again.
 func (s *Store) Requests() map[string]int64 {
-	m := &s.http.meter
+	m := s.http.meter
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := make(map[string]int64, len(m.tries))
@@ -124,6 +126,12 @@ func (s *Store) Requests() map[string]int64 {
 		n[name] = t.Started
 	}
 	return n
+}
+
+// Traffic returns what was asked of the store so far.
+func (s *Store) Traffic() object.Traffic {
+	m := s.http.meter
+	return object.Traffic{Requests: s.Requests(), Sent: m.sent.Load(), Received: m.received.Load()}
 }
 
 // Activity returns the current state and counts.
