@@ -26,7 +26,9 @@ func (s *Store) CheckBucket(ctx context.Context) error {
 }
 
 func (s *Store) listOne(ctx context.Context) (*s3.ListObjectsV2Output, error) {
-	return s.api.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: s.bucket(), MaxKeys: aws.Int32(1)})
+	return follow(s, func(api *s3.Client) (*s3.ListObjectsV2Output, error) {
+		return api.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: s.bucket(), MaxKeys: aws.Int32(1)})
+	})
 }
 
 // Patience is the maximum time of a request without a body, such as
@@ -54,8 +56,11 @@ func (s *Store) causeOfHead(ctx context.Context, err error) error {
 	default:
 		return err
 	}
+	if r := regionOf(err); s.o.Follow && r != "" && r != s.Region() {
+		return err // which is followed
+	}
 	_, cause := s.listOne(ctx)
-	if isExpired(cause) || isRefused(cause) || isSkewed(cause) || s.isRegionError(cause) {
+	if isExpired(cause) || isRefused(cause) || isSkewed(cause) || isRegionError(cause, s.Region()) {
 		return cause
 	}
 	return err
@@ -64,13 +69,13 @@ func (s *Store) causeOfHead(ctx context.Context, err error) error {
 // EnsureBucket creates the bucket unless this account has it.
 func (s *Store) EnsureBucket(ctx context.Context) error {
 	in := &s3.CreateBucketInput{Bucket: s.bucket()}
-	if s.region != defaultRegion { // S3 refuses it as a location constraint
+	if region := s.Region(); region != defaultRegion { // S3 refuses it as a location constraint
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{
-			LocationConstraint: types.BucketLocationConstraint(s.region),
+			LocationConstraint: types.BucketLocationConstraint(region),
 		}
 	}
 	ctx, b := s.begin(ctx)
-	_, err := s.api.CreateBucket(ctx, in)
+	_, err := s.api().CreateBucket(ctx, in)
 	if codeOf(err) == "BucketAlreadyOwnedByYou" {
 		return nil
 	}

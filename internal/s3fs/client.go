@@ -20,12 +20,12 @@ type client struct {
 	hc           *http.Client
 	limit        *limiter
 	retries      *retryBudget
-	meter        meter
+	meter        *meter
 	header, idle time.Duration
 }
 
 func newClient(rt http.RoundTripper, o Options) *client {
-	return &client{
+	c := &client{
 		hc: &http.Client{
 			Transport: rt,
 			// A redirect leads to another region, where the signature is
@@ -34,9 +34,15 @@ func newClient(rt http.RoundTripper, o Options) *client {
 		},
 		limit:   newLimiter(o.Concurrency),
 		retries: newRetryBudget(o.Concurrency, o.MaxAttempts),
+		meter:   new(meter),
 		header:  o.HeaderTimeout,
 		idle:    o.IdleTimeout,
 	}
+	if o.Beside != nil {
+		with := o.Beside.http
+		c.limit, c.retries, c.meter = with.limit, with.retries, with.meter
+	}
+	return c
 }
 
 // Do implements the SDK's HTTPClient. It takes a slot of the limiter. The slot
@@ -48,6 +54,8 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	c.meter.start(name)
+	tally := object.TalliesOf(req.Context())
+	tally.Request(name)
 	op := tryBudgetOf(req.Context())
 	ctx, cancel := context.WithCancelCause(req.Context())
 	wait := c.headerTimeout(name, op)
@@ -72,7 +80,7 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 	}
 	sent := req.WithContext(ctx)
 	if req.Body != nil && req.Body != http.NoBody {
-		sent.Body = &progress{ReadCloser: req.Body, timer: timer, wait: wait, count: &c.meter.sent, op: op}
+		sent.Body = &progress{ReadCloser: req.Body, timer: timer, wait: wait, count: &c.meter.sent, tally: tally, op: op}
 	}
 	resp, err := c.hc.Do(sent)
 	answered.Store(true)
@@ -83,8 +91,13 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 		return nil, err // the operation still waits, until tryBudget.endWait
 	}
 	op.wait.End()
+	if outcomeOf(resp.StatusCode) == throttled {
+		op.wait.Throttle()
+	} else {
+		op.wait.Served()
+	}
 	op.setSlot(func() { slot.Do(func() { c.limit.release(fine) }) })
-	b := &body{rc: resp.Body, ctx: ctx, idle: c.idle, count: &c.meter.received, outcome: outcomeOf(resp.StatusCode), stall: op.wait}
+	b := &body{rc: resp.Body, ctx: ctx, idle: c.idle, count: &c.meter.received, tally: tally, outcome: outcomeOf(resp.StatusCode), stall: op.wait}
 	b.done = sync.OnceFunc(func() { end(b.outcome) })
 	b.timer = time.AfterFunc(c.idle, func() { cancel(errIdleTimeout) })
 	b.timer.Stop()
@@ -160,6 +173,7 @@ type progress struct {
 	timer *time.Timer
 	wait  time.Duration
 	count *atomic.Int64 // of bytes
+	tally *object.Tallies
 	op    *tryBudget
 	sent  int64
 }
@@ -169,6 +183,7 @@ func (p *progress) Read(b []byte) (int, error) {
 	p.timer.Reset(p.wait)
 	n, err := p.ReadCloser.Read(b)
 	p.count.Add(int64(n))
+	p.tally.Sent(n)
 	p.sent += int64(n)
 	p.op.sentUpTo(p.sent)
 	return n, err
@@ -182,6 +197,7 @@ type body struct {
 	idle  time.Duration
 	timer *time.Timer
 	count *atomic.Int64 // of bytes
+	tally *object.Tallies
 	done  func()
 	stall *object.Wait
 
@@ -195,6 +211,7 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.rc.Read(p)
 	b.timer.Stop()
 	b.count.Add(int64(n))
+	b.tally.Received(n)
 	if n > 0 || errors.Is(err, io.EOF) {
 		b.stall.End()
 	}

@@ -51,16 +51,24 @@ func (s *Store) Copy(ctx context.Context, src, srcETag, dst string, o PutOptions
 	if o.Meta == nil {
 		o.Meta = from.Meta
 	}
+	return s.CopyFrom(ctx, s.o.Bucket, from, dst, o)
+}
+
+// CopyFrom copies an object of a bucket of the same server to dst, which may lie in
+// another one. from is what Stat has returned of it; if it is at another version by then
+// the error wraps ErrPrecondition. The metadata is o.Meta. There is no condition on dst.
+func (s *Store) CopyFrom(ctx context.Context, bucket string, from Object, dst string, o PutOptions) (Object, error) {
+	source := source(bucket, from.Key)
 	if from.Size > maxCopy {
-		return s.copyParts(ctx, from, dst, o)
+		return s.copyParts(ctx, source, from, dst, o)
 	}
 	ctx, b := s.begin(ctx)
 	b.copies = from.Size
 	in := &s3.CopyObjectInput{
-		Bucket: s.bucket(), Key: &dst, CopySource: s.source(src), CopySourceIfMatch: &from.ETag,
+		Bucket: s.bucket(), Key: &dst, CopySource: source, CopySourceIfMatch: &from.ETag,
 		MetadataDirective: types.MetadataDirectiveReplace, Metadata: o.Meta, ContentType: nonEmpty(o.ContentType),
 	}
-	out, err := s.api.CopyObject(ctx, in)
+	out, err := s.api().CopyObject(ctx, in)
 	if err != nil {
 		return Object{}, s.fail(opCopy, dst, b, ErrPrecondition, err)
 	}
@@ -84,16 +92,16 @@ func (s *Store) checkAbsent(ctx context.Context, key string) error {
 }
 
 // source returns the value of CopySource for key: URL-encoded except slashes.
-func (s *Store) source(key string) *string {
+func source(bucket, key string) *string {
 	parts := strings.Split(key, "/")
 	for i, p := range parts {
 		parts[i] = strings.ReplaceAll(url.QueryEscape(p), "+", "%20")
 	}
-	return aws.String(s.o.Bucket + "/" + strings.Join(parts, "/"))
+	return aws.String(bucket + "/" + strings.Join(parts, "/"))
 }
 
 // copyParts copies an object that is too large for one CopyObject.
-func (s *Store) copyParts(ctx context.Context, from Object, dst string, o PutOptions) (Object, error) {
+func (s *Store) copyParts(ctx context.Context, source *string, from Object, dst string, o PutOptions) (Object, error) {
 	u, err := s.beginUpload(ctx, dst, o)
 	if err != nil {
 		return Object{}, err
@@ -106,9 +114,9 @@ func (s *Store) copyParts(ctx context.Context, from Object, dst string, o PutOpt
 		g.Go(func() error {
 			ctx, b := s.begin(gctx)
 			b.copies = end - off
-			out, err := s.api.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
+			out, err := s.api().UploadPartCopy(ctx, &s3.UploadPartCopyInput{
 				Bucket: s.bucket(), Key: &dst, UploadId: &u.id, PartNumber: &n,
-				CopySource: s.source(from.Key), CopySourceIfMatch: &from.ETag,
+				CopySource: source, CopySourceIfMatch: &from.ETag,
 				CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", off, end-1)),
 			})
 			if err != nil {

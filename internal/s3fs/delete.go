@@ -42,7 +42,7 @@ func (s *Store) Delete(ctx context.Context, keys ...string) error {
 	for i, key := range odd {
 		g.Go(func() error {
 			ctx, b := s.begin(ctx)
-			_, err := s.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: s.bucket(), Key: &key})
+			_, err := s.api().DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: s.bucket(), Key: &key})
 			errs[len(batches)+i] = s.fail(opDelete1, key, b, ErrPrecondition, err)
 			return nil
 		})
@@ -61,7 +61,7 @@ func (s *Store) deleteBatch(ctx context.Context, keys []string) error {
 		for i := range keys {
 			ids[i].Key = &keys[i]
 		}
-		out, err := s.api.DeleteObjects(ctx, &s3.DeleteObjectsInput{
+		out, err := s.api().DeleteObjects(ctx, &s3.DeleteObjectsInput{
 			Bucket: s.bucket(), Delete: &types.Delete{Objects: ids, Quiet: aws.Bool(true)},
 		})
 		if err != nil {

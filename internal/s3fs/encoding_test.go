@@ -37,7 +37,7 @@ func TestContentEncoding(t *testing.T) {
 	}
 	// "hello\n" as gzip -n writes it.
 	data := []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\x48\xcd\xc9\xc9\xe7\x02\x00\x20\x30\x3a\x36\x06\x00\x00\x00")
-	if _, err := s.api.PutObject(t.Context(), &s3.PutObjectInput{
+	if _, err := s.api().PutObject(t.Context(), &s3.PutObjectInput{
 		Bucket: aws.String("test"), Key: aws.String("a.gz"), Body: bytes.NewReader(data), ContentEncoding: aws.String("gzip"),
 	}); err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func TestContentEncoding(t *testing.T) {
 	if err != nil || !bytes.Equal(got, data) || info.Size != int64(len(data)) {
 		t.Fatalf("Get: %q, %+v, %v", got, info, err)
 	}
-	head, err := s.api.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String("test"), Key: aws.String("a.gz")})
+	head, err := s.api().HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String("test"), Key: aws.String("a.gz")})
 	if err != nil || aws.ToString(head.ContentEncoding) != "gzip" {
 		t.Fatalf("the server did not keep the encoding: %v, %v", aws.ToString(head.ContentEncoding), err)
 	}

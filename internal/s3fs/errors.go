@@ -66,6 +66,8 @@ type Error struct {
 	// Region is the region of the bucket, if it is not the configured one and
 	// the reply names it.
 	Region string
+	// Access is how the bucket was asked.
+	Access Access
 	// Target is the endpoint or region that requests go to, if it cannot be
 	// reached.
 	Target string

@@ -80,9 +80,11 @@ func (s *Store) fetchOnce(ctx context.Context, sp *span, got int64, buf *[]byte)
 // request sends a GET for the rest of the span after got bytes, and checks the
 // headers of the reply. Its errors are finalErrors.
 func (s *Store) request(ctx context.Context, sp *span, got int64) (io.ReadCloser, error) {
-	out, err := s.api.GetObject(ctx, &s3.GetObjectInput{
-		Bucket: s.bucket(), Key: &sp.key, IfMatch: nonEmpty(sp.etag),
-		Range: aws.String(fmt.Sprintf("bytes=%d-%d", sp.off+got, sp.off+sp.n-1)),
+	out, err := follow(s, func(api *s3.Client) (*s3.GetObjectOutput, error) {
+		return api.GetObject(ctx, &s3.GetObjectInput{
+			Bucket: s.bucket(), Key: &sp.key, IfMatch: nonEmpty(sp.etag),
+			Range: aws.String(fmt.Sprintf("bytes=%d-%d", sp.off+got, sp.off+sp.n-1)),
+		})
 	})
 	if statusOf(err) == http.StatusRequestedRangeNotSatisfiable {
 		return http.NoBody, s.pastEnd(ctx, sp)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,14 +22,38 @@ const maxGet = 1 << 30
 // fs.ErrNotExist if there is no object. A missing bucket gives the same error.
 func (s *Store) Stat(ctx context.Context, key string) (Object, error) {
 	ctx, b := s.begin(ctx)
-	out, err := s.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: s.bucket(), Key: &key})
+	out, err := follow(s, func(api *s3.Client) (*s3.HeadObjectOutput, error) {
+		out, err := api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: s.bucket(), Key: &key})
+		if err != nil {
+			err = s.causeOfHead(ctx, err)
+		}
+		return out, err
+	})
 	if err != nil {
-		return Object{}, s.fail(opStat, key, b, ErrPrecondition, s.causeOfHead(ctx, err))
+		return Object{}, s.fail(opStat, key, b, ErrPrecondition, err)
+	}
+	archived := archive(string(out.StorageClass))
+	if out.ArchiveStatus != "" { // a tier of INTELLIGENT_TIERING
+		archived = string(out.ArchiveStatus)
+	}
+	if strings.Contains(aws.ToString(out.Restore), `ongoing-request="false"`) {
+		archived = ""
 	}
 	return Object{
-		Key: key, Size: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag),
+		Key: key, Size: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag), Archived: archived,
 		Modified: aws.ToTime(out.LastModified), Meta: out.Metadata, Served: served(out.ResultMetadata),
 	}, nil
+}
+
+// archive returns a storage class from which objects must be restored before they
+// are read, and "" for any other.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html
+func archive(class string) string {
+	switch types.ObjectStorageClass(class) {
+	case types.ObjectStorageClassGlacier, types.ObjectStorageClassDeepArchive:
+		return class
+	}
+	return ""
 }
 
 // served returns the time of a reply by the store's clock.
@@ -54,8 +79,8 @@ func (s *Store) Get(ctx context.Context, key string) ([]byte, Object, error) {
 }
 
 func (s *Store) getOnce(ctx context.Context, key string) ([]byte, Object, error) {
-	out, err := s.api.GetObject(ctx, &s3.GetObjectInput{
-		Bucket: s.bucket(), Key: &key, ChecksumMode: types.ChecksumModeEnabled,
+	out, err := follow(s, func(api *s3.Client) (*s3.GetObjectOutput, error) {
+		return api.GetObject(ctx, &s3.GetObjectInput{Bucket: s.bucket(), Key: &key, ChecksumMode: types.ChecksumModeEnabled})
 	})
 	if err != nil {
 		return nil, Object{}, &finalError{err}

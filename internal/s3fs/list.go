@@ -27,7 +27,7 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[Object, error
 					yield(Object{}, err)
 					return
 				}
-				o := Object{Key: key, Size: aws.ToInt64(c.Size), ETag: aws.ToString(c.ETag), Modified: aws.ToTime(c.LastModified)}
+				o := Object{Key: key, Size: aws.ToInt64(c.Size), ETag: aws.ToString(c.ETag), Modified: aws.ToTime(c.LastModified), Archived: archive(string(c.StorageClass))}
 				if !yield(o, nil) {
 					return
 				}
@@ -60,6 +60,27 @@ func (s *Store) ListDirs(ctx context.Context, prefix string) iter.Seq2[string, e
 	}
 }
 
+// Dirs is ListDirs over at most so many pages, of 1,000 objects and folders each. more
+// says that there are others.
+func (s *Store) Dirs(ctx context.Context, prefix string, pages int) (dirs []string, more bool, err error) {
+	for page, err := range s.pages(ctx, prefix, aws.String("/")) {
+		if err != nil {
+			return nil, false, err
+		}
+		for _, c := range page.CommonPrefixes {
+			dir, err := s.plainKey(prefix, page.EncodingType, c.Prefix)
+			if err != nil {
+				return nil, false, err
+			}
+			dirs = append(dirs, dir)
+		}
+		if pages--; pages == 0 {
+			return dirs, aws.ToBool(page.IsTruncated), nil
+		}
+	}
+	return dirs, false, nil
+}
+
 // pages returns the pages of a listing. A page that says neither that it is
 // the last nor how to go on is an error, since a silent end would make
 // objects vanish.
@@ -68,10 +89,12 @@ func (s *Store) pages(ctx context.Context, prefix string, delimiter *string) ite
 		var token *string
 		for {
 			ctx, b := s.begin(ctx)
-			out, err := s.api.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
-				Bucket: s.bucket(), Prefix: &prefix, Delimiter: delimiter, ContinuationToken: token,
-				// XML has no way to write most control characters.
-				EncodingType: types.EncodingTypeUrl,
+			out, err := follow(s, func(api *s3.Client) (*s3.ListObjectsV2Output, error) {
+				return api.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
+					Bucket: s.bucket(), Prefix: &prefix, Delimiter: delimiter, ContinuationToken: token,
+					// XML has no way to write most control characters.
+					EncodingType: types.EncodingTypeUrl,
+				})
 			})
 			next := (*string)(nil)
 			if err == nil {

@@ -1,6 +1,8 @@
 package s3fs_test
 
 import (
+	"context"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -52,12 +54,23 @@ func (l *local) options() s3fs.Options {
 	}
 }
 
+// within are options as those of a process that runs the server.
+func (l *local) within() s3fs.Options {
+	o := l.options()
+	o.Server, o.Dial = s3fs.SameProcess, func(ctx context.Context) (net.Conn, error) { return l.srv.Dial(ctx) }
+	return o
+}
+
 func TestConformanceOfEmbeddedServer(t *testing.T) {
-	l := startLocal(t)
-	s3conform.Run(t, s3conform.Target{Options: l.options(), Restart: func(t *testing.T) {
-		l.stop(t)
-		l.start(t)
-	}})
+	for name, options := range map[string]func(l *local) s3fs.Options{"by TCP": (*local).options, "within the process": (*local).within} {
+		t.Run(name, func(t *testing.T) {
+			l := startLocal(t)
+			s3conform.Run(t, s3conform.Target{Options: options(l), Restart: func(t *testing.T) {
+				l.stop(t)
+				l.start(t)
+			}})
+		})
+	}
 }
 
 // TestKeysOfEmbeddedServer: keys that XML cannot carry, and those that end

@@ -41,7 +41,7 @@ type upload struct {
 // beginUpload creates a multipart upload.
 func (s *Store) beginUpload(ctx context.Context, key string, o PutOptions) (*upload, error) {
 	ctx, b := s.begin(ctx)
-	out, err := s.api.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
+	out, err := s.api().CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: s.bucket(), Key: &key, Metadata: o.Meta, ContentType: nonEmpty(o.ContentType),
 		// Without an algorithm the store keeps no checksums of the parts.
 		ChecksumAlgorithm: s.checksum(),
@@ -55,7 +55,7 @@ func (s *Store) beginUpload(ctx context.Context, key string, o PutOptions) (*upl
 // part sends part n, counted from 1. Parts may be sent concurrently.
 func (u *upload) part(ctx context.Context, n int32, body io.ReadSeeker, size int64) error {
 	ctx, b := u.s.begin(ctx)
-	out, err := u.s.api.UploadPart(ctx, &s3.UploadPartInput{
+	out, err := u.s.api().UploadPart(ctx, &s3.UploadPartInput{
 		Bucket: u.s.bucket(), Key: &u.key, UploadId: &u.id, PartNumber: &n,
 		Body: body, ContentLength: &size, ChecksumAlgorithm: u.s.checksum(),
 	})
@@ -88,7 +88,7 @@ func (u *upload) complete(ctx context.Context) (Object, error) {
 	}
 	call, b := u.s.begin(ctx)
 	b.copies = u.size
-	out, err := u.s.api.CompleteMultipartUpload(call, in)
+	out, err := u.s.api().CompleteMultipartUpload(call, in)
 	if err == nil {
 		return Object{Key: u.key, Size: u.size, ETag: aws.ToString(out.ETag), Meta: u.o.Meta}, nil
 	}
@@ -175,7 +175,7 @@ func (s *Store) Uploads(ctx context.Context, prefix string) iter.Seq2[Upload, er
 		var keyMarker, idMarker *string
 		for {
 			ctx, b := s.begin(ctx)
-			out, err := s.api.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{
+			out, err := s.api().ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{
 				Bucket: s.bucket(), Prefix: &prefix, KeyMarker: keyMarker, UploadIdMarker: idMarker,
 				EncodingType: types.EncodingTypeUrl,
 			})
@@ -229,14 +229,14 @@ func nextMarker(out *s3.ListMultipartUploadsOutput, key, id *string) (*string, e
 func (s *Store) AbortUpload(ctx context.Context, u Upload) error {
 	for try := 1; ; try++ {
 		call, b := s.begin(ctx)
-		_, err := s.api.AbortMultipartUpload(call, &s3.AbortMultipartUploadInput{
+		_, err := s.api().AbortMultipartUpload(call, &s3.AbortMultipartUploadInput{
 			Bucket: s.bucket(), Key: &u.Key, UploadId: &u.ID,
 		})
 		if err != nil && codeOf(err) != "NoSuchUpload" {
 			return s.fail(opAbort, u.Key, b, ErrPrecondition, err)
 		}
 		call, b = s.begin(ctx)
-		_, err = s.api.ListParts(call, &s3.ListPartsInput{
+		_, err = s.api().ListParts(call, &s3.ListPartsInput{
 			Bucket: s.bucket(), Key: &u.Key, UploadId: &u.ID, MaxParts: aws.Int32(1),
 		})
 		if err != nil {

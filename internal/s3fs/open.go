@@ -44,17 +44,15 @@ func open(ctx context.Context, o Options, rt http.RoundTripper) (*Store, error) 
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{o: o, pool: bufferPool{size: o.PartSize}, views: sync.Pool{New: newView}}
+	s := &Store{o: o, family: &family{cfg: cfg}, pool: bufferPool{size: o.PartSize}, views: sync.Pool{New: newView}}
+	s.family.stores = map[member]*Store{{o.Bucket, Access{}}: s}
 	if rt == nil {
 		rt = newTransport(cfg, o)
 	}
 	s.http = newClient(rt, o)
-	s.api = s3.NewFromConfig(cfg, s.configure)
-	s.region = s.api.Options().Region
-	if s.region == "" {
-		s.region = s.findRegion(ctx, cfg)
-		cfg.Region = s.region
-		s.api = s3.NewFromConfig(cfg, s.configure)
+	s.connect("")
+	if s.Region() == "" {
+		s.connect(s.findRegion(ctx, cfg))
 	}
 	return s, nil
 }
@@ -75,6 +73,7 @@ func (s *Store) configure(so *s3.Options) {
 	so.Credentials = creds
 	so.RetryMaxAttempts = 0 // else the SDK wraps the retryer below
 	so.Retryer = &retryer{max: s.o.MaxAttempts, base: s.o.BackoffBase, expire: creds.expire, spend: s.http.spend}
+	s.o.Access.configure(so)
 	if s.onThisMachine() {
 		so.APIOptions = append(so.APIOptions, unsignedPayload)
 	}
@@ -137,6 +136,9 @@ func newTransport(cfg aws.Config, o Options) *http.Transport {
 		tr = b.GetTransport()
 	}
 	tr.DialContext = (&net.Dialer{Timeout: min(10*time.Second, o.HeaderTimeout), KeepAlive: 30 * time.Second}).DialContext
+	if o.Dial != nil {
+		tr.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return o.Dial(ctx) }
+	}
 	tr.ForceAttemptHTTP2 = false // one connection for all streams is slower
 	tr.MaxIdleConns, tr.MaxIdleConnsPerHost = 0, o.Concurrency
 	tr.MaxConnsPerHost = 0 // the limiter bounds them

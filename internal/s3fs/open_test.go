@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,7 +83,7 @@ func TestRegion(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.Region() != tt.want || s.api.Options().Region != tt.want || asked != tt.asks {
+			if s.Region() != tt.want || s.api().Options().Region != tt.want || asked != tt.asks {
 				t.Errorf("region %s after %d questions, want %s", s.Region(), asked, tt.want)
 			}
 		})
@@ -103,6 +104,38 @@ func TestWrongRegion(t *testing.T) {
 	var e *Error
 	if !errors.Is(err, ErrRegion) || !errors.As(err, &e) || e.Region != "eu-west-3" || !strings.Contains(err.Error(), "eu-west-3") {
 		t.Errorf("%v; %+v", err, e)
+	}
+}
+
+// TestOtherRegionOnAWS: a public bucket of AWS is asked at the host of its region, once
+// that is known, by whatever status the first host tells it.
+func TestOtherRegionOnAWS(t *testing.T) {
+	for _, status := range []int{301, 307, 400} {
+		bare(t)
+		var hosts []string
+		s, err := open(t.Context(), Options{Bucket: "books", Region: "us-east-1"}, roundTrip(func(r *http.Request) (*http.Response, error) {
+			hosts = append(hosts, r.URL.Host)
+			switch {
+			case r.Header.Get("Authorization") != "":
+				t.Error("a request is signed")
+			case !strings.Contains(r.URL.Host, "eu-west-3"):
+				return reply(status, "", "x-amz-bucket-region", "eu-west-3"), nil
+			}
+			return reply(200, "", "ETag", `"v1"`, "Content-Length", "0"), nil
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := s.Other("logs", Access{Unsigned: true})
+		for range 2 {
+			if _, err := other.Stat(t.Context(), "k"); err != nil {
+				t.Error(err)
+			}
+		}
+		want := []string{"logs.s3.us-east-1.amazonaws.com", "logs.s3.eu-west-3.amazonaws.com", "logs.s3.eu-west-3.amazonaws.com"}
+		if !slices.Equal(hosts, want) {
+			t.Errorf("%d: asked %v", status, hosts)
+		}
 	}
 }
 
@@ -152,10 +185,10 @@ func TestExpiredToken(t *testing.T) {
 				fetched++
 				return aws.Credentials{AccessKeyID: "key" + string(rune('0'+fetched)), SecretAccessKey: "s"}, nil
 			}))}
-			o := s.api.Options()
+			o := s.api().Options()
 			o.Credentials = creds
 			o.Retryer = &retryer{max: 8, base: time.Millisecond, expire: creds.expire}
-			s.api = s3.New(o)
+			s.link.Store(&link{api: s3.New(o), region: o.Region})
 			_, err = s.Put(t.Context(), "k", []byte("x"), PutOptions{})
 			if cures != (err == nil) || err != nil && !errors.Is(err, ErrCredentials) {
 				t.Error(err)

@@ -43,7 +43,7 @@ func (s *Store) putOne(ctx context.Context, key string, body io.ReadSeeker, size
 		in.IfNoneMatch = aws.String("*")
 	}
 	ctx, b := s.begin(ctx)
-	out, err := s.api.PutObject(ctx, in)
+	out, err := s.api().PutObject(ctx, in)
 	if err != nil {
 		return Object{}, s.fail(opPut, key, b, conflict(o), err)
 	}

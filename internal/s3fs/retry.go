@@ -145,6 +145,7 @@ func (b *tryBudget) sentUpTo(n int64) {
 func (b *tryBudget) endWait() {
 	if b != nil {
 		b.wait.End()
+		b.wait.Served()
 	}
 }
 

@@ -29,12 +29,12 @@ package s3fs
 import (
 	"cmp"
 	"context"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/mraws/mraws/internal/object"
 )
@@ -58,6 +58,17 @@ type Options struct {
 	// Server says where the server runs (see server.go). Other than Elsewhere
 	// it is refused unless Endpoint is on loopback.
 	Server Server
+	// Dial, if not nil, makes the connections to the server, whatever its address.
+	Dial func(ctx context.Context) (net.Conn, error)
+	// Access says how the bucket is asked, but for its region.
+	Access Access
+	// Follow sends requests to another region than Region once a reply to a read
+	// names it as that of the bucket: see [Store.Other].
+	Follow bool
+	// Beside is a store of another server in the same process. Both share
+	// Concurrency, the budget of retries and the counts of requests; nil shares
+	// with none.
+	Beside *Store
 
 	// Concurrency bounds the requests in flight; default 64. While the
 	// store throttles, the bound shrinks by itself.
@@ -104,9 +115,9 @@ func (o Options) withDefaults() Options {
 // Store is a bucket. Keys are whole keys. It is safe for concurrent use.
 type Store struct {
 	o      Options
-	region string
-	api    *s3.Client
+	link   atomic.Pointer[link]
 	http   *client
+	family *family
 	pool   bufferPool
 	views  sync.Pool // of *[]byte, see direct.go
 	skew   atomic.Int64
@@ -128,7 +139,7 @@ type (
 func (s *Store) Bucket() string { return s.o.Bucket }
 
 // Region returns the region that requests are signed for.
-func (s *Store) Region() string { return s.region }
+func (s *Store) Region() string { return s.link.Load().region }
 
 // Close closes the idle connections. Requests in flight are not disturbed.
 func (s *Store) Close() { s.http.hc.CloseIdleConnections() }

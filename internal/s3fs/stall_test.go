@@ -93,6 +93,38 @@ func TestStallEnds(t *testing.T) {
 	}
 }
 
+// TestThrottledIsTold: a caller sees how often the store asked it for fewer requests,
+// and for how long a request waited, until it was served or given up.
+func TestThrottledIsTold(t *testing.T) {
+	busy := apiError(503, "SlowDown")
+	for name, tt := range map[string]struct {
+		steps   []http.HandlerFunc
+		replies int64
+		fails   bool
+	}{
+		"served": {[]http.HandlerFunc{busy, busy, whole(bytesOf(10))}, 2, false}, "given up": {[]http.HandlerFunc{busy, apiError(403, "AccessDenied")}, 1, true},
+		"failed": {[]http.HandlerFunc{apiError(500, "InternalError"), whole(bytesOf(10))}, 0, false}, "never": {[]http.HandlerFunc{whole(bytesOf(10))}, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				o := quick()
+				o.BackoffBase = time.Second
+				s, _ := fakeInBubble(t, o, tt.steps...)
+				p := new(object.Pulse)
+				start := time.Now()
+				if _, _, err := s.Get(object.WithPulse(t.Context(), p), key); (err != nil) != tt.fails {
+					t.Error(err)
+				}
+				all := time.Since(start)
+				time.Sleep(time.Minute)
+				if n, took := p.Throttled(); n != tt.replies || n == 0 && took != 0 || n > 0 && (took <= 0 || took > all) {
+					t.Errorf("throttled by %d replies for %v of %v", n, took, all)
+				}
+			})
+		})
+	}
+}
+
 // TestReadsAreRepeatedEarly: the first tries of a read that hangs cost less
 // than its time-out, so that two of them are over within one; a write gets
 // all of it.

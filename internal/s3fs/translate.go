@@ -70,7 +70,7 @@ func (s *Store) fail(o op, key string, b *tryBudget, precondition, err error) er
 	if err == nil || isKnown(err) {
 		return err
 	}
-	e := &Error{Op: o.verb, Bucket: s.o.Bucket, Key: key, Err: err, Detail: detailOf(err), Code: codeOf(err)}
+	e := &Error{Op: o.verb, Bucket: s.o.Bucket, Key: key, Access: s.o.Access, Err: err, Detail: detailOf(err), Code: codeOf(err)}
 	if b != nil {
 		e.Tries = b.soFar()
 	}
@@ -94,7 +94,7 @@ func (s *Store) classify(e *Error, o op, precondition error) {
 		e.Kind = ErrRefused
 	case isSkewed(e.Err):
 		s.classifyClock(e)
-	case s.isRegionError(e.Err):
+	case isRegionError(e.Err, s.Region()):
 		s.classifyRegion(e)
 	case isThrottled(e.Err):
 		e.Kind = ErrThrottled
@@ -117,10 +117,10 @@ func (s *Store) classify(e *Error, o op, precondition error) {
 
 // target is the endpoint or the region that requests go to.
 func (s *Store) target() string {
-	if ep := s.api.Options().BaseEndpoint; ep != nil {
+	if ep := s.api().Options().BaseEndpoint; ep != nil {
 		return bareURL(*ep)
 	}
-	return "AWS in " + s.region
+	return "AWS in " + s.Region()
 }
 
 // bareURL is a URL without what it may hold of credentials.
@@ -168,7 +168,7 @@ func (s *Store) classifyClock(e *Error) {
 
 // isRegionError reports whether the bucket lies elsewhere. A reply without a
 // body has no code, but it names the region.
-func (s *Store) isRegionError(err error) bool {
+func isRegionError(err error, region string) bool {
 	switch codeOf(err) {
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
 		return true
@@ -178,16 +178,17 @@ func (s *Store) isRegionError(err error) bool {
 		return true
 	case http.StatusBadRequest:
 		r := regionOf(err)
-		return r != "" && r != s.region
+		return r != "" && r != region
 	}
 	return false
 }
 
 func (s *Store) classifyRegion(e *Error) {
 	e.Kind = ErrRegion
-	e.Detail = fmt.Sprintf("requests were signed for %s: %s", s.region, e.Detail)
-	if r := regionOf(e.Err); r != "" && r != s.region {
-		e.Detail = fmt.Sprintf("it is in %s, requests were signed for %s", r, s.region)
+	region := s.Region()
+	e.Detail = fmt.Sprintf("requests were signed for %s: %s", region, e.Detail)
+	if r := regionOf(e.Err); r != "" && r != region {
+		e.Detail = fmt.Sprintf("it is in %s, requests were signed for %s", r, region)
 		e.Region = r
 	}
 }

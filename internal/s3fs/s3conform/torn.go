@@ -112,7 +112,7 @@ func (s suite) tornUpload(t *testing.T) {
 func (s suite) torn(t *testing.T, endpoint string, server s3fs.Server) *s3fs.Store {
 	t.Helper()
 	o := s.target.Options
-	o.Bucket, o.Endpoint, o.MaxAttempts, o.Server = s.bucket, endpoint, 1, server
+	o.Bucket, o.Endpoint, o.MaxAttempts, o.Server, o.Dial = s.bucket, endpoint, 1, server, nil
 	store, err := s3fs.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
