@@ -46,10 +46,16 @@ type connectionTimes struct {
 // earlier. The server waits longer, since a request may be in flight when it closes.
 var usualTimes = connectionTimes{idle: 2 * time.Minute, headers: 20 * time.Second, body: 2 * time.Minute, look: time.Second}
 
-// conn is a connection of a client. It embeds the socket for its ReadFrom, which
-// uses sendfile(2).
+// socket is what carries the bytes of a connection: one of TCP, whose ReadFrom uses
+// sendfile(2), or a [pipe].
+type socket interface {
+	net.Conn
+	io.ReaderFrom
+}
+
+// conn is a connection of a client.
 type conn struct {
-	*net.TCPConn
+	socket
 	all *connections
 
 	served  atomic.Bool  // the handler is through: the next read is for the next request
@@ -61,8 +67,6 @@ type conn struct {
 	since time.Time     // when that began, or the headers
 	begun bool          // there is a part of the headers
 }
-
-var _ io.ReaderFrom = (*conn)(nil)
 
 func newConnections(most int, times connectionTimes) *connections {
 	n := &connections{most: most, times: times, start: time.Now(), open: map[*conn]struct{}{}, refused: map[*net.TCPConn]struct{}{}, done: make(chan struct{})}
@@ -123,11 +127,13 @@ func (n *connections) begin(k *conn) {
 }
 
 // add adds a connection. It returns nil if all others have requests in progress.
-func (n *connections) add(c *net.TCPConn) *conn {
-	k := &conn{TCPConn: c, all: n}
+func (n *connections) add(c socket) *conn {
+	k := &conn{socket: c, all: n}
 	n.mu.Lock()
 	if n.closed || len(n.open) >= n.most && !n.makeRoom() {
-		n.refuse(c)
+		if c, ok := c.(*net.TCPConn); ok {
+			n.refuse(c)
+		}
 		n.mu.Unlock()
 		return nil
 	}
@@ -146,7 +152,7 @@ func (n *connections) makeRoom() bool {
 	}
 	k, _ := first.Value.(*conn)
 	n.drop(k)
-	_ = k.TCPConn.Close() // it says that the client was faster
+	_ = k.socket.Close() // it says that the client was faster
 	return true
 }
 
@@ -240,7 +246,7 @@ func (n *connections) expire(now time.Time, stopped bool) {
 			}
 		case now.Sub(since) > limit:
 			n.drop(k)
-			_ = k.TCPConn.Close() // it says that the client was faster
+			_ = k.socket.Close() // it says that the client was faster
 		}
 	}
 }
@@ -277,7 +283,7 @@ func (k *conn) Read(p []byte) (int, error) {
 		k.all.wait(k)
 	}
 	k.reading.Store(k.all.now())
-	n, err := k.TCPConn.Read(p)
+	n, err := k.socket.Read(p)
 	k.reading.Store(0)
 	if n > 0 && k.silent.CompareAndSwap(true, false) {
 		k.all.begin(k)
@@ -297,7 +303,7 @@ func (k *conn) Close() error {
 	if !open {
 		return nil // it was closed
 	}
-	return k.TCPConn.Close()
+	return k.socket.Close()
 }
 
 // listener accepts connections for the front end while there is room.

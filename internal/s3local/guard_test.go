@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -20,6 +21,9 @@ func (c *client) hang(method, path string, size int) *net.TCPConn {
 	req := c.request(method, path, strings.Repeat("x", size))
 	conn, err := net.Dial("tcp", req.URL.Host)
 	if err != nil {
+		c.t.Fatal(err)
+	}
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		c.t.Fatal(err)
 	}
 	var head strings.Builder

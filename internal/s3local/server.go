@@ -60,7 +60,8 @@ type Server struct {
 	clients  *connections
 	listener *listener
 	api      *s3api.S3ApiServer
-	served   chan error // one value: why serving ended
+	front    *fasthttp.Server // of api
+	served   chan error       // one value: why serving ended
 
 	grace, patience time.Duration // of Close, shorter in a test
 
@@ -194,7 +195,8 @@ func (s *Server) serve(ctx context.Context, l *net.TCPListener, host string, tim
 		s.clients.close()
 		return errors.Join(fmt.Errorf("set up server: %w", err), s.listener.Close())
 	}
-	front.Server().ErrorHandler = broken
+	s.front = front.Server()
+	s.front.ErrorHandler = broken
 	s.api, s.served = api, make(chan error, 1)
 	go func() { s.served <- front.Listener(s.listener, fiber.ListenConfig{DisableStartupMessage: true}) }()
 	_, port, err := net.SplitHostPort(l.Addr().String())
