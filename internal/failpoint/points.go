@@ -45,9 +45,12 @@ func worker() []Point {
 		"worker.shuffle.create", "worker.shuffle.write", "worker.shuffle.read", "worker.shuffle.close",
 		"worker.get.owner", // of a job whose output has a place of its own
 		"worker.create.output", "worker.write.output", "worker.abort.output",
+		"worker.named.create", "worker.named.write", "worker.named.read", "worker.named.close",
+		"worker.put.named.before", "worker.put.named.after",
 		"worker.put.reduce-record.before", "worker.put.reduce-record.after",
 		"worker.commit.output.before", "worker.commit.output.after",
 		"worker.stat.output",
+		"worker.open.output", "worker.read.output", // of an earlier job, taken over
 		"worker.get.reduce-record",
 
 		// side files of the application
@@ -82,7 +85,12 @@ func coordinator() []Point {
 		"coordinator.copy.partition.before", "coordinator.copy.partition.after",
 		"coordinator.copy.bad.before", "coordinator.copy.bad.after",
 
+		// the event log
+		"coordinator.put.events.before", "coordinator.put.events.after",
+		"coordinator.get.events", "coordinator.list.events",
+
 		// the end
+		"coordinator.list.named", "coordinator.stat.named", "coordinator.copy.named.before", "coordinator.copy.named.after",
 		"coordinator.list.control", "coordinator.get.control",
 		"coordinator.put.success.before", "coordinator.put.success.after",
 		"coordinator.stat.success", "coordinator.get.success",

@@ -23,10 +23,11 @@ type Objects interface {
 	PutFile(ctx context.Context, key string, r io.ReaderAt, size int64, o object.PutOptions) (object.Info, error)
 	Create(ctx context.Context, key string, o object.PutOptions) (object.Writer, error)
 	Copy(ctx context.Context, src, srcETag, dst string, o object.PutOptions) (object.Info, error)
+	CopyFrom(ctx context.Context, bucket string, from object.Info, dst string, o object.PutOptions) (object.Info, error)
 	List(ctx context.Context, prefix string) iter.Seq2[object.Info, error]
 	ListDirs(ctx context.Context, prefix string) iter.Seq2[string, error]
 	Preflight(ctx context.Context, dir string) error
-	Requests() map[string]int64
+	Traffic() object.Traffic
 }
 
 // Store returns s with a point before each read, and points before and after each
@@ -92,6 +93,10 @@ func (s *store) PutFile(ctx context.Context, key string, r io.ReaderAt, size int
 
 func (s *store) Copy(ctx context.Context, src, srcETag, dst string, o object.PutOptions) (object.Info, error) {
 	return s.around("copy", dst, func() (object.Info, error) { return s.Objects.Copy(ctx, src, srcETag, dst, o) })
+}
+
+func (s *store) CopyFrom(ctx context.Context, bucket string, from object.Info, dst string, o object.PutOptions) (object.Info, error) {
+	return s.around("copy", dst, func() (object.Info, error) { return s.Objects.CopyFrom(ctx, bucket, from, dst, o) })
 }
 
 func (s *store) List(ctx context.Context, prefix string) iter.Seq2[object.Info, error] {
@@ -277,12 +282,15 @@ func things() [][2]string {
 		{"intermediate/_commit/", "map-record"},
 		{"intermediate/_attempts/reduce-", "reduce-record"},
 		{"intermediate/_attempts/map-", "displaced"},
+		{"intermediate/_attempts/named-", "named"},
 		{"intermediate/_preflight/", "preflight"},
 		{"intermediate/_side/", "side"},
+		{"intermediate/_events/", "events"},
 		{"intermediate/_", "control"},
 		{"intermediate/mr-", "partition"},
 		{"output/_SUCCESS", "success"},
 		{"output/_bad/", "bad"},
+		{"output/_named/", "named"},
 		{"output/", "output"},
 	}
 }
@@ -290,13 +298,16 @@ func things() [][2]string {
 // placedThings names the objects in a place of its own for the output of a job by the
 // start of their names.
 func placedThings() [][2]string {
-	return [][2]string{{"_SUCCESS", "success"}, {"_owner.json", "owner"}, {"_preflight", "preflight"}, {"mr-out-", "output"}}
+	return [][2]string{{"_SUCCESS", "success"}, {"_owner.json", "owner"}, {"_preflight", "preflight"}, {"mr-out-", "output"}, {"_mr-out-", "output"}}
 }
 
 // thing names the object of a key under any prefix, since a worker that searches
 // for a job does not know its prefix. The last folder of a job in the key counts.
 func thing(key string) string {
 	at := -1
+	if strings.Contains(path.Base(path.Dir(key)), "=") && strings.HasPrefix(path.Base(key), "mr-out-") {
+		return "named" // a partition of the output
+	}
 	for _, folder := range []string{"input/", "intermediate/", "output/"} {
 		at = max(at, strings.LastIndex("/"+key, "/"+folder))
 	}
@@ -309,6 +320,9 @@ func thing(key string) string {
 		if ok, _ := path.Match("intermediate/??/mr-*", key[at:]); ok {
 			return "partition"
 		}
+	}
+	if strings.Contains(key, "/_named/") {
+		return "named"
 	}
 	for _, t := range placedThings() {
 		if strings.HasPrefix(path.Base(key), t[0]) {

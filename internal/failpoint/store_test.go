@@ -30,8 +30,8 @@ func (l *log) hit(p Point) error {
 
 func (l *log) note(op string) error { l.did = append(l.did, op); return nil }
 
-func (l *log) Bucket() string             { return "b" }
-func (l *log) Requests() map[string]int64 { return nil }
+func (l *log) Bucket() string          { return "b" }
+func (l *log) Traffic() object.Traffic { return object.Traffic{} }
 func (l *log) Stat(context.Context, string) (object.Info, error) {
 	return object.Info{}, l.note("STAT")
 }
@@ -50,6 +50,9 @@ func (l *log) Put(context.Context, string, []byte, object.PutOptions) (object.In
 }
 func (l *log) PutFile(context.Context, string, io.ReaderAt, int64, object.PutOptions) (object.Info, error) {
 	return object.Info{ETag: "e"}, l.note("PUT")
+}
+func (l *log) CopyFrom(context.Context, string, object.Info, string, object.PutOptions) (object.Info, error) {
+	return object.Info{}, l.note("COPY")
 }
 func (l *log) Copy(context.Context, string, string, string, object.PutOptions) (object.Info, error) {
 	return object.Info{}, l.note("COPY")
@@ -91,6 +94,21 @@ func TestStore(t *testing.T) {
 			return err
 		},
 			[]string{"r.copy.partition.before", "COPY", "r.copy.partition.after"}},
+		{func(s Objects) error {
+			_, err := s.PutFile(ctx, lay.NamedAttempt(1, "x", "errors"), nil, 0, object.PutOptions{})
+			return err
+		},
+			[]string{"r.put.named.before", "PUT", "r.put.named.after"}},
+		{func(s Objects) error {
+			_, err := s.Copy(ctx, "k", "e", lay.Named("errors", 1), object.PutOptions{})
+			return err
+		},
+			[]string{"r.copy.named.before", "COPY", "r.copy.named.after"}},
+		{func(s Objects) error {
+			_, err := s.CopyFrom(ctx, "b", object.Info{}, lay.WithOutput("b", "results/").Named("errors", 1), object.PutOptions{})
+			return err
+		},
+			[]string{"r.copy.named.before", "COPY", "r.copy.named.after"}},
 		{func(s Objects) error {
 			_, err := s.PutFile(ctx, lay.Packed(1), nil, 0, object.PutOptions{})
 			return err
