@@ -11,11 +11,17 @@
 //	intermediate/_attempts/map-<m>/<id>/packed  the same, packed
 //	intermediate/_attempts/map-<m>/<id>/bad   its list of bad records, if it met another one
 //	intermediate/_attempts/reduce-<r>/<id>    what a reduce attempt is about to commit
+//	intermediate/_attempts/named-<r>/<id>/<name>  what an attempt has written to a named output
 //	intermediate/_coordinator.json            who coordinates, and the key to its door
 //	intermediate/_preflight/<id>              the race that a store must win, removed at once
 //	intermediate/_side/<name>                 side files of the application
 //	intermediate/_code/<sha256>               a file that executables of the application need
-//	output/mr-out-<r>                         the output, one object each reduce task
+//	intermediate/_events/<n>.jsonl.zst        segment n of the event log, counted from 1, in 8 digits or more
+//	output/mr-out-<r>                         the output, one object each reduce task; of other formats
+//	                                          than lines with an ending, such as mr-out-<r>.parquet
+//	output/_named/<name>/mr-out-<r>           what task r has written to a named output, if anything
+//	output/<column>=<value>/mr-out-<r>        of a partitioned output, the rows of task r with that value
+//	output/_mr-out-<r>                        of a partitioned output, the list of what task r has
 //	output/_bad/map-<m>                       the input records that map task m skipped, if any
 //	output/_SUCCESS                           the job's summary; its existence says done
 //
@@ -24,6 +30,8 @@
 //
 //	<place>/_owner.json                       which job the place belongs to
 //	<place>/mr-out-<r>                        the output
+//	<place>/_named/<name>/mr-out-<r>          what task r has written to a named output, if anything
+//	<place>/<column>=<value>/, _mr-out-<r>    as below output/
 //	<place>/_SUCCESS                          the job's summary
 package layout
 
@@ -32,6 +40,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -43,6 +52,8 @@ type Layout struct {
 	root string
 	// Where the output lies: "" for both is output/ of the job. dir ends in a slash.
 	bucket, dir string
+	ending      string // of the names of outputs; "" for none
+	hidden      string // what the names of outputs begin with, "_" or ""
 }
 
 // New returns the layout below prefix, with or without a closing slash.
@@ -56,6 +67,10 @@ func New(prefix string) Layout {
 
 // Prefix returns the prefix without its closing slash; "" is the root.
 func (l Layout) Prefix() string { return strings.TrimSuffix(l.root, "/") }
+
+// Root is what all keys of the job begin with, but for outputs in a place of their
+// own: the prefix with a slash, or "".
+func (l Layout) Root() string { return l.root }
 
 // InputDir ends in a slash, for listings.
 func (l Layout) InputDir() string { return l.root + "input/" }
@@ -81,16 +96,41 @@ func (l Layout) WithOutput(bucket, dir string) Layout {
 	return l
 }
 
+// WithEnding returns the layout of the same job with outputs whose names have an
+// ending, such as ".csv.gz"; "" is none.
+func (l Layout) WithEnding(ending string) Layout {
+	l.ending = ending
+	return l
+}
+
+// Partitioned returns the layout of the same job with an output that is partitioned:
+// [Layout.Output] is then the key of the list of what a task has, which readers of the
+// output pass over.
+func (l Layout) Partitioned() Layout {
+	l.hidden = "_"
+	return l
+}
+
 // OutputBucket is the bucket of a place of its own for the output, "" if the output
 // lies in output/ of the job.
 func (l Layout) OutputBucket() string { return l.bucket }
 
 // Outside tells whether key, one of this layout, lies in the place of its own that
-// the output has: it is that of the folder or of an object directly in it. All other
-// keys of a job have one of its folders as an element behind its prefix.
+// the output has: it is that of the folder or of an object below it. All other
+// keys of a job have one of its folders as an element behind its prefix, which no key
+// of the place has behind its folder.
 func (l Layout) Outside(key string) bool {
 	name, ok := strings.CutPrefix(key, l.dir)
-	return l.bucket != "" && ok && !strings.Contains(name, "/")
+	if l.bucket == "" || !ok {
+		return false
+	}
+	parts := strings.Split(name, "/")
+	return !slices.ContainsFunc(parts[:len(parts)-1], jobFolder)
+}
+
+// jobFolder tells whether an element of a key is the folder of a job.
+func jobFolder(part string) bool {
+	return part == "input" || part == "intermediate" || part == "output"
 }
 
 // Owner returns the key of the object that says which job a place of its own for
@@ -122,10 +162,22 @@ func (l Layout) InputName(key string) (name string, ok bool) {
 
 // Hidden tells whether a name or key is no input unless it is named itself:
 // its last element begins with "_" or ".", as for Hadoop, Spark and mrjob,
-// which put _SUCCESS and the like beside their outputs.
+// which put _SUCCESS and the like beside their outputs. The lists of bad records of
+// a job are none either, nor are its named outputs: whoever reads its output/ wants the
+// outputs.
 func Hidden(name string) bool {
 	last := name[strings.LastIndexByte(name, '/')+1:]
-	return last != "" && (last[0] == '_' || last[0] == '.')
+	return last != "" && (last[0] == '_' || last[0] == '.') || strings.Contains("/"+name, "/output/_bad/map-") ||
+		strings.Contains("/"+name, "/"+namedFolder+"/")
+}
+
+// HiddenBelow is Hidden of a key where the objects below dir are asked for: that may be
+// a named output.
+func HiddenBelow(dir, key string) bool {
+	if strings.Contains("/"+dir, "/"+namedFolder+"/") {
+		key = path.Base(key)
+	}
+	return Hidden(key)
 }
 
 // Partition returns the key of partition r of map task m.
@@ -237,7 +289,7 @@ func (l Layout) ParseAttempt(key string) (reduce bool, task int, attempt string,
 // PreflightDir ends in a slash; below it the preflight races.
 func (l Layout) PreflightDir() string { return l.IntermediateDir() + "_preflight/" }
 
-// CodeDir ends in a slash and holds the files that executables need.
+// CodeDir ends in a slash and holds the files that the job ships.
 func (l Layout) CodeDir() string { return l.IntermediateDir() + "_code/" }
 
 // Code returns the key of the file whose bytes have this SHA-256, in hex.
@@ -264,17 +316,101 @@ func (l Layout) Side(name string) (key string, ok bool) {
 	return l.SideDir() + name, true
 }
 
+// EventsDir ends in a slash and holds the event log.
+func (l Layout) EventsDir() string { return l.IntermediateDir() + "_events/" }
+
+// Events returns the key of segment n of the event log, counted from 1. Keys of up to
+// 99,999,999 segments are in byte order.
+func (l Layout) Events(n int) string { return l.EventsDir() + fmt.Sprintf("%08d", n) + eventsEnding }
+
+const eventsEnding = ".jsonl.zst"
+
+// ParseEvents is the inverse of Events.
+func (l Layout) ParseEvents(key string) (n int, ok bool) {
+	digits := strings.TrimSuffix(strings.TrimPrefix(key, l.EventsDir()), eventsEnding)
+	n, err := strconv.Atoi(digits)
+	return n, err == nil && n > 0 && l.Events(n) == key
+}
+
 // ControlPrefix is what the keys of all control objects below
 // intermediate/ begin with, those of the attempts included, and no key of a
 // partition: for listings.
 func (l Layout) ControlPrefix() string { return l.IntermediateDir() + "_" }
 
 // Output returns the key of the output of reduce task r.
-func (l Layout) Output(r int) string { return l.OutputDir() + "mr-out-" + strconv.Itoa(r) }
+func (l Layout) Output(r int) string {
+	return l.OutputDir() + l.hidden + "mr-out-" + strconv.Itoa(r) + l.ending
+}
 
-// ParseOutput is the inverse of Output.
+// ParseOutput is the inverse of Output: the key of an output with another ending is
+// none.
 func (l Layout) ParseOutput(key string) (r int, ok bool) {
-	return parseIndex(key, l.OutputDir()+"mr-out-")
+	name, ok := strings.CutSuffix(key, l.ending)
+	if !ok {
+		return 0, false
+	}
+	return parseIndex(name, l.OutputDir()+l.hidden+"mr-out-")
+}
+
+// NamedDir ends in a slash and holds the named outputs.
+func (l Layout) NamedDir() string { return l.OutputDir() + namedFolder + "/" }
+
+// namedFolder is the folder of named outputs beside the outputs.
+const namedFolder = "_named"
+
+// Named returns the key of what task r has written to the named output name, whose
+// objects have the ending of this layout.
+func (l Layout) Named(name string, r int) string {
+	return l.NamedDir() + name + "/mr-out-" + strconv.Itoa(r) + l.ending
+}
+
+// ParseNamed is the inverse of Named, whatever the ending.
+func (l Layout) ParseNamed(key string) (name string, r int, ok bool) {
+	rest, ok := strings.CutPrefix(key, l.NamedDir())
+	name, last, in := strings.Cut(rest, "/")
+	if !ok || !in || !ValidName(name) {
+		return "", 0, false
+	}
+	last, _, _ = strings.Cut(last, ".")
+	r, ok = parseIndex(last, "mr-out-")
+	return name, r, ok
+}
+
+// InPartition returns the key of what task r has in a partition of the output, such as
+// "year=2026/month=01". Its objects have the ending of this layout.
+func (l Layout) InPartition(partition string, r int) string {
+	return l.OutputDir() + partition + "/mr-out-" + strconv.Itoa(r) + l.ending
+}
+
+// ParseInPartition is the inverse of InPartition, whatever the ending. The partition may
+// be one that no output has.
+func (l Layout) ParseInPartition(key string) (partition string, r int, ok bool) {
+	rest, ok := strings.CutPrefix(key, l.OutputDir())
+	i := strings.LastIndexByte(rest, '/')
+	if !ok || i < 0 {
+		return "", 0, false
+	}
+	last, _, _ := strings.Cut(rest[i+1:], ".")
+	r, ok = parseIndex(last, "mr-out-")
+	return rest[:i], r, ok
+}
+
+// NamedAttempt returns the key of what an attempt at task r has written to a named
+// output or has in a partition, until the attempt has committed the task and it is copied
+// to its plain name.
+func (l Layout) NamedAttempt(r int, attempt, name string) string {
+	return l.AttemptsDir() + "named-" + strconv.Itoa(r) + "/" + attempt + "/" + name
+}
+
+// ParseNamedAttempt is the inverse of NamedAttempt.
+func (l Layout) ParseNamedAttempt(key string) (r int, attempt, name string, ok bool) {
+	rest, ok := strings.CutPrefix(key, l.AttemptsDir())
+	parts := strings.SplitN(rest, "/", 3)
+	if !ok || len(parts) != 3 || parts[1] == "" || parts[2] == "" {
+		return 0, "", "", false
+	}
+	r, ok = parseIndex(parts[0], "named-")
+	return r, parts[1], parts[2], ok
 }
 
 // BadDir ends in a slash and holds the lists of bad records.
@@ -317,7 +453,7 @@ func CheckPrefix(s string) (string, error) {
 		if part == "" || part == "." || part == ".." || len(part) > 255 {
 			return "", errors.New(`must be a path without empty parts, "." and "..", each part at most 255 bytes`)
 		}
-		if part == "input" || part == "intermediate" || part == "output" {
+		if jobFolder(part) {
 			return "", fmt.Errorf("must not contain the part %q: the job would lie in a folder of another job, and be deleted with it", part)
 		}
 	}

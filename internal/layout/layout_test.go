@@ -38,6 +38,8 @@ func allKeys(l Layout) string {
 		"PreflightDir    " + l.PreflightDir(),
 		"CodeDir         " + l.CodeDir(),
 		"Code            " + l.Code("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
+		"EventsDir       " + l.EventsDir(),
+		"Events          " + l.Events(12),
 		"SideDir         " + l.SideDir(),
 		"Side            " + side,
 		"OutputDir       " + l.OutputDir(),
@@ -92,6 +94,7 @@ func TestParse(t *testing.T) {
 	index := func(f func(string) (int, bool)) func(string) (any, bool) {
 		return func(key string) (any, bool) { return f(key) }
 	}
+	events := index(l.ParseEvents)
 	commit, output, bad, packed := index(l.ParseMapCommit), index(l.ParseOutput), index(l.ParseBad), index(l.ParsePacked)
 	part := func(key string) (any, bool) {
 		m, r, ok := l.ParsePartition(key)
@@ -116,6 +119,13 @@ func TestParse(t *testing.T) {
 		{commit, "p/intermediate/_commit/reduce-1", nil},
 		{commit, "intermediate/_commit/map-1", nil},
 		{commit, "q/p/intermediate/_commit/map-1", nil},
+		{events, "p/intermediate/_events/00000001.jsonl.zst", 1},
+		{events, "p/intermediate/_events/123456789.jsonl.zst", 123456789},
+		{events, "p/intermediate/_events/00000000.jsonl.zst", nil},
+		{events, "p/intermediate/_events/1.jsonl.zst", nil},
+		{events, "p/intermediate/_events/0000000a.jsonl.zst", nil},
+		{events, "p/intermediate/_events/00000001.jsonl", nil},
+		{events, "p/00000001.jsonl.zst", nil},
 		{part, "p/intermediate/mr-12-3", [2]int{12, 3}},
 		{part, "p/intermediate/mr-0-0", [2]int{0, 0}},
 		{part, "p/intermediate/mr-12", nil},
