@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/mraws/mraws/internal/input"
 )
 
 // Budget is how many bad records a job may skip: a number of records or a
@@ -75,10 +77,19 @@ type BadRecord struct {
 	Object string `json:"object"` // below input/
 	ETag   string `json:"etag"`   // of the object
 	Offset int64  `json:"offset"` // of the record's first byte in it
-	Length int64  `json:"length"` // of the record, without the end of its line
+	// Within tells the records of one block of a compressed object that is cut apart,
+	// where Offset is that of the block ([input.Position]), and the rows of a row group
+	// of Parquet, where it is that of its middle.
+	Within int64 `json:"within,omitempty"`
+	Length int64 `json:"length"` // of the record, without the end of its line
 	// Line counts from 1, for applications that read numbered lines.
 	Line  int64  `json:"line,omitempty"`
 	Error string `json:"error"`
+}
+
+// Position is where the record begins.
+func (b BadRecord) Position() input.Position {
+	return input.Position{Offset: b.Offset, Within: b.Within}
 }
 
 // String says where the record is and what is wrong with it.
@@ -128,7 +139,7 @@ type Quarantine struct {
 // one that no job comes near.
 func (j *Job) MostRecords() int64 {
 	const most = math.MaxInt64 / 2
-	if j.Compressed() {
+	if j.Compressed() || j.Decompress.Content {
 		return most
 	}
 	n, f := int64(0), j.InputFormat()

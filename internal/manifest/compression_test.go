@@ -8,7 +8,7 @@ import (
 func TestCompressionOf(t *testing.T) {
 	for name, want := range map[string]Compression{
 		"a.gz": Gzip, "d/A.LOG.GZ": Gzip, ".gz": Gzip, "a.tar.gz": Gzip, "a.zst": Zstd, "a.ZSt": Zstd, ".zst": Zstd,
-		"": "", "gz": "", "zst": "", "a.gzip": "", "a.tgz": "", "a.gz.txt": "", "a.gz/b": "", "a.zstd": "", "agz": "", "a.bz2": "", "é.gz": Gzip,
+		"": "", "gz": "", "zst": "", "a.gzip": "", "a.tgz": "", "a.gz.txt": "", "a.gz/b": "", "a.zstd": "", "agz": "", "a.bz2": Bzip2, "a.XZ": XZ, "a.lz4": LZ4, "a.sz": Snappy, "a.s2": S2, "a.bgz": Gzip, "é.gz": Gzip,
 	} {
 		if got := CompressionOf(name); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)

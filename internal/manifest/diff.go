@@ -26,11 +26,12 @@ func Diff(a, b *Job) []string {
 	lines.note("nreduce", a.NReduce, b.NReduce)
 	lines.note("place of the output", a.OutputAt, b.OutputAt)
 	lines.note("max-bad-records", a.MaxBad, b.MaxBad)
+	lines.note("decompress by content", a.Decompress.Content, b.Decompress.Content)
 	if a.Compressed() && b.Compressed() {
 		lines.note("decompress-ratio", a.Decompress.Ratio, b.Decompress.Ratio)
 		lines.note("decompress-limit", a.Decompress.Limit, b.Decompress.Limit)
 	}
-	return append(lines, diffObjects(a.Objects, b.Objects)...)
+	return append(lines, diffObjects(a.Objects, b.Objects, a.Decompress.Content && b.Decompress.Content)...)
 }
 
 // changes are lines that say what differs.
@@ -57,14 +58,13 @@ func param(j *Job, name string) string {
 // InputDiffers tells whether some objects of the input are not in both, or
 // not the same version.
 func InputDiffers(a, b []Object) bool {
-	return slices.ContainsFunc(diffObjects(a, b), func(line string) bool { return !strings.HasPrefix(line, readOtherwise) })
+	return len(diffObjects(a, b, true)) > 0
 }
 
-const readOtherwise = "input read otherwise"
-
 // diffObjects compares inputs by name; an object whose size or ETag is
-// another has changed.
-func diffObjects(a, b []Object) []string {
+// another has changed. Where the content tells how an object is compressed, what
+// the jobs say of it is no difference.
+func diffObjects(a, b []Object, content bool) []string {
 	old := make(map[string]Object, len(a))
 	for _, o := range a {
 		old[o.Name] = o
@@ -79,7 +79,7 @@ func diffObjects(a, b []Object) []string {
 			emptied = append(emptied, o.Name)
 		case was.ETag != o.ETag || was.Size != o.Size:
 			changed = append(changed, o.Name)
-		case was.Compression != o.Compression:
+		case was.Compression != o.Compression && !content:
 			packed = append(packed, o.Name)
 		}
 		delete(old, o.Name)
@@ -90,7 +90,7 @@ func diffObjects(a, b []Object) []string {
 	for _, d := range []struct {
 		what  string
 		names []string
-	}{{"input added", added}, {"input removed", removed}, {"input emptied", emptied}, {"input changed", changed}, {readOtherwise + " (decompress)", packed}} {
+	}{{"input added", added}, {"input removed", removed}, {"input emptied", emptied}, {"input changed", changed}, {"input read otherwise (decompress)", packed}} {
 		if len(d.names) > 0 {
 			slices.Sort(d.names)
 			lines = append(lines, d.what+": "+list(d.names))

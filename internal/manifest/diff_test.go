@@ -27,7 +27,7 @@ func TestDiff(t *testing.T) {
 		{"another build", func(a, b *Job) { b.App.SHA256 = zeroHash }, nil},
 		{"another sample", func(a, b *Job) { a.Partitioner, b.Partitioner = RangesOf(1), RangesOf(1000) }, nil},
 		{"choices", func(a, b *Job) {
-			b.Input.Options, b.Partitioner, b.Output.Name, b.Order = map[string]string{Numbered: "true"}, RangesOf(1), "rows", Order{"numbers", "values"}
+			b.Input.Options, b.Partitioner, b.Output.Name, b.Order = map[string]string{Numbered: "true"}, RangesOf(1), "rows", Order{Keys: "numbers", Values: "values"}
 		}, []string{
 			"input: lines -> lines numbered=true", "partitioner: hash -> range", "order of keys: bytes -> numbers",
 			"order of values: input -> values", "output: lines -> rows",

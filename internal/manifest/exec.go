@@ -114,11 +114,11 @@ const (
 // (package execrunner).
 const ByFields = "fields"
 
-// CodeFile is a file that the executables need. Its bytes are in the bucket
-// below the key that the layout makes of SHA256.
+// CodeFile is a file that the code of a job needs, and that the job ships. Its bytes
+// are in the bucket below the key that the layout makes of SHA256.
 type CodeFile struct {
-	// Name is that in the working directory, of an archive that of the folder
-	// into which it is unpacked.
+	// Name is that in the working directory, or in [mr.Task.Files]; of an archive
+	// that of the folder into which it is unpacked.
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"` // hex
 	Size   int64  `json:"size"`   // bytes
@@ -194,9 +194,9 @@ func (e *Exec) partitioner() string {
 // executables.
 func (e *Exec) Order() Order {
 	if e != nil && e.Sort != "" {
-		return Order{ByFields, ByInput}
+		return Order{Keys: ByFields, Values: ByInput}
 	}
-	return Order{ByBytes, ByInput}
+	return Order{Keys: ByBytes, Values: ByInput}
 }
 
 // SortFields is the order of the keys, nil for that by bytes.
@@ -216,6 +216,14 @@ func (e *Exec) FieldSeparator() string { return cmp.Or(e.Separator, "\t") }
 
 // SeparatorInKey ends the fields of a key.
 func (e *Exec) SeparatorInKey() string { return cmp.Or(e.KeySeparator, e.FieldSeparator()) }
+
+// Shipped are the files that the job ships, whatever its code is.
+func (a *App) Shipped() []CodeFile {
+	if a.Exec != nil {
+		return a.Exec.Files
+	}
+	return a.Files
+}
 
 // Commands are the command lines that e has, by what they are.
 func (e *Exec) Commands() []Command {
@@ -305,15 +313,11 @@ func (e *Exec) Validate() error {
 	if len(e.Files) > mostFiles || len(e.Env) > mostFiles {
 		return fmt.Errorf("it has %d files and %d variables, more than %d", len(e.Files), len(e.Env), mostFiles)
 	}
-	for i, f := range e.Files {
-		if err := f.validate(); err != nil {
-			return err
-		}
-		if i > 0 && f.Name <= e.Files[i-1].Name {
-			return fmt.Errorf("file %.200q does not follow %.200q in byte order", f.Name, e.Files[i-1].Name)
-		}
-		size += len(f.Name)
+	names, err := validateFiles(e.Files)
+	if err != nil {
+		return err
 	}
+	size += names
 	for name, value := range e.Env {
 		if name == "" || strings.ContainsAny(name, "=") || !validValue(name) || !validValue(value) {
 			return fmt.Errorf("there can be no variable %.200q", name)
@@ -336,6 +340,24 @@ func (e *Exec) Validate() error {
 		return err
 	}
 	return e.validateModule()
+}
+
+// validateFiles returns an error unless a job can ship such files. size is that of
+// their names in bytes.
+func validateFiles(files []CodeFile) (size int, err error) {
+	if len(files) > mostFiles {
+		return 0, fmt.Errorf("it has %d files, more than %d", len(files), mostFiles)
+	}
+	for i, f := range files {
+		if err := f.validate(); err != nil {
+			return 0, err
+		}
+		if i > 0 && f.Name <= files[i-1].Name {
+			return 0, fmt.Errorf("file %.200q does not follow %.200q in byte order", f.Name, files[i-1].Name)
+		}
+		size += len(f.Name)
+	}
+	return size, nil
 }
 
 // validateModule returns an error unless a worker can run the module, if there is
@@ -430,6 +452,8 @@ func (a *App) validateExec() error {
 		return fmt.Errorf("app of kind %s with code of kind %s", a.Kind, a.Exec.kind())
 	case len(a.Params) > 0:
 		return fmt.Errorf("app of kind %s with parameters", a.Kind)
+	case len(a.Files) > 0:
+		return fmt.Errorf("app of kind %s with files beside its code", a.Kind)
 	}
 	if err := a.Exec.Validate(); err != nil {
 		return fmt.Errorf("app of kind %s: %w", a.Kind, err)
@@ -445,10 +469,12 @@ func (a *App) validateExec() error {
 func (s *Spec) validateExec() error {
 	of := s.Partitioner.Name
 	switch {
-	case !s.App.Apart() && (of == ByTask || of == ByFields), s.App.Apart() && of != s.App.Exec.partitioner():
+	case !s.App.Apart() && of == ByTask, s.App.Apart() && of != s.App.Exec.partitioner() && !s.namesPartitioner():
 		return fmt.Errorf("app %s of kind %s with the partitioner %s", s.App.Name, s.App.Kind, of)
-	case s.App.Apart() && s.Order != s.App.Exec.Order(), !s.App.Apart() && s.Order.Keys == ByFields:
-		return fmt.Errorf("app %s of kind %s with keys in the order %s", s.App.Name, s.App.Kind, s.Order.Keys)
+	case s.App.Apart() && s.App.Exec.Reducer == "" && (s.Order.Values != ByInput || s.Order.Keys != ByBytes):
+		return option("reducer", "an order of keys or values without a reducer: the output has the lines of the mapper as they are")
+	case s.App.Apart() && s.App.Exec.Sort != "" && (s.Order.Keys != ByFields || s.Order.Fields != "" || s.Order.Separator != ""):
+		return fmt.Errorf("app %s of kind %s with keys in the order %s", s.App.Name, s.App.Kind, s.Order.shown())
 	case s.App.Apart() && (s.App.Exec.Whole != "") != (s.Input.Name == Objects):
 		return fmt.Errorf("app of kind %s with the input %s, and objects handed to the mapper as %q", s.App.Kind, s.Input.Name, s.App.Exec.Whole)
 	}

@@ -88,7 +88,6 @@ func TestExecValidate(t *testing.T) {
 			j.Partitioner.Name, j.App.Exec.Combiner, j.App.Exec.Reducer, j.App.Exec.PartitionFields = Hash, "", "", 0
 			j.App.SHA256 = j.App.Exec.Digest()
 		}, "with the partitioner hash"},
-		{"bad records", func(j *Job) { j.MaxBad = Budget{Records: 1} }, "max_bad_records"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			j := execJob()
@@ -127,6 +126,44 @@ func TestExecDiff(t *testing.T) {
 		if a.App.Exec.Digest() == b.App.Exec.Digest() {
 			t.Errorf("%s: the digest is the same", want)
 		}
+	}
+}
+
+// TestFilesOfApp: a job of code in Go ships files, which decide its output. What an app
+// declares says nothing of them.
+func TestFilesOfApp(t *testing.T) {
+	files := func(names ...string) (all []CodeFile) {
+		for _, name := range names {
+			all = append(all, CodeFile{Name: name, SHA256: zeroHash, Size: 1})
+		}
+		return all
+	}
+	a := &Spec{App: App{Kind: Go, Name: "wc", Files: files("a", "b")}, Input: Choice{Name: Lines}, Partitioner: Choice{Name: Hash}, Order: (*Exec)(nil).Order(), Output: Choice{Name: Lines}}
+	if err := a.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	b := *a
+	b.App.Files = files("b")
+	if diff := cmp.Diff([]string{`file "a": ` + zeroHash[:12] + " -> not there"}, a.Diff(&b)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if diff := a.AppDiff(&b); len(diff) > 0 {
+		t.Errorf("of what apps declare %q differs", diff)
+	}
+	for want, wrong := range map[string][]CodeFile{
+		`file "a" does not follow "b"`: files("b", "a"),
+		`there can be no file "../a"`:  files("../a"),
+		"more than 1000":               make([]CodeFile, mostFiles+1),
+	} {
+		b.App.Files = wrong
+		if err := b.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	exec := execJob()
+	exec.App.Files = files("a")
+	if err := exec.Validate(lay); err == nil || !strings.Contains(err.Error(), "with files beside its code") {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -174,11 +211,6 @@ func TestModuleValidate(t *testing.T) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
 		})
-	}
-	j := moduleJob()
-	j.MaxBad = Budget{Records: 1}
-	if err := j.Validate(lay); err == nil || !strings.Contains(err.Error(), "max_bad_records of an app of kind wasm") {
-		t.Error(err)
 	}
 }
 

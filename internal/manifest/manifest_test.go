@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/recordio"
 )
 
@@ -46,6 +47,7 @@ func samples() map[string]any {
 		"map": &Map{
 			Schema: MapSchema, Job: "grep-01kjm5", Task: 1, Attempt: "map-1.2", Worker: "w3", Started: started,
 			Seconds: 1.25, Input: Input{Records: 10, Bytes: 26 << 20}, Emitted: 12,
+			Delays: Delays{WaitSeconds: 0.25, UploadSeconds: 0.5, Throttled: 3, ThrottledSeconds: 0.125, Spills: 2, SpilledBytes: 30 << 20, SpillSeconds: 0.375},
 			Parts: []Part{
 				{Key: "p/intermediate/mr-1-0", ETag: `"x"`, Size: 333, Hash: someHash, Sum: sum},
 				{Key: "p/intermediate/_attempts/map-1/map-1.2/1", ETag: `"z"`, Size: 333, Hash: someHash, Sum: sum},
@@ -56,10 +58,13 @@ func samples() map[string]any {
 				First: []BadRecord{{Object: "b.txt", ETag: `"e2-3"`, Offset: 67108870, Length: 17, Error: "unexpected end of JSON input"}},
 			},
 			Counters: map[string]int64{"matches": 12},
+			S3:       object.Traffic{Requests: map[string]int64{"GetObject": 4, "PutObject": 3}, Sent: 666, Received: 26 << 20},
 		},
 		"reduce": &Reduce{
 			Schema: ReduceSchema, Job: "grep-01kjm5", Task: 0, Attempt: "reduce-0.1", Worker: "w3", Started: started,
-			Seconds: 0.5, Read: sum, Keys: 2, Output: out, Counters: map[string]int64{"keys": 2},
+			Seconds: 0.5, Delays: Delays{Spills: 1, SpilledBytes: 66, SpillSeconds: 0.001}, Read: sum, Keys: 2, Output: out, Counters: map[string]int64{"keys": 2},
+			Heaviest: []HeavyKey{{Text: `"the"`, Records: 2, Bytes: 14}, {Text: `"whale\xff"`, Records: 1, Bytes: 7}},
+			S3:       object.Traffic{Requests: map[string]int64{"GetObject": 2}, Received: 666},
 		},
 		"success": sealedSuccess(sum, out),
 		"ranges":  &Ranges{Schema: RangesSchema, Job: "sort-01kjm5", Bounds: [][]byte{[]byte("apple"), {0xff, 0}}},
@@ -68,6 +73,12 @@ func samples() map[string]any {
 			Schema: CoordinatorSchema, Version: "0.1.0", Epoch: "01kjm5", Addresses: []string{"10.0.0.7:1234"},
 			CertPEM: "-----BEGIN CERTIFICATE-----\n", Token: "secret", App: "grep",
 			Started: started, Renewed: started.Add(time.Minute), LeaseMS: 10000, Workers: 3, Released: true, Failure: "map task 7: boom",
+			Cancelled: &Cancel{At: started.Add(30 * time.Second), By: "ann@host"},
+			S3:        object.Traffic{Requests: map[string]int64{"ListObjectsV2": 3, "PutObject": 5}, Sent: 42, Received: 24},
+			Receipt: &Receipt{
+				Sent: 708, Received: 1024, USD: 0.00006, Region: "eu-west-1", Prices: "2026-09-28",
+				Committed: object.Traffic{Requests: map[string]int64{"PutObject": 4}, Sent: 666, Received: 1000},
+			},
 			Process: Process{Boot: "9f3c", PIDNS: "pid:[4026531836]", PID: 4711, Start: 123456, NetNS: "net:[4026531840]", Listen: "[::]:1234"},
 		},
 	}
@@ -82,6 +93,11 @@ func sealedSuccess(sum recordio.Sum, out Output) *Success {
 		Reduce: Attempts{Tasks: 2, Granted: 2}, Input: Input{Records: 10, Bytes: 1000}, Emitted: 12, Skipped: 1,
 		Shuffled: sum, Read: sum, Keys: 2, Outputs: []Output{out, {Key: "p/output/mr-out-1", Hash: zeroHash, Attempt: "reduce-1.1"}},
 		Counters: map[string]int64{"matches": 12}, Requests: map[string]int64{"PutObject": 9},
+		Receipt: &Receipt{
+			Sent: 708, Received: 1024, USD: 0.000045, Region: "eu-west-1", Prices: "2026-09-28",
+			Committed: object.Traffic{Requests: map[string]int64{"PutObject": 4}, Sent: 666, Received: 1000},
+		},
+		Waited: 1.5, Skew: &Skew{Partition: 1, Records: 2, Bytes: 20, Heaviest: []HeavyKey{{Text: `"the"`, Records: 2, Bytes: 20}}},
 		Sealed: Sealed{
 			Job: DigestOf([]byte("job")).String(), Ranges: DigestOf([]byte("ranges")).String(),
 			Maps: DigestOf([]byte("maps")).String(), Reduces: DigestOf([]byte("reduces")).String(),
@@ -95,7 +111,7 @@ func sealedSuccess(sum recordio.Sum, out Output) *Success {
 
 // spec is what an app of lines with that partitioner decides.
 func spec(app App, partitioner string) Spec {
-	s := Spec{App: app, Input: Choice{Name: Lines}, Partitioner: Choice{Name: partitioner}, Output: Choice{Name: Lines}, Order: Order{ByBytes, ByInput}}
+	s := Spec{App: app, Input: Choice{Name: Lines}, Partitioner: Choice{Name: partitioner}, Output: Choice{Name: Lines}, Order: Order{Keys: ByBytes, Values: ByInput}}
 	if partitioner == Range {
 		s.Partitioner = RangesOf(2)
 	}

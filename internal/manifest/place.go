@@ -38,7 +38,7 @@ func (p Place) Validate() error {
 
 // Layout returns the layout of the job, whose own folders are those of lay.
 func (j *Job) Layout(lay layout.Layout) layout.Layout {
-	return lay.WithOutput(j.OutputAt.Bucket, j.OutputAt.Dir)
+	return j.Output.Layout(lay.WithOutput(j.OutputAt.Bucket, j.OutputAt.Dir))
 }
 
 // Owner is _owner.json in a place of its own for the output of a job: whose it is. At

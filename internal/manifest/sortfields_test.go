@@ -79,11 +79,11 @@ func TestExecFields(t *testing.T) {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	sorted.Order = plain.Order
-	if err := sorted.Validate(); err == nil || !strings.Contains(err.Error(), "keys in the order bytes") {
+	if err := sorted.Validate(); err == nil || !strings.Contains(err.Error(), "keys by bytes, and the order of their fields is") {
 		t.Errorf("bytes in place of fields: %v", err)
 	}
 	plain.Order.Keys = ByFields
-	if err := plain.Validate(); err == nil || !strings.Contains(err.Error(), "keys in the order fields") {
+	if err := plain.Validate(); err == nil || !strings.Contains(err.Error(), "keys by fields, and the order of their fields is") {
 		t.Errorf("fields in place of bytes: %v", err)
 	}
 }

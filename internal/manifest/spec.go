@@ -19,7 +19,8 @@ type Spec struct {
 	// or another of [input.Formats].
 	Input Choice `json:"input"`
 	// Partitioner says which partition a key belongs to: [Hash], [Range],
-	// [AppPartitioner], [ByTask] or [ByFields].
+	// [AppPartitioner], [ByTask] or [ByFields]. A job may name it itself: [Range]
+	// for any application, [ByFields] for one without [Exec].
 	Partitioner Choice `json:"partitioner"`
 	Order       Order  `json:"order"`
 	// Output says how what a reduce task writes becomes bytes: [Lines] or another
@@ -39,22 +40,34 @@ type App struct {
 	// for it: builds for two machines differ.
 	SHA256 string            `json:"sha256,omitempty"`
 	Params map[string]string `json:"params,omitempty"`
-	Exec   *Exec             `json:"exec,omitempty"` // of [Executables] and [Wasm]
+	// Files are those that a job of kind [Go] ships, in byte order of name. They are
+	// the job's: the application does not name them. They decide the output.
+	Files []CodeFile `json:"files,omitempty"`
+	Exec  *Exec      `json:"exec,omitempty"` // of [Executables] and [Wasm]
 }
 
 // Choice names one of several ways to do something, and its options.
 type Choice struct {
 	Name    string            `json:"name"`
 	Options map[string]string `json:"options,omitempty"`
-	// Given says of a format that the job names it, whatever format the
+	// Given says of a format or a partitioner that the job names it, whatever the
 	// application declares. It does not decide the output.
 	Given bool `json:"given,omitempty"`
 }
 
 // Order says in which order reduce gets keys and the values of a key.
 type Order struct {
-	Keys   string `json:"keys"`   // [ByBytes] or [ByFields]
-	Values string `json:"values"` // [ByInput]
+	Keys string `json:"keys"` // [ByBytes] or [ByFields]
+	// Values is [ByInput], or one of [ValueOrders].
+	Values string `json:"values"`
+	// Fields is the order of keys by their fields, as [SortFields] writes it, and
+	// Separator what ends a field of a key; "" is a tab. Those of an application
+	// whose commands write lines are in its [Exec].
+	Fields    string `json:"fields,omitempty"`
+	Separator string `json:"separator,omitempty"`
+	// Given says that the job names the order, whatever the application declares.
+	// It does not decide the output.
+	Given bool `json:"given,omitempty"`
 }
 
 // Go is the kind of code that is linked into the program. SHA256 is that of
@@ -68,6 +81,9 @@ const (
 	Lines = "lines"
 	// Objects is a record for each object.
 	Objects = "objects"
+	// Rows is what an application declares that reads rows of any format: the job
+	// names it.
+	Rows = input.RowsOf
 
 	// Hash is the 32-bit FNV-1a hash of the key, modulo the partitions.
 	Hash = "hash"
@@ -81,7 +97,17 @@ const (
 	// record lies in the input that they come from.
 	ByBytes = "bytes"
 	ByInput = "input"
+	// ByNumber orders values by the number that they begin with, as sort -n does,
+	// equal ones by input. [Reversed] behind it or behind [ByBytes] puts the largest
+	// first.
+	ByNumber = "numeric"
+	Reversed = "-reverse"
 )
+
+// ValueOrders are the orders of values besides [ByInput].
+func ValueOrders() []string {
+	return []string{ByBytes, ByBytes + Reversed, ByNumber, ByNumber + Reversed}
+}
 
 // The options of choices.
 const (
@@ -89,6 +115,10 @@ const (
 	PerTask      = "per-task" // lines of a map task: a number from 1 on
 	SampleChunks = "sample-chunks"
 	SampleBytes  = "sample-chunk-bytes"
+	// FirstField and LastField are the fields of the key that [ByFields] hashes,
+	// from 1 on.
+	FirstField = "first"
+	LastField  = "last"
 )
 
 // mostSample bounds the bytes of a sample.
@@ -147,18 +177,31 @@ func (s *Spec) OutputFormat() output.Format {
 	return f
 }
 
+// Layout returns lay with the names that outputs of this format have; lay itself of one
+// that this program does not know.
+func (c Choice) Layout(lay layout.Layout) layout.Layout {
+	f, err := output.Resolve(c.Name, c.Options)
+	if err != nil {
+		return lay
+	}
+	if c.Partitioned() {
+		lay = lay.Partitioned()
+	}
+	return lay.WithEnding(f.Ending())
+}
+
 // Validate returns an error unless this program can run what s says.
 func (s *Spec) Validate() error {
 	if err := s.App.validate(); err != nil {
 		return err
 	}
-	if _, err := input.Resolve(s.Input.Name, s.Input.Options); err != nil {
+	if _, err := input.Resolve(s.Input.Name, s.Input.Options); err != nil && s.Input.Name != Rows {
 		return err
 	}
 	if _, err := output.Resolve(s.Output.Name, s.Output.Options); err != nil {
 		return err
 	}
-	may := map[string][]string{Hash: nil, Range: {SampleChunks, SampleBytes}, AppPartitioner: nil, ByTask: nil, ByFields: nil} // options by name
+	may := map[string][]string{Hash: nil, Range: {SampleChunks, SampleBytes}, AppPartitioner: nil, ByTask: nil, ByFields: {FirstField, LastField}} // options by name
 	options, ok := may[s.Partitioner.Name]
 	if !ok {
 		return fmt.Errorf("unknown partitioner %.200q", s.Partitioner.Name)
@@ -168,13 +211,16 @@ func (s *Spec) Validate() error {
 			return fmt.Errorf("partitioner %s with the unknown option %.200q", s.Partitioner.Name, name)
 		}
 	}
-	if len(s.Partitioner.Options) > 0 {
+	if s.Partitioner.Name == Range && len(s.Partitioner.Options) > 0 {
 		if _, _, err := s.Partitioner.sample(); err != nil {
 			return fmt.Errorf("the sample for key ranges: %w", err)
 		}
 	}
-	if s.Order.Keys != ByBytes && s.Order.Keys != ByFields || s.Order.Values != ByInput {
-		return fmt.Errorf("unknown order of keys %.200q or of values %.200q", s.Order.Keys, s.Order.Values)
+	if s.Partitioner.Name == Range && s.SideEffects {
+		return fmt.Errorf("app %s has side effects, and key ranges take a sample of what it emits", s.App.Name)
+	}
+	if err := s.validateOrder(); err != nil {
+		return err
 	}
 	return s.validateExec()
 }
@@ -193,7 +239,14 @@ func (a *App) validate() error {
 	case a.Exec != nil:
 		return fmt.Errorf("app of kind %s with executables", a.Kind)
 	}
-	size := 0
+	size, err := validateFiles(a.Files)
+	if err != nil {
+		return err
+	}
+	if size > mostExec {
+		return fmt.Errorf("names of files of %d bytes, more than %d", size, mostExec)
+	}
+	size = 0
 	for name, value := range a.Params {
 		if !layout.ValidName(name) {
 			return fmt.Errorf("app parameter %.200q", name)
@@ -216,23 +269,31 @@ func (s *Spec) Diff(b *Spec) []string {
 	lines.note("app", s.App.Name, b.App.Name)
 	lines.note("app version", quote(s.App.Version), quote(b.App.Version))
 	lines.diffExec(s.App.Exec, b.App.Exec)
+	lines.diffFiles(s.App.Files, b.App.Files)
 	lines.note("input", s.Input.String(), b.Input.String())
-	lines.note("partitioner", s.Partitioner.Name, b.Partitioner.Name)
-	lines.note("order of keys", s.Order.Keys, b.Order.Keys)
+	lines.note("partitioner", s.Partitioner.shown(), b.Partitioner.shown())
+	lines.note("order of keys", s.Order.shown(), b.Order.shown())
 	lines.note("order of values", s.Order.Values, b.Order.Values)
 	lines.note("output", s.Output.String(), b.Output.String())
 	return lines
 }
 
 // AppDiff is Diff with what an application declares. A format that the job names
-// itself is the job's own, so it may be another.
+// itself is the job's own, so it may be another, and so are the files that it ships.
 func (s *Spec) AppDiff(app *Spec) []string {
 	declared := *app
+	declared.App.Files = s.App.Files
 	if s.Input.Given {
 		declared.Input = s.Input
 	}
 	if s.Output.Given {
-		declared.Output = s.Output
+		declared.Output = s.Output.NamedAs(app.Output)
+	}
+	if s.Partitioner.Given {
+		declared.Partitioner = s.Partitioner
+	}
+	if s.Order.Given {
+		declared.Order = s.Order
 	}
 	return s.Diff(&declared)
 }

@@ -21,8 +21,12 @@ func (j *Job) Validate(lay layout.Layout) error {
 		return errors.New("job without an id")
 	case !layout.ValidName(j.ID):
 		return fmt.Errorf("job with the id %q", j.ID)
-	case j.NReduce < 1 || j.NReduce > MostReduces:
-		return fmt.Errorf("nreduce is %d, want 1 to %d", j.NReduce, MostReduces)
+	case j.NReduce < 0 || j.NReduce > MostReduces:
+		return fmt.Errorf("nreduce is %d, want 0 to %d", j.NReduce, MostReduces)
+	case j.Outputs() > MostReduces:
+		return fmt.Errorf("a map-only job with %d tasks: it may have %d, since each writes an output", j.Outputs(), MostReduces)
+	case j.MapOnly() && j.App.Exec != nil && j.App.Exec.Reducer != "":
+		return errors.New("a map-only job with a reducer")
 	case len(j.Tasks) > math.MaxInt32:
 		return fmt.Errorf("%d map tasks are more than the protocol can number", len(j.Tasks))
 	case j.Shuffle != "" && j.Shuffle != ShufflePacked:
@@ -37,13 +41,19 @@ func (j *Job) Validate(lay layout.Layout) error {
 	if err := j.Spec.Validate(); err != nil {
 		return err
 	}
+	if j.InputFormat() == nil {
+		return fmt.Errorf("input %s is of no format", j.Input)
+	}
+	if err := j.validateReuse(); err != nil {
+		return err
+	}
 	if j.OutputAt != (Place{}) {
 		if err := j.OutputAt.Validate(); err != nil {
 			return fmt.Errorf("place of the output: %w", err)
 		}
 	}
-	if j.App.Apart() && !j.MaxBad.IsZero() {
-		return fmt.Errorf("max_bad_records of an app of kind %s: it is not known over which record it fails", j.App.Kind)
+	if err := j.validateBuckets(); err != nil {
+		return err
 	}
 	if err := j.validateObjects(lay); err != nil {
 		return err
@@ -112,7 +122,9 @@ func (j *Job) validateTasks(f input.Format) error {
 				return fmt.Errorf("map task %d has piece %v outside input object %q of %d bytes", t, p, o.Name, o.Size)
 			}
 			end := p.Offset + p.Length
-			if o.Compression != "" && p.Length != o.Size || f.Cut(o.Size, p.Offset) != p.Offset || f.Cut(o.Size, end) != end {
+			cut := p.Length != o.Size
+			if o.Compression != "" && cut && !(o.Compression.Splits() && f.Resumes()) ||
+				(o.Compression == "" || !cut) && (f.Cut(o.Size, p.Offset) != p.Offset || f.Cut(o.Size, end) != end) {
 				return fmt.Errorf("map task %d has piece %v of input object %q, which is compressed or of a format that cannot be cut there", t, p, o.Name)
 			}
 			if n := j.LinesPerTask(); n > 0 && (len(pieces) > 1 || o.Compression != "") {
@@ -136,6 +148,25 @@ func (j *Job) validateTasks(f input.Format) error {
 		if o := j.Objects[object]; offset != o.Size {
 			return fmt.Errorf("no map task reads input object %q from byte %d on", o.Name, offset)
 		}
+	}
+	return nil
+}
+
+// validateReuse judges the job from which map tasks are taken over.
+func (j *Job) validateReuse() error {
+	r := j.Reuse
+	if r == (Reuse{}) {
+		return nil
+	}
+	prefix, err := layout.CheckPrefix(r.Prefix)
+	if err == nil && prefix != r.Prefix {
+		err = errors.New("it has slashes at its ends")
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("prefix %.200q of a job to take tasks over from: %w", r.Prefix, err)
+	case !layout.ValidName(r.Job) || r.Job == j.ID:
+		return fmt.Errorf("job %.200q to take tasks over from", r.Job)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func TestValidate(t *testing.T) {
 		{"app", func(j *Job) { j.App.Name = "" }, `app "" in version "1"`},
 		{"kind of app", func(j *Job) { j.App.Kind = "jar" }, `unknown kind of app "jar"`},
 		{"build", func(j *Job) { j.App.SHA256 = "0" }, `SHA-256 "0"`},
-		{"input", func(j *Job) { j.Input.Name = "parquet" }, `unknown input "parquet"`},
+		{"input", func(j *Job) { j.Input.Name = "orc" }, `unknown input "orc"`},
 		{"option", func(j *Job) { j.Input.Options = map[string]string{"header": "1"} }, `input lines with the unknown option "header"`},
 		{"numbered", func(j *Job) { j.Input.Options = map[string]string{Numbered: "no"} }, `numbered "no"`},
 		{"numbered, in pieces", func(j *Job) { j.Input.Options = map[string]string{Numbered: "true"} }, "cannot be cut"},
@@ -37,7 +37,7 @@ func TestValidate(t *testing.T) {
 		{"a sample of everything", func(j *Job) { j.Partitioner = RangesOf(3); j.Partitioner.Options[SampleBytes] = "1073741824" }, "32 chunks of"},
 		{"output", func(j *Job) { j.Output.Name = Objects }, `unknown output "objects"`},
 		{"order", func(j *Job) { j.Order.Values = "" }, "unknown order"},
-		{"nreduce", func(j *Job) { j.NReduce = 0 }, "nreduce is 0"},
+		{"nreduce", func(j *Job) { j.NReduce = -1 }, "nreduce is -1"},
 		{"split size", func(j *Job) { j.SplitSize = -1 }, "split size is -1"},
 		{"budget", func(j *Job) { j.MaxBad = Budget{Records: -1} }, "max_bad_records is"},
 		{"share", func(j *Job) { j.MaxBad = Budget{PPM: 1_000_001} }, "max_bad_records is"},
@@ -54,8 +54,14 @@ func TestValidate(t *testing.T) {
 		{"elsewhere, under another name", func(j *Job) { elsewhere(j, "logs", "a.txt"); j.Objects[1].Name = "s3://logs/b.txt" }, "is not the name of"},
 		{"elsewhere, under a plain name", func(j *Job) { elsewhere(j, "logs", "a.txt"); j.Objects[1].Name = "b.txt" }, "is not the name of"},
 		{"elsewhere, twice", func(j *Job) { elsewhere(j, "logs", "a.txt"); j.Objects[0] = j.Objects[1] }, "does not follow"},
+		{"reached otherwise", func(j *Job) {
+			j.Buckets = map[string]Access{"logs": {Server: AWS, Region: "eu-west-1", Unsigned: true}, "more": {RequesterPays: true}}
+		}, ""},
+		{"reached on a host", func(j *Job) { j.Buckets = map[string]Access{"evil.example/": {}} }, `"evil.example/" cannot be the name of a bucket`},
+		{"reached on another server", func(j *Job) { j.Buckets = map[string]Access{"logs": {Server: "http://evil"}} }, `bucket logs on the unknown server "http://evil"`},
+		{"reached in no region", func(j *Job) { j.Buckets = map[string]Access{"logs": {Region: "x.evil/"}} }, `bucket logs in the region "x.evil/"`},
 		{"compressed and packed", func(j *Job) { *j = *packedJob() }, ""},
-		{"unknown compression", func(j *Job) { *j = *packedJob(); j.Objects[1].Compression = "bzip2" }, `"b.log.gz" has unknown compression "bzip2"`},
+		{"unknown compression", func(j *Job) { *j = *packedJob(); j.Objects[1].Compression = "brotli" }, `"b.log.gz" has unknown compression "brotli"`},
 		{"compressed, in pieces", func(j *Job) {
 			*j = *packedJob()
 			j.Tasks[1][0].Length--

@@ -9,7 +9,10 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/output"
 	"github.com/mraws/mraws/internal/recordio"
 )
 
@@ -127,12 +130,15 @@ func (m *Map) Validate(lay layout.Layout, job *Job, task int) error {
 	switch {
 	case m.Job != job.ID:
 		return &OtherJobError{Got: m.Job, Want: job.ID}
-	case m.Task != task || task < 0 || task >= len(job.Tasks):
+	case m.Task != task || task < 0 || task >= job.Maps():
 		return fmt.Errorf("it is of map task %d, not of %d", m.Task, task)
 	case len(m.Parts) != job.NReduce:
 		return fmt.Errorf("it has %d partitions, not %d", len(m.Parts), job.NReduce)
 	}
-	if err := validateAttempt(m.Attempt, m.Worker, m.Seconds, m.Counters); err != nil {
+	if m.TakenOver != "" && (m.TakenOver != job.Reuse.Job || m.Bad != nil) {
+		return fmt.Errorf("its segments are those of job %.200q", m.TakenOver)
+	}
+	if err := validateAttempt(m.Attempt, m.Worker, m.Seconds, m.Delays, m.Counters, m.S3); err != nil {
 		return err
 	}
 	if err := m.CheckParts(job); err != nil {
@@ -151,7 +157,18 @@ func (m *Map) Validate(lay layout.Layout, job *Job, task int) error {
 	if p := m.Packed; p != nil && p.Size > 0 && (p.Key != lay.Packed(task) && p.Key != lay.MapAttemptPacked(task, m.Attempt) || !validETag(p.ETag)) {
 		return fmt.Errorf("its packed partitions have the key %q and the ETag %q, which no attempt at the task writes", p.Key, p.ETag)
 	}
-	if err := m.validateCounts(job, total); err != nil {
+	if n := m.Emitted; n < 0 || n > Most || total.Records > n || (total.Records == 0) != (n == 0) {
+		return fmt.Errorf("it emitted %d pairs, and its partitions have %d records", n, total.Records)
+	}
+	return m.validateRead(lay, job)
+}
+
+// validateRead judges what the attempt has read of the input.
+func (m *Map) validateRead(lay layout.Layout, job *Job) error {
+	if err := m.Input.validate(job, m.Task); err != nil {
+		return err
+	}
+	if err := m.validateExtents(job); err != nil {
 		return err
 	}
 	return m.validateBad(lay, job)
@@ -175,15 +192,13 @@ func (m *Map) validatePart(lay layout.Layout, r int) error {
 	return nil
 }
 
-// validateCounts holds what the attempt counted against the task's pieces
-// and against the partitions. A combiner makes of the pairs of a key at least
-// one.
-func (m *Map) validateCounts(job *Job, total recordio.Sum) error {
+// validate holds what an attempt has read against the pieces of its task.
+func (n *Input) validate(job *Job, task int) error {
 	bytes, least, most := int64(0), int64(0), int64(0)
 	f := job.InputFormat()
-	for _, p := range job.Tasks[m.Task] {
+	for _, p := range job.Tasks[task] {
 		bytes += p.Length
-		if job.Objects[p.Object].Compression != "" {
+		if job.Objects[p.Object].Compression != "" || job.Unknown(p) {
 			most = Most
 			continue
 		}
@@ -191,18 +206,16 @@ func (m *Map) validateCounts(job *Job, total recordio.Sum) error {
 		least, most = least+few, min(most+min(many, Most), Most)
 	}
 	if per := job.LinesPerTask(); per > 0 { // the task is one piece
-		p := job.Tasks[m.Task][0]
+		p := job.Tasks[task][0]
 		if most = min(most, per); p.Offset+p.Length < job.Objects[p.Object].Size {
 			least = per
 		}
 	}
-	switch n := m.Input.Records; {
-	case m.Input.Bytes != bytes:
-		return fmt.Errorf("it read %d bytes of input, the task has %d", m.Input.Bytes, bytes)
-	case n < least || n > most:
-		return fmt.Errorf("it read %d records of the %d bytes of the task", n, bytes)
-	case m.Emitted < 0 || m.Emitted > Most || total.Records > m.Emitted || (total.Records == 0) != (m.Emitted == 0):
-		return fmt.Errorf("it emitted %d pairs, and its partitions have %d records", m.Emitted, total.Records)
+	switch {
+	case n.Bytes != bytes:
+		return fmt.Errorf("it read %d bytes of input, the task has %d", n.Bytes, bytes)
+	case n.Records < least || n.Records > most:
+		return fmt.Errorf("it read %d records of the %d bytes of the task", n.Records, bytes)
 	}
 	return nil
 }
@@ -223,25 +236,35 @@ func (m *Map) validateBad(lay layout.Layout, job *Job) error {
 		return fmt.Errorf("it skips %d of %d records and names %d", q.Records, m.Input.Records, len(q.First))
 	}
 	for _, b := range q.First {
-		if err := b.validate(job, m.Task); err != nil {
+		if err := m.validateBadRecord(b, job); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// validate returns an error unless the record may lie in a piece of a map
+// validateBadRecord returns an error unless the record may lie in a piece of the
 // task.
-func (b BadRecord) validate(job *Job, task int) error {
+func (m *Map) validateBadRecord(b BadRecord, job *Job) error {
+	f, guessed := job.InputFormat(), 0
 	in := func(p Piece) bool {
-		o := job.Objects[p.Object]
-		if o.Name != b.Object || o.ETag != b.ETag {
-			return false
+		o := &job.Objects[p.Object]
+		var extent Extent
+		cut := job.Guessed(f, p)
+		if cut {
+			extent = m.Extents[guessed] // validateExtents has counted them
+			guessed++
 		}
-		return o.Compression != "" || b.Offset >= p.Offset && b.Offset <= p.Offset+p.Length && b.Length <= o.Size-b.Offset
+		switch {
+		case o.Name != b.Object || o.ETag != b.ETag:
+			return false
+		case cut:
+			return extent.Holds(b.Position()) && (o.Compression != "" || b.Length <= o.Size-b.Offset)
+		}
+		return (b.Within == 0 || b.Within > 0 && input.Grouped(job.Input.Name)) && (o.Compression != "" || job.Unknown(p) || b.Offset >= p.Offset && b.Offset <= p.Offset+p.Length && b.Length <= o.Size-b.Offset)
 	}
-	if b.Offset < 0 || b.Length < 0 || b.Line < 0 || len(b.Error) > mostFailure || !slices.ContainsFunc(job.Tasks[task], in) {
-		return fmt.Errorf("it skips %d bytes at %d of %q, where map task %d has no record", b.Length, b.Offset, b.Object, task)
+	if b.Offset < 0 || b.Length < 0 || b.Line < 0 || len(b.Error) > mostFailure || !slices.ContainsFunc(job.Tasks[m.Task], in) {
+		return fmt.Errorf("it skips %d bytes at %d of %q, where map task %d has no record", b.Length, b.Offset, b.Object, m.Task)
 	}
 	return nil
 }
@@ -252,18 +275,67 @@ func (r *Reduce) Validate(lay layout.Layout, job *Job, task int, attempt string)
 	switch {
 	case r.Job != job.ID:
 		return &OtherJobError{Got: r.Job, Want: job.ID}
-	case r.Task != task || task < 0 || task >= job.NReduce || r.Attempt != attempt:
+	case r.Task != task || task < 0 || task >= job.Outputs() || r.Attempt != attempt:
 		return fmt.Errorf("it is of attempt %q at reduce task %d, not of %q at %d", r.Attempt, r.Task, attempt, task)
 	case !validSum(r.Read) || r.Keys < 0 || r.Keys > r.Read.Records || (r.Keys == 0) != (r.Read.Records == 0):
 		return fmt.Errorf("it read %d records with %d keys", r.Read.Records, r.Keys)
 	}
-	if err := validateAttempt(r.Attempt, r.Worker, r.Seconds, r.Counters); err != nil {
+	if err := validateAttempt(r.Attempt, r.Worker, r.Seconds, r.Delays, r.Counters, r.S3); err != nil {
+		return err
+	}
+	if err := r.validateInput(lay, job); err != nil {
+		return err
+	}
+	if err := validateHeaviest(r.Heaviest, r.Read); err != nil {
 		return err
 	}
 	if err := job.OutputFormat().Check(r.Output.Lines, r.Output.Size); err != nil {
 		return fmt.Errorf("output %d has %w", task, err)
 	}
+	if err := r.validateBesides(lay, job); err != nil {
+		return err
+	}
 	return r.Output.validate(job.Layout(lay), task)
+}
+
+// validateInput judges what the attempt has read of the input: all of a split in a
+// map-only job, else nothing.
+func (r *Reduce) validateInput(lay layout.Layout, job *Job) error {
+	switch {
+	case job.MapOnly() != (r.Input != nil), r.Input == nil && (r.Bad != nil || r.Extents != nil):
+		return errors.New("what it has read of the input does not fit to its job")
+	case r.TakenOver != "" && (r.Input == nil || r.TakenOver != job.Reuse.Job || r.Bad != nil):
+		return fmt.Errorf("its output is that of job %.200q", r.TakenOver)
+	case r.Input == nil:
+		return nil
+	case r.Read != recordio.Sum{}:
+		return fmt.Errorf("it read %d pairs of a map-only job, which has none", r.Read.Records)
+	}
+	return r.Reading().validateRead(lay, job)
+}
+
+// validateHeaviest returns an error unless keys can be those with the most bytes of
+// what was read.
+func validateHeaviest(keys []HeavyKey, read recordio.Sum) error {
+	if len(keys) > MostHeavyKeys || !slices.IsSortedFunc(keys, Heavier) {
+		return fmt.Errorf("it has %d heaviest keys, more than %d or not in order", len(keys), MostHeavyKeys)
+	}
+	var records, bytes int64
+	for _, k := range keys {
+		if len(k.Text) > MostHeavyKey || k.Records < 1 || !within(k.Records, k.Bytes, read) {
+			return fmt.Errorf("it has a heaviest key with %d records and %d bytes", k.Records, k.Bytes)
+		}
+		records, bytes = records+k.Records, bytes+k.Bytes
+	}
+	if !within(records, bytes, read) {
+		return fmt.Errorf("its heaviest keys have %d records and %d bytes, more than it read", records, bytes)
+	}
+	return nil
+}
+
+// within tells whether records with so many bytes can be some of those that were read.
+func within(records, bytes int64, read recordio.Sum) bool {
+	return records >= 0 && records <= read.Records && bytes >= 0 && bytes <= read.Bytes
 }
 
 // validate returns an error unless o can be the output of a reduce task, of any
@@ -292,10 +364,16 @@ func (s *Success) Validate(lay layout.Layout) error {
 		return err
 	}
 	switch {
-	case s.NReduce < 1 || s.NReduce > MostReduces || len(s.Outputs) != s.NReduce:
+	case s.NReduce < 0 || s.NReduce > MostReduces || s.NReduce > 0 && len(s.Outputs) != s.NReduce:
 		return fmt.Errorf("it has %d outputs of %d reduce tasks", len(s.Outputs), s.NReduce)
-	case !validSeconds(s.Seconds):
-		return fmt.Errorf("it took %g seconds", s.Seconds)
+	case s.NReduce == 0 && (len(s.Outputs) != s.Map.Tasks || s.Read.Records > 0 || len(s.Outputs) > MostReduces):
+		return fmt.Errorf("it has %d outputs of %d tasks of a map-only job, and %d pairs", len(s.Outputs), s.Map.Tasks, s.Read.Records)
+	case s.TakenOver < 0 || s.TakenOver > s.Map.Tasks:
+		return fmt.Errorf("it took %d of %d map tasks over", s.TakenOver, s.Map.Tasks)
+	case !validSeconds(s.Seconds), !validSeconds(s.Waited):
+		return fmt.Errorf("it took %g seconds, and waited %g", s.Seconds, s.Waited)
+	case s.Skew != nil && (s.Skew.Partition < 0 || s.Skew.Partition >= s.NReduce || !within(s.Skew.Records, s.Skew.Bytes, s.Read)):
+		return fmt.Errorf("its heaviest partition is %d of %d with %d bytes", s.Skew.Partition, s.NReduce, s.Skew.Bytes)
 	case s.Shuffled != s.Read:
 		return fmt.Errorf("the maps committed %d records, the reduces read %d", s.Shuffled.Records, s.Read.Records)
 	case !validSum(s.Read) || s.Keys < 0 || s.Keys > s.Read.Records || !validCount(s.Emitted) || s.Emitted < s.Read.Records:
@@ -308,16 +386,31 @@ func (s *Success) Validate(lay layout.Layout) error {
 			return fmt.Errorf("it has the digest %q", d)
 		}
 	}
+	lay, err := s.layout(lay)
+	if err != nil {
+		return err
+	}
 	for r := range s.Outputs {
 		if err := s.Outputs[r].validate(lay, r); err != nil {
 			return err
 		}
 	}
+	if err := s.validateNamed(lay); err != nil {
+		return err
+	}
 	for _, a := range []Attempts{s.Map, s.Reduce} {
-		all := []int{a.Tasks, a.Reused, a.Granted, a.Failed, a.Lost, a.Released, a.Superseded, a.Speculative, a.SpeculativeCommitted, a.CommittedRerun}
+		all := []int{a.Tasks, a.Reused, a.Granted, a.Adopted, a.Failed, a.Lost, a.Released, a.Superseded, a.Speculative, a.SpeculativeCommitted, a.CommittedRerun}
 		if slices.ContainsFunc(all, func(n int) bool { return !validCount(int64(n)) }) {
 			return fmt.Errorf("it counts the attempts %+v", a)
 		}
+	}
+	if s.Skew != nil {
+		if err := validateHeaviest(s.Skew.Heaviest, s.Read); err != nil {
+			return err
+		}
+	}
+	if !s.Receipt.valid() {
+		return fmt.Errorf("it has the receipt %+v", *s.Receipt)
 	}
 	for _, counts := range []map[string]int64{s.Counters, s.Requests} {
 		if err := validateCounters(counts, math.MaxInt); err != nil {
@@ -325,6 +418,45 @@ func (s *Success) Validate(lay layout.Layout) error {
 		}
 	}
 	return nil
+}
+
+// layout returns lay with outputs of the format that s says.
+func (s *Success) layout(lay layout.Layout) (layout.Layout, error) {
+	c := s.choice()
+	f, err := output.Resolve(c.Name, c.Options)
+	if err != nil {
+		return lay, err
+	}
+	var columns []output.Column
+	if t, ok := f.(output.Table); ok {
+		columns = t.Columns()
+	}
+	if !slices.Equal(columns, s.Columns) {
+		return lay, fmt.Errorf("it has the columns %s of outputs with %s", output.FormatColumns(s.Columns), output.FormatColumns(columns))
+	}
+	return c.Layout(lay), nil
+}
+
+// choice is the format of the outputs.
+func (s *Success) choice() Choice {
+	if s.Format != nil {
+		return *s.Format
+	}
+	return Choice{Name: Lines}
+}
+
+// Describe says in the summary of which format the outputs are.
+func (s *Success) Describe(c Choice) {
+	if c.Name == Lines && len(c.Options) == 0 {
+		return
+	}
+	c.Given = false
+	s.Format = &c
+	if f, err := output.Resolve(c.Name, c.Options); err == nil {
+		if t, ok := f.(output.Table); ok {
+			s.Columns = t.Columns()
+		}
+	}
 }
 
 // Validate returns an error unless c can be a coordinator's announcement.
@@ -340,6 +472,10 @@ func (c *Coordinator) Validate() error {
 		return fmt.Errorf("its certificate has %d bytes, its failure %d", len(c.CertPEM), len(c.Failure))
 	case c.LeaseMS < 1 || c.LeaseMS > MostLeaseMS || c.Workers < 0 || c.Workers > Most:
 		return fmt.Errorf("it has a lease of %d ms and %d workers", c.LeaseMS, c.Workers)
+	case !validTraffic(c.S3) || !c.Receipt.valid():
+		return fmt.Errorf("it counts the S3 traffic %+v", c.S3)
+	case c.Cancelled != nil && !validText(c.Cancelled.By):
+		return fmt.Errorf("it was cancelled by %.200q", c.Cancelled.By)
 	case len(c.Addresses) > mostAddresses:
 		return fmt.Errorf("it has %d addresses", len(c.Addresses))
 	}
@@ -361,7 +497,7 @@ func (c *Coordinator) Validate() error {
 }
 
 // validateAttempt judges what records of both phases say of their attempt.
-func validateAttempt(id, worker string, seconds float64, counters map[string]int64) error {
+func validateAttempt(id, worker string, seconds float64, d Delays, counters map[string]int64, s3 object.Traffic) error {
 	switch {
 	case !layout.ValidName(id):
 		return fmt.Errorf("it is of attempt %q", id)
@@ -369,8 +505,17 @@ func validateAttempt(id, worker string, seconds float64, counters map[string]int
 		return fmt.Errorf("it is of worker %q", worker)
 	case !validSeconds(seconds):
 		return fmt.Errorf("it took %g seconds", seconds)
+	case !d.valid():
+		return fmt.Errorf("it was held up by %+v", d)
+	case !validTraffic(s3):
+		return fmt.Errorf("it counts the S3 traffic %+v", s3)
 	}
 	return validateCounters(counters, mostCounters)
+}
+
+func (d Delays) valid() bool {
+	return validSeconds(d.WaitSeconds) && validSeconds(d.UploadSeconds) && validSeconds(d.ThrottledSeconds) && validSeconds(d.SpillSeconds) &&
+		validCount(d.Throttled) && validCount(d.Spills) && validCount(d.SpilledBytes)
 }
 
 func validateCounters(counters map[string]int64, most int) error {
@@ -383,6 +528,20 @@ func validateCounters(counters map[string]int64, most int) error {
 		}
 	}
 	return nil
+}
+
+// validTraffic tells whether a job can have asked that of S3.
+func validTraffic(t object.Traffic) bool {
+	for _, n := range t.Requests {
+		if !validCount(n) {
+			return false
+		}
+	}
+	return validateCounters(t.Requests, mostCounters) == nil && validCount(t.Sent) && validCount(t.Received)
+}
+
+func (r *Receipt) valid() bool {
+	return r == nil || validCount(r.Sent) && validCount(r.Received) && r.USD >= 0 && validText(r.Region) && validText(r.Prices) && validTraffic(r.Committed)
 }
 
 func validCount(n int64) bool { return n >= 0 && n <= Most }

@@ -243,6 +243,8 @@ func TestValidateMap(t *testing.T) {
 		"less input":              {func(m *Map) { m.Input.Bytes-- }, "bytes of input, the task has"},
 		"more records than bytes": {func(m *Map) { m.Input.Records = 1 << 40 }, "records of the"},
 		"time":                    {func(m *Map) { m.Seconds = -1 }, "-1 seconds"},
+		"delay":                   {func(m *Map) { m.SpillSeconds = -1 }, "held up by"},
+		"replies":                 {func(m *Map) { m.Throttled = -1 }, "held up by"},
 		"counter":                 {func(m *Map) { m.Counters[strings.Repeat("x", 257)] = 1 }, "counter with a name of 257 bytes"},
 		"counters": {func(m *Map) {
 			for i := range mostCounters {
@@ -275,9 +277,8 @@ func TestLinesPerTask(t *testing.T) {
 	}
 	for task, most := range [][2]int64{{3, 3}, {1, 3}, {0, 1}} {
 		for n := range int64(5) {
-			m := &Map{Task: task}
-			m.Input.Records, m.Input.Bytes = n, job.Tasks[task][0].Length
-			err := m.validateCounts(job, recordio.Sum{})
+			in := Input{Records: n, Bytes: job.Tasks[task][0].Length}
+			err := in.validate(job, task)
 			if want := n >= most[0] && n <= most[1]; (err == nil) != want {
 				t.Errorf("task %d of %d lines: %v", task, n, err)
 			}
