@@ -1,7 +1,9 @@
-// Package decompress decompresses input objects: gzip (RFC 1952) of any number
-// of members and zstd (RFC 8878) of any number of frames. It takes the bytes
-// for hostile: what it holds is bounded, what it gives is bounded by its
-// caller, and whatever is wrong with an object is an [*Error] that says where.
+// Package decompress tells by their first bytes how input objects are compressed,
+// and decompresses them: gzip, BGZF, zstd, bzip2, xz, lz4, Snappy and S2, of any
+// number of members, frames or streams; and from the middle of an object on, where
+// its blocks can be found. It takes the bytes for hostile: what it holds is bounded,
+// what it gives is bounded by its caller, and whatever is wrong with an object is an
+// [*Error] that says where.
 package decompress
 
 import (
@@ -12,8 +14,10 @@ import (
 	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 	"github.com/klauspost/readahead"
+	"github.com/pierrec/lz4/v4"
 
 	"github.com/mraws/mraws/internal/manifest"
 )
@@ -28,6 +32,8 @@ var (
 	ErrChecksum  = errors.New("damaged: its checksum or length is not that of its data")
 	ErrWindow    = fmt.Errorf("its window is larger than %d MiB, which zstd makes only in its long mode and at levels above 19", maxWindow>>20)
 	ErrTooLarge  = errors.New("it decompresses to more than the limit")
+	ErrDict      = errors.New("too large a dictionary")
+	ErrTar       = errors.New("it holds a tar archive, which is not read: unpack it, and upload what is in it")
 )
 
 // Error says that an object cannot be decompressed. Unless its bytes were
@@ -38,6 +44,7 @@ type Error struct {
 	At     int64 // bytes of the object that were read, of Size
 	Size   int64
 	Out    int64 // decompressed bytes before
+	Cut    bool  // it was read from the middle on: At is where a block begins
 	Err    error
 }
 
@@ -73,18 +80,37 @@ func Memory(c manifest.Compression) int64 {
 	switch c {
 	case manifest.Gzip:
 		return aheadBuffers*aheadSize + 2*bufferSize // the window has 32 KiB
+	case manifest.BGZF:
+		return aheadBuffers*aheadSize + 4*bufferSize
 	case manifest.Zstd:
-		return aheadBuffers*aheadSize + bufferSize + maxWindow + 1<<20
+		return aheadBuffers*aheadSize + walkSize + maxWindow + 1<<20
+	case manifest.Bzip2: // a word for each byte of a block of 900 kB
+		return aheadBuffers*aheadSize + 2*maxBzip2 + 4<<20
+	case manifest.XZ:
+		return aheadBuffers*aheadSize + bufferSize + usualDict + 1<<20
+	case manifest.LZ4, manifest.S2:
+		return aheadBuffers*aheadSize + bufferSize + 2*maxChunk
+	case manifest.Snappy:
+		return aheadBuffers*aheadSize + 4*bufferSize
 	}
 	return 0
 }
 
+// usualDict is the dictionary of xz at its usual level, bytes.
+const usualDict = 8 << 20
+
 // Decoder decompresses objects one after the other and keeps its buffers
 // between them. The zero value is ready; close it when done.
 type Decoder struct {
+	// Dict is the largest dictionary of an xz object, bytes; at least 8 MiB and at
+	// most 64 MiB are taken for it.
+	Dict int64
+
 	in    *bufio.Reader
 	gz    gzip.Reader
 	zs    *zstd.Decoder
+	sn    *s2.Reader
+	lz    *lz4.Reader
 	ahead [][]byte
 }
 
@@ -93,7 +119,7 @@ func (d *Decoder) Close() {
 	if d.zs != nil {
 		d.zs.Close()
 	}
-	*d = Decoder{}
+	*d = Decoder{Dict: d.Dict}
 }
 
 // Open returns the decompressed bytes of object o, which may be at most most,
@@ -186,10 +212,15 @@ type source struct {
 
 // Read fills p unless the end or an error comes before.
 func (s *source) Read(p []byte) (n int, err error) {
+	before := s.out
 	for n < len(p) && s.err == nil {
 		var m int
 		m, s.err = s.step(p[n:])
 		n += m
+	}
+	if before == 0 && isTar(p[:n]) {
+		s.err = s.fail(ErrTar)
+		return 0, s.err
 	}
 	if n > 0 {
 		return n, nil
@@ -229,8 +260,23 @@ func (s *source) start() (io.Reader, error) {
 		d.in = bufio.NewReaderSize(nil, bufferSize)
 	}
 	d.in.Reset(&s.body)
-	if s.o.Compression == manifest.Zstd {
+	switch s.o.Compression {
+	case manifest.Zstd:
 		return d.frames()
+	case manifest.Bzip2:
+		return bzip2Stream(d.in), nil
+	case manifest.XZ:
+		return &xzReader{in: d.in, most: min(max(d.Dict, usualDict), maxDict)}, nil
+	case manifest.LZ4:
+		if d.lz == nil {
+			d.lz = lz4.NewReader(nil)
+			if err := d.lz.Apply(lz4.ConcurrencyOption(1)); err != nil {
+				return nil, fmt.Errorf("make an lz4 decoder: %w", err)
+			}
+		}
+		return &lz4Frames{in: d.in, lz: d.lz}, nil
+	case manifest.Snappy, manifest.S2:
+		return d.chunks(), nil
 	}
 	return &members{in: d.in, gz: &d.gz}, nil
 }

@@ -102,5 +102,5 @@ func meaning(err error) error {
 	case errors.As(err, &corrupt):
 		return errors.New("damaged: no deflate data")
 	}
-	return meaningOfZstd(err)
+	return meaningOfOthers(meaningOfZstd(err))
 }

@@ -31,16 +31,24 @@ func (d *Decoder) frames() (io.Reader, error) {
 	if m := binary.LittleEndian.Uint32(head); m != zstdMagic && m&skippableMask != skippable {
 		return nil, ErrFormat
 	}
+	if err := d.makeZstd(); err != nil {
+		return nil, err
+	}
+	return d.zs, d.zs.Reset(d.in)
+}
+
+// makeZstd makes the decoder unless there is one.
+func (d *Decoder) makeZstd() (err error) {
 	if d.zs == nil {
 		// One at a time: our own goroutine is ahead already. The size of a
 		// stream is for our caller to bound.
 		d.zs, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 			zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(math.MaxInt64))
 		if err != nil {
-			return nil, fmt.Errorf("make a zstd decoder: %w", err)
+			return fmt.Errorf("make a zstd decoder: %w", err)
 		}
 	}
-	return d.zs, d.zs.Reset(d.in)
+	return nil
 }
 
 func meaningOfZstd(err error) error {
