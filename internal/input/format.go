@@ -1,9 +1,11 @@
 package input
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Format says how the bytes of an object become records. The spec of a job
@@ -18,9 +20,17 @@ type Format interface {
 	// Cut returns the last place at or before at, 0 to size, where an object of
 	// size bytes may be cut into pieces. 0 and size are places in every object.
 	Cut(size, at int64) int64
-	// Decompresses says that an object whose name says that it is compressed is
-	// decompressed before it is read. Such an object is one piece.
+	// Guesses says that a piece which is not all of its object cannot tell from its
+	// own bytes where its first record begins. The reader of such a piece is an
+	// [ExtentReader], also that of the first one.
+	Guesses() bool
+	// Decompresses says that a compressed object is decompressed before it is read.
+	// Such an object is one piece, unless Resumes says otherwise.
 	Decompresses() bool
+	// Resumes says that a compressed object may be cut between any two of its
+	// blocks: Read takes a piece with [Piece.Blocks], and its reader is an
+	// [ExtentReader].
+	Resumes() bool
 	// Weight is how many bytes of records n bytes of an object are taken for,
 	// where tasks are packed, compared and timed.
 	Weight(n int64) int64
@@ -52,13 +62,22 @@ type Kind struct {
 // Formats are the formats by name. Nobody changes the table once the program
 // runs; a test may add a format before.
 var Formats = map[string]Kind{
-	"lines":   {[]string{"numbered", "per-task"}, newLines},
-	"objects": {nil, func(map[string]string) (Format, error) { return objects{}, nil }},
+	"lines":     {[]string{"numbered", "per-task", optEncoding}, newLines},
+	"objects":   {nil, func(map[string]string) (Format, error) { return objects{}, nil }},
+	"fixed":     {[]string{"size"}, newFixed},
+	"delimiter": {[]string{"by", optEncoding}, newDelimited},
+	"json":      {[]string{optColumns, optAs, optEncoding}, newJSON},
+	"csv":       {csvOptions, newCSV(',')},
+	"tsv":       {csvOptions, newCSV('\t')},
+	"parquet":   {[]string{optColumns, optAs}, newParquet},
 }
 
 // Resolve returns the format of this name with these options.
 func Resolve(name string, options map[string]string) (Format, error) {
 	kind, ok := Formats[name]
+	if name == RowsOf {
+		return nil, fmt.Errorf("the application reads rows, and it is not said of what: %s", strings.Join(tables, ", "))
+	}
 	if !ok {
 		return nil, fmt.Errorf("unknown input %.200q", name)
 	}
@@ -86,8 +105,14 @@ func (OnePiece) Cut(size, at int64) int64 {
 	return size
 }
 
+// Guesses implements [Format]: all of an object has its first record.
+func (OnePiece) Guesses() bool { return false }
+
 // Decompresses implements [Format].
 func (OnePiece) Decompresses() bool { return true }
+
+// Resumes implements [Format].
+func (OnePiece) Resumes() bool { return false }
 
 // Weight implements [Format]: the bytes are those of records.
 func (OnePiece) Weight(n int64) int64 { return n }
@@ -122,7 +147,10 @@ func newLines(options map[string]string) (Format, error) {
 			return nil, fmt.Errorf("input lines with per-task %.200q and numbered %q", n, numbered)
 		}
 	}
-	return lines{numbered: ok, counted: counted}, nil
+	if _, encoded := options[optEncoding]; encoded && counted {
+		return nil, errors.New("input lines with per-task and an encoding: such an object is not cut")
+	}
+	return encodedIn(options, lines{numbered: ok, counted: counted})
 }
 
 // Cut implements [Format]: a line is found from any byte on.
@@ -138,6 +166,9 @@ func (f lines) Blocks() bool { return !f.numbered }
 
 // Lines implements [Format].
 func (lines) Lines() bool { return true }
+
+// Resumes implements [Format]: a line is found from any block on.
+func (f lines) Resumes() bool { return !f.numbered && !f.counted }
 
 // First implements [Format]: the byte before the piece tells whether a line
 // starts at its offset.
@@ -157,7 +188,10 @@ func (f lines) Count(off, n int64) (least, most int64) {
 // Read implements [Format] by the lines that start in the piece.
 func (f lines) Read(p Piece, maxRecord int) (*PieceReader, error) {
 	o := LinesOptions{Object: p.Object, First: p.Offset == 0, Limit: -1, Numbered: f.numbered, MaxRecord: maxRecord}
-	if p.Decode != nil {
+	switch {
+	case p.Blocks != nil:
+		return newBlockLines(p, o), nil
+	case p.Decode != nil:
 		body := p.Stream()
 		return &PieceReader{Lines(NewBuffered(body, usualRatio*min(p.Size, maxBlock)), o), body}, nil
 	}

@@ -27,8 +27,8 @@ type Reader interface {
 	Record() mr.Record
 	Err() error
 	// Skip moves past the record over which Next returned false with a
-	// *TooLongError, without holding it; Next then goes on behind it. It
-	// returns the record without its data, and how many bytes it has.
+	// *TooLongError, without holding it, or with a *BadError; Next then goes on
+	// behind it. It returns the record without its data, and how many bytes it has.
 	Skip() (rec mr.Record, length int64, err error)
 }
 
@@ -39,8 +39,8 @@ type BlockReader interface {
 	NextBlock() bool
 }
 
-// errNothingToSkip is what Skip returns when Err is no *TooLongError.
-var errNothingToSkip = errors.New("skip record: none is too long")
+// errNothingToSkip is what Skip returns when Err is no *TooLongError or *BadError.
+var errNothingToSkip = errors.New("skip record: none is too long or bad")
 
 // TooLongError says that a record is larger than the reader may hold.
 type TooLongError struct {
@@ -70,6 +70,17 @@ type Piece struct {
 	// called before the first byte is read, and what it returns is closed
 	// before the object is.
 	Decode func(io.Reader) io.ReadCloser
+	// Sniff, where set, is shown the first bytes of the object, of which the piece
+	// is all, 512 if it has them. It returns nil for an object that is not
+	// compressed, else what Decode would be, or an error for an object that nobody
+	// can read. [Piece.Sniffed] calls it.
+	Sniff func(head []byte) (func(io.Reader) io.ReadCloser, error)
+	// Blocks, where set, finds the blocks of a compressed object, given its bytes from
+	// any byte on. The piece may begin and end anywhere. What it returns is closed
+	// before it is called again.
+	Blocks func(from int64, body io.Reader) Blocks
+	// Rows is for formats of rows.
+	Rows Rows
 }
 
 // PieceReader reads the records of one [Piece]. Close it when done.
@@ -89,6 +100,12 @@ func Read(f Format, p Piece, maxRecord int) (*PieceReader, error) {
 	end := p.Offset + p.Length
 	if p.Offset < 0 || p.Length < 0 || end > p.Size {
 		return nil, fmt.Errorf("read %s: piece [%d, %d) of %d bytes", p.Object, p.Offset, end, p.Size)
+	}
+	if p.Blocks != nil {
+		if !f.Resumes() {
+			return nil, fmt.Errorf("read %s: piece [%d, %d) of a compressed object whose format cannot be read from the middle", p.Object, p.Offset, end)
+		}
+		return f.Read(p, maxRecord)
 	}
 	if f.Cut(p.Size, p.Offset) != p.Offset || f.Cut(p.Size, end) != end {
 		return nil, fmt.Errorf("read %s: piece [%d, %d) of an object that cannot be split there", p.Object, p.Offset, end)

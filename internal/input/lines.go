@@ -58,6 +58,9 @@ type LineReader struct {
 	num  bool
 	eof  bool
 	err  error
+	// ends, of a compressed object that is cut, returns where the last line may
+	// begin at the latest, or -1 as long as nobody knows.
+	ends func() int64
 }
 
 // Lines returns a reader of the lines that o picks from src.
@@ -75,6 +78,9 @@ func Lines(src Source, o LinesOptions) *LineReader {
 
 // Record returns the current line; its Data is valid until the next Next.
 func (l *LineReader) Record() mr.Record { return l.rec }
+
+// at is where the next line begins in the object.
+func (l *LineReader) at() int64 { return l.base + int64(l.pos) }
 
 // Err returns the error that ended the lines, or nil.
 func (l *LineReader) Err() error { return l.err }
@@ -110,33 +116,44 @@ func (l *LineReader) Next() bool {
 // line that does not fit beside others comes without its line end, as from
 // Next. It is not for numbered lines.
 func (l *LineReader) NextBlock() bool {
-	if l.skip && !l.skipLine() {
-		return false
+	block := l.ahead()
+	if len(block) == 0 {
+		return l.Next()
 	}
-	if l.max < maxBlock {
-		return l.Next() // lines in a block could be too long
+	l.rec.Data = block
+	l.rec.Offset = l.at()
+	l.pass(len(block))
+	return true
+}
+
+// ahead returns the next lines with their line ends, as many as are at hand in 256
+// KiB, without moving. There are none at the end, on errors, and before a line that does
+// not fit beside others: Next tells.
+func (l *LineReader) ahead() []byte {
+	if l.skip && !l.skipLine() || l.max < maxBlock { // lines in a block could be too long
+		return nil
 	}
 	for {
 		left := l.stop - l.base - int64(l.pos)
 		if left <= 0 || l.err != nil {
-			return false
+			return nil
 		}
 		window := l.buf[l.pos:]
 		size := int(min(int64(len(window)), left, maxBlock))
 		if n := bytes.LastIndexByte(window[:size], '\n') + 1; n > 0 {
-			l.rec.Data = window[:n:n]
-			l.rec.Offset = l.base + int64(l.pos)
-			l.pos += n
-			return true
+			return window[:n:n]
 		}
 		if l.eof || size < len(window) || size == maxBlock {
-			return l.Next() // the last one that is ours, or a long one
+			return nil // the last one that is ours, or a long one
 		}
 		if !l.fill() {
-			return false
+			return nil
 		}
 	}
 }
+
+// pass moves behind the first n bytes of what ahead has returned.
+func (l *LineReader) pass(n int) { l.pos += n }
 
 // take makes the next n bytes the record and skips them with the sep bytes
 // behind them.
@@ -196,10 +213,12 @@ func (l *LineReader) Skip() (rec mr.Record, length int64, err error) {
 func (l *LineReader) skipLine() bool {
 	for l.err == nil {
 		window := l.buf[l.pos:]
-		if left := l.stop - 1 - l.base - int64(l.pos); left <= 0 {
-			break
-		} else if int64(len(window)) > left {
-			window = window[:left]
+		if l.ends == nil { // else the line may end behind the piece
+			left := l.stop - 1 - l.base - int64(l.pos)
+			if left <= 0 {
+				break
+			}
+			window = window[:min(int64(len(window)), left)]
 		}
 		if i := bytes.IndexByte(window, '\n'); i >= 0 {
 			l.pos += i + 1
@@ -232,6 +251,11 @@ func (l *LineReader) fill() bool {
 		l.lent = 0
 	}
 	view, err := l.src.Peek()
+	if l.ends != nil {
+		if at := l.ends(); at >= 0 {
+			l.stop = at + 1
+		}
+	}
 	switch {
 	case errors.Is(err, io.EOF):
 		l.eof = true
