@@ -1,10 +1,19 @@
 // Package output turns what a reduce task writes into the bytes of its output,
 // each [Format] in its way. The package does no I/O of its own: an [Encoder]
 // hands the bytes to a writer. The verifier reads outputs with code of its own.
+//
+//	output.go    formats and their table
+//	lines.go     lines of text
+//	columns.go   the columns of a table and the types of their values
+//	rows.go      lines and pairs as rows; the formats that are tables
+//	csv.go       CSV and TSV
+//	json.go      lines of JSON
+//	compress.go  gzip and zstd
+//	named.go     the named outputs of a job
+//	partitions.go  folders by the values of columns
 package output
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"slices"
@@ -15,11 +24,22 @@ import (
 type Format interface {
 	// ContentType is the type of the object.
 	ContentType() string
+	// Ending is what the name of an object of the format ends in, such as
+	// ".csv.gz"; "" for lines.
+	Ending() string
 	// Check returns an error unless an output of so many records may have size
 	// bytes.
 	Check(records, size int64) error
-	// Encoder returns an encoder of one output, whose bytes go to w.
-	Encoder(w io.Writer) Encoder
+	// Encoder returns an encoder of one output, whose bytes go to w. The error is a
+	// [*MissingError] or one of w.
+	Encoder(w io.Writer, libs Libraries) (Encoder, error)
+}
+
+// Table is a [Format] with columns.
+type Table interface {
+	Format
+	// Columns are those of the table, in order. The slice must not be changed.
+	Columns() []Column
 }
 
 // Encoder encodes the records of one output. An error is an [*UnfitError] or one
@@ -41,10 +61,27 @@ type Encoder interface {
 type UnfitError struct {
 	What string // such as "line break in the value"
 	Data []byte // where, if not in the key
+	Key  []byte // of a line, where the encoder knows; nil otherwise
 }
 
 // Error shows no data, which may be large.
 func (e *UnfitError) Error() string { return e.What }
+
+// Libraries are the encoders that a program may have or not, since they make it
+// larger.
+type Libraries struct {
+	// Parquet writes rows of these columns to w; nil where there is none. The
+	// compression is one of none, gzip and zstd.
+	Parquet func(w io.Writer, columns []Column, compression string) (RowWriter, error)
+}
+
+// MissingError says that the program has no encoder of a format that it knows.
+type MissingError struct{ Format string }
+
+// Error names the format.
+func (e *MissingError) Error() string {
+	return "this program is built without " + e.Format + ", the format of the job's output"
+}
 
 // Kind is an entry in the table of formats.
 type Kind struct {
@@ -53,10 +90,26 @@ type Kind struct {
 	New func(options map[string]string) (Format, error)
 }
 
+// The options of formats.
+const (
+	ColumnsOption     = "columns"     // of a table, as [FormatColumns] writes them; absent for [DefaultColumns]
+	CompressionOption = "compression" // [Gzip] or [Zstd]; absent for none, of Parquet for zstd
+	// NamedOption declares the named outputs of a job, as [FormatNamed] writes them.
+	// Every format has it, and none looks at it.
+	NamedOption = "named"
+	// PartitionOption names the columns that name folders, with commas between them.
+	// Every format has it; lines have columns with it.
+	PartitionOption = "partition"
+)
+
 // Formats are the formats by name. Nobody changes the table once the program
 // runs; a test may add a format before.
 var Formats = map[string]Kind{
-	"lines": {nil, func(map[string]string) (Format, error) { return lines{}, nil }},
+	"lines":   {[]string{CompressionOption}, newLines},
+	"csv":     {[]string{CompressionOption, ColumnsOption}, newTable(csvFormat)},
+	"tsv":     {[]string{CompressionOption, ColumnsOption}, newTable(tsvFormat)},
+	"json":    {[]string{CompressionOption, ColumnsOption}, newTable(jsonFormat)},
+	"parquet": {[]string{CompressionOption, ColumnsOption}, newParquet},
 }
 
 // Resolve returns the format of this name with these options.
@@ -65,100 +118,22 @@ func Resolve(name string, options map[string]string) (Format, error) {
 	if !ok {
 		return nil, fmt.Errorf("unknown output %.200q", name)
 	}
+	_, partitioned := options[PartitionOption]
 	for option := range options {
-		if !slices.Contains(kind.Options, option) {
+		known := option == NamedOption || option == PartitionOption || partitioned && option == ColumnsOption
+		if !known && !slices.Contains(kind.Options, option) {
 			return nil, fmt.Errorf("output %s with the unknown option %.200q", name, option)
 		}
 	}
-	return kind.New(options)
-}
-
-// lines writes a line for each record: "key value\n", or the line itself.
-type lines struct{}
-
-// ContentType implements [Format].
-func (lines) ContentType() string { return "text/plain; charset=utf-8" }
-
-// Check implements [Format]: each line has a byte at least.
-func (lines) Check(records, size int64) error {
-	if records > size || (records == 0) != (size == 0) {
-		return fmt.Errorf("%d bytes and %d lines", size, records)
+	if _, err := NamedOf(name, options); err != nil {
+		return nil, fmt.Errorf("output %s: %w", name, err)
 	}
-	return nil
-}
-
-// Encoder implements [Format].
-func (lines) Encoder(w io.Writer) Encoder { return &lineEncoder{to: w} }
-
-// lineBlock is how much is gathered before it is handed on, bytes.
-const lineBlock = 64 << 10
-
-type lineEncoder struct {
-	to  io.Writer
-	key []byte
-	buf []byte
-	err error // of to
-}
-
-// Key implements [Encoder].
-func (e *lineEncoder) Key(key []byte) error {
-	if bytes.IndexByte(key, '\n') >= 0 {
-		return &UnfitError{"line break in the key", nil}
+	f, err := kind.New(options)
+	if err == nil && partitioned {
+		f, err = newPartitioned(f, options)
 	}
-	e.key = key
-	return nil
-}
-
-// Value implements [Encoder].
-func (e *lineEncoder) Value(value []byte) error {
-	if bytes.IndexByte(value, '\n') >= 0 {
-		return &UnfitError{"line break in the value", value}
+	if err != nil {
+		return nil, fmt.Errorf("output %s: %w", name, err)
 	}
-	e.add(e.key)
-	e.buf = append(e.buf, ' ')
-	e.add(value)
-	e.buf = append(e.buf, '\n')
-	return e.err
-}
-
-// Line implements [Encoder].
-func (e *lineEncoder) Line(line []byte) error {
-	if bytes.IndexByte(line, '\n') >= 0 {
-		return &UnfitError{"line break in the line", line}
-	}
-	e.add(line)
-	e.buf = append(e.buf, '\n')
-	return e.err
-}
-
-// Close implements [Encoder].
-func (e *lineEncoder) Close() error {
-	e.flush()
-	return e.err
-}
-
-// add appends to the output. What is large is not copied.
-func (e *lineEncoder) add(p []byte) {
-	if len(e.buf)+len(p) >= lineBlock {
-		e.flush()
-		if len(p) >= lineBlock {
-			e.write(p)
-			return
-		}
-	}
-	e.buf = append(e.buf, p...)
-}
-
-// flush hands on what was gathered.
-func (e *lineEncoder) flush() {
-	if len(e.buf) > 0 {
-		e.write(e.buf)
-		e.buf = e.buf[:0]
-	}
-}
-
-func (e *lineEncoder) write(p []byte) {
-	if e.err == nil {
-		_, e.err = e.to.Write(p)
-	}
+	return f, nil
 }
