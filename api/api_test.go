@@ -30,7 +30,7 @@ var update = flag.Bool("update", false, "write the API as it is, for a release")
 const module = "github.com/mraws/mraws/"
 
 // public lists the packages whose API is promised, below the module.
-var public = []string{"mr", "mr/mrtest", "cli", "cli/embedded", "cli/wasm"}
+var public = []string{"mr", "mr/mrtest", "cli", "cli/embedded", "cli/wasm", "cli/parquet"}
 
 // accepted is the file with the lines that may be missing.
 const accepted = "accepted.txt"

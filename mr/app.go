@@ -22,8 +22,11 @@ func (a App) Validate() error {
 	if a.NewReducer == nil {
 		bad("NewReducer is missing")
 	}
-	if a.Input < Lines || a.Input > WholeObjects {
-		bad("Input is %d, which is none of Lines, NumberedLines and WholeObjects", a.Input)
+	if a.Input < Lines || a.Input > Rows {
+		bad("Input is %d, which is none of Lines, NumberedLines, WholeObjects and Rows", a.Input)
+	}
+	if a.Columns != nil && a.Input != Rows {
+		bad("Columns needs Rows as Input")
 	}
 	switch {
 	case !a.Ordered:
@@ -33,6 +36,12 @@ func (a App) Validate() error {
 		bad("Ordered needs Lines as Input")
 	case a.SideEffects:
 		bad("Ordered maps some of the input twice, which SideEffects forbids")
+	}
+	if !slices.Contains([]ValueOrder{byInput, ByBytes, ByBytesDown, ByNumber, ByNumberDown}, a.SortValues) {
+		bad("SortValues is %q, which is no order of values", a.SortValues)
+	}
+	if err := CheckNamedOutputs(a.NamedOutputs); err != nil {
+		bad("NamedOutputs: %w", err)
 	}
 	seen := map[string]bool{}
 	for _, p := range a.Params {
@@ -51,6 +60,9 @@ func (a App) Validate() error {
 	if ref := a.Reference; ref != nil {
 		if ref.Input != a.Input {
 			bad("the reference %s reads other records", ref.Name)
+		}
+		if !slices.Equal(ref.NamedOutputs, a.NamedOutputs) {
+			bad("the reference %s has other named outputs", ref.Name)
 		}
 		if ref.Reference != nil {
 			bad("the reference %s has a reference itself", ref.Name)

@@ -11,6 +11,7 @@ package mr
 
 import (
 	"context"
+	"io/fs"
 	"iter"
 )
 
@@ -32,16 +33,28 @@ type App struct {
 	Params []Param
 	// Input says what one record is; the zero value is [Lines].
 	Input Input
+	// Columns, for an app with [Rows], names the columns that it reads, in the
+	// order in which [Record.Fields] then has them. Nothing else is taken from an
+	// object, which of Parquet saves most of the bytes. a.b is the member b of a.
+	// nil leaves it to the command line, and else takes all columns.
+	Columns func(params map[string]string) ([]string, error)
 
 	// NewMapper is called once for each map attempt.
 	NewMapper func(*Task) (Mapper, error)
-	// NewReducer is called once for each reduce attempt.
+	// NewReducer is called once for each reduce attempt. A job without reduce
+	// tasks, as --nreduce 0 makes it, calls none: see [Task.MapOnly].
 	NewReducer func(*Task) (Reducer, error)
 	// Combine merges two values of one key; nil means no combining. [Sum] adds
 	// up numbers, [CombinerFunc] makes one of a function.
 	Combine Combiner
-	// Partition maps a key to 0..n-1; nil means [Partition].
+	// Partition maps a key to 0..n-1; nil means [Partition]. A job may name ranges
+	// of keys, or fields of them, in its place.
 	Partition func(key []byte, n int) int
+	// SortValues says in which order Reduce gets the values of a key; "" is by
+	// input. Pairs are then told apart by their values too while they are sorted,
+	// so that each takes the bytes of its value twice, and Combine is not called.
+	// A job may name another order.
+	SortValues ValueOrder
 	// Ordered asks for a total order: every key of partition r is less than
 	// those of partition r+1, so that the outputs one after the other are
 	// sorted. In place of Partition the engine cuts the keys into ranges of
@@ -49,6 +62,22 @@ type App struct {
 	// with a [Mapper] of its own, not flushed. It needs [Lines], and an app
 	// without SideEffects.
 	Ordered bool
+
+	// OutputColumns, where set, returns the columns of the rows that Reduce writes, for
+	// jobs whose output is a table and that name no columns. A job without reduce tasks
+	// does not call it: its columns are key and value. Params has every declared
+	// parameter. The first column takes the key of a pair, the others what its value
+	// has between tabs, and the last one the rest of it. Of a line that is written as
+	// it is, all columns take what it has between tabs.
+	OutputColumns func(params map[string]string) []Column
+
+	// NamedOutputs declares the named outputs, which [Task.Named] writes to besides
+	// the output: each a name such as "errors", or "errors=lines" for a format of its
+	// own, see [ParseNamedOutput]. Records of task r for errors are in the object
+	// _named/errors/mr-out-r below output/, which is not there if there are none. One in the
+	// format of the job's output has its columns too, one with a format of its own has
+	// the columns key and value.
+	NamedOutputs []string
 
 	// Check, where set, replaces the comparison with the sequential
 	// reference in `mraws verify`: for apps whose output depends on time or
@@ -105,6 +134,10 @@ const (
 	NumberedLines
 	// WholeObjects makes one record of each object, all of it in memory.
 	WholeObjects
+	// Rows makes one record of each row of a table, whose columns are in
+	// [Record.Fields]. Whether the objects are CSV, TSV, JSON lines or Parquet, the
+	// job says: with --format.
+	Rows
 )
 
 // Record is one input record.
@@ -113,14 +146,19 @@ type Record struct {
 	// of one that lies elsewhere s3://bucket/key.
 	// It may hold any byte, also a line break: see [EscapeName].
 	Object string
-	// Offset is the position of the record's first byte in its object.
+	// Offset is the position of the record's first byte in its object; of a row of
+	// Parquet a byte in the middle of its row group.
 	Offset int64
-	// Line is the 1-based line number with [NumberedLines], else 0.
+	// Line is the 1-based line number with [NumberedLines], of a row of Parquet its
+	// number in the object, else 0.
 	Line int64
 	// Lines is how many lines Data has, in a block for [BlockMapper], else 0.
 	Lines int64
-	// Data is the record. It is valid during the call of Map only.
+	// Data is the record, nil with [Rows]. It is valid during the call of Map only.
 	Data []byte
+	// Fields are the columns of the row with [Rows], else nil. They are valid during
+	// the call of Map only.
+	Fields *Fields
 }
 
 // Emitter takes intermediate pairs from a [Mapper].
@@ -175,10 +213,12 @@ type BlockMapper interface {
 }
 
 // Reducer turns a key with all its values into output lines. One Reducer
-// sees all keys of one partition in byte order, from one goroutine.
+// sees all keys of one partition in byte order, unless the job names another order
+// of keys, from one goroutine.
 type Reducer interface {
 	// Reduce is called once for each key. The values come in input order
-	// (object, then offset), and each is valid until the next is taken.
+	// (object, then offset), or as [App.SortValues] says, and each is valid until
+	// the next is taken.
 	// Values that are not taken are skipped. If reading them fails the
 	// sequence ends early and the engine fails the attempt by itself.
 	Reduce(key []byte, values iter.Seq[[]byte], out Output) error
@@ -205,6 +245,17 @@ type Combiner interface {
 	// commutative. A first value becomes acc as it is. It may be called from
 	// several goroutines.
 	Combine(acc, next []byte) []byte
+}
+
+// CombinerTask is a [Combiner] that is made for each map attempt of a job with reduce
+// tasks: the engine calls the function once, with its task, such as to read
+// [Task.Files], and then combines with what that returns. It may not return another
+// CombinerTask.
+type CombinerTask func(*Task) (Combiner, error)
+
+// Combine panics: only what the function returns combines.
+func (f CombinerTask) Combine(_, _ []byte) []byte {
+	panic("mr: a CombinerTask is made for a task before it combines")
 }
 
 // CombinerFunc makes a [Combiner] of a function.
@@ -257,12 +308,26 @@ type Task struct {
 	// Phase and Index name the task: map 0..M-1 or reduce 0..R-1.
 	Phase Phase
 	Index int
+	// MapOnly says that the job has no reduce tasks: each pair that the [Mapper]
+	// emits is a line of output, "key value", or "key" if the value is empty. A
+	// value for the combiner [Sum] is written as a decimal number. What cannot be a
+	// line, since it has a line break in it, fails the attempt.
+	MapOnly bool
 	// Params holds every declared parameter, defaults filled in.
 	Params map[string]string
+	// Named takes records for the named outputs. It is for what writes the output: a
+	// [Reducer], and the [Mapper] of a job without reduce tasks.
+	Named Named
 	// Objects returns the names of all input objects of the job, as
 	// Record.Object has them, each once and in byte order. They are shared by
 	// all attempts and must not be changed.
 	Objects func() []string
+	// Files are the files that the job ships: --file words.txt is "words.txt", and
+	// --archive data.zip the folder "data.zip" with all that is in it. They are the
+	// same in every task, wherever it runs, and cannot be changed. Without such flags
+	// there are none. It is safe for concurrent use. Files are read from the disk of
+	// the worker, so that a mapper best reads what it needs once, when it is made.
+	Files fs.FS
 	// Side is the job's side-file area, shared by all its tasks.
 	Side SideFiles
 	// Counters adds up named numbers. Those of committed attempts are

@@ -58,6 +58,16 @@ func (p Pairs[K, V]) MapTask(newFunc func(*Task) (MapFunc[K, V], error)) func(*T
 	}
 }
 
+// RowFunc maps a row of an app with [Rows]. An error fails the attempt.
+type RowFunc[K, V any] func(row *Fields, out *Out[K, V]) error
+
+// MapRows makes the [App.NewMapper] of a function.
+func (p Pairs[K, V]) MapRows(f RowFunc[K, V]) func(*Task) (Mapper, error) {
+	return p.MapTask(func(*Task) (MapFunc[K, V], error) {
+		return func(_ string, out *Out[K, V]) error { return f(out.Record.Fields, out) }, nil
+	})
+}
+
 type typedMapper[K, V any] struct {
 	f     MapFunc[K, V]
 	out   Out[K, V]
@@ -107,6 +117,12 @@ func (o *Out[K, V]) Emit(key K, value V) {
 	}
 	o.value = o.pairs.value.Append(o.value[:0], value)
 	o.to.Emit(k, o.value)
+}
+
+// EmitNamed writes a record to a named output, in a job without reduce tasks, as
+// [Named] does.
+func (o *Out[K, V]) EmitNamed(name, key, value string) {
+	o.Task.Named.Emit(name, []byte(key), []byte(value))
 }
 
 // ReduceFunc reduces a key with its values, which come in input order. Values
@@ -208,6 +224,12 @@ func (p *Printer) Printf(format string, args ...any) {
 func (p *Printer) PrintLine(line string) {
 	p.buf = append(p.buf[:0], line...)
 	p.to.WriteLine(p.buf)
+}
+
+// PrintNamed writes a record to a named output, as [Named] does: the line "key value",
+// or "key" if the value is empty.
+func (p *Printer) PrintNamed(name, key, value string) {
+	p.Task.Named.Emit(name, []byte(key), []byte(value))
 }
 
 // Combine makes the [App.Combine] of a function, which must be associative, as

@@ -8,8 +8,10 @@ package mrtest
 import (
 	"cmp"
 	"context"
+	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"maps"
 	"slices"
@@ -37,11 +39,17 @@ type Job struct {
 	App     mr.App
 	NReduce int               // 0 means 1
 	Params  map[string]string // as given with --app-arg
-	Inputs  map[string]string // each is one map task, in byte order of name
+	// Inputs are each one map task, in byte order of name. For an app with [mr.Rows]
+	// one whose name ends in .csv or .tsv is a table with a header, any other JSON
+	// lines.
+	Inputs map[string]string
 	// Workers is how many tasks run at the same time, each on a goroutine
 	// with a worker's name of its own: w0, w1 and so on. 0 means 1, which
 	// runs the tasks one after the other.
 	Workers int
+	// Files are the files that the job ships, such as a [testing/fstest.MapFS] or
+	// os.DirFS("testdata"); nil is none.
+	Files fs.FS
 	// Side holds the side files; nil means a new, empty area.
 	Side mr.SideFiles
 }
@@ -50,6 +58,10 @@ type Job struct {
 type Result struct {
 	// Partitions holds mr-out-<r> at index r: lines "key value\n".
 	Partitions []string
+	// Named holds the named outputs by name: _named/errors/mr-out-<r> at index r of
+	// Named["errors"], "" where there is no such object. Those with a format of their
+	// own are shown as lines too.
+	Named map[string][]string
 	// Counters are summed over all tasks.
 	Counters map[string]int64
 	// Side is the side-file area.
@@ -100,6 +112,9 @@ func (j Job) Run(ctx context.Context) (Result, error) {
 	if r.Side == nil {
 		r.Side = NewSideFiles()
 	}
+	if r.Files == nil {
+		r.Files = embed.FS{} // which is empty
+	}
 	res, err := r.all(ctx)
 	if err != nil || j.App.Reference == nil || j.App.Reference.Name != j.App.Name {
 		return res, err
@@ -117,6 +132,11 @@ func (r *run) sameAsReference(ctx context.Context, res Result) error {
 	}
 	if w, g := strings.Join(want.Partitions, ""), strings.Join(res.Partitions, ""); w != g {
 		return fmt.Errorf("app %s gives another output than its reference: %q, want %q", r.App.Name, g, w)
+	}
+	for name, w := range want.Named {
+		if g := res.Named[name]; !slices.Equal(w, g) {
+			return fmt.Errorf("app %s gives another named output %s than its reference: %q, want %q", r.App.Name, name, g, w)
+		}
 	}
 	return nil
 }
@@ -136,11 +156,20 @@ func (r *run) all(ctx context.Context) (Result, error) {
 	}
 	shuffled := r.shuffle(slices.Concat(pairs...))
 	outputs := make([]string, r.NReduce)
-	err = r.each(ctx, mr.ReducePhase, r.NReduce, func(t *mr.Task) (err error) {
-		outputs[t.Index], err = r.reduceTask(t, shuffled[t.Index])
+	named := map[string][]string{}
+	for _, d := range r.App.NamedOutputs {
+		name, _, _ := mr.ParseNamedOutput(d) // Validate has read it
+		named[name] = make([]string, r.NReduce)
+	}
+	err = r.each(ctx, mr.ReducePhase, r.NReduce, func(t *mr.Task) error {
+		out, err := r.reduceTask(t, shuffled[t.Index])
+		outputs[t.Index] = out.text.String()
+		for name, text := range out.named {
+			named[name][t.Index] = text.String()
+		}
 		return err
 	})
-	return Result{Partitions: outputs, Counters: r.counters, Side: r.Side}, err
+	return Result{Partitions: outputs, Named: named, Counters: r.counters, Side: r.Side}, err
 }
 
 type run struct {
@@ -173,7 +202,7 @@ func (r *run) each(ctx context.Context, phase mr.Phase, n int, do func(*mr.Task)
 			for i := range tasks {
 				err := do(&mr.Task{
 					Context: ctx, Job: "test", Worker: fmt.Sprintf("w%d", w), Attempt: fmt.Sprintf("%s-%d-0", phase, i),
-					Phase: phase, Index: i, Params: maps.Clone(r.params), Side: r.Side, Counters: r,
+					Phase: phase, Index: i, Params: maps.Clone(r.params), Files: r.Files, Side: r.Side, Counters: r,
 					Objects: func() []string { return slices.Clone(r.names) },
 				})
 				if err != nil {
@@ -198,7 +227,8 @@ type group struct {
 	values []string
 }
 
-// shuffle gives each partition its keys in byte order.
+// shuffle gives each partition its keys in byte order, each with its values in that
+// of the app.
 func (r *run) shuffle(pairs []pair) [][]group {
 	slices.SortStableFunc(pairs, func(a, b pair) int { return cmp.Compare(a.key, b.key) })
 	parts := make([][]group, r.NReduce)
@@ -218,6 +248,11 @@ func (r *run) shuffle(pairs []pair) [][]group {
 		last.values = append(last.values, p.value)
 		parts[p.partition] = part
 	}
+	for _, part := range parts {
+		for _, g := range part {
+			slices.SortStableFunc(g.values, func(a, b string) int { return r.App.SortValues.Compare([]byte(a), []byte(b)) })
+		}
+	}
 	return parts
 }
 
@@ -226,6 +261,19 @@ func spoil(bs ...[]byte) {
 	for _, b := range bs {
 		for i := range b {
 			b[i] = 0xAA
+		}
+	}
+}
+
+// spoilRow does so with the columns of a row, nil for none.
+func spoilRow(f *mr.Fields) {
+	if f == nil {
+		return
+	}
+	for i := range f.Len() {
+		if kind := f.Kind(i); kind != mr.NullField && kind != mr.BoolField {
+			spoil(f.Text(i))
+			f.SetText(i, []byte("spoilt"))
 		}
 	}
 }

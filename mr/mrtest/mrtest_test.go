@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -269,4 +270,56 @@ func TestSideFiles(t *testing.T) {
 	if err := s.Put(ctx, "big", make([]byte, maxSide+1)); err == nil {
 		t.Error("a side file of more than 1 MiB is taken")
 	}
+}
+
+// TestFiles: mapper, combiner and reducer read the files of a job.
+func TestFiles(t *testing.T) {
+	read := func(t *mr.Task) (string, error) {
+		text, err := fs.ReadFile(t.Files, "words/list.txt")
+		return string(text), err
+	}
+	app := mr.App{
+		Name: "files",
+		NewMapper: func(t *mr.Task) (mr.Mapper, error) {
+			text, err := read(t)
+			return mr.MapperFunc(func(rec mr.Record, out mr.Emitter) error {
+				out.Emit(rec.Data, []byte(text))
+				return nil
+			}), err
+		},
+		Combine: mr.CombinerTask(func(t *mr.Task) (mr.Combiner, error) {
+			text, err := read(t)
+			return mr.CombinerFunc(func(acc, _ []byte) []byte {
+				if string(acc) != text {
+					panic("a value from elsewhere")
+				}
+				return acc
+			}), err
+		}),
+		NewReducer: func(t *mr.Task) (mr.Reducer, error) {
+			text, err := read(t)
+			return mr.ReducerFunc(func(_ []byte, values iter.Seq[[]byte], out mr.Output) error {
+				for range values {
+					break
+				}
+				out.Write([]byte(text))
+				return nil
+			}), err
+		},
+	}
+	j := Job{App: app, Inputs: map[string]string{"a": "x\nx\n"}, Files: fstest.MapFS{"words/list.txt": {Data: []byte("ab")}}}
+	res, err := j.Run(t.Context())
+	if err != nil || res.Partitions[0] != "x ab\n" {
+		t.Errorf("%q, %v", res.Partitions, err)
+	}
+	j.Files = nil
+	if _, err := j.Run(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no files: %v", err)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a combiner that was not made for a task combines")
+		}
+	}()
+	app.Combine.Combine(nil, nil)
 }

@@ -12,14 +12,23 @@ import (
 
 // mapTask maps one object and returns its pairs in order of emission.
 func (r *run) mapTask(t *mr.Task, object string) ([]pair, error) {
-	m, err := r.App.NewMapper(t)
+	out := &emitter{run: r}
+	own := *t
+	own.Named = noNamed{out}
+	m, err := r.App.NewMapper(&own)
 	if err != nil {
 		return nil, err
 	}
-	out := &emitter{run: r}
-	for _, rec := range records(r.App.Input, object, r.Inputs[object]) {
+	recs := records(r.App.Input, object, r.Inputs[object])
+	if r.App.Input == mr.Rows {
+		if recs, err = r.rows(object); err != nil {
+			return nil, err
+		}
+	}
+	for _, rec := range recs {
 		err := m.Map(rec, out)
 		spoil(rec.Data)
+		spoilRow(rec.Fields)
 		if err != nil {
 			return nil, fmt.Errorf("record at byte %d of %s: %w", rec.Offset, object, err)
 		}
@@ -32,14 +41,97 @@ func (r *run) mapTask(t *mr.Task, object string) ([]pair, error) {
 	if out.err != nil {
 		return nil, out.err
 	}
+	if err := r.sameInBatches(t, object, out.pairs); err != nil {
+		return nil, err
+	}
 	return out.pairs, r.sameInBlocks(t, object, out.pairs)
+}
+
+// sameInBatches maps the rows of an object again in batches, if the mapper takes them,
+// and compares the pairs: with a combiner those that it makes of them.
+func (r *run) sameInBatches(t *mr.Task, object string, want []pair) error {
+	again := *t
+	again.Counters, again.Named = discard{}, noNamed{&emitter{run: r}}
+	m, err := r.App.NewMapper(&again)
+	if err != nil {
+		return err
+	}
+	b, ok := m.(mr.BatchMapper)
+	if !ok || r.App.Input != mr.Rows || r.App.Columns == nil {
+		return nil
+	}
+	recs, err := r.rows(object)
+	if err != nil {
+		return err
+	}
+	var columns []string
+	if len(recs) > 0 {
+		for c := range recs[0].Fields.Len() {
+			columns = append(columns, recs[0].Fields.Name(c))
+		}
+	}
+	out := &emitter{run: r}
+	var batch mr.Batch
+	for i := 1; len(recs) > 0; i++ {
+		n := min(len(recs), 1+i%3) // one, two or three rows
+		batch.Reset(object, columns)
+		for _, rec := range recs[:n] {
+			batch.Append(rec.Offset, rec.Fields)
+		}
+		if row, err := b.MapBatch(&batch, out); err != nil {
+			return fmt.Errorf("row %d of a batch at byte %d of %s: %w", row, batch.Offsets[0], object, err)
+		}
+		for _, rec := range recs[:n] {
+			spoilRow(rec.Fields)
+		}
+		recs = recs[n:]
+	}
+	if f, ok := m.(interface{ Flush(mr.Emitter) error }); ok {
+		if err := f.Flush(out); err != nil {
+			return fmt.Errorf("flush: %w", err)
+		}
+	}
+	switch n := int64(len(out.pairs)) + out.folded; {
+	case out.err != nil:
+		return out.err
+	case n != int64(len(want)):
+		return fmt.Errorf("%s: MapBatch emits %d pairs, and Map %d", object, n, len(want))
+	}
+	got := out.pairs
+	if r.App.Combine != nil && !t.MapOnly {
+		by, err := r.combiner(&again)
+		if err != nil {
+			return err
+		}
+		want, got = by.combined(want), by.combined(got)
+	}
+	if !slices.Equal(want, got) {
+		return fmt.Errorf("%s: MapBatch emits other pairs than Map: %v, want %v", object, got, want)
+	}
+	return nil
+}
+
+// combined is a pair for each key, in the order of keys.
+func (m merger) combined(pairs []pair) []pair {
+	byKey := slices.Clone(pairs)
+	slices.SortStableFunc(byKey, func(a, b pair) int { return strings.Compare(a.key, b.key) })
+	folded := byKey[:0]
+	for _, p := range byKey {
+		if n := len(folded); n > 0 && folded[n-1].key == p.key {
+			folded[n-1].value = m.merge(folded[n-1].value, p.value)
+		} else {
+			folded = append(folded, p)
+		}
+	}
+	return folded
 }
 
 // sameInBlocks maps an object again in blocks of lines, if the mapper takes
 // them, and compares the pairs.
 func (r *run) sameInBlocks(t *mr.Task, object string, want []pair) error {
+	out := &emitter{run: r}
 	again := *t
-	again.Counters = discard{}
+	again.Counters, again.Named = discard{}, noNamed{out}
 	m, err := r.App.NewMapper(&again)
 	if err != nil {
 		return err
@@ -48,7 +140,6 @@ func (r *run) sameInBlocks(t *mr.Task, object string, want []pair) error {
 	if !ok || r.App.Input != mr.Lines {
 		return nil
 	}
-	out := &emitter{run: r}
 	var off int64
 	for i, rest := 0, r.Inputs[object]; rest != ""; i++ {
 		n, lines := 0, 0
@@ -96,9 +187,16 @@ func records(in mr.Input, object, text string) []mr.Record {
 }
 
 type emitter struct {
-	run   *run
-	pairs []pair
-	err   error
+	run    *run
+	pairs  []pair
+	folded int64 // for which pairs stand, beside themselves
+	err    error
+}
+
+// EmitFolded implements [mr.FoldEmitter].
+func (e *emitter) EmitFolded(key, value []byte, pairs int64) {
+	e.folded += pairs - 1
+	e.Emit(key, value)
 }
 
 func (e *emitter) Emit(key, value []byte) {
@@ -116,16 +214,20 @@ func (e *emitter) Emit(key, value []byte) {
 // reduceTask returns the output of one partition. With a combiner it reduces
 // twice, with the values as they were emitted and with one combined value
 // for each key, since an engine may do either.
-func (r *run) reduceTask(t *mr.Task, groups []group) (string, error) {
+func (r *run) reduceTask(t *mr.Task, groups []group) (*output, error) {
 	plain, err := r.reduce(t, groups)
-	if err != nil || r.App.Combine == nil {
+	if err != nil || r.App.Combine == nil || r.App.SortValues != "" {
+		return plain, err
+	}
+	by, err := r.combiner(t)
+	if err != nil {
 		return plain, err
 	}
 	combined := make([]group, len(groups))
 	for i, g := range groups {
-		v, err := r.combine(g)
+		v, err := by.combine(g)
 		if err != nil {
-			return "", err
+			return plain, err
 		}
 		combined[i] = group{g.key, []string{v}}
 	}
@@ -133,10 +235,15 @@ func (r *run) reduceTask(t *mr.Task, groups []group) (string, error) {
 	again.Counters = discard{}
 	other, err := r.reduce(&again, combined)
 	if err != nil {
-		return "", fmt.Errorf("with combined values: %w", err)
+		return plain, fmt.Errorf("with combined values: %w", err)
 	}
-	if plain != other {
-		return "", fmt.Errorf("the combiner changes the output:\nwithout: %q\nwith:    %q", plain, other)
+	if p, o := plain.text.String(), other.text.String(); p != o {
+		return plain, fmt.Errorf("the combiner changes the output:\nwithout: %q\nwith:    %q", p, o)
+	}
+	for name, text := range plain.named {
+		if p, o := text.String(), other.named[name].String(); p != o {
+			return plain, fmt.Errorf("the combiner changes the named output %s:\nwithout: %q\nwith:    %q", name, p, o)
+		}
 	}
 	return plain, nil
 }
@@ -145,30 +252,63 @@ type discard struct{}
 
 func (discard) Add(string, int64) {}
 
-func (r *run) reduce(t *mr.Task, groups []group) (string, error) {
-	red, err := r.App.NewReducer(t)
-	if err != nil {
-		return "", err
+func (r *run) reduce(t *mr.Task, groups []group) (*output, error) {
+	out := &output{ordered: r.App.Ordered, named: map[string]*strings.Builder{}}
+	for _, d := range r.App.NamedOutputs {
+		name, _, _ := mr.ParseNamedOutput(d) // Validate has read it
+		out.named[name] = new(strings.Builder)
 	}
-	out := &output{ordered: r.App.Ordered}
+	own := *t
+	own.Named = named{out}
+	red, err := r.App.NewReducer(&own)
+	if err != nil {
+		return out, err
+	}
 	for _, g := range groups {
 		out.key = g.key
 		key := []byte(g.key)
 		if err := red.Reduce(key, spoiling(g.values), out); err != nil {
-			return "", fmt.Errorf("key %q: %w", g.key, err)
+			return out, fmt.Errorf("key %q: %w", g.key, err)
 		}
 		if spoil(key); out.err != nil {
-			return "", out.err
+			return out, out.err
 		}
 	}
-	return out.text.String(), nil
+	return out, nil
 }
 
 type output struct {
 	ordered bool
 	key     string
 	text    strings.Builder
+	named   map[string]*strings.Builder // by name
 	err     error
+}
+
+// named is the mr.Named of a reduce task.
+type named struct{ out *output }
+
+func (n named) Emit(name string, key, value []byte) {
+	text, ok := n.out.named[name]
+	line := string(key)
+	if len(value) > 0 {
+		line += " " + string(value)
+	}
+	switch {
+	case !ok:
+		n.out.err = errors.Join(n.out.err, fmt.Errorf("the app declares no named output %q", name))
+	case strings.Contains(line, "\n"):
+		n.out.err = errors.Join(n.out.err, fmt.Errorf("line break in a record of the named output %s: %q", name, line))
+	default:
+		text.WriteString(line + "\n")
+	}
+}
+
+// noNamed is the mr.Named of a map task, whose job has reduce tasks.
+type noNamed struct{ out *emitter }
+
+func (n noNamed) Emit(name string, _, _ []byte) {
+	n.out.err = cmp.Or(n.out.err, fmt.Errorf("the named output %s in a map task: the reducer writes named outputs, and the mapper of a job without reduce tasks", name))
 }
 
 func (o *output) Write(value []byte) {
@@ -191,30 +331,44 @@ func (o *output) WriteLine(line []byte) {
 	o.text.WriteString(string(line) + "\n")
 }
 
+// merger merges values.
+type merger struct{ by mr.Combiner }
+
+// combiner is that of the app, which has one.
+func (r *run) combiner(t *mr.Task) (m merger, err error) {
+	m.by = r.App.Combine
+	if f, ok := m.by.(mr.CombinerTask); ok {
+		if m.by, err = f(t); err != nil {
+			return m, fmt.Errorf("make the combiner: %w", err)
+		}
+	}
+	return m, nil
+}
+
 // combine merges the values of a key from the left and by halves, which must
 // give the same bytes.
-func (r *run) combine(g group) (string, error) {
+func (m merger) combine(g group) (string, error) {
 	left := g.values[0]
 	for _, v := range g.values[1:] {
-		left = r.merge(left, v)
+		left = m.merge(left, v)
 	}
-	if halves := r.halves(g.values); left != halves {
+	if halves := m.halves(g.values); left != halves {
 		return "", fmt.Errorf("key %q: the combiner is not associative: %q from the left, %q by halves", g.key, left, halves)
 	}
 	return left, nil
 }
 
-func (r *run) halves(values []string) string {
+func (m merger) halves(values []string) string {
 	if len(values) == 1 {
 		return values[0]
 	}
 	mid := len(values) / 2
-	return r.merge(r.halves(values[:mid]), r.halves(values[mid:]))
+	return m.merge(m.halves(values[:mid]), m.halves(values[mid:]))
 }
 
-func (r *run) merge(acc, next string) string {
+func (m merger) merge(acc, next string) string {
 	b := []byte(next)
-	merged := r.App.Combine.Combine([]byte(acc), b)
+	merged := m.by.Combine([]byte(acc), b)
 	spoil(b)
 	return string(merged)
 }
