@@ -14,5 +14,5 @@ func main() { cli.With(embedded.Server()).Main(table()...) }
 
 // table lists the applications.
 func table() []mr.App {
-	return []mr.App{wordCount(), invertedIndex(), sessions(), join(), topK(), secondarySort(), distinct(), histogram()}
+	return []mr.App{wordCount(), invertedIndex(), sessions(), join(), topK(), secondarySort(), distinct(), histogram(), keywords()}
 }

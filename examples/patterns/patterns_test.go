@@ -32,6 +32,7 @@ var want = map[string]struct {
 	"histogram": {"numbers.txt", map[string]string{"width": "10"}, []string{
 		"000000000 2", "000000010 2", "000000020 1", "000000100 1",
 	}},
+	"keywords": {"moon.txt sea.txt", nil, []string{"man 1", "moon 1", "old 1", "sea 1"}},
 }
 
 // TestPatterns runs each application in memory.
@@ -46,7 +47,7 @@ func TestPatterns(t *testing.T) {
 			}
 			inputs[name] += string(text)
 		}
-		res, err := mrtest.Job{App: app, NReduce: 3, Params: w.args, Inputs: inputs}.Run(t.Context())
+		res, err := mrtest.Job{App: app, NReduce: 3, Params: w.args, Inputs: inputs, Files: os.DirFS("testdata")}.Run(t.Context())
 		if err != nil {
 			t.Errorf("%s: %v", app.Name, err)
 		} else if got := res.Lines(); !app.Ordered && !slices.Equal(got, w.lines) || app.Ordered && !sameLines(res, w.lines) {

@@ -17,7 +17,7 @@ import (
 func grep() mr.App {
 	return mr.App{
 		Name:    "grep",
-		Help:    "find lines by a regular expression: file, line number, text",
+		Help:    "find lines by a regular expression: file, line number, text; without reduce tasks the text alone",
 		Version: "3",
 		Params: []mr.Param{
 			{Name: "pattern", Help: "regular expression (RE2 syntax); the empty one matches every line", Required: true, Check: func(v string) error {
@@ -29,6 +29,9 @@ func grep() mr.App {
 		},
 		NewMapper:  newGrepMapper,
 		NewReducer: newGrepReducer,
+		OutputColumns: func(map[string]string) []mr.Column {
+			return []mr.Column{{Name: "file"}, {Name: "match"}}
+		},
 
 		ExactCounters: true, // there are none
 	}
@@ -42,6 +45,7 @@ type grepMapper struct {
 	literal []byte // every line that matches has it in it
 	whole   bool   // and every line that has it matches
 	invert  bool
+	alone   bool           // the lines that match are the output, see [mr.Task.MapOnly]
 	number  *regexp.Regexp // what in a name could be taken for a line number
 	object  string         // of the lines seen so far
 	lines   uint64         // of it
@@ -72,7 +76,7 @@ func newGrepMapper(t *mr.Task) (mr.Mapper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parameter pattern: %w", err)
 	}
-	m := &grepMapper{re: re, invert: invert, number: regexp.MustCompile(" [0-9]+:")}
+	m := &grepMapper{re: re, invert: invert, alone: t.MapOnly, number: regexp.MustCompile(" [0-9]+:")}
 	m.literal, m.whole, err = literalOf(re)
 	return m, err
 }
@@ -122,7 +126,9 @@ func (m *grepMapper) MapBlock(block mr.Record, out mr.Emitter) error {
 				break
 			}
 			start = bytes.LastIndexByte(data[:i], '\n') + 1
-			m.lines += uint64(bytes.Count(data[:start], lineEnd))
+			if !m.alone {
+				m.lines += uint64(bytes.Count(data[:start], lineEnd))
+			}
 		}
 		line, rest, _ := bytes.Cut(data[start:], lineEnd)
 		m.lines++
@@ -146,7 +152,7 @@ func (m *grepMapper) Flush(out mr.Emitter) error {
 
 // enter sets the object of the following lines.
 func (m *grepMapper) enter(object string, out mr.Emitter) {
-	if object == m.object {
+	if object == m.object || m.alone {
 		return
 	}
 	if m.lines > 0 {
@@ -172,6 +178,10 @@ func (m *grepMapper) fastLine(line []byte, out mr.Emitter) {
 
 // emit emits a line, the last one counted.
 func (m *grepMapper) emit(line []byte, out mr.Emitter) {
+	if m.alone {
+		out.Emit(line, nil)
+		return
+	}
 	m.value = append(binary.AppendUvarint(append(m.value[:0], grepMatch), m.lines), line...)
 	out.Emit(m.key, m.value)
 }

@@ -21,8 +21,11 @@ func indexer() mr.App {
 		Version:    indexerVersion,
 		NewMapper:  func(t *mr.Task) (mr.Mapper, error) { return newIndexMapper(t, names), nil },
 		NewReducer: newIndexReducer,
-		Combine:    mr.CombinerFunc(union),
-		Reference:  &plain,
+		OutputColumns: func(map[string]string) []mr.Column {
+			return []mr.Column{{Name: "word"}, {Name: "files"}}
+		},
+		Combine:   mr.CombinerFunc(union),
+		Reference: &plain,
 	}
 }
 

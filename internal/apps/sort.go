@@ -26,9 +26,10 @@ func sortLines() mr.App {
 			}},
 			{Name: "unique", Help: "keep only the first line of each key", Default: "false", Check: mr.CheckBool},
 		},
-		Ordered:    true,
-		NewMapper:  newSortMapper,
-		NewReducer: newSortReducer,
+		Ordered:       true,
+		NewMapper:     newSortMapper,
+		NewReducer:    newSortReducer,
+		OutputColumns: func(map[string]string) []mr.Column { return []mr.Column{{Name: "line"}} },
 
 		ExactCounters: true, // there are none
 	}

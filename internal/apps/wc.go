@@ -13,7 +13,10 @@ func wc() mr.App {
 			return &wcMapper{classes: newClasses(), one: mr.AppendInt64(nil, 1)}, nil
 		},
 		NewReducer: mr.SumReducer,
-		Combine:    mr.Sum{},
+		OutputColumns: func(map[string]string) []mr.Column {
+			return []mr.Column{{Name: "word"}, {Name: "count", Type: mr.IntColumn}}
+		},
+		Combine: mr.Sum{},
 
 		ExactCounters: true, // there are none
 	}
