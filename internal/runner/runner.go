@@ -41,16 +41,21 @@ type Properties struct {
 	Combine mr.Combiner
 	// Partition is the partitioner, nil for [mr.Partition].
 	Partition func(key []byte, n int) int
-	// KeyOf is the key that the application emitted, of one that the runner handed
-	// to the engine in its place; nil if there are none such. It is for people.
-	KeyOf func(key []byte) []byte
+	// Rows says that the application reads the columns of rows: [mr.Rows].
+	Rows bool
+	// Columns are those that it reads, with these parameters; nil leaves it to the
+	// job.
+	Columns func(params map[string]string) ([]string, error)
 	// Defaults are the parameters that the job need not set.
 	Defaults map[string]string
 	// Concurrent says that the records and the emitter of Map, and the groups and
 	// the output of Reduce, are used side by side, each by one goroutine. What the
-	// application emits or writes belongs to no record or key then, no record may
-	// be skipped, and Output.WriteLine takes any line.
+	// application emits or writes belongs to no record or key then, no record that
+	// it was given is skipped, and Output.WriteLine takes any line.
 	Concurrent bool
+	// Lines says that the application gets each record as a line: one with a line
+	// break in it is bad.
+	Lines bool
 }
 
 // Beater is an [mr.Counters] that takes signs of life.
@@ -78,6 +83,18 @@ type Records interface {
 	Err() error
 }
 
+// BatchRecords are [Records] of rows that come many at a time.
+type BatchRecords interface {
+	Records
+	// Batches says that NextBatch may be called in place of Next.
+	Batches() bool
+	// NextBatch is Next of many rows at a time, as [mr.BatchMapper] has it.
+	NextBatch() (*mr.Batch, bool)
+	// FailedAt says over which row of the batch the application has failed, before
+	// SkipOrFail.
+	FailedAt(row int)
+}
+
 // Emitter takes the pairs that the application emits. After an error it takes
 // no more.
 type Emitter interface {
@@ -85,6 +102,12 @@ type Emitter interface {
 	Emit(key, value []byte) error
 	// EmitSpans takes many pairs of one value, as [mr.SpanEmitter] has it.
 	EmitSpans(text []byte, spans []uint32, value []byte) error
+}
+
+// FoldEmitter is an [Emitter] that counts a pair as several, as [mr.FoldEmitter] has it.
+type FoldEmitter interface {
+	Emitter
+	EmitFolded(key, value []byte, pairs int64) error
 }
 
 // Groups are the input of a reduce attempt: keys in byte order.
@@ -107,6 +130,13 @@ type Output interface {
 	Write(value []byte) error
 	// WriteLine is as [mr.Output] has it; see [Properties.Concurrent].
 	WriteLine(line []byte) error
+}
+
+// Named is an [Emitter] or an [Output] that takes records for named outputs. Those of
+// what writes the output of its job are.
+type Named interface {
+	// EmitNamed takes a copy of a record, as [mr.Named] has it.
+	EmitNamed(name string, key, value []byte) error
 }
 
 // PanicError says that the code has ended a call in the way in which Go code

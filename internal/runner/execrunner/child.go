@@ -55,8 +55,8 @@ type process struct {
 	scope  string  // marks it and those that it starts
 	group  *cgroup // bounds its memory; nil if none could be made
 	killed error   // by the kernel for memory, or one that it has started; set when it has ended
-	stdin  *os.File
-	stdout *os.File
+	stdin  *pipeEnd
+	stdout *pipeEnd
 	stderr *os.File
 
 	mu     sync.Mutex
@@ -203,7 +203,7 @@ func (p *process) begin() (ended <-chan *os.ProcessState, err error) {
 		}
 	})
 	if err := <-started; err != nil {
-		for _, f := range []*os.File{p.stdin, p.stdout, p.stderr} {
+		for _, f := range []io.Closer{p.stdin, p.stdout, p.stderr} {
 			_ = f.Close()
 		}
 		p.leaveCgroup()
@@ -275,25 +275,18 @@ func startError(err error) error {
 
 // pipes makes the pipes of the process, and returns its ends of them.
 func (p *process) pipes() (theirs []*os.File, err error) {
-	var all []*os.File
-	pipe := func() (r, w *os.File) {
-		if err == nil {
-			if r, w, err = os.Pipe(); err == nil {
-				all = append(all, r, w)
-			}
-		}
-		return r, w
+	var in, out, errs *os.File
+	if p.stdin, in, err = newPipe("stdin", false); err != nil {
+		return nil, err
 	}
-	in, stdin := pipe()
-	stdout, out := pipe()
-	stderr, errs := pipe()
-	if err != nil {
-		for _, f := range all {
-			_ = f.Close()
-		}
-		return nil, fmt.Errorf("make a pipe: %w", err)
+	if p.stdout, out, err = newPipe("stdout", true); err != nil {
+		return nil, errors.Join(err, p.stdin.Close(), in.Close())
 	}
-	p.stdin, p.stdout, p.stderr = stdin, stdout, stderr
+	var r *os.File
+	if r, errs, err = os.Pipe(); err != nil {
+		return nil, errors.Join(fmt.Errorf("make a pipe: %w", err), p.stdin.Close(), in.Close(), p.stdout.Close(), out.Close())
+	}
+	p.stderr = r
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = in, out, errs
 	return []*os.File{in, out, errs}, nil
 }
@@ -315,7 +308,8 @@ func (p *process) wait() *os.ProcessState {
 	p.mu.Unlock()
 	_ = p.stdin.Close() // whoever feeds it goes on without
 	until := time.Now().Add(patience)
-	_, _ = p.stdout.SetReadDeadline(until), p.stderr.SetReadDeadline(until)
+	p.stdout.ended(until)
+	_ = p.stderr.SetReadDeadline(until)
 	return p.cmd.ProcessState
 }
 

@@ -1,12 +1,7 @@
 package execrunner
 
 import (
-	"archive/tar"
-	"archive/zip"
-	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -17,10 +12,8 @@ import (
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/shipped"
 )
-
-// fetchChunk is how many bytes of a file one request asks for.
-const fetchChunk = 8 << 20
 
 // cache has the files that jobs ship, each once for all attempts of the host.
 type cache struct {
@@ -97,34 +90,22 @@ func mode(executable bool) fs.FileMode {
 	return 0o644
 }
 
-// fetch fetches a file, compares its bytes with what the job names, and unpacks
-// an archive.
+// fetch fetches a file, and unpacks an archive.
 func (c *cache) fetch(ctx context.Context, lay layout.Layout, f manifest.CodeFile, beat func()) (path string, err error) {
 	dir := filepath.Join(c.host.dir, "code")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("make a directory for files: %w", err)
 	}
-	key := lay.Code(f.SHA256)
-	body, err := c.host.o.Store.OpenChunks(ctx, key, "", 0, -1, fetchChunk, 2)
-	if err != nil {
-		return "", fmt.Errorf("fetch %s: %w", key, err)
-	}
-	defer func() { err = errors.Join(err, body.Close()) }()
 	tmp, err := os.CreateTemp(dir, "fetch-")
 	if err != nil {
-		return "", fmt.Errorf("fetch %s: %w", key, err)
+		return "", fmt.Errorf("fetch %s: %w", lay.Code(f.SHA256), err)
 	}
 	defer func() {
 		_ = tmp.Close()
 		_ = os.Remove(tmp.Name()) // it may have another name by now
 	}()
-	sha := sha256.New()
-	n, err := io.Copy(io.MultiWriter(tmp, sha, beating(beat)), io.LimitReader(body, f.Size+1))
-	if err != nil {
-		return "", fmt.Errorf("fetch %s: %w", key, err)
-	}
-	if n != f.Size || hex.EncodeToString(sha.Sum(nil)) != f.SHA256 {
-		return "", fmt.Errorf("fetch %s: it has other bytes than the file that the job ships", key)
+	if err := shipped.Fetch(ctx, c.host.o.Store, lay, f, tmp, beat); err != nil {
+		return "", err
 	}
 	to := filepath.Join(dir, cacheName(f))
 	if f.Archive != "" {
@@ -134,18 +115,13 @@ func (c *cache) fetch(ctx context.Context, lay layout.Layout, f manifest.CodeFil
 		return to, nil
 	}
 	if err := errors.Join(tmp.Chmod(mode(f.Executable)), tmp.Close()); err != nil {
-		return "", fmt.Errorf("fetch %s: %w", key, err)
+		return "", fmt.Errorf("fetch %s: %w", lay.Code(f.SHA256), err)
 	}
 	if err := os.Rename(tmp.Name(), to); err != nil {
-		return "", fmt.Errorf("fetch %s: %w", key, err)
+		return "", fmt.Errorf("fetch %s: %w", lay.Code(f.SHA256), err)
 	}
 	return to, nil
 }
-
-// beating is a writer that tells of its writes.
-type beating func()
-
-func (b beating) Write(p []byte) (int, error) { b(); return len(p), nil }
 
 // unpacker unpacks an archive into a folder, which it does not leave, whatever the
 // names and links of the archive say.
@@ -171,81 +147,21 @@ func unpack(ctx context.Context, in *os.File, f manifest.CodeFile, to string, li
 	if limit == 0 {
 		u.left = 1 << 62
 	}
-	if f.Archive == manifest.Zip {
-		z, err := zip.NewReader(in, f.Size)
-		if err != nil {
-			return err
-		}
-		return u.zip(z)
-	}
-	if _, err := in.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	var r io.Reader = in
-	if f.Archive == manifest.TarGz {
-		if r, err = gzip.NewReader(in); err != nil {
-			return err
-		}
-	}
-	return u.tar(tar.NewReader(r))
+	return shipped.Walk(f.Archive, in, f.Size, u.entry)
 }
 
-func (u *unpacker) tar(r *tar.Reader) error {
-	for {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		name := filepath.Clean(h.Name)
-		switch h.Typeflag {
-		case tar.TypeDir:
-			err = u.root.MkdirAll(name, 0o755)
-		case tar.TypeReg:
-			err = u.file(name, h.FileInfo().Mode(), r)
-		case tar.TypeSymlink:
-			err = u.link(name, func() error { return u.root.Symlink(h.Linkname, name) })
-		case tar.TypeLink:
-			err = u.link(name, func() error { return u.root.Link(filepath.Clean(h.Linkname), name) })
-		case tar.TypeXGlobalHeader:
-		default:
-			err = fmt.Errorf("%q is neither file, folder nor link", h.Name)
-		}
-		if err != nil {
-			return err
-		}
+// entry writes what an archive has at a time.
+func (u *unpacker) entry(e shipped.Entry) error {
+	name := filepath.Clean(e.Name)
+	switch {
+	case e.Mode.IsDir():
+		return u.root.MkdirAll(name, 0o755)
+	case e.Mode.Type() == fs.ModeSymlink:
+		return u.link(name, func() error { return u.root.Symlink(e.Link, name) })
+	case e.Link != "":
+		return u.link(name, func() error { return u.root.Link(filepath.Clean(e.Link), name) })
 	}
-}
-
-func (u *unpacker) zip(z *zip.Reader) error {
-	for _, f := range z.File {
-		name := filepath.Clean(f.Name)
-		mode := f.Mode()
-		if mode.IsDir() {
-			if err := u.root.MkdirAll(name, 0o755); err != nil {
-				return err
-			}
-			continue
-		}
-		r, err := f.Open()
-		if err != nil {
-			return err
-		}
-		if mode.Type() == fs.ModeSymlink {
-			var target []byte
-			if target, err = io.ReadAll(io.LimitReader(r, 4<<10)); err == nil {
-				err = u.link(name, func() error { return u.root.Symlink(string(target), name) })
-			}
-		} else {
-			err = u.file(name, mode, r)
-		}
-		if err := errors.Join(err, r.Close()); err != nil {
-			return err
-		}
-	}
-	return nil
+	return u.file(name, e.Mode, e.Body)
 }
 
 // file writes a file. Of its mode only the right to run it counts.
@@ -257,7 +173,7 @@ func (u *unpacker) file(name string, mode fs.FileMode, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	n, err := io.Copy(io.MultiWriter(out, beating(u.beat)), &bounded{u.ctx, io.LimitReader(r, u.left+1)})
+	n, err := io.Copy(io.MultiWriter(out, shipped.Beating(u.beat)), &bounded{u.ctx, io.LimitReader(r, u.left+1)})
 	if u.left -= n; err == nil && u.left < 0 {
 		err = errors.New("it has more bytes than executables may use here")
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 
+	"github.com/mraws/mraws/internal/keyorder"
+	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/internal/runner"
 	"github.com/mraws/mraws/internal/sortbuf"
@@ -15,10 +17,12 @@ import (
 type sink struct {
 	*attempt
 	out       runner.Emitter
-	order     *order
+	order     *keyorder.Order // of what a combiner reads; nil without one
 	separator []byte
 	fields    int    // of the key
-	number    []byte // the key of each line in a job without a reducer: that of the task; else nil
+	lines     bool   // there is no reducer: what the mapper writes are lines, not pairs
+	number    []byte // the key of each such line: that of the task; nil in a map-only job, where the line is the key
+	line      []byte // scratch
 	buf       *sortbuf.List
 	failed    error // of out
 }
@@ -28,11 +32,15 @@ type sink struct {
 const combineBuffer = 8 << 20
 
 func newSink(a *attempt, out runner.Emitter) *sink {
-	s := &sink{attempt: a, out: out, order: newOrder(a.exec), separator: []byte(a.exec.FieldSeparator()), fields: max(a.exec.KeyFields, 1)}
-	if a.exec.Reducer == "" {
+	s := &sink{attempt: a, out: out, separator: []byte(a.exec.FieldSeparator()), fields: max(a.exec.KeyFields, 1)}
+	s.lines = a.exec.Reducer == ""
+	if s.lines && !a.job.MapOnly() {
 		s.number = binary.BigEndian.AppendUint32(nil, uint32(a.task.Index))
 	}
 	if a.exec.Combiner != "" {
+		o := a.job.KeyOrder()
+		o.Values = manifest.ByInput
+		s.order = keyorder.New(o)
 		s.buf = (*sortbuf.Spare)(nil).List(combineBuffer, 0, nil)
 	}
 	return s
@@ -52,10 +60,10 @@ func (s *sink) parser() parser {
 	switch {
 	case s.binary():
 		return recordParser(s.pair)
-	case s.number != nil:
+	case s.lines:
 		return lineParser(func(line []byte) error { return s.pair(nil, line) })
 	}
-	if s.buf == nil && s.order == nil && s.fields == 1 && len(s.separator) == 1 { // most jobs
+	if s.buf == nil && s.fields == 1 && len(s.separator) == 1 { // most jobs
 		return lineParser(s.emitLine)
 	}
 	return lineParser(func(line []byte) error { return s.pair(s.cut(line)) })
@@ -72,16 +80,25 @@ func (s *sink) emitLine(line []byte) error {
 
 // pair takes a pair of the mapper, without a key in a job without a reducer.
 func (s *sink) pair(key, value []byte) error {
-	if s.number != nil {
-		if len(key) > 0 {
+	if s.lines {
+		switch {
+		case s.number == nil && len(key) > 0 && len(value) > 0: // binary records
+			s.line = append(append(append(s.line[:0], key...), '\t'), value...)
+			return s.emit(s.line, nil)
+		case s.number == nil:
+			if len(key) == 0 {
+				key = value
+			}
+			return s.emit(key, nil)
+		case len(key) > 0:
 			return errors.New("a mapper without a reducer writes records without a key: the value is the line")
 		}
 		return s.emit(s.number, value)
 	}
-	key = s.order.encode(key)
 	if s.buf == nil {
 		return s.emit(key, value)
 	}
+	key = s.order.Encode(key, nil)
 	for !s.buf.Add(0, key, value) {
 		if err := s.combine(); err != nil {
 			return err
@@ -141,11 +158,9 @@ func (s *sink) emit(key, value []byte) error {
 func (s *sink) combine() error {
 	s.buf.Sort(1)
 	p := &process{attempt: s.attempt, role: "combiner", commandLine: s.exec.Combiner}
-	own := newOrder(s.exec) // pair holds on to what s.order has made
-	combined := func(key, value []byte) error { return s.emit(own.encode(key), value) }
-	parse := lineParser(func(line []byte) error { return combined(cutCombined(line, s.separator, s.fields)) })
+	parse := lineParser(func(line []byte) error { return s.emit(cutCombined(line, s.separator, s.fields)) })
 	if s.binary() {
-		parse = recordParser(combined)
+		parse = recordParser(s.emit)
 	}
 	err := p.run(func(w io.Writer) error {
 		if src := sortbuf.Partition(s.buf, 0); src != nil {
@@ -159,6 +174,14 @@ func (s *sink) combine() error {
 	s.buf.Reset()
 	return firstOf(s.failed, err)
 }
+
+// orderedSource gives back the keys of the mapper from pairs that were just sorted.
+type orderedSource struct {
+	recordio.Source
+	order *keyorder.Order
+}
+
+func (s orderedSource) Key() []byte { return s.order.Plain(s.Source.Key()) }
 
 // feedPairs writes each pair, as long as somebody takes them.
 func feedPairs(src recordio.Source, g gather, beat func()) {

@@ -12,7 +12,6 @@
 package execrunner
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,20 +23,13 @@ import (
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/runner"
+	"github.com/mraws/mraws/internal/shipped"
 	"github.com/mraws/mraws/mr"
 )
 
-// Source is what the runner needs of the bucket.
-type Source interface {
-	// OpenChunks streams the bytes [off, off+n) of an object, n = -1 is all of it,
-	// by requests of chunk bytes. An empty etag stands for any version. Errors,
-	// from the call or from the stream, wrap fs.ErrNotExist where that applies.
-	OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error)
-}
-
 // Options are all that a host is told.
 type Options struct {
-	Store  Source
+	Store  shipped.Source
 	Bucket string // of Store
 	// Scratch is an existing directory. The host makes one of its own in it when
 	// the first attempt runs.
@@ -149,9 +141,9 @@ type execRunner struct {
 
 // Properties implements runner.Runner.
 func (r *execRunner) Properties() runner.Properties {
-	p := runner.Properties{Concurrent: true, Partition: r.partition()}
-	if o := newOrder(r.exec); o != nil {
-		p.KeyOf = o.plain
+	p := runner.Properties{Concurrent: true, Lines: r.exec.Whole == "" && r.exec.Records != manifest.BinaryRecords}
+	if r.exec.Reducer == "" {
+		p.Partition = func(key []byte, n int) int { return partitionOfTask(key, len(r.job.Tasks), n) }
 	}
 	return p
 }
@@ -230,7 +222,6 @@ func (r *execRunner) Map(t *mr.Task, in runner.Records, out runner.Emitter) (err
 
 // Reduce implements runner.Runner.
 func (r *execRunner) Reduce(t *mr.Task, in runner.Groups, out runner.Output) (err error) {
-	in = r.keysOf(in)
 	switch r.exec.Reducer {
 	case "":
 		return copyValues(in, out)

@@ -40,20 +40,6 @@ func TestAggregate(t *testing.T) {
 	}
 }
 
-// TestPartitionFields: keys with the same first fields go to one partition.
-func TestPartitionFields(t *testing.T) {
-	b := newBench(t, "cat", "cat")
-	b.exec.KeyFields, b.exec.PartitionFields = 2, 1
-	got, err := b.mapAll(true, object{"a", "x\t1\tv\n"})
-	want(t, got, err, "x\t1|v")
-	part := b.host.Runner(b.job, lay).Properties().Partition
-	for key, first := range map[string]string{"x\t1": "x", "x\t2": "x", "x": "x", "\t": "", "long\tkey": "long"} {
-		if p := part([]byte(key), 97); p != mr.Partition([]byte(first), 97) {
-			t.Errorf("%q is in partition %d", key, p)
-		}
-	}
-}
-
 // TestOffsets: a mapper gets the offset of each line and a tab before it, also of long
 // lines, empty ones and one without a line break, whether they come in blocks or one by
 // one.

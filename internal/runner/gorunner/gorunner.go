@@ -18,7 +18,7 @@ type goRunner struct{ app mr.App }
 func (r *goRunner) Properties() runner.Properties {
 	p := runner.Properties{
 		Ordered: r.app.Ordered, Combine: r.app.Combine, Partition: r.app.Partition,
-		Defaults: make(map[string]string, len(r.app.Params)),
+		Rows: r.app.Input == mr.Rows, Columns: r.app.Columns, Defaults: make(map[string]string, len(r.app.Params)),
 	}
 	for _, d := range r.app.Params {
 		p.Defaults[d.Name] = d.Default
@@ -45,7 +45,9 @@ func (r *goRunner) Guard(f func() error) (err error) {
 // Map implements runner.Runner.
 func (r *goRunner) Map(t *mr.Task, in runner.Records, out runner.Emitter) (err error) {
 	m := mapping{in: in, out: emitter{to: out}}
-	if err := r.Guard(func() error { m.mapper, err = r.app.NewMapper(t); return err }); err != nil {
+	own := *t
+	own.Named = &named{out, &m.out.failed}
+	if err := r.Guard(func() error { m.mapper, err = r.app.NewMapper(&own); return err }); err != nil {
 		return err
 	}
 	for {
@@ -80,12 +82,28 @@ func (m *mapping) records() error {
 		}
 		return m.in.Err()
 	}
+	if batches, ok := m.mapper.(mr.BatchMapper); ok {
+		if in, ok := m.in.(runner.BatchRecords); ok && in.Batches() {
+			return m.batches(batches, in)
+		}
+	}
 	for rec, ok := m.in.Next(); ok; rec, ok = m.in.Next() {
 		if err := m.mapper.Map(rec, &m.out); err != nil || m.out.failed != nil {
 			return orFailed(m.out.failed, err)
 		}
 	}
 	return m.in.Err()
+}
+
+// batches maps all rows, many at a time.
+func (m *mapping) batches(mapper mr.BatchMapper, in runner.BatchRecords) error {
+	for batch, ok := in.NextBatch(); ok; batch, ok = in.NextBatch() {
+		if row, err := mapper.MapBatch(batch, &m.out); err != nil || m.out.failed != nil {
+			in.FailedAt(row)
+			return orFailed(m.out.failed, err)
+		}
+	}
+	return in.Err()
 }
 
 // orFailed is the error of the engine, if there was one, else that of the
@@ -119,14 +137,29 @@ func (e *emitter) EmitSpans(text []byte, spans []uint32, value []byte) {
 	}
 }
 
+// EmitFolded implements mr.FoldEmitter.
+func (e *emitter) EmitFolded(key, value []byte, pairs int64) {
+	to, ok := e.to.(runner.FoldEmitter)
+	if !ok {
+		e.Emit(key, value)
+		return
+	}
+	if err := to.EmitFolded(key, value, pairs); err != nil {
+		e.failed = err
+		panic(errEnd)
+	}
+}
+
 // Reduce implements runner.Runner.
 func (r *goRunner) Reduce(t *mr.Task, in runner.Groups, out runner.Output) error {
 	return r.Guard(func() error {
-		reducer, err := r.app.NewReducer(t)
+		o := &output{to: out}
+		own := *t
+		own.Named = &named{out, &o.failed}
+		reducer, err := r.app.NewReducer(&own)
 		if err != nil {
 			return err
 		}
-		o := &output{to: out}
 		var key []byte // the application's copy, which it may spoil
 		values := in.Values()
 		for in.Next() {
@@ -157,6 +190,24 @@ func (o *output) Write(value []byte) {
 func (o *output) WriteLine(line []byte) {
 	if err := o.to.WriteLine(line); err != nil {
 		o.failed = err
+		panic(errEnd)
+	}
+}
+
+// named is the mr.Named of a task.
+type named struct {
+	to     any    // the emitter or the output of the task
+	failed *error // of the engine
+}
+
+// Emit implements mr.Named.
+func (n *named) Emit(name string, key, value []byte) {
+	to, ok := n.to.(runner.Named)
+	if !ok {
+		panic("the named output " + name + " in a map task: the reducer writes named outputs, and the mapper of a job without reduce tasks")
+	}
+	if err := to.EmitNamed(name, key, value); err != nil {
+		*n.failed = err
 		panic(errEnd)
 	}
 }
