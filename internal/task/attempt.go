@@ -14,6 +14,7 @@ package task
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"fmt"
 	"maps"
@@ -24,9 +25,14 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/mraws/mraws/internal/input"
+	"github.com/mraws/mraws/internal/keyorder"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/output"
 	"github.com/mraws/mraws/internal/runner"
+	"github.com/mraws/mraws/internal/shipped"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -41,26 +47,33 @@ type Attempt struct {
 // time; the slots of a worker share Store, Job, App, Commits and Ranges.
 type Env struct {
 	Store Store
-	// Buckets returns another bucket, which input lies in; nil where there is
-	// none to be read.
-	Buckets func(name string) Source
+	// Buckets returns another bucket, which input lies in and which is reached so;
+	// nil where there is none to be read.
+	Buckets func(ctx context.Context, name string, a manifest.Access) (Source, error)
 	// Outputs returns a bucket that output lies in; nil where there is no other
 	// bucket to be written.
 	Outputs func(name string) Place
-	Layout  layout.Layout // of the job ([manifest.Job.Layout])
-	Job     *manifest.Job // validated
-	Runner  runner.Runner // of the job's application
-	Worker  string        // the worker's id
+	// Libraries are the encoders of output that not every program has.
+	Libraries output.Libraries
+	Layout    layout.Layout // of the job ([manifest.Job.Layout])
+	Job       *manifest.Job // validated
+	Runner    runner.Runner // of the job's application
+	Worker    string        // the worker's id
 	// Scratch is an existing directory for temporary files. They have no
 	// name left once they are open, where the system allows it, so that
 	// even a killed process leaves none behind.
 	Scratch string
 	// Memory is the budget of this slot in bytes, see [SlotMemory].
-	Memory   int64
-	Commits  *Commits
-	Ranges   *Ranges         // nil keeps none
-	Objects  func() []string // as [mr.Task] has it; nil keeps none
-	Spare    *Spare          // nil keeps none
+	Memory  int64
+	Commits *Commits
+	Ranges  *Ranges  // nil keeps none
+	Earlier *Earlier // nil keeps none
+	// Parquet reads Parquet; nil in a program without that part.
+	Parquet input.ParquetReader
+	Objects func() []string // as [mr.Task] has it; nil keeps none
+	// Files has the files that jobs ship; nil where they cannot be fetched.
+	Files    *shipped.Cache
+	Spare    *Spare // nil keeps none
 	Log      zerolog.Logger
 	Progress *Progress // reset by the caller; nil for none
 
@@ -97,12 +110,18 @@ type Result struct {
 	Adopted    int   // objects found in the bucket, equal to ours
 	Displaced  int   // objects that met other bytes and went below _attempts/
 	Restored   int   // objects of map tasks that were lost and are there again
+	// S3 is what the attempt asked of S3, also if it failed. Recorded is the part of it
+	// that the commit record says, if the attempt is not superseded.
+	S3, Recorded object.Traffic
 }
 
 // live is what the parts of an attempt tell of their work, and hear of its end.
 type live struct {
 	*Progress
 	stopped atomic.Bool // the context has ended
+	// How long it had nothing to read since its input was on its way, and how long it
+	// wrote runs to scratch, in nanoseconds.
+	waited, spilling atomic.Int64
 }
 
 // attempt is one running attempt.
@@ -118,6 +137,7 @@ type attempt struct {
 	bucket   *bucket
 	commit   *committer
 	app      runner.Properties
+	order    *keyorder.Order // of keys and values; nil for bytes and input
 	res      Result
 }
 
@@ -128,6 +148,9 @@ type attempt struct {
 // application becomes a *AppError. Run leaves no temporary file, no
 // goroutine and no unfinished upload behind.
 func (e *Env) Run(ctx context.Context, a Attempt) (res Result, err error) {
+	tally := new(object.Tally)
+	ctx = object.WithTally(ctx, tally)
+	defer func() { res.S3 = tally.Traffic() }()
 	pprof.Do(ctx, pprof.Labels(runner.AttemptLabel, a.ID), func(ctx context.Context) {
 		err = e.runAttempt(ctx, a, func(ctx context.Context, t *attempt) error {
 			err := t.run(ctx)
@@ -143,9 +166,17 @@ func (e *Env) Run(ctx context.Context, a Attempt) (res Result, err error) {
 }
 
 // runAttempt calls run with a new attempt. When ctx ended it returns why.
-func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Context, *attempt) error) error {
-	e.Spare.enter(a.Phase, !e.Job.MaxBad.IsZero())
+func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Context, *attempt) error) (err error) {
+	works := a.Phase // what the application does
+	if e.Job.MapOnly() {
+		works = mr.MapPhase
+	}
+	e.Spare.enter(works, !e.Job.MaxBad.IsZero())
 	t := &attempt{Env: e, Attempt: a, started: time.Now(), live: &live{Progress: e.Progress}, app: e.Runner.Properties()}
+	t.order = keyorder.New(e.Job.KeyOrder())
+	if e.Job.KeyOrder().Values != manifest.ByInput {
+		t.app.Combine = nil // pairs are told apart by their values too
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { t.live.stopped.Store(true) })()
@@ -154,7 +185,7 @@ func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Contex
 	}
 	t.counters.beats = &t.live.Beats
 	t.task = &mr.Task{
-		Context: ctx, Job: e.Job.ID, Worker: e.Worker, Attempt: a.ID, Phase: a.Phase, Index: a.Index,
+		Context: ctx, Job: e.Job.ID, Worker: e.Worker, Attempt: a.ID, Phase: works, Index: a.Index, MapOnly: e.Job.MapOnly(),
 		Params: e.params(), Objects: e.Objects, Side: &sideFiles{store: e.Store, layout: e.Layout, job: e.Job.ID, attempt: a.ID},
 		Counters: &t.counters,
 	}
@@ -162,10 +193,11 @@ func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Contex
 		t.task.Objects = sync.OnceValue(e.Job.Names)
 	}
 	if !t.exists() {
-		return &FatalError{Err: fmt.Errorf("job %s has no %s task %d", t.Job.ID, t.Phase, t.Index)}
+		return &FatalError{Err: fmt.Errorf("job %s has no %s task %d", t.Job.ID, works, t.Index)}
 	}
-	t.shares = shareOut(a.Phase, e.Memory-t.decompressMemory())
-	t.space = &space{dir: e.Scratch, name: fmt.Sprintf("mraws-%s-%d", a.Phase, a.Index), spare: e.Spare}
+	decompressing, dict := t.decompressMemory()
+	t.shares = shareOut(works, e.Memory-decompressing)
+	t.space = &space{dir: e.Scratch, name: fmt.Sprintf("mraws-%s-%d", works, a.Index), spare: e.Spare}
 	store := e.Store
 	if name := e.Layout.OutputBucket(); name != "" {
 		if e.Outputs == nil {
@@ -173,22 +205,84 @@ func (e *Env) runAttempt(ctx context.Context, a Attempt, run func(context.Contex
 		}
 		store = &placed{e.Store, e.Outputs(name), e.Layout}
 	}
-	t.bucket = &bucket{store: store, others: e.Buckets, layout: e.Layout, job: e.Job, format: e.Job.InputFormat(), chunk: t.shares.chunk}
-	t.commit = &committer{
-		bucket: t.bucket, log: e.Log, index: a.Index, id: a.ID, worker: e.Worker, started: t.started, res: &t.res,
+	t.bucket = &bucket{store: store, others: e.Buckets, layout: e.Layout, job: e.Job, format: e.Job.InputFormat(), chunk: t.shares.chunk, dict: dict}
+	if t.bucket.rows, err = t.rows(); err != nil {
+		return err
 	}
-	err := run(ctx, t)
+	if err := t.prepare(ctx, works); err != nil {
+		return err
+	}
+	t.commit = &committer{
+		bucket: t.bucket, log: e.Log, index: a.Index, id: a.ID, worker: e.Worker, started: t.started, live: t.live, pulse: object.PulseOf(ctx), res: &t.res,
+	}
+	err = run(ctx, t)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx) // what it led to is no news
 	}
 	return err
 }
 
+// prepare fetches the files that the job ships, and makes the combiner.
+func (t *attempt) prepare(ctx context.Context, works mr.Phase) (err error) {
+	t.task.Files = embed.FS{} // which is empty
+	if files := t.Job.App.Files; len(files) > 0 {
+		if t.Files == nil {
+			return &FatalError{Err: fmt.Errorf("job %s ships files, and this process fetches none", t.Job.ID)}
+		}
+		if t.task.Files, err = t.Files.Files(ctx, t.Layout, files, t.counters.Beat); err != nil {
+			return filesError(err)
+		}
+	}
+	if f, ok := t.app.Combine.(mr.CombinerTask); ok && works == mr.MapPhase && !t.Job.MapOnly() {
+		err = t.Runner.Guard(func() (err error) { t.app.Combine, err = f(t.task); return err })
+		if err != nil {
+			return t.verdict(fmt.Errorf("make the combiner: %w", err), nil, func(*AppError) {})
+		}
+	}
+	return nil
+}
+
+// filesError is the error of files that the job ships: fatal if it would come back
+// wherever the task ran.
+func filesError(err error) error {
+	var damaged *shipped.DamagedError
+	var archive *shipped.ArchiveError
+	switch {
+	case errors.As(err, &damaged):
+		return &FatalError{Err: err, Key: damaged.Key}
+	case errors.As(err, &archive):
+		return &FatalError{Err: err}
+	}
+	return err
+}
+
+// rows says how the application gets rows of the job's input.
+func (t *attempt) rows() (r input.Rows, err error) {
+	if t.Phase != mr.MapPhase && !t.Job.MapOnly() {
+		return r, nil
+	}
+	if t.app.Rows && !input.IsTable(t.Job.Input.Name) {
+		return r, &FatalError{Err: fmt.Errorf("app %s reads rows of a table, and the job reads %s", t.Job.App.Name, t.Job.Input)}
+	}
+	r = input.Rows{Fields: t.app.Rows, Sound: !t.Job.MaxBad.IsZero(), Parquet: t.Parquet}
+	if t.app.Columns == nil {
+		return r, nil
+	}
+	err = t.Runner.Guard(func() (err error) { r.Columns, err = t.app.Columns(t.params()); return err })
+	if err == nil {
+		err = input.CheckColumns(r.Columns)
+	}
+	if err != nil {
+		return r, &FatalError{Err: fmt.Errorf("columns of app %s: %w", t.Job.App.Name, err)}
+	}
+	return r, nil
+}
+
 // exists tells whether the job has the task.
 func (t *attempt) exists() bool {
-	n := len(t.Job.Tasks)
+	n := t.Job.Maps()
 	if t.Phase == mr.ReducePhase {
-		n = t.Job.NReduce
+		n = t.Job.Outputs()
 	}
 	return t.Index >= 0 && t.Index < n
 }
@@ -200,7 +294,7 @@ func (t *attempt) merger(nparts int, combine mr.Combiner) merger {
 
 func (t *attempt) run(ctx context.Context) error {
 	if t.Phase == mr.ReducePhase {
-		return t.runReduce(ctx)
+		return t.runOutput(ctx)
 	}
 	return t.runMap(ctx)
 }
@@ -232,7 +326,7 @@ func (t *attempt) verdict(err, own error, blame func(*AppError)) error {
 			app.Stack = p.Stack
 		}
 	}
-	app.Phase, app.Index = t.Phase, t.Index
+	app.Phase, app.Index = t.task.Phase, t.Index
 	if !t.app.Concurrent {
 		blame(app)
 	}

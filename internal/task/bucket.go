@@ -20,28 +20,31 @@ import (
 // whether it is the job's own.
 type bucket struct {
 	store  Store
-	others func(name string) Source // see [Env.Buckets]
+	others func(ctx context.Context, name string, a manifest.Access) (Source, error) // see [Env.Buckets]
 	layout layout.Layout
 	job    *manifest.Job
-	format input.Format // of the job's input
-	chunk  int64        // bytes of a request of open
+	format input.Format                    // of the job's input
+	rows   input.Rows                      // how its rows are read, if it has any
+	chunk  int64                           // bytes of a request of open
+	dict   int64                           // see [decompress.Decoder]
+	kinds  map[string]manifest.Compression // of the objects that readers have found compressed
 }
 
 // source returns the bucket that an input object lies in.
-func (b *bucket) source(o *manifest.Object) (Source, error) {
+func (b *bucket) source(ctx context.Context, o *manifest.Object) (Source, error) {
 	switch {
 	case o.Bucket == "":
 		return b.store, nil
 	case b.others == nil:
 		return nil, &FatalError{Err: fmt.Errorf("read input %s: no other bucket can be read here", o.Name), Key: o.Name}
 	}
-	return b.others(o.Bucket), nil
+	return b.others(ctx, o.Bucket, b.job.Buckets[o.Bucket])
 }
 
 // openInput opens a range of an input object that is read once more, beside the
 // plan.
 func (b *bucket) openInput(ctx context.Context, o manifest.Object, off, n int64) (io.ReadCloser, error) {
-	from, err := b.source(&o)
+	from, err := b.source(ctx, &o)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/mraws/mraws/internal/keyorder"
+	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/internal/sortbuf"
 	"github.com/mraws/mraws/mr"
@@ -41,7 +43,7 @@ func (t *attempt) newCollector(cuts *cuts) *collector {
 		c.buf = sortbuf.NewTable(c.limit, combineFunc(t.app.Combine))
 	} else {
 		expect := int64(0) // bytes of pairs: unknown
-		if t.app.Ordered {
+		if t.Job.Partitioner.Name == manifest.Range {
 			expect = t.inputBytes() * 3 / 2 // as they sort most of what they read
 		}
 		list := c.spare.List(c.limit, expect, cuts.bounds)
@@ -88,6 +90,12 @@ func (c *collector) Emit(key, value []byte) error {
 	}
 	c.key = nil
 	return nil
+}
+
+// EmitFolded takes a pair that stands for several, and counts those.
+func (c *collector) EmitFolded(key, value []byte, pairs int64) error {
+	c.emitted += max(pairs, 1) - 1
+	return c.Emit(key, value)
 }
 
 // addRare is the rest of Emit for a pair that the buffer has not taken.
@@ -139,10 +147,47 @@ func (c *collector) EmitSpans(text []byte, spans []uint32, value []byte) error {
 	return nil
 }
 
-// blame says in an error of the application for which key it was called.
+// failure implements mapOutput.
+func (c *collector) failure() error { return c.failed }
+
+// blame implements mapOutput.
 func (c *collector) blame(e *AppError) {
 	if c.key != nil {
 		e.Key = shortKey(c.key)
+	}
+}
+
+// ordering is a collector for a job that names an order: it gets the internal keys of
+// package keyorder.
+type ordering struct {
+	*collector
+	order *keyorder.Order
+}
+
+// Emit takes a pair.
+func (o *ordering) Emit(key, value []byte) error {
+	return o.collector.Emit(o.order.Encode(key, value), value)
+}
+
+// EmitFolded takes a pair that stands for several.
+func (o *ordering) EmitFolded(key, value []byte, pairs int64) error {
+	return o.collector.EmitFolded(o.order.Encode(key, value), value, pairs)
+}
+
+// EmitSpans takes many pairs of one value.
+func (o *ordering) EmitSpans(text []byte, spans []uint32, value []byte) error {
+	for ; len(spans) >= 2; spans = spans[2:] {
+		if err := o.Emit(text[spans[0]:spans[1]], value); err != nil {
+			return err
+		}
+	}
+	return o.failed
+}
+
+// blame implements mapOutput.
+func (o *ordering) blame(e *AppError) {
+	if o.key != nil {
+		e.Key = shortKey(o.order.Plain(o.key))
 	}
 }
 

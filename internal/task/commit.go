@@ -27,13 +27,17 @@ var errCommitted = errors.New("task is committed")
 // committer publishes what one attempt makes.
 type committer struct {
 	*bucket
-	log      zerolog.Logger
-	index    int    // of the task
-	id       string // of the attempt
-	worker   string
-	started  time.Time
-	res      *Result // what came of it
-	recorded string  // ETag of the record of a reduce attempt that has to make its output again
+	log     zerolog.Logger
+	index   int    // of the task
+	id      string // of the attempt
+	worker  string
+	started time.Time
+	live    *live
+	// uploading is how long a map attempt uploaded what it had made.
+	uploading time.Duration
+	pulse     *object.Pulse // nil for none
+	res       *Result       // what came of it
+	recorded  string        // ETag of the record of a reduce attempt that has to make its output again
 }
 
 // mapCommit is the commit of one map attempt.
@@ -62,6 +66,7 @@ type madeObject struct {
 // durable and immutable by then (I2, I3). rec says what the attempt has counted.
 func (c *committer) commitMap(ctx context.Context, segs *segments, rec *manifest.Map) error {
 	rec.Parts = segs.recordParts()
+	began := time.Now()
 	g, gctx := errgroup.WithContext(ctx)
 	m := &mapCommit{committer: c, foundRecord: sync.OnceValue(func() error { return c.findRecord(gctx, nil) })}
 	g.SetLimit(requests)
@@ -86,6 +91,7 @@ func (c *committer) commitMap(ctx context.Context, segs *segments, rec *manifest
 		})
 	}
 	err := g.Wait()
+	c.uploading = time.Since(began)
 	c.res.Adopted, c.res.Displaced = int(m.adopted.Load()), int(m.displaced.Load())
 	if errors.Is(err, errCommitted) {
 		return nil
@@ -226,7 +232,9 @@ func (c *committer) findRecord(ctx context.Context, werr error) error {
 // putRecord creates the commit record; rec has what was uploaded.
 func (c *committer) putRecord(ctx context.Context, rec *manifest.Map) error {
 	rec.Schema, rec.Job, rec.Task, rec.Attempt, rec.Worker = manifest.MapSchema, c.job.ID, c.index, c.id, c.worker
-	rec.Started, rec.Seconds = c.started, time.Since(c.started).Seconds()
+	rec.Started, rec.Seconds, rec.Delays = c.started, time.Since(c.started).Seconds(), c.delays()
+	rec.S3 = object.TrafficOf(ctx)
+	c.res.Recorded = rec.S3
 	key := c.layout.MapCommit(c.index)
 	if err := rec.Validate(c.layout, c.job, c.index); err != nil {
 		return &FatalError{Err: fmt.Errorf("write %s: %w", key, err)}
@@ -254,6 +262,17 @@ func (c *committer) putRecord(ctx context.Context, rec *manifest.Map) error {
 	return err
 }
 
+// delays is what has held the attempt up so far.
+func (c *committer) delays() manifest.Delays {
+	seconds := func(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+	throttled, took := c.pulse.Throttled()
+	return manifest.Delays{
+		WaitSeconds: seconds(time.Duration(c.live.waited.Load())), UploadSeconds: seconds(c.uploading),
+		Throttled: throttled, ThrottledSeconds: seconds(took),
+		Spills: c.live.Spills.Load(), SpilledBytes: c.live.Spilled.Load(), SpillSeconds: seconds(time.Duration(c.live.spilling.Load())),
+	}
+}
+
 // mostStale is how often an attempt tries to commit over what earlier jobs
 // wrote late.
 const mostStale = 3
@@ -262,6 +281,9 @@ const mostStale = 3
 // the attempt's own name, so that whoever finds the output finds in its
 // metadata which record describes it.
 func (c *committer) commitReduce(ctx context.Context, w object.Writer, rec *manifest.Reduce) error {
+	rec.Delays = c.delays()
+	rec.S3 = object.TrafficOf(ctx)
+	c.res.Recorded = rec.S3
 	err := rec.Validate(c.layout, c.job, c.index, c.id)
 	if err != nil {
 		return errors.Join(&FatalError{Err: fmt.Errorf("write %s: %w", c.layout.ReduceAttempt(c.index, c.id), err)}, w.Abort())

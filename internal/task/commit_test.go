@@ -26,6 +26,18 @@ func smallJob(t *testing.T) *fixture {
 
 var smallTasks = []Attempt{{mr.MapPhase, 0, ""}, {mr.ReducePhase, 0, ""}, {mr.ReducePhase, 1, ""}}
 
+// tasks are those of smallJob, or of a map-only job.
+func (w *fixture) tasks() []Attempt {
+	if !w.Spec.MapOnly() {
+		return smallTasks
+	}
+	tasks := make([]Attempt, w.Spec.Outputs())
+	for i := range tasks {
+		tasks[i] = Attempt{mr.ReducePhase, i, ""}
+	}
+	return tasks
+}
+
 // TestFaults lets every call of the store fail in every way, once, and then
 // lets a second attempt at each task run: what is committed in the end is
 // exactly right, and what an attempt said of itself is true.
@@ -35,6 +47,7 @@ func TestFaults(t *testing.T) {
 	t.Run("packed", func(t *testing.T) {
 		testFaults(t, func(t *testing.T) *fixture { return smallJob(t).shuffled(manifest.ShufflePacked) })
 	})
+	t.Run("map-only", func(t *testing.T) { testFaults(t, directJob) })
 }
 
 func testFaults(t *testing.T, smallJob func(t *testing.T) *fixture) {
@@ -57,7 +70,7 @@ func testFaults(t *testing.T, smallJob func(t *testing.T) *fixture) {
 				return what
 			}
 			e := w.env(t)
-			for _, task := range smallTasks {
+			for _, task := range w.tasks() {
 				first, second := task, task
 				first.ID, second.ID = "first", "second"
 				armed = true
@@ -425,5 +438,42 @@ func TestCommitsCache(t *testing.T) {
 	}
 	if _, err := e.Commits.partition(context.Background(), w.bucket(), 1); err != nil || gets > 2 {
 		t.Errorf("%v after %d gets", err, gets)
+	}
+}
+
+// TestDelays: the record of an attempt says what held it up: runs that it wrote to
+// scratch, and replies of the store that asked for fewer requests. That of one which
+// nothing held up says nothing of that.
+func TestDelays(t *testing.T) {
+	run := func(ctx context.Context, memory int64, text string) (manifest.Delays, Result) {
+		w := newFixture(testkit.Where, 3, 0, 1, file{"a", text})
+		w.Scratch, w.Memory = t.TempDir(), memory
+		res, err := w.env(t).Run(ctx, Attempt{mr.MapPhase, 0, "m"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, _, err := w.Store.Get(t.Context(), layout.Layout{}.MapCommit(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec, err := manifest.DecodeMap(data, layout.Layout{}, w.Spec, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Check(t)
+		return rec.Delays, res
+	}
+	pulse := new(object.Pulse)
+	wait := pulse.Wait()
+	wait.Throttle()
+	wait.Throttle()
+	d, res := run(object.WithPulse(t.Context(), pulse), 20_000, text(1, 400_000))
+	if res.Spills == 0 || d.Spills != int64(res.Spills) || d.SpilledBytes <= 0 || d.SpillSeconds <= 0 || d.Throttled != 2 {
+		t.Errorf("%+v after %d spills", d, res.Spills)
+	}
+	d, _ = run(t.Context(), 64<<20, "a b")
+	d.WaitSeconds, d.UploadSeconds = 0, 0
+	if d != (manifest.Delays{}) {
+		t.Errorf("%+v", d)
 	}
 }

@@ -364,16 +364,16 @@ func TestDecompressMemory(t *testing.T) {
 	gzip, zstd := decompress.Memory(manifest.Gzip), decompress.Memory(manifest.Zstd)
 	for i, want := range []int64{0, gzip, zstd, gzip + zstd} {
 		at := &attempt{Env: &Env{Job: w.Spec, Memory: 64 << 20}, Attempt: Attempt{Phase: mr.MapPhase, Index: i}}
-		if got := at.decompressMemory(); got != want {
+		if got, _ := at.decompressMemory(); got != want {
 			t.Errorf("task %d: %d, want %d", i, got, want)
 		}
 		at.Phase = mr.ReducePhase
-		if got := at.decompressMemory(); got != 0 {
+		if got, _ := at.decompressMemory(); got != 0 {
 			t.Errorf("reduce: %d", got)
 		}
 	}
 	at := &attempt{Env: &Env{Job: w.Spec, Memory: minSlotMemory}, Attempt: Attempt{Phase: mr.MapPhase, Index: 2}}
-	if got := at.decompressMemory(); got != minSlotMemory/2 {
+	if got, _ := at.decompressMemory(); got != minSlotMemory/2 {
 		t.Errorf("a small slot: %d", got)
 	}
 }

@@ -32,6 +32,13 @@ func (c *counters) Beat() {
 	}
 }
 
+// reset forgets all counters.
+func (c *counters) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n = nil
+}
+
 // all returns a copy of the counters, nil if there are none.
 func (c *counters) all() map[string]int64 {
 	c.mu.Lock()

@@ -123,10 +123,15 @@ func LostRead(key string, err error) error {
 
 // shortKey quotes a key or a record for an error message, at most its first
 // 64 bytes.
-func shortKey(key []byte) string {
-	const most = 64
-	if len(key) > most {
-		return fmt.Sprintf("%q… (%d bytes)", key[:most], len(key))
+func shortKey(key []byte) string { return keyText(key[:min(len(key), mostOfKey)], len(key)) }
+
+// mostOfKey bounds the beginning of a key that people are shown, in bytes.
+const mostOfKey = 64
+
+// keyText is a key of so many bytes for people, of which head is the beginning.
+func keyText(head []byte, size int) string {
+	if size > len(head) {
+		return fmt.Sprintf("%q… (%d bytes)", head, size)
 	}
-	return fmt.Sprintf("%q", key)
+	return fmt.Sprintf("%q", head)
 }

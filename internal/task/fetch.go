@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -31,6 +33,7 @@ type ahead struct {
 	queue  chan *chunk         // in order
 	done   sync.WaitGroup      // the dispatcher, who waits for its fetches
 	cur    *chunk              // what the reader has not used up
+	waited atomic.Int64        // time of the reader, which may outlive its attempt
 }
 
 // chunk is a range of a piece, on its way until ready is closed.
@@ -64,7 +67,7 @@ func fetchAhead(ctx context.Context, b *bucket, shares shares, pieces []manifest
 // planned returns the range that the reader of a piece will open first. A
 // compressed object is read from its beginning to its end.
 func (a *ahead) planned(p manifest.Piece) (off, n int64) {
-	if a.bucket.job.Objects[p.Object].Compression != "" {
+	if a.bucket.job.Objects[p.Object].Compression != "" || a.bucket.job.Unknown(p) && a.bucket.format.Decompresses() {
 		return p.Offset, p.Length
 	}
 	return a.bucket.format.First(p.Offset, p.Length)
@@ -79,7 +82,7 @@ func (a *ahead) dispatch() {
 		off, left := a.planned(p)
 		for left > 0 {
 			c := &chunk{piece: i, off: off, ready: make(chan struct{})}
-			c.n, c.weight = a.cut(left)
+			c.n, c.weight = a.cut(i, left)
 			off, left = off+c.n, left-c.n
 			if a.room.Acquire(a.ctx, c.weight) != nil {
 				return
@@ -96,8 +99,12 @@ func (a *ahead) dispatch() {
 
 // cut says how much of the bytes that are left of a piece one request asks
 // for, and what it weighs.
-func (a *ahead) cut(left int64) (n, weight int64) {
-	n, held := a.bucket.store.Reach(left, a.chunk) // the same of any bucket
+func (a *ahead) cut(piece int, left int64) (n, weight int64) {
+	n = min(left, a.chunk)
+	held := n
+	if from, err := a.bucket.source(a.ctx, &a.bucket.job.Objects[a.pieces[piece].Object]); err == nil { // else open says so
+		n, held = from.Reach(left, a.chunk)
+	}
 	return n, min(max(held, perObject), a.window)
 }
 
@@ -147,7 +154,7 @@ func (a *ahead) fetch(c *chunk) {
 // open opens a range of the object of a piece, by one request.
 func (a *ahead) open(piece int, off, n int64) (object.Stream, error) {
 	o := &a.bucket.job.Objects[a.pieces[piece].Object]
-	from, err := a.bucket.source(o)
+	from, err := a.bucket.source(a.ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -203,11 +210,13 @@ func (a *ahead) take(piece int) error {
 		if err := a.drop(); err != nil {
 			return err
 		}
+		began := time.Now()
 		c, ok := <-a.queue
 		if !ok {
 			return context.Cause(a.ctx)
 		}
 		<-c.ready
+		a.waited.Add(int64(time.Since(began)))
 		a.cur = c
 		if c.err != nil {
 			return c.err

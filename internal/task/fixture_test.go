@@ -85,7 +85,7 @@ func (w *fixture) env(t testkit.TB) *Env {
 		run = w.runner
 	}
 	return &Env{
-		Store: w.Store, Job: w.Spec, Runner: run(w.App), Worker: "w", Scratch: w.Scratch, Memory: w.Memory,
+		Store: w.Store, Layout: w.Spec.Layout(layout.Layout{}), Job: w.Spec, Runner: run(w.App), Worker: "w", Scratch: w.Scratch, Memory: w.Memory,
 		Commits: new(Commits), Log: zerolog.Nop(), Progress: new(Progress),
 		maxRecord: w.MaxRecord,
 	}
@@ -95,13 +95,13 @@ func (w *fixture) env(t testkit.TB) *Env {
 func (w *fixture) run(t testkit.TB) []string {
 	t.Helper()
 	e := w.env(t)
-	for m := range w.Spec.Tasks {
+	for m := range w.Spec.Maps() {
 		e.Progress = new(Progress)
 		if _, err := e.Run(context.Background(), Attempt{mr.MapPhase, m, fmt.Sprintf("m%d", m)}); err != nil {
 			t.Fatalf("%v", err)
 		}
 	}
-	for r := range w.Spec.NReduce {
+	for r := range w.Spec.Outputs() {
 		e.Progress = new(Progress)
 		if _, err := e.Run(context.Background(), Attempt{mr.ReducePhase, r, fmt.Sprintf("r%d", r)}); err != nil {
 			t.Fatalf("%v", err)

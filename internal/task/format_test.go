@@ -147,7 +147,7 @@ func TestIncompleteRecord(t *testing.T) {
 	planned(t, w, manifest.Choice{Name: "fixed", Options: map[string]string{"size": "4"}}, 100)
 	_, err := w.env(t).Run(context.Background(), Attempt{mr.MapPhase, 0, "m"})
 	var damage *decompress.Error
-	if err == nil || errors.As(err, &damage) || !strings.Contains(err.Error(), "read a.gz: the last record, at byte 8, has fewer than 4 bytes") {
+	if err == nil || errors.As(err, &damage) || !strings.Contains(err.Error(), "record at byte 8 of a.gz: it has 1 of 4 bytes") {
 		t.Errorf("%v", err)
 	}
 	w.Check(t)

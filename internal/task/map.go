@@ -18,13 +18,20 @@ import (
 func (t *attempt) runMap(ctx context.Context) (err error) {
 	segs := t.newSegments()
 	defer func() { err = errors.Join(err, segs.Close()) }()
+	switch rec, err := t.takeOver(ctx, segs); {
+	case err != nil:
+		return err
+	case rec != nil:
+		t.res.Emitted = rec.Emitted
+		return t.commit.commitMap(ctx, segs, rec)
+	}
 	if err := t.mapTo(ctx, segs); err != nil {
 		return err
 	}
 	t.res.Emitted = segs.emitted
 	return t.commit.commitMap(ctx, segs, &manifest.Map{
 		Input:   manifest.Input{Records: t.live.Records.Load(), Bytes: t.inputBytes()},
-		Emitted: segs.emitted, Counters: t.counters.all(),
+		Emitted: segs.emitted, Extents: segs.extents, Counters: t.counters.all(),
 	})
 }
 
@@ -36,11 +43,12 @@ func (t *attempt) mapTo(ctx context.Context, segs *segments) (err error) {
 	}
 	c := t.newCollector(cuts)
 	defer func() { err = errors.Join(err, c.Close()) }() // its memory is needed no more
-	if segs.bad = t.newQuarantine(c); segs.bad == nil {
-		err = t.mapInput(ctx, c, c, nil)
-	} else {
-		err = errors.Join(t.mapInput(ctx, c, segs.bad, segs.bad), segs.bad.mapped())
+	to := mapOutput(c)
+	if t.order != nil {
+		to = &ordering{collector: c, order: t.order}
 	}
+	segs.bad = t.newQuarantine(to)
+	segs.extents, err = t.mapInput(ctx, to, segs.bad)
 	if segs.emitted = c.emitted; err != nil {
 		return err
 	}
@@ -48,27 +56,42 @@ func (t *attempt) mapTo(ctx context.Context, segs *segments) (err error) {
 	return t.verdict(t.Runner.Guard(func() error { return c.finish(segs) }), nil, func(*AppError) {})
 }
 
+// mapOutput is where what a mapper emits ends up.
+type mapOutput interface {
+	runner.Emitter
+	// failure is why it takes no more; nil if it does.
+	failure() error
+	// blame says in an error of the application for which key it was called.
+	blame(e *AppError)
+}
+
 // mapInput hands every record of the task's pieces to the application, and what
-// that emits to out, which hands it to c. skips may be nil.
-func (t *attempt) mapInput(ctx context.Context, c *collector, out runner.Emitter, skips *quarantine) error {
+// that emits to c, through skips if it is known of which record it is. skips may be
+// nil. It returns what was found of the guessed pieces.
+func (t *attempt) mapInput(ctx context.Context, c mapOutput, skips *quarantine) (_ []manifest.Extent, err error) {
 	pieces := t.Job.Tasks[t.Index]
 	ahead := fetchAhead(ctx, t.bucket, t.shares, pieces)
 	defer ahead.Close()
-	var decoder decompress.Decoder
+	decoder := decompress.Decoder{Dict: t.bucket.dict}
 	defer decoder.Close()
 	i := -1
-	in := &records{live: t.live, format: t.bucket.format, maxRecord: t.maxRecord, skips: skips, next: func() *openPiece {
+	in := &records{live: t.live, format: t.bucket.format, maxRecord: t.maxRecord, lines: t.app.Lines, columns: t.bucket.rows.Fields && t.bucket.rows.Columns != nil, skips: skips, next: func() *openPiece {
 		if i++; i == len(pieces) {
 			return nil
 		}
 		return t.bucket.piece(pieces[i], ahead.opener(i), &decoder)
 	}}
+	out := runner.Emitter(c)
 	if skips != nil {
-		skips.in = in
+		defer func() { err = errors.Join(err, skips.mapped()) }()
+		if skips.in = in; !t.app.Concurrent {
+			out = skips.within(c)
+		}
 	}
-	err := t.Runner.Map(t.task, in, out)
-	err = t.verdict(err, firstOf(c.failed, in.err), func(e *AppError) { in.blame(e); c.blame(e) })
-	return t.bucket.suspect(ctx, errors.Join(err, in.Close()))
+	err = t.Runner.Map(t.task, in, out)
+	t.live.waited.Add(ahead.waited.Load())
+	err = t.verdict(err, firstOf(c.failure(), in.err), func(e *AppError) { in.blame(e); c.blame(e) })
+	return in.extents, t.bucket.suspect(ctx, errors.Join(err, in.Close()))
 }
 
 // firstOf is the first error, if there is one.
@@ -84,8 +107,8 @@ func firstOf(errs ...error) error {
 // piece is a piece of the input, to be read through open.
 func (b *bucket) piece(p manifest.Piece, open input.Opener, d *decompress.Decoder) *openPiece {
 	o := b.job.Objects[p.Object]
-	piece := &openPiece{etag: o.ETag, Piece: input.Piece{Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length, Open: open}}
-	piece.compressed = b.decompress(&piece.Piece, o, d)
+	piece := &openPiece{etag: o.ETag, guessed: b.job.Guessed(b.format, p), Piece: input.Piece{Object: o.Name, Size: o.Size, Offset: p.Offset, Length: p.Length, Open: open, Rows: b.rows}}
+	piece.compressed = b.decompress(&piece.Piece, p, d)
 	return piece
 }
 
@@ -102,7 +125,8 @@ func (t *attempt) inputBytes() (n int64) {
 type segments struct {
 	spool   spool
 	parts   []segment
-	emitted int64       // pairs, before combining
+	emitted int64 // pairs, before combining
+	extents []manifest.Extent
 	bad     *quarantine // nil if nothing may be skipped
 }
 

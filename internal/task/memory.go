@@ -21,6 +21,10 @@ import (
 //	  readers of segments    -       1/4
 //	  output parts, or all   -       1/4
 //
+// An attempt of a map-only job holds fetched input, the pairs of one record and
+// output parts. Of a partitioned output a quarter of the share of output parts holds rows,
+// one more objects, and at the end one more the rows that are encoded.
+//
 // Of a map task with compressed objects, what decompressing takes
 // (decompress.Memory: 640 KiB for gzip, up to 9.6 MiB for zstd) is off the budget
 // before it is shared out, up to half of it.
@@ -28,9 +32,10 @@ import (
 // What is left is for the garbage collector, one line of input, a block or
 // two of a codec and the bodies of uploads. Three things may exceed the
 // budget, as they cannot be had in pieces: a line or whole object of input,
-// one pair, and the application's own memory. Of pairs that are larger than
-// any share two are held by readers, however many there are, each decoded
-// and as stored, and one by a writer; operations.md promises at most five.
+// one pair, and the application's own memory. So may a row group of Parquet (16 MiB)
+// or a frame of zstd (4 MiB) of an output. Of pairs that are larger than any share
+// two are held by readers, however many there are, each decoded and as stored, and
+// one by a writer; operations.md promises at most five.
 // What does not fit into its share goes to scratch files.
 
 const (

@@ -178,15 +178,20 @@ func drain(src input.Source) error {
 func TestReach(t *testing.T) {
 	shares := shareOut(mr.MapPhase, 8<<20)
 	store := &asked{held: 300_000}
-	a := &ahead{bucket: &bucket{store: store}, window: shares.window, chunk: shares.chunkOf(1 << 30)}
+	b := &bucket{store: store, job: &manifest.Job{Objects: []manifest.Object{{}, {Bucket: "logs"}}}}
+	b.others = func(context.Context, string, manifest.Access) (Source, error) { return &asked{}, nil }
+	a := &ahead{bucket: b, pieces: []manifest.Piece{{}, {Object: 1}}, window: shares.window, chunk: shares.chunkOf(1 << 30)}
 	for left, want := range map[int64][2]int64{1 << 30: {1 << 30, 300_000}, 10: {10, 300_000}} {
-		if n, weight := a.cut(left); [2]int64{n, weight} != want {
+		if n, weight := a.cut(0, left); [2]int64{n, weight} != want {
 			t.Errorf("of %d bytes: a request of %d that weighs %d, want %d", left, n, weight, want)
 		}
 	}
+	if n, weight := a.cut(1, 1<<30); n != a.chunk || weight != a.chunk {
+		t.Errorf("of another bucket: a request of %d bytes that weighs %d, want %d", n, weight, a.chunk)
+	}
 	store.held = 0
 	for left, want := range map[int64][2]int64{1 << 30: {a.chunk, a.chunk}, 10: {10, perObject}} {
-		if n, weight := a.cut(left); [2]int64{n, weight} != want {
+		if n, weight := a.cut(0, left); [2]int64{n, weight} != want {
 			t.Errorf("of %d bytes: a request of %d that weighs %d, want %d", left, n, weight, want)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"time"
 	"unsafe"
 
 	"github.com/mraws/mraws/internal/recordio"
@@ -86,6 +87,8 @@ func (m *merger) write(what string, source func(part int) recordio.Source) (_ *r
 	if err != nil {
 		return nil, err
 	}
+	began := time.Now()
+	defer func() { m.live.spilling.Add(int64(time.Since(began))) }()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.Close())

@@ -15,7 +15,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/runner"
@@ -26,7 +25,9 @@ import (
 // application and the collector: what is emitted for one record is held back
 // until the application has returned well, so that of a record that fails
 // nothing is in the output. Where the job may skip none there is no quarantine,
-// and it costs nothing.
+// and it costs nothing. Of an application that is used side by side
+// ([runner.Properties]) nobody knows what it emits for which record: only records
+// that never reach it are skipped.
 
 // maxBadError bounds the error in a list, in bytes.
 const maxBadError = 1 << 10
@@ -35,7 +36,7 @@ const maxBadError = 1 << 10
 // those that are, a line of JSON each.
 type quarantine struct {
 	in   *records
-	out  *collector
+	out  runner.Emitter
 	held heldBack
 	job  *manifest.Job
 	id   string // of the attempt
@@ -51,7 +52,7 @@ type quarantine struct {
 }
 
 // newQuarantine returns nil if the job may skip nothing.
-func (t *attempt) newQuarantine(c *collector) *quarantine {
+func (t *attempt) newQuarantine(c runner.Emitter) *quarantine {
 	if t.Job.MaxBad.IsZero() {
 		return nil
 	}
@@ -97,14 +98,9 @@ func notOfRecord(err error) bool {
 
 // skip leaves out a record over which the application has failed, and what was
 // emitted for it.
-func (q *quarantine) skip(rec mr.Record, cause error) error {
+func (q *quarantine) skip(rec mr.Record, length int64, cause error) error {
 	q.held.reset()
-	return q.add(rec, int64(len(rec.Data)), cause)
-}
-
-// tooLong leaves out a record that was not read.
-func (q *quarantine) tooLong(rec mr.Record, length int64, long *input.TooLongError) error {
-	return q.add(rec, length, fmt.Errorf("longer than %d bytes", long.Max))
+	return q.add(rec, length, cause)
 }
 
 // add lists a record. The budget is the job's, of which an attempt knows its
@@ -114,7 +110,7 @@ func (q *quarantine) add(rec mr.Record, length int64, cause error) error {
 	if len(text) > maxBadError {
 		text = strings.ToValidUTF8(text[:maxBadError], "")
 	}
-	bad := manifest.BadRecord{Object: rec.Object, ETag: q.etag, Offset: rec.Offset, Length: length, Line: rec.Line, Error: text}
+	bad := manifest.BadRecord{Object: rec.Object, ETag: q.etag, Offset: rec.Offset, Within: q.in.reader.Within(), Length: length, Line: rec.Line, Error: text}
 	if len(q.first) < manifest.FirstBad {
 		q.first = append(q.first, bad)
 		log := q.log.Warn().Str("attempt", q.id).Str("object", rec.Object).Int64("offset", rec.Offset).
@@ -140,12 +136,7 @@ func (q *quarantine) add(rec mr.Record, length int64, cause error) error {
 }
 
 // mapped frees what is needed no more after the last record.
-func (q *quarantine) mapped() error {
-	if q == nil {
-		return nil
-	}
-	return q.held.Close()
-}
+func (q *quarantine) mapped() error { return q.held.Close() }
 
 // Close frees the list too.
 func (q *quarantine) Close() error {
@@ -157,15 +148,21 @@ func (q *quarantine) Close() error {
 
 // commit makes the list durable, as put does with a partition.
 func (q *quarantine) commit(ctx context.Context, c *mapCommit) (*manifest.Quarantine, error) {
-	hash := hex.EncodeToString(q.sha.Sum(nil))
+	kept := q.summary()
 	key, info, err := c.put(ctx, madeObject{
 		plain: c.layout.Bad(c.index), own: c.layout.MapAttemptBad(c.index, c.id),
-		hash: hash, body: &q.list, size: q.list.size, contentType: "application/x-ndjson",
+		hash: kept.Hash, body: &q.list, size: q.list.size, contentType: "application/x-ndjson",
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &manifest.Quarantine{Key: key, ETag: info.ETag, Size: info.Size, Hash: hash, Records: q.n, First: q.first}, nil
+	kept.Key, kept.ETag, kept.Size = key, info.ETag, info.Size
+	return kept, nil
+}
+
+// summary is what a record says of the list, but for where it lies.
+func (q *quarantine) summary() *manifest.Quarantine {
+	return &manifest.Quarantine{Hash: hex.EncodeToString(q.sha.Sum(nil)), Records: q.n, First: q.first}
 }
 
 // heldBack keeps the pairs of one record, in memory up to a limit, then in a
@@ -222,7 +219,7 @@ func (h *heldBack) reset() {
 }
 
 // replay hands the pairs on.
-func (h *heldBack) replay(out *collector) error {
+func (h *heldBack) replay(out runner.Emitter) error {
 	if h.size > 0 {
 		if err := h.replayFile(out); err != nil {
 			return err
@@ -240,7 +237,7 @@ func (h *heldBack) replay(out *collector) error {
 	return nil
 }
 
-func (h *heldBack) replayFile(out *collector) error {
+func (h *heldBack) replayFile(out runner.Emitter) error {
 	r := bufio.NewReaderSize(io.NewSectionReader(h.file, 0, h.size), 64<<10)
 	var pair []byte
 	for {

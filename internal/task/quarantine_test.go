@@ -16,6 +16,8 @@ import (
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/runner"
+	"github.com/mraws/mraws/internal/runner/gorunner"
 	"github.com/mraws/mraws/internal/testkit"
 	"github.com/mraws/mraws/mr"
 )
@@ -85,16 +87,13 @@ func badJob(t *testing.T) *fixture {
 func (w *fixture) skipped(t testkit.TB) (all []manifest.BadRecord) {
 	t.Helper()
 	for m := range w.Spec.Tasks {
-		rec, err := w.bucket().mapRecord(context.Background(), m)
-		if err != nil {
-			t.Fatalf("%v", err)
-		}
-		if rec.Bad == nil {
+		bad := w.badOf(t, m)
+		if bad == nil {
 			continue
 		}
-		o, err := w.Store.Object(rec.Bad.Key)
-		if err != nil || o.Info.ETag != rec.Bad.ETag || o.Info.Size != rec.Bad.Size || o.Info.Meta[manifest.MetaHash] != rec.Bad.Hash {
-			t.Fatalf("list %+v, record %+v, %v", o.Info, rec.Bad, err)
+		o, err := w.Store.Object(bad.Key)
+		if err != nil || o.Info.ETag != bad.ETag || o.Info.Size != bad.Size || o.Info.Meta[manifest.MetaHash] != bad.Hash {
+			t.Fatalf("list %+v, record %+v, %v", o.Info, bad, err)
 		}
 		var list []manifest.BadRecord
 		for line := range bytes.Lines(o.Data) {
@@ -104,12 +103,29 @@ func (w *fixture) skipped(t testkit.TB) (all []manifest.BadRecord) {
 			}
 			list = append(list, b)
 		}
-		if int64(len(list)) != rec.Bad.Records || cmp.Diff(list[:min(len(list), manifest.FirstBad)], rec.Bad.First) != "" {
-			t.Fatalf("list %+v, record %+v", list, rec.Bad)
+		if int64(len(list)) != bad.Records || cmp.Diff(list[:min(len(list), manifest.FirstBad)], bad.First) != "" {
+			t.Fatalf("list %+v, record %+v", list, bad)
 		}
 		all = append(all, list...)
 	}
 	return all
+}
+
+// badOf is what the record of a task that reads input says of what it skipped.
+func (w *fixture) badOf(t testkit.TB, m int) *manifest.Quarantine {
+	t.Helper()
+	if !w.Spec.MapOnly() {
+		rec, err := w.bucket().mapRecord(context.Background(), m)
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		return rec.Bad
+	}
+	rec, _, err := w.bucket().reduceRecord(context.Background(), m, fmt.Sprint("r", m))
+	if err != nil || rec == nil {
+		t.Fatalf("%v, %v", rec, err)
+	}
+	return rec.Bad
 }
 
 // TestSkip: whatever the application, the input, the splits and the budget
@@ -293,5 +309,45 @@ func TestLongError(t *testing.T) {
 	}
 	if b := w.skipped(t); len(b) != 1 || b[0].Error != strings.Repeat("ä", 512) {
 		t.Errorf("%d, %.60q", len(b), b)
+	}
+}
+
+// linesApart is a runner that hands records over as lines, and of which nobody knows what
+// it emits for which record.
+type linesApart struct{ runner.Runner }
+
+func (r linesApart) Properties() runner.Properties {
+	p := r.Runner.Properties()
+	p.Lines, p.Concurrent = true, true
+	return p
+}
+
+// TestRecordsThatAreNoLines: a record with a line break in it never reaches an
+// application that gets lines: it is skipped where the job may, also in a sample, and
+// otherwise ends the job.
+func TestRecordsThatAreNoLines(t *testing.T) {
+	start := func(app mr.App, most int64) (*fixture, error) {
+		w := newFixture(app, 2, 1<<20, 1, file{"a", "aaab\nbccc"})
+		w.Scratch = t.TempDir()
+		w.Spec.Input = manifest.Choice{Name: "fixed", Options: map[string]string{"size": "3"}, Given: true}
+		w.Spec.MaxBad = manifest.Budget{Records: most}
+		w.runner = func(app mr.App) runner.Runner { return linesApart{gorunner.New(app)} }
+		_, err := w.env(t).Run(t.Context(), Attempt{mr.MapPhase, 0, "m"})
+		return w, err
+	}
+	var fatal *FatalError
+	if _, err := start(testkit.Where, 0); !errors.As(err, &fatal) || !strings.Contains(err.Error(), "record at byte 3 of a: there is a line break in it") {
+		t.Errorf("%v", err)
+	}
+	for _, app := range []mr.App{testkit.Where, ordered()} {
+		w, err := start(app, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, _ := w.Store.Object(layout.Layout{}.MapCommit(0))
+		rec, err := manifest.Decode[manifest.Map](o.Data, manifest.MapSchema)
+		if err != nil || rec.Input.Records != 3 || rec.Emitted != 2 || rec.Bad == nil || rec.Bad.Records != 1 || rec.Bad.First[0].Offset != 3 || rec.Bad.First[0].Length != 3 {
+			t.Errorf("%s: %+v, %v", app.Name, rec, err)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/mraws/mraws/internal/jobstate"
+	"github.com/mraws/mraws/internal/keyorder"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/runner"
@@ -37,26 +38,31 @@ type cuts struct {
 type rangeFinder struct {
 	*committer
 	app   runner.Properties
+	order *keyorder.Order
 	cache *Ranges // nil keeps none
 	// sample maps a sample of the input and returns the keys.
 	sample func(context.Context) ([][]byte, error)
 }
 
 func (t *attempt) ranges() *rangeFinder {
-	return &rangeFinder{committer: t.commit, app: t.app, cache: t.Ranges, sample: t.sample}
+	return &rangeFinder{committer: t.commit, app: t.app, order: t.order, cache: t.Ranges, sample: t.sample}
 }
 
 // partitioner returns what puts the attempt's pairs into partitions.
 func (f *rangeFinder) partitioner(ctx context.Context) (*cuts, error) {
 	switch {
-	case f.app.Ordered && f.job.NReduce > 1:
+	case f.job.Partitioner.Name == manifest.Range && f.job.NReduce > 1:
 		return f.ordered(ctx)
-	case f.app.Ordered:
+	case f.job.Partitioner.Name == manifest.Range:
 		return &cuts{func([]byte, int) int { return 0 }, [][]byte{}}, nil
-	case f.app.Partition != nil:
-		return &cuts{partition: f.app.Partition}, nil
 	}
-	return &cuts{partition: mr.Partition}, nil
+	part := mr.Partition
+	if o := f.job.KeyOrder(); o.To > 0 {
+		part = keyorder.ByFields(o)
+	} else if f.app.Partition != nil {
+		part = f.app.Partition
+	}
+	return &cuts{partition: f.order.Partition(part)}, nil
 }
 
 // ordered returns the key ranges of the job. Whoever finds none
@@ -87,7 +93,12 @@ func (f *rangeFinder) ordered(ctx context.Context) (*cuts, error) {
 	if err != nil {
 		return nil, err
 	}
-	cache.cuts = &cuts{r.Partitioner(), r.Bounds}
+	ranges, order := r.Partitioner(), f.order
+	part := ranges
+	if order != nil { // the values of a key stay together
+		part = func(key []byte, n int) int { return ranges(order.Head(key), n) }
+	}
+	cache.cuts = &cuts{part, r.Bounds}
 	return cache.cuts, nil
 }
 
@@ -137,7 +148,7 @@ func (c *cuts) within(ranges string, key []byte, r, n int) error {
 // one partition. Map attempts create them, so here they are missing only if
 // somebody deleted them; the sample is the same then.
 func (t *attempt) ensureRanges(ctx context.Context) (c *cuts, err error) {
-	if !t.app.Ordered || t.Job.NReduce == 1 {
+	if t.Job.Partitioner.Name != manifest.Range || t.Job.NReduce == 1 {
 		return nil, nil
 	}
 	env := *t.Env

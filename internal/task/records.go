@@ -3,9 +3,11 @@ package task
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 
 	"github.com/mraws/mraws/internal/input"
+	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -14,7 +16,9 @@ import (
 type records struct {
 	live      *live
 	format    input.Format
-	maxRecord int // bytes; 0 is the default
+	maxRecord int  // bytes; 0 is the default
+	lines     bool // as [runner.Properties] has it
+	columns   bool // the application reads rows, and names their columns
 	// next returns the next piece, nil behind the last.
 	next func() *openPiece
 	// skips takes the records that may be skipped; nil if none may.
@@ -23,10 +27,16 @@ type records struct {
 	// says, and lenient that those over which the application fails do not matter.
 	sample, lenient bool
 
+	// extents are what has been found of the guessed pieces, in order.
+	extents []manifest.Extent
+
 	piece  *openPiece // at hand
 	reader *input.PieceReader
 	state  recordState
 	err    error
+	sized  input.SizedReader              // reader, if it is one
+	batch  *mr.Batch                      // at hand, if state is of one
+	row    int                            // of batch, in state atRow
 	read   struct{ records, bytes int64 } // and not told to live yet
 }
 
@@ -37,13 +47,15 @@ const (
 	noRecord   recordState = iota
 	atRecord               // the application is at it
 	pastRecord             // it has mapped it, or it is skipped
-	atBlock                // it is at a block of records
+	atBlock                // it is at a block of records, or a batch
+	atRow                  // it has failed over a row of a batch
 )
 
 // openPiece is a piece that is read.
 type openPiece struct {
 	input.Piece
 	etag       string      // of the object
+	guessed    bool        // see [manifest.Job.Guessed]
 	compressed *compressed // nil if it is not
 	left       int64       // of a sample: bytes of records that it is to give yet
 	close      func()      // nil for nothing
@@ -58,9 +70,18 @@ func (r *records) Next() (mr.Record, bool) {
 		if r.reader != nil && r.piece.left > 0 && r.reader.Next() {
 			rec := r.reader.Record()
 			n := int64(len(rec.Data))
+			if r.sized != nil {
+				n = r.sized.Size()
+			}
 			r.piece.left -= n + 1
-			r.state = atRecord
 			r.count(1, n)
+			if r.lines && bytes.IndexByte(rec.Data, '\n') >= 0 {
+				if r.err = r.refuse(rec, n); r.err != nil {
+					return mr.Record{}, false
+				}
+				continue
+			}
+			r.state = atRecord
 			return rec, true
 		}
 		if !r.advance() {
@@ -98,6 +119,41 @@ func (r *records) NextBlock() (mr.Record, bool) {
 	}
 }
 
+// Batches implements runner.BatchRecords. The rows of a batch are not told apart once
+// the application has them, so there are none where records may be skipped.
+func (r *records) Batches() bool { return r.columns && r.skips == nil && !r.sample }
+
+// NextBatch implements runner.BatchRecords.
+func (r *records) NextBatch() (*mr.Batch, bool) {
+	if !r.begin() {
+		return nil, false
+	}
+	for {
+		if r.reader != nil {
+			rows, ok := r.reader.Batches()
+			if !ok {
+				r.err = fmt.Errorf("read %s: its reader gives no batches of rows", r.piece.Object)
+				return nil, false
+			}
+			if rows.NextBatch() {
+				r.batch, r.state = rows.Batch(), atBlock
+				r.count(int64(r.batch.Len()), rows.Size())
+				return r.batch, true
+			}
+		}
+		if !r.advance() {
+			return nil, false
+		}
+	}
+}
+
+// FailedAt implements runner.BatchRecords.
+func (r *records) FailedAt(row int) {
+	if r.state == atBlock && row >= 0 && row < r.batch.Len() {
+		r.state, r.row = atRow, row
+	}
+}
+
 // begin is what comes before every record: it hands on what the application has
 // emitted for the last one, if that was held back.
 func (r *records) begin() bool {
@@ -114,18 +170,22 @@ func (r *records) begin() bool {
 }
 
 // advance moves on at the end of what the reader has: past a record that is too
-// long, or to the next piece.
+// long or bad, or to the next piece.
 func (r *records) advance() bool {
 	if r.reader != nil {
-		var long *input.TooLongError
-		switch err := r.reader.Err(); {
-		case errors.As(err, &long) && r.skips != nil && !r.sample:
-			r.err = r.skip(long)
+		err := r.reader.Err()
+		var object *input.ObjectError
+		switch what, bad := input.Bad(err); {
+		case bad && r.skips != nil && !r.sample:
+			r.err = r.skip(what)
 			return r.err == nil
-		case errors.As(err, &long) && !r.lenient:
+		case bad && !r.lenient, errors.As(err, &object):
 			r.err = &FatalError{Err: err}
-		case err != nil && !errors.As(err, &long):
+		case !bad:
 			r.err = err
+		}
+		if r.err == nil && r.piece.guessed && !r.sample {
+			r.err = r.noteExtent()
 		}
 		if r.err != nil {
 			return false
@@ -137,11 +197,15 @@ func (r *records) advance() bool {
 	if r.piece = r.next(); r.piece == nil {
 		return false
 	}
+	if r.piece.Piece, r.err = r.piece.Sniffed(); r.err != nil {
+		return false
+	}
 	reader, err := input.Read(r.format, r.piece.Piece, r.maxRecord)
 	if err != nil {
 		r.err = &FatalError{Err: err}
 		return false
 	}
+	r.sized, _ = reader.Reader.(input.SizedReader)
 	if r.reader = reader; !r.sample {
 		r.piece.left = math.MaxInt64
 	}
@@ -151,14 +215,38 @@ func (r *records) advance() bool {
 	return true
 }
 
-// skip leaves out the record that is too long for the reader.
-func (r *records) skip(long *input.TooLongError) error {
+// noteExtent notes what the reader has found of a guessed piece that it has read
+// to its end.
+func (r *records) noteExtent() error {
+	e, ok := r.reader.Extent()
+	if !ok {
+		return &FatalError{Err: fmt.Errorf("read %s: the reader of its piece at byte %d does not tell where records begin", r.piece.Object, r.piece.Offset)}
+	}
+	r.extents = append(r.extents, manifest.Extent(e))
+	return nil
+}
+
+// skip leaves out the record that the reader does not give, and what is wrong with it.
+func (r *records) skip(what string) error {
 	rec, length, err := r.reader.Skip()
 	if err != nil {
 		return err
 	}
 	r.count(1, length)
-	return r.skips.tooLong(rec, length, long)
+	return r.skips.add(rec, length, errors.New(what))
+}
+
+// refuse leaves out a record that is no line, or fails.
+func (r *records) refuse(rec mr.Record, length int64) error {
+	const what = "there is a line break in it, and the application reads lines"
+	r.state = pastRecord
+	switch {
+	case r.lenient:
+		return nil
+	case r.skips == nil:
+		return &FatalError{Err: &input.BadError{Object: rec.Object, Offset: rec.Offset, What: what}}
+	}
+	return r.skips.add(rec, length, errors.New(what))
 }
 
 // SkipOrFail implements runner.Records.
@@ -170,7 +258,7 @@ func (r *records) SkipOrFail(err error) error {
 	case r.skips == nil || r.live.stopped.Load() || notOfRecord(err):
 		return err
 	default:
-		if r.err = r.skips.skip(r.reader.Record(), err); r.err != nil {
+		if r.err = r.skips.skip(r.reader.Record(), r.reader.Size(), err); r.err != nil {
 			return r.err
 		}
 	}
@@ -189,9 +277,20 @@ func (r *records) blame(e *AppError) {
 	if r.state == noRecord {
 		return
 	}
-	rec := r.reader.Record()
+	var rec mr.Record
+	switch {
+	case r.state == atRow:
+		rec = r.batch.Record(r.row)
+	case r.batch != nil:
+		rec = mr.Record{Object: r.batch.Object, Offset: r.batch.Offsets[0]}
+	default:
+		rec = r.reader.Record()
+	}
 	e.Object, e.Offset = rec.Object, rec.Offset
-	if r.state != atBlock {
+	switch {
+	case rec.Fields != nil:
+		e.Record = shortKey(rec.Fields.AppendJSON(nil))
+	case r.state != atBlock:
 		e.Record = shortKey(rec.Data)
 	}
 }
@@ -225,6 +324,6 @@ func (r *records) Close() error {
 	if r.piece.close != nil {
 		r.piece.close()
 	}
-	r.piece, r.reader, r.state = nil, nil, noRecord
+	r.piece, r.reader, r.batch, r.state = nil, nil, nil, noRecord
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/mraws/mraws/internal/keyorder"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/output"
@@ -19,10 +20,14 @@ import (
 	"github.com/mraws/mraws/mr"
 )
 
-// runReduce runs a reduce attempt.
-func (t *attempt) runReduce(ctx context.Context) (err error) {
+// runOutput runs an attempt that writes an output: a reduce attempt, or one of a
+// map-only job.
+func (t *attempt) runOutput(ctx context.Context) (err error) {
 	over := "" // the version of a stale output, which this one is to replace
 	create := func(size int64) (object.Writer, error) {
+		if t.Job.Output.Partitioned() {
+			size = 0 // of the list alone
+		}
 		return t.bucket.store.Create(ctx, t.Layout.Output(t.Index), object.PutOptions{
 			IfAbsent: over == "", IfMatch: over, Meta: t.commit.meta(""), ContentType: t.Job.OutputFormat().ContentType(),
 			Expect: size, Memory: t.shares.output,
@@ -31,12 +36,14 @@ func (t *attempt) runReduce(ctx context.Context) (err error) {
 	if err := t.bucket.checkOwner(ctx); err != nil {
 		return err
 	}
-	cuts, err := t.ensureRanges(ctx)
+	to, err := t.outputTo(ctx)
 	if err != nil {
 		return err
 	}
+	o := target{create: create, bad: t.keepBad, besides: t.keepBesides}
 	for round := 0; ; round++ {
-		w, rec, err := t.reduceTo(ctx, cuts, create)
+		t.counters.reset() // the application counts anew
+		w, rec, err := to(ctx, o)
 		if err == nil {
 			err = t.commit.commitReduce(ctx, w, rec)
 			var stale *staleError
@@ -52,6 +59,32 @@ func (t *attempt) runReduce(ctx context.Context) (err error) {
 			return err
 		}
 	}
+}
+
+// target is where an attempt puts what it makes, besides its commit.
+type target struct {
+	// create begins the output. size is a guess at that of it, in bytes.
+	create func(size int64) (object.Writer, error)
+	// bad takes the list of what was skipped, and besides what else is not in the output,
+	// of which it sets the ETags.
+	bad     func(context.Context, *quarantine) (*manifest.Quarantine, error)
+	besides func(context.Context, []kept) error
+}
+
+// outputTo returns what makes the output without its commit.
+func (t *attempt) outputTo(ctx context.Context) (to func(context.Context, target) (object.Writer, *manifest.Reduce, error), err error) {
+	if t.Job.MapOnly() {
+		return func(ctx context.Context, o target) (object.Writer, *manifest.Reduce, error) {
+			if w, rec, err := t.takeOverOutput(ctx, o); rec != nil || err != nil {
+				return w, rec, err
+			}
+			return t.directTo(ctx, o)
+		}, nil
+	}
+	cuts, err := t.ensureRanges(ctx)
+	return func(ctx context.Context, o target) (object.Writer, *manifest.Reduce, error) {
+		return t.reduceTo(ctx, cuts, o)
+	}, err
 }
 
 // restorer puts back what this attempt misses.
@@ -75,11 +108,9 @@ func (t *attempt) mapAgain(ctx context.Context, m int, id string, f func(context
 	return err
 }
 
-// reduceTo is a reduce attempt without its commit: it writes to what create
-// returns, once all input is here. size is that of the pairs that it will
-// read, in bytes: a guess at that of the output. cuts are those of the map tasks
-// where keys are range-partitioned, else nil.
-func (t *attempt) reduceTo(ctx context.Context, cuts *cuts, create func(size int64) (object.Writer, error)) (w object.Writer, rec *manifest.Reduce, err error) {
+// reduceTo is a reduce attempt without its commit: it begins the output once all input
+// is here. cuts are those of the map tasks where keys are range-partitioned, else nil.
+func (t *attempt) reduceTo(ctx context.Context, cuts *cuts, o target) (w object.Writer, rec *manifest.Reduce, err error) {
 	defer func() {
 		if err != nil && w != nil {
 			err = errors.Join(err, w.Abort())
@@ -107,15 +138,20 @@ func (t *attempt) reduceTo(ctx context.Context, cuts *cuts, create func(size int
 	}
 	defer func() { err = errors.Join(err, closeAll(ins)) }()
 
-	created, err := create(s.raw)
+	created, err := o.create(s.raw)
 	if err != nil {
 		return nil, nil, err
 	}
 	w = created
-	g := &groups{live: t.live, within: t.within(cuts), src: m.source(ins, 0)}
+	g := &groups{live: t.live, within: t.within(cuts), order: t.order, src: m.source(ins, 0)}
 	g.hasher, _ = g.src.(recordio.Hasher)
 	to := &sink{live: t.live, to: w, name: t.Layout.Output(t.Index), sha: sha256.New()}
-	out := &written{groups: g, ordered: t.app.Ordered, to: t.Job.OutputFormat().Encoder(to)}
+	outs, err := t.newOutputs(to)
+	if err != nil {
+		return w, nil, err
+	}
+	defer func() { err = errors.Join(err, outs.Close()) }()
+	out := &written{groups: g, ordered: t.app.Ordered, to: outs.enc, named: outs.named}
 	if t.app.Concurrent {
 		out.groups = nil
 	}
@@ -125,18 +161,32 @@ func (t *attempt) reduceTo(ctx context.Context, cuts *cuts, create func(size int
 		err = out.to.Close()
 	}
 	if err == nil && g.keys > 0 {
-		err = g.within(g.key)
+		err = g.within(g.head)
 	}
 	if err != nil {
 		return w, nil, err
 	}
 	t.res.Emitted = out.records
-	return w, &manifest.Reduce{
+	rec = &manifest.Reduce{
 		Schema: manifest.ReduceSchema, Job: t.Job.ID, Task: t.Index, Attempt: t.ID, Worker: t.Worker,
-		Started: t.started, Seconds: time.Since(t.started).Seconds(),
-		Read: g.read, Keys: g.keys, Counters: t.counters.all(),
+		Started: t.started, Read: g.read, Keys: g.keys, Counters: t.counters.all(), Heaviest: g.heavy.list(),
 		Output: manifest.Output{Key: t.Layout.Output(t.Index), Size: to.size, Lines: out.records, Hash: hex.EncodeToString(to.sha.Sum(nil))},
-	}, nil
+	}
+	if err := outs.keep(ctx, o, rec); err != nil {
+		return w, nil, err
+	}
+	rec.Seconds = time.Since(t.started).Seconds()
+	return w, rec, nil
+}
+
+// unencoded is the error of an encoder that could not be made: no other attempt of this
+// program has it either.
+func unencoded(err error) error {
+	var lib *output.MissingError
+	if errors.As(err, &lib) {
+		return &FatalError{Err: err}
+	}
+	return err
 }
 
 // within returns what keeps an output from being made by other ranges than those
@@ -152,6 +202,8 @@ type groups struct {
 	within func(key []byte) error // see [attempt.within]
 	src    recordio.Source
 	hasher recordio.Hasher // src, if it is one
+	order  *keyorder.Order // what the keys of src are made by; nil for keys as they are
+	head   []byte          // what the keys of src have in common for the key at hand
 	key    []byte
 	state  groupState
 	at     bool // the application is at key
@@ -159,6 +211,10 @@ type groups struct {
 	read   recordio.Sum // all that was read from src
 	told   recordio.Sum // of it, to live
 	err    error
+
+	current        int64 // bytes of the record that src is on
+	records, bytes int64 // that were read before key
+	heavy          heaviest
 }
 
 type groupState int
@@ -176,7 +232,9 @@ func (g *groups) step() bool {
 	if g.live.stopped.Load() {
 		g.err = errStopped
 	} else if g.src.Next() {
+		before := g.read.Bytes
 		g.read.AddCurrent(g.src, g.hasher)
+		g.current = g.read.Bytes - before
 		if g.read.Records-g.told.Records >= 256 {
 			g.tell()
 		}
@@ -201,19 +259,41 @@ func (g *groups) tell() {
 func (g *groups) Next() bool {
 	for g.nextValue() { // those that were not taken
 	}
+	if g.at {
+		g.weigh()
+	}
 	g.at = false
 	if g.err != nil || g.state == atEnd || g.state == atStart && !g.step() {
 		return false
 	}
-	recordio.Copy(&g.key, g.src.Key())
+	recordio.Copy(&g.head, g.order.Head(g.src.Key()))
+	if g.key = g.head; g.order != nil {
+		var ok bool
+		if g.key, ok = g.order.Key(g.head); !ok {
+			g.err = &FatalError{Err: &keyorder.BadKeyError{Key: bytes.Clone(g.head)}}
+			return false
+		}
+	}
 	if g.keys == 0 {
-		if g.err = g.within(g.key); g.err != nil {
+		if g.err = g.within(g.head); g.err != nil {
 			return false
 		}
 	}
 	g.state, g.at = atFirst, true
 	g.keys++
+	g.records, g.bytes = g.read.Records-1, g.read.Bytes-g.current
 	return true
+}
+
+// weigh takes note of the key at hand, of which all values have been read.
+func (g *groups) weigh() {
+	records, bytes := g.read.Records-g.records, g.read.Bytes-g.bytes
+	if g.state == atNext { // on a record of another key
+		records, bytes = records-1, bytes-g.current
+	}
+	if bytes > g.heavy.least {
+		g.heavy.add(g.key, records, bytes)
+	}
 }
 
 // nextValue moves to the next value of the key.
@@ -224,7 +304,7 @@ func (g *groups) nextValue() bool {
 		return true
 	case g.state != inValues || !g.step():
 		return false
-	case !bytes.Equal(g.src.Key(), g.key):
+	case !bytes.Equal(g.order.Head(g.src.Key()), g.head):
 		g.state = atNext
 		return false
 	}
@@ -260,6 +340,7 @@ type written struct {
 	groups  *groups // nil if the output belongs to no key
 	ordered bool    // see mr.App
 	to      output.Encoder
+	named   *namedOutputs
 	begun   int64 // number of the key that to has been told
 	records int64
 	failed  error // of the first record that did
@@ -288,6 +369,10 @@ func (o *written) WriteLine(line []byte) error {
 	case o.failed != nil:
 		return o.failed
 	case o.groups == nil:
+		if taken, err := o.named.take(line); taken {
+			o.failed = err
+			return err
+		}
 	case !o.ordered:
 		return o.fail("WriteLine of an app that is not Ordered")
 	case !bytes.HasPrefix(line, o.groups.key):
@@ -313,11 +398,19 @@ func (o *written) unfit(err error) error {
 		o.failed = err
 		return err
 	}
-	what := unfit.What
-	if unfit.Data != nil {
-		what += " " + shortKey(unfit.Data)
+	if o.groups == nil && unfit.Key != nil {
+		o.failed = &FatalError{Err: fmt.Errorf("write key %s: %s", shortKey(unfit.Key), shown(unfit))}
+		return o.failed
 	}
-	return o.fail(what)
+	return o.fail(shown(unfit))
+}
+
+// shown is what an error says, with the beginning of the data.
+func shown(err *output.UnfitError) string {
+	if err.Data == nil {
+		return err.What
+	}
+	return err.What + " " + shortKey(err.Data)
 }
 
 // fail is a mistake of the application that every other attempt would repeat.

@@ -10,12 +10,14 @@ import (
 	"io/fs"
 	"iter"
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/mraws/mraws/internal/jobstate"
+	"github.com/mraws/mraws/internal/keyorder"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -41,16 +43,21 @@ type Replayed struct {
 // only. What the task makes goes to files that out creates: for a map task
 // "mr-<m>-<r>" with a line "key<TAB>value\n" for each pair of partition r
 // after combining, both quoted as Go does, and "bad-map-<m>" with the list of
-// what was skipped, if anything; for a reduce task "mr-out-<r>", the output
-// itself. The application is called from the calling goroutine only. Errors
+// what was skipped, if anything; for a reduce task, and a map task of a map-only job,
+// the output itself, with the name that it has in the bucket, and named outputs below
+// "<name>/". The application is called
+// from the calling goroutine only. Errors
 // are those of [Env.Run]; a *AppError has the number of the line.
 func (e *Env) Replay(ctx context.Context, phase mr.Phase, index int, out func(name string) (io.WriteCloser, error)) (Replayed, error) {
-	env := *e
+	env, name := *e, phase
+	if e.Job.MapOnly() {
+		phase = mr.ReducePhase // which is what writes outputs
+	}
 	env.Store = &replayStore{Store: e.Store, files: map[string]replayFile{}}
 	var r Replayed
 	err := env.runAttempt(ctx, Attempt{Phase: phase, Index: index, ID: "replay"}, func(ctx context.Context, t *attempt) (err error) {
 		if phase == mr.ReducePhase {
-			err = t.replayReduce(ctx, &r, out)
+			err = t.replayOutput(ctx, &r, out)
 		} else {
 			err = t.replayMap(ctx, &r, out)
 		}
@@ -65,7 +72,7 @@ func (e *Env) Replay(ctx context.Context, phase mr.Phase, index int, out func(na
 		return err
 	})
 	if err != nil {
-		err = fmt.Errorf("replay %s task %d: %w", phase, index, err)
+		err = fmt.Errorf("replay %s task %d: %w", name, index, err)
 	}
 	return r, err
 }
@@ -83,17 +90,13 @@ func (t *attempt) replayMap(ctx context.Context, r *Replayed, out func(string) (
 			if segs.parts[p].Bytes == 0 {
 				return nil
 			}
-			return writePairs(w, segs.reader(p), t.app.KeyOf)
+			return writePairs(w, segs.reader(p), t.order)
 		}); err != nil {
 			return err
 		}
 	}
 	if q := segs.bad; q != nil && q.n > 0 {
-		r.Skipped = q.n
-		if err := writeTo(out, fmt.Sprintf("bad-map-%d", t.Index), func(w io.Writer) error {
-			_, err := io.Copy(w, io.NewSectionReader(&q.list, 0, q.list.size))
-			return err
-		}); err != nil {
+		if err := t.replayBad(r, q, out); err != nil {
 			return err
 		}
 	}
@@ -116,25 +119,73 @@ func (s *segments) differFrom(rec *manifest.Map) (lines []string) {
 				p, seg.Sum.Records, hash, was.Sum.Records, was.Hash))
 		}
 	}
-	var n, was int64
-	var hash, wasHash string
+	lines = append(lines, extentsDiffer(s.extents, rec.Extents)...)
+	var now *manifest.Quarantine
 	if s.bad != nil && s.bad.n > 0 {
-		n, hash = s.bad.n, hex.EncodeToString(s.bad.sha.Sum(nil))
+		now = s.bad.summary()
 	}
-	if rec.Bad != nil {
-		was, wasHash = rec.Bad.Records, rec.Bad.Hash
-	}
-	if hash != wasHash {
-		lines = append(lines, fmt.Sprintf("skipped: %d records, list with SHA-256 %q, committed were %d with %q", n, hash, was, wasHash))
-	}
-	return lines
+	return append(lines, badDiffers(now, rec.Bad)...)
 }
 
-func (t *attempt) replayReduce(ctx context.Context, r *Replayed, out func(string) (io.WriteCloser, error)) error {
-	w, rec, err := t.reduceTo(ctx, nil, func(int64) (object.Writer, error) {
-		f, err := out(fmt.Sprintf("mr-out-%d", t.Index))
-		return replayWriter{f}, err
+// extentsDiffer says what was found otherwise of guessed pieces.
+func extentsDiffer(now, was []manifest.Extent) []string {
+	if slices.Equal(now, was) {
+		return nil
+	}
+	return []string{fmt.Sprintf("records of pieces begin and go on to %v, committed were %v", now, was)}
+}
+
+// badDiffers says what lists of bad records, or nil, have otherwise.
+func badDiffers(now, was *manifest.Quarantine) []string {
+	if now == nil {
+		now = new(manifest.Quarantine)
+	}
+	if was == nil {
+		was = new(manifest.Quarantine)
+	}
+	if now.Hash == was.Hash {
+		return nil
+	}
+	return []string{fmt.Sprintf("skipped: %d records, list with SHA-256 %q, committed were %d with %q", now.Records, now.Hash, was.Records, was.Hash)}
+}
+
+// replayBad writes the list of what was skipped.
+func (t *attempt) replayBad(r *Replayed, q *quarantine, out func(string) (io.WriteCloser, error)) error {
+	r.Skipped = q.n
+	return writeTo(out, fmt.Sprintf("bad-map-%d", t.Index), func(w io.Writer) error {
+		_, err := io.Copy(w, io.NewSectionReader(&q.list, 0, q.list.size))
+		return err
 	})
+}
+
+func (t *attempt) replayOutput(ctx context.Context, r *Replayed, out func(string) (io.WriteCloser, error)) (err error) {
+	create := func(int64) (object.Writer, error) {
+		f, err := out(path.Base(t.Layout.Output(t.Index)))
+		return replayWriter{f}, err
+	}
+	o := target{create: create}
+	o.bad = func(_ context.Context, q *quarantine) (*manifest.Quarantine, error) {
+		return q.summary(), t.replayBad(r, q, out)
+	}
+	o.besides = func(_ context.Context, all []kept) error {
+		for _, k := range all {
+			name := path.Join(k.Name, path.Base(t.Job.NamedKey(t.Env.Layout, k.Name, t.Index)))
+			if err := writeTo(out, name, func(w io.Writer) error {
+				_, err := io.Copy(w, k.body)
+				return err
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var w object.Writer
+	var rec *manifest.Reduce
+	if t.Job.MapOnly() {
+		w, rec, err = t.directTo(ctx, o)
+	} else {
+		w, rec, err = t.reduceTo(ctx, nil, o)
+	}
 	if err != nil {
 		return err
 	}
@@ -158,6 +209,7 @@ func (t *attempt) replayReduce(ctx context.Context, r *Replayed, out func(string
 		r.Different = []string{fmt.Sprintf("output: %d lines with SHA-256 %s, committed were %d with %s",
 			rec.Output.Lines, rec.Output.Hash, was.Output.Lines, was.Output.Hash)}
 	}
+	r.Different = slices.Concat(r.Different, namedDiffers("named output", rec.Named, was.Named), namedDiffers("partition", rec.Partitions, was.Partitions), extentsDiffer(rec.Extents, was.Extents), badDiffers(rec.Bad, was.Bad))
 	return nil
 }
 
@@ -179,17 +231,12 @@ func writeTo(out func(string) (io.WriteCloser, error), name string, write func(i
 	return nil
 }
 
-// writePairs writes the records of a segment as lines, with the key that keyOf makes
-// of theirs; nil leaves it.
-func writePairs(w io.Writer, segment io.Reader, keyOf func([]byte) []byte) error {
+// writePairs writes the records of a segment as lines, with the keys of the mapper.
+func writePairs(w io.Writer, segment io.Reader, order *keyorder.Order) error {
 	r := recordio.NewReader(segment)
 	var block []byte
 	for r.Next() {
-		key := r.Key()
-		if keyOf != nil {
-			key = keyOf(key)
-		}
-		block = strconv.AppendQuote(block, string(key))
+		block = strconv.AppendQuote(block, string(order.Plain(r.Key())))
 		block = append(block, '\t')
 		block = strconv.AppendQuote(block, string(r.Value()))
 		block = append(block, '\n')
@@ -222,7 +269,10 @@ func (b *bucket) lineOf(ctx context.Context, name string, offset int64) int64 {
 	}
 	o := b.job.Objects[i]
 	var n lineCount
-	if o.Compression != "" {
+	if b.cut(i) && o.Compression != "" {
+		return 0 // its offsets are those of blocks
+	}
+	if b.kinds[name] != "" {
 		err := b.readAgain(ctx, o, func(r io.Reader) error { _, err := io.CopyN(&n, r, offset); return err })
 		if err != nil {
 			return 0 // the error that led here matters more

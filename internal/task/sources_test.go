@@ -44,11 +44,13 @@ func TestSources(t *testing.T) {
 	logs := elsewhere(t, w, "logs", file{"d/b", "two two\none\nfour\n"}, file{"d/c.gz", gz(t, "one\n")})
 	planned(t, w, w.Spec.Input, 7)
 	e := w.env(t)
-	e.Buckets = func(name string) Source {
-		if name != "logs" {
-			t.Errorf("asked for the bucket %q", name)
+	there := manifest.Access{Region: "eu-west-1", Unsigned: true}
+	w.Spec.Buckets = map[string]manifest.Access{"logs": there}
+	e.Buckets = func(_ context.Context, name string, a manifest.Access) (Source, error) {
+		if name != "logs" || a != there {
+			t.Errorf("asked for the bucket %q by %+v", name, a)
 		}
-		return logs
+		return logs, nil
 	}
 	for m := range w.Spec.Tasks {
 		if _, err := e.Run(context.Background(), Attempt{mr.MapPhase, m, "m"}); err != nil {
@@ -88,7 +90,7 @@ func TestSourceErrors(t *testing.T) {
 		harm(logs)
 		e := w.env(t)
 		if buckets {
-			e.Buckets = func(string) Source { return logs }
+			e.Buckets = func(context.Context, string, manifest.Access) (Source, error) { return logs, nil }
 		}
 		_, err := e.Run(context.Background(), Attempt{mr.MapPhase, 0, "m"})
 		var fatal *FatalError
@@ -121,7 +123,7 @@ func TestReplaySource(t *testing.T) {
 	logs := elsewhere(t, w, "logs", file{"d/b", "one\ntwo\nbad\n"})
 	planned(t, w, w.Spec.Input, 100)
 	e := w.env(t)
-	e.Buckets = func(string) Source { return logs }
+	e.Buckets = func(context.Context, string, manifest.Access) (Source, error) { return logs, nil }
 	_, err := e.Replay(context.Background(), mr.MapPhase, 0, nil)
 	var failed *AppError
 	if !errors.As(err, &failed) || failed.Object != "s3://logs/d/b" || failed.Line != 3 {

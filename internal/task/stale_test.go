@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/testkit"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -69,6 +71,52 @@ func TestStale(t *testing.T) {
 				w.Check(t)
 			})
 		}
+	}
+}
+
+// TestStaleCounters: an attempt that makes its output again, since that of an earlier
+// job lies in its place, commits what the application has counted once.
+func TestStaleCounters(t *testing.T) {
+	for name, nreduce := range map[string]int{"reduce": 1, "map-only": 0} {
+		t.Run(name, func(t *testing.T) {
+			app := testkit.App("counting", nil, nil, nil)
+			app.NewMapper = func(task *mr.Task) (mr.Mapper, error) {
+				return mr.MapperFunc(func(rec mr.Record, out mr.Emitter) error {
+					if task.MapOnly {
+						task.Counters.Add("lines", 1)
+					}
+					out.Emit(rec.Data, []byte("1"))
+					return nil
+				}), nil
+			}
+			app.NewReducer = func(task *mr.Task) (mr.Reducer, error) {
+				task.Counters.Add("reducers", 1)
+				return mr.ReducerFunc(func(_ []byte, values iter.Seq[[]byte], out mr.Output) error {
+					for v := range values {
+						task.Counters.Add("lines", 1)
+						out.Write(v)
+					}
+					return nil
+				}), nil
+			}
+			w := newFixture(app, nreduce, 0, 1, file{"a", "x\ny\nx\n"})
+			w.Scratch = t.TempDir()
+			w.Store.PutJSON(t, layout.Layout{}.Job(), w.Spec)
+			w.late(t, layout.Layout{}.Output(0), "wrong 1\n", "job-0")
+			w.run(t)
+			o, _ := w.Store.Object(layout.Layout{}.ReduceAttempt(0, "r0"))
+			rec, err := manifest.Decode[manifest.Reduce](o.Data, manifest.ReduceSchema)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]int64{"lines": 3}
+			if nreduce > 0 {
+				want["reducers"] = 1
+			}
+			if d := cmp.Diff(want, rec.Counters); d != "" {
+				t.Error(d)
+			}
+		})
 	}
 }
 
