@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -16,13 +17,15 @@ func DescribeApp(a mr.App, params map[string]string) *App {
 	w := &App{
 		Kind: manifest.Go, Name: a.Name, Version: a.Version, Sha256: build(), Input: &Choice{Name: manifest.Lines},
 		Partitioner: &Choice{Name: manifest.Hash}, Output: &Choice{Name: manifest.Lines},
-		SideEffects: a.SideEffects, Params: params, Defaults: map[string]string{},
+		SideEffects: a.SideEffects, Params: params, Defaults: map[string]string{}, OrderValues: string(a.SortValues),
 	}
 	switch a.Input {
 	case mr.NumberedLines:
 		w.Input.Options = map[string]string{manifest.Numbered: "true"}
 	case mr.WholeObjects:
 		w.Input.Name = manifest.Objects
+	case mr.Rows:
+		w.Input.Name = manifest.Rows
 	}
 	switch {
 	case a.Ordered:
@@ -30,6 +33,7 @@ func DescribeApp(a mr.App, params map[string]string) *App {
 	case a.Partition != nil:
 		w.Partitioner.Name = manifest.AppPartitioner
 	}
+	w.Output.Options = manifest.Choice{}.WithNamed(a.NamedOutputs).Options
 	for _, p := range a.Params {
 		if p.Required {
 			w.Required = append(w.Required, p.Name)
@@ -92,11 +96,13 @@ func (a *App) Spec(params map[string]string) *manifest.Spec {
 		return manifest.Choice{Name: c.GetName(), Options: c.GetOptions(), Given: c.GetGiven()}
 	}
 	exec := decodeExec(a.GetExec())
+	order := exec.Order()
+	order.Values = cmp.Or(a.GetOrderValues(), order.Values)
 	return &manifest.Spec{
 		App: manifest.App{
 			Kind: a.GetKind(), Name: a.GetName(), Version: a.GetVersion(), SHA256: a.GetSha256(), Params: params, Exec: exec,
 		},
 		Input: choice(a.GetInput()), Partitioner: choice(a.GetPartitioner()), Output: choice(a.GetOutput()),
-		Order: exec.Order(), SideEffects: a.GetSideEffects(),
+		Order: order, SideEffects: a.GetSideEffects(),
 	}
 }

@@ -39,10 +39,14 @@ const (
 	mostName = 1 << 10
 	// mostText bounds an error, in bytes.
 	mostText = 32 << 10
+	// mostUSD bounds what a job costs, in dollars.
+	mostUSD = 1e15
 	// mostRequired bounds the parameters that an app needs.
 	mostRequired = 1000
 	// mostMS is the longest time that a [time.Duration] holds.
 	mostMS = math.MaxInt64 / int64(time.Millisecond)
+	// mostBytes is the largest number that every reader of JSON holds.
+	mostBytes = 1<<53 - 1
 )
 
 // message is any message of the protocol.
@@ -108,7 +112,7 @@ func (q *RegisterRequest) Validate() error {
 			return err
 		}
 	}
-	return q.Drain.Validate()
+	return errors.Join(q.Told.Validate(), q.Drain.Validate())
 }
 
 // Validate returns an error unless the answer can be a coordinator's.
@@ -118,7 +122,7 @@ func (r *RegisterReply) Validate() error {
 		return fmt.Errorf("its epoch is %.200q", r.Epoch)
 	case r.LeaseMs < 1 || r.LeaseMs > manifest.MostLeaseMS:
 		return fmt.Errorf("it has a lease of %d ms", r.LeaseMs)
-	case r.Nreduce < 1 || r.Nreduce > manifest.MostReduces:
+	case r.Nreduce < 0 || r.Nreduce > manifest.MostReduces:
 		return fmt.Errorf("it has %d reduce tasks", r.Nreduce)
 	case !validMS(r.TaskTimeoutMs):
 		return fmt.Errorf("it has a task time-out of %d ms", r.TaskTimeoutMs)
@@ -229,10 +233,7 @@ func (q *HeartbeatRequest) Validate() error {
 			return err
 		}
 	}
-	if err := validOperations(q.S3Requests); err != nil {
-		return err
-	}
-	return q.Drain.Validate()
+	return errors.Join(validOperations(q.S3Requests), q.Spent.Validate(), q.Drain.Validate())
 }
 
 // Validate returns an error unless p can be the progress of an attempt.
@@ -275,10 +276,7 @@ func (q *ReportRequest) Validate() error {
 	case q.Restored < 0:
 		return fmt.Errorf("it has put back %d objects", q.Restored)
 	}
-	if err := validOperations(q.S3Requests); err != nil {
-		return err
-	}
-	return q.Attempt.Validate()
+	return errors.Join(validOperations(q.S3Requests), q.Spent.Validate(), q.S3.Validate(), q.Attempt.Validate())
 }
 
 // Validate returns an error unless the request can be a worker's. The counts
@@ -287,7 +285,28 @@ func (q *LeaveRequest) Validate() error {
 	if !layout.ValidName(q.Worker) {
 		return fmt.Errorf("it is of worker %.200q", q.Worker)
 	}
-	return validOperations(q.S3Requests)
+	return errors.Join(validOperations(q.S3Requests), q.Spent.Validate())
+}
+
+// Validate returns an error unless t can be what somebody has asked of S3; nil is nothing.
+func (t *Traffic) Validate() error {
+	if !validCount(t.GetSent()) || !validCount(t.GetReceived()) {
+		return fmt.Errorf("it has sent %d bytes and received %d", t.GetSent(), t.GetReceived())
+	}
+	for name, n := range t.GetRequests() {
+		if !layout.ValidName(name) || !validCount(n) {
+			return fmt.Errorf("it counts %d of the operation %.200q", n, name)
+		}
+	}
+	return nil
+}
+
+// Validate returns an error unless s can be a worker's word; nil is none.
+func (s *Spent) Validate() error {
+	if !validCount(s.GetSent()) || !validCount(s.GetReceived()) {
+		return fmt.Errorf("it has sent %d bytes and received %d", s.GetSent(), s.GetReceived())
+	}
+	return s.GetRecorded().Validate()
 }
 
 // Validate returns an error unless the answer can be a coordinator's. Of one
@@ -317,10 +336,13 @@ func (r *StatusReply) Validate() error {
 		return errors.New("it has a negative count")
 	case !validMS(r.UptimeMs) || !validMS(r.LeaseMs):
 		return fmt.Errorf("it is up for %d ms and has a lease of %d ms", r.UptimeMs, r.LeaseMs)
+	case !nameOrNone(r.Region) || !nameOrNone(r.Prices) || !(r.Usd >= 0 && r.Usd <= mostUSD):
+		return fmt.Errorf("it has cost $%g by the prices %.200q of %.200q", r.Usd, r.Prices, r.Region)
 	case len(r.Members) > MostListed || len(r.Attempts) > MostListed:
 		return fmt.Errorf("it lists %d workers and %d attempts", len(r.Members), len(r.Attempts))
 	}
-	if err := errors.Join(validCounts(r.Workers, WorkerStates()), validCounts(r.CommitLookups, LookupResults()), r.Map.Validate(), r.Reduce.Validate()); err != nil {
+	if err := errors.Join(validCounts(r.Workers, WorkerStates()), validCounts(r.CommitLookups, LookupResults()), r.S3.Validate(), r.Map.Validate(), r.Reduce.Validate(),
+		r.MapBytes.Validate(), r.ReduceBytes.Validate()); err != nil {
 		return err
 	}
 	for _, m := range r.Members {
@@ -352,8 +374,16 @@ func (p *PhaseStatus) Validate() error {
 		return nil
 	}
 	if min(p.Tasks, p.Done, p.Active, p.Reused, p.Granted, p.Adopted, p.Running, p.Committed, p.Failed, p.Lost,
-		p.Released, p.Superseded, p.Canceled, p.Speculative, p.SpeculativeCommitted) < 0 {
+		p.Released, p.Superseded, p.Canceled, p.Speculative, p.SpeculativeCommitted, p.Retried) < 0 {
 		return errors.New("a phase has a negative count")
+	}
+	return nil
+}
+
+// Validate returns an error unless r can be what a phase reads; nil is unknown.
+func (r *Reading) Validate() error {
+	if r.GetDone() < 0 || r.GetDone() > r.GetTotal() || r.GetTotal() > mostBytes {
+		return fmt.Errorf("a phase has read %d of %d bytes", r.Done, r.Total)
 	}
 	return nil
 }
@@ -365,6 +395,8 @@ func (w *WorkerStatus) Validate() error {
 		return fmt.Errorf("it lists the worker %.200q", w.GetName())
 	case !validText(w.GetHost()):
 		return errors.New("the host of a worker is no short text of one line")
+	case !validText(w.GetVersion()):
+		return errors.New("the version of a worker is no short text of one line")
 	case w.GetSlots() < 0 || w.GetRunning() < 0:
 		return fmt.Errorf("a worker runs %d attempts on %d slots", w.GetRunning(), w.GetSlots())
 	case !slices.Contains(WorkerStates(), w.GetState()):

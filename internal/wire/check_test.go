@@ -28,6 +28,8 @@ var someHash = strings.Repeat("0a", 32)
 // samples are valid messages of every kind, with a value in every field.
 func samples() map[string]message {
 	counts := func() map[string]int64 { return map[string]int64{"GetObject": 7} }
+	traffic := func() *Traffic { return &Traffic{Requests: counts(), Sent: 5, Received: 9} }
+	spent := func() *Spent { return &Spent{Sent: 7, Received: 11, Recorded: traffic()} }
 	at := func() *Attempt { return &Attempt{Phase: Phase_PHASE_REDUCE, Task: 3, Id: "e.r3.1"} }
 	app := func() *App {
 		return &App{
@@ -39,14 +41,14 @@ func samples() map[string]message {
 	phase := func() *PhaseStatus {
 		return &PhaseStatus{
 			Tasks: 9, Done: 8, Active: 7, Reused: 6, Granted: 5, Adopted: 4, Running: 3, Committed: 2, Failed: 1, Lost: 2,
-			Released: 4, Superseded: 5, Canceled: 6, Speculative: 7, SpeculativeCommitted: 8,
+			Released: 4, Superseded: 5, Canceled: 6, Speculative: 7, SpeculativeCommitted: 8, Retried: 3,
 		}
 	}
 	return map[string]message{
 		"discover": &DiscoverRequest{},
 		"here":     &DiscoverReply{Bucket: "bucket", Prefix: "a/b", Protocol: Protocol, Version: "v1", Epoch: "e", Standby: true},
 		"register": &RegisterRequest{
-			Protocol: Protocol, Version: "v1", Worker: "w", Host: "host", Slots: 2, App: app(), Running: []*Attempt{at()}, Job: "job", Drain: &Drain{LeftMs: 5},
+			Protocol: Protocol, Version: "v1", Worker: "w", Host: "host", Slots: 2, App: app(), Running: []*Attempt{at()}, Job: "job", Drain: &Drain{LeftMs: 5}, Told: traffic(),
 		},
 		"joined":    &RegisterReply{Epoch: "e", Bucket: "bucket", Prefix: "a/b", LeaseMs: 10_000, App: app(), Nreduce: 4, TaskTimeoutMs: 600_000},
 		"poll":      &PollRequest{Worker: "w", Slot: 1, Seq: 7, MaxWaitMs: 15_000},
@@ -54,20 +56,22 @@ func samples() map[string]message {
 		"wait":      &PollReply{Answer: &PollReply_Wait{Wait: &Wait{}}},
 		"over":      &PollReply{Job: "job", Answer: &PollReply_Done{Done: &Done{Failure: "map task 3: no space"}}},
 		"unknown":   &PollReply{Answer: &PollReply_Unknown{Unknown: &Unknown{}}},
-		"heartbeat": &HeartbeatRequest{Worker: "w", Running: []*Progress{{Attempt: at(), Records: 5, Bytes: 9, StalledMs: 3}}, S3Requests: counts(), StalledMs: 4, Drain: &Drain{LeftMs: 5}},
+		"heartbeat": &HeartbeatRequest{Worker: "w", Running: []*Progress{{Attempt: at(), Records: 5, Bytes: 9, StalledMs: 3}}, S3Requests: counts(), StalledMs: 4, Drain: &Drain{LeftMs: 5}, Spent: spent()},
 		"beat":      &HeartbeatReply{Unknown: true, Revoked: []string{"e.r3.1"}, Done: &Done{Failure: "no"}, Overdue: true},
 		"report": &ReportRequest{
 			Worker: "w", Attempt: at(), Outcome: Outcome_OUTCOME_RELEASED, Error: "no space\non it", Fatal: true, Conflict: true,
-			S3Requests: counts(), Restored: 2, Object: "a/b/input/x",
+			S3Requests: counts(), Restored: 2, Object: "a/b/input/x", Spent: spent(), S3: traffic(),
 		},
 		"heard": &ReportReply{Unknown: true},
-		"leave": &LeaveRequest{Worker: "w", S3Requests: counts()},
+		"leave": &LeaveRequest{Worker: "w", S3Requests: counts(), Spent: spent()},
 		"left":  &LeaveReply{},
 		"look":  &StatusRequest{},
 		"status": &StatusReply{
 			Job: "job", App: "wc", State: "map", Leading: true, Workers: map[string]int32{WorkerBusy: 4}, Slots: 9, PollsWaiting: 3, Exclusions: 2,
 			CommitLookups: map[string]int32{LookupFound: 5},
 			Epoch:         "e", Version: "v1", UptimeMs: 5, LeaseMs: 10_000, Map: phase(), Reduce: phase(),
+			S3: traffic(), Usd: 0.25, Region: "eu-west-1", Prices: "2026-09-28",
+			MapBytes: &Reading{Total: 9, Done: 5}, ReduceBytes: &Reading{Total: 1 << 40},
 			Members:  []*WorkerStatus{{Name: "w", Host: "host", Slots: 2, Running: 1, State: WorkerIdle, SilentMs: 5}},
 			Attempts: []*AttemptStatus{{Attempt: at(), Worker: "w", AgeMs: 5, Progress: 0.5, LeftMs: 7, Lags: true, Speculative: true}},
 		},
@@ -203,7 +207,7 @@ func believable(at string, m protoreflect.Message) (err error) {
 				err = fmt.Errorf("%s is %d", name, v.Enum())
 			}
 		case f.Kind() == protoreflect.DoubleKind:
-			if x := v.Float(); !(x >= 0 && x <= 1) {
+			if x := v.Float(); !(x >= 0 && (x <= 1 || f.Name() == "usd" && x <= 1e15)) {
 				err = fmt.Errorf("%s is %g", name, x)
 			}
 		case f.Kind() == protoreflect.Int32Kind, f.Kind() == protoreflect.Int64Kind:

@@ -167,7 +167,16 @@ type DiscoverReply struct {
 	// Of the coordinator that answers, as its announcement has it.
 	Epoch string `protobuf:"bytes,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// It waits for another one to end: no other call is answered.
-	Standby       bool `protobuf:"varint,6,opt,name=standby,proto3" json:"standby,omitempty"`
+	Standby bool `protobuf:"varint,6,opt,name=standby,proto3" json:"standby,omitempty"`
+	// The job is one of a chain: other jobs, below other prefixes, have this
+	// address before or after it.
+	Chain bool `protobuf:"varint,7,opt,name=chain,proto3" json:"chain,omitempty"`
+	// The chain has ended, and no job has this address any more. Nothing else is
+	// said then.
+	Over bool `protobuf:"varint,8,opt,name=over,proto3" json:"over,omitempty"`
+	// It is certain that the job is the last one of its chain. Of a job that may be
+	// repeated nobody knows before its end.
+	Last          bool `protobuf:"varint,9,opt,name=last,proto3" json:"last,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -244,6 +253,27 @@ func (x *DiscoverReply) GetStandby() bool {
 	return false
 }
 
+func (x *DiscoverReply) GetChain() bool {
+	if x != nil {
+		return x.Chain
+	}
+	return false
+}
+
+func (x *DiscoverReply) GetOver() bool {
+	if x != nil {
+		return x.Over
+	}
+	return false
+}
+
+func (x *DiscoverReply) GetLast() bool {
+	if x != nil {
+		return x.Last
+	}
+	return false
+}
+
 // App describes an application to a coordinator that does not have its code,
 // and to a worker which app it is that the job runs. Fields are those of the
 // job's spec.
@@ -266,7 +296,9 @@ type App struct {
 	Required []string `protobuf:"bytes,11,rep,name=required,proto3" json:"required,omitempty"`
 	// What executables the app is made of, as the job's spec has it, in JSON.
 	// Empty for an app of another kind.
-	Exec          string `protobuf:"bytes,12,opt,name=exec,proto3" json:"exec,omitempty"`
+	Exec string `protobuf:"bytes,12,opt,name=exec,proto3" json:"exec,omitempty"`
+	// The order of the values of a key; empty is by input.
+	OrderValues   string `protobuf:"bytes,13,opt,name=order_values,json=orderValues,proto3" json:"order_values,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -381,6 +413,13 @@ func (x *App) GetRequired() []string {
 func (x *App) GetExec() string {
 	if x != nil {
 		return x.Exec
+	}
+	return ""
+}
+
+func (x *App) GetOrderValues() string {
+	if x != nil {
+		return x.OrderValues
 	}
 	return ""
 }
@@ -519,7 +558,10 @@ type RegisterRequest struct {
 	// The job that those attempts belong to.
 	Job string `protobuf:"bytes,8,opt,name=job,proto3" json:"job,omitempty"`
 	// Set by a worker that drains.
-	Drain         *Drain `protobuf:"bytes,9,opt,name=drain,proto3" json:"drain,omitempty"`
+	Drain *Drain `protobuf:"bytes,9,opt,name=drain,proto3" json:"drain,omitempty"`
+	// The part of Spent that no commit record has, as the last coordinator that
+	// answered was told it: that one has handed it on.
+	Told          *Traffic `protobuf:"bytes,10,opt,name=told,proto3" json:"told,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -613,6 +655,13 @@ func (x *RegisterRequest) GetJob() string {
 func (x *RegisterRequest) GetDrain() *Drain {
 	if x != nil {
 		return x.Drain
+	}
+	return nil
+}
+
+func (x *RegisterRequest) GetTold() *Traffic {
+	if x != nil {
+		return x.Told
 	}
 	return nil
 }
@@ -987,7 +1036,12 @@ func (*Unknown) Descriptor() ([]byte, []int) {
 type Done struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty for a job that succeeded.
-	Failure       string `protobuf:"bytes,1,opt,name=failure,proto3" json:"failure,omitempty"`
+	Failure string `protobuf:"bytes,1,opt,name=failure,proto3" json:"failure,omitempty"`
+	// The failure is that the job was cancelled.
+	Cancelled bool `protobuf:"varint,2,opt,name=cancelled,proto3" json:"cancelled,omitempty"`
+	// The job is one of a chain, and the coordinator of another one of it follows
+	// at the same address.
+	More          bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1027,6 +1081,20 @@ func (x *Done) GetFailure() string {
 		return x.Failure
 	}
 	return ""
+}
+
+func (x *Done) GetCancelled() bool {
+	if x != nil {
+		return x.Cancelled
+	}
+	return false
+}
+
+func (x *Done) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 type Progress struct {
@@ -1110,6 +1178,7 @@ type HeartbeatRequest struct {
 	StalledMs int64 `protobuf:"varint,4,opt,name=stalled_ms,json=stalledMs,proto3" json:"stalled_ms,omitempty"`
 	// Set by a worker that drains.
 	Drain         *Drain `protobuf:"bytes,5,opt,name=drain,proto3" json:"drain,omitempty"`
+	Spent         *Spent `protobuf:"bytes,6,opt,name=spent,proto3" json:"spent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1179,6 +1248,137 @@ func (x *HeartbeatRequest) GetDrain() *Drain {
 	return nil
 }
 
+func (x *HeartbeatRequest) GetSpent() *Spent {
+	if x != nil {
+		return x.Spent
+	}
+	return nil
+}
+
+// Traffic is what was asked of S3.
+type Traffic struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Requests      map[string]int64       `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by operation
+	Sent          int64                  `protobuf:"varint,2,opt,name=sent,proto3" json:"sent,omitempty"`                                                                                   // bytes of request bodies
+	Received      int64                  `protobuf:"varint,3,opt,name=received,proto3" json:"received,omitempty"`                                                                           // bytes of reply bodies
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Traffic) Reset() {
+	*x = Traffic{}
+	mi := &file_mraws_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Traffic) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Traffic) ProtoMessage() {}
+
+func (x *Traffic) ProtoReflect() protoreflect.Message {
+	mi := &file_mraws_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Traffic.ProtoReflect.Descriptor instead.
+func (*Traffic) Descriptor() ([]byte, []int) {
+	return file_mraws_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Traffic) GetRequests() map[string]int64 {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+func (x *Traffic) GetSent() int64 {
+	if x != nil {
+		return x.Sent
+	}
+	return 0
+}
+
+func (x *Traffic) GetReceived() int64 {
+	if x != nil {
+		return x.Received
+	}
+	return 0
+}
+
+// Spent is what a worker has asked of S3 since it started, besides its
+// requests. Its numbers only grow.
+type Spent struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Sent     int64                  `protobuf:"varint,1,opt,name=sent,proto3" json:"sent,omitempty"`         // bytes of request bodies
+	Received int64                  `protobuf:"varint,2,opt,name=received,proto3" json:"received,omitempty"` // bytes of reply bodies
+	// Of all of it, what the commit records of its attempts have.
+	Recorded      *Traffic `protobuf:"bytes,3,opt,name=recorded,proto3" json:"recorded,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Spent) Reset() {
+	*x = Spent{}
+	mi := &file_mraws_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Spent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Spent) ProtoMessage() {}
+
+func (x *Spent) ProtoReflect() protoreflect.Message {
+	mi := &file_mraws_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Spent.ProtoReflect.Descriptor instead.
+func (*Spent) Descriptor() ([]byte, []int) {
+	return file_mraws_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Spent) GetSent() int64 {
+	if x != nil {
+		return x.Sent
+	}
+	return 0
+}
+
+func (x *Spent) GetReceived() int64 {
+	if x != nil {
+		return x.Received
+	}
+	return 0
+}
+
+func (x *Spent) GetRecorded() *Traffic {
+	if x != nil {
+		return x.Recorded
+	}
+	return nil
+}
+
 // Drain says that the worker has been asked to end: it takes no new attempts,
 // not even one that was granted and is not listed beside this, and releases
 // what still runs when its time is over. There is no way back.
@@ -1191,7 +1391,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_mraws_proto_msgTypes[14]
+	mi := &file_mraws_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +1403,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[14]
+	mi := &file_mraws_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +1416,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{14}
+	return file_mraws_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Drain) GetLeftMs() int64 {
@@ -1241,7 +1441,7 @@ type HeartbeatReply struct {
 
 func (x *HeartbeatReply) Reset() {
 	*x = HeartbeatReply{}
-	mi := &file_mraws_proto_msgTypes[15]
+	mi := &file_mraws_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1253,7 +1453,7 @@ func (x *HeartbeatReply) String() string {
 func (*HeartbeatReply) ProtoMessage() {}
 
 func (x *HeartbeatReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[15]
+	mi := &file_mraws_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1266,7 +1466,7 @@ func (x *HeartbeatReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatReply.ProtoReflect.Descriptor instead.
 func (*HeartbeatReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{15}
+	return file_mraws_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HeartbeatReply) GetUnknown() bool {
@@ -1314,14 +1514,17 @@ type ReportRequest struct {
 	Restored int32 `protobuf:"varint,8,opt,name=restored,proto3" json:"restored,omitempty"`
 	// The whole key of the object that a fatal failure is about, if there is
 	// one: the coordinator looks at it too.
-	Object        string `protobuf:"bytes,9,opt,name=object,proto3" json:"object,omitempty"`
+	Object string `protobuf:"bytes,9,opt,name=object,proto3" json:"object,omitempty"`
+	Spent  *Spent `protobuf:"bytes,10,opt,name=spent,proto3" json:"spent,omitempty"`
+	// What the attempt has asked of S3, and nobody else on behalf of it.
+	S3            *Traffic `protobuf:"bytes,11,opt,name=s3,proto3" json:"s3,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_mraws_proto_msgTypes[16]
+	mi := &file_mraws_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1333,7 +1536,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[16]
+	mi := &file_mraws_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1346,7 +1549,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{16}
+	return file_mraws_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReportRequest) GetWorker() string {
@@ -1412,6 +1615,20 @@ func (x *ReportRequest) GetObject() string {
 	return ""
 }
 
+func (x *ReportRequest) GetSpent() *Spent {
+	if x != nil {
+		return x.Spent
+	}
+	return nil
+}
+
+func (x *ReportRequest) GetS3() *Traffic {
+	if x != nil {
+		return x.S3
+	}
+	return nil
+}
+
 type ReportReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Unknown       bool                   `protobuf:"varint,1,opt,name=unknown,proto3" json:"unknown,omitempty"`
@@ -1421,7 +1638,7 @@ type ReportReply struct {
 
 func (x *ReportReply) Reset() {
 	*x = ReportReply{}
-	mi := &file_mraws_proto_msgTypes[17]
+	mi := &file_mraws_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1650,7 @@ func (x *ReportReply) String() string {
 func (*ReportReply) ProtoMessage() {}
 
 func (x *ReportReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[17]
+	mi := &file_mraws_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1663,7 @@ func (x *ReportReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReply.ProtoReflect.Descriptor instead.
 func (*ReportReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{17}
+	return file_mraws_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReportReply) GetUnknown() bool {
@@ -1460,13 +1677,14 @@ type LeaveRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Worker        string                 `protobuf:"bytes,1,opt,name=worker,proto3" json:"worker,omitempty"`
 	S3Requests    map[string]int64       `protobuf:"bytes,2,rep,name=s3_requests,json=s3Requests,proto3" json:"s3_requests,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	Spent         *Spent                 `protobuf:"bytes,3,opt,name=spent,proto3" json:"spent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_mraws_proto_msgTypes[18]
+	mi := &file_mraws_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1478,7 +1696,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[18]
+	mi := &file_mraws_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1491,7 +1709,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{18}
+	return file_mraws_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LeaveRequest) GetWorker() string {
@@ -1508,6 +1726,13 @@ func (x *LeaveRequest) GetS3Requests() map[string]int64 {
 	return nil
 }
 
+func (x *LeaveRequest) GetSpent() *Spent {
+	if x != nil {
+		return x.Spent
+	}
+	return nil
+}
+
 type LeaveReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1516,7 +1741,7 @@ type LeaveReply struct {
 
 func (x *LeaveReply) Reset() {
 	*x = LeaveReply{}
-	mi := &file_mraws_proto_msgTypes[19]
+	mi := &file_mraws_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1528,7 +1753,7 @@ func (x *LeaveReply) String() string {
 func (*LeaveReply) ProtoMessage() {}
 
 func (x *LeaveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[19]
+	mi := &file_mraws_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1541,7 +1766,7 @@ func (x *LeaveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveReply.ProtoReflect.Descriptor instead.
 func (*LeaveReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{19}
+	return file_mraws_proto_rawDescGZIP(), []int{21}
 }
 
 type StatusRequest struct {
@@ -1552,7 +1777,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_mraws_proto_msgTypes[20]
+	mi := &file_mraws_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1789,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[20]
+	mi := &file_mraws_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1802,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{20}
+	return file_mraws_proto_rawDescGZIP(), []int{22}
 }
 
 type StatusReply struct {
@@ -1607,14 +1832,25 @@ type StatusReply struct {
 	// At most 1,000, by name.
 	Members []*WorkerStatus `protobuf:"bytes,16,rep,name=members,proto3" json:"members,omitempty"`
 	// At most 1,000, those that run longest first.
-	Attempts      []*AttemptStatus `protobuf:"bytes,17,rep,name=attempts,proto3" json:"attempts,omitempty"`
+	Attempts []*AttemptStatus `protobuf:"bytes,17,rep,name=attempts,proto3" json:"attempts,omitempty"`
+	// Absent until the job is planned.
+	MapBytes    *Reading `protobuf:"bytes,18,opt,name=map_bytes,json=mapBytes,proto3" json:"map_bytes,omitempty"`
+	ReduceBytes *Reading `protobuf:"bytes,19,opt,name=reduce_bytes,json=reduceBytes,proto3" json:"reduce_bytes,omitempty"`
+	// What the job has asked of S3 so far, as _SUCCESS will have it; absent until
+	// the job is planned.
+	S3 *Traffic `protobuf:"bytes,20,opt,name=s3,proto3" json:"s3,omitempty"`
+	// What that costs; 0 if there are no prices.
+	Usd float64 `protobuf:"fixed64,21,opt,name=usd,proto3" json:"usd,omitempty"`
+	// The region whose prices these are, and the date of their table.
+	Region        string `protobuf:"bytes,22,opt,name=region,proto3" json:"region,omitempty"`
+	Prices        string `protobuf:"bytes,23,opt,name=prices,proto3" json:"prices,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_mraws_proto_msgTypes[21]
+	mi := &file_mraws_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1626,7 +1862,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[21]
+	mi := &file_mraws_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1639,7 +1875,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{21}
+	return file_mraws_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *StatusReply) GetJob() string {
@@ -1761,6 +1997,48 @@ func (x *StatusReply) GetAttempts() []*AttemptStatus {
 	return nil
 }
 
+func (x *StatusReply) GetMapBytes() *Reading {
+	if x != nil {
+		return x.MapBytes
+	}
+	return nil
+}
+
+func (x *StatusReply) GetReduceBytes() *Reading {
+	if x != nil {
+		return x.ReduceBytes
+	}
+	return nil
+}
+
+func (x *StatusReply) GetS3() *Traffic {
+	if x != nil {
+		return x.S3
+	}
+	return nil
+}
+
+func (x *StatusReply) GetUsd() float64 {
+	if x != nil {
+		return x.Usd
+	}
+	return 0
+}
+
+func (x *StatusReply) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *StatusReply) GetPrices() string {
+	if x != nil {
+		return x.Prices
+	}
+	return ""
+}
+
 // PhaseStatus counts tasks and attempts under this coordinator. Each attempt
 // that was granted or adopted runs, or ended in one of the ways counted.
 type PhaseStatus struct {
@@ -1784,13 +2062,15 @@ type PhaseStatus struct {
 	Speculative int32 `protobuf:"varint,14,opt,name=speculative,proto3" json:"speculative,omitempty"`
 	// Of committed.
 	SpeculativeCommitted int32 `protobuf:"varint,15,opt,name=speculative_committed,json=speculativeCommitted,proto3" json:"speculative_committed,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Of granted: after an attempt of the same task that ended without a commit.
+	Retried       int32 `protobuf:"varint,16,opt,name=retried,proto3" json:"retried,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PhaseStatus) Reset() {
 	*x = PhaseStatus{}
-	mi := &file_mraws_proto_msgTypes[22]
+	mi := &file_mraws_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +2082,7 @@ func (x *PhaseStatus) String() string {
 func (*PhaseStatus) ProtoMessage() {}
 
 func (x *PhaseStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[22]
+	mi := &file_mraws_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +2095,7 @@ func (x *PhaseStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhaseStatus.ProtoReflect.Descriptor instead.
 func (*PhaseStatus) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{22}
+	return file_mraws_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PhaseStatus) GetTasks() int32 {
@@ -1923,6 +2203,69 @@ func (x *PhaseStatus) GetSpeculativeCommitted() int32 {
 	return 0
 }
 
+func (x *PhaseStatus) GetRetried() int32 {
+	if x != nil {
+		return x.Retried
+	}
+	return 0
+}
+
+// Reading is what the tasks of a phase read, in bytes: of a map task its pieces
+// of input objects as they are stored, of a reduce task the keys and values that
+// the maps have committed for it so far.
+type Reading struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Total int64                  `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
+	// All of the done tasks, and what attempts have told to have read of others.
+	Done          int64 `protobuf:"varint,2,opt,name=done,proto3" json:"done,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reading) Reset() {
+	*x = Reading{}
+	mi := &file_mraws_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reading) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reading) ProtoMessage() {}
+
+func (x *Reading) ProtoReflect() protoreflect.Message {
+	mi := &file_mraws_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reading.ProtoReflect.Descriptor instead.
+func (*Reading) Descriptor() ([]byte, []int) {
+	return file_mraws_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Reading) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *Reading) GetDone() int64 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
 type WorkerStatus struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1933,14 +2276,16 @@ type WorkerStatus struct {
 	// stalled, busy, idle.
 	State string `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
 	// Since its last call.
-	SilentMs      int64 `protobuf:"varint,6,opt,name=silent_ms,json=silentMs,proto3" json:"silent_ms,omitempty"`
+	SilentMs int64 `protobuf:"varint,6,opt,name=silent_ms,json=silentMs,proto3" json:"silent_ms,omitempty"`
+	// Of its program.
+	Version       string `protobuf:"bytes,7,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WorkerStatus) Reset() {
 	*x = WorkerStatus{}
-	mi := &file_mraws_proto_msgTypes[23]
+	mi := &file_mraws_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1952,7 +2297,7 @@ func (x *WorkerStatus) String() string {
 func (*WorkerStatus) ProtoMessage() {}
 
 func (x *WorkerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[23]
+	mi := &file_mraws_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1965,7 +2310,7 @@ func (x *WorkerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerStatus.ProtoReflect.Descriptor instead.
 func (*WorkerStatus) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{23}
+	return file_mraws_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WorkerStatus) GetName() string {
@@ -2010,6 +2355,13 @@ func (x *WorkerStatus) GetSilentMs() int64 {
 	return 0
 }
 
+func (x *WorkerStatus) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
 type AttemptStatus struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Attempt *Attempt               `protobuf:"bytes,1,opt,name=attempt,proto3" json:"attempt,omitempty"`
@@ -2029,7 +2381,7 @@ type AttemptStatus struct {
 
 func (x *AttemptStatus) Reset() {
 	*x = AttemptStatus{}
-	mi := &file_mraws_proto_msgTypes[24]
+	mi := &file_mraws_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2041,7 +2393,7 @@ func (x *AttemptStatus) String() string {
 func (*AttemptStatus) ProtoMessage() {}
 
 func (x *AttemptStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[24]
+	mi := &file_mraws_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2054,7 +2406,7 @@ func (x *AttemptStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttemptStatus.ProtoReflect.Descriptor instead.
 func (*AttemptStatus) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{24}
+	return file_mraws_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *AttemptStatus) GetAttempt() *Attempt {
@@ -2111,14 +2463,17 @@ var File_mraws_proto protoreflect.FileDescriptor
 const file_mraws_proto_rawDesc = "" +
 	"\n" +
 	"\vmraws.proto\x12\bmraws.v1\"\x11\n" +
-	"\x0fDiscoverRequest\"\xa5\x01\n" +
+	"\x0fDiscoverRequest\"\xe3\x01\n" +
 	"\rDiscoverReply\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x16\n" +
 	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x1a\n" +
 	"\bprotocol\x18\x03 \x01(\x05R\bprotocol\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\tR\aversion\x12\x14\n" +
 	"\x05epoch\x18\x05 \x01(\tR\x05epoch\x12\x18\n" +
-	"\astandby\x18\x06 \x01(\bR\astandby\"\x9c\x04\n" +
+	"\astandby\x18\x06 \x01(\bR\astandby\x12\x14\n" +
+	"\x05chain\x18\a \x01(\bR\x05chain\x12\x12\n" +
+	"\x04over\x18\b \x01(\bR\x04over\x12\x12\n" +
+	"\x04last\x18\t \x01(\bR\x04last\"\xbf\x04\n" +
 	"\x03App\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -2132,7 +2487,8 @@ const file_mraws_proto_rawDesc = "" +
 	"\bdefaults\x18\n" +
 	" \x03(\v2\x1b.mraws.v1.App.DefaultsEntryR\bdefaults\x12\x1a\n" +
 	"\brequired\x18\v \x03(\tR\brequired\x12\x12\n" +
-	"\x04exec\x18\f \x01(\tR\x04exec\x1a9\n" +
+	"\x04exec\x18\f \x01(\tR\x04exec\x12!\n" +
+	"\forder_values\x18\r \x01(\tR\vorderValues\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
@@ -2149,7 +2505,7 @@ const file_mraws_proto_rawDesc = "" +
 	"\aAttempt\x12%\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x0f.mraws.v1.PhaseR\x05phase\x12\x12\n" +
 	"\x04task\x18\x02 \x01(\x05R\x04task\x12\x0e\n" +
-	"\x02id\x18\x03 \x01(\tR\x02id\"\x90\x02\n" +
+	"\x02id\x18\x03 \x01(\tR\x02id\"\xb7\x02\n" +
 	"\x0fRegisterRequest\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\x05R\bprotocol\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x16\n" +
@@ -2159,7 +2515,9 @@ const file_mraws_proto_rawDesc = "" +
 	"\x03app\x18\x06 \x01(\v2\r.mraws.v1.AppR\x03app\x12+\n" +
 	"\arunning\x18\a \x03(\v2\x11.mraws.v1.AttemptR\arunning\x12\x10\n" +
 	"\x03job\x18\b \x01(\tR\x03job\x12%\n" +
-	"\x05drain\x18\t \x01(\v2\x0f.mraws.v1.DrainR\x05drain\"\xd3\x01\n" +
+	"\x05drain\x18\t \x01(\v2\x0f.mraws.v1.DrainR\x05drain\x12%\n" +
+	"\x04told\x18\n" +
+	" \x01(\v2\x11.mraws.v1.TrafficR\x04told\"\xd3\x01\n" +
 	"\rRegisterReply\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\tR\x05epoch\x12\x16\n" +
 	"\x06bucket\x18\x02 \x01(\tR\x06bucket\x12\x16\n" +
@@ -2182,15 +2540,17 @@ const file_mraws_proto_rawDesc = "" +
 	"\x04spec\x18\x06 \x01(\tR\x04specB\b\n" +
 	"\x06answer\"\x06\n" +
 	"\x04Wait\"\t\n" +
-	"\aUnknown\" \n" +
+	"\aUnknown\"R\n" +
 	"\x04Done\x12\x18\n" +
-	"\afailure\x18\x01 \x01(\tR\afailure\"\x86\x01\n" +
+	"\afailure\x18\x01 \x01(\tR\afailure\x12\x1c\n" +
+	"\tcancelled\x18\x02 \x01(\bR\tcancelled\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"\x86\x01\n" +
 	"\bProgress\x12+\n" +
 	"\aattempt\x18\x01 \x01(\v2\x11.mraws.v1.AttemptR\aattempt\x12\x18\n" +
 	"\arecords\x18\x02 \x01(\x03R\arecords\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12\x1d\n" +
 	"\n" +
-	"stalled_ms\x18\x04 \x01(\x03R\tstalledMs\"\xaa\x02\n" +
+	"stalled_ms\x18\x04 \x01(\x03R\tstalledMs\"\xd1\x02\n" +
 	"\x10HeartbeatRequest\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12,\n" +
 	"\arunning\x18\x02 \x03(\v2\x12.mraws.v1.ProgressR\arunning\x12K\n" +
@@ -2198,17 +2558,29 @@ const file_mraws_proto_rawDesc = "" +
 	"s3Requests\x12\x1d\n" +
 	"\n" +
 	"stalled_ms\x18\x04 \x01(\x03R\tstalledMs\x12%\n" +
-	"\x05drain\x18\x05 \x01(\v2\x0f.mraws.v1.DrainR\x05drain\x1a=\n" +
+	"\x05drain\x18\x05 \x01(\v2\x0f.mraws.v1.DrainR\x05drain\x12%\n" +
+	"\x05spent\x18\x06 \x01(\v2\x0f.mraws.v1.SpentR\x05spent\x1a=\n" +
 	"\x0fS3RequestsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\" \n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xb3\x01\n" +
+	"\aTraffic\x12;\n" +
+	"\brequests\x18\x01 \x03(\v2\x1f.mraws.v1.Traffic.RequestsEntryR\brequests\x12\x12\n" +
+	"\x04sent\x18\x02 \x01(\x03R\x04sent\x12\x1a\n" +
+	"\breceived\x18\x03 \x01(\x03R\breceived\x1a;\n" +
+	"\rRequestsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"f\n" +
+	"\x05Spent\x12\x12\n" +
+	"\x04sent\x18\x01 \x01(\x03R\x04sent\x12\x1a\n" +
+	"\breceived\x18\x02 \x01(\x03R\breceived\x12-\n" +
+	"\brecorded\x18\x03 \x01(\v2\x11.mraws.v1.TrafficR\brecorded\" \n" +
 	"\x05Drain\x12\x17\n" +
 	"\aleft_ms\x18\x01 \x01(\x03R\x06leftMs\"\x82\x01\n" +
 	"\x0eHeartbeatReply\x12\x18\n" +
 	"\aunknown\x18\x01 \x01(\bR\aunknown\x12\x18\n" +
 	"\arevoked\x18\x02 \x03(\tR\arevoked\x12\"\n" +
 	"\x04done\x18\x03 \x01(\v2\x0e.mraws.v1.DoneR\x04done\x12\x18\n" +
-	"\aoverdue\x18\x04 \x01(\bR\aoverdue\"\x86\x03\n" +
+	"\aoverdue\x18\x04 \x01(\bR\aoverdue\"\xd0\x03\n" +
 	"\rReportRequest\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12+\n" +
 	"\aattempt\x18\x02 \x01(\v2\x11.mraws.v1.AttemptR\aattempt\x12+\n" +
@@ -2219,22 +2591,26 @@ const file_mraws_proto_rawDesc = "" +
 	"\vs3_requests\x18\a \x03(\v2'.mraws.v1.ReportRequest.S3RequestsEntryR\n" +
 	"s3Requests\x12\x1a\n" +
 	"\brestored\x18\b \x01(\x05R\brestored\x12\x16\n" +
-	"\x06object\x18\t \x01(\tR\x06object\x1a=\n" +
+	"\x06object\x18\t \x01(\tR\x06object\x12%\n" +
+	"\x05spent\x18\n" +
+	" \x01(\v2\x0f.mraws.v1.SpentR\x05spent\x12!\n" +
+	"\x02s3\x18\v \x01(\v2\x11.mraws.v1.TrafficR\x02s3\x1a=\n" +
 	"\x0fS3RequestsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"'\n" +
 	"\vReportReply\x12\x18\n" +
-	"\aunknown\x18\x01 \x01(\bR\aunknown\"\xae\x01\n" +
+	"\aunknown\x18\x01 \x01(\bR\aunknown\"\xd5\x01\n" +
 	"\fLeaveRequest\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12G\n" +
 	"\vs3_requests\x18\x02 \x03(\v2&.mraws.v1.LeaveRequest.S3RequestsEntryR\n" +
-	"s3Requests\x1a=\n" +
+	"s3Requests\x12%\n" +
+	"\x05spent\x18\x03 \x01(\v2\x0f.mraws.v1.SpentR\x05spent\x1a=\n" +
 	"\x0fS3RequestsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\f\n" +
 	"\n" +
 	"LeaveReply\"\x0f\n" +
-	"\rStatusRequest\"\xf0\x05\n" +
+	"\rStatusRequest\"\xbb\a\n" +
 	"\vStatusReply\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x10\n" +
 	"\x03app\x18\x02 \x01(\tR\x03app\x12\x14\n" +
@@ -2255,13 +2631,19 @@ const file_mraws_proto_rawDesc = "" +
 	"exclusions\x12O\n" +
 	"\x0ecommit_lookups\x18\x0f \x03(\v2(.mraws.v1.StatusReply.CommitLookupsEntryR\rcommitLookups\x120\n" +
 	"\amembers\x18\x10 \x03(\v2\x16.mraws.v1.WorkerStatusR\amembers\x123\n" +
-	"\battempts\x18\x11 \x03(\v2\x17.mraws.v1.AttemptStatusR\battempts\x1a:\n" +
+	"\battempts\x18\x11 \x03(\v2\x17.mraws.v1.AttemptStatusR\battempts\x12.\n" +
+	"\tmap_bytes\x18\x12 \x01(\v2\x11.mraws.v1.ReadingR\bmapBytes\x124\n" +
+	"\freduce_bytes\x18\x13 \x01(\v2\x11.mraws.v1.ReadingR\vreduceBytes\x12!\n" +
+	"\x02s3\x18\x14 \x01(\v2\x11.mraws.v1.TrafficR\x02s3\x12\x10\n" +
+	"\x03usd\x18\x15 \x01(\x01R\x03usd\x12\x16\n" +
+	"\x06region\x18\x16 \x01(\tR\x06region\x12\x16\n" +
+	"\x06prices\x18\x17 \x01(\tR\x06prices\x1a:\n" +
 	"\fWorkersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\x1a@\n" +
 	"\x12CommitLookupsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xae\x03\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xc8\x03\n" +
 	"\vPhaseStatus\x12\x14\n" +
 	"\x05tasks\x18\x01 \x01(\x05R\x05tasks\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\x05R\x04done\x12\x16\n" +
@@ -2280,14 +2662,19 @@ const file_mraws_proto_rawDesc = "" +
 	"superseded\x12\x1a\n" +
 	"\bcanceled\x18\r \x01(\x05R\bcanceled\x12 \n" +
 	"\vspeculative\x18\x0e \x01(\x05R\vspeculative\x123\n" +
-	"\x15speculative_committed\x18\x0f \x01(\x05R\x14speculativeCommitted\"\x99\x01\n" +
+	"\x15speculative_committed\x18\x0f \x01(\x05R\x14speculativeCommitted\x12\x18\n" +
+	"\aretried\x18\x10 \x01(\x05R\aretried\"3\n" +
+	"\aReading\x12\x14\n" +
+	"\x05total\x18\x01 \x01(\x03R\x05total\x12\x12\n" +
+	"\x04done\x18\x02 \x01(\x03R\x04done\"\xb3\x01\n" +
 	"\fWorkerStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x14\n" +
 	"\x05slots\x18\x03 \x01(\x05R\x05slots\x12\x18\n" +
 	"\arunning\x18\x04 \x01(\x05R\arunning\x12\x14\n" +
 	"\x05state\x18\x05 \x01(\tR\x05state\x12\x1b\n" +
-	"\tsilent_ms\x18\x06 \x01(\x03R\bsilentMs\"\xd6\x01\n" +
+	"\tsilent_ms\x18\x06 \x01(\x03R\bsilentMs\x12\x18\n" +
+	"\aversion\x18\a \x01(\tR\aversion\"\xd6\x01\n" +
 	"\rAttemptStatus\x12+\n" +
 	"\aattempt\x18\x01 \x01(\v2\x11.mraws.v1.AttemptR\aattempt\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\tR\x06worker\x12\x15\n" +
@@ -2325,7 +2712,7 @@ func file_mraws_proto_rawDescGZIP() []byte {
 }
 
 var file_mraws_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_mraws_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_mraws_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_mraws_proto_goTypes = []any{
 	(Phase)(0),               // 0: mraws.v1.Phase
 	(Outcome)(0),             // 1: mraws.v1.Outcome
@@ -2343,77 +2730,91 @@ var file_mraws_proto_goTypes = []any{
 	(*Done)(nil),             // 13: mraws.v1.Done
 	(*Progress)(nil),         // 14: mraws.v1.Progress
 	(*HeartbeatRequest)(nil), // 15: mraws.v1.HeartbeatRequest
-	(*Drain)(nil),            // 16: mraws.v1.Drain
-	(*HeartbeatReply)(nil),   // 17: mraws.v1.HeartbeatReply
-	(*ReportRequest)(nil),    // 18: mraws.v1.ReportRequest
-	(*ReportReply)(nil),      // 19: mraws.v1.ReportReply
-	(*LeaveRequest)(nil),     // 20: mraws.v1.LeaveRequest
-	(*LeaveReply)(nil),       // 21: mraws.v1.LeaveReply
-	(*StatusRequest)(nil),    // 22: mraws.v1.StatusRequest
-	(*StatusReply)(nil),      // 23: mraws.v1.StatusReply
-	(*PhaseStatus)(nil),      // 24: mraws.v1.PhaseStatus
-	(*WorkerStatus)(nil),     // 25: mraws.v1.WorkerStatus
-	(*AttemptStatus)(nil),    // 26: mraws.v1.AttemptStatus
-	nil,                      // 27: mraws.v1.App.ParamsEntry
-	nil,                      // 28: mraws.v1.App.DefaultsEntry
-	nil,                      // 29: mraws.v1.Choice.OptionsEntry
-	nil,                      // 30: mraws.v1.HeartbeatRequest.S3RequestsEntry
-	nil,                      // 31: mraws.v1.ReportRequest.S3RequestsEntry
-	nil,                      // 32: mraws.v1.LeaveRequest.S3RequestsEntry
-	nil,                      // 33: mraws.v1.StatusReply.WorkersEntry
-	nil,                      // 34: mraws.v1.StatusReply.CommitLookupsEntry
+	(*Traffic)(nil),          // 16: mraws.v1.Traffic
+	(*Spent)(nil),            // 17: mraws.v1.Spent
+	(*Drain)(nil),            // 18: mraws.v1.Drain
+	(*HeartbeatReply)(nil),   // 19: mraws.v1.HeartbeatReply
+	(*ReportRequest)(nil),    // 20: mraws.v1.ReportRequest
+	(*ReportReply)(nil),      // 21: mraws.v1.ReportReply
+	(*LeaveRequest)(nil),     // 22: mraws.v1.LeaveRequest
+	(*LeaveReply)(nil),       // 23: mraws.v1.LeaveReply
+	(*StatusRequest)(nil),    // 24: mraws.v1.StatusRequest
+	(*StatusReply)(nil),      // 25: mraws.v1.StatusReply
+	(*PhaseStatus)(nil),      // 26: mraws.v1.PhaseStatus
+	(*Reading)(nil),          // 27: mraws.v1.Reading
+	(*WorkerStatus)(nil),     // 28: mraws.v1.WorkerStatus
+	(*AttemptStatus)(nil),    // 29: mraws.v1.AttemptStatus
+	nil,                      // 30: mraws.v1.App.ParamsEntry
+	nil,                      // 31: mraws.v1.App.DefaultsEntry
+	nil,                      // 32: mraws.v1.Choice.OptionsEntry
+	nil,                      // 33: mraws.v1.HeartbeatRequest.S3RequestsEntry
+	nil,                      // 34: mraws.v1.Traffic.RequestsEntry
+	nil,                      // 35: mraws.v1.ReportRequest.S3RequestsEntry
+	nil,                      // 36: mraws.v1.LeaveRequest.S3RequestsEntry
+	nil,                      // 37: mraws.v1.StatusReply.WorkersEntry
+	nil,                      // 38: mraws.v1.StatusReply.CommitLookupsEntry
 }
 var file_mraws_proto_depIdxs = []int32{
 	5,  // 0: mraws.v1.App.input:type_name -> mraws.v1.Choice
 	5,  // 1: mraws.v1.App.partitioner:type_name -> mraws.v1.Choice
 	5,  // 2: mraws.v1.App.output:type_name -> mraws.v1.Choice
-	27, // 3: mraws.v1.App.params:type_name -> mraws.v1.App.ParamsEntry
-	28, // 4: mraws.v1.App.defaults:type_name -> mraws.v1.App.DefaultsEntry
-	29, // 5: mraws.v1.Choice.options:type_name -> mraws.v1.Choice.OptionsEntry
+	30, // 3: mraws.v1.App.params:type_name -> mraws.v1.App.ParamsEntry
+	31, // 4: mraws.v1.App.defaults:type_name -> mraws.v1.App.DefaultsEntry
+	32, // 5: mraws.v1.Choice.options:type_name -> mraws.v1.Choice.OptionsEntry
 	0,  // 6: mraws.v1.Attempt.phase:type_name -> mraws.v1.Phase
 	4,  // 7: mraws.v1.RegisterRequest.app:type_name -> mraws.v1.App
 	6,  // 8: mraws.v1.RegisterRequest.running:type_name -> mraws.v1.Attempt
-	16, // 9: mraws.v1.RegisterRequest.drain:type_name -> mraws.v1.Drain
-	4,  // 10: mraws.v1.RegisterReply.app:type_name -> mraws.v1.App
-	6,  // 11: mraws.v1.PollReply.grant:type_name -> mraws.v1.Attempt
-	11, // 12: mraws.v1.PollReply.wait:type_name -> mraws.v1.Wait
-	13, // 13: mraws.v1.PollReply.done:type_name -> mraws.v1.Done
-	12, // 14: mraws.v1.PollReply.unknown:type_name -> mraws.v1.Unknown
-	6,  // 15: mraws.v1.Progress.attempt:type_name -> mraws.v1.Attempt
-	14, // 16: mraws.v1.HeartbeatRequest.running:type_name -> mraws.v1.Progress
-	30, // 17: mraws.v1.HeartbeatRequest.s3_requests:type_name -> mraws.v1.HeartbeatRequest.S3RequestsEntry
-	16, // 18: mraws.v1.HeartbeatRequest.drain:type_name -> mraws.v1.Drain
-	13, // 19: mraws.v1.HeartbeatReply.done:type_name -> mraws.v1.Done
-	6,  // 20: mraws.v1.ReportRequest.attempt:type_name -> mraws.v1.Attempt
-	1,  // 21: mraws.v1.ReportRequest.outcome:type_name -> mraws.v1.Outcome
-	31, // 22: mraws.v1.ReportRequest.s3_requests:type_name -> mraws.v1.ReportRequest.S3RequestsEntry
-	32, // 23: mraws.v1.LeaveRequest.s3_requests:type_name -> mraws.v1.LeaveRequest.S3RequestsEntry
-	24, // 24: mraws.v1.StatusReply.map:type_name -> mraws.v1.PhaseStatus
-	24, // 25: mraws.v1.StatusReply.reduce:type_name -> mraws.v1.PhaseStatus
-	33, // 26: mraws.v1.StatusReply.workers:type_name -> mraws.v1.StatusReply.WorkersEntry
-	34, // 27: mraws.v1.StatusReply.commit_lookups:type_name -> mraws.v1.StatusReply.CommitLookupsEntry
-	25, // 28: mraws.v1.StatusReply.members:type_name -> mraws.v1.WorkerStatus
-	26, // 29: mraws.v1.StatusReply.attempts:type_name -> mraws.v1.AttemptStatus
-	6,  // 30: mraws.v1.AttemptStatus.attempt:type_name -> mraws.v1.Attempt
-	2,  // 31: mraws.v1.Coordinator.Discover:input_type -> mraws.v1.DiscoverRequest
-	7,  // 32: mraws.v1.Coordinator.Register:input_type -> mraws.v1.RegisterRequest
-	9,  // 33: mraws.v1.Coordinator.Poll:input_type -> mraws.v1.PollRequest
-	15, // 34: mraws.v1.Coordinator.Heartbeat:input_type -> mraws.v1.HeartbeatRequest
-	18, // 35: mraws.v1.Coordinator.Report:input_type -> mraws.v1.ReportRequest
-	20, // 36: mraws.v1.Coordinator.Leave:input_type -> mraws.v1.LeaveRequest
-	22, // 37: mraws.v1.Coordinator.Status:input_type -> mraws.v1.StatusRequest
-	3,  // 38: mraws.v1.Coordinator.Discover:output_type -> mraws.v1.DiscoverReply
-	8,  // 39: mraws.v1.Coordinator.Register:output_type -> mraws.v1.RegisterReply
-	10, // 40: mraws.v1.Coordinator.Poll:output_type -> mraws.v1.PollReply
-	17, // 41: mraws.v1.Coordinator.Heartbeat:output_type -> mraws.v1.HeartbeatReply
-	19, // 42: mraws.v1.Coordinator.Report:output_type -> mraws.v1.ReportReply
-	21, // 43: mraws.v1.Coordinator.Leave:output_type -> mraws.v1.LeaveReply
-	23, // 44: mraws.v1.Coordinator.Status:output_type -> mraws.v1.StatusReply
-	38, // [38:45] is the sub-list for method output_type
-	31, // [31:38] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	18, // 9: mraws.v1.RegisterRequest.drain:type_name -> mraws.v1.Drain
+	16, // 10: mraws.v1.RegisterRequest.told:type_name -> mraws.v1.Traffic
+	4,  // 11: mraws.v1.RegisterReply.app:type_name -> mraws.v1.App
+	6,  // 12: mraws.v1.PollReply.grant:type_name -> mraws.v1.Attempt
+	11, // 13: mraws.v1.PollReply.wait:type_name -> mraws.v1.Wait
+	13, // 14: mraws.v1.PollReply.done:type_name -> mraws.v1.Done
+	12, // 15: mraws.v1.PollReply.unknown:type_name -> mraws.v1.Unknown
+	6,  // 16: mraws.v1.Progress.attempt:type_name -> mraws.v1.Attempt
+	14, // 17: mraws.v1.HeartbeatRequest.running:type_name -> mraws.v1.Progress
+	33, // 18: mraws.v1.HeartbeatRequest.s3_requests:type_name -> mraws.v1.HeartbeatRequest.S3RequestsEntry
+	18, // 19: mraws.v1.HeartbeatRequest.drain:type_name -> mraws.v1.Drain
+	17, // 20: mraws.v1.HeartbeatRequest.spent:type_name -> mraws.v1.Spent
+	34, // 21: mraws.v1.Traffic.requests:type_name -> mraws.v1.Traffic.RequestsEntry
+	16, // 22: mraws.v1.Spent.recorded:type_name -> mraws.v1.Traffic
+	13, // 23: mraws.v1.HeartbeatReply.done:type_name -> mraws.v1.Done
+	6,  // 24: mraws.v1.ReportRequest.attempt:type_name -> mraws.v1.Attempt
+	1,  // 25: mraws.v1.ReportRequest.outcome:type_name -> mraws.v1.Outcome
+	35, // 26: mraws.v1.ReportRequest.s3_requests:type_name -> mraws.v1.ReportRequest.S3RequestsEntry
+	17, // 27: mraws.v1.ReportRequest.spent:type_name -> mraws.v1.Spent
+	16, // 28: mraws.v1.ReportRequest.s3:type_name -> mraws.v1.Traffic
+	36, // 29: mraws.v1.LeaveRequest.s3_requests:type_name -> mraws.v1.LeaveRequest.S3RequestsEntry
+	17, // 30: mraws.v1.LeaveRequest.spent:type_name -> mraws.v1.Spent
+	26, // 31: mraws.v1.StatusReply.map:type_name -> mraws.v1.PhaseStatus
+	26, // 32: mraws.v1.StatusReply.reduce:type_name -> mraws.v1.PhaseStatus
+	37, // 33: mraws.v1.StatusReply.workers:type_name -> mraws.v1.StatusReply.WorkersEntry
+	38, // 34: mraws.v1.StatusReply.commit_lookups:type_name -> mraws.v1.StatusReply.CommitLookupsEntry
+	28, // 35: mraws.v1.StatusReply.members:type_name -> mraws.v1.WorkerStatus
+	29, // 36: mraws.v1.StatusReply.attempts:type_name -> mraws.v1.AttemptStatus
+	27, // 37: mraws.v1.StatusReply.map_bytes:type_name -> mraws.v1.Reading
+	27, // 38: mraws.v1.StatusReply.reduce_bytes:type_name -> mraws.v1.Reading
+	16, // 39: mraws.v1.StatusReply.s3:type_name -> mraws.v1.Traffic
+	6,  // 40: mraws.v1.AttemptStatus.attempt:type_name -> mraws.v1.Attempt
+	2,  // 41: mraws.v1.Coordinator.Discover:input_type -> mraws.v1.DiscoverRequest
+	7,  // 42: mraws.v1.Coordinator.Register:input_type -> mraws.v1.RegisterRequest
+	9,  // 43: mraws.v1.Coordinator.Poll:input_type -> mraws.v1.PollRequest
+	15, // 44: mraws.v1.Coordinator.Heartbeat:input_type -> mraws.v1.HeartbeatRequest
+	20, // 45: mraws.v1.Coordinator.Report:input_type -> mraws.v1.ReportRequest
+	22, // 46: mraws.v1.Coordinator.Leave:input_type -> mraws.v1.LeaveRequest
+	24, // 47: mraws.v1.Coordinator.Status:input_type -> mraws.v1.StatusRequest
+	3,  // 48: mraws.v1.Coordinator.Discover:output_type -> mraws.v1.DiscoverReply
+	8,  // 49: mraws.v1.Coordinator.Register:output_type -> mraws.v1.RegisterReply
+	10, // 50: mraws.v1.Coordinator.Poll:output_type -> mraws.v1.PollReply
+	19, // 51: mraws.v1.Coordinator.Heartbeat:output_type -> mraws.v1.HeartbeatReply
+	21, // 52: mraws.v1.Coordinator.Report:output_type -> mraws.v1.ReportReply
+	23, // 53: mraws.v1.Coordinator.Leave:output_type -> mraws.v1.LeaveReply
+	25, // 54: mraws.v1.Coordinator.Status:output_type -> mraws.v1.StatusReply
+	48, // [48:55] is the sub-list for method output_type
+	41, // [41:48] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_mraws_proto_init() }
@@ -2433,7 +2834,7 @@ func file_mraws_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mraws_proto_rawDesc), len(file_mraws_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   33,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -40,6 +40,7 @@ const (
 	ReasonBuild        = "BUILD"         // the peers have different code for the job's app
 	ReasonApp          = "APP"           // the job runs another app; About names it, "" for executables
 	ReasonExecutables  = "EXECUTABLES"   // the job runs executables, which the worker cannot start
+	ReasonRows         = "ROWS"          // the app reads rows, and the job is not of a format of rows
 	ReasonParams       = "PARAMS"        // the job runs its app with other parameters
 	ReasonUnknownParam = "UNKNOWN_PARAM" // the app does not declare the parameter About
 	ReasonMissingParam = "MISSING_PARAM" // the app needs the parameter About
