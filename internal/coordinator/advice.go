@@ -31,10 +31,13 @@ const (
 // those of its input.
 func advice(job *manifest.Job, pack Pack) string {
 	format := job.InputFormat()
-	maps, reduces := int64(len(job.Tasks)), int64(job.NReduce)
+	maps, reduces := int64(job.Maps()), int64(job.NReduce)
 	pairs, bytes := maps*reduces, int64(0)
 	for _, o := range job.Objects {
 		bytes += o.Weight(format, o.Size)
+	}
+	if pairs == 0 { // a map-only job, or no input
+		return ""
 	}
 	many := pairs > manyPairs
 	if !many && (pairs <= manyRanges || bytes/pairs >= smallRange) {

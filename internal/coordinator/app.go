@@ -41,7 +41,10 @@ func (l *loop) learn(a *wire.App, from string) error {
 			return err
 		}
 		declared := *a.Spec(params)
-		declared.Input.Given, declared.Output.Given = false, false // an app does not speak for the job
+		declared.Input.Given, declared.Output.Given, declared.Partitioner.Given, declared.Order.Given = false, false, false, false // an app does not speak for the job
+		if declared.Input.Name == manifest.Rows && l.o.Input == nil {
+			return noRows(a.Name, from, "names no format of its input")
+		}
 		l.know(spec{declared, from})
 	}
 	return l.match(a, from)
@@ -112,6 +115,9 @@ func (l *loop) match(a *wire.App, from string) error {
 			What:   fmt.Sprintf("%s has another build of app %s than the job (said %s): %s", from, a.Name, l.app.from, strings.Join(diff, "; ")),
 		}
 	}
+	if a.GetInput().GetName() == manifest.Rows && !input.IsTable(l.app.Input.Name) {
+		return noRows(a.Name, from, "reads "+l.app.Input.String())
+	}
 	for name, v := range a.Params {
 		if have, ok := app.Params[name]; !ok || have != v {
 			return &wire.Refusal{
@@ -121,6 +127,11 @@ func (l *loop) match(a *wire.App, from string) error {
 		}
 	}
 	return nil
+}
+
+// noRows refuses an app that reads rows.
+func noRows(app, from, job string) error {
+	return &wire.Refusal{Reason: wire.ReasonRows, About: app, What: fmt.Sprintf("app %s (said %s) reads rows of a table, and the job %s", app, from, job)}
 }
 
 // resolve fills in defaults and refuses parameters that the app does not
@@ -200,16 +211,37 @@ func (c *Coordinator) expected(stored manifest.Spec) manifest.Spec {
 	return c.o.withFormats(stored)
 }
 
-// withFormats returns the spec with the formats that the job names itself.
+// withFormats returns the spec with the formats, the files, the order and the partitioner
+// that the job names itself.
 func (o Options) withFormats(s manifest.Spec) manifest.Spec {
-	give := func(to, format *manifest.Choice) {
-		if format != nil {
-			*to = *format
-			to.Given = true
-		}
+	if o.Input != nil {
+		s.Input = *o.Input
+		s.Input.Given = true
 	}
-	give(&s.Input, o.Input)
-	give(&s.Output, o.Output)
+	if len(o.Files) > 0 && !s.App.Apart() { // an application names none
+		s.App.Files = o.Files
+	}
+	// The names of outputs depend on their format, so that of a stored job has to be
+	// named again, as their place has to be. The code declares its named outputs.
+	declared := s.Output
+	s.Output = manifest.Choice{Name: manifest.Lines}
+	if o.Output != nil {
+		s.Output = *o.Output
+		s.Output.Given = true
+	}
+	s.Output = s.Output.NamedAs(declared)
+	if o.Partitioner != nil {
+		s.Partitioner = *o.Partitioner
+		s.Partitioner.Given = true
+	}
+	if o.Order != nil {
+		if s.Order.Keys == manifest.ByFields && o.Order.Keys == manifest.ByBytes { // the code has an order of keys
+			s.Order.Values = o.Order.Values
+		} else {
+			s.Order = *o.Order
+		}
+		s.Order.Given = true
+	}
 	return s
 }
 
@@ -218,6 +250,9 @@ func (o Options) withFormats(s manifest.Spec) manifest.Spec {
 func (o Options) check() error {
 	if err := o.checkPlace(); err != nil {
 		return err
+	}
+	if o.App != nil && o.App.Input == mr.Rows && (o.Input == nil || !input.IsTable(o.Input.Name)) {
+		return fmt.Errorf("app %s reads rows of a table, and the job's input is not said to be one", o.App.Name)
 	}
 	if o.Input != nil {
 		if _, err := input.Resolve(o.Input.Name, o.Input.Options); err != nil {

@@ -43,9 +43,11 @@ func (l *loop) firstBad() (first []manifest.BadRecord) {
 		if rec != nil && rec.Bad != nil {
 			first = append(first, rec.Bad.First...)
 		}
-		if len(first) >= manifest.FirstBad {
-			return first[:manifest.FirstBad]
+	}
+	for _, rec := range l.reduces {
+		if rec != nil && rec.Bad != nil {
+			first = append(first, rec.Bad.First...)
 		}
 	}
-	return first
+	return first[:min(len(first), manifest.FirstBad)]
 }

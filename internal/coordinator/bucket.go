@@ -201,8 +201,14 @@ func (b *bucket) readAt(ctx context.Context, key string) (data []byte, at object
 
 // readSuccess reads the summary of the job, which may be another's.
 func (b *bucket) readSuccess(ctx context.Context, job string) (*manifest.Success, error) {
-	stored, _, err := jobstate.ReadSuccess(ctx, b.store, b.layout, job)
-	return stored, b.unusable(DamagedSummary, err)
+	stored, _, err := b.readSummary(ctx, job)
+	return stored, err
+}
+
+// readSummary is readSuccess that says which version it has read.
+func (b *bucket) readSummary(ctx context.Context, job string) (*manifest.Success, object.Info, error) {
+	stored, info, err := jobstate.ReadSuccess(ctx, b.store, b.layout, job)
+	return stored, info, b.unusable(DamagedSummary, err)
 }
 
 // promote copies partitions, packed or not, and the list of what was skipped,

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/wire"
 )
 
@@ -24,7 +25,7 @@ func TestCountedRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 		var now map[string]int64
-		s.until("it is noted", func(l *loop) bool { now = l.counts.of["w"].by; return true })
+		s.until("it is noted", func(l *loop) bool { now = l.counts.of["w"].all.Requests; return true })
 		return now
 	}
 	many := map[string]int64{"GetObject": 7}
@@ -61,10 +62,10 @@ func TestRequestsOfMany(t *testing.T) {
 	for i := range maxAsked + 100 {
 		w := sched.WorkerID(fmt.Sprint("w", i))
 		l.step(0, sched.Register{Worker: w, Slots: 1})
-		l.noteRequests(w, map[string]int64{"GetObject": 1})
+		l.noteRequests(w, map[string]int64{"GetObject": 1}, nil)
 		l.step(0, sched.Leave{Worker: w})
 	}
-	if n, sum := len(l.counts.of), l.counts.sum(map[string]int64{})["GetObject"]; n > maxAsked || sum != maxAsked+100 {
+	if n, sum := len(l.counts.of), l.counts.sum(object.Traffic{}).Requests["GetObject"]; n > maxAsked || sum != maxAsked+100 {
 		t.Errorf("%d are kept, %d requests", n, sum)
 	}
 }

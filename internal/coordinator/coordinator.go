@@ -24,9 +24,13 @@ import (
 
 	"github.com/mraws/mraws/internal/coordinator/lease"
 	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/decompress"
+	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/pick"
+	"github.com/mraws/mraws/internal/price"
 	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
@@ -44,21 +48,46 @@ type Options struct {
 	// Input and Output are the formats of the job, named as in the tables of
 	// packages input and output; nil is the format that the app declares.
 	Input, Output *manifest.Choice
+	// Order and Partitioner are those that the job names; nil is what the app
+	// declares.
+	Order       *manifest.Order
+	Partitioner *manifest.Choice
 	// Exec is what the executables decide of a job that consists of them, in place
 	// of App; else nil.
 	Exec *manifest.Spec
-	// Ship puts the files of Exec into the bucket, where they are not yet. Each
+	// Files are those that the job ships, if its application is code in Go; those of
+	// Exec are in its spec. An application that a worker names gets them too.
+	Files []manifest.CodeFile
+	// Ship puts the files that the job ships into the bucket, where they are not yet. Each
 	// coordinator calls it once the bucket has the spec of its job and before it
 	// grants a task; nil is nothing to ship.
 	Ship func(context.Context) error
 
+	// Parquet reads Parquet, for inventories; nil in a program without that part.
+	Parquet input.ParquetReader
 	// Sources are where the job's input lies; none is the job's own input/.
 	Sources []Source
-	// Buckets returns another bucket, for Sources.
-	Buckets func(name string) Lister
+	// Pick takes or leaves out objects of the input, but for Names. A pattern is
+	// matched with the name of an object below the job's own input/, and with the key
+	// of any other.
+	Pick pick.Filter
+	// Buckets returns another bucket, for Sources. It is called again for the same.
+	Buckets func(ctx context.Context, name string) (Bucket, error)
 	// Names are the input objects that the job reads of its own input/; nil is
 	// all below it, but for hidden ones.
 	Names []string
+
+	// Expected are the objects of Names as they are going to be uploaded, for a job that
+	// is planned only ([Coordinator.Plan]); nil is that Names are in the bucket.
+	Expected []manifest.Object
+
+	// Reuse is the prefix of a job of the same bucket: map tasks that read the same are
+	// taken over from it. Nil is none.
+	Reuse *string
+	// Finished returns the prefixes of the finished jobs of an app in the bucket, the
+	// newest first: the job takes over the map tasks of the first with one that reads the
+	// same, in place of those of Reuse. Nil is none.
+	Finished func(ctx context.Context, app string) (prefixes []string, err error)
 
 	// OutputAt is where outputs and summary of the job lie; zero is output/ of the
 	// job. OutputStore is its bucket; nil only for zero.
@@ -98,9 +127,26 @@ type Options struct {
 	// start although it may be at work.
 	TakeOver bool
 
+	// More says of a job of a chain, whose summary this is, whether the coordinator of
+	// another one follows at the same address: its workers wait for it then. Nil is no
+	// chain.
+	More func(*manifest.Success) bool
+	// Last says that More is going to return false, whatever becomes of the job.
+	Last bool
+
 	// Events is told of what happens, on the loop, so that it has to return
 	// soon; nil is nobody.
 	Events trace.Listener
+	// EventLog writes the event log of the job into the bucket.
+	EventLog bool
+
+	// Rates are the prices of the receipt; nil is no receipt.
+	Rates *price.Rates
+	// MaxUSD is what the job may cost by Rates, in dollars; 0 is without bound.
+	MaxUSD float64
+	// Apart is what workers of this process have asked of the store, which they tell
+	// themselves; nil is nothing.
+	Apart func() object.Traffic
 
 	clock func() sched.Time // of a test; nil is the time since New
 }
@@ -169,15 +215,20 @@ func (e *ConflictError) Error() string { return e.What }
 // JobError means that the job cannot be finished.
 type JobError struct {
 	Cause string
+	// Reads says what the map task has read that failed, "" where Cause says it.
+	Reads string
 	// Input says that the input is not what the job was planned on, so that
 	// the job cannot go on over what is there.
 	Input bool
 	// Lost says that a control object is gone that nothing can write again,
 	// so that the job cannot go on at all.
 	Lost bool
-	// Commands says that a task of executables or of a module failed: it is not known
-	// over which record.
+	// Commands says that a task of executables failed, which can be given lines or
+	// records of any bytes.
 	Commands bool
+	// Seam says that neighbouring pieces of an object do not meet: one of their
+	// readers has guessed wrong where its records begin.
+	Seam bool
 }
 
 func (e *JobError) Error() string { return "job failed: " + e.Cause }
@@ -192,10 +243,18 @@ type ResetError struct {
 func (e *ResetError) Error() string { return e.Err.Error() }
 func (e *ResetError) Unwrap() error { return e.Err }
 
+// CancelledError means that somebody has cancelled the job. What is committed stays,
+// and a coordinator that is started later resumes the job.
+type CancelledError struct{ manifest.Cancel }
+
+func (e *CancelledError) Error() string {
+	return "the job was cancelled by " + wire.Text(e.By, 255)
+}
+
 // Coordinator runs one job. Make it with New, then call Run once.
 type Coordinator struct {
 	o       Options
-	home    Lister // the bucket of the job, whatever the key
+	home    Store // the bucket of the job, whatever the key
 	epoch   string
 	process manifest.Process
 	over    chan struct{} // closed when it is known how the job ended
@@ -208,14 +267,24 @@ type Coordinator struct {
 	// coordinator was started for, while it stood by; "" for none.
 	compared string
 	memory   memory
+	surveyed *surveyed // nil: nothing was listed yet
 	bucket   bucket
 	restorer restorer
 	wasDone  atomic.Bool
+	stoodBy  atomic.Bool // another one led the job when this one came
+	// stop ends the job, while workers can still be told; life sets it.
+	stop atomic.Pointer[context.CancelCauseFunc]
+	// outdated is the ETag of the summary that was there when this coordinator began, ""
+	// for none. Something of the job may be made again since.
+	outdated string
 }
 
 // New returns a coordinator that has done nothing yet.
 func New(o Options) *Coordinator {
 	epoch, home := newEpoch(), o.Store
+	if o.Output != nil {
+		o.Layout = o.Output.Layout(o.Layout)
+	}
 	if o.OutputAt != (manifest.Place{}) {
 		o.Layout = o.Layout.WithOutput(o.OutputAt.Bucket, o.OutputAt.Dir)
 		o.Store = &placed{home, o.OutputStore, o.Layout}
@@ -224,6 +293,7 @@ func New(o Options) *Coordinator {
 		home: home, o: o, epoch: epoch, process: lease.ThisProcess(listens(o.Listener)), over: make(chan struct{}),
 		turns: newTurns(o.clock), loop: newLoop(o, epoch), bucket: bucket{o.Store, o.Layout, o.Log},
 	}
+	c.loop.history = c.newHistory()
 	c.restorer.turns, c.restorer.loop, c.restorer.bucket, c.restorer.maxLost = &c.turns, &c.loop, &c.bucket, o.MaxLost
 	return c
 }
@@ -241,6 +311,9 @@ func listens(l net.Listener) string {
 // WasDone tells, once Run has returned, whether the job was done before this
 // coordinator led it.
 func (c *Coordinator) WasDone() bool { return c.wasDone.Load() }
+
+// Told is how many workers have heard how the job ended, once Run has returned.
+func (c *Coordinator) Told() int { return len(c.loop.told) }
 
 // Run waits while another coordinator is at work on the job. Then it prepares
 // the job or takes it up where the bucket says it is, serves workers until
@@ -268,6 +341,7 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 	loopDone := make(chan struct{})
 	g.Go(func() error { defer close(loopDone); c.run(ctx); return nil })
 	g.Go(func() error { c.tellWaits(ctx); return nil })
+	g.Go(func() error { c.loop.history.Run(ctx); return nil })
 
 	success, err := c.life(ctx, cancel, g, func() error { return server.Serve(c.o.Listener) })
 	if err != nil && !ofJob(err) {
@@ -288,11 +362,15 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 	if err != nil && c.loop.job != nil && !errors.Is(err, object.ErrUnreachable) && c.bucket.wasReset(outer) {
 		err = &ResetError{Job: c.loop.job.ID, Err: err}
 	}
+	c.closeHistory(outer, err)
 	if c.leading() {
 		failure := ""
 		if job := (*JobError)(nil); errors.As(err, &job) {
 			failure = job.Cause
+		} else if budget := (*BudgetError)(nil); errors.As(err, &budget) {
+			failure = budget.Error()
 		}
+		c.lease.Describe(c.loop.tellSpent)
 		c.lease.Release(outer, failure)
 	}
 	return success, err
@@ -309,8 +387,8 @@ func ofJob(err error) bool {
 	var job *JobError
 	var conflict *ConflictError
 	_, refused := wire.AsRefusal(err)
-	return refused || errors.As(err, &job) || errors.As(err, &conflict) || errors.Is(err, ErrNoInput) || errors.Is(err, ErrManyTasks) ||
-		errors.Is(err, ErrManyLineTasks) || errors.Is(err, ErrCompressedLines)
+	return refused || errors.As(err, new(*CancelledError)) || errors.As(err, new(*BudgetError)) || errors.As(err, &job) || errors.As(err, &conflict) || errors.Is(err, ErrNoInput) || errors.Is(err, ErrNoEarlierJob) || errors.Is(err, ErrManyTasks) ||
+		errors.Is(err, ErrManyLineTasks) || errors.Is(err, ErrCompressedLines) || errors.As(err, new(*decompress.RefusedError))
 }
 
 // life is the job from start to _SUCCESS.
@@ -323,6 +401,31 @@ func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, 
 			return nil, fmt.Errorf("preflight of s3://%s: %w", c.o.Store.Bucket(), err)
 		}
 	}
+	job, stop := context.WithCancelCause(ctx)
+	c.stop.Store(&stop)
+	success, err := c.lifeOfJob(ctx, job, cancel, g, serve)
+	if !errors.As(err, new(*CancelledError)) || c.loop.job == nil {
+		return success, err
+	}
+	// The summary may have been written before the mark was seen.
+	if success, rerr := c.bucket.readSuccess(ctx, c.loop.job.ID); rerr == nil {
+		c.call(ctx, func() { c.loop.end(nil) })
+		return success, nil
+	}
+	return nil, err
+}
+
+// cancelled ends the job since somebody has marked the announcement.
+func (c *Coordinator) cancelled(by manifest.Cancel) {
+	c.o.Log.Warn().Str("by", wire.Text(by.By, 255)).Msg("the job is cancelled")
+	if stop := c.stop.Load(); stop != nil {
+		(*stop)(&CancelledError{by})
+	}
+}
+
+// lifeOfJob is life from the lease on. ctx ends once the job is cancelled, while outer
+// goes on, so that workers can be told.
+func (c *Coordinator) lifeOfJob(outer, ctx context.Context, cancel context.CancelCauseFunc, g *errgroup.Group, serve func() error) (*manifest.Success, error) {
 	// Whoever calls before it is known whether this one leads or stands by
 	// waits for the answer.
 	open := sync.OnceFunc(func() {
@@ -336,11 +439,12 @@ func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, 
 	if over, err := c.lead(ctx, open); over != nil || err != nil {
 		return over, err
 	}
+	c.call(ctx, func() { c.loop.counts.earlier = c.term.Load().S3; c.loop.noteIdle(c.now()) })
 	if c.term.Load().After {
 		c.call(ctx, func() { c.loop.after = c.now() + sched.Time(claimTime*c.o.Lease) })
 	}
 	g.Go(func() error {
-		if err := c.keepLease(ctx); err != nil {
+		if err := c.keepLease(outer); err != nil {
 			cancel(err)
 		}
 		return nil
@@ -352,11 +456,15 @@ func (c *Coordinator) life(ctx context.Context, cancel context.CancelCauseFunc, 
 	if err != nil {
 		return nil, c.cause(ctx, err)
 	}
+	if c.wasDone.Load() { // its log has an end
+		c.loop.history.Discard()
+	}
 	c.gather(ctx, state)
 	c.call(ctx, func() { c.loop.begin(c.now(), state) })
 	success, err := c.toEnd(ctx)
 	if err == nil {
-		c.call(ctx, func() { c.loop.end(nil) })
+		more := c.o.More != nil && c.o.More(success)
+		c.call(outer, func() { c.loop.more = more; c.loop.end(nil) })
 	}
 	return success, err
 }

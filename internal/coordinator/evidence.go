@@ -2,6 +2,8 @@ package coordinator
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"slices"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
@@ -17,7 +19,8 @@ import (
 
 // proven reports whether the bucket shows what a failed attempt gives as its
 // cause: input that is gone or is not the version that the job was planned
-// on, or a partition that this job did not write. (Records and outputs that
+// on, a file that the job ships and that is gone or has another size, or a partition
+// that this job did not write. (Records and outputs that
 // are another's were found by the look for the commit.) Anything else proves
 // nothing: neither does a store that does not answer, and whether
 // another may read what is denied to one the coordinator cannot know.
@@ -27,6 +30,10 @@ func (c *Coordinator) proven(ctx context.Context, task sched.TaskID, q *wire.Rep
 	}
 	if o, ok := planned(c.loop.job, c.o.Layout, q.Object); ok { // the job is fixed before there is a core
 		return c.replaced(ctx, o)
+	}
+	if f, ok := c.shippedAs(q.Object); ok {
+		info, err := c.o.Store.Stat(ctx, q.Object)
+		return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size != f.Size
 	}
 	m, _, ok := c.o.Layout.ParsePartition(q.Object)
 	if !ok {
@@ -39,11 +46,21 @@ func (c *Coordinator) proven(ctx context.Context, task sched.TaskID, q *wire.Rep
 	return err == nil && info.Meta[manifest.MetaJob] != c.loop.job.ID
 }
 
+// shippedAs returns the file that the job ships as an object.
+func (c *Coordinator) shippedAs(key string) (f manifest.CodeFile, ok bool) {
+	for _, f := range c.loop.job.App.Shipped() {
+		if c.o.Layout.Code(f.SHA256) == key {
+			return f, true
+		}
+	}
+	return f, false
+}
+
 // replaced reports whether the bucket holds no such version of an object, or one
 // that was cut. It lists, as it did for the plan, since it need not be allowed
 // to read input.
 func (c *Coordinator) replaced(ctx context.Context, was manifest.Object) bool {
-	from, err := c.lister(was.Bucket)
+	from, _, err := c.lister(ctx, was.Bucket)
 	if err != nil {
 		return false
 	}

@@ -114,15 +114,14 @@ func TestSoleClaim(t *testing.T) {
 	}
 }
 
-// TestFailedCommands: the error of a job says whether its tasks are executables or a
-// module.
+// TestFailedCommands: the error of a job says whether its tasks are executables.
 func TestFailedCommands(t *testing.T) {
-	for _, e := range []*manifest.Exec{nil, {Mapper: "cat"}} {
+	for _, kind := range []string{manifest.Go, manifest.Wasm, manifest.Executables} {
 		job := new(manifest.Job)
-		job.App.Exec = e
+		job.App.Kind = kind
 		var failed *JobError
-		if err := (&loop{job: job}).failed(sched.JobFailed{Cause: "boom"}); !errors.As(err, &failed) || failed.Commands != (e != nil) {
-			t.Errorf("%+v: %+v", e, err)
+		if err := (&loop{job: job}).failed(sched.JobFailed{Cause: "boom"}); !errors.As(err, &failed) || failed.Commands != (kind == manifest.Executables) {
+			t.Errorf("%s: %+v", kind, err)
 		}
 	}
 }

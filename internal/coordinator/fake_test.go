@@ -35,9 +35,10 @@ const (
 // the condition that it be absent is replaced by nobody, and every write of a
 // control object is conditional.
 type fake struct {
-	hidden     string          // a key that listings leave out, as no store should
-	rotten     map[string]bool // keys whose bytes do not match the store's checksum
-	harmed     map[string]bool // keys that others have deleted or damaged: they may be put back
+	hidden     string                 // a key that listings leave out, as no store should
+	rotten     map[string]bool        // keys whose bytes do not match the store's checksum
+	harmed     map[string]bool        // keys that others have deleted or damaged: they may be put back
+	heads      map[string]object.Info // what Stat says, where it says more than a listing
 	mu         sync.Mutex
 	objects    map[string]stored
 	version    int
@@ -60,7 +61,9 @@ func (f *fake) Bucket() string { return "bucket" }
 
 func (f *fake) Preflight(context.Context, string) error { return f.preflight }
 
-func (f *fake) Requests() map[string]int64 { return map[string]int64{"PutObject": 1} }
+func (f *fake) Traffic() object.Traffic {
+	return object.Traffic{Requests: map[string]int64{"PutObject": 1}}
+}
 
 // begin decides the fate of a call. The fake is locked from then on.
 func (f *fake) begin(ctx context.Context, op, key string) (fault, error) {
@@ -97,6 +100,9 @@ func (f *fake) inject(op, suffix string, n int, what fault) {
 
 func (f *fake) Stat(ctx context.Context, key string) (object.Info, error) {
 	_, info, err := f.read(ctx, "stat", key)
+	if head, ok := f.heads[key]; ok {
+		return head, err
+	}
 	return info, err
 }
 
@@ -106,11 +112,14 @@ func (f *fake) Get(ctx context.Context, key string) ([]byte, object.Info, error)
 
 func (f *fake) OpenChunks(ctx context.Context, key, etag string, off, n, _ int64, _ int) (io.ReadCloser, error) {
 	data, info, err := f.read(ctx, "open", key)
-	if err == nil && info.ETag != etag {
+	if err == nil && info.ETag != etag && etag != "" {
 		err = fmt.Errorf("open %s: %w", key, object.ErrPrecondition)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if n < 0 {
+		n = int64(len(data)) - off
 	}
 	return io.NopCloser(bytes.NewReader(data[off : off+n])), nil
 }
@@ -243,6 +252,10 @@ func (f *fake) Copy(ctx context.Context, src, srcETag, dst string, _ object.PutO
 		return object.Info{}, fmt.Errorf("copy %s: %w", src, errInjected)
 	}
 	return info, nil
+}
+
+func (f *fake) CopyFrom(ctx context.Context, _ string, from object.Info, dst string, o object.PutOptions) (object.Info, error) {
+	return f.Copy(ctx, from.Key, from.ETag, dst, o)
 }
 
 func (f *fake) List(ctx context.Context, prefix string) iter.Seq2[object.Info, error] {

@@ -54,7 +54,11 @@ func (c *Coordinator) awaitEnd(ctx context.Context) (over *manifest.Success, err
 func (c *Coordinator) glance(ctx context.Context) (*manifest.Success, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(c.o.Lease/2, time.Second))
 	defer cancel()
-	return c.bucket.readSuccess(ctx, c.loop.job.ID) // the job is fixed by now
+	success, info, err := c.bucket.readSummary(ctx, c.loop.job.ID) // the job is fixed by now
+	if err == nil && info.ETag == c.outdated {
+		return nil, fmt.Errorf("%s is of what was there before: %w", info.Key, fs.ErrNotExist)
+	}
+	return success, err
 }
 
 // finish checks that nothing was lost between map and reduce, nor since, and
@@ -62,11 +66,11 @@ func (c *Coordinator) glance(ctx context.Context) (*manifest.Success, error) {
 // then.
 func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
 	var records []*mapCommit
-	c.call(ctx, func() { records = slices.Clone(c.loop.maps) })
-	for _, rec := range records { // some may have been committed under another coordinator
-		if err := c.bucket.promote(ctx, rec.Map); err != nil {
-			return nil, fmt.Errorf("copy partitions of map task %d: %w", rec.Task, err)
-		}
+	var reduces []*reduceCommit
+	c.call(ctx, func() { records, reduces = slices.Clone(c.loop.maps), slices.Clone(c.loop.reduces) })
+	told := c.recordDone(ctx)
+	if err := c.promote(ctx, records, reduces); err != nil {
+		return nil, err
 	}
 	gone, err := c.restorer.review(ctx)
 	if err != nil {
@@ -75,10 +79,15 @@ func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
 	if len(gone) > 0 {
 		return nil, c.restorer.reopen(ctx, gone)
 	}
-	var reduces []*reduceCommit
+	if err := c.restorer.publishNamed(ctx); err != nil {
+		return nil, fmt.Errorf("copy the named outputs: %w", err)
+	}
 	var success *manifest.Success
+	var idle time.Duration
 	c.call(ctx, func() {
+		idle = c.loop.noteIdle(c.now())
 		records, reduces, success = slices.Clone(c.loop.maps), slices.Clone(c.loop.reduces), c.loop.summary()
+		c.loop.recordAgain(told, success)
 	})
 	if success == nil {
 		return nil, context.Cause(ctx)
@@ -89,8 +98,10 @@ func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
 	if err := c.restorer.sealRanges(ctx, success); err != nil {
 		return nil, err
 	}
-	success.Seconds = time.Since(c.term.Load().Since).Seconds()
 	success.Finished = time.Now().UTC()
+	since := c.term.Load().Since
+	success.Waited = idle.Seconds()
+	success.Seconds = max(0, time.Since(since).Seconds()-success.Waited) + workedBefore(since, c.loop.job.Created, records, reduces).Seconds()
 	if err := success.Validate(c.o.Layout); err != nil {
 		return nil, &JobError{Cause: fmt.Sprintf("its summary cannot be: %v", err)}
 	}
@@ -98,6 +109,7 @@ func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the job's summary: %w", err)
 	}
+	c.loop.history.Settle(ctx, settleTime)
 	_, err = c.o.Store.Put(ctx, c.o.Layout.Success(), data, object.PutOptions{IfAbsent: true, ContentType: "application/json"})
 	if err == nil {
 		c.call(ctx, func() { c.loop.tap(trace.Event{Kind: trace.SuccessCreated, Object: c.o.Layout.Success()}) })
@@ -105,11 +117,64 @@ func (c *Coordinator) finish(ctx context.Context) (*manifest.Success, error) {
 	}
 	// Written by an earlier run, by another coordinator, or by this very
 	// request whose reply was lost.
-	stored, rerr := c.bucket.readSuccess(ctx, success.Job)
-	if errors.Is(rerr, fs.ErrNotExist) {
+	stored, info, rerr := c.bucket.readSummary(ctx, success.Job)
+	switch {
+	case errors.Is(rerr, fs.ErrNotExist):
 		return nil, fmt.Errorf("write the job's summary: %w", err)
+	case rerr != nil:
+		return nil, rerr
+	case info.ETag != c.outdated || stored.Sealed == success.Sealed:
+		if stored.Seal != success.Seal {
+			c.recordOther(ctx, stored)
+		}
+		return stored, nil
 	}
-	return stored, rerr
+	return c.sealAgain(ctx, stored, success, data)
+}
+
+// sealAgain replaces the summary of a job that was done and of which something was made
+// again since, by this coordinator or by one that ended before it could seal it: the seal is
+// of records that are gone. Only the version is replaced that was there when this
+// coordinator began.
+func (c *Coordinator) sealAgain(ctx context.Context, old, success *manifest.Success, data []byte) (*manifest.Success, error) {
+	for r := range success.Outputs {
+		if now := success.Outputs[r]; r >= len(old.Outputs) || now.Hash != old.Outputs[r].Hash {
+			c.o.Log.Warn().Str("key", now.Key).Msg("the output that was made again has other bytes than the one that was deleted")
+		}
+	}
+	key := c.o.Layout.Success()
+	_, err := c.o.Store.Put(ctx, key, data, object.PutOptions{IfMatch: c.outdated, ContentType: "application/json"})
+	if err == nil {
+		c.o.Log.Warn().Str("before", old.Seal).Str("key", key).Msg("what was missing is made again, and the job has a new seal")
+		return success, nil
+	}
+	stored, info, rerr := c.bucket.readSummary(ctx, success.Job)
+	switch {
+	case rerr == nil && info.ETag != c.outdated: // by this very request, or by another coordinator
+		return stored, nil
+	case rerr != nil && !errors.Is(rerr, fs.ErrNotExist):
+		return nil, rerr
+	}
+	return nil, fmt.Errorf("write the job's summary: %w", err)
+}
+
+// promote copies what the committed attempts have left below _attempts/ onto the names
+// under which it is read.
+func (c *Coordinator) promote(ctx context.Context, records []*mapCommit, reduces []*reduceCommit) error {
+	for _, rec := range records { // some may have been committed under another coordinator
+		if err := c.bucket.promote(ctx, rec.Map); err != nil {
+			return fmt.Errorf("copy partitions of map task %d: %w", rec.Task, err)
+		}
+	}
+	for _, rec := range reduces {
+		if rec == nil || rec.Bad == nil {
+			continue
+		}
+		if err := c.bucket.promote(ctx, rec.Reading()); err != nil {
+			return fmt.Errorf("copy the list of bad records of map task %d: %w", rec.Task, err)
+		}
+	}
+	return nil
 }
 
 // unequal is the error of a reduce task that has read other records than the
@@ -129,27 +194,45 @@ func unequal(maps []*mapCommit, reduces []*reduceCommit) error {
 	return nil
 }
 
-// summary adds up the records of all tasks.
+// summary adds up the records of all tasks, and seals them.
 func (l *loop) summary() *manifest.Success {
+	s := l.tally()
+	s.Sealed = manifest.Sealed{
+		Job:     l.job.Digest.String(),
+		Maps:    manifest.DigestOfAll(len(l.maps), func(m int) manifest.Digest { return l.maps[m].Digest }),
+		Reduces: manifest.DigestOfAll(len(l.reduces), func(r int) manifest.Digest { return l.reduces[r].Digest }),
+	}
+	return s
+}
+
+// tally is the summary without a seal.
+func (l *loop) tally() *manifest.Success {
 	st := l.core.Stats()
+	maps, reduces := l.attempts(st)
+	spent := l.spent()
 	s := &manifest.Success{
 		Schema: manifest.SuccessSchema, Job: l.job.ID, App: l.job.App, NReduce: l.job.NReduce,
-		Map:      attempts(st.Map, l.counters.Map, l.counters.reran["map"]),
-		Reduce:   attempts(st.Reduce, l.counters.Reduce, l.counters.reran["reduce"]),
-		Counters: map[string]int64{}, Requests: l.counts.sum(l.o.Store.Requests()),
-		Sealed: manifest.Sealed{
-			Job:     l.job.Digest.String(),
-			Maps:    manifest.DigestOfAll(len(l.maps), func(m int) manifest.Digest { return l.maps[m].Digest }),
-			Reduces: manifest.DigestOfAll(len(l.reduces), func(r int) manifest.Digest { return l.reduces[r].Digest }),
-		},
+		Map: maps, Reduce: reduces,
+		Counters: map[string]int64{}, Requests: spent.Requests, Receipt: l.receipt(spent),
+	}
+	s.Describe(l.job.Output)
+	s.Skew = l.skew()
+	take := func(in *manifest.Input, bad *manifest.Quarantine) {
+		s.Input.Records += in.Records
+		s.Input.Bytes += in.Bytes
+		if bad != nil {
+			s.Skipped += bad.Records
+		}
+	}
+	takenOver := func(job string) {
+		if job != "" {
+			s.TakenOver++
+		}
 	}
 	for _, m := range l.maps {
-		s.Input.Records += m.Input.Records
-		s.Input.Bytes += m.Input.Bytes
+		take(&m.Input, m.Bad)
+		takenOver(m.TakenOver)
 		s.Emitted += m.Emitted
-		if m.Bad != nil {
-			s.Skipped += m.Bad.Records
-		}
 		for _, p := range m.Parts {
 			s.Shuffled.Add(p.Sum)
 		}
@@ -158,6 +241,11 @@ func (l *loop) summary() *manifest.Success {
 		}
 	}
 	for _, r := range l.reduces {
+		takenOver(r.TakenOver)
+		if r.Input != nil {
+			take(r.Input, r.Bad)
+			s.Emitted += r.Output.Lines
+		}
 		s.Read.Add(r.Read)
 		s.Keys += r.Keys
 		out := r.Output
@@ -167,12 +255,24 @@ func (l *loop) summary() *manifest.Success {
 			s.Counters[name] += n
 		}
 	}
+	l.listNamed(s)
 	return s
+}
+
+// attempts counts the attempts of both phases. The tasks of a map-only job are map
+// tasks for people.
+func (l *loop) attempts(st sched.Stats) (maps, reduces manifest.Attempts) {
+	maps = attempts(st.Map, l.counters.Map, l.counters.reran["map"])
+	reduces = attempts(st.Reduce, l.counters.Reduce, l.counters.reran["reduce"])
+	if l.job.MapOnly() {
+		maps, reduces = reduces, maps
+	}
+	return maps, reduces
 }
 
 func attempts(p sched.PhaseStats, n sched.AttemptCounts, reran int) manifest.Attempts {
 	return manifest.Attempts{
-		Tasks: p.Tasks, Reused: p.Reused, Granted: n.Granted, Failed: n.Failed, Lost: n.Lost, Released: n.Released,
+		Tasks: p.Tasks, Reused: p.Reused, Granted: n.Granted, Adopted: n.Adopted, Failed: n.Failed, Lost: n.Lost, Released: n.Released,
 		Superseded: n.Superseded, Speculative: n.Speculative, SpeculativeCommitted: n.SpeculativeCommitted, CommittedRerun: reran,
 	}
 }

@@ -2,10 +2,12 @@ package coordinator
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/events"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/recordio"
@@ -87,6 +90,7 @@ func (b *fixture) start(change func(*Options)) *service {
 		App: &mr.App{Name: "wc", Version: "1", Params: []mr.Param{{Name: "fold", Default: "no"}}}, NReduce: 2, SplitSize: 1 << 20, Pack: PackAuto,
 		Lease: patience, MaxFailures: 4, MaxLost: 16,
 		Listener: lis, Addresses: []string{lis.Addr().String()}, Security: wire.ServerOptions{Insecure: true},
+		EventLog: true,
 	}
 	if change != nil {
 		change(&o)
@@ -175,7 +179,43 @@ func (s *service) succeeds() *manifest.Success {
 		s.t.Fatalf("the job did not succeed: %v", s.err)
 	}
 	s.sealed()
+	s.logged()
 	return s.result
+}
+
+// logged wants the event log to come to what the summary says.
+func (s *service) logged() {
+	s.t.Helper()
+	st, faults := s.state()
+	for _, line := range slices.Concat(faults, st.Missing(), st.Differences(s.result)) {
+		s.t.Errorf("the event log: %s", line)
+	}
+	if s.t.Failed() {
+		for _, e := range s.entries() {
+			line, _ := json.Marshal(e)
+			s.t.Log(string(line))
+		}
+	}
+}
+
+// entries returns the event log of the job.
+func (b *fixture) entries() (all []events.Entry) {
+	b.t.Helper()
+	r := events.NewReader(b.store, b.lay, b.job())
+	if err := r.Read(context.Background(), func(e events.Entry) error { all = append(all, e); return nil }); err != nil {
+		b.t.Fatal(err)
+	}
+	return all
+}
+
+// state replays the event log. It returns what of it cannot be read too.
+func (b *fixture) state() (st events.State, faults []string) {
+	b.t.Helper()
+	r := events.NewReader(b.store, b.lay, b.job())
+	if err := r.Read(context.Background(), func(e events.Entry) error { st.Apply(e); return nil }); err != nil {
+		b.t.Fatal(err)
+	}
+	return st, r.Faults()
 }
 
 // sealed holds the summary to seal what is in the bucket, whoever wrote it and
@@ -442,6 +482,18 @@ func (b *fixture) commitReduce(r int, id string) {
 	rec := manifest.Reduce{
 		Schema: manifest.ReduceSchema, Job: job.ID, Task: r, Attempt: id, Worker: "w",
 		Read: read, Keys: min(read.Records, 1), Output: manifest.Output{Key: b.lay.Output(r), Size: 4, Lines: 1, Hash: partHash},
+	}
+	for _, n := range job.Output.Named() {
+		key := b.lay.NamedAttempt(r, id, n.Name)
+		meta := map[string]string{manifest.MetaJob: b.job(), manifest.MetaAttempt: id, manifest.MetaHash: partHash}
+		info := b.store.set(key, []byte("e 1\n"), meta)
+		rec.Named = append(rec.Named, manifest.NamedOutput{Name: n.Name, Key: key, ETag: info.ETag, Task: r, Size: 4, Lines: 1, Hash: partHash})
+	}
+	if job.Output.Partitioned() {
+		key := b.lay.NamedAttempt(r, id, "key=k")
+		meta := map[string]string{manifest.MetaJob: b.job(), manifest.MetaAttempt: id, manifest.MetaHash: partHash}
+		info := b.store.set(key, []byte("value\n1\n"), meta)
+		rec.Partitions = []manifest.NamedOutput{{Name: "key=k", Key: key, ETag: info.ETag, Task: r, Size: 8, Lines: 1, Hash: partHash}}
 	}
 	b.put(b.lay.ReduceAttempt(r, id), rec, nil)
 	b.store.set(b.lay.Output(r), []byte("k 1\n"), map[string]string{manifest.MetaJob: b.job(), manifest.MetaAttempt: id})

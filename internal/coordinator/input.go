@@ -11,6 +11,7 @@ import (
 	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
 )
 
 // ErrFolderObject means that an object with the name of a folder has bytes:
@@ -19,15 +20,6 @@ var ErrFolderObject = errors.New("an object whose key ends in a slash has bytes"
 
 // ErrOwnObjects means that a source has objects in common with what the job writes.
 var ErrOwnObjects = errors.New("has objects in common with what the job writes")
-
-// Source is a place that input lies in: all objects of a bucket whose keys begin
-// with a prefix, but those that [layout.Hidden] passes over. The zero value is
-// the job's own input/.
-type Source struct {
-	Bucket, Prefix string
-	// Object says that Prefix is the key of the only object.
-	Object bool
-}
 
 // place is where a source lies, for people.
 func (c *Coordinator) place(s Source) string {
@@ -49,97 +41,52 @@ func (c *Coordinator) sources() []Source {
 func (c *Coordinator) places() string {
 	var all []string
 	for _, s := range c.sources() {
-		all = append(all, c.place(s))
+		if all = append(all, c.place(s)); len(all) == mostPlaces && len(c.sources()) > mostPlaces {
+			return strings.Join(all, ", ") + fmt.Sprintf(" and %d more", len(c.sources())-mostPlaces)
+		}
 	}
 	return strings.Join(all, ", ")
 }
 
-// inputs lists the input, in byte order of name. An object of several sources
-// counts once.
-func (c *Coordinator) inputs(ctx context.Context, format input.Format) ([]manifest.Object, error) {
-	var objects []manifest.Object
-	for _, s := range c.sources() {
-		found, err := c.list(ctx, format, s)
-		if err != nil {
-			return nil, err
+// mostPlaces bounds the sources that a message names.
+const mostPlaces = 5
+
+// inputs lists the input, in byte order of name, and says how the buckets are reached
+// that some of it lies in. An object of several sources counts once.
+func (c *Coordinator) inputs(ctx context.Context, format input.Format) ([]manifest.Object, map[string]manifest.Access, error) {
+	var own []manifest.Object
+	if slices.Contains(c.sources(), Source{}) {
+		var err error
+		if own, err = c.own(ctx, format); err != nil {
+			return nil, nil, err
 		}
-		objects = append(objects, found...)
 	}
-	return c.ordered(objects), nil
+	v, err := c.survey(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return ordered(append(own, c.compressed(format, v.objects)...)), v.buckets, nil
 }
 
 // ordered is the input of several sources in byte order of name, each object once.
-func (c *Coordinator) ordered(objects []manifest.Object) []manifest.Object {
-	if len(c.o.Sources) == 0 {
-		return objects
-	}
+func ordered(objects []manifest.Object) []manifest.Object {
 	slices.SortStableFunc(objects, func(a, b manifest.Object) int { return strings.Compare(a.Name, b.Name) })
 	return slices.CompactFunc(objects, func(a, b manifest.Object) bool { return a.Name == b.Name })
-}
-
-// list lists the objects of a source. One that lies below the job's own input/
-// is named as there.
-func (c *Coordinator) list(ctx context.Context, format input.Format, s Source) ([]manifest.Object, error) {
-	if s == (Source{}) {
-		return c.own(ctx, format)
-	}
-	l, ours := c.o.Layout, s.Bucket == c.o.Store.Bucket()
-	if !layout.ValidBucket(s.Bucket) && !ours {
-		return nil, fmt.Errorf("list the input: %q cannot be the name of a bucket", s.Bucket)
-	}
-	own := c.o.Store.Bucket()
-	for _, p := range []manifest.Place{{Bucket: own, Dir: l.IntermediateDir()}, {Bucket: own, Dir: l.OwnOutputDir()}, c.o.OutputAt} {
-		if s.Bucket == p.Bucket && (!s.Object && strings.HasPrefix(p.Dir, s.Prefix) || strings.HasPrefix(s.Prefix, p.Dir)) {
-			return nil, fmt.Errorf("list the input: %s %w: %s", c.place(s), ErrOwnObjects, p)
-		}
-	}
-	from, err := c.lister(s.Bucket)
-	if err != nil {
-		return nil, err
-	}
-	var objects []manifest.Object
-	for o, err := range from.List(ctx, s.Prefix) {
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("list the input: %w", err)
-		case s.Object && o.Key != s.Prefix:
-			return objects, nil // the object comes first, if it is there
-		case strings.HasSuffix(o.Key, "/") && o.Size > 0:
-			return nil, fmt.Errorf("%w: %s has %d", ErrFolderObject, layout.Place(s.Bucket, o.Key), o.Size)
-		case strings.HasSuffix(o.Key, "/"), layout.Hidden(o.Key):
-			continue
-		}
-		found := manifest.Object{
-			Name: layout.Place(s.Bucket, o.Key), Bucket: s.Bucket, Key: o.Key, ETag: o.ETag, Size: o.Size, Compression: c.compression(format, o.Key),
-		}
-		if name, ok := l.InputName(o.Key); ok && ours {
-			found.Name, found.Bucket, found.Key = name, "", ""
-		}
-		objects = append(objects, found)
-	}
-	return objects, nil
-}
-
-// lister returns the bucket of that name; "" is that of the job.
-func (c *Coordinator) lister(bucket string) (Lister, error) {
-	switch {
-	case bucket == "" || bucket == c.o.Store.Bucket():
-		return c.home, nil
-	case c.o.Buckets == nil:
-		return nil, fmt.Errorf("list the input: no other bucket than s3://%s can be read here, such as s3://%s", c.o.Store.Bucket(), bucket)
-	}
-	return c.o.Buckets(bucket), nil
 }
 
 // own lists the job's own input: the objects that the job names, or all below
 // input/ but those that [layout.Hidden] passes over.
 func (c *Coordinator) own(ctx context.Context, format input.Format) ([]manifest.Object, error) {
+	if c.o.Expected != nil {
+		return c.compressed(format, c.o.Expected), nil
+	}
 	l := c.o.Layout
 	var objects []manifest.Object
 	named := map[string]bool{} // those that are yet to come
 	for _, name := range c.o.Names {
 		named[name] = true
 	}
+	var archived []object.Info
 	for o, err := range c.o.Store.List(ctx, l.InputDir()) {
 		if err != nil {
 			return nil, fmt.Errorf("list the input: %w", err)
@@ -152,8 +99,11 @@ func (c *Coordinator) own(ctx context.Context, format input.Format) ([]manifest.
 			delete(named, name)
 		case !ok && o.Size > 0:
 			return nil, fmt.Errorf("%w: s3://%s/%s has %d", ErrFolderObject, c.o.Store.Bucket(), o.Key, o.Size)
-		case !ok || layout.Hidden(name):
+		case !ok || layout.Hidden(name) || !c.o.Pick.Takes(name, layout.Place(c.o.Store.Bucket(), o.Key)):
 			continue
+		}
+		if o.Archived != "" {
+			archived = append(archived, o)
 		}
 		objects = append(objects, manifest.Object{Name: name, ETag: o.ETag, Size: o.Size, Compression: c.compression(format, name)})
 	}
@@ -162,15 +112,24 @@ func (c *Coordinator) own(ctx context.Context, format input.Format) ([]manifest.
 			return nil, c.bucket.foreign(l.Input(name), "it is input of the job, and was deleted after it was uploaded")
 		}
 	}
+	if err := restored(ctx, c.home, c.o.Store.Bucket(), archived); err != nil {
+		return nil, err
+	}
 	return objects, nil
 }
 
-// compression says how an object is decompressed before it is read.
+// compression says by its name how an object is probably compressed.
 func (c *Coordinator) compression(format input.Format, name string) manifest.Compression {
-	if c.o.Decompress == (manifest.Decompress{}) || !format.Decompresses() {
+	if !c.decompresses(format) {
 		return ""
 	}
 	return manifest.CompressionOf(name)
+}
+
+// decompresses tells whether objects that are compressed are decompressed before
+// they are read.
+func (c *Coordinator) decompresses(format input.Format) bool {
+	return c.o.Decompress != (manifest.Decompress{}) && format.Decompresses()
 }
 
 // Foresee looks, before anything is uploaded, whether Run would refuse to work
@@ -207,17 +166,12 @@ func (c *Coordinator) Foresee(ctx context.Context, differ func(context.Context) 
 		o.Compression = c.compression(format, name)
 		objects = append(objects, o)
 	}
-	for _, s := range c.o.Sources {
-		if s == (Source{}) {
-			continue
-		}
-		found, err := c.list(ctx, format, s)
-		if err != nil {
-			return true, err
-		}
-		objects = append(objects, found...)
+	v, err := c.survey(ctx)
+	if err != nil {
+		return true, err
 	}
-	return true, c.conflict(stored, c.outline(app, c.ordered(objects)))
+	objects = append(objects, c.compressed(format, v.objects)...)
+	return true, c.conflict(stored, c.outline(app, ordered(objects)))
 }
 
 // vacant returns the error of the first commit or output that lies where a new
@@ -243,25 +197,3 @@ func (c *Coordinator) vacant(ctx context.Context) error {
 	}
 	return nil
 }
-
-// warnOfBytes warns of input whose compression is not read.
-func (c *Coordinator) warnOfBytes(format input.Format, objects []manifest.Object) {
-	if c.o.Decompress == (manifest.Decompress{}) || !format.Decompresses() {
-		return // as they were asked for, or as the format wants them
-	}
-	var names []string
-	for _, o := range objects {
-		if o.Compression == "" && manifest.Unread(o.Name) {
-			names = append(names, o.At(c.o.Layout))
-		}
-	}
-	for _, name := range names[:min(len(names), mostWarned)] {
-		c.o.Log.Warn().Str("key", name).Msg("the compression that its name shows is not supported: its bytes are read as they are")
-	}
-	if more := len(names) - mostWarned; more > 0 {
-		c.o.Log.Warn().Int("objects", more).Msg("more objects have such a name")
-	}
-}
-
-// mostWarned bounds the objects that a warning names.
-const mostWarned = 5

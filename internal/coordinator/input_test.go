@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -49,7 +48,7 @@ func TestInputs(t *testing.T) {
 				store.set(l.InputDir()+name, []byte(data), nil)
 			}
 			c := New(Options{Store: store, Layout: l, Names: tt.names})
-			got, err := c.inputs(t.Context(), formatOf(manifest.Lines))
+			got, _, err := c.inputs(t.Context(), formatOf(manifest.Lines))
 			if err != nil && tt.err != "" && strings.Contains(err.Error(), tt.err) {
 				return
 			}
@@ -150,30 +149,5 @@ func TestForesee(t *testing.T) {
 				t.Errorf("found %v, want %v", found, tt.found)
 			}
 		})
-	}
-}
-
-// TestWarnOfBytes: compressed input of a kind that is not read is named.
-func TestWarnOfBytes(t *testing.T) {
-	var log bytes.Buffer
-	o := Options{Log: zerolog.New(&log), Layout: layout.New("p"), Decompress: manifest.Decompress{Ratio: 1, Limit: 1}}
-	var objects []manifest.Object
-	for _, name := range []string{"a.bz2", "b.XZ", "c.zip", "d.tgz", "e.lz4", "f.bz2", "g.gz", "h.txt", "i"} {
-		objects = append(objects, manifest.Object{Name: name, Compression: manifest.CompressionOf(name)})
-	}
-	New(o).warnOfBytes(lines, objects)
-	for _, name := range []string{"a.bz2", "b.XZ", "c.zip", "d.tgz", "e.lz4"} {
-		if !strings.Contains(log.String(), `"key":"p/input/`+name+`"`) {
-			t.Errorf("no warning of %s", name)
-		}
-	}
-	if n := strings.Count(log.String(), `"level":"warn"`); n != 6 || !strings.Contains(log.String(), `"objects":1`) {
-		t.Errorf("%d warnings:\n%s", n, log.String())
-	}
-	log.Reset()
-	o.Decompress = manifest.Decompress{}
-	New(o).warnOfBytes(lines, objects)
-	if log.Len() > 0 {
-		t.Errorf("warned although nothing is to be decompressed:\n%s", log.String())
 	}
 }

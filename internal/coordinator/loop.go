@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -10,7 +11,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/events"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -29,14 +32,18 @@ type loop struct {
 	waiting  map[slot]poll
 	revokes  map[sched.WorkerID][]string // not yet told
 	counts   requestCounts
+	budget   budget
 	counters counters
+	history  *events.Log // nil for none
 
 	job     *manifest.Job // nil until prepared
 	maps    []*mapCommit
 	reduces []*reduceCommit
 	remade  map[int]int // how often an output was found to be gone, by its number
 	weights weights
+	idle    idle
 	bad     badRecords
+	seams   seams
 	// conflicts has what attempts said that failed over an object which does
 	// not belong to the job.
 	conflicts map[sched.AttemptID]string
@@ -44,8 +51,15 @@ type loop struct {
 	// be gone or another.
 	otherInput map[sched.AttemptID]bool
 
+	// ending is the attempt whose end is being reported, and what it has asked of S3.
+	ending struct {
+		attempt sched.AttemptID
+		s3      object.Traffic
+	}
+
 	failure error // why the job cannot be finished
 	final   *wire.Done
+	more    bool // another job of the chain follows
 	told    map[sched.WorkerID]bool
 	after   sched.Time // until when a worker may run what an earlier coordinator granted; 0 if there was none
 	looking bool       // a look into the bucket before a Tick is under way
@@ -94,12 +108,12 @@ func (l *loop) speculates() bool { return l.o.Speculate && !l.job.SideEffects }
 // begin gives the scheduler the job, with what the bucket says is done.
 func (l *loop) begin(now sched.Time, s *state) {
 	l.job = s.job
-	l.maps = make([]*mapCommit, len(s.job.Tasks))
-	l.reduces = make([]*reduceCommit, s.job.NReduce)
+	l.maps = make([]*mapCommit, s.job.Maps())
+	l.reduces = make([]*reduceCommit, s.job.Outputs())
 	l.bad = badRecords{left: s.job.MostRecords(), tasks: len(s.job.Tasks)}
-	l.weights = newWeights(s.job)
+	l.weights, l.seams = newWeights(s.job), newSeams(s.job)
 	plan := sched.Planned{
-		Job: s.job.ID, Maps: len(s.job.Tasks), Reduces: s.job.NReduce,
+		Job: s.job.ID, Maps: s.job.Maps(), Reduces: s.job.Outputs(),
 		Speculate: l.speculates(), Work: l.weights.of, AdoptUntil: l.after,
 	}
 	for m, rec := range s.maps {
@@ -107,10 +121,14 @@ func (l *loop) begin(now sched.Time, s *state) {
 		plan.Done = append(plan.Done, mapDone(m, rec))
 	}
 	for r, rec := range s.reduces {
-		l.reduces[r] = rec
+		l.noteReduce(r, rec)
 		plan.Done = append(plan.Done, reduceDone(r, rec))
 	}
-	l.step(now, plan)
+	l.history.Begin(l.job.ID, len(l.maps)+len(l.reduces))
+	if l.failure == nil {
+		l.step(now, plan)
+	}
+	l.noteIdle(now)
 }
 
 // expect closes allBack once there are n workers.
@@ -130,6 +148,7 @@ func (l *loop) noteBack() {
 // worker of the event is registered.
 func (l *loop) step(now sched.Time, ev sched.Event) (known bool) {
 	l.unknown = false
+	l.core.Allow(l.affordable())
 	effects := l.apply(now, ev)
 	l.tapEvent(ev)
 	for _, eff := range effects {
@@ -154,6 +173,12 @@ func (l *loop) step(now sched.Time, ev sched.Event) (known bool) {
 			if e.Phase == mr.MapPhase {
 				close(l.mapped)
 			}
+			if l.job.MapOnly() { // whose tasks are map tasks for people
+				if e.Phase == mr.MapPhase {
+					continue
+				}
+				e.Phase = mr.MapPhase
+			}
 			l.log.Info().Str("job", l.job.ID).Stringer("phase", e.Phase).Msg("phase done")
 		case sched.JobDone:
 			l.finishWith(nil)
@@ -163,6 +188,7 @@ func (l *loop) step(now sched.Time, ev sched.Event) (known bool) {
 			panic(fmt.Sprintf("the effect %T of the scheduler is not handled", e))
 		}
 	}
+	l.stopUnlessAffordable()
 	return !l.unknown
 }
 
@@ -175,6 +201,7 @@ func (l *loop) attemptEnded(e sched.Ended) {
 // workerChanged takes note of a worker that has come, has gone, or may be given
 // work or not.
 func (l *loop) workerChanged(now sched.Time, e sched.WorkerChanged) {
+	l.noteIdle(now)
 	line := func(level zerolog.Level, text string) {
 		l.log.WithLevel(level).Str("worker", string(e.Worker)).Msg(text)
 	}
@@ -238,7 +265,7 @@ func (l *loop) failed(e sched.JobFailed) error {
 	if what, ok := l.conflicts[e.Attempt]; ok {
 		return &ConflictError{Kind: ForeignObject, What: what}
 	}
-	return &JobError{Cause: name(e.Task) + ": " + e.Cause, Input: l.otherInput[e.Attempt], Commands: l.job.App.Exec != nil}
+	return &JobError{Cause: l.name(e.Task) + ": " + e.Cause, Reads: l.reads(e.Task, e.Cause), Input: l.otherInput[e.Attempt], Commands: l.job.App.Kind == manifest.Executables}
 }
 
 // grant answers a poll. A grant for a poll that has been withdrawn stays
@@ -279,9 +306,10 @@ func (l *loop) end(err error) {
 	if l.final != nil {
 		return
 	}
-	l.final = &wire.Done{}
+	l.final = &wire.Done{More: l.more && err == nil}
 	if err != nil {
 		l.final.Failure = wire.Text(err.Error(), maxText)
+		l.final.Cancelled = errors.As(err, new(*CancelledError)) || errors.As(err, new(*BudgetError))
 	}
 	for s, p := range l.waiting {
 		p.answer <- l.doneReply(s.worker)
@@ -322,9 +350,27 @@ func (l *loop) noteMap(m int, rec *mapCommit) {
 		return
 	}
 	l.maps[m] = rec
+	l.noteRecord(rec.S3)
 	l.weights.add(rec.Map)
-	if err := l.noteBad(m, rec.Map); err != nil {
-		l.finishWith(err)
+	l.noteRead(m, rec.Map)
+}
+
+// noteReduce takes note of the record of an output that is there for the first
+// time.
+func (l *loop) noteReduce(r int, rec *reduceCommit) {
+	l.reduces[r] = rec
+	l.noteRecord(rec.S3)
+	if rec.Input != nil && l.remade[r] == 0 { // else it was counted before the output was deleted
+		l.noteRead(r, rec.Reading())
+	}
+}
+
+// noteRead takes note of what a task has read of the input.
+func (l *loop) noteRead(m int, rec *manifest.Map) {
+	for _, err := range []error{l.noteBad(m, rec), l.seams.join(m, rec)} {
+		if err != nil {
+			l.finishWith(err)
+		}
 	}
 }
 
@@ -336,9 +382,12 @@ func reduceDone(r int, rec *reduceCommit) sched.Committed {
 	return sched.Committed{Task: reduceTask(r), Attempt: sched.AttemptID(rec.Attempt), Took: took(rec.Seconds)}
 }
 
-// committedMap takes note of a map task that the bucket shows to be committed.
+// committedMap takes note of a map task that the bucket shows to be committed. One
+// that ends the job is not told to the scheduler, which would open reduces.
 func (l *loop) committedMap(now sched.Time, m int, rec *mapCommit) {
-	l.noteMap(m, rec)
+	if l.noteMap(m, rec); l.failure != nil {
+		return
+	}
 	l.step(now, mapDone(m, rec))
 }
 
@@ -347,9 +396,10 @@ func (l *loop) committedMap(now sched.Time, m int, rec *mapCommit) {
 func (l *loop) committedReduce(now sched.Time, r int, rec *reduceCommit) {
 	switch was := l.reduces[r]; {
 	case was == nil:
-		l.reduces[r] = rec
+		l.noteReduce(r, rec)
 	case was.Attempt != rec.Attempt:
 		l.reduces[r] = rec
+		l.noteRecord(rec.S3)
 		l.step(now, sched.OutputGone{Task: reduceTask(r), Again: sched.AttemptID(rec.Attempt)})
 	}
 	l.step(now, reduceDone(r, rec))

@@ -52,18 +52,23 @@ const PackAbove = 256
 
 // Plan cuts objects, in the order given, into map tasks.
 //
-// An object that weighs more than splitSize bytes and is not compressed is cut
-// into pieces of nearly equal length, each a task, at the places where the format
-// may be cut. Other objects are one task each, or, when packed, share a task as
+// An object that weighs more than splitSize bytes is cut into pieces of nearly equal
+// length, each a task, at the places where the format may be cut; a compressed one
+// anywhere, if its kind splits and the format may be read from there on. Other objects are one task each, or, when packed, share a task as
 // long as its pieces weigh no more than splitSize; compressed ones weigh what
 // they are likely to become. Tasks and pieces read in order give the input in
 // input order. The plan depends on nothing else, so that two coordinators make
 // the same one.
 func Plan(objects []manifest.Object, format input.Format, splitSize int64, pack Pack) ([][]manifest.Piece, error) {
+	return cutAll(objects, format, splitSize, pack == PackAuto && len(objects) > PackAbove, nil)
+}
+
+// cutAll is Plan, with or without packing. whole has the names of objects that are
+// not cut.
+func cutAll(objects []manifest.Object, format input.Format, splitSize int64, packing bool, whole map[string]bool) ([][]manifest.Piece, error) {
 	if splitSize <= 0 {
 		return nil, fmt.Errorf("plan splits: split size %d is not positive", splitSize)
 	}
-	packing := pack == PackAuto && len(objects) > PackAbove
 	var tasks [][]manifest.Piece
 	var open []manifest.Piece // pieces of the task being packed
 	var openBytes int64
@@ -75,10 +80,16 @@ func Plan(objects []manifest.Object, format input.Format, splitSize int64, pack 
 	}
 	for i, o := range objects {
 		weight := o.Weight(format, o.Size)
-		if o.Compression == "" && weight > splitSize {
-			flush()
-			tasks = cut(tasks, format, i, o.Size, (weight-1)/splitSize+1)
-			continue
+		if weight > splitSize && !whole[o.Name] {
+			at := format.Cut
+			if o.Compression != "" {
+				at = between
+			}
+			if o.Compression == "" || o.Compression.Splits() && format.Resumes() {
+				flush()
+				tasks = cut(tasks, at, i, o.Size, (weight-1)/splitSize+1)
+				continue
+			}
 		}
 		if !packing || weight > splitSize-openBytes {
 			flush()
@@ -99,13 +110,17 @@ func Plan(objects []manifest.Object, format input.Format, splitSize int64, pack 
 // NewJobID is the app's name and a lower-case ULID: it sorts by time.
 func NewJobID(app string) string { return app + "-" + strings.ToLower(ulid.Make().String()) }
 
+// between is where a compressed object may be cut: its readers look for the next
+// block.
+func between(_, at int64) int64 { return at }
+
 // cut appends the tasks of an object that is divided into n pieces, or fewer if
 // there are not enough places to cut it. They are as equal as can be, so that no
 // task is a small remainder.
-func cut(tasks [][]manifest.Piece, format input.Format, object int, size, n int64) [][]manifest.Piece {
+func cut(tasks [][]manifest.Piece, place func(size, at int64) int64, object int, size, n int64) [][]manifest.Piece {
 	var offset int64
 	for i := range n {
-		end := format.Cut(size, size/n*(i+1)+size%n*(i+1)/n)
+		end := place(size, size/n*(i+1)+size%n*(i+1)/n)
 		if end > offset {
 			tasks = append(tasks, []manifest.Piece{{Object: object, Offset: offset, Length: end - offset}})
 			offset = end

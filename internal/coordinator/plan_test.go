@@ -1,8 +1,10 @@
 package coordinator
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -188,12 +190,17 @@ func TestPlanOfAnotherFormat(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			store := newFake()
 			for name, size := range tt.sizes {
-				store.set(l.Input(name), make([]byte, size), nil)
+				data := make([]byte, size)
+				if strings.HasSuffix(name, ".gz") {
+					copy(data, "\x1f\x8b\x08")
+				}
+				store.set(l.Input(name), data, nil)
 			}
 			c := New(Options{Store: store, Layout: l, SplitSize: 10, NReduce: 1, Decompress: manifest.Decompress{Ratio: 1, Limit: 1}})
 			job, _, err := c.plan(t.Context(), spec)
 			if tt.err != "" {
-				if err == nil || err.Error() != tt.err {
+				var size *manifest.SizeError
+				if err == nil || err.Error() != tt.err || !errors.As(err, &size) {
 					t.Errorf("%v", err)
 				}
 				return

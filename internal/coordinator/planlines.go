@@ -50,7 +50,15 @@ func compressedLines(name string, n int64) error {
 // at its end. An empty object is a task as well.
 func (c *Coordinator) planLines(ctx context.Context, objects []manifest.Object, n int64) ([][]manifest.Piece, error) {
 	total := int64(0)
-	for _, o := range objects {
+	for i := range objects {
+		o := &objects[i]
+		if c.o.Decompress != (manifest.Decompress{}) && o.Size > 0 {
+			kind, err := c.kindOf(ctx, *o)
+			if err != nil {
+				return nil, err
+			}
+			o.Compression = kind
+		}
 		if o.Compression != "" {
 			return nil, compressedLines(o.Name, n)
 		}
@@ -96,7 +104,7 @@ func (c *Coordinator) cutObject(ctx context.Context, o manifest.Object, n int64,
 	if o.Size == 0 {
 		return nil
 	}
-	from, err := c.lister(o.Bucket)
+	from, _, err := c.lister(ctx, o.Bucket)
 	if err != nil {
 		return err
 	}

@@ -71,10 +71,10 @@ func TestPlanLines(t *testing.T) {
 	logs.set("d/c", []byte("1\n2\n"), nil)
 	var log bytes.Buffer
 	c := New(Options{
-		Store: home, Buckets: func(string) Lister { return logs }, Layout: layout.New("p"), Log: zerolog.New(&log),
+		Store: home, Buckets: only(logs), Layout: layout.New("p"), Log: zerolog.New(&log),
 		Sources: []Source{{}, {Bucket: "logs", Prefix: "d/"}},
 	})
-	objects, err := c.inputs(t.Context(), lines)
+	objects, _, err := c.inputs(t.Context(), lines)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mraws/mraws/internal/jobstate"
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 )
@@ -26,6 +27,7 @@ type state struct {
 	created bool // the spec, just now: nobody has been at work
 	maps    map[int]*mapCommit
 	reduces map[int]*reduceCommit
+	summary string // ETag of the one that is there, "" if there is none
 }
 
 // mapCommit is the commit record of a map task as it was read.
@@ -43,7 +45,7 @@ type reduceCommit struct {
 
 // complete says whether nothing is left to run.
 func (s *state) complete() bool {
-	return len(s.maps) == len(s.job.Tasks) && len(s.reduces) == s.job.NReduce
+	return len(s.maps) == s.job.Maps() && len(s.reduces) == s.job.Outputs()
 }
 
 // prepare makes the job's spec or finds it, and lists what is committed.
@@ -56,6 +58,8 @@ func (c *Coordinator) prepare(ctx context.Context, app manifest.Spec) (*state, e
 		if err := c.o.Ship(ctx); err != nil {
 			return nil, err
 		}
+	} else if err := c.checkShipped(ctx, stored); err != nil {
+		return nil, err
 	}
 	s := &state{job: stored, created: created, maps: map[int]*mapCommit{}, reduces: map[int]*reduceCommit{}}
 	owned, err := c.owns(ctx, stored)
@@ -64,6 +68,11 @@ func (c *Coordinator) prepare(ctx context.Context, app manifest.Spec) (*state, e
 	}
 	if err := c.recover(ctx, s); err != nil {
 		return nil, err
+	}
+	c.outdated = s.summary
+	c.wasDone.Store(s.summary != "" && s.complete())
+	if s.summary != "" && !s.complete() {
+		c.o.Log.Warn().Str("job", stored.ID).Msg("the job was done, and something of it is missing: that is made again")
 	}
 	if !owned {
 		if err := c.occupy(ctx, stored); err != nil {
@@ -78,6 +87,36 @@ func (c *Coordinator) prepare(ctx context.Context, app manifest.Spec) (*state, e
 	log.Msg("job ready")
 	c.memory.stop()
 	return s, nil
+}
+
+// ErrNotShipped means that the bucket has not the files that the job ships, and this
+// coordinator was not told where to find them.
+var ErrNotShipped = errors.New("a file that the job ships is not in the bucket")
+
+// checkShipped returns an error unless the files that a job ships are in the bucket:
+// without them no task can run. Their bytes are compared by those who read them.
+func (c *Coordinator) checkShipped(ctx context.Context, job *manifest.Job) error {
+	files := job.App.Shipped()
+	if len(files) == 0 {
+		return nil
+	}
+	there := map[string]int64{}
+	for o, err := range c.o.Store.List(ctx, c.o.Layout.CodeDir()) {
+		if err != nil {
+			return fmt.Errorf("list the files that the job ships: %w", err)
+		}
+		there[o.Key] = o.Size
+	}
+	for _, f := range files {
+		key := c.o.Layout.Code(f.SHA256)
+		switch size, ok := there[key]; {
+		case !ok:
+			return fmt.Errorf("%w: %s, as %s", ErrNotShipped, f.Name, key)
+		case size != f.Size:
+			return fmt.Errorf("%w: %s has %d bytes, as %s there are %d", ErrNotShipped, f.Name, f.Size, key, size)
+		}
+	}
+	return nil
 }
 
 // settle makes the job's spec or finds it. A standby has compared the job
@@ -125,7 +164,7 @@ func (c *Coordinator) gather(ctx context.Context, s *state) {
 // looks first whether the bucket has the job's spec already, which is then found.
 func (c *Coordinator) plan(ctx context.Context, app manifest.Spec) (job *manifest.Job, found bool, err error) {
 	format := app.InputFormat() // known: the app has been validated
-	objects, err := c.inputs(ctx, format)
+	objects, buckets, err := c.inputs(ctx, format)
 	if err != nil {
 		return nil, false, err
 	}
@@ -145,7 +184,11 @@ func (c *Coordinator) plan(ctx context.Context, app manifest.Spec) (job *manifes
 			return nil, false, err
 		}
 	}
-	tasks, err := c.cutTasks(ctx, app, objects)
+	old, prefix, err := c.earlier(ctx, app, objects)
+	if err != nil {
+		return nil, false, err
+	}
+	tasks, err := c.cutTasks(ctx, app, objects, old)
 	if err != nil {
 		return nil, false, err
 	}
@@ -153,11 +196,13 @@ func (c *Coordinator) plan(ctx context.Context, app manifest.Spec) (job *manifes
 	if id == "" {
 		id = NewJobID(app.App.Name)
 	}
-	c.warnOfBytes(format, objects)
 	job = c.outline(app, objects)
-	job.Named = c.o.Names != nil
+	job.Named, job.Buckets = c.o.Names != nil || !c.o.Pick.IsZero(), buckets
 	job.ID, job.Created, job.Tasks = id, time.Now().UTC(), tasks
 	job.Shuffle = c.o.Shuffle.of(len(tasks), job.NReduce)
+	if n := reuse(job, old, layout.New(prefix).Prefix()); n > 0 {
+		c.o.Log.Info().Str("job", old.ID).Int("maps", n).Int("of", len(tasks)).Msg("map tasks are taken over")
+	}
 	if err := job.Validate(c.o.Layout); err != nil {
 		return nil, false, fmt.Errorf("plan the job: %w", err)
 	}
@@ -167,23 +212,39 @@ func (c *Coordinator) plan(ctx context.Context, app manifest.Spec) (job *manifes
 	return job, false, nil
 }
 
-// cutTasks cuts the input into map tasks.
-func (c *Coordinator) cutTasks(ctx context.Context, app manifest.Spec, objects []manifest.Object) ([][]manifest.Piece, error) {
+// cutTasks cuts the input into map tasks, and leaves those of an earlier job as they
+// were, if there is one.
+func (c *Coordinator) cutTasks(ctx context.Context, app manifest.Spec, objects []manifest.Object, old *manifest.Job) ([][]manifest.Piece, error) {
 	if n := app.LinesPerTask(); n > 0 {
 		return c.planLines(ctx, objects, n)
 	}
-	return Plan(objects, app.InputFormat(), c.o.SplitSize, c.o.Pack)
+	format := app.InputFormat()
+	whole, err := c.detect(ctx, format, objects)
+	if err != nil {
+		return nil, err
+	}
+	packing := c.o.Pack == PackAuto && len(objects) > PackAbove
+	cut := func(some []manifest.Object) ([][]manifest.Piece, error) {
+		return cutAll(some, format, c.o.SplitSize, packing, whole)
+	}
+	if old == nil {
+		return cut(objects)
+	}
+	return keep(old, objects, cut)
 }
 
 // outline is the job that this coordinator was started for, as far as the
 // output depends on it.
 func (c *Coordinator) outline(app manifest.Spec, objects []manifest.Object) *manifest.Job {
 	if app.Partitioner.Name == manifest.Range {
+		given := app.Partitioner.Given
 		app.Partitioner = manifest.RangesOf(c.o.NReduce)
+		app.Partitioner.Given = given
 	}
 	job := &manifest.Job{Schema: manifest.JobSchema, Spec: app, NReduce: c.o.NReduce, SplitSize: c.o.SplitSize, MaxBad: c.o.MaxBad, OutputAt: c.o.OutputAt, Objects: objects}
-	if job.Compressed() {
+	if c.decompresses(job.InputFormat()) {
 		job.Decompress = c.o.Decompress
+		job.Decompress.Content = true
 	}
 	return job
 }
@@ -265,7 +326,7 @@ func (c *Coordinator) recover(ctx context.Context, s *state) error {
 			return errors.Join(fmt.Errorf("list the commit records: %w", err), g.Wait())
 		}
 		m, ok := l.ParseMapCommit(o.Key)
-		if !ok || m >= len(s.job.Tasks) {
+		if !ok || m >= s.job.Maps() {
 			return errors.Join(c.bucket.foreign(o.Key, "the job has no such map task"), g.Wait())
 		}
 		g.Go(func() error {
@@ -285,8 +346,12 @@ func (c *Coordinator) recover(ctx context.Context, s *state) error {
 		r, ok := l.ParseOutput(o.Key)
 		if o.Key == l.Success() {
 			g.Go(func() error {
-				_, err := c.bucket.readSuccess(gctx, s.job.ID)
-				c.wasDone.Store(err == nil)
+				_, info, err := c.bucket.readSummary(gctx, s.job.ID)
+				if err == nil {
+					mu.Lock()
+					s.summary = info.ETag
+					mu.Unlock()
+				}
 				return err
 			})
 			continue
@@ -295,8 +360,11 @@ func (c *Coordinator) recover(ctx context.Context, s *state) error {
 			if name := strings.TrimPrefix(o.Key, l.OutputDir()); name == "" || name[0] == '_' {
 				continue // the folder's placeholder, quarantined records
 			}
+			if s.job.InPartition(l, o.Key) {
+				continue // a copy that an earlier coordinator has made
+			}
 		}
-		if !ok || r >= s.job.NReduce {
+		if !ok || r >= s.job.Outputs() {
 			return errors.Join(c.bucket.foreignOutput(o.Key, "the job has no such output"), g.Wait())
 		}
 		g.Go(func() error {

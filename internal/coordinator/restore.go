@@ -187,7 +187,10 @@ func (s *restorer) adoptMap(ctx context.Context, m int, rec *mapCommit) (bool, e
 		return false, &JobError{Cause: fmt.Sprintf("s3://%s/%s was deleted while the job ran, and attempt %s committed an output that differs from that of attempt %s: the app is not deterministic",
 			s.store.Bucket(), s.layout.MapCommit(m), now.Attempt, rec.Attempt)}
 	}
-	s.call(context.WithoutCancel(ctx), func() { s.loop.maps[m] = now })
+	s.call(context.WithoutCancel(ctx), func() {
+		s.loop.maps[m] = now
+		s.loop.recordReplaced(mapTask(m), now.Attempt)
+	})
 	return true, nil
 }
 
@@ -200,7 +203,7 @@ func sameRecords(a, b *manifest.Map) bool {
 		}
 		return r.Bad.Hash
 	}
-	return slices.EqualFunc(a.Parts, b.Parts, same) && bad(a) == bad(b)
+	return slices.EqualFunc(a.Parts, b.Parts, same) && slices.Equal(a.Extents, b.Extents) && bad(a) == bad(b)
 }
 
 // hasRanges says whether the bucket has to have key ranges.

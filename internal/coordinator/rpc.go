@@ -36,7 +36,7 @@ var errStopping = status.Error(codes.Unavailable, "the coordinator is stopping")
 func (h *handlers) Discover(context.Context, *wire.DiscoverRequest) (*wire.DiscoverReply, error) {
 	return &wire.DiscoverReply{
 		Bucket: h.c.o.Store.Bucket(), Prefix: h.c.o.Layout.Prefix(),
-		Protocol: wire.Protocol, Version: h.c.o.Version, Epoch: h.c.epoch, Standby: !h.c.leading(),
+		Protocol: wire.Protocol, Version: h.c.o.Version, Epoch: h.c.epoch, Standby: !h.c.leading(), Chain: h.c.o.More != nil, Last: h.c.o.Last,
 	}, nil
 }
 
@@ -69,11 +69,12 @@ func (l *loop) register(now sched.Time, q *wire.RegisterRequest, from string) (*
 	if err := l.full(w); err != nil {
 		return nil, err
 	}
-	ev := sched.Register{Worker: w, Host: wire.Text(q.Host, 255), Address: from, Slots: int(q.Slots), Job: q.Job}
+	ev := sched.Register{Worker: w, Host: wire.Text(q.Host, 255), Version: wire.Text(q.Version, 64), Address: from, Slots: int(q.Slots), Job: q.Job}
 	for _, a := range q.Running {
 		ev.Running = append(ev.Running, sched.Running{Task: taskOf(a), Attempt: sched.AttemptID(a.GetId())})
 	}
 	l.log.Info().Str("worker", q.Worker).Str("host", ev.Host).Int("slots", ev.Slots).Int("running", len(ev.Running)).Msg("worker joined")
+	l.counts.join(w, q.Told.Object(), l.claimsSince())
 	l.step(now, ev)
 	l.drain(now, w, q.Drain)
 	return &wire.RegisterReply{
@@ -196,7 +197,7 @@ func (l *loop) heartbeat(now sched.Time, q *wire.HeartbeatRequest) *wire.Heartbe
 	if _, known := l.core.Member(w); !known {
 		return &wire.HeartbeatReply{Unknown: true}
 	}
-	l.noteRequests(w, q.S3Requests)
+	l.noteRequests(w, q.S3Requests, q.Spent)
 	if l.final != nil {
 		l.told[w] = true
 		return &wire.HeartbeatReply{Done: l.final}
@@ -227,7 +228,7 @@ func (h *handlers) Report(ctx context.Context, q *wire.ReportRequest) (*wire.Rep
 	ok := h.c.call(ctx, func() {
 		w := sched.WorkerID(q.Worker)
 		known = l.step(h.c.now(), sched.Reported{Worker: w, Attempt: sched.AttemptID(q.Attempt.Id)})
-		l.noteRequests(w, q.S3Requests)
+		l.noteRequests(w, q.S3Requests, q.Spent)
 		prepared, exists = l.job != nil, l.exists(task)
 	})
 	switch {
@@ -278,6 +279,8 @@ const maxText = 8 << 10
 // bucket said about it.
 func (l *loop) reported(now sched.Time, q *wire.ReportRequest, proven bool) {
 	w, a := sched.WorkerID(q.Worker), sched.AttemptID(q.Attempt.Id)
+	l.ending.attempt, l.ending.s3 = a, q.S3.Object()
+	defer func() { l.ending.attempt = "" }()
 	if q.Outcome == wire.Outcome_OUTCOME_RELEASED {
 		l.step(now, sched.Released{Worker: w, Attempt: a})
 		return
@@ -337,6 +340,6 @@ func (h *handlers) Leave(ctx context.Context, q *wire.LeaveRequest) (*wire.Leave
 
 func (l *loop) leave(now sched.Time, q *wire.LeaveRequest) {
 	w := sched.WorkerID(q.Worker)
-	l.noteRequests(w, q.S3Requests)
+	l.noteRequests(w, q.S3Requests, q.Spent)
 	l.step(now, sched.Leave{Worker: w})
 }

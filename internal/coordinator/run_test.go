@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -219,6 +220,41 @@ func TestAgainAfterSuccess(t *testing.T) {
 	}
 	if after, _ := b.store.data(b.lay.Success()); after != before {
 		t.Error("_SUCCESS was replaced")
+	}
+}
+
+// TestOutdatedSummary: an output of a job that is done has been deleted. A coordinator that
+// has no worker yet does not take the summary for the end of the job, and seals what is made
+// again.
+func TestOutdatedSummary(t *testing.T) {
+	b := newFixture(t, 1)
+	s := b.start(nil)
+	s.join("w", 1).work(3)
+	old := s.succeeds()
+	b.store.harm(t, "deleted", b.lay.Output(0))
+	var looks atomic.Int32
+	b.store.mu.Lock()
+	b.store.harmed[b.lay.Success()] = true
+	b.store.faults = func(op, key string) fault {
+		if op == "get" && key == b.lay.Success() {
+			looks.Add(1)
+		}
+		return fine
+	}
+	b.store.mu.Unlock()
+	var k clock
+	again := b.start(func(o *Options) { o.Lease = 50 * time.Millisecond; k.set(o) })
+	for looks.Load() < 3 { // the first one was when it planned the job
+		select {
+		case <-again.done:
+			t.Fatalf("the job has ended: %v", again.err)
+		default:
+			runtime.Gosched()
+		}
+	}
+	again.join("w", 1).work(1)
+	if got := again.succeeds(); got.Seal == old.Seal || got.Job != old.Job || again.c.WasDone() {
+		t.Errorf("done before: %t, seal %s, of the old summary %s", again.c.WasDone(), got.Seal, old.Seal)
 	}
 }
 

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"sync"
@@ -58,11 +59,12 @@ func (c *Coordinator) lead(ctx context.Context, open func()) (over *manifest.Suc
 	defer func() { cancel(); reading.Wait() }()
 	s := &standby{Coordinator: c, open: open, ahead: func(job *manifest.Job) { reading.Go(func() { c.readAhead(ctx, job) }) }}
 	var listener trace.Listener
-	if c.o.Events != nil {
+	if c.o.Events != nil || c.loop.history != nil {
 		listener = c.tapLease
 	}
 	c.lease = lease.New(lease.Options{
 		Store: c.o.Store, Layout: c.o.Layout, Log: c.o.Log, Announce: c.announcement(), TakeOver: c.o.TakeOver, Events: listener,
+		Cancelled: c.cancelled,
 	})
 	term, err := c.lease.Acquire(ctx, s)
 	if term != nil {
@@ -76,7 +78,10 @@ func (c *Coordinator) lead(ctx context.Context, open func()) (over *manifest.Suc
 // another coordinator has it.
 func (c *Coordinator) keepLease(ctx context.Context) error {
 	err := c.lease.Keep(ctx, c.loop.changed, func(a *manifest.Coordinator) {
-		c.call(ctx, func() { a.App, a.Workers = c.loop.appName(), c.loop.core.Stats().Workers })
+		c.call(ctx, func() {
+			a.App, a.Workers = c.loop.appName(), c.loop.core.Stats().Workers
+			c.loop.tellSpent(a)
+		})
 	})
 	var taken *lease.TakenError
 	if errors.As(err, &taken) {
@@ -95,27 +100,41 @@ type standby struct {
 	open  func()
 	ahead func(*manifest.Job) // begins to read ahead
 	over  *manifest.Success   // how the job ended under another
+
+	looked bool   // whether a summary is there
+	before string // ETag of the one that was there when it began to stand by; "" for none
 }
 
 // Wait implements lease.Standby. A coordinator whose command line does not fit
 // the job would be of no use, so it is refused at once.
 func (s *standby) Wait(ctx context.Context) error {
+	s.stoodBy.Store(true)
 	if s.compared == "" {
 		if _, err := s.compare(ctx); err != nil {
 			return err
 		}
+	}
+	if !s.looked {
+		info, err := s.o.Store.Stat(ctx, s.o.Layout.Success())
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("find the summary: %w", err)
+		}
+		s.before, s.looked = info.ETag, true
 	}
 	s.open()
 	return nil
 }
 
 // Over implements lease.Standby.
-func (s *standby) Over(ctx context.Context, failure string) (bool, error) {
-	if failure != "" {
-		return true, &JobError{Cause: failure}
+func (s *standby) Over(ctx context.Context, end lease.Ending) (bool, error) {
+	if end.Failure != "" {
+		return true, &JobError{Cause: end.Failure}
 	}
 	var job *manifest.Job
-	_, err := s.o.Store.Stat(ctx, s.o.Layout.Success())
+	info, err := s.o.Store.Stat(ctx, s.o.Layout.Success())
+	if err == nil && s.before != "" && info.ETag == s.before {
+		return false, nil // the other one led a job that was done, to make again what is missing of it
+	}
 	if err == nil {
 		job, err = s.compare(ctx)
 	}
@@ -125,6 +144,9 @@ func (s *standby) Over(ctx context.Context, failure string) (bool, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
+	if s.over == nil && err == nil && end.Cancelled != nil {
+		return true, &CancelledError{*end.Cancelled}
+	}
 	return s.over != nil, err
 }
 
@@ -132,7 +154,7 @@ func (s *standby) Over(ctx context.Context, failure string) (bool, error) {
 func (s *standby) Final(err error) bool {
 	var conflict *ConflictError
 	var job *JobError
-	return errors.As(err, &conflict) || errors.As(err, &job)
+	return errors.As(err, &conflict) || errors.As(err, &job) || errors.As(err, new(*CancelledError))
 }
 
 // compare is examine of a standby, which then begins to read ahead.
@@ -156,7 +178,7 @@ func (c *Coordinator) examine(ctx context.Context) (*manifest.Job, error) {
 		return stored, err
 	}
 	app := c.expected(stored.Spec)
-	objects, err := c.inputs(ctx, app.InputFormat())
+	objects, _, err := c.inputs(ctx, app.InputFormat())
 	if err != nil {
 		return nil, err
 	}

@@ -181,29 +181,40 @@ func TestJobEndsUnderAnother(t *testing.T) {
 	tests := []struct {
 		name    string
 		success string  // job of the summary; "" for none
+		early   bool    // it is there before the standby is
 		release *string // with that failure; nil: it does not release
 		leads   bool
 		fails   string
 	}{
-		{"done", "this", &none, false, ""},
-		{"done, then killed", "this", nil, false, ""},
-		{"failed", "", &boom, false, "job failed: map task 3: boom"},
-		{"stopped", "", &none, true, ""},
-		{"killed", "", nil, true, ""},
-		{"another job's summary", "another", &none, false, "does not belong to this job"},
+		{"done", "this", false, &none, false, ""},
+		{"done, then killed", "this", false, nil, false, ""},
+		{"failed", "", false, &boom, false, "job failed: map task 3: boom"},
+		{"stopped", "", false, &none, true, ""},
+		{"killed", "", false, nil, true, ""},
+		{"done before, then killed", "this", true, nil, true, ""},
+		{"done before, then stopped", "this", true, &none, true, ""},
+		{"another job's summary", "another", false, &none, false, "does not belong to this job"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, b *fixture) {
 				job := b.spec()
+				summary := func() {
+					if id := map[string]string{"this": job.ID, "another": "wc-other"}[tt.success]; id != "" {
+						b.put(b.lay.Success(), manifest.Success{
+							Schema: manifest.SuccessSchema, Job: id, App: job.App, NReduce: 1, Emitted: 7, Keys: 7,
+							Shuffled: recordio.Sum{Records: 7}, Read: recordio.Sum{Records: 7},
+							Outputs: []manifest.Output{{Key: b.lay.Output(0), Size: 4, Lines: 1, Hash: partHash}},
+						}, nil)
+					}
+				}
+				if tt.early {
+					summary()
+				}
 				first, second := b.active(), b.standby(nil)
 				defer second.kill()
-				if id := map[string]string{"this": job.ID, "another": "wc-other"}[tt.success]; id != "" {
-					b.put(b.lay.Success(), manifest.Success{
-						Schema: manifest.SuccessSchema, Job: id, App: job.App, NReduce: 1, Emitted: 7, Keys: 7,
-						Shuffled: recordio.Sum{Records: 7}, Read: recordio.Sum{Records: 7},
-						Outputs: []manifest.Output{{Key: b.lay.Output(0), Size: 4, Lines: 1, Hash: partHash}},
-					}, nil)
+				if !tt.early {
+					summary()
 				}
 				first.kill()
 				if tt.release != nil {

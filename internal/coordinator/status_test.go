@@ -39,17 +39,19 @@ func TestStatusCounts(t *testing.T) {
 	for _, r := range []*wire.StatusReply{called, watched} {
 		want := &wire.StatusReply{
 			Job: b.job(), App: "wc", State: "map", Epoch: s.c.epoch, Version: s.c.o.Version, Leading: true, UptimeMs: r.UptimeMs, LeaseMs: patience.Milliseconds(),
-			Map:     &wire.PhaseStatus{Tasks: 3, Done: 1, Active: 1, Granted: 3, Running: 1, Committed: 1, Failed: 1},
-			Reduce:  &wire.PhaseStatus{Tasks: 2},
+			Map:      &wire.PhaseStatus{Tasks: 3, Done: 1, Active: 1, Granted: 3, Running: 1, Committed: 1, Failed: 1},
+			Reduce:   &wire.PhaseStatus{Tasks: 2},
+			MapBytes: &wire.Reading{Total: 3, Done: 1}, ReduceBytes: &wire.Reading{Total: 4},
 			Workers: map[string]int32{"busy": 1, "draining": 1}, Slots: 3,
 			CommitLookups: map[string]int32{"found": 1, "absent": 1},
 			Members:       r.Members, Attempts: r.Attempts,
+			S3: &wire.Traffic{Requests: map[string]int64{"PutObject": 1}},
 		}
 		if d := cmp.Diff(want, r, protocmp.Transform()); d != "" {
 			t.Error(d)
 		}
 	}
-	if m := called.Members; len(m) != 2 || m[0].Name != "w1" || m[0].State != "draining" || m[1].Name != "w2" || m[1].Running != 1 || m[1].State != "busy" {
+	if m := called.Members; len(m) != 2 || m[0].Name != "w1" || m[0].State != "draining" || m[0].Version != "v" || m[1].Name != "w2" || m[1].Running != 1 || m[1].State != "busy" {
 		t.Errorf("%v", m)
 	}
 	if r := called.Attempts; len(r) != 1 || r[0].Attempt.Id != a.Id || r[0].Worker != "w2" || r[0].Lags {

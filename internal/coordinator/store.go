@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"iter"
 
@@ -14,9 +15,12 @@ type Lister interface {
 	// List yields every object below prefix in byte order of the key, or an
 	// error: never a part of the pages only.
 	List(ctx context.Context, prefix string) iter.Seq2[object.Info, error]
-	// OpenChunks streams n bytes from off of an object at version etag, by requests
-	// of chunk bytes, at most window of them ahead of the reader. The call or the
-	// stream returns object.ErrPrecondition when the object is at another version.
+	// Stat returns an object with its metadata.
+	Stat(ctx context.Context, key string) (object.Info, error)
+	// OpenChunks streams n bytes (n < 0: all) from off of an object at version etag
+	// ("": at any), by requests of chunk bytes, at most window of them ahead of the
+	// reader. The call or the stream returns object.ErrPrecondition when the object
+	// is at another version.
 	OpenChunks(ctx context.Context, key, etag string, off, n, chunk int64, window int) (io.ReadCloser, error)
 }
 
@@ -24,9 +28,11 @@ type Lister interface {
 // methods promise what those of [Store] do.
 type Place interface {
 	Lister
-	Stat(ctx context.Context, key string) (object.Info, error)
 	Get(ctx context.Context, key string) ([]byte, object.Info, error)
 	Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error)
+	// CopyFrom is Copy of an object of another bucket of the same server, of which
+	// from is known: key, version, size. The metadata is that of o.
+	CopyFrom(ctx context.Context, bucket string, from object.Info, dst string, o object.PutOptions) (object.Info, error)
 	Preflight(ctx context.Context, dir string) error
 }
 
@@ -64,6 +70,24 @@ func (p *placed) Put(ctx context.Context, key string, data []byte, o object.PutO
 	return p.at(key).Put(ctx, key, data, o)
 }
 
+// Copy implements Store for objects of the job's own bucket.
+func (p *placed) Copy(ctx context.Context, src, srcETag, dst string, o object.PutOptions) (object.Info, error) {
+	if !p.lay.Outside(dst) {
+		return p.Store.Copy(ctx, src, srcETag, dst, o)
+	}
+	from, err := p.Store.Stat(ctx, src)
+	switch {
+	case err != nil:
+		return object.Info{}, err
+	case from.ETag != srcETag:
+		return object.Info{}, fmt.Errorf("copy %s: it is at version %s, not %s: %w", src, from.ETag, srcETag, object.ErrPrecondition)
+	}
+	if o.Meta == nil {
+		o.Meta = from.Meta
+	}
+	return p.place.CopyFrom(ctx, p.Store.Bucket(), from, dst, o)
+}
+
 // Store is what the coordinator needs of the bucket. Every method may be
 // called from several goroutines. Errors wrap fs.ErrNotExist and fs.ErrExist
 // where these apply; any other error leaves open whether a write took place.
@@ -71,8 +95,6 @@ type Store interface {
 	Lister
 	// Bucket names the bucket, for people and for the handshake.
 	Bucket() string
-	// Stat returns an object with its metadata.
-	Stat(ctx context.Context, key string) (object.Info, error)
 	// Get returns a small object whole; its length has been checked.
 	Get(ctx context.Context, key string) ([]byte, object.Info, error)
 	// Put writes an object atomically. With IfAbsent at most one of any
@@ -82,10 +104,12 @@ type Store interface {
 	Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error)
 	// Copy writes src at version srcETag to dst. Repeating it is harmless.
 	Copy(ctx context.Context, src, srcETag, dst string, o object.PutOptions) (object.Info, error)
+	// CopyFrom is as [Place] has it.
+	CopyFrom(ctx context.Context, bucket string, from object.Info, dst string, o object.PutOptions) (object.Info, error)
 	// Preflight proves by small races below dir that conditional creation,
 	// of single and of multipart objects, has exactly one winner. It removes
 	// what it wrote.
 	Preflight(ctx context.Context, dir string) error
-	// Requests counts the S3 requests made so far, by operation.
-	Requests() map[string]int64
+	// Traffic is what was asked of S3 so far.
+	Traffic() object.Traffic
 }

@@ -33,11 +33,13 @@ func (l *loop) tap(e trace.Event) {
 	if l.job != nil {
 		e.Job = l.job.ID
 	}
+	l.record(e)
 	l.o.Events.Tell(e)
 }
 
 // tapEvent tells of an event of the scheduler.
 func (l *loop) tapEvent(ev sched.Event) {
+	l.recordEvent(ev)
 	if l.o.Events == nil {
 		return
 	}
@@ -52,6 +54,7 @@ func (l *loop) tapEvent(ev sched.Event) {
 // tapEffect tells of an effect of the scheduler.
 func (l *loop) tapEffect(e sched.Effect) {
 	l.counters.Note(e)
+	l.recordEffect(e)
 	if l.o.Events != nil {
 		l.tap(traceOfEffect(e))
 	}

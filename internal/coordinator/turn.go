@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mraws/mraws/internal/coordinator/sched"
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/mr"
 )
 
 // turns runs functions on the goroutine of the loop, which owns the job.
@@ -49,5 +52,38 @@ func seconds(d time.Duration) string {
 	return strconv.FormatFloat(math.Round(10*d.Seconds())/10, 'f', -1, 64) + " s"
 }
 
-// name shows a task to people.
-func name(t sched.TaskID) string { return fmt.Sprintf("%s task %d", t.Phase, t.Index) }
+// name shows a task to people. Those of a map-only job are map tasks.
+func (l *loop) name(t sched.TaskID) string {
+	if l.job.MapOnly() {
+		t.Phase = mr.MapPhase
+	}
+	return fmt.Sprintf("%s task %d", t.Phase, t.Index)
+}
+
+// reads names what a map task reads, unless the cause of its failure names it: nobody knows
+// over which record a process fails.
+func (l *loop) reads(t sched.TaskID, cause string) string {
+	if t.Phase == mr.ReducePhase && !l.job.MapOnly() || t.Index >= len(l.job.Tasks) {
+		return ""
+	}
+	var named []string
+	pieces := l.job.Tasks[t.Index]
+	for _, p := range pieces[:min(len(pieces), mostNamed)] {
+		o := l.job.Objects[p.Object]
+		if strings.Contains(cause, " of "+o.Name) {
+			return ""
+		}
+		bucket := o.Bucket
+		if bucket == "" {
+			bucket = l.o.Store.Bucket()
+		}
+		named = append(named, fmt.Sprintf("bytes %d to %d of %s", p.Offset, p.Offset+p.Length, layout.Place(bucket, o.In(l.o.Layout))))
+	}
+	if n := len(pieces) - len(named); n > 0 {
+		named = append(named, fmt.Sprintf("and %d more", n))
+	}
+	if len(named) == 0 {
+		return ""
+	}
+	return "the task reads " + strings.Join(named, ", ")
+}

@@ -10,18 +10,27 @@ import (
 )
 
 // weights are the bytes that each task reads: of a map task those of its
-// pieces, as the input format weighs them, of a reduce task the keys and values that the maps committed for
+// pieces, as the input format weighs them, also in a map-only job, of a reduce task the keys and values that the maps committed for
 // it, which are all known once reduces are granted. A worker's heartbeats
-// count in the same bytes.
-type weights struct{ maps, reduces []int64 }
+// count in the same bytes. Stored are the bytes of the pieces as they lie in the
+// bucket, by the number of their task.
+type weights struct {
+	maps, reduces, stored []int64
+	mapOnly               bool
+}
 
 func newWeights(job *manifest.Job) weights {
-	w := weights{make([]int64, len(job.Tasks)), make([]int64, job.NReduce)}
+	w := weights{make([]int64, job.Maps()), make([]int64, job.Outputs()), make([]int64, len(job.Tasks)), job.MapOnly()}
+	read := w.maps
+	if w.mapOnly {
+		read = w.reduces
+	}
 	format := job.InputFormat()
 	for m, pieces := range job.Tasks {
 		for _, p := range pieces {
-			w.maps[m] += job.Objects[p.Object].Weight(format, p.Length)
+			read[m] += job.Objects[p.Object].Weight(format, p.Length)
 		}
+		w.stored[m] = job.TaskBytes(m)
 	}
 	return w
 }
@@ -43,6 +52,21 @@ func (w weights) of(t sched.TaskID) int64 {
 		return 0
 	}
 	return list[t.Index]
+}
+
+// count adds the bytes of one task to those of its phase. progress has that of tasks
+// that run.
+func (w weights) count(p *wire.Reading, t sched.TaskID, done bool, progress map[sched.TaskID]float64) {
+	bytes := w.of(t)
+	if t.Phase == mr.MapPhase || w.mapOnly {
+		bytes = w.stored[t.Index]
+	}
+	p.Total += bytes
+	if done {
+		p.Done += bytes
+	} else {
+		p.Done += int64(progress[t] * float64(bytes))
+	}
 }
 
 // progress is the fraction of its task that an attempt has read, 0 if that

@@ -25,7 +25,7 @@ func TestWeights(t *testing.T) {
 	})
 	w.add(&manifest.Map{Parts: []manifest.Part{{Sum: recordio.Sum{Bytes: 5}}, {Sum: recordio.Sum{Bytes: 10}}}})
 	w.add(&manifest.Map{Parts: []manifest.Part{{Sum: recordio.Sum{Bytes: 5}}, {}}})
-	if d := cmp.Diff(weights{maps: []int64{100, 0}, reduces: []int64{10, 10}}, w, cmp.AllowUnexported(weights{})); d != "" {
+	if d := cmp.Diff(weights{maps: []int64{100, 0}, reduces: []int64{10, 10}, stored: []int64{65, 0}}, w, cmp.AllowUnexported(weights{})); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}
 	reduce := wire.Phase_PHASE_REDUCE
@@ -45,6 +45,46 @@ func TestWeights(t *testing.T) {
 		if got := w.progress(tt.p); got != tt.want {
 			t.Errorf("progress of %v is %v, want %v", tt.p, got, tt.want)
 		}
+	}
+}
+
+// TestBytesRead: what people are shown are bytes of the bucket in a map task, all of those
+// that are committed, and of the others as much as their attempts have told.
+func TestBytesRead(t *testing.T) {
+	job := &manifest.Job{
+		Spec:    manifest.Spec{Input: manifest.Choice{Name: manifest.Lines}},
+		Objects: []manifest.Object{{Compression: manifest.Gzip}},
+		Tasks:   [][]manifest.Piece{{{Length: 50}}, {{Length: 30}}, {{Length: 20}}},
+	}
+	for _, nreduce := range []int{0, 2} {
+		job.NReduce = nreduce
+		w, phase := newWeights(job), mr.MapPhase
+		if nreduce == 0 {
+			phase = mr.ReducePhase
+		}
+		var got wire.Reading
+		for i := range job.Tasks {
+			w.count(&got, sched.TaskID{Phase: phase, Index: i}, i == 0, map[sched.TaskID]float64{{Phase: phase, Index: 1}: 0.5})
+		}
+		if got.Total != 100 || got.Done != 65 {
+			t.Errorf("%d reduces: %d of %d bytes", nreduce, got.Done, got.Total)
+		}
+	}
+	var none wire.Reading // a job without input has reduce tasks and no map task
+	for i := range 2 {
+		newWeights(&manifest.Job{NReduce: 2}).count(&none, sched.TaskID{Phase: mr.ReducePhase, Index: i}, true, nil)
+	}
+	if none.Total != 0 {
+		t.Errorf("%d bytes of no input", none.Total)
+	}
+	w := newWeights(job)
+	w.add(&manifest.Map{Parts: []manifest.Part{{Sum: recordio.Sum{Bytes: 5}}, {Sum: recordio.Sum{Bytes: 10}}}})
+	var got wire.Reading
+	for i := range 2 {
+		w.count(&got, sched.TaskID{Phase: mr.ReducePhase, Index: i}, i == 0, map[sched.TaskID]float64{{Phase: mr.ReducePhase, Index: 1}: 0.5})
+	}
+	if got.Total != 15 || got.Done != 10 {
+		t.Errorf("%d of %d shuffled bytes", got.Done, got.Total)
 	}
 }
 

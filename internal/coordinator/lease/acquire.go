@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/trace"
 )
@@ -16,11 +17,17 @@ type Standby interface {
 	// Wait is called after each look that finds the lease held.
 	Wait(ctx context.Context) error
 	// Over says whether the job has ended under the coordinator that held the
-	// lease, which has released it, with that failure if not "", or let it
-	// expire.
-	Over(ctx context.Context, failure string) (bool, error)
+	// lease, which has released it, as end says, or let it expire.
+	Over(ctx context.Context, end Ending) (bool, error)
 	// Final says whether an error ends the wait.
 	Final(err error) bool
+}
+
+// Ending is what the announcement of a coordinator says of the end of its job.
+type Ending struct {
+	Failure string // why the job failed; "" if that is not known
+	// Cancelled says that the job was cancelled while this standby waited; nil if not.
+	Cancelled *manifest.Cancel
 }
 
 // Acquire returns once the lease is held, or nil once the job is over under
@@ -56,6 +63,7 @@ type acquisition struct {
 
 	begun   bool      // the first look was answered
 	first   string    // the epoch that it found
+	marked  string    // the epoch that was cancelled by then; "" for none
 	waiting bool      // behind another coordinator
 	behind  string    // the epoch of the one that was logged last
 	from    string    // the epoch of the one whose lease it tried last to take
@@ -78,16 +86,20 @@ func (a *acquisition) step(ctx context.Context) (decided bool, err error) {
 	a.watch.saw(h.etag, a.leaseOf(h), asked, time.Now())
 	if !a.begun {
 		a.begun, a.first = true, h.Epoch
+		if h.Cancelled != nil {
+			a.marked = h.Epoch // who begins after that resumes the job
+		}
 	}
 	switch {
 	case h.Epoch == a.o.Announce.Epoch: // a write of ours took place after all
 		a.etag = h.etag
+		a.adopt(h)
 		a.begin(ctx, h)
 		return true, nil
 	case a.free(h) == "":
 		return false, a.wait(ctx, h)
 	case a.waiting:
-		over, err := a.standby.Over(ctx, failure(h))
+		over, err := a.standby.Over(ctx, a.ending(h))
 		if err = a.tolerate(err); over || err != nil {
 			return over, err
 		}
@@ -95,12 +107,16 @@ func (a *acquisition) step(ctx context.Context) (decided bool, err error) {
 	return a.take(ctx, h)
 }
 
-// failure is why the job failed under a coordinator that released its lease.
-func failure(h holder) string {
+// ending is what h says of the end of the job.
+func (a *acquisition) ending(h holder) Ending {
+	end := Ending{}
 	if h.Released {
-		return h.Failure
+		end.Failure = h.Failure
 	}
-	return ""
+	if h.Epoch != a.marked {
+		end.Cancelled = h.Cancelled
+	}
+	return end
 }
 
 // bound ends a request of a standby that gets no answer, so that it asks again.
@@ -156,12 +172,14 @@ func (a *acquisition) free(h holder) (why string) {
 func (a *acquisition) take(ctx context.Context, h holder) (decided bool, err error) {
 	short, cancel := a.bound(ctx)
 	defer cancel()
+	a.says.S3, a.says.Receipt = h.S3, h.Receipt // whatever becomes of this coordinator
 	a.etag, a.from, a.why, a.asked = h.etag, h.Epoch, a.free(h), time.Now()
 	if err := a.write(short); err != nil {
 		now, rerr := a.read(short)
 		switch {
 		case rerr == nil && now.Epoch == a.o.Announce.Epoch:
 			a.etag = now.etag // written, and the reply was lost
+			a.adopt(now)
 		case object.ConditionFailed(err):
 			return false, nil // another was quicker, or h was renewed: look again
 		default:
@@ -180,7 +198,7 @@ func (a *acquisition) begin(ctx context.Context, h holder) {
 	now := time.Now()
 	a.renewed.Store(&now)
 	a.term = &Term{
-		Since: now, Workers: h.Workers,
+		Since: now, Workers: h.Workers, S3: h.S3,
 		After: h.Epoch != "" && h.Epoch != a.o.Announce.Epoch || h.unreadable != nil,
 	}
 	if info, err := a.o.Store.Stat(ctx, a.key()); err == nil {

@@ -183,7 +183,7 @@ type candidate struct {
 	// What it answers as a standby; under the lock of the bucket.
 	refuse error // of Wait; final
 	fault  error // of Over; not final
-	over   func(failure string) bool
+	over   func(end Ending) bool
 }
 
 func (c *candidate) Wait(context.Context) (err error) {
@@ -191,8 +191,8 @@ func (c *candidate) Wait(context.Context) (err error) {
 	return err
 }
 
-func (c *candidate) Over(_ context.Context, failure string) (over bool, err error) {
-	c.store.locked(func() { over, err = c.over != nil && c.over(failure), c.fault })
+func (c *candidate) Over(_ context.Context, end Ending) (over bool, err error) {
+	c.store.locked(func() { over, err = c.over != nil && c.over(end), c.fault })
 	return over, err
 }
 

@@ -53,7 +53,8 @@ func (l *Lease) renew(ctx context.Context, within time.Duration) error {
 				l.tell(trace.Event{Kind: trace.LeaseTaken, From: h.Epoch})
 				return &TakenError{Own: l.says.Addresses, By: h.String()}
 			}
-			l.etag = h.etag // written, and the reply was lost; or removed or damaged: write again
+			l.etag = h.etag // written, and the reply was lost; or removed, damaged or marked: write again
+			l.adopt(h)
 		}
 	}
 	switch {
@@ -80,6 +81,9 @@ func (l *Lease) tell(e trace.Event) {
 	l.o.Events.Tell(e)
 }
 
+// Describe completes what Release is going to announce, after Keep has returned.
+func (l *Lease) Describe(describe func(*manifest.Coordinator)) { describe(&l.says) }
+
 // releaseTime bounds Release.
 const releaseTime = 2 * time.Second
 
@@ -95,7 +99,8 @@ func (l *Lease) Release(ctx context.Context, failure string) {
 		if rerr != nil || h.Epoch != l.o.Announce.Epoch || h.Released {
 			return
 		}
-		l.etag = h.etag // the reply to the last renewal was lost
+		l.etag = h.etag // the reply to the last renewal was lost, or it is marked
+		l.adopt(h)
 		err = l.write(ctx)
 	}
 	if err != nil {

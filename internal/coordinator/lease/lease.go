@@ -50,6 +50,9 @@ type Options struct {
 	// TakeOver takes the lease of the coordinator that holds it at the start,
 	// although that one may be at work.
 	TakeOver bool
+	// Cancelled is called with the mark of a job that is cancelled, once, when the
+	// announcement is found to have it. It has to return soon; nil is nobody.
+	Cancelled func(manifest.Cancel)
 	// Events is told when the lease is acquired, renewed, found to be
 	// another's or released; nil is nobody.
 	Events trace.Listener
@@ -72,6 +75,8 @@ type Term struct {
 	Stored  time.Time // the same by the clock of the store; zero if that did not say
 	After   bool      // another coordinator held the lease before
 	Workers int       // that the one before had
+	// S3 is what the announcement says that was asked of S3 before.
+	S3 object.Traffic
 }
 
 // TakenError means that another coordinator has the lease.
@@ -85,6 +90,18 @@ func (e *TakenError) Error() string { return "another coordinator has taken over
 // New returns a lease that is not held yet.
 func New(o Options) *Lease {
 	return &Lease{o: o, lasts: time.Duration(o.Announce.LeaseMS) * time.Millisecond, says: o.Announce}
+}
+
+// adopt keeps the mark of a version of the announcement that another process has
+// replaced this holder's by: of a job that is cancelled.
+func (l *Lease) adopt(h holder) {
+	if h.Cancelled == nil || l.says.Cancelled != nil {
+		return
+	}
+	l.says.Cancelled = h.Cancelled
+	if l.o.Cancelled != nil {
+		l.o.Cancelled(*h.Cancelled)
+	}
 }
 
 // key is that of the announcement.

@@ -321,8 +321,8 @@ func TestOver(t *testing.T) {
 			first, second := b.active(), b.standby()
 			asked := false
 			b.locked(func() {
-				second.over = func(failure string) bool {
-					asked = asked || failure == "boom" == released
+				second.over = func(end Ending) bool {
+					asked = asked || end.Failure == "boom" == released && end.Cancelled == nil
 					return true
 				}
 			})

@@ -111,6 +111,9 @@ func (as *assignments) grant(s *slot, id TaskID) {
 	_, t := as.find(id)
 	t.attempts++
 	s.poll.leave()
+	if as.room > 0 {
+		as.room--
+	}
 	s.grant = as.start(&attempt{id: attemptID(as.cfg.Epoch, id, int(t.attempts)), task: id, worker: s.worker})
 	if t.suspect() { // it gets the worker to itself
 		s.worker.alone = s.grant
@@ -156,7 +159,7 @@ func (as *assignments) release(a *attempt) {
 
 // serve grants the slot a task, if there is one for it.
 func (as *assignments) serve(s *slot) bool {
-	if s.worker.takesNothing() {
+	if s.worker.takesNothing() || as.room == 0 {
 		return false
 	}
 	for i := range as.phases {
@@ -213,7 +216,7 @@ func (as *assignments) offer(id TaskID) {
 	}
 	anyone := !as.otherWorker(t)
 	n := 0
-	for nd := as.polls.queue.head; nd != nil && n < maxPollScan; nd, n = nd.next, n+1 {
+	for nd := as.polls.queue.head; nd != nil && n < maxPollScan && as.room != 0; nd, n = nd.next, n+1 {
 		if w := nd.owner.worker; (anyone || !t.failedOn(w.id)) && (!t.suspect() || w.live.n == 0) {
 			as.grant(nd.owner, id)
 			return

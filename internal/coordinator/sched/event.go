@@ -40,7 +40,8 @@ type Planned struct {
 // those that have ended are revoked.
 type Register struct {
 	Worker  WorkerID
-	Host    string // for people
+	Host    string // for people, as is Version
+	Version string
 	Address string // that it called from: workers at one address may be one liar
 	Slots   int    // slots are numbered 0..Slots-1; at most MaxSlots
 	Job     string // that Running belongs to

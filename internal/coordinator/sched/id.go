@@ -51,6 +51,13 @@ func (id AttemptID) parse() (epoch string, task TaskID, ok bool) {
 	return epoch, task, ok && err == nil
 }
 
+// number is how many attempts of its task the coordinator had granted or adopted with
+// this one; 0 for what is no name of an attempt.
+func (id AttemptID) number() int {
+	n, _ := strconv.Atoi(string(id[strings.LastIndexByte(string(id), '.')+1:]))
+	return n
+}
+
 // attemptID names the n-th attempt of the task under the coordinator of that
 // epoch.
 func attemptID(epoch string, id TaskID, n int) AttemptID {

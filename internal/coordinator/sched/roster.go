@@ -29,14 +29,14 @@ func (a Availability) Works() bool { return a == Ready || a == Waiting }
 
 // worker is one registered worker.
 type worker struct {
-	id            WorkerID
-	host, address string
-	state         Availability
-	heard         Time     // its last sign of life
-	joined        Register // while there is no job
-	slots         []*slot
-	live          list[attempt]
-	place         node[worker] // in roster.all
+	id                     WorkerID
+	host, version, address string
+	state                  Availability
+	heard                  Time     // its last sign of life
+	joined                 Register // while there is no job
+	slots                  []*slot
+	live                   list[attempt]
+	place                  node[worker] // in roster.all
 
 	pace   float64 // its times over the usual ones; 0: unknown
 	lagged Time    // when an attempt on it was last seen to lag
@@ -83,7 +83,7 @@ func (r *roster) join(ev Register) *worker {
 		r.all.push(&w.place, w)
 		r.set(w, Ready)
 	}
-	w.host, w.address, w.heard = ev.Host, ev.Address, r.now
+	w.host, w.version, w.address, w.heard = ev.Host, ev.Version, ev.Address, r.now
 	r.idles(w)
 	for len(w.slots) < min(ev.Slots, MaxSlots) {
 		w.slots = append(w.slots, &slot{worker: w, index: len(w.slots)})

@@ -60,6 +60,8 @@ type turn struct {
 	now  Time
 	over bool // JobDone or JobFailed was said
 	out  []Effect
+	room int  // grants that are still allowed; negative is without bound
+	more bool // room has grown from 0, so that polls may wait in vain
 }
 
 func (t *turn) emit(e Effect) { t.out = append(t.out, e) }
@@ -87,7 +89,7 @@ func New(cfg Config) *Core {
 	if cfg.MaxLost <= 0 {
 		cfg.MaxLost = 16
 	}
-	t := &turn{cfg: cfg}
+	t := &turn{cfg: cfg, room: -1}
 	a := newAssignments(t)
 	return &Core{turn: t, assignments: a, workers: a.workers, speculation: speculation{assignments: a, from: -lookEvery(t)}}
 }
@@ -186,10 +188,18 @@ func (c *Core) plan(ev Planned) {
 	c.dispatch()
 }
 
+// Allow bounds the attempts that the next steps may grant; negative is without bound.
+// Attempts that run, and those of an earlier coordinator, go on.
+func (c *Core) Allow(n int) {
+	c.more = c.more || c.room == 0 && n != 0
+	c.room = n
+}
+
 // advance says what is finished and grants what comes next.
 func (c *Core) advance() {
 	c.serveFreed()
-	if c.open() {
+	if c.open() || c.more && c.planned() {
+		c.more = false
 		c.dispatch()
 	}
 }

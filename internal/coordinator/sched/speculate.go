@@ -87,6 +87,9 @@ func (sp *speculation) grant() {
 		return
 	}
 	sp.from = sp.now
+	if sp.room == 0 {
+		return
+	}
 	p := sp.tail()
 	usual := sp.usual(p)
 	var found []lagging
@@ -106,7 +109,7 @@ func (sp *speculation) grant() {
 	}
 	slices.SortStableFunc(found, func(x, y lagging) int { return cmp.Compare(y.left, x.left) })
 	for _, l := range found {
-		if s := sp.slotFor(p, l.a); s != nil {
+		if s := sp.slotFor(p, l.a); s != nil && sp.room != 0 {
 			sp.assignments.grant(s, l.a.task)
 		}
 	}

@@ -44,6 +44,7 @@ type AttemptCounts struct {
 	Superseded int // ended by the commit of another attempt
 	Canceled   int // ended by the failure of the job
 
+	Retried              int // of Granted: after an attempt of the task that ended without a commit
 	Speculative          int // of Granted: beside another attempt of the task
 	SpeculativeCommitted int // of Committed
 }
@@ -57,8 +58,11 @@ func (c *Counts) Note(e Effect) {
 		}
 		n := c.of(e.Task)
 		n.Granted++
-		if e.Speculative {
+		switch {
+		case e.Speculative:
 			n.Speculative++
+		case e.Attempt.number() > 1:
+			n.Retried++
 		}
 	case Adopted:
 		c.of(e.Task).Adopted++
@@ -95,16 +99,18 @@ func (c *Core) Stats() Stats {
 
 // Member is a registered worker.
 type Member struct {
-	Worker        WorkerID
-	Host, Address string
-	Slots         int
-	Running       int // live attempts
-	State         Availability
-	Heard         Time // its last sign of life
+	Worker  WorkerID
+	Host    string
+	Version string // of its program
+	Address string
+	Slots   int
+	Running int // live attempts
+	State   Availability
+	Heard   Time // its last sign of life
 }
 
 func (w *worker) member() Member {
-	return Member{w.id, w.host, w.address, len(w.slots), w.live.n, w.state, w.heard}
+	return Member{w.id, w.host, w.version, w.address, len(w.slots), w.live.n, w.state, w.heard}
 }
 
 // Member returns a worker; ok is false for one that is not registered.
@@ -153,6 +159,18 @@ func (c *Core) Committed(id TaskID) (AttemptID, bool) {
 		return "", false
 	}
 	return t.committed, true
+}
+
+// Reading yields the tasks of live attempts that have told their progress, and
+// that, 0 to 1. A task with two attempts comes twice.
+func (c *Core) Reading() iter.Seq2[TaskID, float64] {
+	return func(yield func(TaskID, float64) bool) {
+		for nd := c.attempts.leases.head; nd != nil; nd = nd.next {
+			if a := nd.owner; a.progress > 0 && !yield(a.task, a.progress) {
+				return
+			}
+		}
+	}
 }
 
 // Live is a live attempt as people want to see it.
