@@ -25,11 +25,13 @@ type link struct {
 	*terms
 	finder *finder
 	notice waitNotice
+	ledger *ledger
 
 	mu      sync.Mutex // held while connecting, so that one caller does it
 	session *session
 	failed  error     // of the last try to connect
 	tried   time.Time // when that was
+	latest  *session  // that was made; nil for none
 }
 
 // session is one registration.
@@ -55,7 +57,7 @@ func (e *callError) Unwrap() error { return e.err }
 
 func newLink(o Options, inFlight func() ([]*wire.Attempt, string, *wire.Drain), finished func(context.Context) bool) *link {
 	t := &terms{lay: o.Layout, leaseIs: 10 * time.Second, least: o.CoordTimeout}
-	l := &link{o: o, inFlight: inFlight, finished: finished, terms: t, finder: &finder{o: o, terms: t}}
+	l := &link{o: o, inFlight: inFlight, finished: finished, terms: t, finder: &finder{o: o, terms: t}, ledger: &ledger{}}
 	l.notice = waitNotice{log: o.Log, where: l.where, upTo: t.patience}
 	return l
 }
@@ -63,7 +65,7 @@ func newLink(o Options, inFlight func() ([]*wire.Attempt, string, *wire.Drain), 
 // call makes one idempotent call, connecting first where needed, and repeats
 // it while the coordinator is away: for its patience from the first failure,
 // with full jitter, and without end while a coordinator says that it cannot
-// answer yet. It returns errDone when the bucket says that the job is
+// answer yet. It returns errDone, or errMore, when the bucket says that the job is
 // done, a *wire.Refusal, *UnreachableError, or the cause of ctx.
 func (l *link) call(ctx context.Context, f func(context.Context, wire.CoordinatorClient) error) error {
 	// The first pauses are short: a coordinator that starts together with its
@@ -92,10 +94,15 @@ func (l *link) call(ctx context.Context, f func(context.Context, wire.Coordinato
 		switch {
 		case wire.IsLater(err):
 			since, waited = time.Time{}, false // it is there
+		case errors.Is(err, errOver):
+			return errDone
 		case !transient(err):
 			return err
 		case l.jobIsDone(ctx, err, since, waited):
 			l.o.Log.Info().Str("job", "s3://"+l.o.Bucket+"/"+l.layout().Prefix()).Msg("the coordinator is gone and the job is done")
+			if l.mayGoOn() {
+				return errMore
+			}
 			return errDone
 		case since.IsZero():
 			since = time.Now()
@@ -198,7 +205,7 @@ func (l *link) register(outer context.Context, conn *grpc.ClientConn, address st
 	defer cancel()
 	reply, err := client.Register(ctx, &wire.RegisterRequest{
 		Protocol: wire.Protocol, Version: l.o.Version, Worker: l.o.Name, Host: l.o.Host,
-		Slots: int32(l.o.Slots), App: app, Running: attempts, Job: job, Drain: drain,
+		Slots: int32(l.o.Slots), App: app, Running: attempts, Job: job, Drain: drain, Told: l.ledger.handedOn(),
 	})
 	if err == nil && reply.Bucket != l.o.Bucket {
 		err = otherBucket(address, reply.Bucket, l.o.Bucket)
@@ -208,13 +215,14 @@ func (l *link) register(outer context.Context, conn *grpc.ClientConn, address st
 	}
 	if err != nil {
 		if reply != nil || outer.Err() != nil { // the worker ends, and may have joined all the same
-			l.tellEnd(client, nil)
+			l.tellEnd(client, account{})
 		}
 		return nil, errors.Join(err, conn.Close())
 	}
 	l.join(reply)
 	l.o.Log.Info().Str("coordinator", address).Str("app", reply.App.GetName()).Int32("nreduce", reply.Nreduce).Msg("joined")
-	return &session{conn: conn, client: client, where: address, epoch: reply.Epoch}, nil
+	l.latest = &session{conn: conn, client: client, where: address, epoch: reply.Epoch}
+	return l.latest, nil
 }
 
 // drop ends a session that did not work, unless another caller has replaced
@@ -244,20 +252,20 @@ func (l *link) follow(ctx context.Context) {
 }
 
 // leave says that the worker ends if there is somebody to say it to.
-func (l *link) leave(requests map[string]int64) {
+func (l *link) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.session == nil {
 		return
 	}
-	l.tellEnd(l.session.client, requests)
+	l.tellEnd(l.session.client, l.ledger.now())
 }
 
 // tellEnd tells a coordinator that the worker ends: nobody waits for it then.
-func (l *link) tellEnd(client wire.CoordinatorClient, requests map[string]int64) {
+func (l *link) tellEnd(client wire.CoordinatorClient, a account) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if _, err := client.Leave(ctx, &wire.LeaveRequest{Worker: l.o.Name, S3Requests: requests}); err != nil {
+	if _, err := client.Leave(ctx, &wire.LeaveRequest{Worker: l.o.Name, S3Requests: a.requests, Spent: a.spent}); err != nil {
 		l.o.Log.Debug().Err(err).Msg("the coordinator was not told that the worker ends")
 	}
 }

@@ -37,12 +37,16 @@ type absentError struct {
 
 func (e *absentError) Error() string { return e.what }
 
+// errOver says that the chain has ended whose jobs the worker has run.
+var errOver = errors.New("the chain of jobs has ended")
+
 // finder finds the coordinator: through the bucket, or through an address that
 // people gave.
 type finder struct {
 	o Options
 	*terms
 	passed map[string]bool // prefixes whose announcements the search has passed over
+	past   map[string]bool // epochs of coordinators of a chain whose jobs are done
 }
 
 // find learns who is the coordinator, where it may be and what opens its
@@ -122,10 +126,22 @@ func (f *finder) discover(ctx context.Context, conn *grpc.ClientConn, address st
 		}
 	case reply.Bucket != f.o.Bucket:
 		return nil, otherBucket(address, reply.Bucket, f.o.Bucket)
-	case f.o.Layout.Prefix() != "" && reply.Prefix != f.o.Layout.Prefix():
+	case reply.Over && len(f.past) > 0:
+		return nil, errOver
+	case reply.Over || f.past[reply.Epoch]:
+		return nil, &absentError{what: "the job of the coordinator at " + address + " has ended"}
+	case !f.below(reply):
 		return nil, otherPrefix(address, reply.Prefix, f.o.Layout.Prefix())
 	}
+	f.noteChain(reply.Chain && !reply.Last)
 	return reply, nil
+}
+
+// below says whether the job of a coordinator has the prefix that the worker was told, or
+// is one of a chain below it.
+func (f *finder) below(reply *wire.DiscoverReply) bool {
+	prefix := f.o.Layout.Prefix()
+	return prefix == "" || reply.Prefix == prefix || reply.Chain && strings.HasPrefix(reply.Prefix, prefix+"/")
 }
 
 // otherPrefix refuses the job of another prefix than the one that the worker

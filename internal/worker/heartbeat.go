@@ -26,15 +26,20 @@ func (w *worker) heartbeats(ctx, leasing context.Context) error {
 			drains = nil
 		case <-time.After(pause):
 		}
-		q := w.heartbeat()
+		account := w.ledger.now()
+		q := w.heartbeat(account)
 		var reply *wire.HeartbeatReply
 		err := w.link.call(ctx, func(ctx context.Context, c wire.CoordinatorClient) (err error) {
 			// Behind a half-open connection there must be time for another
 			// within the lease.
 			ctx, cancel := context.WithTimeout(ctx, max(w.link.lease()/3, time.Second))
 			defer cancel()
-			if reply, err = c.Heartbeat(ctx, q); err == nil && reply.Unknown {
-				err = errUnknown
+			reply, err = c.Heartbeat(ctx, q)
+			switch {
+			case err == nil && reply.Unknown:
+				return errUnknown
+			case err == nil:
+				w.ledger.answered(account)
 			}
 			return err
 		})
@@ -56,8 +61,8 @@ func (w *worker) heartbeats(ctx, leasing context.Context) error {
 }
 
 // heartbeat is what the next heartbeat says.
-func (w *worker) heartbeat() *wire.HeartbeatRequest {
-	q := &wire.HeartbeatRequest{Worker: w.o.Name, S3Requests: w.requests()}
+func (w *worker) heartbeat(a account) *wire.HeartbeatRequest {
+	q := &wire.HeartbeatRequest{Worker: w.o.Name, S3Requests: a.requests, Spent: a.spent}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	q.Drain = w.order.word()

@@ -42,11 +42,15 @@ func (w *worker) report(ctx, run context.Context, r *running, q *wire.ReportRequ
 // say makes the call until it is answered, or enough accepts its error.
 func (w *worker) say(ctx context.Context, q *wire.ReportRequest, enough func(error) bool) error {
 	return w.link.call(ctx, func(ctx context.Context, c wire.CoordinatorClient) error {
+		account := w.ledger.now()
+		q.S3Requests, q.Spent = account.requests, account.spent
 		reply, err := c.Report(ctx, q)
 		switch {
 		case err == nil && reply.Unknown:
 			return errUnknown
-		case err != nil && enough(err):
+		case err == nil:
+			w.ledger.answered(account)
+		case enough(err):
 			return nil
 		}
 		return err

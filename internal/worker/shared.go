@@ -25,6 +25,7 @@ type loaded struct {
 	runner  runner.Runner
 	commits *task.Commits
 	ranges  *task.Ranges
+	earlier *task.Earlier
 	objects func() []string // names of the input, made when they are asked for
 	err     error
 	ready   bool // all of it is there; guarded by the mutex of Shared
@@ -48,7 +49,7 @@ func (s *Shared) load(ctx context.Context, id string, read func() (*manifest.Job
 		l.once.Do(func() {
 			mine = true
 			l.job, l.runner, l.err = read()
-			l.commits, l.ranges = new(task.Commits), new(task.Ranges)
+			l.commits, l.ranges, l.earlier = new(task.Commits), new(task.Ranges), new(task.Earlier)
 			l.objects = sync.OnceValue(func() []string { return l.job.Names() })
 		})
 		s.mu.Lock()
@@ -77,7 +78,7 @@ func (s *Shared) renew(id string) {
 	if l == nil || !l.ready {
 		return
 	}
-	n := &loaded{job: l.job, runner: l.runner, objects: l.objects, commits: new(task.Commits), ranges: new(task.Ranges), ready: true}
+	n := &loaded{job: l.job, runner: l.runner, objects: l.objects, commits: new(task.Commits), ranges: new(task.Ranges), earlier: new(task.Earlier), ready: true}
 	n.once.Do(func() {})
 	s.jobs[id] = n
 }

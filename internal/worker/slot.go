@@ -121,7 +121,10 @@ func (w *worker) attempt(ctx context.Context, reply *wire.PollReply) (well bool,
 		w.end(r)
 		return false, context.Cause(ctx) // Leave hands the attempt back
 	}
-	q := &wire.ReportRequest{Worker: w.o.Name, Attempt: a, S3Requests: w.requests(), Restored: int32(result.Restored)}
+	if err == nil && !result.Superseded {
+		w.ledger.record(result.Recorded)
+	}
+	q := &wire.ReportRequest{Worker: w.o.Name, Attempt: a, Restored: int32(result.Restored), S3: wire.NewTraffic(result.S3)}
 	if err != nil {
 		q.Outcome, q.Error = wire.Outcome_OUTCOME_FAILED, wire.Text(err.Error(), maxText)
 		claim(q, err)
@@ -210,8 +213,8 @@ func (w *worker) execute(ctx context.Context, r *running) (res task.Result, err 
 	spare := w.spares.take()
 	defer w.spares.put(spare)
 	env := &task.Env{
-		Store: w.o.Store, Buckets: w.o.Buckets, Outputs: w.o.Outputs, Layout: l.job.Layout(w.link.layout()), Job: l.job, Runner: l.runner, Worker: w.o.Name,
-		Scratch: w.o.Scratch, Memory: w.slotMemory(), Commits: l.commits, Ranges: l.ranges, Objects: l.objects, Spare: spare,
+		Store: w.o.Store, Buckets: w.o.Buckets, Outputs: w.o.Outputs, Libraries: w.o.Libraries, Parquet: w.o.Parquet, Layout: l.job.Layout(w.link.layout()), Job: l.job, Runner: l.runner, Worker: w.o.Name,
+		Scratch: w.o.Scratch, Memory: w.slotMemory(), Commits: l.commits, Ranges: l.ranges, Earlier: l.earlier, Objects: l.objects, Files: w.o.Shipped, Spare: spare,
 		Log: w.o.Log, Progress: r.progress,
 	}
 	return env.Run(ctx, task.Attempt{Phase: phase(r.attempt.Phase), Index: int(r.attempt.Task), ID: r.attempt.Id})

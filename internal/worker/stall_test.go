@@ -131,7 +131,7 @@ func TestStoreThatIsGone(t *testing.T) {
 	g.left.Store(2)
 	done := make(chan error, 1)
 	go func() { done <- w.reach(t.Context()) }()
-	for deadline := time.Now().Add(patience); w.heartbeat().StalledMs == 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); w.heartbeat(account{}).StalledMs == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("heartbeats tell nothing of it")
 		}
@@ -139,7 +139,7 @@ func TestStoreThatIsGone(t *testing.T) {
 	if err := await(t, done, "the store"); err != nil || g.left.Load() != -1 {
 		t.Errorf("%v, with %d calls left", err, g.left.Load())
 	}
-	if ms := w.heartbeat().StalledMs; ms != 0 {
+	if ms := w.heartbeat(account{}).StalledMs; ms != 0 {
 		t.Errorf("stalled for %d ms although the store answers", ms)
 	}
 	g.left.Store(1 << 30)

@@ -18,6 +18,7 @@ type terms struct {
 	leaseIs   time.Duration
 	announced time.Duration // the lease of the last announcement that was read; 0 for none
 	joined    bool          // once, at least
+	goesOn    bool          // the job is one of a chain, and may not be its last
 	idle      time.Duration // the job's task time-out
 	least     time.Duration // for which an absent coordinator is waited for
 }
@@ -33,6 +34,20 @@ func (t *terms) hasJoined() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.joined
+}
+
+// mayGoOn says whether another job of the chain may follow the one that the worker has
+// joined.
+func (t *terms) mayGoOn() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.joined && t.goesOn
+}
+
+func (t *terms) noteChain(goesOn bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.goesOn = goesOn
 }
 
 func (t *terms) lease() time.Duration {

@@ -18,12 +18,15 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/output"
 	"github.com/mraws/mraws/internal/runner"
 	"github.com/mraws/mraws/internal/runner/gorunner"
+	"github.com/mraws/mraws/internal/shipped"
 	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/internal/wire"
@@ -34,19 +37,25 @@ import (
 type Options struct {
 	Store  task.Store
 	Bucket string // of Store
-	// Buckets returns another bucket, to read input from; nil where there is none.
-	Buckets func(name string) task.Source
+	// Buckets returns another bucket, reached so, to read input from; nil where there is none.
+	Buckets func(ctx context.Context, name string, a manifest.Access) (task.Source, error)
 	// Outputs returns another bucket, to write output to; nil where there is none.
 	Outputs func(name string) task.Place
-	Layout  layout.Layout
-	Log     zerolog.Logger
-	Version string // of this program, for people
+	// Libraries are the encoders of output that the program has.
+	Libraries output.Libraries
+	Layout    layout.Layout
+	Log       zerolog.Logger
+	Version   string // of this program, for people
 
 	App    *mr.App           // must be the job's; nil: whatever the job's is
 	Params map[string]string // --app-arg; nil: whatever the job's are
 	// Lookup returns the app of that name where App is nil, nil if the program
 	// has none.
 	Lookup func(name string) *mr.App
+	// Parquet reads Parquet; nil in a program without that part.
+	Parquet input.ParquetReader
+	// Shipped has the files that jobs of applications in Go ship.
+	Shipped *shipped.Cache
 	// Exec runs the executables of a job that consists of them.
 	Exec Executor
 
@@ -67,9 +76,8 @@ type Options struct {
 	Slots   int    // attempts side by side, at least 1
 	Memory  int64  // bytes, shared by the slots
 	Scratch string // folder for spills
-	// Requests counts S3 requests so far, by operation; nil where the store
-	// is shared with the coordinator, which counts for itself.
-	Requests func() map[string]int64
+	// Traffic is what this worker has asked of S3 so far; nil where nobody counts.
+	Traffic func() object.Traffic
 	// Stats counts what this worker does; nil for nobody.
 	Stats *Stats
 	// Events is told how each attempt ended, by the slots side by side; nil
@@ -109,7 +117,10 @@ func (e *UnreachableError) Error() string {
 func (e *UnreachableError) Unwrap() error { return e.Cause }
 
 // JobFailedError carries the coordinator's word that the job failed.
-type JobFailedError struct{ Cause string }
+type JobFailedError struct {
+	Cause     string
+	Cancelled bool // somebody has cancelled it
+}
 
 func (e *JobFailedError) Error() string { return e.Cause }
 
@@ -119,6 +130,7 @@ type worker struct {
 	o      Options
 	link   *link
 	probes object.Pulse // of the requests that find out whether the store answers
+	ledger ledger
 
 	group   *errgroup.Group     // of the slots, and of all that runs beside them
 	busy    sync.WaitGroup      // slots, and reports beside them
@@ -129,21 +141,47 @@ type worker struct {
 // errDone ends all slots when the coordinator says that the job is over.
 var errDone = errors.New("the job is done")
 
+// errMore is errDone of a job of a chain, of which another one follows.
+var errMore = errors.New("the job is done, and another one of its chain follows")
+
 // errRevoked ends one attempt.
 var errRevoked = errors.New("the coordinator revoked the attempt")
 
-// Run joins the job and works until it is done. It returns nil then,
+// Run joins the job and works until it is done, and then until the other jobs of its chain
+// are, if it is one of a chain. It returns nil then,
 // *JobFailedError, *UnreachableError, *StuckError, a *wire.Refusal, the cause of ctx after
 // it has released what it was running, or that of an [Order] that it has
 // carried out.
-func Run(ctx context.Context, o Options) error { return newWorker(o).run(ctx) }
+func Run(ctx context.Context, o Options) error {
+	past, before := map[string]bool{}, object.Traffic{}
+	for {
+		w := newWorker(o)
+		w.link.finder.past, w.ledger.before = past, before
+		err := w.run(ctx)
+		if !errors.Is(err, errMore) {
+			return err
+		}
+		last := w.link.latest
+		past[last.epoch] = true
+		if o.Traffic != nil {
+			before = o.Traffic()
+		}
+		if len(o.Addresses) == 0 {
+			o.Addresses = []string{last.where}
+		}
+		o.Shared = nil
+		o.Log.Info().Str("coordinator", last.where).Msg("the job is done; the worker waits for the next one of its chain")
+	}
+}
 
 func newWorker(o Options) *worker {
 	if o.Shared == nil {
 		o.Shared = new(Shared)
 	}
 	w := &worker{o: o, roster: roster{log: o.Log, slots: o.Slots, memory: o.Memory, running: map[string]*running{}}}
+	w.ledger.traffic = o.Traffic
 	w.link = newLink(o, w.inFlight, w.finished)
+	w.link.ledger = &w.ledger
 	return w
 }
 
@@ -197,7 +235,7 @@ func (w *worker) work(ctx, leasing context.Context) error {
 func (w *worker) finish(ctx context.Context, err error) error {
 	var gone *UnreachableError
 	if !errors.As(err, &gone) {
-		w.link.leave(w.requests())
+		w.link.leave()
 	}
 	order := w.draining()
 	switch {
@@ -205,7 +243,7 @@ func (w *worker) finish(ctx context.Context, err error) error {
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case order != nil && (err == nil || gone != nil || errors.Is(err, errNoMore)):
+	case order != nil && (err == nil || gone != nil || errors.Is(err, errNoMore) || errors.Is(err, errMore)):
 		return order.Cause
 	}
 	return err
@@ -239,17 +277,13 @@ func (w *worker) summaryElsewhere(ctx context.Context) (*manifest.Success, error
 	return s, err
 }
 
-func (w *worker) requests() map[string]int64 {
-	if w.o.Requests == nil {
-		return nil
-	}
-	return w.o.Requests()
-}
-
 // ending is the error that ends every slot.
 func ending(d *wire.Done) error {
 	if d.Failure != "" {
-		return &JobFailedError{Cause: d.Failure}
+		return &JobFailedError{Cause: d.Failure, Cancelled: d.Cancelled}
+	}
+	if d.More {
+		return errMore
 	}
 	return errDone
 }

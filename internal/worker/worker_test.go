@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
 )
@@ -27,7 +28,9 @@ var plain = wire.ServerOptions{Insecure: true}
 func TestWorkerRunsAJob(t *testing.T) {
 	s, b := newUnderTest(t), newFakeCoordinator(t).serve(plain)
 	b.announce(s.Store, nil)
-	s.o.Requests = func() map[string]int64 { return map[string]int64{"GetObject": 5} }
+	s.o.Traffic = func() object.Traffic {
+		return object.Traffic{Requests: map[string]int64{"GetObject": 5}, Received: 9}
+	}
 	s.start()
 	q := await(t, b.joined, "the registration")
 	if q.Worker != "w" || q.Slots != 2 || q.App.Name != "wc" || q.Protocol != wire.Protocol {
@@ -46,7 +49,7 @@ func TestWorkerRunsAJob(t *testing.T) {
 	if err := s.ends(); err != nil {
 		t.Errorf("Run: %v", err)
 	}
-	if l := await(t, b.left, "the call of Leave"); l.S3Requests["GetObject"] != 5 {
+	if l := await(t, b.left, "the call of Leave"); l.S3Requests["GetObject"] != 5 || l.Spent.GetReceived() != 9 {
 		t.Errorf("left with %v", l)
 	}
 	if out := s.Outputs(t); out[0] != "x 1\ny 2\n" {
