@@ -22,6 +22,7 @@ type PlaceStore interface {
 type Place struct {
 	store PlaceStore
 	lay   layout.Layout
+	job   *manifest.Job
 }
 
 // Find returns the place of its own that the output of the job below l has, nil if it
@@ -38,7 +39,7 @@ func Find(ctx context.Context, home jobstate.Store, l layout.Layout, open func(b
 	case job.OutputAt == (manifest.Place{}):
 		return nil, nil
 	}
-	p := &Place{open(job.OutputAt.Bucket), job.Layout(l)}
+	p := &Place{store: open(job.OutputAt.Bucket), lay: job.Layout(l), job: job}
 	owner, _, err := jobstate.ReadOwner(ctx, p.store, p.lay)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), jobstate.Invalid(err), err == nil && owner.Job != job.ID:
@@ -54,7 +55,11 @@ func (p *Place) count() Count { return Count{Bucket: p.lay.OutputBucket(), Dir: 
 // ours tells whether the job writes the key there.
 func (p *Place) ours(key string) bool {
 	_, output := p.lay.ParseOutput(key)
-	return output || key == p.lay.Success() || key == p.lay.Owner()
+	name, _, named := p.lay.ParseNamed(key)
+	if named {
+		_, named = p.job.NamedFormat(name)
+	}
+	return output || named || p.job.InPartition(p.lay, key) || key == p.lay.Success() || key == p.lay.Owner()
 }
 
 // walk visits the objects and the unfinished uploads of the job.

@@ -38,7 +38,7 @@ func (f fetched) open(ctx context.Context, a *audit) func(off, n int64) (io.Read
 			return io.NopCloser(bytes.NewReader(f.data[off : off+n])), nil
 		}
 		at := f.obj.At(a.lay)
-		from, err := a.source(f.obj)
+		from, err := a.source(ctx, f.obj)
 		if err != nil {
 			return nil, err
 		}
@@ -125,7 +125,7 @@ func (a *audit) fetchInput(ctx context.Context, o manifest.Object) fetched {
 	if o.Size == 0 {
 		return fetched{obj: o} // the listing has just said so
 	}
-	from, err := a.source(o)
+	from, err := a.source(ctx, o)
 	if err != nil {
 		return fetched{obj: o, err: err}
 	}
@@ -137,12 +137,12 @@ func (a *audit) fetchInput(ctx context.Context, o manifest.Object) fetched {
 }
 
 // source returns the bucket that an input object lies in.
-func (a *audit) source(o manifest.Object) (Store, error) {
+func (a *audit) source(ctx context.Context, o manifest.Object) (Store, error) {
 	switch {
 	case o.Bucket == "":
 		return a.store, nil
 	case a.opt.Buckets == nil:
 		return nil, fmt.Errorf("read input %s: no other bucket can be read here", o.Name)
 	}
-	return a.opt.Buckets(o.Bucket), nil
+	return a.opt.Buckets(ctx, o.Bucket, a.job.Buckets[o.Bucket])
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/mraws/mraws/internal/keyorder"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/mr"
@@ -17,6 +18,7 @@ import (
 // job whose records they were at: that is what commit records speak of.
 type tally struct {
 	job     *manifest.Job
+	maps    []*mapFacts // [m]
 	code    *Code
 	m, i    int              // task of the last record, and its piece in that
 	records []int64          // [m]
@@ -27,9 +29,9 @@ type tally struct {
 	counters []map[string]int64 // [m]
 }
 
-func newTally(job *manifest.Job, sums bool, code *Code) *tally {
-	n := len(job.Tasks)
-	t := &tally{job: job, code: code, records: make([]int64, n), emitted: make([]int64, n), counters: make([]map[string]int64, n)}
+func newTally(c *committed, sums bool, code *Code) *tally {
+	job, n := c.job, len(c.job.Tasks)
+	t := &tally{job: job, maps: c.maps, code: code, records: make([]int64, n), emitted: make([]int64, n), counters: make([]map[string]int64, n)}
 	if sums {
 		t.sums = make([][]recordio.Sum, n)
 		for m := range t.sums {
@@ -41,26 +43,39 @@ func newTally(job *manifest.Job, sums bool, code *Code) *tally {
 
 // enter moves to the piece of a record: pieces come in input order, and a
 // record is of the one that it starts in.
-func (t *tally) enter(object int, offset int64) {
+func (t *tally) enter(at place) {
 	for len(t.job.Tasks) > 0 {
-		p := t.job.Tasks[t.m][t.i]
-		if p.Object > object || p.Object == object && offset < p.Offset+p.Length {
+		if t.job.Tasks[t.m][t.i].Object > at.object || at.compare(t.end()) < 0 {
 			return
 		}
 		m, i := t.m, t.i+1
 		if i == len(t.job.Tasks[m]) {
 			m, i = m+1, 0
 		}
-		if m == len(t.job.Tasks) || t.job.Tasks[m][i].Object > object {
+		if m == len(t.job.Tasks) || t.job.Tasks[m][i].Object > at.object {
 			return // the record is of an object without bytes
 		}
 		t.m, t.i = m, i
 	}
 }
 
+// end is where the records of the piece at hand end: where its reader says, if it
+// had to guess.
+func (t *tally) end() place {
+	if f := t.maps[t.m]; f != nil {
+		for _, r := range f.reaches {
+			if r.piece == t.i {
+				return r.to
+			}
+		}
+	}
+	p := t.job.Tasks[t.m][t.i]
+	return place{p.Object, p.Offset + p.Length, 0}
+}
+
 // read takes note of a record.
-func (t *tally) read(object int, offset int64) {
-	t.enter(object, offset)
+func (t *tally) read(at place) {
+	t.enter(at)
 	t.records[t.m]++
 }
 
@@ -242,9 +257,18 @@ func compareCounters(find *finder, key string, got, want map[string]int64) bool 
 // byTask maps the input with a mapper for each map task of the job, and keeps
 // nothing but what it counts.
 func (q *sequential) byTask(ctx context.Context) (*tally, error) {
-	t := newTally(q.a.job, q.tally.sums != nil, q.a.opt.Code)
-	again := &sequential{a: q.a, app: q.app, input: q.input, params: q.params, side: &sideFiles{}, objects: q.objects, skips: skips{a: q.a}, tally: t}
-	out := &counting{tally: t, part: q.a.partitioner(q.app)}
+	t := newTally(&q.a.committed, q.tally.sums != nil, q.a.opt.Code)
+	q.a.opt.Progress.total.Add(q.a.rep.Structure.InputBytes) // which is read once more
+	again := &sequential{a: q.a, app: q.app, input: q.input, columns: q.columns, params: q.params, side: &sideFiles{}, objects: q.objects, skips: skips{a: q.a}, tally: t}
+	out := &counting{tally: t, part: q.a.partitioner(q.app), order: q.a.codes}
+	err := again.mapTasks(ctx, out, func(int) error { return nil })
+	return t, errors.Join(err, out.err)
+}
+
+// mapTasks maps the whole input with a mapper for each map task of the job. It calls
+// next before what task m emits, for each m in turn.
+func (q *sequential) mapTasks(ctx context.Context, out emitter, next func(m int) error) error {
+	t := q.tally
 	var mapper mr.Mapper
 	of := -1 // its task
 	// move goes on to the mapper of another task, past those of tasks between
@@ -252,31 +276,34 @@ func (q *sequential) byTask(ctx context.Context) (*tally, error) {
 	move := func(to int) (err error) {
 		for of < to {
 			if t.m = max(of, 0); of >= 0 {
-				err = again.flush(mapper, out)
+				err = q.flush(mapper, out)
 			}
 			if of++; err != nil || of == len(t.records) {
 				return err
 			}
-			t.m = of
-			if mapper, err = q.app.NewMapper(again.task(ctx, mr.MapPhase, of)); err != nil {
+			if t.m, err = of, next(of); err != nil {
+				return err
+			}
+			if mapper, err = q.app.NewMapper(q.task(ctx, mr.MapPhase, of)); err != nil {
 				return fmt.Errorf("make mapper: %w", err)
 			}
 		}
 		return nil
 	}
-	err := again.mapInputs(ctx, out, func(fetched) error { return nil }, func() (mr.Mapper, error) {
+	err := q.mapInputs(ctx, out, func(fetched) error { return nil }, func() (mr.Mapper, error) {
 		err := move(t.m)
 		return mapper, err
 	})
 	if err == nil {
 		err = move(len(t.records))
 	}
-	return t, errors.Join(err, out.err)
+	return err
 }
 
 // counting is an mr.Emitter that keeps no pairs.
 type counting struct {
 	tally *tally
+	order *keyorder.Order
 	part  func(key []byte) (int, error)
 	err   error
 }
@@ -285,6 +312,7 @@ func (c *counting) Emit(key, value []byte) {
 	if c.err != nil {
 		return
 	}
+	key = c.order.Encode(key, value)
 	r, err := c.part(key)
 	if err != nil {
 		c.err = err

@@ -21,9 +21,11 @@ type comparison struct {
 	r     int
 	key   []byte // that is being reduced
 	lines *outputReader
-	text  bool   // the lines are all bytes of the output
-	got   []byte // line of the output that is not matched yet
-	has   bool   // there is one
+	text  bool        // the lines are all bytes of the output
+	mixed bool        // the lines are not in the order of their bytes
+	table *tableShape // whose rows the lines are; nil for none
+	got   []byte      // line of the output that is not matched yet
+	has   bool        // there is one
 
 	line  []byte // scratch: expected line with "\n"
 	sha   hash.Hash
@@ -32,8 +34,10 @@ type comparison struct {
 	diffs []Different
 	err   error
 
-	counts counts // of the reducer
-	code   *Code  // that writes
+	parts  *partReference  // of an output with partitions; nil for none
+	named  *namedReference // of the reducer
+	counts counts          // of the reducer
+	code   *Code           // that writes
 }
 
 func (c *comparison) start(r int, lines *outputReader, text bool) {
@@ -45,6 +49,9 @@ func (c *comparison) start(r int, lines *outputReader, text bool) {
 func (c *comparison) close() {
 	if c.lines != nil {
 		c.lines.close()
+	}
+	if c.named != nil {
+		c.named.close()
 	}
 }
 
@@ -65,6 +72,10 @@ func (c *comparison) Write(value []byte) {
 	if c.err != nil {
 		return
 	}
+	if c.table != nil {
+		c.expectRow(c.key, value, true)
+		return
+	}
 	if c.text && (bytes.IndexByte(c.key, '\n') >= 0 || bytes.IndexByte(value, '\n') >= 0) {
 		c.err = errors.New("a line break in the key or the value")
 		return
@@ -78,12 +89,35 @@ func (c *comparison) WriteLine(line []byte) {
 	if c.err != nil {
 		return
 	}
+	if c.table != nil && bytes.HasPrefix(line, c.key) {
+		c.expectRow(nil, line, false)
+		return
+	}
 	if !bytes.HasPrefix(line, c.key) || bytes.IndexByte(line, '\n') >= 0 {
 		c.err = errors.New("a line that does not begin with its key, or with a line break")
 		return
 	}
 	c.line = append(append(c.line[:0], line...), '\n')
 	c.expect(len(c.line))
+}
+
+// expectRow takes an expected record of a table.
+func (c *comparison) expectRow(key, text []byte, pair bool) {
+	if c.parts != nil {
+		c.code.move()
+		c.n++
+		if err := c.parts.take(key, text, pair); err != nil {
+			c.err = fmt.Errorf("a record that is no row of the output: %w", err)
+		}
+		return
+	}
+	row, keyed, err := c.table.row(key, text, pair)
+	if err != nil {
+		c.err = fmt.Errorf("a record that is no row of the output: %w", err)
+		return
+	}
+	c.line = append(append(c.line[:0], row...), '\n')
+	c.expect(min(keyed+1, len(row)))
 }
 
 // expect holds c.line against the output. A line of the output that begins
@@ -98,7 +132,7 @@ func (c *comparison) expect(same int) {
 		case order == 0:
 			c.take()
 			return
-		case bytes.HasPrefix(c.got, c.line[:same]): // another value
+		case c.mixed, bytes.HasPrefix(c.got, c.line[:same]): // another value
 			c.differ(want, c.got)
 			c.take()
 			return
@@ -136,6 +170,9 @@ func (c *comparison) finish() error {
 		c.differ(nil, c.got)
 		c.take()
 	}
+	if c.parts != nil && c.err == nil {
+		c.lines.n, c.bad, c.err = c.parts.compare()
+	}
 	return c.err
 }
 
@@ -157,6 +194,10 @@ func (c *comparison) wantHash() string {
 // judge makes a finding of an output that differs.
 func (c *comparison) judge(key string, find *finder) {
 	if c.equal() {
+		return
+	}
+	if c.parts != nil {
+		find.merge(&c.parts.find)
 		return
 	}
 	detail := fmt.Sprintf("; its SHA-256 is %s, not %s", c.lines.hash(), c.wantHash())

@@ -24,16 +24,6 @@ func (a *audit) apart() bool { return a.job.App.Apart() }
 // code.
 func (a *audit) execApp() *mr.App {
 	app := &mr.App{Name: a.job.App.Name}
-	e := a.job.App.Exec
-	if a.order = newKeyOrder(e); a.order != nil || e.PartitionFields > 0 {
-		app.Partition = func(internal []byte, n int) int {
-			key, ok := a.order.key(internal)
-			if !ok {
-				return -1
-			}
-			return mr.Partition(partitionFields(e, key), n)
-		}
-	}
 	if a.job.Partitioner.Name == manifest.ByTask {
 		tasks := len(a.job.Tasks)
 		app.Partition = func(key []byte, n int) int {
@@ -56,10 +46,8 @@ type code map[string]bool
 // newCode is the files that the job's spec names.
 func (a *audit) newCode() code {
 	c := code{}
-	if a.apart() {
-		for _, f := range a.job.App.Exec.Files {
-			c[a.lay.Code(f.SHA256)] = false
-		}
+	for _, f := range a.job.App.Shipped() {
+		c[a.lay.Code(f.SHA256)] = false
 	}
 	return c
 }
@@ -75,15 +63,13 @@ func (c code) see(key string) bool {
 
 // checkCode compares the bytes of the shipped files with their digests.
 func (a *audit) checkCode(ctx context.Context, seen code) error {
-	if !a.apart() {
-		return nil
-	}
-	files := a.job.App.Exec.Files
+	files, before := a.job.App.Shipped(), a.rep.Found
+	defer func() { a.damaged = a.rep.Found - before }()
 	return a.each(ctx, a.opt.Concurrency, len(files), func(ctx context.Context, i int, find *finder) error {
 		f := files[i]
 		key := a.lay.Code(f.SHA256)
 		if !seen[key] {
-			find.add(Missing, key, "file %s of the executables", f.Name)
+			find.add(Missing, key, "shipped file %s", f.Name)
 			return nil
 		}
 		sha, size := sha256.New(), int64(0)
@@ -93,14 +79,14 @@ func (a *audit) checkCode(ctx context.Context, seen code) error {
 			err = errors.Join(err, body.Close())
 		}
 		if kind := faultOf(err); kind != "" {
-			find.add(kind, key, "file %s of the executables: %v", f.Name, err)
+			find.add(kind, key, "shipped file %s: %v", f.Name, err)
 			return nil
 		}
 		if err != nil {
 			return err
 		}
 		if size != f.Size || hex.EncodeToString(sha.Sum(nil)) != f.SHA256 {
-			find.add(Replaced, key, "file %s of the executables: its %d bytes are others than those that were shipped", f.Name, size)
+			find.add(Replaced, key, "shipped file %s: its %d bytes are others than those that were shipped", f.Name, size)
 		}
 		return nil
 	})

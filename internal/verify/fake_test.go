@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -22,6 +23,8 @@ import (
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/output"
+	"github.com/mraws/mraws/internal/output/parquet"
 	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/mr"
@@ -187,8 +190,10 @@ type testJob struct {
 	packed    bool
 	maxBad    manifest.Budget
 	maxRecord int
-	bounds    [][]byte // of the key ranges, of an app with ordered output
-	output    string   // format; "" is lines
+	bounds    [][]byte          // of the key ranges, of an app with ordered output
+	output    string            // format; "" is lines
+	options   map[string]string // of it
+	input     string            // format; "" is what the app declares
 	// elsewhere says which objects of the input lie in another bucket, and in
 	// which; nil is for none.
 	elsewhere func(*manifest.Object) *fakeStore
@@ -204,14 +209,18 @@ type lineWriter struct {
 	key []byte
 	buf bytes.Buffer
 	n   int64
+
+	records [][2]string // as written has them
 }
 
 func (w *lineWriter) WriteLine(line []byte) {
+	w.records = append(w.records, [2]string{"", string(line)})
 	fmt.Fprintf(&w.buf, "%s\n", line)
 	w.n++
 }
 
 func (w *lineWriter) Write(value []byte) {
+	w.records = append(w.records, [2]string{string(w.key), string(value)})
 	fmt.Fprintf(&w.buf, "%s %s\n", w.key, value)
 	w.n++
 }
@@ -226,8 +235,12 @@ func (j testJob) build(t testing.TB) (*fakeStore, layout.Layout) {
 	}
 	job.OutputAt = j.place
 	if j.output != "" {
-		job.Output.Name = j.output
+		job.Output = manifest.Choice{Name: j.output, Options: j.options, Given: true}
 	}
+	if j.input != "" {
+		job.Input = manifest.Choice{Name: j.input, Given: true}
+	}
+	lay = job.Layout(lay)
 	if j.app.Ordered {
 		job.Partitioner = manifest.RangesOf(j.reduces)
 	}
@@ -236,6 +249,9 @@ func (j testJob) build(t testing.TB) (*fakeStore, layout.Layout) {
 		in, at := manifest.Object{Name: name, Compression: kind}, s
 		if j.elsewhere != nil {
 			at = cmp.Or(j.elsewhere(&in), s)
+		}
+		if in.Bucket != "" {
+			job.Buckets = map[string]manifest.Access{in.Bucket: {Unsigned: true}}
 		}
 		o := at.put(in.In(lay), pack(t, kind, j.inputs[name]), nil)
 		in.ETag, in.Size = o.ETag, o.Size
@@ -268,6 +284,7 @@ func (j testJob) build(t testing.TB) (*fakeStore, layout.Layout) {
 		Map: manifest.Attempts{Tasks: len(job.Tasks)}, Reduce: manifest.Attempts{Tasks: j.reduces},
 		Counters: map[string]int64{},
 	}
+	success.Describe(job.Output)
 	shuffled := make([][]pair, j.reduces)
 	for m := range job.Tasks {
 		j.runMap(t, s, lay, job, m, shuffled, success)
@@ -341,6 +358,9 @@ func (j testJob) runMap(t testing.TB, s *fakeStore, lay layout.Layout, job *mani
 			}
 			rec.Input.Records++
 			skip(r, n, long)
+		}
+		if e, ok := rd.Extent(); ok && job.Guessed(job.InputFormat(), p) {
+			rec.Extents = append(rec.Extents, manifest.Extent(e))
 		}
 	}
 	if f, ok := mapper.(interface{ Flush(mr.Emitter) error }); ok {
@@ -461,7 +481,8 @@ func (j testJob) runReduce(t testing.TB, s *fakeStore, lay layout.Layout, job *m
 	rec := &manifest.Reduce{Schema: manifest.ReduceSchema, Job: job.ID, Task: r, Attempt: fmt.Sprintf("r%d.1", r), Worker: "w1"}
 	var counted counts
 	slices.SortStableFunc(pairs, func(a, b pair) int { return bytes.Compare(a.key, b.key) })
-	reducer, err := j.app.NewReducer(&mr.Task{Context: t.Context(), Phase: mr.ReducePhase, Index: r, Params: j.params, Counters: &counted})
+	named := namedRecords{}
+	reducer, err := j.app.NewReducer(&mr.Task{Context: t.Context(), Phase: mr.ReducePhase, Index: r, Params: j.params, Counters: &counted, Named: named})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -479,12 +500,34 @@ func (j testJob) runReduce(t testing.TB, s *fakeStore, lay layout.Layout, job *m
 		}
 	}
 	data := lines.buf.Bytes()
+	if job.Output.Partitioned() {
+		data = j.putPartitions(t, s, lay, job, rec, lines.records)
+	} else if tableOf(job.Output) != nil {
+		data = written(t, job.Output, lines.records)
+	}
+	for _, n := range job.Output.Named() {
+		if records := named[n.Name]; len(records) > 0 {
+			data := written(t, manifest.Choice{Name: n.Format, Options: n.Options}, records)
+			rec.Named = append(rec.Named, putBeside(s, lay, job, rec, n.Name, data, len(records)))
+		}
+	}
+	listed := rec.Besides()
+	for i := range listed {
+		listed[i].Key, listed[i].ETag, listed[i].Attempt = job.NamedKey(lay, listed[i].Name, r), "", rec.Attempt
+	}
+	success.List(slices.Concat(success.Named, success.Partitions, listed))
 	hash := sha256.Sum256(data)
 	key := lay.Output(r)
 	s.put(key, data, map[string]string{manifest.MetaJob: job.ID, manifest.MetaAttempt: rec.Attempt})
 	rec.Output = manifest.Output{Key: key, Size: int64(len(data)), Lines: lines.n, Hash: hex.EncodeToString(hash[:])}
 	success.Read.Add(rec.Read)
 	success.Keys += rec.Keys
+	if job.NReduce > 1 && rec.Read.Records > 0 {
+		if success.Skew == nil {
+			success.Skew = new(manifest.Skew)
+		}
+		success.Skew.Take(r, rec.Read, nil)
+	}
 	out := rec.Output
 	out.Attempt = rec.Attempt
 	success.Outputs = append(success.Outputs, out)
@@ -493,6 +536,68 @@ func (j testJob) runReduce(t testing.TB, s *fakeStore, lay layout.Layout, job *m
 		success.Counters[name] += n
 	}
 	putControl(t, s, lay.ReduceAttempt(r, rec.Attempt), rec)
+}
+
+// namedRecords is an mr.Named, as written has the records of each output.
+type namedRecords map[string][][2]string
+
+func (n namedRecords) Emit(name string, key, value []byte) {
+	record := [2]string{string(key), string(value)}
+	if len(value) == 0 {
+		record = [2]string{"", string(key)}
+	}
+	n[name] = append(n[name], record)
+}
+
+// putPartitions puts the objects of a partitioned output, and returns the list of them.
+func (j testJob) putPartitions(t testing.TB, s *fakeStore, lay layout.Layout, job *manifest.Job, rec *manifest.Reduce, records [][2]string) (list []byte) {
+	t.Helper()
+	f := job.OutputFormat().(*output.Partitioned)
+	rows := map[string][][][]byte{}
+	e, err := f.Split(func(name []byte, fields [][]byte) error {
+		var row [][]byte
+		for _, field := range fields {
+			row = append(row, bytes.Clone(field))
+		}
+		rows[string(name)] = append(rows[string(name)], row)
+		return nil
+	})
+	for _, r := range records {
+		err = errors.Join(err, e.Key([]byte(r[0])), e.Value([]byte(r[1])))
+	}
+	for _, name := range slices.Sorted(maps.Keys(rows)) {
+		var b bytes.Buffer
+		w, werr := f.Rows(&b, output.Libraries{Parquet: parquet.NewWriter})
+		err = errors.Join(err, werr)
+		for _, row := range rows[name] {
+			err = errors.Join(err, w.Row(row))
+		}
+		err = errors.Join(err, w.Close())
+		n := putBeside(s, lay, job, rec, name, b.Bytes(), len(rows[name]))
+		rec.Partitions = append(rec.Partitions, n)
+		list = append(list, partitionLine(n)...)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// partitionLine is the line of a partition in the list that an output is.
+func partitionLine(n manifest.NamedOutput) string {
+	return fmt.Sprintf("{\"partition\":%q,\"size\":%d,\"lines\":%d,\"hash\":%q}\n", n.Name, n.Size, n.Lines, n.Hash)
+}
+
+// putBeside puts an object besides the output of a task: that of the attempt, and its copy.
+func putBeside(s *fakeStore, lay layout.Layout, job *manifest.Job, rec *manifest.Reduce, name string, data []byte, records int) manifest.NamedOutput {
+	n := manifest.NamedOutput{
+		Name: name, Key: lay.NamedAttempt(rec.Task, rec.Attempt, name), Task: rec.Task,
+		Size: int64(len(data)), Lines: int64(records), Hash: manifest.DigestOf(data).String(),
+	}
+	meta := map[string]string{manifest.MetaJob: job.ID, manifest.MetaAttempt: rec.Attempt, manifest.MetaHash: n.Hash}
+	n.ETag = s.put(n.Key, data, meta).ETag
+	s.put(job.NamedKey(lay, name, rec.Task), data, meta)
+	return n
 }
 
 // putControl writes a control object, with the hash that lets verify find

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"github.com/mraws/mraws/internal/keyorder"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/mr"
@@ -60,6 +61,7 @@ func (a *audit) readSpec(ctx context.Context) (err error) {
 	if a.spec, err = load[manifest.Job](ctx, a.store, a.lay.Job(), manifest.JobSchema); err != nil || a.spec.state != "" {
 		return err
 	}
+	a.lay = a.spec.v.Layout(a.lay)
 	at := a.spec.v.OutputAt
 	if at.Validate() != nil { // which the judge says, unless there is none
 		return nil
@@ -67,9 +69,11 @@ func (a *audit) readSpec(ctx context.Context) (err error) {
 	if a.opt.Buckets == nil {
 		return fmt.Errorf("the output lies in %s: no other bucket can be read here", at)
 	}
-	a.lay = a.spec.v.Layout(a.lay)
-	a.store = &placed{a.store, a.opt.Buckets(at.Bucket), a.lay}
-	return nil
+	place, err := a.opt.Buckets(ctx, at.Bucket, manifest.Access{})
+	if err == nil {
+		a.store = &placed{a.store, place, a.lay}
+	}
+	return err
 }
 
 // checkOwner looks whether the place of its own that the output has belongs to the
@@ -121,8 +125,16 @@ func (a *audit) loadJob(ctx context.Context) error {
 		a.rep.add(BadJob, key, "%v", err)
 		a.stop("the job's spec cannot be used")
 	}
-	a.outLines = linesOf(a.job.Output)
+	a.outLines, a.outTable = a.opt.linesOf(a.job.Output.Unnamed()), tableOf(a.job.Output)
+	if a.parts = a.opt.partitionedOf(a.job.Output); a.parts != nil {
+		a.outTable = a.parts.all
+	}
 	return nil
+}
+
+// plainLines tells whether the bytes of an output are its lines.
+func (a *audit) plainLines() bool {
+	return a.job.Output.Name == manifest.Lines && len(a.job.Output.Unnamed().Options) == 0
 }
 
 // stop ends the verification with the findings that there are.
@@ -155,6 +167,7 @@ func (a *audit) whyMissed(ctx context.Context) (string, error) {
 // chooseApp finds the code of the job's application and holds it against
 // what was asked for.
 func (a *audit) chooseApp() error {
+	a.order, a.codes = newKeyOrder(a.job.KeyOrder()), keyorder.New(a.job.KeyOrder())
 	name := a.job.App.Name
 	switch {
 	case a.opt.App != "" && (a.opt.App != name || a.apart()):
@@ -171,6 +184,9 @@ func (a *audit) chooseApp() error {
 		return nil
 	case app.Version == a.job.App.Version:
 		a.app = app
+		if a.job.KeyOrder().Values != manifest.ByInput { // pairs are told apart by their values too
+			a.app = withoutCombiner(app)
+		}
 		return nil
 	case a.opt.App != "":
 		return &ConflictError{What: "version of app " + name, Job: a.job.App.Version, Mine: app.Version}
@@ -184,7 +200,7 @@ func (a *audit) chooseApp() error {
 // its commit records are known. Ranges that cannot be used are a finding and
 // end the verification: ok is false.
 func (a *audit) loadRanges(ctx context.Context) (ok bool, err error) {
-	ordered := a.app != nil && a.app.Ordered && a.job.NReduce > 1
+	ordered := a.job.Partitioner.Name == manifest.Range && a.job.NReduce > 1
 	if !ordered && !a.isSealed {
 		return true, nil
 	}
@@ -220,21 +236,44 @@ func (a *audit) loadRanges(ctx context.Context) (ok bool, err error) {
 		return !ordered, nil
 	}
 	if ordered {
-		a.ranges = c.v.Partitioner()
+		ranges := c.v.Partitioner()
+		a.ranges = func(internal []byte, n int) int { return ranges(a.codes.Head(internal), n) }
 	}
 	return true, nil
 }
 
+// withoutCombiner is the application, and its reference, without a combiner.
+func withoutCombiner(app *mr.App) *mr.App {
+	plain := *app
+	plain.Combine = nil
+	if app.Reference != nil {
+		plain.Reference = withoutCombiner(app.Reference)
+	}
+	return &plain
+}
+
 // partitioner returns the partitioner of the job's application, or of its
-// reference.
+// reference. It is one of internal keys, where the job names an order.
 func (a *audit) partitioner(app *mr.App) func(key []byte) (int, error) {
-	f := app.Partition
-	if app.Ordered {
+	f, o := app.Partition, a.job.KeyOrder()
+	switch {
+	case a.job.Partitioner.Name == manifest.Range:
 		if f = a.ranges; f == nil { // one partition, or none committed
 			f = func([]byte, int) int { return 0 }
 		}
+		return partitioner(app, f, a.job.NReduce)
+	case o.To > 0:
+		f = func(key []byte, n int) int { return mr.Partition(partitionFields(o, key), n) }
+	case f == nil:
+		f = mr.Partition
 	}
-	return partitioner(app, f, a.job.NReduce)
+	return partitioner(app, func(internal []byte, n int) int {
+		key, ok := a.order.key(internal)
+		if !ok {
+			return -1
+		}
+		return f(key, n)
+	}, a.job.NReduce)
 }
 
 // partitioner returns f, nil for the usual partitioner, made safe: a result

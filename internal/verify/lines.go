@@ -27,7 +27,8 @@ func quote(b []byte) string {
 }
 
 // Lines are the records of one output in order, in the form of lines: key, space
-// and value, or a line as the application wrote it ([mr.Output]).
+// and value, or a line as the application wrote it ([mr.Output]). Those of a table are
+// its rows, see tableShape.
 type Lines interface {
 	// Next returns the next record, valid until the next call; io.EOF follows
 	// the last. A [*MalformedError] says what is wrong with the output; nothing
@@ -46,24 +47,77 @@ func (e *MalformedError) Error() string { return e.What }
 // OutputKind is a reader of one format of output.
 type OutputKind struct {
 	Options []string // that Open knows, by name
-	// Open returns the records that body holds.
-	Open func(options map[string]string, body io.Reader) Lines
+	// Open returns the records that an output holds.
+	Open func(Output) Lines
+	// shape, if not nil, returns that of the table that the records are rows of.
+	shape func(options map[string]string) *tableShape
+}
+
+// Output is an output as a reader gets it.
+type Output struct {
+	Options map[string]string // of the format
+	Body    io.Reader
+	Scratch string // folder for temporary files
+	// Parquet reads files of Parquet, see [Options].
+	Parquet func(io.ReaderAt, int64) (ParquetRows, error)
 }
 
 // Outputs are the formats of output that the verifier reads, by the name that the
 // job's spec gives them, as [Inputs] are those of input.
 var Outputs = map[string]OutputKind{
-	manifest.Lines: {nil, func(_ map[string]string, body io.Reader) Lines { return openLines(body) }},
+	manifest.Lines: {Options: []string{"compression"}, Open: openPacked},
+	"csv":          tableKind(openSeparated(','), true),
+	"tsv":          tableKind(openSeparated('\t'), true),
+	"json":         tableKind(openJSON, false),
+	"parquet":      tableKind(openParquet, false),
 }
 
 // linesOf returns what reads the records of a format of output; nil if there is
 // no reader.
-func linesOf(c manifest.Choice) func(io.Reader) Lines {
+func (o Options) linesOf(c manifest.Choice) func(io.Reader) Lines {
 	kind, ok := Outputs[c.Name]
 	if !ok || !knows(kind.Options, c) {
 		return nil
 	}
-	return func(body io.Reader) Lines { return kind.Open(c.Options, body) }
+	return o.openAs(kind, c)
+}
+
+// openAs returns what reads the records of a kind; nil if the program lacks it.
+func (o Options) openAs(kind OutputKind, c manifest.Choice) func(io.Reader) Lines {
+	if c.Name == "parquet" && o.ParquetOutput == nil {
+		return nil
+	}
+	return func(body io.Reader) Lines {
+		return kind.Open(Output{Options: c.Options, Body: body, Scratch: o.Scratch, Parquet: o.ParquetOutput})
+	}
+}
+
+// tableOf returns the shape of a format that is a table, nil for one whose records are
+// lines.
+func tableOf(c manifest.Choice) *tableShape {
+	kind := Outputs[c.Name]
+	if kind.shape == nil {
+		return nil
+	}
+	return kind.shape(c.Options)
+}
+
+// openPacked reads lines, compressed or not.
+func openPacked(o Output) Lines {
+	lines := openLines(plainBody(o))
+	if o.Options["compression"] == "" {
+		return lines
+	}
+	return packedLines{lines}
+}
+
+// packedLines are lines of an output that is compressed.
+type packedLines struct{ Lines }
+
+// Next implements [Lines].
+func (l packedLines) Next() ([]byte, error) {
+	line, err := l.Lines.Next()
+	return line, malformed(err)
 }
 
 // cannotRead is the error of a format of output without a reader.

@@ -82,7 +82,7 @@ func (c *committed) plainly(key string) *stored {
 	} else {
 		m, r, ok = c.lay.ParsePartition(key)
 	}
-	if !ok || m >= len(c.job.Tasks) || r >= c.job.NReduce {
+	if !ok || m >= c.job.Maps() || r >= c.job.NReduce {
 		return nil
 	}
 	return c.obj(m, r)
@@ -176,7 +176,7 @@ func (a *audit) restored(ctx context.Context, key, hash string) (etag string, er
 // returned.
 func (c *committed) others(obj object.Info, find *finder) (l leftover, ok bool) {
 	key := obj.Key
-	if m, ok := c.lay.ParseMapCommit(key); ok && m < len(c.job.Tasks) {
+	if m, ok := c.lay.ParseMapCommit(key); ok && m < c.job.Maps() {
 		return l, false
 	}
 	switch {
@@ -184,9 +184,18 @@ func (c *committed) others(obj object.Info, find *finder) (l leftover, ok bool) 
 		strings.HasPrefix(key, c.lay.SideDir()), strings.HasPrefix(key, c.lay.PreflightDir()):
 		return l, false
 	}
+	if r, attempt, name, ok := c.lay.ParseNamedAttempt(key); ok && r < c.job.Outputs() {
+		if _, declared := c.job.NamedFormat(name); declared {
+			return leftover{key, attempt}, c.reduces[r] == nil || c.reduces[r].attempt != attempt
+		}
+	}
+	if _, ok := c.lay.ParseEvents(key); ok {
+		return l, false // the event log tells of the job, and is no part of its result
+	}
 	reduce, task, attempt, part, ok := c.lay.ParseAttempt(key)
 	switch {
-	case !ok, reduce && task >= c.job.NReduce, !reduce && task >= len(c.job.Tasks), part >= c.job.NReduce:
+	case !ok, reduce && task >= c.job.Outputs(), !reduce && task >= len(c.job.Tasks), part >= c.job.NReduce,
+		!reduce && c.job.MapOnly() && key != c.lay.MapAttemptBad(task, attempt):
 		find.add(Foreign, key, "no task of this job writes it")
 		return l, false
 	case reduce && c.reduces[task] != nil && c.reduces[task].attempt == attempt:
@@ -215,7 +224,10 @@ func (a *audit) listOutput(ctx context.Context) error {
 				return err
 			}
 			r, ok := a.lay.ParseOutput(obj.Key)
-			if ok && r < a.job.NReduce || obj.Key == a.lay.Success() || placeholder(obj) || len(dirs) > 1 && obj.Key == a.lay.Owner() {
+			if ok && r < a.job.Outputs() || obj.Key == a.lay.Success() || placeholder(obj) || len(dirs) > 1 && obj.Key == a.lay.Owner() {
+				continue
+			}
+			if a.seeNamed(obj, &find) {
 				continue
 			}
 			if m, ok := a.lay.ParseBad(obj.Key); ok && m < len(a.job.Tasks) && !a.job.MaxBad.IsZero() {
@@ -231,6 +243,7 @@ func (a *audit) listOutput(ctx context.Context) error {
 			a.rep.Structure.OutputBytes += a.outputs[r].Size
 		}
 	}
+	a.missNamed(&find)
 	a.rep.take(&find)
 	return a.listBad(ctx, lists)
 }
@@ -318,7 +331,7 @@ func (in *inputCheck) compare(o manifest.Object, now object.Info) {
 func (in *inputCheck) lookElsewhere(ctx context.Context, objects []manifest.Object) error {
 	found := make([]object.Info, len(objects))
 	if err := in.a.each(ctx, in.a.opt.Concurrency, len(objects), func(ctx context.Context, n int, _ *finder) error {
-		from, err := in.a.source(objects[n])
+		from, err := in.a.source(ctx, objects[n])
 		if err == nil {
 			found[n], err = from.Stat(ctx, objects[n].Key)
 		}
@@ -370,12 +383,26 @@ func (s *summary) compareRecords(rep *Report, c *committed) {
 	switch {
 	case s.summed == notThere:
 		rep.add(Missing, key, "the job is not finished: %d of %d map and %d of %d reduce tasks have committed",
-			rep.Structure.Commits, len(c.job.Tasks), rep.Structure.Outputs, c.job.NReduce)
+			rep.Structure.Commits, len(c.job.Tasks), min(rep.Structure.Outputs, c.job.NReduce), c.job.NReduce)
 	case got == nil: // which is a finding already
 	case got.Job != c.job.ID:
 		rep.add(BadSummary, key, "it is of job %q", got.Job)
 	default:
 		s.compareSums(rep, c)
+	}
+}
+
+// compareCounts compares the counters of a summary with those of the records.
+func compareCounts(rep *Report, key string, got, want map[string]int64) {
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if got[name] != want[name] {
+			rep.add(BadSummary, key, "counter %s is %v, the records say %v", name, got[name], want[name])
+		}
+	}
+	for name := range got {
+		if _, ok := want[name]; !ok {
+			rep.add(BadSummary, key, "counter %s is in no record", name)
+		}
 	}
 }
 
@@ -394,8 +421,14 @@ func (s *summary) compareSums(rep *Report, c *committed) {
 		want.Input.Records += facts.input.Records
 		want.Input.Bytes += facts.input.Bytes
 		want.Emitted += facts.emitted
+		if facts.taken {
+			want.TakenOver++
+		}
 		if facts.bad != nil {
 			want.Skipped += facts.bad.Records
+		}
+		if c.job.MapOnly() {
+			continue // the counters are those of the outputs below
 		}
 		for r := range c.job.NReduce {
 			want.Shuffled.Add(c.seg(m, r).sum)
@@ -403,12 +436,14 @@ func (s *summary) compareSums(rep *Report, c *committed) {
 		count(facts.counters)
 	}
 	same := len(got.Outputs) == len(c.reduces)
+	skew := new(manifest.Skew)
 	for r, rec := range c.reduces {
 		if rec == nil {
 			return
 		}
 		want.Read.Add(rec.read)
 		want.Keys += rec.keys
+		skew.Take(r, rec.read, rec.heaviest)
 		same = same && r < len(got.Outputs) && got.Outputs[r] == rec.output
 		count(rec.counters)
 	}
@@ -420,26 +455,33 @@ func (s *summary) compareSums(rep *Report, c *committed) {
 	if got.App.Name != c.job.App.Name || got.App.Version != c.job.App.Version || !maps.Equal(got.App.Params, c.job.App.Params) {
 		rep.add(BadSummary, key, "app is %v, the spec says %v", got.App, c.job.App)
 	}
+	want.Describe(c.job.Output)
+	differ("format", got.Format, want.Format)
 	differ("nreduce", got.NReduce, c.job.NReduce)
 	differ("map.tasks", got.Map.Tasks, len(c.job.Tasks))
 	differ("reduce.tasks", got.Reduce.Tasks, c.job.NReduce)
 	differ("input", got.Input, want.Input)
 	differ("emitted", got.Emitted, want.Emitted)
 	differ("skipped", got.Skipped, want.Skipped)
+	differ("taken_over", got.TakenOver, want.TakenOver)
 	differ("shuffled", got.Shuffled, want.Shuffled)
 	differ("read", got.Read, want.Read)
 	differ("keys", got.Keys, want.Keys)
+	want.List(c.besides())
+	differ("named_outputs", got.Named, want.Named)
+	differ("partitions", got.Partitions, want.Partitions)
+	if !reflect.DeepEqual(got.Skew, skew.Of(c.job.NReduce)) {
+		rep.add(BadSummary, key, "skew is not that of the reduce records")
+	}
 	if !same {
 		rep.add(BadSummary, key, "outputs are not those of the reduce records")
 	}
-	for _, name := range slices.Sorted(maps.Keys(want.Counters)) {
-		differ("counter "+name, got.Counters[name], want.Counters[name])
-	}
-	for name := range got.Counters {
-		if _, ok := want.Counters[name]; !ok {
-			rep.add(BadSummary, key, "counter %s is in no record", name)
-		}
-	}
+	compareCounts(rep, key, got.Counters, want.Counters)
+	compareWithItself(rep, key, got)
+}
+
+// compareWithItself looks at what a summary says twice, and at what only it can say.
+func compareWithItself(rep *Report, key string, got *manifest.Success) {
 	if got.Shuffled != got.Read {
 		rep.add(BadSum, key, "%d records were shuffled and %d read, with checksums %016x and %016x",
 			got.Shuffled.Records, got.Read.Records, uint64(got.Shuffled.Hash), uint64(got.Read.Hash))

@@ -8,32 +8,57 @@ import (
 	"github.com/mraws/mraws/internal/manifest"
 )
 
-// A job of executables may name an order of keys (manifest.Exec.Sort). Its segments
-// then have keys that begin with codes, one for each field of the order, whose bytes
-// are in that order, and end with the key that the mapper wrote (order.go of package
-// execrunner). The verifier makes no codes. It finds the keys behind them, compares
-// neighbours as sort(1) would, and asks the same of the bytes of the whole.
+// A job may name an order of keys, and of values (manifest.Order). Its segments then
+// have keys that begin with codes, one for each field of the order, whose bytes are in
+// that order, and end with the key of the mapper, or with a code of it and one of the
+// value (package keyorder). The verifier finds the keys behind the codes by itself,
+// compares neighbours as sort(1) would, and asks the same of the bytes of the whole.
+// Only the reference makes codes, by that package: they put what it emits into
+// partitions, and their order has been looked at by then.
 
 // keyOrder is such an order; nil is the order of the bytes.
 type keyOrder struct {
 	fields    manifest.SortFields
 	separator string
+	values    string // [manifest.ByInput] is none
 }
 
-func newKeyOrder(e *manifest.Exec) *keyOrder {
-	if e.Sort == "" {
+func newKeyOrder(o manifest.KeyOrder) *keyOrder {
+	if o.Fields == nil && o.Values == manifest.ByInput {
 		return nil
 	}
-	return &keyOrder{e.SortFields(), e.SeparatorInKey()}
+	return &keyOrder{o.Fields, o.Separator, o.Values}
 }
 
-// key is what stands behind the codes; false if they are none.
+// key is the key of the mapper; false if there is none.
 func (o *keyOrder) key(internal []byte) (key []byte, ok bool) {
 	if o == nil {
 		return internal, true
 	}
-	at := 0
-	for _, f := range o.fields {
+	at, ok := o.behind(internal, o.fields)
+	if !ok || o.values == manifest.ByInput {
+		return internal[at:], ok
+	}
+	for rest := internal[at:]; len(rest) > 0 && rest[0] == 1; {
+		part, more, found := bytes.Cut(rest[1:], []byte{0})
+		if key = append(key, part...); !found || len(more) == 0 {
+			return nil, false
+		}
+		switch more[0] {
+		case 0x01:
+			return key, true
+		case 0xff:
+			key, rest = append(key, 0), append([]byte{1}, more[1:]...)
+		default:
+			return nil, false
+		}
+	}
+	return nil, false
+}
+
+// behind returns where in an internal key the codes of the fields end.
+func (o *keyOrder) behind(internal []byte, fields manifest.SortFields) (at int, ok bool) {
+	for _, f := range fields {
 		flip := byte(0)
 		if f.Reverse {
 			flip = 0xff
@@ -48,14 +73,14 @@ func (o *keyOrder) key(internal []byte) (key []byte, ok bool) {
 		}
 		kind, ok := next()
 		if !ok {
-			return nil, false
+			return 0, false
 		}
 		switch kind {
 		case 0x00, 0x80:
 		case 0x01:
 			for c, ok := next(); ; c, ok = next() {
 				if !ok {
-					return nil, false
+					return 0, false
 				}
 				if c == 0 {
 					if c, _ = next(); c == 0x01 {
@@ -77,19 +102,19 @@ func (o *keyOrder) key(internal []byte) (key []byte, ok bool) {
 				}
 			}
 			if length > int64(len(internal)-at) {
-				return nil, false
+				return 0, false
 			}
 			at += int(length)
 			for c, ok := next(); c != 0 || !ok; c, ok = next() {
 				if !ok {
-					return nil, false
+					return 0, false
 				}
 			}
 		default:
-			return nil, false
+			return 0, false
 		}
 	}
-	return internal[at:], true
+	return at, true
 }
 
 // show is the key for people.
@@ -100,8 +125,18 @@ func (o *keyOrder) show(internal []byte) string {
 	return quote(internal)
 }
 
-// disorder says why a key may not follow the one before it; "" if it may.
-func (o *keyOrder) disorder(before, key []byte) string {
+// same tells whether two internal keys are of one key of the mapper.
+func (o *keyOrder) same(a, b []byte) bool {
+	if o == nil || o.values == manifest.ByInput {
+		return bytes.Equal(a, b)
+	}
+	x, okX := o.key(a)
+	y, okY := o.key(b)
+	return okX && okY && bytes.Equal(x, y)
+}
+
+// disorder says why a pair may not follow the one before it; "" if it may.
+func (o *keyOrder) disorder(before, valueBefore, key, value []byte) string {
 	a, ok := o.key(before)
 	if !ok {
 		return fmt.Sprintf("key %s is not in the order that the job names", quote(before))
@@ -117,7 +152,23 @@ func (o *keyOrder) disorder(before, key []byte) string {
 	if after {
 		return fmt.Sprintf("key %s comes after key %s", quote(b), quote(a))
 	}
+	if o != nil && o.values != manifest.ByInput && bytes.Equal(a, b) && o.compareValues(string(valueBefore), string(value)) > 0 {
+		return fmt.Sprintf("value %s of key %s comes after value %s", quote(value), quote(b), quote(valueBefore))
+	}
 	return ""
+}
+
+// compareValues compares two values of a key.
+func (o *keyOrder) compareValues(a, b string) int {
+	switch o.values {
+	case manifest.ByBytes:
+		return strings.Compare(a, b)
+	case manifest.ByBytes + manifest.Reversed:
+		return strings.Compare(b, a)
+	case manifest.ByNumber:
+		return compareNumbers(a, b)
+	}
+	return compareNumbers(b, a)
 }
 
 // compare compares two keys by each field in turn, and then by their bytes.
@@ -210,12 +261,9 @@ func readNumber(s string) (n number) {
 }
 
 // partitionFields is the part of a key that decides its partition.
-func partitionFields(e *manifest.Exec, key []byte) []byte {
-	if e.PartitionFields == 0 {
-		return key
-	}
-	fields := bytes.Split(key, []byte(e.SeparatorInKey()))
-	from := min(max(e.PartitionFrom-1, 0), len(fields))
-	fields = fields[from:min(max(e.PartitionFields, from), len(fields))]
-	return bytes.Join(fields, []byte(e.SeparatorInKey()))
+func partitionFields(o manifest.KeyOrder, key []byte) []byte {
+	fields := bytes.Split(key, []byte(o.Separator))
+	from := min(max(o.From-1, 0), len(fields))
+	fields = fields[from:min(max(o.To, from), len(fields))]
+	return bytes.Join(fields, []byte(o.Separator))
 }

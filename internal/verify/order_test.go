@@ -10,10 +10,47 @@ import (
 	"github.com/mraws/mraws/internal/recordio"
 )
 
+// ordered is an order by options of sort(1); "" is by bytes.
+func ordered(sort, separator, values string) *keyOrder {
+	s := manifest.Spec{Order: manifest.Order{Keys: manifest.ByFields, Fields: sort, Separator: separator, Values: values}}
+	return newKeyOrder(s.KeyOrder())
+}
+
+// TestValueOrder: the verifier finds the key between its code and that of the value,
+// and sees values that are not in order while the bytes are.
+func TestValueOrder(t *testing.T) {
+	o := ordered("", "", manifest.ByNumber+manifest.Reversed)
+	text := func(s string) string { return "\x01" + strings.ReplaceAll(s, "\x00", "\x00\xff") + "\x00\x01" }
+	for _, key := range []string{"", "a", "\x00", "a\x00\x00b", "\x01"} {
+		if got, ok := o.key([]byte(text(key) + "code")); !ok || string(got) != key {
+			t.Errorf("%q has the key %q, %v", key, got, ok)
+		}
+	}
+	for _, internal := range []string{"", "\x00", "\x01", "\x01a", "\x01a\x00", "\x01a\x00\x02", "a"} {
+		if key, ok := o.key([]byte(internal)); ok {
+			t.Errorf("%q has the key %q", internal, key)
+		}
+	}
+	if !o.same([]byte(text("a")+"1"), []byte(text("a")+"2")) || o.same([]byte(text("a")), []byte(text("b"))) || o.same([]byte("x"), []byte("x")) {
+		t.Error("keys are not told apart")
+	}
+	for _, tt := range []struct{ order, before, value, want string }{
+		{manifest.ByNumber, "9", "10", ""}, {manifest.ByNumber, "10", "9", `value "9" of key "k" comes after value "10"`},
+		{manifest.ByBytes, "10", "9", ""}, {manifest.ByBytes, "9", "10", "comes after"},
+		{manifest.ByNumber + manifest.Reversed, "10", "9", ""}, {manifest.ByNumber + manifest.Reversed, "-1", "9", "comes after"},
+		{manifest.ByBytes + manifest.Reversed, "b", "a", ""}, {manifest.ByBytes + manifest.Reversed, "a", "ab", "comes after"},
+	} {
+		o := ordered("", "", tt.order)
+		if got := o.disorder([]byte(text("k")+"1"), []byte(tt.before), []byte(text("k")+"2"), []byte(tt.value)); got != tt.want && (tt.want == "" || !strings.Contains(got, tt.want)) {
+			t.Errorf("%s: %q before %q: %q", tt.order, tt.before, tt.value, got)
+		}
+	}
+}
+
 // TestKeyOrder: the verifier finds the keys behind the codes, and sees keys whose
 // codes are in order while the keys are not.
 func TestKeyOrder(t *testing.T) {
-	o := newKeyOrder(&manifest.Exec{Sort: "-k1,1nr -k2,2", KeySeparator: ","})
+	o := ordered("-k1,1nr -k2,2", ",", manifest.ByInput)
 	ten, nine, minus, zero := "\x3f\xfd\xce\xcf\xff", "\x3f\xfe\xc6\xff", "\xbf\x01"+"75\x00", "\x7f"
 	none := "\x00"
 	text := func(s string) string { return "\x01" + strings.ReplaceAll(s, "\x00", "\x00\xff") + "\x00\x01" }
@@ -40,7 +77,7 @@ func TestKeyOrder(t *testing.T) {
 		{ten + text("x") + "10,x", "9", "is not in the order that the job names"},
 		{"10,x", nine + none + "9", "is not in the order that the job names"},
 	} {
-		if got := o.disorder([]byte(tt.before), []byte(tt.key)); got != tt.want && (tt.want == "" || !strings.Contains(got, tt.want)) {
+		if got := o.disorder([]byte(tt.before), nil, []byte(tt.key), nil); got != tt.want && (tt.want == "" || !strings.Contains(got, tt.want)) {
 			t.Errorf("%q before %q: %q, want %q", tt.before, tt.key, got, tt.want)
 		}
 	}
@@ -48,7 +85,7 @@ func TestKeyOrder(t *testing.T) {
 		t.Errorf("for people it is %s", got)
 	}
 	var plain *keyOrder
-	if got := plain.disorder([]byte("b"), []byte("a")); got != `key "a" comes after key "b"` {
+	if got := plain.disorder([]byte("b"), nil, []byte("a"), nil); got != `key "a" comes after key "b"` {
 		t.Errorf("by bytes: %q", got)
 	}
 }
@@ -65,7 +102,7 @@ func TestCompareKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := newKeyOrder(&manifest.Exec{Sort: fields.String()})
+		o := ordered(fields.String(), "\t", manifest.ByInput)
 		if a, b := o.compare(tt.less, tt.more), o.compare(tt.more, tt.less); a >= 0 || b <= 0 {
 			t.Errorf("%s: %q and %q compare as %d, and as %d the other way", tt.sort, tt.less, tt.more, a, b)
 		}
@@ -74,13 +111,13 @@ func TestCompareKeys(t *testing.T) {
 
 // TestPartitionFields: the fields that decide the partition.
 func TestPartitionFields(t *testing.T) {
-	e := &manifest.Exec{PartitionFrom: 2, PartitionFields: 3, KeySeparator: ","}
+	e := manifest.KeyOrder{From: 2, To: 3, Separator: ","}
 	for key, want := range map[string]string{"a,b,c,d": "b,c", "a,b": "b", "a": "", "": "", ",,": ","} {
 		if got := partitionFields(e, []byte(key)); string(got) != want {
 			t.Errorf("%q is partitioned by %q, want %q", key, got, want)
 		}
 	}
-	if got := partitionFields(&manifest.Exec{PartitionFields: 1}, []byte("a\tb")); string(got) != "a" {
+	if got := partitionFields(manifest.KeyOrder{Separator: "\t", From: 1, To: 1}, []byte("a\tb")); string(got) != "a" {
 		t.Errorf("by the first field: %q", got)
 	}
 }
@@ -88,7 +125,7 @@ func TestPartitionFields(t *testing.T) {
 // TestSegmentOrder: a segment whose codes are in order while its keys are not is out of
 // order.
 func TestSegmentOrder(t *testing.T) {
-	a := &audit{order: newKeyOrder(&manifest.Exec{Sort: "-k1n"})}
+	a := &audit{order: ordered("-k1n", "\t", manifest.ByInput)}
 	for _, tt := range []struct{ second, want string }{
 		{"\xc0\x0210\x0010", ""},
 		{"\xc0\x0210\x003", `key "3" comes after key "9"`},

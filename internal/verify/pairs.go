@@ -25,6 +25,7 @@ type segmentSource struct {
 
 	rd   *recordio.Reader
 	key  []byte // of the last record
+	val  []byte // of it, where values have an order
 	err  error
 	done bool
 	bad  bool // the records cannot be trusted
@@ -53,9 +54,12 @@ func (s *segmentSource) Next() bool {
 		return true
 	}
 	if s.seen && s.mess == "" {
-		s.mess = s.a.order.disorder(s.key, key)
+		s.mess = s.a.order.disorder(s.key, s.val, key, s.rd.Value())
 	}
 	s.key, s.seen = append(s.key[:0], key...), true
+	if s.a.order != nil {
+		s.val = append(s.val[:0], s.rd.Value()...)
+	}
 	if s.part != nil {
 		p, err := s.part(key)
 		if err != nil {

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -39,7 +40,7 @@ func TestOutputPlace(t *testing.T) {
 			s, lay := j.build(t)
 			s.put(lay.Owner(), owner("wc-01jd9z6t3m"), nil)
 			tt.harm(s)
-			opt := Options{Scratch: t.TempDir(), Buckets: func(string) Store { return s }}
+			opt := Options{Scratch: t.TempDir(), Buckets: func(context.Context, string, manifest.Access) (Store, error) { return s, nil }}
 			rep, err := Run(t.Context(), s, layout.New(j.prefix), opt)
 			switch {
 			case err != nil:

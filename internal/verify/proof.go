@@ -15,21 +15,26 @@ import (
 // records, and the output is made of their keys.
 func (a *audit) proof(ctx context.Context) error {
 	before := a.rep.Found
-	if a.app == nil {
+	if a.app == nil && !a.job.MapOnly() {
 		a.rep.note("this binary does not have app %s: whether its keys lie in their partitions was not checked", a.job.App.Name)
 	}
-	if a.outLines == nil {
+	if !a.readsOutput() {
 		a.rep.note("%v: of the outputs the bytes were compared with the records, and nothing else", cannotRead(a.job.Output))
 	}
 	a.countEmitted()
-	results := make([]proved, a.job.NReduce)
-	if err := a.each(ctx, workers(), a.job.NReduce, func(ctx context.Context, r int, find *finder) error {
+	results := make([]proved, a.job.Outputs())
+	if err := a.each(ctx, workers(), a.job.Outputs(), func(ctx context.Context, r int, find *finder) error {
 		p := prover{a: a, r: r, find: find, res: &results[r]}
 		return p.run(ctx)
 	}); err != nil {
 		return err
 	}
 	p := &a.rep.Proof
+	lines, err := a.proveNamed(ctx)
+	if err != nil {
+		return err
+	}
+	p.Lines += lines
 	for _, res := range results {
 		p.Segments += res.segments
 		p.Records += res.sum.Records
@@ -41,12 +46,24 @@ func (a *audit) proof(ctx context.Context) error {
 	return nil
 }
 
+// readsOutput tells whether there is a reader of the output.
+func (a *audit) readsOutput() bool {
+	if a.parts != nil {
+		return a.parts.open != nil
+	}
+	return a.outLines != nil
+}
+
 // countEmitted holds the pairs that each map emitted against those that it
 // wrote: equal, or not fewer with a combiner.
 func (a *audit) countEmitted() {
 	for m, facts := range a.maps {
 		if facts == nil {
 			continue
+		}
+		a.rep.Proof.Emitted += facts.emitted
+		if a.job.MapOnly() {
+			continue // they are the lines, which are counted as they are read
 		}
 		var written int64
 		for r := range a.job.NReduce {
@@ -55,7 +72,6 @@ func (a *audit) countEmitted() {
 		if facts.emitted < written || a.app != nil && a.app.Combine == nil && facts.emitted != written {
 			a.rep.add(BadSum, a.lay.MapCommit(m), "%d pairs were emitted, %d records written", facts.emitted, written)
 		}
-		a.rep.Proof.Emitted += facts.emitted
 	}
 }
 
@@ -75,19 +91,28 @@ type prover struct {
 	find *finder
 	res  *proved
 
-	empty  int // segments without records, of which nothing is stored
-	merged *recordio.Merger
-	key    []byte // current distinct key
-	has    bool   // there is one
-	steps  int
+	empty    int // segments without records, of which nothing is stored
+	merged   *recordio.Merger
+	key      []byte // current distinct key, as the mapper has it
+	internal []byte // as segments have it
+	has      bool   // there is one
+	steps    int
 
 	doubts finder // findings that mean nothing if a segment is damaged
 	bad    int64  // lines with a finding
+	lost   bool   // the search for a key has passed all of them, past those of later lines
 	last   []byte // key of the last line that has one
+	want   []byte // scratch: a key as rows have it
 }
 
 func (p *prover) run(ctx context.Context) error {
 	a := p.a
+	if a.job.MapOnly() { // there are no segments: the output is what its record says
+		if out := a.outputs[p.r]; out.Key != "" {
+			return p.readOutput(ctx, out)
+		}
+		return nil
+	}
 	sizes := make([]int64, len(a.maps))
 	for m := range sizes {
 		if a.readable(m, p.r) {
@@ -179,8 +204,12 @@ func (p *prover) advance(ctx context.Context) error {
 		if p.steps++; p.steps%4096 == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if key := p.merged.Key(); !p.has || !bytes.Equal(key, p.key) {
-			p.key, p.has = append(p.key[:0], key...), true
+		if key := p.merged.Key(); !p.has || !p.a.order.same(key, p.internal) {
+			p.internal, p.has = append(p.internal[:0], key...), true
+			var ok bool
+			if p.key, ok = p.a.order.key(p.internal); !ok { // which is a finding already
+				p.key = p.internal
+			}
 			p.res.keys++
 			return nil
 		}
@@ -252,7 +281,7 @@ func (p *prover) placeAll(ctx context.Context, lines *outputReader) error {
 		if err != nil {
 			return err
 		}
-		if p.a.apart() {
+		if p.a.apart() || p.a.job.MapOnly() || p.lost {
 			continue
 		}
 		if err := p.place(ctx, line, lines.n); err != nil {
@@ -267,7 +296,10 @@ func (p *prover) placeAll(ctx context.Context, lines *outputReader) error {
 // the output in order are, line by line, at least as large.
 func (p *prover) place(ctx context.Context, line []byte, n int64) error {
 	lines := p.a.app == nil || p.a.app.Ordered // mr.Output.WriteLine may have been used
-	for p.has && bytes.Compare(p.key, line) <= 0 {
+	if p.a.outTable != nil {
+		return p.placeRow(ctx, line, n, lines)
+	}
+	for p.has && (p.a.order != nil || bytes.Compare(p.key, line) <= 0) {
 		if bytes.HasPrefix(line, p.key) && (lines || len(line) > len(p.key) && line[len(p.key)] == ' ') {
 			p.last = append(p.last[:0], p.key...)
 			return nil
@@ -276,17 +308,59 @@ func (p *prover) place(ctx context.Context, line []byte, n int64) error {
 			return err
 		}
 	}
-	// Every key from here on is above the line, so none is its beginning.
-	if p.bad++; p.bad > 10 {
+	// Every key from here on is above the line, or there is none, so none is its
+	// beginning.
+	p.misplaced(line, n)
+	return nil
+}
+
+// placeRow finds the key of a row as place finds that of a line: the row that the key
+// makes begins as the row does.
+func (p *prover) placeRow(ctx context.Context, row []byte, n int64, lines bool) error {
+	table := p.a.outTable
+	if lines && !table.text(true) { // a key may end within a field that has another form
 		return nil
 	}
+	for p.has {
+		key, err := table.key(p.want[:0], p.key)
+		ok := err == nil
+		if p.want = key; ok && bytes.HasPrefix(row, key) && (lines || len(row) == len(key) || row[len(key)] == '\t') {
+			p.last = append(p.last[:0], row...)
+			return nil
+		}
+		// Where "\r\n" is read as "\n" neither are rows with a line break.
+		if ok && p.inOrder() && !(table.breaks && table.broken(row)) && bytes.Compare(key, row) > 0 {
+			break
+		}
+		if err := p.advance(ctx); err != nil {
+			return err
+		}
+	}
+	p.misplaced(row, n)
+	return nil
+}
+
+// inOrder tells whether lines or rows are in the order of their bytes: a key that is
+// above one ends the search for its key. Rows whose first column is not text are not,
+// since their fields have another form than the keys.
+func (p *prover) inOrder() bool {
+	return p.a.order == nil && (p.a.outTable == nil || p.a.outTable.text(false))
+}
+
+// misplaced makes a finding of a line or row that begins with no key. Where keys are in
+// another order than lines it is the last one: the search has used up all keys.
+func (p *prover) misplaced(line []byte, n int64) {
+	if p.bad++; p.bad > 10 {
+		return
+	}
 	key := p.a.lay.Output(p.r)
-	if bytes.Compare(line, p.last) < 0 {
+	if p.lost = !p.inOrder(); p.lost {
+		p.doubts.add(ForeignLine, key, "line %d, %s, begins with no key of this partition from that of the line before it on; the lines behind it were not looked at", n, quote(line))
+	} else if bytes.Compare(line, p.last) < 0 {
 		p.doubts.add(Unsorted, key, "line %d, %s, comes after one with key %s", n, quote(line), quote(p.last))
 	} else {
 		p.doubts.add(ForeignLine, key, "line %d, %s, begins with no key of this partition", n, quote(line))
 	}
-	return nil
 }
 
 // judge compares the counts of the partition with the reduce record.

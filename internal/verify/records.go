@@ -17,14 +17,22 @@ import (
 // readers here use nothing of that, so that a mistake there does not repeat itself.
 type Records interface {
 	// Next moves to the next record; io.EOF follows the last. For a record of
-	// more bytes than may be held it returns an [*input.TooLongError], and the
-	// call after it goes on behind that record.
+	// more bytes than may be held it returns an [*input.TooLongError], for one that is
+	// not of its format an [*input.BadError], and the call after it goes on behind that
+	// record.
 	Next() error
-	// Record returns the record and its size in bytes. A record that is too long
-	// has no data. The record is valid until the next call of Next.
+	// Record returns the record and its size in bytes. A record that is too long or
+	// bad has no data. The record is valid until the next call of Next.
 	Record() (rec mr.Record, size int64)
 	// Close frees what the reader holds.
 	Close() error
+}
+
+// withinRecords are Records of a compressed object that was cut: the Offset of a
+// record is that of the block in which it begins.
+type withinRecords interface {
+	// Within is how many bytes of the block, decompressed, come before the record.
+	Within() int64
 }
 
 // Object is an input object that is to be read.
@@ -38,7 +46,17 @@ type Object struct {
 	Open func(off, n int64) (io.ReadCloser, error)
 	// Unpack decompresses the object; nil if it is not compressed.
 	Unpack func(io.Reader) io.ReadCloser
+	// Fields says that the application reads the columns of rows.
+	Fields bool
+	// Columns are those that it reads; nil leaves it to the format.
+	Columns []string
+	// Parquet reads the rows of Parquet; nil in a program without that part.
+	Parquet ParquetReader
 }
+
+// ParquetReader reads the rows of an object of Parquet: of these columns, nil for all,
+// as lines of TSV or of JSON.
+type ParquetReader func(o Object, columns []string, tsv bool) Records
 
 // InputKind is a reader of one format of input.
 type InputKind struct {
@@ -53,13 +71,22 @@ type InputKind struct {
 // a format is verified by a reader of its own. Nobody changes the table once the
 // program runs; a test may add a format before.
 var Inputs = map[string]InputKind{
-	manifest.Lines: {[]string{manifest.Numbered, manifest.PerTask}, func(options map[string]string, o Object) Records {
+	manifest.Lines: {[]string{manifest.Numbered, manifest.PerTask, "encoding"}, func(options map[string]string, o Object) Records {
+		o = o.decoded(options["encoding"])
 		if options[manifest.Numbered] != "" {
 			return newRecords(mr.NumberedLines, o)
 		}
 		return newRecords(mr.Lines, o)
 	}},
 	manifest.Objects: {nil, func(_ map[string]string, o Object) Records { return newRecords(mr.WholeObjects, o) }},
+	"fixed":          {[]string{"size"}, func(options map[string]string, o Object) Records { return newChunks(o, options["size"]) }},
+	"delimiter": {[]string{"by", "encoding"}, func(options map[string]string, o Object) Records {
+		return newParts(o.decoded(options["encoding"]), options["by"])
+	}},
+	"json":    {[]string{"columns", "as", "encoding"}, newJSONRecords},
+	"csv":     {csvOptions, func(options map[string]string, o Object) Records { return newCSVRecords(options, o, ",") }},
+	"tsv":     {csvOptions, func(options map[string]string, o Object) Records { return newCSVRecords(options, o, "\t") }},
+	"parquet": {[]string{"columns", "as"}, newParquetRecords},
 }
 
 // recordsOf returns what reads the records of a format of input, or an error that
@@ -87,10 +114,12 @@ type records struct {
 	in      mr.Input
 	most    int // bytes of a record
 	br      *bufio.Reader
-	closers []io.Closer
+	closers closers
 	rec     mr.Record
-	length  int64 // of the record, also of one that is too long to be held
-	at      int64 // of the next record
+	length  int64       // of the record, also of one that is too long to be held
+	at      int64       // of the next record
+	blocks  *blockNotes // of an object that the job has cut; nil for others
+	within  int64       // of the record in its block
 	buf     []byte
 	done    bool
 }
@@ -105,18 +134,13 @@ func newRecords(in mr.Input, o Object) *records {
 		}
 	}
 	r := &records{in: in, most: most, rec: mr.Record{Object: o.Name}, buf: []byte{}}
-	body := o.Body()
-	r.closers = []io.Closer{body}
-	var src io.Reader = body
 	if in == mr.WholeObjects && o.Unpack == nil && o.Size <= int64(most) {
 		r.buf = make([]byte, 0, o.Size)
 	}
-	if o.Unpack != nil {
-		stream := o.Unpack(src)
-		r.closers = []io.Closer{stream, body}
-		src = stream
+	r.br, r.closers = o.stream()
+	if u, ok := r.closers[0].(*unpacked); ok {
+		r.blocks = u.notes
 	}
-	r.br = bufio.NewReaderSize(src, 64<<10)
 	return r
 }
 
@@ -153,6 +177,9 @@ func (r *records) Next() error {
 	if r.in == mr.NumberedLines {
 		r.rec.Line++
 	}
+	if r.blocks != nil {
+		r.rec.Offset, r.within = r.blocks.place(r.rec.Offset)
+	}
 	if r.length > int64(r.most) {
 		return &input.TooLongError{Object: r.rec.Object, Offset: r.rec.Offset, Max: r.most}
 	}
@@ -160,14 +187,34 @@ func (r *records) Next() error {
 	return nil
 }
 
+// Within implements withinRecords.
+func (r *records) Within() int64 { return r.within }
+
 // Record implements [Records].
 func (r *records) Record() (rec mr.Record, size int64) { return r.rec, r.length }
 
 // Close implements [Records].
-func (r *records) Close() error {
+func (r *records) Close() error { return r.closers.Close() }
+
+// stream returns the bytes of the object, decompressed, and what is to be closed when
+// they are not needed any more, in this order.
+func (o Object) stream() (*bufio.Reader, closers) {
+	body := o.Body()
+	if o.Unpack == nil {
+		return bufio.NewReaderSize(body, 64<<10), closers{body}
+	}
+	stream := o.Unpack(body)
+	return bufio.NewReaderSize(stream, 64<<10), closers{stream, body}
+}
+
+// closers are closed one after the other.
+type closers []io.Closer
+
+// Close closes all of them.
+func (c closers) Close() error {
 	var errs []error
-	for _, c := range r.closers {
-		errs = append(errs, c.Close())
+	for _, one := range c {
+		errs = append(errs, one.Close())
 	}
 	return errors.Join(errs...)
 }

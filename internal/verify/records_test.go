@@ -181,7 +181,7 @@ func TestReadersOfFormats(t *testing.T) {
 		"lines":         {manifest.Choice{Name: manifest.Lines}, ""},
 		"numbered":      {manifest.Choice{Name: manifest.Lines, Options: map[string]string{manifest.Numbered: "true"}}, ""},
 		"objects":       {manifest.Choice{Name: manifest.Objects}, ""},
-		"fixed":         {manifest.Choice{Name: "fixed", Options: map[string]string{"size": "4"}}, "verify cannot read input fixed size=4: it has no reader"},
+		"indexed":       {manifest.Choice{Name: "indexed"}, "verify cannot read input indexed: it has no reader"},
 		"other options": {manifest.Choice{Name: manifest.Lines, Options: map[string]string{"by": "2"}}, "verify cannot read input lines by=2"},
 	} {
 		if _, err := recordsOf(tt.choice); (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
@@ -189,16 +189,17 @@ func TestReadersOfFormats(t *testing.T) {
 		}
 	}
 	for name := range input.Formats {
-		if _, err := recordsOf(manifest.Choice{Name: name}); err != nil && name != "fixed" && name != "indexed" {
+		if _, err := recordsOf(manifest.Choice{Name: name}); err != nil && name != "indexed" && name != "clauses" {
 			t.Error(err)
 		}
 	}
 	for name := range output.Formats {
-		if linesOf(manifest.Choice{Name: name}) == nil && name != "framed" {
+		opt := Options{ParquetOutput: func(io.ReaderAt, int64) (ParquetRows, error) { return nil, errors.New("no file") }}
+		if opt.linesOf(manifest.Choice{Name: name}) == nil && name != "framed" {
 			t.Errorf("the verifier has no reader for output %s", name)
 		}
 	}
-	if linesOf(manifest.Choice{Name: manifest.Lines, Options: map[string]string{"by": "2"}}) != nil {
+	if (Options{}).linesOf(manifest.Choice{Name: manifest.Lines, Options: map[string]string{"by": "2"}}) != nil || (Options{}).linesOf(manifest.Choice{Name: "parquet"}) != nil {
 		t.Error("the verifier reads output with an option that it does not know")
 	}
 }

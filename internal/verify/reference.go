@@ -1,18 +1,18 @@
 package verify
 
 import (
-	"bytes"
 	"context"
+	"embed"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"maps"
 	"runtime/debug"
 	"sync"
 
 	"github.com/mraws/mraws/internal/input"
-	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/mr"
 )
@@ -30,13 +30,22 @@ func (a *audit) reference(ctx context.Context) error {
 	case a.changed > 0:
 		ref.Why = "inputs have changed"
 		return nil
+	case a.damaged > 0:
+		ref.Why = "shipped files are missing or have changed"
+		return nil
 	case a.summed == notThere:
 		ref.Why = "the job is not finished"
+		return nil
+	case a.parts != nil && a.app.Check != nil:
+		ref.Why = "the app has a rule of its own, and the rows of partitions lack columns"
+		return nil
+	case a.job.MapOnly() && (a.app.Check != nil || a.app.Reference != nil && a.app.Reference.Name != a.app.Name):
+		ref.Why = "what the mapper emits depends on more than the input"
 		return nil
 	}
 	before := a.rep.Found
 	ref.App = a.app.Name
-	if a.outLines == nil {
+	if !a.readsOutput() {
 		return fmt.Errorf("run the reference: %w", cannotRead(a.job.Output))
 	}
 	params, err := a.app.Resolve(a.job.App.Params)
@@ -44,6 +53,8 @@ func (a *audit) reference(ctx context.Context) error {
 	case err != nil:
 		a.rep.add(BadJob, a.lay.Job(), "%v", err)
 		err = nil
+	case a.job.MapOnly():
+		err = a.compareDirect(ctx, params)
 	case a.app.Check != nil:
 		err = a.check(ctx, params)
 	default:
@@ -58,7 +69,7 @@ func (a *audit) reference(ctx context.Context) error {
 			ref.Outputs++
 		}
 	}
-	if ref.State = a.rep.state(before); ref.Outputs < a.job.NReduce {
+	if ref.State = a.rep.state(before); ref.Outputs < a.job.Outputs() {
 		ref.State = Failed // what is missing is a finding already
 	}
 	return err
@@ -90,7 +101,7 @@ func (a *audit) lines(ctx context.Context, failed *error) iter.Seq2[mr.Line, err
 			body, err := a.stream(ctx, out.Key, out.ETag, 0, -1)
 			if err == nil {
 				var more bool
-				more, err = yieldLines(newOutputReader(a.outLines, body), r, &a.rep.Reference.Lines, func(line mr.Line, err error) bool {
+				more, err = yieldLines(newOutputReader(a.outLines, body), r, !a.app.Ordered, &a.rep.Reference.Lines, func(line mr.Line, err error) bool {
 					a.opt.Code.move()
 					return yield(line, err)
 				})
@@ -107,7 +118,9 @@ func (a *audit) lines(ctx context.Context, failed *error) iter.Seq2[mr.Line, err
 	}
 }
 
-func yieldLines(lines *outputReader, r int, n *int64, yield func(mr.Line, error) bool) (more bool, err error) {
+// yieldLines yields the records of output r. Where they are pairs, also a row has a space
+// behind its key.
+func yieldLines(lines *outputReader, r int, pairs bool, n *int64, yield func(mr.Line, error) bool) (more bool, err error) {
 	defer lines.close()
 	for {
 		line, err := lines.next()
@@ -118,6 +131,9 @@ func yieldLines(lines *outputReader, r int, n *int64, yield func(mr.Line, error)
 			return false, err
 		}
 		*n++
+		if t, ok := lines.lines.(*tableLines); ok && pairs && t.keyed < len(line) {
+			line[t.keyed] = ' '
+		}
 		if !yield(mr.Line{Partition: r, Text: string(line)}, nil) {
 			return false, nil
 		}
@@ -131,15 +147,14 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 		app = app.Reference
 		a.rep.Reference.App = app.Name
 	}
-	in, err := recordsOf(a.job.Input)
+	run, err := a.sequential(ctx, app, params)
 	if err != nil {
 		return fmt.Errorf("run the reference: %w", err)
 	}
-	run := &sequential{a: a, app: app, input: in, params: params, side: &sideFiles{}, objects: sync.OnceValue(a.job.Names), skips: skips{a: a}}
 	s := newSorter(a.opt.Scratch, a.job.NReduce, a.opt.Memory/2, a.partitioner(app))
 	defer s.close()
-	run.tally = newTally(a.job, app.Combine == nil, a.opt.Code)
-	s.watch, s.code = run.tally.emit, a.opt.Code
+	run.tally = newTally(&a.committed, app.Combine == nil, a.opt.Code)
+	s.watch, s.code, s.order = run.tally.emit, a.opt.Code, a.codes
 	before := a.rep.Found
 	if err := run.mapAll(ctx, s); err != nil {
 		return fmt.Errorf("run the reference: %w", err)
@@ -164,6 +179,9 @@ func (a *audit) compare(ctx context.Context, params map[string]string) error {
 			return fmt.Errorf("run the reference of partition %d: %w", r, err)
 		}
 		c.judge(a.outputs[r].Key, find)
+		if err := c.named.judge(find); err != nil {
+			return fmt.Errorf("run the reference of partition %d: %w", r, err)
+		}
 		results[r] = c.result()
 		return run.checkCounters(ctx, s, r, &c, find, &counters[r])
 	}); err != nil {
@@ -186,19 +204,48 @@ type sequential struct {
 	a       *audit
 	app     *mr.App
 	input   func(Object) Records // of the job
+	columns []string             // that app reads of rows; nil leaves it to the job
 	params  map[string]string
+	files   fs.FS
 	side    *sideFiles
 	objects func() []string
 	records int64
 	skips   skips
 	tally   *tally
+	named   *namedReference // of the task of a map-only job that is mapped
+}
+
+// sequential is a run of an application that has not begun. It has no tally.
+func (a *audit) sequential(ctx context.Context, app *mr.App, params map[string]string) (run *sequential, err error) {
+	run = &sequential{a: a, app: app, params: params, side: &sideFiles{}, objects: sync.OnceValue(a.job.Names), skips: skips{a: a}}
+	if run.files, err = a.files(ctx); err != nil {
+		return nil, err
+	}
+	if run.input, err = recordsOf(a.job.Input); err == nil && app.Columns != nil {
+		if run.columns, err = app.Columns(params); err != nil {
+			err = fmt.Errorf("columns of app %s: %w", app.Name, err)
+		}
+	}
+	return run, err
+}
+
+// files are what the job ships, whose bytes have been compared.
+func (a *audit) files(ctx context.Context) (fs.FS, error) {
+	switch files := a.job.App.Files; {
+	case len(files) == 0:
+		return embed.FS{}, nil // which is empty
+	case a.opt.Files == nil:
+		return nil, errors.New("the job ships files, and this process fetches none")
+	default:
+		return a.opt.Files(ctx, a.lay, files)
+	}
 }
 
 func (q *sequential) task(ctx context.Context, phase mr.Phase, index int) *mr.Task {
 	return &mr.Task{
 		Context: ctx, Job: q.a.job.ID, Worker: "verify", Attempt: fmt.Sprintf("reference-%s-%d", phase, index),
-		Phase: phase, Index: index, Params: q.params, Side: q.side, Counters: q.tally,
-		Objects: q.objects,
+		Phase: phase, Index: index, MapOnly: q.a.job.MapOnly(), Params: q.params, Files: q.files, Side: q.side, Counters: q.tally,
+		Objects: q.objects, Named: q.namedTo(),
 	}
 }
 
@@ -234,7 +281,7 @@ func (q *sequential) mapAll(ctx context.Context, s *sorter) error {
 		return nil
 	}, func() (mr.Mapper, error) { return mapper, nil })
 	if err == nil {
-		q.skips.take(len(q.a.job.Objects), 0, 0) // what did not come
+		q.skips.take(place{object: len(q.a.job.Objects)}, 0) // what did not come
 		err = q.flush(mapper, s)
 	}
 	return errors.Join(err, s.finish())
@@ -245,7 +292,7 @@ func (q *sequential) mapAll(ctx context.Context, s *sorter) error {
 func (q *sequential) mapInputs(ctx context.Context, out emitter, enter func(fetched) error, mapper func() (mr.Mapper, error)) error {
 	objects := 0
 	return q.a.inputs(ctx, func(in fetched) error {
-		q.tally.enter(objects, 0)
+		q.tally.enter(place{object: objects})
 		if err := enter(in); err != nil {
 			return err
 		}
@@ -268,34 +315,39 @@ func (q *sequential) mapObject(ctx context.Context, index int, in fetched, mappe
 	name := in.obj.Name
 	records := q.input(Object{
 		Name: name, Size: in.obj.Size, MaxRecord: q.a.opt.MaxRecord, Open: in.open(ctx, q.a), Unpack: q.a.unpack(in.obj),
+		Fields: q.app.Input == mr.Rows, Columns: q.columns, Parquet: q.a.opt.Parquet,
 	})
 	defer func() { err = errors.Join(err, records.Close()) }()
-	var at int64
+	at := place{object: index}
 	err = guard("map "+name, func() error {
 		for {
-			var long *input.TooLongError
-			if err := records.Next(); errors.Is(err, io.EOF) {
+			wrong := records.Next()
+			if errors.Is(wrong, io.EOF) {
 				return nil
-			} else if err != nil && !errors.As(err, &long) {
-				return err
+			}
+			if _, bad := input.Bad(wrong); wrong != nil && !bad {
+				return wrong
 			}
 			rec, size := records.Record()
-			at = rec.Offset
+			at.offset, at.within = rec.Offset, 0
+			if w, ok := records.(withinRecords); ok {
+				at.within = w.Within()
+			}
 			if q.records++; q.records%1024 == 0 && ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			q.tally.read(index, at)
+			q.tally.read(at)
 			m, err := mapper()
 			if err != nil {
 				return err
 			}
-			if long != nil {
-				if err := q.skipLong(index, at, size, long); err != nil {
+			if wrong != nil {
+				if err := q.skipBad(at, size, wrong); err != nil {
 					return err
 				}
 				continue
 			}
-			if err := q.mapRecord(index, rec, m, out); err != nil {
+			if err := q.mapRecord(at, rec, size, m, out); err != nil {
 				return fmt.Errorf("map %s: %w", name, err)
 			}
 			if err := out.failed(); err != nil {
@@ -307,7 +359,7 @@ func (q *sequential) mapObject(ctx context.Context, index int, in fetched, mappe
 	case errors.Is(err, errPacked):
 		return &inputError{in.obj.At(q.a.lay), Corrupt, err}
 	case err != nil:
-		return fmt.Errorf("near byte %d: %w", at, err)
+		return fmt.Errorf("near byte %d: %w", at.offset, err)
 	}
 	return nil
 }
@@ -321,6 +373,8 @@ func (q *sequential) reduce(ctx context.Context, s *sorter, r int, c *comparison
 	defer drop()
 	task := q.task(ctx, mr.ReducePhase, r)
 	task.Counters = &c.counts
+	c.named = q.a.newNamed(ctx, r)
+	task.Named = c.named
 	reducer, err := q.app.NewReducer(task)
 	if err != nil {
 		return fmt.Errorf("make reducer: %w", err)
@@ -332,15 +386,17 @@ func (q *sequential) reduce(ctx context.Context, s *sorter, r int, c *comparison
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
 	c.code = q.a.opt.Code
-	c.start(r, newOutputReader(q.a.outLines, body), q.a.job.Output.Name == manifest.Lines)
-	g := groups{m: merged, code: q.a.opt.Code}
+	c.mixed = q.a.order != nil
+	c.start(r, newOutputReader(q.a.outLines, body), q.a.plainLines())
+	c.table, c.parts = q.a.outTable, q.a.newPartReference(ctx, r)
+	g := groups{m: merged, code: q.a.opt.Code, order: q.a.order}
 	for g.next() {
 		if g.n%1024 == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		c.key = g.key
 		err := q.a.opt.Code.guard("reduce key "+quote(g.key), func() error { return reducer.Reduce(g.key, g.values, c) })
-		if err = errors.Join(err, c.err); err != nil {
+		if err = errors.Join(err, c.err, c.named.err); err != nil {
 			return fmt.Errorf("reduce key %s: %w", quote(g.key), err)
 		}
 	}
@@ -377,19 +433,22 @@ func (q *sequential) checkCounters(ctx context.Context, s *sorter, r int, c *com
 
 // groups cuts a merge into keys with their values.
 type groups struct {
-	m    *recordio.Merger
-	key  []byte
-	n    int64
-	code *Code
-	here bool // m stands on a record that has not been handed out
-	done bool
+	m        *recordio.Merger
+	order    *keyOrder
+	internal []byte // key of the sorter
+	key      []byte
+	n        int64
+	code     *Code
+	here     bool // m stands on a record that has not been handed out
+	done     bool
 }
 
 // next moves to the next key, past what is left of the values of the last.
 func (g *groups) next() bool {
 	for g.here || g.step() {
-		if g.n == 0 || !bytes.Equal(g.m.Key(), g.key) {
-			g.key = append(g.key[:0], g.m.Key()...)
+		if g.n == 0 || !g.order.same(g.m.Key(), g.internal) {
+			g.internal = append(g.internal[:0], g.m.Key()...)
+			g.key, _ = g.order.key(g.internal) // which keyorder has made
 			g.n++
 			return true
 		}
@@ -409,7 +468,7 @@ func (g *groups) step() bool {
 
 // values yields the values of the current key that have not been taken.
 func (g *groups) values(yield func([]byte) bool) {
-	for (g.here || g.step()) && bytes.Equal(g.m.Key(), g.key) {
+	for (g.here || g.step()) && g.order.same(g.m.Key(), g.internal) {
 		g.here = false
 		g.code.move()
 		if !yield(g.m.Value()) {

@@ -81,10 +81,12 @@ type Structure struct {
 	Commits int   `json:"commits"` // valid commit records
 	// Partitions of map tasks, in objects found as recorded or without
 	// records, and the bytes of these objects.
-	Partitions   int   `json:"partitions"`
-	PartBytes    int64 `json:"partition_bytes"`
-	Outputs      int   `json:"outputs"` // with a valid reduce record
-	OutputBytes  int64 `json:"output_bytes"`
+	Partitions  int   `json:"partitions"`
+	PartBytes   int64 `json:"partition_bytes"`
+	Outputs     int   `json:"outputs"` // with a valid reduce record
+	OutputBytes int64 `json:"output_bytes"`
+	// Named counts the objects of named outputs and of partitions, whose bytes are in OutputBytes.
+	Named        int   `json:"named_outputs,omitempty"`
 	Inputs       int   `json:"inputs"` // still the pinned version
 	InputBytes   int64 `json:"input_bytes"`
 	InputRecords int64 `json:"input_records"`

@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -27,7 +28,27 @@ func sealedJobs() map[string]testJob {
 	packed.packed, packed.displaced = true, 2
 	displaced.displaced = 1
 	sorted.app, sorted.bounds = sortedApp(), [][]byte{[]byte("b")}
-	return map[string]testJob{"plain": plain, "packed and displaced": packed, "skipped and displaced": displaced, "sorted": sorted}
+	partitioned, naming := plain, plain
+	partitioned.output, partitioned.options = "csv", map[string]string{"columns": "word,count:int", "partition": "count"}
+	naming.app = namingApp()
+	return map[string]testJob{"partitioned": partitioned, "named": naming, "plain": plain, "packed and displaced": packed, "skipped and displaced": displaced, "sorted": sorted}
+}
+
+// namingApp counts words, and writes those that are rare to a named output.
+func namingApp() mr.App {
+	a := wordCount()
+	a.Name, a.NamedOutputs = "naming", []string{"rare=json"}
+	reducer := a.NewReducer
+	a.NewReducer = func(task *mr.Task) (mr.Reducer, error) {
+		r, err := reducer(task)
+		return mr.ReducerFunc(func(key []byte, values iter.Seq[[]byte], out mr.Output) error {
+			if string(key) == "c" {
+				task.Named.Emit("rare", key, []byte("1"))
+			}
+			return r.Reduce(key, values, out)
+		}), err
+	}
+	return a
 }
 
 // change is one way to damage bytes; nil if it cannot be done to these.
@@ -83,7 +104,15 @@ func class(lay layout.Layout, key string) string {
 	_, output := lay.ParseOutput(key)
 	_, bad := lay.ParseBad(key)
 	reduce, _, _, part, attempt := lay.ParseAttempt(key)
+	_, _, _, beside := lay.ParseNamedAttempt(key)
+	_, _, named := lay.ParseNamed(key)
 	switch {
+	case beside:
+		return "object of an attempt"
+	case named:
+		return "named output"
+	case strings.Contains(key, "="):
+		return "partition of the output"
 	case partition || packed:
 		return "segment"
 	case commit:
@@ -164,7 +193,7 @@ func TestEveryDamage(t *testing.T) {
 		})
 	}
 	for _, c := range []string{"segment", "displaced segment", "commit record", "reduce record", "output", "input",
-		"list of skipped records", "displaced list of skipped records", "_job.json", "_ranges.json", "_SUCCESS"} {
+		"list of skipped records", "displaced list of skipped records", "named output", "partition of the output", "_job.json", "_ranges.json", "_SUCCESS"} {
 		if tried[c] < 20 {
 			t.Errorf("%d damages of class %s were tried", tried[c], c)
 		}
@@ -172,12 +201,14 @@ func TestEveryDamage(t *testing.T) {
 	t.Logf("damages tried, by class: %v", tried)
 }
 
-// oneOfEach returns the last object of each class.
+// oneOfEach returns the last object of each class, but of what is copied from
+// _attempts/ at the end of a job: it is the copies that count.
 func oneOfEach(lay layout.Layout, s *fakeStore) (keys []string) {
 	last := map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(s.objs)) {
 		last[class(lay, key)] = key
 	}
+	delete(last, "object of an attempt")
 	return slices.Sorted(maps.Values(last))
 }
 
@@ -225,7 +256,7 @@ func TestNotSealed(t *testing.T) {
 			s, lay := j.build(t)
 			before := verifyAs(t, s, lay, j.app, false, Options{Scratch: t.TempDir()}).Seal
 			i, job := lay.IntermediateDir(), "wc-01jd9z6t3m"
-			for _, key := range []string{lay.Coordinator(), lay.PreflightDir() + "x", lay.SideDir() + "a/b"} {
+			for _, key := range []string{lay.Coordinator(), lay.PreflightDir() + "x", lay.SideDir() + "a/b", lay.Events(1)} {
 				s.put(key, []byte("x"), nil)
 			}
 			for _, key := range []string{i + "_attempts/map-0/late/0", i + "_attempts/map-0/late/packed", i + "_attempts/map-0/late/bad", i + "_attempts/reduce-0/late"} {

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mraws/mraws/internal/keyorder"
 	"github.com/mraws/mraws/internal/recordio"
 	"github.com/mraws/mraws/internal/scratch"
 )
@@ -104,6 +105,7 @@ type sorter struct {
 	pairs   int64
 	watch   func(r int, key, value []byte) // sees every pair
 	code    *Code                          // that emits
+	order   *keyorder.Order                // of keys and values
 	err     error                          // ends the sorting
 }
 
@@ -125,6 +127,7 @@ func (s *sorter) Emit(key, value []byte) {
 	if s.err != nil {
 		return
 	}
+	key = s.order.Encode(key, value)
 	r, err := s.part(key)
 	if err != nil {
 		s.err = err

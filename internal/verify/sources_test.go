@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -33,11 +34,11 @@ func TestSources(t *testing.T) {
 			}
 			s, lay := j.build(t)
 			tt.harm(logs)
-			opt := Options{Scratch: t.TempDir(), App: "wc", Lookup: func(string) *mr.App { return &j.app }, Buckets: func(name string) Store {
-				if name != "logs" {
-					t.Errorf("asked for the bucket %q", name)
+			opt := Options{Scratch: t.TempDir(), App: "wc", Lookup: func(string) *mr.App { return &j.app }, Buckets: func(_ context.Context, name string, a manifest.Access) (Store, error) {
+				if name != "logs" || !a.Unsigned {
+					t.Errorf("asked for the bucket %q by %+v", name, a)
 				}
-				return logs
+				return logs, nil
 			}}
 			for _, stream := range []int64{0, 1} {
 				opt.stream = stream

@@ -46,6 +46,8 @@ type mapFacts struct {
 	counters map[string]int64
 	bad      *manifest.Quarantine // nil if nothing was skipped
 	skipped  []badRecord          // what its list says, as far as that is of use
+	reaches  []reach              // of its guessed pieces, in order
+	taken    bool                 // over from another job
 }
 
 // reduceFacts is what is kept of a reduce record.
@@ -54,18 +56,21 @@ type reduceFacts struct {
 	read     recordio.Sum
 	keys     int64
 	output   manifest.Output
+	named    []manifest.NamedOutput // as the summary has them
 	counters map[string]int64
+	heaviest []manifest.HeavyKey
 }
 
 // committed is what the spec and the commit records of a job say that there is.
 type committed struct {
 	lay     layout.Layout
 	job     *manifest.Job
-	segs    []segment      // [m*R+r]
-	objs    []stored       // [m*R+r], or [m] of a job that packs
-	maps    []*mapFacts    // [m], nil without a valid record
-	reduces []*reduceFacts // [r], nil without a valid record
-	outputs []object.Info  // [r], zero without an output, without metadata
+	cuts    map[string]bool // names of objects in several pieces; nil until isCut
+	segs    []segment       // [m*R+r]
+	objs    []stored        // [m*R+r], or [m] of a job that packs
+	maps    []*mapFacts     // [m], nil without a valid record; of a map-only job, what the records of outputs say
+	reduces []*reduceFacts  // [r], nil without a valid record
+	outputs []object.Info   // [r], zero without an output, without metadata
 }
 
 func (c *committed) seg(m, r int) *segment { return &c.segs[m*c.job.NReduce+r] }
@@ -117,12 +122,12 @@ func (c *committed) empty(m, r int) bool { return c.maps[m] != nil && c.seg(m, r
 // structure is the first step: what must be there is there and says what the
 // rest says.
 func (a *audit) structure(ctx context.Context) error {
-	m, r := len(a.job.Tasks), a.job.NReduce
+	m, r := a.job.Maps(), a.job.Outputs()
 	a.segs, a.objs = make([]segment, m*r), make([]stored, m*r)
 	if a.packed() {
 		a.objs = a.objs[:m]
 	}
-	a.maps = make([]*mapFacts, m)
+	a.maps = make([]*mapFacts, len(a.job.Tasks))
 	a.reduces = make([]*reduceFacts, r)
 	a.outputs = make([]object.Info, r)
 	a.mapSeals, a.reduceSeals = make(recordSeals, m), make(recordSeals, r)
@@ -130,10 +135,12 @@ func (a *audit) structure(ctx context.Context) error {
 		return err
 	}
 	a.checkSealed(a.rep, a.mapSeals, a.sealed.Maps, "commit records", a.lay.CommitDir(), a.lay.MapCommit)
-	if err := a.each(ctx, a.opt.Concurrency, m, a.readBad); err != nil {
+	if err := a.each(ctx, a.opt.Concurrency, r, a.readOutput); err != nil {
 		return err
 	}
-	if err := a.each(ctx, a.opt.Concurrency, r, a.readOutput); err != nil {
+	a.gatherNamed()
+	a.checkSeams(a.rep)
+	if err := a.each(ctx, a.opt.Concurrency, len(a.maps), a.readBad); err != nil {
 		return err
 	}
 	a.checkSealed(a.rep, a.reduceSeals, a.sealed.Reduces, "records of reduce tasks", a.lay.AttemptsDir(), func(r int) string {
@@ -209,11 +216,21 @@ func (c *committed) keepCommit(m int, key string, rec *manifest.Map, find *finde
 			find.add(BadRecord, key, "the packed partitions have the key %q", p.Key)
 		}
 	}
-	c.checkBad(m, key, rec, find)
+	reaches := c.checkRead(m, key, rec, find)
 	if find.found > before {
 		return
 	}
-	c.maps[m] = &mapFacts{input: rec.Input, emitted: rec.Emitted, counters: rec.Counters, bad: rec.Bad}
+	c.maps[m] = &mapFacts{input: rec.Input, emitted: rec.Emitted, counters: rec.Counters, bad: rec.Bad, reaches: reaches, taken: rec.TakenOver != ""}
+}
+
+// checkRead judges what a record says of the input that map task m read.
+func (c *committed) checkRead(m int, key string, rec *manifest.Map, find *finder) []reach {
+	c.checkBad(m, key, rec, find)
+	reaches, err := c.reachesOf(m, rec)
+	if err != nil {
+		find.add(BadRecord, key, "%v", err)
+	}
+	return reaches
 }
 
 // validETag tells whether a version may have this ETag, which is sent to the
@@ -282,6 +299,8 @@ func (a *audit) readReduce(ctx context.Context, r int, obj object.Info, attempt 
 	if c.state == "" {
 		if err := rec.Validate(a.lay, a.job, r, attempt); err != nil {
 			c.state = loaded(err.Error())
+		} else if a.parts != nil && rec.Output.Hash != listHash(rec.Partitions) {
+			c.state = "its output is not the list of its partitions"
 		}
 	}
 	switch {
@@ -291,7 +310,15 @@ func (a *audit) readReduce(ctx context.Context, r int, obj object.Info, attempt 
 		find.add(BadRecord, key, "%s", c.state)
 	default:
 		rec.Output.Key, rec.Output.Attempt = obj.Key, attempt // as the summary has it
-		a.reduces[r] = &reduceFacts{attempt: attempt, read: rec.Read, keys: rec.Keys, output: rec.Output, counters: rec.Counters}
+		if a.job.MapOnly() {
+			before, read := find.found, rec.Reading()
+			reaches := a.checkRead(r, key, read, find)
+			if find.found > before {
+				return nil
+			}
+			a.maps[r] = &mapFacts{input: read.Input, emitted: rec.Output.Lines, counters: rec.Counters, bad: read.Bad, reaches: reaches, taken: rec.TakenOver != ""}
+		}
+		a.reduces[r] = &reduceFacts{attempt: attempt, read: rec.Read, keys: rec.Keys, output: rec.Output, named: a.keepNamed(r, rec.Besides()), counters: rec.Counters, heaviest: rec.Heaviest}
 		if rec.Output.Size != obj.Size {
 			find.add(Replaced, obj.Key, "it has %d bytes, its record says %d", obj.Size, rec.Output.Size)
 		}

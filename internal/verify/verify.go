@@ -32,6 +32,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"runtime"
 	"time"
@@ -39,6 +40,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/mraws/mraws/internal/keyorder"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -105,9 +107,9 @@ type Options struct {
 	// Lookup finds the code of an application, nil if this binary has none.
 	// Even without App it is asked for the job's, for its partitioner.
 	Lookup func(name string) *mr.App
-	// Buckets returns another bucket, which input or output lies in; nil where
-	// there is none to be read.
-	Buckets func(name string) Store
+	// Buckets returns another bucket, which input or output lies in, and which is
+	// reached so; nil where there is none to be read.
+	Buckets func(ctx context.Context, name string, a manifest.Access) (Store, error)
 	// Seal is what the seal of the job must be, in hex; "" is any.
 	Seal string
 	// Scratch is the folder for temporary files, "" for the system's. They have
@@ -115,10 +117,20 @@ type Options struct {
 	Scratch string
 	// Memory is about how many bytes of buffers to use; 0 means DefaultMemory.
 	Memory int64
+	// ParquetOutput reads outputs that are files of Parquet; nil where the program
+	// cannot. It takes them for hostile.
+	ParquetOutput func(r io.ReaderAt, size int64) (ParquetRows, error)
 	// Concurrency bounds the requests at one time; 0 means 16.
 	Concurrency int
+	// Progress, where set, tells how many bytes have been read.
+	Progress *Progress
 	// Code, where set, tells how calls of the application go on.
 	Code *Code
+	// Files returns what a job ships, for [mr.Task.Files] of the reference; nil where
+	// no files can be fetched.
+	Files func(ctx context.Context, lay layout.Layout, files []manifest.CodeFile) (fs.FS, error)
+	// Parquet reads input of Parquet; nil in a program without that part.
+	Parquet ParquetReader
 	// MaxRecord bounds one input record in bytes; 0 means the input
 	// package's default.
 	MaxRecord int
@@ -195,12 +207,19 @@ type audit struct {
 	// outLines reads the records of an output; nil if the verifier has no
 	// reader of the format.
 	outLines func(io.Reader) Lines
+	// outTable is the shape of the output if that is a table.
+	outTable *tableShape
+	parts    *partitioned // nil if the output has no partitions
 	// order is that of the keys of segments, nil for their bytes.
 	order *keyOrder
+	// codes makes such keys, for the reference.
+	codes *keyorder.Order
 	// ranges is the partitioner of a job with ordered output, nil for none.
 	ranges func(key []byte, n int) int
 
-	changed int // inputs that are not what the job read
+	named   map[string]*namedObject // by plain name
+	changed int                     // inputs that are not what the job read
+	damaged int                     // shipped files that are not there as the job has shipped them
 }
 
 // Run verifies the job below lay. It returns a report even when the report
@@ -208,7 +227,8 @@ type audit struct {
 // a *NoJobError, *ConflictError or *UnknownAppError where these apply.
 func Run(ctx context.Context, store Store, lay layout.Layout, opt Options) (*Report, error) {
 	start := time.Now()
-	a := &audit{committed: committed{lay: lay}, store: store, opt: opt.withDefaults(), rep: newReport()}
+	opt = opt.withDefaults()
+	a := &audit{committed: committed{lay: lay}, store: opt.meter(store), opt: opt, rep: newReport()}
 	a.streams = semaphore.NewWeighted(a.opt.Memory / 2)
 	if err := a.readSpec(ctx); err != nil {
 		return nil, err
@@ -254,6 +274,11 @@ func (a *audit) steps(ctx context.Context) error {
 	if ok, err := a.loadRanges(ctx); err != nil || !ok {
 		return err
 	}
+	read := a.rep.Structure.PartBytes + a.rep.Structure.OutputBytes
+	if a.opt.App != "" {
+		read += a.rep.Structure.InputBytes + a.rep.Structure.OutputBytes // for the reference
+	}
+	a.opt.Progress.begin(read)
 	if err := a.proof(ctx); err != nil {
 		return err
 	}

@@ -159,8 +159,11 @@ func TestIntact(t *testing.T) {
 		} {
 			t.Run(name+"/"+opts, func(t *testing.T) {
 				s, lay := job.build(t)
-				opt.Scratch = t.TempDir()
+				opt.Scratch, opt.Progress = t.TempDir(), new(Progress)
 				rep := run(t, s, lay, job.app, opt)
+				if done, total := opt.Progress.Bytes(); done != total && job.displaced == 0 || done < total || (total == 0) != (len(job.inputs) == 0) {
+					t.Errorf("%d of %d bytes were read", done, total)
+				}
 				if !rep.OK() {
 					t.Fatalf("findings in an intact job:\n%s", show(rep))
 				}
@@ -236,7 +239,8 @@ func TestDamage(t *testing.T) {
 	}{
 		"job: bit flip":            {rot(layout.Layout.Job, flip), BadJob, layout.Layout.Job},
 		"job: a piece is left out": {job(func(j *manifest.Job) { j.Tasks[1][0].Length-- }), BadJob, layout.Layout.Job},
-		"job: no reduces":          {job(func(j *manifest.Job) { j.NReduce = 0 }), BadJob, layout.Layout.Job},
+		"job: negative reduces":    {job(func(j *manifest.Job) { j.NReduce = -1 }), BadJob, layout.Layout.Job},
+		"job: no reduces":          {job(func(j *manifest.Job) { j.NReduce = 0 }), Foreign, key("intermediate/_commit/map-0")},
 		"job: more reduces":        {job(func(j *manifest.Job) { j.NReduce++ }), BadRecord, key("intermediate/_commit/map-0")},
 		"job: fewer reduces":       {job(func(j *manifest.Job) { j.NReduce-- }), Foreign, key("output/mr-out-2")},
 		"job: another id":          {job(func(j *manifest.Job) { j.ID = "wc-2" }), Foreign, out},
@@ -338,6 +342,7 @@ func TestDamage(t *testing.T) {
 		"success: emitted":       {success(func(s *manifest.Success) { s.Emitted++ }), BadSummary, layout.Layout.Success},
 		"success: shuffled":      {success(func(s *manifest.Success) { s.Shuffled.Hash++ }), BadSum, layout.Layout.Success},
 		"success: read":          {success(func(s *manifest.Success) { s.Read.Records++ }), BadSum, layout.Layout.Success},
+		"success: skew":          {success(func(s *manifest.Success) { s.Skew = nil }), BadSummary, layout.Layout.Success},
 		"success: keys":          {success(func(s *manifest.Success) { s.Keys++ }), BadSummary, layout.Layout.Success},
 		"success: outputs":       {success(func(s *manifest.Success) { s.Outputs[0].Lines++ }), BadSummary, layout.Layout.Success},
 		"success: a counter":     {success(func(s *manifest.Success) { s.Counters["tasks"]++ }), BadSummary, layout.Layout.Success},
