@@ -41,7 +41,11 @@ type Desc struct {
 type Emit func(name string, value float64, labels ...string)
 
 // Page is all metrics of one process.
-type Page struct{ reg *prometheus.Registry }
+type Page struct {
+	reg   *prometheus.Registry
+	fit   checks
+	debug bool
+}
 
 // New returns a page with what every process of mraws shows: the version in
 // build_info, and what the library knows of Go's runtime (go_*) and of the
@@ -122,13 +126,19 @@ func (p *Page) Calls() func(method, code string, took time.Duration) {
 // inFlight is how many readers the page serves at the same time.
 const inFlight = 4
 
-// Handler serves the page at /metrics, to GET and HEAD.
+// Handler serves the page at /metrics, what the checks say at /healthz and /readyz, and,
+// after [Page.Debug], profiles below /debug/pprof/, to GET and HEAD.
 func (p *Page) Handler() http.Handler {
 	page := promhttp.HandlerFor(p.reg, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: inFlight, Timeout: 10 * time.Second,
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", page)
+	mux.HandleFunc("/healthz", healthz)
+	mux.HandleFunc("/readyz", p.fit.readyz)
+	if p.debug {
+		profiles(mux)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")

@@ -2,6 +2,8 @@ package metrics_test
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -143,5 +145,56 @@ func TestUnfriendly(t *testing.T) {
 	}
 	if _, err := metrics.Serve(at, nil); err == nil {
 		t.Error("two servers on one port")
+	}
+}
+
+// TestHealth: a process that serves is alive. It is ready once all of its parts are, and
+// else says why it is not.
+func TestHealth(t *testing.T) {
+	p := metrics.New("v1", "abc", "go1")
+	var fit atomic.Bool
+	at := "http://" + serve(t, p)
+	says := func(path string, code int, text string) {
+		t.Helper()
+		r, body := ask(t, http.MethodGet, at+path)
+		if r.StatusCode != code || body != text {
+			t.Errorf("%s: %s %q, want %d %q", path, r.Status, body, code, text)
+		}
+	}
+	says("/readyz", 503, "the process starts\n")
+	p.Ready(func(ctx context.Context) error {
+		if _, bounded := ctx.Deadline(); !bounded {
+			t.Error("a check may take for ever")
+		}
+		return nil
+	})
+	p.Ready(func(context.Context) error {
+		if !fit.Load() {
+			return errors.New("it stands by")
+		}
+		return nil
+	})
+	says("/healthz", 200, "ok\n")
+	says("/readyz", 503, "it stands by\n")
+	fit.Store(true)
+	says("/readyz", 200, "ok\n")
+}
+
+// TestProfiles: profiles are served after Debug alone.
+func TestProfiles(t *testing.T) {
+	for _, debug := range []bool{false, true} {
+		p := metrics.New("v1", "abc", "go1")
+		want := http.StatusNotFound
+		if debug {
+			p.Debug()
+			want = http.StatusOK
+		}
+		at := "http://" + serve(t, p)
+		for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/profile?seconds=1"} {
+			r, body := ask(t, http.MethodGet, at+path)
+			if r.StatusCode != want {
+				t.Errorf("%s with profiles %v: %s %.200s", path, debug, r.Status, body)
+			}
+		}
 	}
 }

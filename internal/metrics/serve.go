@@ -27,6 +27,10 @@ const most = 64
 // headerTime is how long the headers of a request may take.
 const headerTime = 5 * time.Second
 
+// writeTime is how long an answer may take: a profile measures for 30 s unless its
+// reader asks for other.
+const writeTime = 2 * time.Minute
+
 // Serve serves h at address, "host:port", until [Server.Close].
 func Serve(address string, h http.Handler) (*Server, error) {
 	return serve(address, h, headerTime)
@@ -42,7 +46,7 @@ func serve(address string, h http.Handler, headerTime time.Duration) (*Server, e
 		http: &http.Server{
 			Handler: h, MaxHeaderBytes: 16 << 10, ErrorLog: log.New(discard{}, "", 0),
 			ReadHeaderTimeout: headerTime, ReadTimeout: 2 * headerTime,
-			WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, ConnState: new(connections).changed,
+			WriteTimeout: writeTime, IdleTimeout: time.Minute, ConnState: new(connections).changed,
 		},
 	}
 	go func() { s.done <- s.http.Serve(lis) }()

@@ -79,14 +79,19 @@ func live(address string, s *wire.StatusReply) *Live {
 	l := &Live{
 		Address: address, Epoch: short(s.GetEpoch()), State: wire.Text(s.GetState(), 8<<10), UptimeSeconds: seconds(s.GetUptimeMs()),
 		Map: livePhase(s.GetMap()), Reduce: livePhase(s.GetReduce()),
+		MapBytes: reading(s.GetMapBytes()), ReduceBytes: reading(s.GetReduceBytes()),
 		Members: []Member{}, Attempts: []Attempt{},
+	}
+	if s.GetPrices() != "" {
+		t := s.GetS3().Object()
+		l.Receipt = &Receipt{Requests: t.Requests, Sent: t.Sent, Received: t.Received, USD: s.GetUsd(), Region: short(s.GetRegion()), Prices: short(s.GetPrices())}
 	}
 	for _, n := range s.GetWorkers() {
 		l.Workers += int(n)
 	}
 	for _, m := range s.GetMembers() {
 		l.Members = append(l.Members, Member{
-			Name: short(m.GetName()), Host: short(m.GetHost()), Slots: int(m.GetSlots()), Running: int(m.GetRunning()),
+			Name: short(m.GetName()), Host: short(m.GetHost()), Version: short(m.GetVersion()), Slots: int(m.GetSlots()), Running: int(m.GetRunning()),
 			State: m.GetState(), SilentSeconds: seconds(m.GetSilentMs()),
 		})
 	}
@@ -106,12 +111,20 @@ func live(address string, s *wire.StatusReply) *Live {
 
 func seconds(ms int64) float64 { return (time.Duration(ms) * time.Millisecond).Seconds() }
 
+func reading(r *wire.Reading) *Reading {
+	if r == nil { // also of an earlier version
+		return nil
+	}
+	return &Reading{r.GetTotal(), r.GetDone()}
+}
+
 func livePhase(p *wire.PhaseStatus) LivePhase {
 	return LivePhase{
 		Tasks: int(p.GetTasks()), Done: int(p.GetDone()), Active: int(p.GetActive()), Reused: int(p.GetReused()),
 		Granted: int(p.GetGranted()), Adopted: int(p.GetAdopted()), Running: int(p.GetRunning()), Committed: int(p.GetCommitted()),
 		Failed: int(p.GetFailed()), Lost: int(p.GetLost()), Released: int(p.GetReleased()),
 		Superseded: int(p.GetSuperseded()), Canceled: int(p.GetCanceled()),
+		Retried:     int(p.GetRetried()),
 		Speculative: int(p.GetSpeculative()), SpeculativeCommitted: int(p.GetSpeculativeCommitted()),
 	}
 }

@@ -22,7 +22,8 @@ const (
 	Reduce    State = "reduce"    // an output is missing
 	Finishing State = "finishing" // all is there but the summary
 	Done      State = "done"
-	Failed    State = "failed" // its coordinator has said so and ended
+	Failed    State = "failed"    // its coordinator has said so and ended
+	Cancelled State = "cancelled" // somebody has, and its coordinator has ended
 )
 
 // Report is all that could be learnt. docs/operations.md explains its fields.
@@ -36,12 +37,18 @@ type Report struct {
 	Created     *time.Time    `json:"created,omitempty"`
 	Map         Phase         `json:"map"`
 	Reduce      Phase         `json:"reduce"`
+	MapBytes    *Reading      `json:"map_bytes,omitempty"` // by done tasks alone
 	OutputBytes int64         `json:"output_bytes"`
 	Coordinator *Coordinator  `json:"coordinator,omitempty"`
 	Live        *Live         `json:"live,omitempty"`
-	Finished    *Finished     `json:"finished,omitempty"`
-	Failure     string        `json:"failure,omitempty"`
-	Notes       []string      `json:"notes,omitempty"`
+	// Log is what the event log says, where no coordinator answers.
+	Log      *Log      `json:"log,omitempty"`
+	Finished *Finished `json:"finished,omitempty"`
+	Receipt  *Receipt  `json:"receipt,omitempty"`
+	Failure  string    `json:"failure,omitempty"`
+	// Cancelled says who has cancelled the job, whose coordinator may not have ended yet.
+	Cancelled *manifest.Cancel `json:"cancelled,omitempty"`
+	Notes     []string         `json:"notes,omitempty"`
 }
 
 // Incomplete says that the job is done, and that records or outputs of it are
@@ -51,7 +58,7 @@ func (r *Report) Incomplete() bool {
 }
 
 // Over says that nothing more is going to happen by itself.
-func (r *Report) Over() bool { return r.State == Done || r.State == Failed }
+func (r *Report) Over() bool { return r.State == Done || r.State == Failed || r.State == Cancelled }
 
 // Phase counts tasks of a phase, as the bucket shows them.
 type Phase struct {
@@ -96,6 +103,16 @@ type Finished struct {
 	Lines   int64             `json:"lines"`
 }
 
+// Receipt is what the job has asked of S3 so far, and what that costs.
+type Receipt struct {
+	Requests map[string]int64 `json:"requests"` // by operation
+	Sent     int64            `json:"sent"`     // bytes of request bodies
+	Received int64            `json:"received"` // bytes of reply bodies
+	USD      float64          `json:"usd"`
+	Region   string           `json:"region"` // whose prices these are
+	Prices   string           `json:"prices"` // date of the table
+}
+
 // Live is the word of a coordinator.
 type Live struct {
 	Address       string    `json:"address"`
@@ -104,10 +121,16 @@ type Live struct {
 	UptimeSeconds float64   `json:"uptime_seconds"`
 	Map           LivePhase `json:"map"`
 	Reduce        LivePhase `json:"reduce"`
-	Workers       int       `json:"workers"`
+	// MapBytes and ReduceBytes count running attempts too; nil from an earlier version, and
+	// before the job is planned.
+	MapBytes    *Reading `json:"map_bytes,omitempty"`
+	ReduceBytes *Reading `json:"reduce_bytes,omitempty"`
+	Workers     int      `json:"workers"`
 	// Members and Attempts are at most 1,000 each.
 	Members  []Member  `json:"members"`
 	Attempts []Attempt `json:"attempts"`
+
+	Receipt *Receipt `json:"-"` // that of the [Report]
 }
 
 // LivePhase counts tasks and attempts of a phase under this coordinator.
@@ -125,15 +148,24 @@ type LivePhase struct {
 	Released    int `json:"released"`
 	Superseded  int `json:"superseded"`
 	Canceled    int `json:"canceled"`
+	Retried     int `json:"retried"`     // of granted
 	Speculative int `json:"speculative"` // of granted
 	// SpeculativeCommitted is a part of committed.
 	SpeculativeCommitted int `json:"speculative_committed"`
+}
+
+// Reading is what the tasks of a phase read, in bytes: of maps that of input objects as
+// they are stored, of reduces that of the keys and values of the maps that are committed.
+type Reading struct {
+	Total int64 `json:"total"`
+	Done  int64 `json:"done"`
 }
 
 // Member is a worker.
 type Member struct {
 	Name          string  `json:"name"`
 	Host          string  `json:"host"`
+	Version       string  `json:"version"`
 	Slots         int     `json:"slots"`
 	Running       int     `json:"running"`
 	State         string  `json:"state"` // of wire.WorkerStates

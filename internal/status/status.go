@@ -96,7 +96,13 @@ func Read(ctx context.Context, o Options) (*Report, error) {
 		case err != nil:
 			c.Error = wire.Text(err.Error(), 1<<10)
 		}
-		r.Live = live
+		if r.Live = live; live != nil && live.Receipt != nil {
+			r.Receipt = live.Receipt
+		}
+	}
+	// The summary has the attempts of a job that is done.
+	if f.job != nil && r.Live == nil && r.State != Done {
+		r.readLog(ctx, o, f.job.ID)
 	}
 	return r, ctx.Err()
 }
@@ -147,16 +153,21 @@ func look(ctx context.Context, o Options) (*found, error) {
 }
 
 // lookElsewhere looks at outputs and summary of a job whose output has a place of its
-// own. What lies in output/ is none of that.
+// own, or names with an ending. What was looked at before is none of that.
 func (f *found) lookElsewhere(ctx context.Context, o Options) error {
-	if f.job == nil || f.job.OutputAt == (manifest.Place{}) {
+	if f.job == nil || f.job.Layout(o.Layout) == o.Layout {
 		return nil
+	}
+	o.Layout = f.job.Layout(o.Layout)
+	var err error
+	if f.job.OutputAt == (manifest.Place{}) { // only the names of outputs are others
+		f.reduces, f.bytes, err = o.list(ctx, o.Layout.OutputDir(), o.Layout.ParseOutput)
+		return err
 	}
 	if o.Buckets == nil {
 		return fmt.Errorf("the output lies in %s: no other bucket can be read here", f.job.OutputAt)
 	}
-	o.Store, o.Layout = o.Buckets(f.job.OutputAt.Bucket), f.job.Layout(o.Layout)
-	var err error
+	o.Store = o.Buckets(f.job.OutputAt.Bucket)
 	f.success, _, err = jobstate.ReadSuccess(ctx, o.Store, o.Layout, "")
 	if err = o.usable(err); err != nil {
 		return err
@@ -200,9 +211,20 @@ func (f *found) report(o Options) *Report {
 	r := &Report{Schema: Schema, Bucket: o.Store.Bucket(), Prefix: o.Layout.Prefix(), State: Preparing, OutputBytes: f.bytes, Notes: f.notes}
 	if f.job != nil {
 		r.Job, r.App, r.Created = f.job.ID, clean(f.job.App), &f.job.Created
-		r.Map.Tasks, r.Reduce.Tasks = len(f.job.Tasks), f.job.NReduce
+		r.Map.Tasks, r.Reduce.Tasks = f.job.Maps(), f.job.Outputs()
 		r.Map.Done = r.within(f.maps, r.Map.Tasks, "commit record")
 		r.Reduce.Done = r.within(f.reduces, r.Reduce.Tasks, "output")
+		done := f.maps
+		if f.job.MapOnly() { // whose tasks are map tasks for people
+			r.Map, r.Reduce, done = r.Reduce, r.Map, f.reduces
+		}
+		r.MapBytes = &Reading{}
+		for m := range f.job.Tasks {
+			r.MapBytes.Total += f.job.TaskBytes(m)
+		}
+		for _, m := range done {
+			r.MapBytes.Done += f.job.TaskBytes(m)
+		}
 		switch {
 		case r.Map.Done < r.Map.Tasks:
 			r.State = Map
@@ -263,6 +285,19 @@ func (f *found) coordinator(r *Report) {
 	if r.App == nil && a.App != "" {
 		r.App = &manifest.App{Name: short(a.App)}
 	}
+	if a.Receipt != nil {
+		all := a.S3.Clone()
+		all.Add(a.Receipt.Committed)
+		r.Receipt = receipt(all.Requests, a.Receipt)
+	}
+	if a.Cancelled != nil && f.success == nil {
+		r.Cancelled = &manifest.Cancel{At: a.Cancelled.At, By: short(a.Cancelled.By)}
+		if c.State != Active {
+			r.State = Cancelled
+		} else {
+			r.note("%s has cancelled the job: its coordinator is about to end", r.Cancelled.By)
+		}
+	}
 	if a.Released && a.Failure != "" && f.success == nil {
 		r.State, r.Failure = Failed, wire.Text(a.Failure, 8<<10)
 	}
@@ -280,13 +315,21 @@ func (f *found) finished(r *Report, o Options) {
 	}
 	r.State, r.Job, r.App, r.Failure = Done, s.Job, clean(s.App), ""
 	r.Finished = &Finished{At: s.Finished, Seconds: s.Seconds, Map: s.Map, Reduce: s.Reduce, Input: s.Input, Skipped: s.Skipped}
-	for _, out := range s.Outputs {
-		r.Finished.Lines += out.Lines
+	r.Finished.Lines, _ = s.Wrote()
+	if s.Receipt != nil {
+		r.Receipt = receipt(s.Requests, s.Receipt)
 	}
 	if f.job == nil {
 		r.Map.Tasks, r.Reduce.Tasks = s.Map.Tasks, s.Reduce.Tasks
 		r.Map.Done, r.Reduce.Done = len(f.maps), len(f.reduces)
+		if s.NReduce == 0 {
+			r.Map.Done, r.Reduce.Done = r.Reduce.Done, 0
+		}
 	}
+}
+
+func receipt(requests map[string]int64, r *manifest.Receipt) *Receipt {
+	return &Receipt{Requests: requests, Sent: r.Sent, Received: r.Received, USD: r.USD, Region: short(r.Region), Prices: short(r.Prices)}
 }
 
 // short makes a name from the bucket fit for a terminal.

@@ -270,7 +270,7 @@ func TestReport(t *testing.T) {
 	want := &Report{
 		Schema: Schema, Bucket: "bucket", Prefix: "p", State: Finishing, Job: "wc-1", Created: &created,
 		App: &manifest.App{Kind: manifest.Go, Name: "wc", Version: "1", SHA256: wire.DescribeApp(mr.App{}, nil).Sha256, Params: map[string]string{"pattern": `\x1b[31m`}},
-		Map: Phase{2, 2}, Reduce: Phase{1, 1}, OutputBytes: 4,
+		Map: Phase{2, 2}, Reduce: Phase{1, 1}, MapBytes: &Reading{2, 2}, OutputBytes: 4,
 		Coordinator: &Coordinator{State: Active, Addresses: []string{"host:1"}, Version: "v", Epoch: "e", Started: noon, AgeSeconds: 2.5, LeaseSeconds: 10},
 	}
 	if diff := cmp.Diff(want, r); diff != "" {
