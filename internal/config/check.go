@@ -61,9 +61,18 @@ func (k Key) canon(s string) (string, error) {
 		return k.check(s)
 	}
 	if !slices.Contains(k.Choices, s) {
-		return "", fmt.Errorf("must be one of %s", strings.Join(k.Choices, ", "))
+		return "", NoneOf(s, k.Choices)
 	}
 	return s, nil
+}
+
+// NoneOf is the error of a value that is none of these.
+func NoneOf(s string, choices []string) error {
+	err := fmt.Errorf("must be one of %s", strings.Join(choices, ", "))
+	if near := Nearest(s, choices); near != "" {
+		err = fmt.Errorf("%w, did you mean %q?", err, near)
+	}
+	return err
 }
 
 func text(s string) (string, error) {
@@ -284,4 +293,12 @@ func (l *Loaded) together() error {
 		problem("insecure", "excludes tls-ca, tls-cert, tls-key and token-file, which would have no effect")
 	}
 	return errors.Join(errs...)
+}
+
+// dollars is an amount of money.
+func dollars(s string) (string, error) {
+	if f, err := strconv.ParseFloat(s, 64); err == nil && f >= 0 && f <= 1e9 {
+		return strconv.FormatFloat(f, 'f', -1, 64), nil
+	}
+	return "", errors.New("must be dollars, such as 0.05 or 20")
 }

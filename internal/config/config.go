@@ -38,6 +38,7 @@ type Config struct {
 	TokenFile string `mapstructure:"token-file"`
 	Insecure  bool   `mapstructure:"insecure"`
 	Metrics   string `mapstructure:"metrics"` // host:port; "" = none
+	Pprof     bool   `mapstructure:"pprof"`
 
 	NReduce         int           `mapstructure:"nreduce"`
 	SplitSize       Size          `mapstructure:"split-size"`
@@ -45,14 +46,20 @@ type Config struct {
 	Shuffle         string        `mapstructure:"shuffle"` // "auto", "plain" or "packed"
 	MaxAttempts     int           `mapstructure:"max-attempts"`
 	MaxBad          string        `mapstructure:"max-bad-records"` // "25" or "0.1%"
-	Decompress      string        `mapstructure:"decompress"`      // "auto" or "off"
+	InputStore      string        `mapstructure:"input-store"`     // "auto", "job" or "aws"
+	NoSignRequest   bool          `mapstructure:"no-sign-request"`
+	RequestPayer    string        `mapstructure:"request-payer"` // "owner" or "requester"
+	Decompress      string        `mapstructure:"decompress"`    // "auto" or "off"
 	MaxRatio        int64         `mapstructure:"decompress-ratio"`
 	MaxDecompressed Size          `mapstructure:"decompress-limit"`
 	Speculation     string        `mapstructure:"speculation"`  // "auto" or "off"
 	TaskTimeout     time.Duration `mapstructure:"task-timeout"` // 0 = none
 	Lease           time.Duration `mapstructure:"lease"`
-	Memory          AutoSize      `mapstructure:"memory"` // 0 = auto
-	Slots           int           `mapstructure:"slots"`  // 0 = one for each core
+	Events          bool          `mapstructure:"events"`
+	MaxUSD          float64       `mapstructure:"max-usd"` // 0 = no limit
+	Prices          string        `mapstructure:"prices"`  // file; "" = the table of the program
+	Memory          AutoSize      `mapstructure:"memory"`  // 0 = auto
+	Slots           int           `mapstructure:"slots"`   // 0 = one for each core
 	Scratch         string        `mapstructure:"scratch"`
 	ExecMemory      Size          `mapstructure:"exec-memory"`
 	ExecDisk        Size          `mapstructure:"exec-disk"`
@@ -63,7 +70,9 @@ type Config struct {
 
 	LogLevel  string `mapstructure:"log-level"`  // trace, debug, info, warn or error
 	LogFormat string `mapstructure:"log-format"` // auto, text or json
+	LogFile   string `mapstructure:"log-file"`   // "" = stderr
 	Color     string `mapstructure:"color"`      // auto, always or never
+	Pager     string `mapstructure:"pager"`      // auto, never or a command line
 	Progress  string `mapstructure:"progress"`   // auto, plain, json or none
 }
 

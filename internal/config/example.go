@@ -1,6 +1,8 @@
 package config
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -27,6 +29,39 @@ func Example() string {
 		fmt.Fprintf(&b, "\n# %s; --%s, %s\n#%s: %s\n", help, k.Name, k.Env(), k.Name, k.YAML(k.Default))
 	}
 	return b.String()
+}
+
+// Schema returns a JSON Schema (draft 7, which editors know) of configuration files.
+func Schema() ([]byte, error) {
+	properties := map[string]any{}
+	for _, k := range Keys() {
+		of := map[string]any{"description": k.Help}
+		switch {
+		case k.Choices != nil:
+			of["enum"] = k.Choices
+		case k.Type == "switch":
+			of["type"] = "boolean"
+		case k.Type == "n":
+			of["type"] = "integer"
+		case k.Type == "n|n%" || k.Type == "size" || k.Type == "duration":
+			of["type"] = []string{"string", "integer"}
+		default:
+			of["type"] = "string"
+		}
+		if k.Default != "" {
+			of["default"] = k.Default
+		}
+		properties[k.Name] = of
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(map[string]any{
+		"$schema": "http://json-schema.org/draft-07/schema#", "title": "configuration of mraws",
+		"type": "object", "additionalProperties": false, "properties": properties,
+	})
+	return b.Bytes(), err
 }
 
 // YAML returns the loaded configuration as a file that loads to the same. Each

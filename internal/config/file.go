@@ -126,23 +126,29 @@ func Nearest(s string, names []string) string {
 	return nearest
 }
 
-// edits is the Levenshtein distance, by the usual row by row table.
+// edits is how many bytes are to be replaced, added, left out or exchanged with the next
+// to make b of a, by the usual table.
 func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	table := make([][]int, len(a)+1)
+	for i := range table {
+		table[i] = make([]int, len(b)+1)
+		table[i][0] = i
+	}
+	for j := range len(b) {
+		table[0][j+1] = j + 1
 	}
 	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
 		for j := range len(b) {
-			cost := diagonal
+			cost := table[i][j]
 			if a[i] != b[j] {
 				cost++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, diagonal+1, row[j]+1)
+			cost = min(cost, table[i][j+1]+1, table[i+1][j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				cost = min(cost, table[i-1][j-1]+1)
+			}
+			table[i+1][j+1] = cost
 		}
 	}
-	return row[len(b)]
+	return table[len(a)][len(b)]
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 )
@@ -15,7 +16,11 @@ func AddFlags(fs *pflag.FlagSet, names ...string) {
 		case k.Type == "switch":
 			fs.Bool(k.Name, false, k.Help)
 		default:
-			fs.Var(&flagText{k.Default, k.Type}, k.Name, k.Help)
+			kind := k.Type
+			if k.Choices != nil {
+				kind = strings.Join(k.Choices, "|")
+			}
+			fs.Var(&flagText{k.Default, kind}, k.Name, k.Help)
 		}
 	}
 }

@@ -62,8 +62,11 @@ func commonKeys() []Key {
 			Choices: []string{"trace", "debug", "info", "warn", "error"}},
 		{Name: "log-format", Group: Common, Type: "format", Default: "auto", Help: "format of log lines; auto is text on a terminal, else json",
 			Choices: []string{"auto", "text", "json"}},
-		{Name: "color", Group: Common, Type: "when", Default: "auto", Help: "colours; auto uses them on a terminal, unless NO_COLOR or TERM=dumb is set",
+		{Name: "log-file", Group: Common, Type: "file", check: path, Help: "append log lines to this file, instead of stderr"},
+		{Name: "color", Group: Common, Type: "when", Default: "auto", Help: "colours; auto uses them on a terminal, unless NO_COLOR or TERM=dumb is set, or where CLICOLOR_FORCE is",
 			Choices: []string{"auto", "always", "never"}},
+		{Name: "pager", Group: Common, Type: "command", Default: "auto", check: text,
+			Help: "command that long output goes through on a terminal; auto is PAGER, or less -FRX if that is installed, never is none"},
 		{Name: "progress", Group: Common, Type: "form", Default: "auto", Help: "format of progress on stderr; auto is bars on a terminal, else plain lines",
 			Choices: []string{"auto", "plain", "json", "none"}},
 	}
@@ -82,7 +85,9 @@ func netKeys() []Key {
 		{Name: "insecure", Group: Net, Type: "switch", Default: "false", check: boolean,
 			Help: "no TLS and no token: anyone who can reach the port can join the job"},
 		{Name: "metrics", Group: Net, Type: "[host:]port", check: listenOn,
-			Help: "address of the metrics for Prometheus; a port alone is on loopback, 0 takes a free port, empty serves none"},
+			Help: "address of the metrics for Prometheus, /healthz and /readyz; a port alone is on loopback, 0 takes a free port, empty serves none"},
+		{Name: "pprof", Group: Net, Type: "switch", Default: "false", check: boolean,
+			Help: "serve profiles of this process at /debug/pprof/ beside the metrics, which must be on loopback, and are if metrics is empty"},
 	}
 }
 
@@ -99,8 +104,8 @@ func serveKeys() []Key {
 
 func jobKeys() []Key {
 	return []Key{
-		{Name: "nreduce", Group: Job, Type: "n", Default: "10", check: number(1, 100000),
-			Help: "number of reduce tasks and of output files"},
+		{Name: "nreduce", Group: Job, Type: "n", Default: "10", check: number(0, 100000),
+			Help: "number of reduce tasks and of output files; 0 makes a map-only job: each map task writes what the mapper emits to an output of its own"},
 		{Name: "split-size", Group: Job, Type: "size", Default: "64MiB", check: size(1),
 			Help: "maximum size of the input of one map task"},
 		{Name: "pack", Group: Job, Type: "when", Default: "auto", Help: "pack small objects into one map task; auto does from 257 objects on",
@@ -113,7 +118,13 @@ func jobKeys() []Key {
 			Help: "time without progress after which an attempt fails, even if the app's code never returns; 0 is no limit"},
 		{Name: "max-bad-records", Group: Job, Type: "n|n%", Default: "0", check: share,
 			Help: "maximum of bad input records that are skipped and listed, such as 10 or 0.1%; more fail the job"},
-		{Name: "decompress", Group: Job, Type: "when", Default: "auto", Help: "decompress input named .gz or .zst, each object as one split; off reads the bytes as they are",
+		{Name: "input-store", Group: Job, Type: "which", Default: "auto", Help: "S3 that buckets of input lie in, besides the job's own: job is the job's, aws that of the AWS environment; auto is job, but for buckets that the embedded server does not have if no-sign-request or request-payer is set",
+			Choices: []string{"auto", "job", "aws"}},
+		{Name: "no-sign-request", Group: Job, Type: "switch", Default: "false", check: boolean,
+			Help: "read buckets of input without credentials, as public ones; not that of the job"},
+		{Name: "request-payer", Group: Job, Type: "who", Default: "owner", Help: "who pays for requests to buckets of input, besides the job's own",
+			Choices: []string{"owner", "requester"}},
+		{Name: "decompress", Group: Job, Type: "when", Default: "auto", Help: "decompress input that its first bytes show to be compressed; off reads the bytes as they are",
 			Choices: []string{"auto", "off"}},
 		{Name: "decompress-ratio", Group: Job, Type: "n", Default: "200", check: number(1, 1_000_000),
 			Help: "maximum decompression ratio of an object that is larger than 1 GiB when decompressed"},
@@ -123,6 +134,12 @@ func jobKeys() []Key {
 			Choices: []string{"auto", "off"}},
 		{Name: "lease", Group: Job, Type: "duration", Default: "10s", check: duration(minLease),
 			Help: "time without a heartbeat after which an attempt is lost, and without a renewal after which a standby takes over"},
+		{Name: "prices", Group: Job, Type: "file", check: path,
+			Help: "table of S3's prices by region (JSON); empty is that of the program, configs/prices.json"},
+		{Name: "max-usd", Group: Job, Type: "dollars", Default: "0", check: dollars,
+			Help: "stop the job before its requests to S3 cost more; the same line with more goes on; 0 is no limit"},
+		{Name: "events", Group: Job, Type: "switch", Default: "true", check: boolean,
+			Help: "write the event log, which events, logs and trace read, into the bucket"},
 	}
 }
 
@@ -139,7 +156,7 @@ func workKeys() []Key {
 		{Name: "exec-memory", Group: Work, Type: "size", Default: "2GiB", check: size(1 << 20),
 			Help: "memory that the executables of a task may use"},
 		{Name: "exec-disk", Group: Work, Type: "size", Default: "20GiB", check: size(1 << 20),
-			Help: "size of the files that the executables of a task may have in their working directory"},
+			Help: "size of the files that the executables of a task may have in their working directory, and of those that a job ships to an app"},
 		{Name: "exec-output", Group: Work, Type: "size", Default: "100GiB", check: size(1 << 20),
 			Help: "size of what an executable may write to its standard output"},
 		{Name: "coord-timeout", Group: Work, Type: "duration", Default: "10s", check: duration(0),

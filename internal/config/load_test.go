@@ -1,16 +1,20 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
 )
 
 // isolate hides the machine's own configuration.
@@ -54,9 +58,9 @@ func TestDefaults(t *testing.T) {
 	}
 	want := Config{
 		Bucket: "mapreducedata", Port: 1234, NReduce: 10, SplitSize: 64 << 20, Pack: "auto", Shuffle: "auto",
-		Lease: 10 * time.Second, CoordTimeout: 10 * time.Second, DrainTimeout: 25 * time.Second, Spot: "auto", MaxAttempts: 4, MaxBad: "0", Decompress: "auto", MaxRatio: 200, MaxDecompressed: 1 << 40, Speculation: "auto", TaskTimeout: 10 * time.Minute, S3Concurrency: 64,
+		Lease: 10 * time.Second, CoordTimeout: 10 * time.Second, DrainTimeout: 25 * time.Second, Spot: "auto", MaxAttempts: 4, MaxBad: "0", InputStore: "auto", RequestPayer: "owner", Decompress: "auto", MaxRatio: 200, MaxDecompressed: 1 << 40, Speculation: "auto", Events: true, TaskTimeout: 10 * time.Minute, S3Concurrency: 64,
 		ExecMemory: 2 << 30, ExecDisk: 20 << 30, ExecOutput: 100 << 30,
-		LogLevel: "info", LogFormat: "auto", Color: "auto", Progress: "auto",
+		LogLevel: "info", LogFormat: "auto", Color: "auto", Pager: "auto", Progress: "auto",
 	}
 	if diff := cmp.Diff(want, l.Config); diff != "" {
 		t.Error(diff)
@@ -73,10 +77,10 @@ var sample = map[string]string{
 	"bucket": "some-bucket", "prefix": "a/b", "region": "eu-west-1", "endpoint": "http://127.0.0.1:9000",
 	"profile": "dev", "local": "true", "data-dir": "/data", "s3-concurrency": "7", "coord": "10.0.0.1:99",
 	"port": "4321", "listen": "127.0.0.1", "advertise": "host.example:80", "tls-ca": "/ca.pem",
-	"tls-cert": "/cert.pem", "tls-key": "/key.pem", "token-file": "/token", "insecure": "false", "metrics": "10.0.0.1:9101",
-	"nreduce": "3", "split-size": "1KiB", "pack": "never", "shuffle": "packed", "max-attempts": "2", "task-timeout": "1m0s", "max-bad-records": "0.1%", "decompress": "off", "decompress-ratio": "1000", "decompress-limit": "5GiB", "speculation": "off", "lease": "3s",
+	"tls-cert": "/cert.pem", "tls-key": "/key.pem", "token-file": "/token", "insecure": "false", "metrics": "10.0.0.1:9101", "pprof": "true",
+	"nreduce": "3", "split-size": "1KiB", "pack": "never", "shuffle": "packed", "max-attempts": "2", "task-timeout": "1m0s", "max-bad-records": "0.1%", "input-store": "aws", "no-sign-request": "true", "request-payer": "requester", "decompress": "off", "decompress-ratio": "1000", "decompress-limit": "5GiB", "speculation": "off", "events": "false", "prices": "/prices.json", "max-usd": "12.5", "lease": "3s",
 	"memory": "256MiB", "slots": "5", "scratch": "/scratch", "exec-memory": "1GiB", "exec-disk": "3GiB", "exec-output": "5MiB", "coord-timeout": "1m0s", "drain-timeout": "2m0s", "spot": "off",
-	"log-level": "debug", "log-format": "json", "color": "never", "progress": "plain",
+	"log-level": "debug", "log-format": "json", "log-file": "/var/log/mraws.json", "color": "never", "pager": "more", "progress": "plain",
 }
 
 func get(c Config, key string) string {
@@ -217,8 +221,8 @@ func TestProblems(t *testing.T) {
 		{name: "small memory", args: []string{"--memory=1MiB"}, want: []string{"at least 32MiB, or auto"}},
 		{name: "duration", env: map[string]string{"MRAWS_LEASE": "10"}, want: []string{"lease", "env MRAWS_LEASE", "10s"}},
 		{name: "short lease", args: []string{"--lease=1ms"}, want: []string{"at least 100ms"}},
-		{name: "number", args: []string{"--nreduce=many"}, want: []string{`"many"`, "from 1 to"}},
-		{name: "zero", args: []string{"--nreduce=0"}, want: []string{"from 1 to"}},
+		{name: "number", args: []string{"--nreduce=many"}, want: []string{`"many"`, "from 0 to"}},
+		{name: "negative", args: []string{"--nreduce=-1"}, want: []string{"from 0 to"}},
 		{name: "bool", env: map[string]string{"MRAWS_LOCAL": "perhaps"}, want: []string{"true or false"}},
 		{name: "choice", args: []string{"--pack=always"}, want: []string{"auto, never"}},
 		{name: "bucket", args: []string{"--bucket=s3://b/x"}, want: []string{"without s3://"}},
@@ -239,7 +243,7 @@ func TestProblems(t *testing.T) {
 		{name: "insecure", args: []string{"--insecure", "--tls-ca=a"}, want: []string{"insecure", "excludes tls-ca"}},
 		{name: "share of more than all", args: []string{"--max-bad-records=100.1%"}, want: []string{"max-bad-records", "0.1%"}},
 		{name: "share too fine", args: []string{"--max-bad-records=0.00001%"}, want: []string{"four decimals"}},
-		{name: "many at once", args: []string{"--nreduce=0"}, env: map[string]string{"MRAWS_PORT": "x"}, want: []string{"nreduce", "port"}},
+		{name: "many at once", args: []string{"--nreduce=-1"}, env: map[string]string{"MRAWS_PORT": "x"}, want: []string{"nreduce", "port"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			isolate(t)
@@ -296,6 +300,37 @@ func TestExampleLoadsAsDefaults(t *testing.T) {
 		}
 		if diff := cmp.Diff(defaults.Config, l.Config); diff != "" {
 			t.Error(diff)
+		}
+	}
+}
+
+// TestConfigSchema: the schema has every key, and takes the values of the example and of
+// samples.
+func TestConfigSchema(t *testing.T) {
+	data, err := Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema struct {
+		Properties map[string]struct {
+			Type        any
+			Enum        []string
+			Description string
+		}
+	}
+	if err := json.Unmarshal(data, &schema); err != nil || len(schema.Properties) != len(Keys()) {
+		t.Fatalf("%d keys, %v", len(schema.Properties), err)
+	}
+	for _, k := range Keys() {
+		p := schema.Properties[k.Name]
+		var value any
+		if err := yaml.Unmarshal([]byte(k.YAML(sample[k.Name])), &value); err != nil {
+			t.Fatal(k.Name, err)
+		}
+		kind := map[string]string{"string": "string", "int": "integer", "bool": "boolean"}[fmt.Sprintf("%T", value)]
+		fits := strings.Contains(fmt.Sprint(p.Type), kind) || slices.Contains(p.Enum, fmt.Sprint(value))
+		if p.Description != k.Help || !fits || kind == "" {
+			t.Errorf("%s: %+v does not take %v", k.Name, p, value)
 		}
 	}
 }
