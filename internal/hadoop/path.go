@@ -75,8 +75,8 @@ func (p Path) Show(name string) string {
 var (
 	jobFolder = regexp.MustCompile(`^(input|intermediate|output)~*$`)
 	escaped   = regexp.MustCompile(`^(input|intermediate|output)~+$`)
-	outPart   = regexp.MustCompile(`^mr-out-(0|[1-9][0-9]*)$`)
-	part      = regexp.MustCompile(`^part-([0-9]{5,})$`)
+	outPart   = regexp.MustCompile(`^mr-out-(0|[1-9][0-9]*)((?:\.[a-z]+)*)$`)
+	part      = regexp.MustCompile(`^part-([0-9]{5,})((?:\.[a-z]+)*)$`)
 )
 
 // key is the key of a name.
@@ -125,10 +125,11 @@ func (p Path) alias() (key string, ok bool) {
 	if err != nil {
 		return "", false
 	}
-	return p.key(path.Join(path.Dir(p.Name), "mr-out-"+strconv.Itoa(n))), true
+	return p.key(path.Join(path.Dir(p.Name), "mr-out-"+strconv.Itoa(n)+m[2])), true
 }
 
-// name is the inverse of key. An output mr-out-3 of a job has the name part-00003.
+// name is the inverse of key. An output mr-out-3 of a job has the name part-00003,
+// mr-out-3.csv.gz the name part-00003.csv.gz.
 func (p Path) name(key string) string {
 	name := strings.TrimPrefix(key, p.dir)
 	if !p.fs {
@@ -144,7 +145,7 @@ func (p Path) name(key string) string {
 	if m := outPart.FindStringSubmatch(elements[last]); m != nil {
 		n, err := strconv.Atoi(m[1])
 		if err == nil {
-			elements[last] = fmt.Sprintf("part-%05d", n)
+			elements[last] = fmt.Sprintf("part-%05d", n) + m[2]
 		}
 	}
 	return strings.Join(elements, "/")

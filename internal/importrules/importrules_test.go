@@ -23,15 +23,17 @@ var allowed = map[string][]string{
 	"internal/escape":            {"std"},
 	"internal/failpoint":         {"internal/object"},
 	"internal/layout":            {},
-	"internal/manifest":          {"internal/layout", "internal/recordio", "internal/input", "internal/output"},
+	"internal/manifest":          {"internal/layout", "internal/recordio", "internal/input", "internal/output", "internal/object"},
+	"internal/keyorder":          {"mr", "internal/manifest"},
 	"internal/jobstate":          {"internal/layout", "internal/manifest", "internal/object"},
 	"internal/recordio":          {},
 	"internal/sortbuf":           {"mr", "internal/recordio"},
 	"internal/input":             {"mr"},
-	"internal/output":            {"std"},
+	"internal/output":            {"mr"},
+	"internal/output/parquet":    {"internal/output"}, // and only cli/parquet imports it: see checkSDK
 	"internal/decompress":        {"internal/manifest"},
 	"internal/coordinator/sched": {"std", "mr"},
-	"internal/wire":              {"mr", "internal/failpoint", "internal/escape", "internal/layout", "internal/manifest"},
+	"internal/wire":              {"mr", "internal/failpoint", "internal/escape", "internal/layout", "internal/manifest", "internal/object"},
 	"internal/s3fs":              {"internal/object", "internal/escape"},
 	"internal/s3local":           {"internal/datadir"},
 	"internal/datadir":           {"std"},
@@ -39,31 +41,44 @@ var allowed = map[string][]string{
 	"internal/hadoop":            {"internal/object"},
 	"internal/s3fault":           {"std"},
 	"internal/config":            {"internal/layout"},
+	"internal/chain":             {},
 	"internal/metrics":           {}, // and nobody else imports Prometheus: see checkSDK
 	"internal/protocol":          {"std", "internal/trace"},
 	"internal/trace":             {"std"},
+	"internal/events":            {"internal/layout", "internal/manifest", "internal/object", "internal/escape"},
+	"internal/findings":          {"internal/events", "internal/input", "internal/manifest"},
 	"internal/scratch":           {},
 	"internal/apps":              {"mr"},
 	"internal/coordinator/lease": {"internal/trace", "internal/layout", "internal/manifest", "internal/object", "internal/jobstate"},
-	"internal/coordinator":       {"mr", "internal/trace", "internal/coordinator/sched", "internal/coordinator/lease", "internal/wire", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/output", "internal/object", "internal/jobstate"},
+	"internal/coordinator":       {"mr", "internal/trace", "internal/coordinator/sched", "internal/coordinator/lease", "internal/wire", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/decompress", "internal/output", "internal/object", "internal/jobstate", "internal/inventory", "internal/pick", "internal/scratch", "internal/events", "internal/price", "internal/estimate"},
+	"internal/inventory":         {},
+	"internal/price":             {"std", "internal/object"},
+	"internal/estimate":          {"internal/input", "internal/manifest", "internal/object"},
+	"configs":                    {"std"},
+	"internal/pick":              {},
 	"internal/runner":            {"std", "mr"},
 	"internal/runner/gorunner":   {"std", "mr", "internal/runner"},
-	"internal/runner/execrunner": {"mr", "internal/runner", "internal/layout", "internal/manifest", "internal/recordio", "internal/sortbuf"},
+	"internal/shipped":           {"internal/layout", "internal/manifest", "internal/object", "internal/scratch"},
+	"internal/runner/execrunner": {"mr", "internal/runner", "internal/shipped", "internal/layout", "internal/manifest", "internal/keyorder", "internal/recordio", "internal/sortbuf"},
 	"internal/wasm":              {"internal/manifest", "internal/runner/execrunner"}, // and only cli/wasm imports it: see checkSDK
-	"internal/task":              {"mr", "internal/runner", "internal/layout", "internal/manifest", "internal/recordio", "internal/sortbuf", "internal/input", "internal/output", "internal/decompress", "internal/object", "internal/failpoint", "internal/scratch", "internal/jobstate"},
-	"internal/worker":            {"mr", "internal/trace", "internal/wire", "internal/task", "internal/runner", "internal/runner/gorunner", "internal/layout", "internal/manifest", "internal/object", "internal/jobstate"},
+	"internal/task":              {"mr", "internal/runner", "internal/shipped", "internal/layout", "internal/manifest", "internal/keyorder", "internal/recordio", "internal/sortbuf", "internal/input", "internal/output", "internal/decompress", "internal/object", "internal/failpoint", "internal/scratch", "internal/jobstate"},
+	"internal/worker":            {"mr", "internal/trace", "internal/wire", "internal/task", "internal/runner", "internal/runner/gorunner", "internal/shipped", "internal/layout", "internal/manifest", "internal/input", "internal/output", "internal/object", "internal/jobstate"},
 	"internal/testkit":           {"mr", "internal/input", "internal/output", "internal/layout", "internal/manifest", "internal/object", "internal/wire"},
 	"internal/testkit/wat":       {"std"},
-	"internal/verify":            {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/input", "internal/object", "internal/scratch"},
-	"internal/upload":            {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/object"},
+	"internal/parquet":           {"mr", "internal/input", "internal/verify"}, // and only cli/parquet imports it: see checkSDK
+	"internal/verify":            {"mr", "internal/layout", "internal/manifest", "internal/keyorder", "internal/recordio", "internal/input", "internal/object", "internal/scratch"},
+	"internal/upload":            {"mr", "internal/pick", "internal/layout", "internal/manifest", "internal/recordio", "internal/object"},
 	"e2e/lab":                    {"mr", "mr/mrtest", "internal/apps", "internal/layout"},
-	"internal/status":            {"internal/wire", "internal/escape", "internal/layout", "internal/manifest", "internal/object", "internal/jobstate"},
-	"e2e/chaos":                  {"e2e/lab", "internal/failpoint", "internal/protocol", "internal/trace"},
+	"internal/status":            {"internal/events", "internal/wire", "internal/escape", "internal/layout", "internal/manifest", "internal/object", "internal/jobstate"},
+	"internal/cancel":            {"internal/layout", "internal/manifest", "internal/object", "internal/jobstate"},
+	"internal/jobs":              {"internal/layout", "internal/manifest", "internal/object", "internal/jobstate"},
+	"e2e/chaos":                  {"e2e/lab", "internal/events", "internal/layout", "internal/manifest", "internal/object", "internal/failpoint", "internal/protocol", "internal/trace"},
+	"internal/doctor":            {"internal/layout", "internal/object"},
 	"internal/reset":             {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/object", "internal/jobstate"},
 }
 
 // wiring lists packages that may import all packages of the module.
-var wiring = []string{"", "api", "cmd", "cli", "cli/embedded", "cli/wasm", "bench", "bench/", "e2e", "e2e/", "examples/", "internal/s3fs/s3conform", "internal/importrules"}
+var wiring = []string{"", "api", "deploy", "cmd", "cli", "cli/embedded", "cli/wasm", "cli/parquet", "bench", "bench/", "e2e", "e2e/", "examples/", "internal/s3fs/s3conform", "internal/importrules"}
 
 type pkg struct {
 	ImportPath string
@@ -122,9 +137,8 @@ func TestImports(t *testing.T) {
 }
 
 // checkSDK checks the imports of large dependencies. Only s3fs sends requests to
-// S3, only s3local embeds the server, only wasm runs modules, only metrics imports
-// Prometheus. The
-// interface of the server uses types of the SDK, so s3local may import those two
+// S3, only s3local embeds the server, only wasm runs modules, only the packages parquet have the
+// library of Parquet, only metrics imports Prometheus. The interface of the server uses types of the SDK, so s3local may import those two
 // packages. spot uses the SDK's client for instance metadata, and no service of
 // AWS.
 func checkSDK(t *testing.T, name string, imports []string) {
@@ -147,6 +161,12 @@ func checkSDK(t *testing.T, name string, imports []string) {
 		}
 		if imp == module+"internal/wasm" && name != "cli/wasm" {
 			t.Errorf("%s imports %s; only cli/wasm may: a program without it must not link it", name, imp)
+		}
+		if strings.HasPrefix(imp, "github.com/parquet-go/") && name != "internal/parquet" && name != "internal/output/parquet" && name != "bench/gen" {
+			t.Errorf("%s imports %s; only internal/parquet, internal/output/parquet and bench/gen may", name, imp)
+		}
+		if (imp == module+"internal/parquet" || imp == module+"internal/output/parquet") && name != "cli/parquet" {
+			t.Errorf("%s imports %s; only cli/parquet may: a program without it must not link it", name, imp)
 		}
 		if strings.HasPrefix(imp, "github.com/prometheus/") && name != "internal/metrics" {
 			t.Errorf("%s imports %s; only internal/metrics may: roles count in plain numbers", name, imp)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strconv"
 
 	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/output"
@@ -14,62 +13,14 @@ import (
 )
 
 // AddFormats adds formats that the program does not have, so that tests see
-// whether others than lines and objects fit. Of input, "fixed" has records of the
-// option "size" bytes, and "indexed" has records whose places stand at the end of
-// the object. Of output, "framed" has the length of each key and value before it,
-// and the number of records at the end. Tests call it before any other goroutine
-// runs.
+// whether others fit. Of input, "indexed" has records whose places stand at the end of
+// the object, and readers of "clauses" guess where records begin. Of output, "framed"
+// has the length of each key and value before it, and the number of records at the
+// end. Tests call it before any other goroutine runs.
 func AddFormats() {
-	input.Formats["fixed"] = input.Kind{Options: []string{"size"}, New: func(options map[string]string) (input.Format, error) {
-		n, err := strconv.ParseInt(options["size"], 10, 32)
-		if err != nil || n < 1 {
-			return nil, fmt.Errorf("input fixed with size %q", options["size"])
-		}
-		return fixed{size: n}, nil
-	}}
 	input.Formats["indexed"] = input.Kind{New: func(map[string]string) (input.Format, error) { return indexed{}, nil }}
+	input.Formats["clauses"] = input.Kind{New: func(map[string]string) (input.Format, error) { return clauses{}, nil }}
 	output.Formats["framed"] = output.Kind{New: func(map[string]string) (output.Format, error) { return framed{}, nil }}
-}
-
-// fixed makes a record of each size bytes.
-type fixed struct {
-	input.OnePiece
-	size int64
-}
-
-func (f fixed) Check(size int64) error {
-	if size%f.size != 0 {
-		return fmt.Errorf("its %d bytes are no multiple of the record size %d: remove the incomplete record, or give the size that its records have", size, f.size)
-	}
-	return nil
-}
-
-func (f fixed) Cut(size, at int64) int64 {
-	if at == size {
-		return size
-	}
-	return at - at%f.size
-}
-
-func (f fixed) Count(_, n int64) (least, most int64) { return n / f.size, n / f.size }
-
-func (f fixed) Read(p input.Piece, _ int) (*input.PieceReader, error) {
-	body := p.Stream()
-	var src io.Reader = body
-	if p.Decode == nil {
-		src = io.LimitReader(body, p.Length)
-	}
-	buf := make([]byte, f.size)
-	off := p.Offset - f.size
-	next := func() (int64, []byte, error) {
-		off += f.size
-		_, err := io.ReadFull(src, buf)
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			err = fmt.Errorf("read %s: the last record, at byte %d, has fewer than %d bytes", p.Object, off, f.size)
-		}
-		return off, buf, err
-	}
-	return &input.PieceReader{Reader: &recordReader{next: next, rec: mr.Record{Object: p.Object}}, Body: body}, nil
 }
 
 // recordReader is an [input.Reader] whose records are not too long.
@@ -173,6 +124,8 @@ type framed struct{}
 
 func (framed) ContentType() string { return "application/x-framed" }
 
+func (framed) Ending() string { return "" }
+
 func (framed) Check(_, size int64) error {
 	if size < 8 {
 		return fmt.Errorf("%d bytes, which hold no number of records", size)
@@ -180,7 +133,9 @@ func (framed) Check(_, size int64) error {
 	return nil
 }
 
-func (framed) Encoder(w io.Writer) output.Encoder { return &frames{to: w} }
+func (framed) Encoder(w io.Writer, _ output.Libraries) (output.Encoder, error) {
+	return &frames{to: w}, nil
+}
 
 type frames struct {
 	to  io.Writer

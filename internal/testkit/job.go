@@ -77,9 +77,9 @@ func (w *Job) Segment(m, r int) string {
 // Outputs returns the outputs.
 func (w *Job) Outputs(t TB) []string {
 	t.Helper()
-	out := make([]string, w.Spec.NReduce)
+	out := make([]string, w.Spec.Outputs())
 	for r := range out {
-		o, err := w.Store.Object(layout.Layout{}.Output(r))
+		o, err := w.Store.Object(w.Spec.Layout(layout.Layout{}).Output(r))
 		if err != nil {
 			t.Fatalf("output: %v", err)
 		}

@@ -28,6 +28,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/pick"
 )
 
 // File is one file of a plan.
@@ -49,6 +50,30 @@ type Plan struct {
 	Files   []File
 	Bytes   int64
 	Skipped []Skipped
+}
+
+// Heads calls look with the name and the first bytes of each file, at most so many, and
+// ends with its first error. What cannot be read has no bytes here: the upload tells.
+func (p *Plan) Heads(size int, look func(name string, head []byte) error) error {
+	buf := make([]byte, size)
+	head := func(file File) []byte {
+		f := file.spool
+		if f == nil {
+			var err error
+			if f, err = os.Open(file.Path); err != nil {
+				return nil
+			}
+			defer f.Close() // opened for reading: nothing to lose
+		}
+		n, _ := f.ReadAt(buf, 0)
+		return buf[:n]
+	}
+	for _, file := range p.Files {
+		if err := look(file.Name, head(file)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // NothingError says that no file is left to upload, and which were skipped.
@@ -95,10 +120,9 @@ func (e *NothingError) Error() string {
 
 // Search says which files a plan skips.
 type Search struct {
-	// Include, if it is not empty, keeps only files that match one of its
-	// patterns. A pattern with a slash is matched with the whole name, one
-	// without a slash with the last element. It does not apply to pipes.
-	Include []string
+	// Filter takes or leaves out files by their names below input/. It does not
+	// apply to pipes.
+	pick.Filter
 	// Avoid lists files and folders that are never read, by whatever path or
 	// link they are reached.
 	Avoid []Avoid
@@ -116,12 +140,10 @@ const StoreFolder = "data folder of the embedded S3 server"
 // Find makes a plan of files, folders and globs (with ** for any depth,
 // https://pkg.go.dev/github.com/bmatcuk/doublestar/v4).
 func Find(args []string, o Search) (*Plan, error) {
-	for _, p := range o.Include {
-		if !doublestar.ValidatePattern(p) {
-			return nil, fmt.Errorf("include pattern %q is malformed", p)
-		}
+	if err := o.Check(); err != nil {
+		return nil, err
 	}
-	f := &finder{include: o.Include, byName: map[string]File{}, fence: newFence(o)}
+	f := &finder{filter: o.Filter, byName: map[string]File{}, fence: newFence(o)}
 	for _, arg := range args {
 		if err := f.argument(arg); err != nil {
 			return nil, err
@@ -131,7 +153,7 @@ func Find(args []string, o Search) (*Plan, error) {
 }
 
 type finder struct {
-	include []string
+	filter  pick.Filter
 	fence   *fence
 	byName  map[string]File
 	skipped []Skipped
@@ -148,7 +170,7 @@ func (f *finder) argument(arg string) error {
 		return f.add(File{Path: Stdin, Name: stdinName, Pipe: true})
 	}
 	info, err := os.Stat(arg)
-	if errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(arg, "*?[{") {
+	if errors.Is(err, fs.ErrNotExist) && pick.IsPattern(arg) {
 		return f.glob(arg)
 	}
 	if err != nil {
@@ -326,8 +348,12 @@ func (f *finder) walk(abs, name string) error {
 }
 
 func (f *finder) add(file File) error {
-	if !file.Pipe && !f.included(file.Name) {
-		f.pass(file.Path, "no include pattern matches")
+	if !file.Pipe && !f.filter.Takes(file.Name, "") {
+		why := "no include pattern matches"
+		if len(f.filter.Include) == 0 || (pick.Filter{Include: f.filter.Include}).Takes(file.Name, "") {
+			why = "an exclude pattern matches"
+		}
+		f.pass(file.Path, why)
 		return nil
 	}
 	if why := badName(file.Name); why != "" {
@@ -338,15 +364,6 @@ func (f *finder) add(file File) error {
 	}
 	f.byName[file.Name] = file
 	return nil
-}
-
-func (f *finder) included(name string) bool {
-	return len(f.include) == 0 || slices.ContainsFunc(f.include, func(p string) bool {
-		if !strings.Contains(p, "/") {
-			name = path.Base(name)
-		}
-		return doublestar.MatchUnvalidated(p, name)
-	})
 }
 
 // badName returns why a name is not accepted by all stores. S3 needs UTF-8 and at

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mraws/mraws/internal/pick"
 )
 
 // tree makes files (content = name) in a new working directory; a value
@@ -69,7 +71,7 @@ func TestFind(t *testing.T) {
 		{name: "include by name", args: []string{"books"}, include: []string{"books/*/*.txt", "**/b.*"}, want: []string{"books/b.txt", "books/deep/d.txt"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p, err := Find(c.args, Search{Include: c.include})
+			p, err := Find(c.args, Search{Filter: pick.Filter{Include: c.include}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -155,7 +157,7 @@ func TestFindErrors(t *testing.T) {
 		{name: "S3", args: []string{"s3://b/k"}, want: []string{"s3://b/k is not a local path"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Find(c.args, Search{Include: c.include})
+			_, err := Find(c.args, Search{Filter: pick.Filter{Include: c.include}})
 			if err == nil {
 				t.Fatal("no error")
 			}

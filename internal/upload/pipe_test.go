@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/pick"
 )
 
 // TestPipes: the standard input and pipes are an object each.
@@ -32,7 +33,7 @@ func TestPipes(t *testing.T) {
 		_ = w.Close()
 	}()
 	go func() { _ = os.WriteFile("fifo", []byte("of a fifo\n"), 0o600) }()
-	p, err := Find([]string{"-", "a.txt", "fifo", fmt.Sprintf("/dev/fd/%d", r.Fd()), "/dev/stdin"}, Search{Include: []string{"*.txt"}})
+	p, err := Find([]string{"-", "a.txt", "fifo", fmt.Sprintf("/dev/fd/%d", r.Fd()), "/dev/stdin"}, Search{Filter: pick.Filter{Include: []string{"*.txt"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,9 +67,9 @@ type Report struct {
 // ErrChanged says that a file changed while it was read.
 var ErrChanged = errors.New("file changed while it was read")
 
-// statEach is the maximum number of files for which Run sends a Stat each, instead
+// StatUpTo is the maximum number of files for which Run sends a Stat each, instead
 // of listing the input.
-const statEach = 64
+const StatUpTo = 64
 
 // small is the maximum size in bytes of a file that is read into memory.
 const small = 4 << 20
@@ -81,7 +81,7 @@ const small = 4 << 20
 func Run(ctx context.Context, store Store, l layout.Layout, p *Plan, o Options) (Report, error) {
 	start := time.Now()
 	u := &upload{compare: o.Compare, store: store, layout: l, progress: o.Progress}
-	if len(p.Files) > statEach {
+	if len(p.Files) > StatUpTo {
 		if err := u.listSizes(ctx, p); err != nil {
 			return Report{}, fmt.Errorf("list the input: %w", err)
 		}

@@ -172,7 +172,7 @@ func TestRunTwice(t *testing.T) {
 
 func TestManyFilesAreListedOnce(t *testing.T) {
 	var names []string
-	for i := range 3 * statEach {
+	for i := range 3 * StatUpTo {
 		names = append(names, fmt.Sprintf("d/%03d", i))
 	}
 	tree(t, names...)
