@@ -4,8 +4,9 @@ package main
 import (
 	"github.com/mraws/mraws/cli"
 	"github.com/mraws/mraws/cli/embedded"
+	"github.com/mraws/mraws/cli/parquet"
 	"github.com/mraws/mraws/cli/wasm"
 	"github.com/mraws/mraws/internal/apps"
 )
 
-func main() { cli.With(embedded.Server(), wasm.Runtime()).Main(apps.Table()...) }
+func main() { cli.With(embedded.Server(), wasm.Runtime(), parquet.Files()).Main(apps.Table()...) }

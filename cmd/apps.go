@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -48,11 +47,7 @@ func (t appTable) find(name string) (mr.App, error) {
 	if name == "" {
 		return mr.App{}, usagef("one of "+strings.Join(t.names(), ", "), "no app named: --app is required")
 	}
-	hint := "`mraws apps` lists the apps"
-	if near := config.Nearest(name, t.names()); near != "" {
-		hint = "did you mean " + near + "? " + hint
-	}
-	return mr.App{}, usagef(hint, "unknown app %q", name)
+	return mr.App{}, usagef(nearHint(name, t.names())+"`mraws apps` lists the apps", "unknown app %q", name)
 }
 
 func (t appTable) names() (names []string) {
@@ -95,16 +90,18 @@ type paramJSON struct {
 }
 
 func (f *frame) appsCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "apps",
-		Short: "List the apps of this program",
-		Args:  cobra.NoArgs,
+	return paging(&cobra.Command{
+		Use:     "apps",
+		Short:   "List the apps of this program",
+		Example: f.examples("apps", "apps -o json"),
+		Args:    cobra.NoArgs,
 		RunE: f.bare(func() error {
-			if f.output == "json" {
-				return f.printJSON(struct {
+			if f.forMachines() {
+				list := f.apps.json()
+				return printList(f.printer, struct {
 					Schema string    `json:"schema"`
 					Apps   []appJSON `json:"apps"`
-				}{"mraws/apps/v1", f.apps.json()})
+				}{"mraws/apps/v1", list}, list)
 			}
 			var rows [][]string
 			for _, a := range f.apps {
@@ -115,7 +112,7 @@ func (f *frame) appsCommand() *cobra.Command {
 			}
 			return f.printTable([]string{"app", "help"}, rows)
 		}),
-	}
+	})
 }
 
 func paramHelp(p mr.Param) string {

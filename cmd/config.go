@@ -14,10 +14,11 @@ import (
 
 func (f *frame) configCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "config",
-		Short: "Show, check and write configurations",
+		Use:     "config",
+		Short:   "Show, check and write configurations, print the schema of chains",
+		Example: f.examples("config show --origin", "config init > mraws.yaml"),
 	}
-	c.AddCommand(configShowCommand(f), configValidateCommand(f), configInitCommand(f))
+	c.AddCommand(configShowCommand(f), configValidateCommand(f), configInitCommand(f), configSchemaCommand(f))
 	return c
 }
 
@@ -39,8 +40,14 @@ func configShowCommand(f *frame) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: f.run(func(ctx context.Context, s *session, _ []string) error {
 			view := viewStore(ctx, s.target)
-			if f.output == "json" {
-				return s.printJSON(configJSON(s.conf, view))
+			if f.forMachines() {
+				keys := keysOf(s.conf)
+				return printList(s.printer, struct {
+					Schema string    `json:"schema"`
+					File   string    `json:"file,omitempty"`
+					Keys   []keyJSON `json:"keys"`
+					Store  storeView `json:"store"`
+				}{"mraws/config/v1", s.conf.File, keys, view}, keys)
 			}
 			facts := tableText(nil, view.rows())
 			if !origin {
@@ -54,7 +61,7 @@ func configShowCommand(f *frame) *cobra.Command {
 		}),
 	}
 	c.Flags().BoolVar(&origin, "origin", false, "print a table instead of a configuration file")
-	return allGroups(c)
+	return paging(allGroups(c))
 }
 
 type keyJSON struct {
@@ -63,24 +70,19 @@ type keyJSON struct {
 	Origin string `json:"origin"`
 }
 
-func configJSON(conf *config.Loaded, view storeView) any {
-	keys := []keyJSON{}
+func keysOf(conf *config.Loaded) (keys []keyJSON) {
 	for _, e := range conf.Entries() {
 		keys = append(keys, keyJSON{e.Key, e.Value, e.Origin.String()})
 	}
-	return struct {
-		Schema string    `json:"schema"`
-		File   string    `json:"file,omitempty"`
-		Keys   []keyJSON `json:"keys"`
-		Store  storeView `json:"store"`
-	}{"mraws/config/v1", conf.File, keys, view}
+	return keys
 }
 
 func configValidateCommand(f *frame) *cobra.Command {
 	return allGroups(&cobra.Command{
-		Use:   "validate",
-		Short: "Check the configuration; list all errors and exit with code 2",
-		Args:  cobra.NoArgs,
+		Use:     "validate",
+		Short:   "Check the configuration; list all errors and exit with code 2",
+		Example: f.examples("config validate", "config validate --config configs/aws.yaml"),
+		Args:    cobra.NoArgs,
 		RunE: f.run(func(_ context.Context, s *session, _ []string) error {
 			var stray []string
 			for _, v := range config.StrayEnv(os.Environ(), failpoint.Variable, trace.Variable) {
@@ -89,8 +91,8 @@ func configValidateCommand(f *frame) *cobra.Command {
 					s.note("warning: %s", v)
 				}
 			}
-			if f.output == "json" {
-				return s.printJSON(struct {
+			if f.forMachines() {
+				return s.printDoc(struct {
 					Schema   string   `json:"schema"`
 					Valid    bool     `json:"valid"`
 					File     string   `json:"file,omitempty"`
@@ -106,7 +108,7 @@ func configValidateCommand(f *frame) *cobra.Command {
 }
 
 func configInitCommand(f *frame) *cobra.Command {
-	return &cobra.Command{
+	return paging(&cobra.Command{
 		Use:     "init",
 		Short:   "Print a commented configuration file with all keys",
 		Example: "  " + f.name + " config init > mraws.yaml",
@@ -115,5 +117,5 @@ func configInitCommand(f *frame) *cobra.Command {
 			_, err := f.io.Out.Write([]byte(config.Example()))
 			return err
 		}),
-	}
+	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/mraws/mraws/internal/apps"
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/status"
+	"github.com/mraws/mraws/internal/testkit"
 )
 
 // evil sets a terminal's title and clears it, hides what stands before it and
@@ -87,18 +88,10 @@ func TestEscapedEverywhere(t *testing.T) {
 // onTerminal returns what write shows on a terminal.
 func onTerminal(t *testing.T, write func(tty *os.File)) string {
 	t.Helper()
-	screen, tty := openTerminal(t)
-	shown := make(chan string)
-	go func() {
-		b, _ := io.ReadAll(screen) // ends with EIO once tty is closed
-		shown <- string(b)
-	}()
-	write(tty)
-	if err := tty.Close(); err != nil {
-		t.Error(err)
-	}
-	defer screen.Close()
-	return <-shown
+	screen := testkit.NewTerminal(t, 100, 24)
+	write(screen.TTY)
+	screen.End(t)
+	return screen.Raw()
 }
 
 // TestForgedReport: whatever stands in an announcement or comes from a
@@ -147,7 +140,7 @@ func fillText(v reflect.Value, text string, depth int) {
 func TestEscapedLog(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
 		s, out := testSession(config.Config{}, nil)
-		l := s.newLogger(&config.Loaded{Config: config.Config{LogFormat: format, LogLevel: "info", Color: "never"}})
+		l := newLogger(&config.Loaded{Config: config.Config{LogFormat: format, LogLevel: "info", Color: "never"}}, s.io.Err, s.term.err)
 		l.Warn().Str("key", evil).Strs("keys", []string{evil}).Err(&Error{What: evil}).Msg(evil)
 		if got := out.String(); obeyed(got) != "" || strings.Count(got, "\n") != 1 {
 			t.Errorf("%s: %q in %q", format, obeyed(got), got)
@@ -157,9 +150,9 @@ func TestEscapedLog(t *testing.T) {
 
 // TestEscapedReport: an error of several lines stays one of its own lines.
 func TestEscapedReport(t *testing.T) {
-	for _, json := range []bool{false, true} {
+	for _, format := range formats() {
 		s, out := testSession(config.Config{}, nil)
-		s.report("mraws", explain(context.Background(), &Error{Code: 1, What: evil, Cause: &Error{What: evil + "x"}, Hint: "h\x1b"}), json)
+		s.report("mraws", explain(context.Background(), &Error{Code: 1, What: evil, Cause: &Error{What: evil + "x"}, Hint: "h\x1b"}), format)
 		if got := out.String(); obeyed(got) != "" || strings.Contains(got, "\nmraws: state") {
 			t.Errorf("%q in %q", obeyed(got), got)
 		}

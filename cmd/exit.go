@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,9 +27,34 @@ const (
 	ExitDenied      = 6 // credentials or permission
 	ExitConflict    = 7
 	ExitMismatch    = 8   // verify found a difference
+	ExitCancelled   = 9   // somebody has cancelled the job, or it has reached --max-usd
 	ExitInterrupt   = 130 // SIGINT
 	ExitTerminate   = 143 // SIGTERM, or the notice that the machine goes
 )
+
+// exitCode is an exit code with its meaning.
+type exitCode struct {
+	code int
+	text string
+}
+
+// exitCodes are all exit codes.
+func exitCodes() []exitCode {
+	return []exitCode{
+		{ExitOK, "done"},
+		{ExitInternal, "internal error, or an error that has no code of its own"},
+		{ExitUsage, "usage or configuration"},
+		{ExitSkipped, "done, with skipped records"},
+		{ExitJobFailed, "the job failed"},
+		{ExitUnreachable, "coordinator or store unreachable, or throttling"},
+		{ExitDenied, "credentials or permission"},
+		{ExitConflict, "conflict with another job, app, coordinator or writer"},
+		{ExitMismatch, "verify or replay found a difference"},
+		{ExitCancelled, "the job was cancelled"},
+		{ExitInterrupt, "ended by SIGINT"},
+		{ExitTerminate, "ended by SIGTERM, or by the notice that the machine goes"},
+	}
+}
 
 // Error is an error as a command tells it to its user. A Code of 0 is
 // derived from Cause by the table of explain.
@@ -193,18 +217,20 @@ func causes(what string, err error) []string {
 	return lines
 }
 
-// report prints the error of a program to stderr, as lines or as one JSON object.
-func (p *printer) report(program string, e *Error, asJSON bool) {
+// report prints the error of a program to stderr: lines of text, or an object in a format
+// for machines.
+func (p *printer) report(program string, e *Error, format string) {
 	what := strings.TrimSpace(strings.ReplaceAll(e.What, "\n", "; "))
 	lines := causes(what, e.Cause)
-	if asJSON {
-		_ = json.NewEncoder(safely{p.io.Err}).Encode(struct { // nowhere left to report to
+	if format != formatText {
+		doc, _ := encodeNext(format, struct { // texts and a number can be encoded
 			Schema string   `json:"schema"`
 			Code   int      `json:"code"`
 			Error  string   `json:"error"`
 			Causes []string `json:"causes,omitempty"`
 			Hint   string   `json:"hint,omitempty"`
 		}{"mraws/error/v1", e.Code, what, lines, e.Hint})
+		_, _ = safely{p.io.Err}.Write(doc) // nowhere left to report to
 		return
 	}
 	var b strings.Builder

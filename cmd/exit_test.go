@@ -112,12 +112,12 @@ func TestReport(t *testing.T) {
 		var out bytes.Buffer
 		p := newPrinter(IO{Err: &out})
 		e := explain(context.Background(), c.err)
-		p.report("mraws", e, false)
+		p.report("mraws", e, formatText)
 		if diff := cmp.Diff(c.text, out.String()); diff != "" {
 			t.Error(diff)
 		}
 		out.Reset()
-		p.report("mraws", e, true)
+		p.report("mraws", e, formatLines)
 		if diff := cmp.Diff(c.json+"\n", out.String()); diff != "" {
 			t.Error(diff)
 		}

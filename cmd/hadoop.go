@@ -43,7 +43,8 @@ func (f *frame) hadoopCommand() *cobra.Command {
 		Example: "  python3 job.py -r hadoop --hadoop-bin '" + f.name + " hadoop' --hadoop-streaming-jar none books/*.txt\n" +
 			"  " + f.name + " hadoop fs -put book.txt /books/book.txt\n" +
 			"  " + f.name + " hadoop jar streaming.jar -files m.py,r.py -input /books -output /counts -mapper m.py -reducer r.py",
-		Args: cobra.ArbitraryArgs,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: completeHadoop,
 	}
 	c.Flags().SetInterspersed(false) // what follows fs and jar is Hadoop's
 	config.AddFlags(c.Flags(), config.Names(config.Job)...)
@@ -67,9 +68,19 @@ func (f *frame) hadoopCommand() *cobra.Command {
 		case "":
 			return usagef("", "hadoop needs version, fs or jar")
 		}
-		return usagef("there are version, fs and jar", "unknown command %q for hadoop", verb)
+		return usagef(nearHint(verb, hadoopVerbs())+"there are version, fs and jar", "unknown command %q for hadoop", verb)
 	})
 	return c
+}
+
+func hadoopVerbs() []string { return []string{"version", "fs", "jar"} }
+
+// completeHadoop completes the first word. What follows is Hadoop's.
+func completeHadoop(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return hadoopVerbs(), noFiles
+	}
+	return nil, cobra.ShellCompDirectiveDefault
 }
 
 // hadoopUser is the user to whom files belong.

@@ -155,7 +155,14 @@ func (j *hadoopStreaming) findInput(ctx context.Context) error {
 			return &Error{Code: ExitInternal, What: "Input path does not exist: " + in}
 		}
 		for _, e := range found {
-			j.flags.sources = append(j.flags.sources, coordinator.Source{Bucket: p.Bucket, Prefix: e.Key, Object: !e.Folder})
+			s := coordinator.Source{Bucket: p.Bucket, Prefix: e.Key}
+			if !e.Folder {
+				s.Kind = coordinator.Object
+				if layout.Hidden(e.Key) {
+					continue
+				}
+			}
+			j.flags.sources = append(j.flags.sources, s)
 		}
 	}
 	return nil
@@ -227,7 +234,7 @@ func (j *hadoopStreaming) fetch(ctx context.Context, uri, folder string) (string
 }
 
 // watchPercent tells how far the job is, in the words of Hadoop, until over is called.
-func (j *hadoopStreaming) watchPercent(c *coordinator.Coordinator) (over func()) {
+func (j *hadoopStreaming) watchPercent(c *coordinator.Coordinator) (over func(done bool)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
 	told := ""
@@ -252,7 +259,7 @@ func (j *hadoopStreaming) watchPercent(c *coordinator.Coordinator) (over func())
 			}
 		}
 	})
-	return func() { cancel(); watching.Wait() }
+	return func(bool) { cancel(); watching.Wait() }
 }
 
 // failed tells of the failure of a job as Hadoop does.
@@ -284,10 +291,7 @@ func (j *hadoopStreaming) failed(err error) error {
 // hadoopCounters are the counters of a job by the names of Hadoop, and its own.
 func hadoopCounters(s *manifest.Success, reduces bool) []hadoop.Counter {
 	const framework = "Map-Reduce Framework"
-	var lines, bytes int64
-	for _, o := range s.Outputs {
-		lines, bytes = lines+o.Lines, bytes+o.Size
-	}
+	lines, bytes := s.Wrote()
 	all := []hadoop.Counter{
 		{Group: "File Input Format Counters", Name: "Bytes Read", N: s.Input.Bytes},
 		{Group: "File Output Format Counters", Name: "Bytes Written", N: bytes},

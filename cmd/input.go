@@ -4,24 +4,29 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/rs/zerolog"
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/datadir"
+	"github.com/mraws/mraws/internal/decompress"
 	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/pick"
 	"github.com/mraws/mraws/internal/upload"
 )
 
 // findInput makes the plan of an upload. Its errors are usage errors. The data
 // folder and the folders of avoid are never read.
-func findInput(c *config.Loaded, args, include []string, avoid ...upload.Avoid) (*upload.Plan, error) {
-	search := upload.Search{Include: include, Store: datadir.Is, Avoid: avoid}
+func findInput(c *config.Loaded, args []string, take pick.Filter, avoid ...upload.Avoid) (*upload.Plan, error) {
+	search := upload.Search{Filter: take, Store: datadir.Is, Avoid: avoid}
 	dir := c.DataDir
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		for _, path := range append(datadir.Secrets(dir), dir) {
@@ -40,11 +45,42 @@ func findInput(c *config.Loaded, args, include []string, avoid ...upload.Avoid) 
 	case errors.As(err, &nothing) && nothing.Hidden():
 		return nil, usagef("a file whose name begins with a dot or _ is read if it is named itself", "%w", err)
 	case errors.As(err, &name):
-		return nil, usagef("rename it or leave it out with --include", "%w", err)
+		return nil, usagef("rename it or leave it out with --exclude", "%w", err)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, err
 	}
 	return nil, &Error{Code: ExitUsage, What: err.Error()}
+}
+
+// unreadable returns an error if files of a plan are archives, are encrypted, or are
+// compressed in a way that no job reads. The job would say so after the upload.
+func unreadable(plan *upload.Plan) error {
+	var first *decompress.RefusedError
+	more := 0
+	err := plan.Heads(decompress.HeadSize, func(name string, head []byte) error {
+		_, err := decompress.Detect(name, head)
+		switch refused := (*decompress.RefusedError)(nil); {
+		case !errors.As(err, &refused):
+			return err
+		case first == nil:
+			first = refused
+		default:
+			more++
+		}
+		return nil
+	})
+	if err != nil || first == nil {
+		return err
+	}
+	what := first.Error()
+	if more > 0 {
+		what += fmt.Sprintf("; %s of the other files cannot be read either", humanize.Comma(int64(more)))
+	}
+	pattern := path.Base(first.Object)
+	if ext := path.Ext(pattern); ext != "" {
+		pattern = "**/*" + ext
+	}
+	return &Error{Code: ExitUsage, What: what, Hint: "--exclude '" + pattern + "' leaves files out; --decompress off reads all input as it is"}
 }
 
 // secrets lists the files of token, private key and AWS credentials of this process.

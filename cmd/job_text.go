@@ -2,8 +2,6 @@ package cmd
 
 import (
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
@@ -39,11 +37,11 @@ func newJobJSON(t *target, success *manifest.Success, again bool, st *store) job
 
 // printSuccess writes the summary of a job to stdout.
 func (s *session) printSuccess(success *manifest.Success, again bool, st *store) error {
-	if s.output == "json" {
-		return s.printJSON(newJobJSON(s.target, success, again, st))
+	if s.forMachines() {
+		return s.printDoc(newJobJSON(s.target, success, again, st))
 	}
 	out, lay := s.outputs(st)
-	return s.say("%s", successText(success, again, out.Bucket(), lay))
+	return s.say("%s%s", successText(success, again, out.Bucket(), lay, s.width()), s.nextText(success))
 }
 
 // skipped is the error, or rather the warning, of a job that is done but for
@@ -52,9 +50,9 @@ func skipped(t *target, success *manifest.Success) error {
 	if success.Skipped == 0 {
 		return nil
 	}
-	where := fmt.Sprintf("s3://%s/%s", t.conf.Bucket, t.layout.BadDir())
+	lists := fmt.Sprintf("s3://%s/%s*", t.conf.Bucket, t.layout.BadDir())
 	return &Error{Code: ExitSkipped, Warning: true, What: countText(success.Skipped, "bad record") + " skipped",
-		Hint: where + " lists them with object, offset and error; `mraws replay map-N` runs a task again under a debugger"}
+		Hint: "`mraws hadoop fs -cat " + shellQuote(lists) + "` prints them with object, offset and error, a list for each map task"}
 }
 
 // attemptsText says what went on besides one attempt for each task; "" if
@@ -73,39 +71,14 @@ func attemptsText(a manifest.Attempts) string {
 	return text
 }
 
-// successText says in a few lines what a job did, now or before.
-func successText(s *manifest.Success, again bool, bucket string, lay layout.Layout) string {
-	var b strings.Builder
-	if again {
-		fmt.Fprintf(&b, "already done at %s: %s, in %.1fs\n", s.Finished.Local().Format(time.DateTime), s.Job, s.Seconds)
-	} else {
-		fmt.Fprintf(&b, "SUCCEEDED %s in %.1fs\n", s.Job, s.Seconds)
-	}
-	for _, p := range []struct {
-		name string
-		a    manifest.Attempts
-	}{{"map", s.Map}, {"reduce", s.Reduce}} {
-		fmt.Fprintf(&b, "  %-7s %s", p.name, countText(int64(p.a.Tasks), "task"))
-		if p.a.Reused > 0 {
-			fmt.Fprintf(&b, ", reused %d", p.a.Reused)
+// namedTotals are the lines and bytes of each named output, or partition, that has any.
+func namedTotals(list []manifest.NamedOutput) (all []manifest.NamedOutput) {
+	for _, n := range list { // in order of name
+		if len(all) == 0 || all[len(all)-1].Name != n.Name {
+			all = append(all, manifest.NamedOutput{Name: n.Name})
 		}
-		b.WriteString(attemptsText(p.a) + "\n")
+		last := &all[len(all)-1]
+		last.Lines, last.Size = last.Lines+n.Lines, last.Size+n.Size
 	}
-	var wrote, lines int64
-	for _, o := range s.Outputs {
-		wrote += o.Size
-		lines += o.Lines
-	}
-	var requests int64
-	for _, n := range s.Requests {
-		requests += n
-	}
-	skipped := ""
-	if s.Skipped > 0 {
-		skipped = ", skipped " + countText(s.Skipped, "record")
-	}
-	fmt.Fprintf(&b, "  read %s in %s%s, shuffled %s, wrote %s in %s, %s (%s on S3)\n", bytesText(s.Input.Bytes), countText(s.Input.Records, "record"), skipped,
-		countText(s.Shuffled.Records, "pair"), bytesText(wrote), countText(lines, "line"), countText(requests, "S3 request"), dollarsText(requestDollars(s.Requests)))
-	fmt.Fprintf(&b, "  output  s3://%s/%s (%s)", bucket, lay.OutputDir(), countText(int64(len(s.Outputs)), "part"))
-	return b.String()
+	return all
 }

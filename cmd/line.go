@@ -65,14 +65,22 @@ func (l *commandLine) command(words string) string {
 
 // again is the command line of this process, for a hint. With a prefix that it
 // made up itself it names that, so that it goes on with the same job. more are
-// further flags.
+// further flags; one with a value takes the place of the same flag.
 func (l *commandLine) again(more ...string) string {
 	words := slices.Clone(l.args)
+	for i := 0; i+1 < len(more); i++ {
+		if strings.HasPrefix(more[i], "--") && !strings.HasPrefix(more[i+1], "--") {
+			words = without(words, more[i])
+		}
+	}
 	if l.at != nil {
 		for _, word := range l.at.spent {
 			if i := slices.Index(words, word); i >= 0 {
 				words = slices.Delete(words, i, i+1)
 			}
+		}
+		if l.at.spentFor != "" {
+			words = append(words, l.at.spentFor)
 		}
 		if l.at.ownPrefix {
 			more = append([]string{"--prefix", l.at.layout.Prefix()}, more...)
@@ -82,6 +90,23 @@ func (l *commandLine) again(more ...string) string {
 		}
 	}
 	return "`" + whole + l.self() + " " + quoteAll(words) + "`"
+}
+
+// without is words without a flag and its value.
+func without(words []string, flag string) []string {
+	for i := 0; i < len(words); i++ {
+		n := 0
+		if words[i] == flag {
+			n = min(2, len(words)-i)
+		} else if strings.HasPrefix(words[i], flag+"=") {
+			n = 1
+		}
+		words = slices.Delete(words, i, i+n)
+		if n > 0 {
+			i--
+		}
+	}
+	return words
 }
 
 // self is the program as it was started, for a shell.

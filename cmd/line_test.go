@@ -138,3 +138,15 @@ func TestShellQuote(t *testing.T) {
 		t.Errorf("got %q, want %q", got, words)
 	}
 }
+
+// TestAgainReplaces: a flag that a hint gives another value is on the line once.
+func TestAgainReplaces(t *testing.T) {
+	for _, args := range [][]string{
+		{"run", "--max-usd", "1", "--app", "wc", "a.txt"}, {"run", "--app", "wc", "--max-usd=1", "a.txt"}, {"run", "--app", "wc", "a.txt"},
+	} {
+		l := &commandLine{name: "mraws", args: args, at: &target{verb: "run"}}
+		if got, want := l.paste(l.again("--max-usd", "2")), "`mraws run --max-usd 2 --app wc a.txt`"; got != want {
+			t.Errorf("%q: %s, want %s", args, got, want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/task"
@@ -36,24 +37,40 @@ func (b *budget) setMemory(configured config.AutoSize) (err error) {
 	return err
 }
 
-// firstHeap is the size of the heap in bytes at which Go's collector runs for the
-// first time, if a quarter of the budget is at least as large.
-const firstHeap = 64 << 20
+// leastHeap is the size of the heap in bytes below which Go's collector does not run,
+// if a quarter of the budget is at least as large.
+const leastHeap = 64 << 20
 
-// delayCollector delays the first run of the collector until the heap has
-// firstHeap bytes. From 4 MiB on it would run ten times while a process starts,
-// which is a fifth of the CPU time of a small job. After the first run the
-// collector works as usual.
+// delayCollector delays runs of the collector until the heap has leastHeap bytes. From
+// 4 MiB on it would run ten times while a process starts, which is a fifth of the CPU
+// time of a small job, and later each time that the heap has twice the 10 MiB that most
+// jobs keep. A larger heap is collected as usual.
 func delayCollector(budget int64) {
-	const usual, least = 100, 4 << 20 // of GOGC, and the bytes that it begins with then
-	heap := min(firstHeap, budget/4)
-	if heap <= least {
-		return
+	const least = 4 << 20 // bytes that it begins with if GOGC is 100
+	if heap := min(leastHeap, budget/4); heap > least {
+		debug.SetGCPercent(int(usualGC * heap / least))
+		delayNext(heap, int(usualGC*heap/least))
 	}
-	debug.SetGCPercent(int(usual * heap / least))
-	// The first run finds it unreachable. It contains a pointer, so that the
+}
+
+const usualGC = 100 // percent
+
+// delayNext sets GOGC after the next run of the collector so that the one behind it waits
+// for a heap of so many bytes, and goes on so until something else has changed GOGC from
+// percent, which it was set to.
+func delayNext(heap int64, percent int) {
+	// The next run finds it unreachable. It contains a pointer, so that the
 	// allocator does not place it beside objects that stay reachable.
-	runtime.AddCleanup(new(*int), func(percent int) { debug.SetGCPercent(percent) }, usual)
+	runtime.AddCleanup(new(*int), func(heap int64) {
+		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(live)
+		next := int(max(usualGC, usualGC*heap/max(int64(live[0].Value.Uint64()), 1)-usualGC))
+		if was := debug.SetGCPercent(next); was != percent {
+			debug.SetGCPercent(was)
+			return
+		}
+		delayNext(heap, next)
+	}, heap)
 }
 
 // autoMemory is the budget of a process whose memory limit is limit bytes, by file.

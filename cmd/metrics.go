@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -28,28 +29,46 @@ type page struct {
 // openPage serves the metrics page where that is configured. What there is to
 // show is added by and by. The caller closes s.page.
 func (s *session) openPage() error {
-	if s.conf.Metrics == "" {
+	address := s.conf.Metrics
+	if s.conf.Pprof {
+		if address = cmp.Or(address, "127.0.0.1:0"); !onLoopback(address) {
+			return usagef("leave out --metrics, or give it a port alone", "--pprof with --metrics %s: profiles are served on loopback only", address)
+		}
+	}
+	if address == "" {
 		return nil
 	}
 	v := readVersion()
 	p := &page{Page: metrics.New(v.Version, v.Commit, runtime.Version())}
+	if s.conf.Pprof {
+		p.Debug()
+	}
 	var err error
-	p.server, err = metrics.Serve(s.conf.Metrics, p.Handler())
+	p.server, err = metrics.Serve(address, p.Handler())
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return &Error{Code: ExitConflict, What: "cannot serve metrics on " + s.conf.Metrics, Cause: err,
+		return &Error{Code: ExitConflict, What: "cannot serve metrics on " + address, Cause: err,
 			Hint: "each process needs a port of its own: choose another for --metrics, or 0 for any"}
 	}
 	if err != nil {
-		return &Error{Code: ExitUsage, What: "cannot serve metrics on " + s.conf.Metrics, Cause: err, Hint: "check --metrics"}
+		return &Error{Code: ExitUsage, What: "cannot serve metrics on " + address, Cause: err, Hint: "check --metrics"}
 	}
-	at := p.server.Addr()
-	if tcp, ok := at.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-		s.log.Warn().Str("metrics", "http://"+at.String()+"/metrics").Msg("anyone who can reach this address can read the metrics")
+	url := "http://" + p.server.Addr().String()
+	if !onLoopback(p.server.Addr().String()) {
+		s.log.Warn().Str("metrics", url+"/metrics").Msg("anyone who can reach this address can read the metrics")
 	} else {
-		s.log.Info().Str("metrics", "http://"+at.String()+"/metrics").Msg("metrics")
+		s.log.Info().Str("metrics", url+"/metrics").Msg("metrics")
+	}
+	if s.conf.Pprof {
+		s.log.Info().Str("pprof", url+"/debug/pprof/").Msg("profiles")
 	}
 	s.page = p
 	return nil
+}
+
+// onLoopback tells whether an address with a port is of this machine alone.
+func onLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
 }
 
 // Close ends the page.
@@ -58,6 +77,13 @@ func (p *page) Close() error {
 		return nil
 	}
 	return p.server.Close()
+}
+
+// ready says that the process does its work, whatever else it shows.
+func (p *page) ready() {
+	if p != nil {
+		p.Ready(func(context.Context) error { return nil })
+	}
 }
 
 // store shows what is asked of a store.
@@ -74,6 +100,12 @@ func (p *page) workers() {
 		return
 	}
 	p.stats = new(worker.Stats)
+	p.Ready(func(context.Context) error {
+		if p.stats.Snapshot().Slots == 0 {
+			return errors.New("the worker has not joined a coordinator")
+		}
+		return nil
+	})
 	p.Add(workerMetrics(), func(emit metrics.Emit) { emitWorker(emit, p.stats.Snapshot(), memoryUsed(), debug.SetMemoryLimit(-1)) })
 }
 
@@ -93,6 +125,15 @@ func (p *page) coordinator(c *coordinator.Coordinator) {
 	if p == nil {
 		return
 	}
+	p.Ready(func(ctx context.Context) error {
+		switch s := c.Status(ctx); {
+		case s == nil:
+			return errors.New("the coordinator does not serve yet")
+		case !s.GetLeading():
+			return errors.New("the coordinator stands by: another one leads the job")
+		}
+		return nil
+	})
 	p.Add(coordinatorMetrics(), func(emit metrics.Emit) {
 		ctx, cancel := context.WithTimeout(context.Background(), askFor)
 		defer cancel()

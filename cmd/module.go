@@ -73,12 +73,11 @@ func (o *execFlags) module(ctx context.Context, s *session, job *jobFlags) (*exe
 	if err := o.checkModule(job); err != nil {
 		return nil, err
 	}
-	x := &execCode{paths: map[string]string{}, flag: "--file"}
+	x := &execCode{shipment: newShipment()}
 	file, err := x.read(job.app, false)
 	if err != nil {
 		return nil, err
 	}
-	file.Executable = false
 	has, err := execrunner.Inspect(ctx, line, x.paths[file.SHA256])
 	if ctx.Err() != nil {
 		return nil, err
@@ -88,16 +87,21 @@ func (o *execFlags) module(ctx context.Context, s *session, job *jobFlags) (*exe
 	}
 	e := &manifest.Exec{
 		Module: &manifest.Module{File: file.Name, Allow: slices.Compact(slices.Sorted(slices.Values(o.allow)))},
-		Mapper: has.Map, Combiner: has.Combine, Reducer: has.Reduce, Files: []manifest.CodeFile{file}, Whole: o.whole,
+		Mapper: has.Map, Combiner: has.Combine, Reducer: has.Reduce, Whole: o.whole,
 	}
+	if s.conf.NReduce == 0 {
+		e.Combiner, e.Reducer = "", ""
+	}
+	s.mapOnly(e)
 	if e.Env, err = o.variables(); err != nil {
 		return nil, err
 	}
-	if err := x.addFiles(e, o.files, false, false); err != nil {
+	x.files = append(x.files, file)
+	if e.Files, err = x.add(o.files, nil); err != nil {
 		return nil, err
 	}
-	if err := sortFiles(e.Files); err != nil {
-		return nil, err
+	for i := range e.Files {
+		e.Files[i].Executable = false
 	}
 	if err := e.Validate(); err != nil {
 		return nil, usagef("", "%w", err)
@@ -107,7 +111,7 @@ func (o *execFlags) module(ctx context.Context, s *session, job *jobFlags) (*exe
 		name = "module" + moduleEnd
 	}
 	x.spec = e.Spec(name)
-	return x, nil
+	return x, o.declare(x.spec)
 }
 
 // moduleHint is for modules that no job can run.
@@ -128,9 +132,6 @@ func (o *execFlags) checkModule(job *jobFlags) error {
 		{"--inherit-aws", o.inheritAWS, "a module has no network"},
 		{"--field-separator", o.separator != "", "it writes keys and values"},
 		{"--key-fields", o.keyFields != 1, "it writes keys and values"},
-		{"--partition-fields", o.partitionFields != "0" && o.partitionFields != "", "it writes keys and values"},
-		{"--sort", o.sort != "", "its keys are sorted by their bytes"},
-		{"--key-field-separator", o.keySeparator != "", "it writes keys and values"},
 		{"--records", o.records != "", "it always writes records"},
 		{"--whole-objects path", o.whole == manifest.WholePath, "--whole-objects bytes hands over the bytes"},
 	} {
@@ -143,7 +144,7 @@ func (o *execFlags) checkModule(job *jobFlags) error {
 		case what == "files":
 			return usagef("the module can read what --file ships", "--allow files is not needed")
 		case !slices.Contains(manifest.Allowances(), what):
-			return usagef("a module may be allowed "+strings.Join(manifest.Allowances(), ", "), "unknown --allow %q", what)
+			return usagef(nearHint(what, manifest.Allowances())+"a module may be allowed "+strings.Join(manifest.Allowances(), ", "), "unknown --allow %q", what)
 		}
 	}
 	return nil

@@ -38,7 +38,7 @@ func TestOutFolder(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			o, err := openOut(dir, tt.overwrite)
+			o, err := openOut(dir, tt.overwrite, false)
 			var e *Error
 			if code := 0; errors.As(err, &e) {
 				if code = e.Code; code != tt.code {
@@ -49,7 +49,7 @@ func TestOutFolder(t *testing.T) {
 			if err != nil || tt.code != 0 {
 				t.Fatal(err)
 			}
-			if _, err := openOut(dir, true); !errors.As(err, &e) || e.Code != ExitConflict {
+			if _, err := openOut(dir, true, false); !errors.As(err, &e) || e.Code != ExitConflict {
 				t.Errorf("a second run: %v", err)
 			}
 			if err := errors.Join(o.Close(), o.Close()); err != nil {

@@ -2,8 +2,13 @@ package cmd
 
 import (
 	"context"
+	"io"
+	"net"
 
 	"github.com/mraws/mraws/internal/datadir"
+	"github.com/mraws/mraws/internal/input"
+	"github.com/mraws/mraws/internal/output"
+	"github.com/mraws/mraws/internal/verify"
 )
 
 // Part is a part of the engine that a program may have or not.
@@ -13,6 +18,8 @@ type Part func(*frame)
 type Server interface {
 	// Endpoint tells how to reach the server.
 	Endpoint() datadir.Endpoint
+	// Dial returns a connection to the server from within this process.
+	Dial(ctx context.Context) (net.Conn, error)
 	// Close stops the server and frees its data folder.
 	Close() error
 }
@@ -28,6 +35,23 @@ type ServerOptions struct {
 	Front func(datadir.Endpoint) (url string, err error)
 }
 
+// ParquetTables is what a program does with outputs that are files of Parquet.
+type ParquetTables struct {
+	// Write returns what writes rows to w. The compression is that of pages.
+	Write func(w io.Writer, columns []output.Column, compression string) (output.RowWriter, error)
+	// Read returns the rows of a file of size bytes.
+	Read func(r io.ReaderAt, size int64) (ParquetRows, error)
+}
+
+// ParquetRows are the rows of a file of Parquet.
+type ParquetRows interface {
+	Columns() []output.Column
+	// Next returns the fields of a row as text, valid until the next call; io.EOF
+	// follows the last. A field that is no value is empty.
+	Next() ([][]byte, error)
+	Close() error
+}
+
 // startServer runs an embedded server on a data folder and returns when it
 // answers. The error wraps [datadir.ErrLocked] if another server runs there.
 type startServer func(ctx context.Context, o ServerOptions) (Server, error)
@@ -37,6 +61,18 @@ type startServer func(ctx context.Context, o ServerOptions) (Server, error)
 // another server runs on the folder.
 func EmbeddedServer(start func(ctx context.Context, o ServerOptions) (Server, error)) Part {
 	return func(f *frame) { f.start = start }
+}
+
+// parquetFiles read Parquet; nil in a program without that part.
+type parquetFiles struct {
+	read   input.ParquetReader
+	verify verify.ParquetReader
+}
+
+// Parquet is the part that reads and writes Parquet: read as workers do, verify as
+// verify does, and output is for outputs.
+func Parquet(read input.ParquetReader, verify verify.ParquetReader, output ParquetTables) Part {
+	return func(f *frame) { f.parquet, f.parquetOut = parquetFiles{read, verify}, output }
 }
 
 // noServer starts no server: the program has none.

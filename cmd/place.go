@@ -15,6 +15,21 @@ import (
 	"github.com/mraws/mraws/internal/task"
 )
 
+// outThere takes an --out that names a place in S3 for --output-at.
+func (o *runFlags) outThere() error {
+	if !strings.HasPrefix(o.out, "s3://") {
+		return nil
+	}
+	switch {
+	case o.outputAt != "":
+		return usagef("leave out one of them", "--out %s and --output-at %s name two places for the output", o.out, o.outputAt)
+	case o.overwrite:
+		return usagef("name a folder without objects, or reset the job whose output lies there", "--overwrite is for an --out that is a folder of this machine")
+	}
+	o.outputAt, o.out = o.out, ""
+	return nil
+}
+
 // openPlace reads --output-at. The bucket must exist; a missing one of the embedded
 // server is created.
 func (o *jobFlags) openPlace(ctx context.Context, st *store) (p manifest.Place, err error) {

@@ -1,32 +1,45 @@
 package cmd
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"os"
+
+	"github.com/mraws/mraws/configs"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/price"
 )
 
-// List prices of S3 Standard in us-east-1, in dollars for a request
-// (https://aws.amazon.com/s3/pricing, 2025). DELETE and
-// AbortMultipartUpload are free.
-const (
-	priceWrite = 0.005 / 1000  // PUT, COPY, POST, LIST
-	priceRead  = 0.0004 / 1000 // GET and all others
-)
-
-// requestDollars is what S3 charges for requests, by the name of the operation.
-// Storage and transfer are not in it.
-func requestDollars(requests map[string]int64) float64 {
-	sum := 0.0
-	for name, n := range requests {
-		switch name {
-		case "DeleteObject", "DeleteObjects", "AbortMultipartUpload":
-		case "PutObject", "CopyObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "ListObjectsV2", "ListMultipartUploads", "ListParts", "CreateBucket":
-			sum += float64(n) * priceWrite
-		default:
-			sum += float64(n) * priceRead
+// rates are the prices of the region that the bucket is in. A bucket that is not on AWS
+// has those of [price.Default]: what the job would cost on S3.
+func (s *session) rates(st *store) (*price.Rates, error) {
+	file := s.conf.Prices
+	data, err := configs.Prices, error(nil)
+	if file != "" {
+		if data, err = os.ReadFile(file); err != nil {
+			return nil, usagef("", "read the prices: %w", err)
 		}
 	}
-	return sum
+	table, err := price.Parse(data)
+	if err != nil {
+		return nil, usagef("configs/prices.json shows what such a file has", "prices %s: %w", cmp.Or(file, "of the program"), err)
+	}
+	region := price.Default
+	if !st.Embedded && s.conf.Endpoint == "" {
+		region = st.Region()
+	}
+	r := table.Of(region)
+	if r.Missing != "" && !s.pricesNoted {
+		s.pricesNoted = true
+		s.note("the table of prices has no region %s: its requests are priced as in %s; --prices FILE names another table", r.Missing, r.Region)
+	}
+	return r, nil
+}
+
+// receiptText is what a job cost, for people.
+func receiptText(r *manifest.Receipt) string {
+	return dollarsText(r.USD) + " on S3 in " + r.Region
 }
 
 // dollarsText is a price with two digits that count, and at least cents.

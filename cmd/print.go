@@ -1,12 +1,10 @@
 package cmd
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"sync"
 
 	"github.com/dustin/go-humanize"
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -27,19 +25,22 @@ type IO struct {
 type printer struct {
 	io     IO
 	err    *lockedWriter // io.Err
+	out    *dataWriter   // io.Out
 	term   terminal
-	output string // -o: "text" or "json"
+	output string // -o, one of formats; "" is text
 	quiet  bool
 
 	// Known once the configuration is read.
 	log          zerolog.Logger
 	progress     string // a value of the key progress
 	logsProgress bool   // of a service, whose stderr is a log
+	activity     activity
 }
 
 func newPrinter(stdio IO) *printer {
-	p := &printer{io: stdio, term: terminalOf(stdio), err: &lockedWriter{first: stdio.Err, w: stdio.Err}}
-	p.io.Err = p.err
+	p := &printer{io: stdio, term: terminalOf(stdio), err: &lockedWriter{first: stdio.Err}}
+	p.out = &dataWriter{first: stdio.Out, err: p.err, shown: p.term.out}
+	p.io.Err, p.io.Out = p.err, p.out
 	return p
 }
 
@@ -75,16 +76,6 @@ func (p *printer) printData(write func(io.Writer) error) error {
 	}
 	w := &escape.Writer{W: p.io.Out}
 	return errors.Join(write(w), w.Close())
-}
-
-// printJSON writes v to stdout, indented, with a line break.
-func (p *printer) printJSON(v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write result as JSON: %w", err)
-	}
-	_, err = safely{p.io.Out}.Write(append(b, '\n'))
-	return err
 }
 
 // printTable writes plain columns to stdout, without lines and colours, so
@@ -136,30 +127,28 @@ func terminalOf(stdio IO) terminal {
 	return terminal{in: isTerminal(stdio.In), out: isTerminal(stdio.Out), err: isTerminal(stdio.Err)}
 }
 
+// defaultWidth and defaultHeight are those of a terminal that does not say.
+const defaultWidth, defaultHeight = 80, 24
+
+// width is how many columns stdout has.
+func (p *printer) width() int { return widthOf(p.out.first) }
+
+func widthOf(stream any) int {
+	width, _ := sizeOf(stream)
+	return width
+}
+
+// sizeOf is how many columns and lines a terminal has.
+func sizeOf(stream any) (columns, lines int) {
+	if f, ok := stream.(*os.File); ok {
+		if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 0 {
+			return w, h
+		}
+	}
+	return defaultWidth, defaultHeight
+}
+
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// lockedWriter keeps the lines of concurrent writers apart, and can be
-// turned to another target for a while.
-type lockedWriter struct {
-	first io.Writer // what it was made for
-
-	mu sync.Mutex
-	w  io.Writer
-}
-
-// Write implements io.Writer.
-func (l *lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
-}
-
-// turn sends what is written from now on to w.
-func (l *lockedWriter) turn(w io.Writer) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.w = w
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/mraws/mraws/internal/runner"
 	"github.com/mraws/mraws/internal/runner/execrunner"
 	"github.com/mraws/mraws/internal/runner/gorunner"
+	"github.com/mraws/mraws/internal/shipped"
 	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/mr"
 )
@@ -37,10 +38,9 @@ func (f *frame) replayCommand() *cobra.Command {
 			"goes to stdout or to files, and is compared with the committed result. The app runs in one\n" +
 			"goroutine, for a debugger: dlv exec ./" + f.name + " -- replay map-12.\n\n" +
 			"A map task prints a line for each pair: key, tab and value, both quoted. A reduce task prints\n" +
-			"its output. An error of the app has exit code 4 and names the record; a result other than the\n" +
+			"its output; records of named outputs go to stderr, or to files below their name. An error of the app has exit code 4 and names the record; a result other than the\n" +
 			"committed one has exit code 8.",
-		Example: "  " + f.name + " replay map-12 >/dev/null\n  " + f.name + " replay reduce-3 --prefix runs/42 --out again",
-		Args:    cobra.ExactArgs(1),
+		Example: "  " + f.name + " replay map-12 >/dev/null\n  " + f.name + " replay map-12 last\n  " + f.name + " replay reduce-3 --prefix runs/42 --out again",
 		RunE: f.run(func(ctx context.Context, s *session, args []string) error {
 			phase, index, err := parseTask(args[0])
 			if err != nil {
@@ -60,11 +60,13 @@ func (f *frame) replayCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&out, "out", "", "write to files in this `folder` in place of stdout")
 	config.AddFlags(c.Flags(), "memory", "scratch", "exec-memory", "exec-disk", "exec-output")
+	f.takesJob(c, 1)
 	return c
 }
 
-// parseTask reads "map-12" or "reduce-3".
-func parseTask(s string) (phase mr.Phase, index int, err error) {
+// parseTask reads "map-12" or "reduce-3". besides are words that the command takes too.
+func parseTask(s string, besides ...string) (phase mr.Phase, index int, err error) {
+	words := []string{mr.MapPhase.String(), mr.ReducePhase.String()}
 	name, number, _ := strings.Cut(s, "-")
 	index, err = strconv.Atoi(number)
 	switch {
@@ -74,7 +76,17 @@ func parseTask(s string) (phase mr.Phase, index int, err error) {
 	case name == mr.ReducePhase.String():
 		return mr.ReducePhase, index, nil
 	}
-	return 0, 0, usagef("such as map-12 or reduce-3", "invalid task %q", s)
+	hint := "such as map-12 or reduce-3"
+	if cut := strings.IndexAny(s, "0123456789"); cut > 0 && err != nil { // the dash may be missing
+		name = strings.Trim(s[:cut], "-_ ")
+		index, err = strconv.Atoi(s[cut:])
+	}
+	if near := config.Nearest(name, words); err == nil && near != "" {
+		hint = fmt.Sprintf("did you mean %s-%d?", near, index)
+	} else if near := config.Nearest(s, besides); near != "" {
+		hint = "did you mean " + near + "? A task is such as map-12 or reduce-3"
+	}
+	return 0, 0, usagef(hint, "invalid task %q", s)
 }
 
 // replay runs a task again and tells what came of it.
@@ -85,7 +97,7 @@ func replay(ctx context.Context, s *session, st *store, phase mr.Phase, index in
 	}
 	tasks := len(job.Tasks)
 	if phase == mr.ReducePhase {
-		tasks = job.NReduce
+		tasks = job.NReduce // none in a map-only job
 	}
 	if index >= tasks {
 		return usagef("they are numbered from 0", "job %s has %s", job.ID, countText(int64(tasks), phase.String()+" task"))
@@ -102,9 +114,11 @@ func replay(ctx context.Context, s *session, st *store, phase mr.Phase, index in
 	if err := s.setMemory(s.conf.Memory); err != nil {
 		return err
 	}
+	files := shipped.NewCache(s.shipOptions(st))
+	defer func() { err = errors.Join(err, files.Close()) }()
 	env := &task.Env{
-		Store: st, Buckets: st.source, Outputs: st.writable, Layout: job.Layout(s.layout), Job: job, Runner: code, Worker: "replay", Scratch: cmp.Or(s.conf.Scratch, os.TempDir()), Memory: s.memory,
-		Commits: new(task.Commits), Log: s.log, Progress: new(task.Progress),
+		Store: st, Buckets: st.source, Outputs: st.writable, Libraries: s.libraries(), Layout: job.Layout(s.layout), Job: job, Runner: code, Worker: "replay", Scratch: cmp.Or(s.conf.Scratch, os.TempDir()), Memory: s.memory,
+		Commits: new(task.Commits), Files: files, Parquet: s.parquet.read, Log: s.log, Progress: new(task.Progress),
 	}
 	create, err := replayFiles(s.printer, dir)
 	if err != nil {
@@ -159,9 +173,9 @@ func replayFiles(p *printer, dir string) (func(name string) (io.WriteCloser, err
 	if dir == "" {
 		return func(name string) (io.WriteCloser, error) {
 			switch {
-			case p.output == "json":
+			case p.forMachines():
 				return keptOpen{io.Discard}, nil
-			case strings.HasPrefix(name, "bad-"):
+			case strings.HasPrefix(name, "bad-"), strings.Contains(name, "/"):
 				return keptOpen{safely{p.io.Err}}, nil
 			case p.term.out:
 				return &escape.Writer{W: p.io.Out}, nil
@@ -172,7 +186,13 @@ func replayFiles(p *printer, dir string) (func(name string) (io.WriteCloser, err
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("make the output folder: %w", err)
 	}
-	return func(name string) (io.WriteCloser, error) { return os.Create(filepath.Join(dir, name)) }, nil
+	return func(name string) (io.WriteCloser, error) {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			return nil, fmt.Errorf("make the folder of a named output: %w", err)
+		}
+		return os.Create(path)
+	}, nil
 }
 
 // replayError explains what stopped a replay.
@@ -202,8 +222,8 @@ func replayError(p *printer, err error) error {
 
 // replayed tells how a replay ended.
 func replayed(p *printer, name string, r task.Replayed) error {
-	if p.output == "json" {
-		if err := p.printJSON(struct {
+	if p.forMachines() {
+		if err := p.printDoc(struct {
 			Schema string `json:"schema"`
 			Task   string `json:"task"`
 			task.Replayed

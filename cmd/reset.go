@@ -35,8 +35,7 @@ func (f *frame) resetCommand() *cobra.Command {
 		Long: "Delete all objects and unfinished multipart uploads below intermediate/ and\n" +
 			"output/ (with --input below input/ too). Asks first; without a terminal it\n" +
 			"needs --yes. While a coordinator runs the job it needs --force.",
-		Example: "  " + f.name + " reset --dry-run\n  " + f.name + " reset --yes --prefix runs/42",
-		Args:    cobra.NoArgs,
+		Example: "  " + f.name + " reset --dry-run\n  " + f.name + " reset last\n  " + f.name + " reset --yes --prefix runs/42",
 		RunE: f.run(func(ctx context.Context, s *session, _ []string) error {
 			if !o.yes && !o.dryRun && !f.term.in {
 				return usagef("add --yes: `mraws reset --yes"+o.others()+"`; --dry-run only lists the objects", "reset deletes data and cannot ask: stdin is not a terminal")
@@ -48,6 +47,7 @@ func (f *frame) resetCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "only list what would be deleted")
 	c.Flags().BoolVar(&o.force, "force", false, "delete even while a coordinator runs the job")
 	c.Flags().BoolVar(&o.input, "input", false, "delete the input too")
+	f.takesJob(c, 0)
 	return c
 }
 
@@ -79,7 +79,7 @@ func resetJob(ctx context.Context, s *session, st *store, f *resetFlags) error {
 		return &Error{Code: ExitConflict, What: busy,
 			Hint: "stop it and its workers first; `mraws reset --yes --force" + f.others() + "` deletes the job anyway"}
 	case !f.yes:
-		if err := confirm(ctx, s.io, s.conf.Bucket, counts, busy); err != nil {
+		if err := s.confirm(ctx, s.conf.Bucket, counts, busy); err != nil {
 			return err
 		}
 	}
@@ -112,21 +112,28 @@ func busyWith(ctx context.Context, s *session, st *store) (string, error) {
 }
 
 // confirm asks on the terminal.
-func confirm(ctx context.Context, stdio IO, bucket string, counts []reset.Count, busy string) error {
+func (p *printer) confirm(ctx context.Context, bucket string, counts []reset.Count, busy string) error {
+	var b strings.Builder
 	if busy != "" {
-		fmt.Fprintf(stdio.Err, "  %s\n", busy)
+		fmt.Fprintf(&b, "  %s\n", busy)
 	}
 	for _, c := range counts {
-		fmt.Fprintf(stdio.Err, "  s3://%s/%s  %s\n", cmp.Or(c.Bucket, bucket), c.Dir, resetText(c))
+		fmt.Fprintf(&b, "  s3://%s/%s  %s\n", cmp.Or(c.Bucket, bucket), c.Dir, resetText(c))
 	}
-	fmt.Fprintf(stdio.Err, "Delete %s? [y/N] ", resetText(reset.Total(counts)))
+	return p.ask(ctx, b.String()+"Delete "+resetText(reset.Total(counts))+"? [y/N] ")
+}
+
+// ask asks a question on the terminal. Any answer but yes is an error.
+func (p *printer) ask(ctx context.Context, question string) error {
+	defer p.hush()()
+	fmt.Fprint(p.io.Err, question)
 	type line struct {
 		text string
 		err  error
 	}
 	answers := make(chan line, 1)
 	go func() { // nothing can end the reading of a terminal but its user
-		text, err := bufio.NewReader(stdio.In).ReadString('\n')
+		text, err := bufio.NewReader(p.io.In).ReadString('\n')
 		answers <- line{text, err}
 	}()
 	var answer line
@@ -139,7 +146,7 @@ func confirm(ctx context.Context, stdio IO, bucket string, counts []reset.Count,
 		return nil
 	}
 	if answer.err != nil { // the line is still open
-		fmt.Fprintln(stdio.Err)
+		fmt.Fprintln(p.io.Err)
 	}
 	return &Error{What: "nothing was deleted: not confirmed", Cause: ctx.Err()}
 }
@@ -162,18 +169,18 @@ type countJSON struct {
 
 // printReset prints what was deleted, or would be.
 func printReset(s *session, dryRun bool, counts []reset.Count) error {
-	if s.output == "json" {
+	if s.forMachines() {
 		var dirs []countJSON
 		for _, c := range counts {
 			dirs = append(dirs, countJSON(c))
 		}
-		return s.printJSON(struct {
+		return printList(s.printer, struct {
 			Schema string      `json:"schema"`
 			Bucket string      `json:"bucket"`
 			DryRun bool        `json:"dry_run"`
 			Total  countJSON   `json:"total"`
 			Dirs   []countJSON `json:"dirs"`
-		}{"mraws/reset/v1", s.conf.Bucket, dryRun, countJSON(reset.Total(counts)), dirs})
+		}{"mraws/reset/v1", s.conf.Bucket, dryRun, countJSON(reset.Total(counts)), dirs}, dirs)
 	}
 	word := "deleted"
 	if dryRun {

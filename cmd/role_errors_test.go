@@ -21,6 +21,7 @@ import (
 	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/runner/execrunner"
+	"github.com/mraws/mraws/internal/task"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/internal/worker"
 )
@@ -40,6 +41,7 @@ func TestRoleErrors(t *testing.T) {
 		says []string
 	}{
 		{"no input", fmt.Errorf("%w under s3://b/input/", coordinator.ErrNoInput), ExitUsage, []string{"s3://b/input/", "upload-input"}},
+		{"a size of no format", fmt.Errorf("plan the job: %w", &manifest.SizeError{Object: "b", Err: errors.New("its 9 bytes are too few")}), ExitUsage, []string{`plan the job: input object "b": its 9 bytes are too few`, "--exclude", "--format"}},
 		{"too many tasks", fmt.Errorf("%w: 3000000000 in splits of 1 bytes", coordinator.ErrManyTasks), ExitUsage, []string{"3000000000", "--split-size"}},
 		{"conflict", &coordinator.ConflictError{Kind: coordinator.OtherJob, What: "another job", Diff: []string{"app: a -> b", "nreduce: 1 -> 2"}}, ExitConflict, []string{"app: a -> b", "nreduce: 1 -> 2", "mraws reset"}},
 		{"job failed", &coordinator.JobError{Cause: "map task 3: boom"}, ExitJobFailed, []string{"map task 3: boom"}},
@@ -51,9 +53,12 @@ func TestRoleErrors(t *testing.T) {
 		{"TLS on one side", unreachable(errors.New("first record does not look like a TLS handshake")), ExitUnreachable, []string{"host:1234", "TLS handshake", "--insecure", "--tls-ca"}},
 		{"not let in", unreachable(status.Error(codes.Unauthenticated, "wrong token")), ExitDenied, []string{"host:1234", "wrong token", "--token-file"}},
 		{"key ranges lost", &coordinator.JobError{Cause: "_ranges.json is missing", Lost: true}, ExitJobFailed, []string{"_ranges.json", "mraws reset --yes", "start it again"}},
+		{"a wrong guess", &coordinator.JobError{Cause: "the pieces of a.csv do not meet: …", Seam: true}, ExitJobFailed, []string{"a.csv do not meet", "--split-size", "mraws reset --yes"}},
 		{"no progress", &coordinator.JobError{Cause: "map task 3: " + (&worker.IdleError{For: time.Minute}).Error()}, ExitJobFailed, []string{"no progress for 1m0s", "--task-timeout"}},
 		{"not compressed", damaged(unpack.ErrFormat), ExitJobFailed, []string{"--decompress off", "makes another job", "mraws reset --yes"}},
-		{"empty", damaged(unpack.ErrEmpty), ExitJobFailed, []string{"--decompress off", "makes another job"}},
+		{"a dictionary", damaged(unpack.ErrDict), ExitJobFailed, []string{"a larger --memory"}},
+		{"an archive", &coordinator.JobError{Cause: "map task 3: " + (&unpack.RefusedError{Object: "a", What: "a ZIP archive", Do: "unpack it"}).Error()}, ExitJobFailed, []string{"--decompress off"}},
+		{"an archive that would be cut", fmt.Errorf("plan: %w", &unpack.RefusedError{Object: "a", What: "a ZIP archive", Do: "unpack it"}), ExitUsage, []string{"input a is a ZIP archive", "--decompress off"}},
 		{"a bomb", damaged(unpack.ErrTooLarge), ExitJobFailed, []string{"--decompress-ratio", "--decompress-limit", "makes another job"}},
 		{"cut off", damaged(unpack.ErrTruncated), ExitJobFailed, []string{"makes another job"}},
 		{"a script", &coordinator.JobError{Cause: "map task 0: on worker w: attempt a: " + (&execrunner.ExitError{Role: "mapper", Line: "python3 m.py", How: "exit code 1"}).Error()}, ExitJobFailed, []string{"mraws replay map-0", "makes another job"}},
@@ -78,13 +83,69 @@ func TestRoleErrors(t *testing.T) {
 	}
 }
 
-// TestLongRecordHint: a budget for bad records is advised where a job may have one.
-func TestLongRecordHint(t *testing.T) {
+// TestBadRecordHint: a budget for bad records is advised where the reader has found one,
+// and records of any bytes where commands can have them.
+func TestBadRecordHint(t *testing.T) {
 	cause := "map task 0: on worker w: attempt a: " + (&input.TooLongError{Object: "in.txt", Offset: 7, Max: 64 << 20}).Error()
 	for _, commands := range []bool{false, true} {
 		hint := (&commandLine{name: "mraws"}).failureHint(&coordinator.JobError{Cause: cause, Commands: commands})
-		if strings.Contains(hint, "--max-bad-records") == commands {
+		if !strings.Contains(hint, "--max-bad-records") {
 			t.Errorf("commands: %v, hint %q", commands, hint)
+		}
+		line := "map task 0: record at byte 3 of in.txt: there is a line break in it, and the application reads lines"
+		hint = (&commandLine{name: "mraws"}).failureHint(&coordinator.JobError{Cause: line, Commands: commands})
+		if strings.Contains(hint, "--records binary") != commands {
+			t.Errorf("commands: %v, hint %q", commands, hint)
+		}
+	}
+}
+
+// TestRefusedInputHint: what is corrected of input that its reader refuses is other input,
+// so the job is not resumed over it. An application that fails over a record may be
+// corrected without that.
+func TestRefusedInputHint(t *testing.T) {
+	const at, another = "map task 0: on worker w: attempt a: ", "makes another job, which needs another --prefix, or `mraws reset --yes` first"
+	bad := &input.BadError{Object: "in", Offset: 7, What: "the line is no JSON object"}
+	group := &input.BadError{Object: "in", Where: "row group 3", What: "it has 2 rows, and by the footer 3"}
+	const over = "2 bad records, max-bad-records is 1: 7 bytes at 8 of in: the line is no JSON object; 1 byte at 16 of in: the line is no JSON object"
+	for name, tt := range map[string]struct {
+		cause   string
+		skip    bool // is advised, from no records that may be skipped
+		resumed bool
+	}{
+		"record":        {at + bad.Error(), true, false},
+		"row group":     {at + group.Error(), true, false},
+		"too long":      {at + (&input.TooLongError{Object: "in", Offset: 7, Max: 64 << 20}).Error(), true, false},
+		"object":        {at + (&input.ObjectError{Object: "in", What: "is no Parquet: it has 12 bytes"}).Error(), false, false},
+		"column":        {at + (&input.ObjectError{Object: "in", What: `has no column "b": its columns are "a"`}).Error(), false, false},
+		"budget, task":  {at + over, false, false},
+		"budget, job":   {over, false, false},
+		"application":   {at + (&task.AppError{Object: "in", Offset: 7, Record: `"x"`, Err: errors.New("no number")}).Error(), true, true},
+		"anything else": {at + "no space", false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hint := (&commandLine{name: "mraws"}).failureHint(&coordinator.JobError{Cause: tt.cause})
+			if strings.Contains(hint, "--max-bad-records N skips") != tt.skip || strings.Contains(hint, "to resume: ") != tt.resumed || strings.Contains(hint, another) == tt.resumed {
+				t.Error(hint)
+			}
+			if over := strings.Contains(tt.cause, "max-bad-records is"); strings.Contains(hint, "a larger --max-bad-records") != over {
+				t.Error(hint)
+			}
+		})
+	}
+}
+
+// TestUnseenInputHint: what is to be done about compressed input that the coordinator could
+// not look at, and about a job of a version that went by names.
+func TestUnseenInputHint(t *testing.T) {
+	hint := (&commandLine{name: "mraws"}).failureHint(&coordinator.JobError{Cause: "map task 0: input in is compressed with gzip, and was cut as if it were not: the coordinator may not read it"})
+	if !strings.Contains(hint, "s3:GetObject") || !strings.Contains(hint, "`mraws reset --yes`") {
+		t.Error(hint)
+	}
+	for kind, says := range map[coordinator.ConflictKind]bool{coordinator.OtherJob: true, coordinator.OtherInput: false} {
+		hint := conflictHint(&coordinator.ConflictError{Kind: kind, Diff: []string{"nreduce: 1 -> 2", "decompress by content: false -> true"}})
+		if strings.Contains(hint, "finish it with that version; or `mraws reset --yes`") != says {
+			t.Error(hint)
 		}
 	}
 }

@@ -14,9 +14,15 @@
 //	session.go  what a command gets once flags and configuration are read
 //	logging.go  the logger
 //	store.go    which store and prefix are meant, and opening the store
+//	job_arg.go  which job is meant by its name
+//	complete.go completion by what there is
 //	memory.go   the budget of memory, slots and requests
-//	print.go    what a command writes: data, lines for people, tables, JSON
-//	progress.go progress on stderr
+//	print.go    what a command writes: data, lines for people, tables
+//	documents.go  results for programs, with -o
+//	pager.go    the pager for long output on a terminal
+//	help.go     what the help of a command shows
+//	progress.go progress on stderr: when and in which form; bars.go as lines, pace.go
+//	            how fast, screen.go on a terminal, activity.go where nothing else is shown
 //
 // A command is a method of frame that returns a *cobra.Command whose RunE is
 // frame.run(...) (a session with the configuration) or frame.bare(...) (for
@@ -41,13 +47,17 @@ import (
 type frame struct {
 	*printer
 	*commandLine
-	process *Process // nil where commands are only called
-	apps    appTable
-	verbose bool
-	start   startServer // of the embedded server; nil for none
-	modules serveModule // nil for none
+	process    *Process // nil where commands are only called
+	apps       appTable
+	verbose    bool
+	unpaged    bool        // --no-pager
+	start      startServer // of the embedded server; nil for none
+	modules    serveModule // nil for none
+	parquet    parquetFiles
+	parquetOut ParquetTables // zero for none
 
-	started bool // the command itself has begun: errors are no longer usage errors
+	started bool  // the command itself has begun: errors are no longer usage errors
+	helped  error // of writing the help that --help asks for
 }
 
 // Execute runs the command line args (without the program's name) of a
@@ -68,6 +78,9 @@ func Execute(ctx context.Context, name string, program, args []string, stdio IO,
 		err = root.ExecuteContext(ctx)
 	}
 	if err == nil {
+		err = f.helped
+	}
+	if err == nil {
 		return ExitOK
 	}
 	var code printedError
@@ -82,7 +95,11 @@ func Execute(ctx context.Context, name string, program, args []string, stdio IO,
 		e.Hint = f.stopHint()
 	}
 	e.Hint = f.paste(e.Hint)
-	f.report(name, e, f.output == "json" || wantsJSON(args))
+	format := f.output
+	if !f.forMachines() {
+		format = wantedFormat(args)
+	}
+	f.report(name, e, format)
 	return e.Code
 }
 
@@ -93,6 +110,7 @@ func (f *frame) root() *cobra.Command {
 		Long: "MapReduce over S3: a coordinator, any number of workers, and one bucket.\n\n" +
 			"Keys that are not flags of a command can be set in mraws.yaml or with MRAWS_*\n" +
 			"variables: see `" + f.name + " config show`.",
+		Example:       f.examples("run --app wc book.txt", "jobs", "cat last --head 20", "help run"),
 		Version:       readVersion().Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -108,17 +126,28 @@ func (f *frame) root() *cobra.Command {
 	p.StringVar(&f.configFile, "config", "", "configuration `file`, instead of ./mraws.yaml, XDG's or /etc/mraws/mraws.yaml")
 	p.BoolVarP(&f.quiet, "quiet", "q", false, "only errors: --log-level error --progress none")
 	p.BoolVarP(&f.verbose, "verbose", "v", false, "--log-level debug")
-	p.VarP(&oneOf{&f.output, []string{"text", "json"}}, "output", "o", "format of results and errors")
-	f.output = "text"
+	p.VarP(&oneOf{&f.output, formats()}, "output", "o", "format of results and errors; jsonl is a line for each thing of a list")
+	f.output = formatText
+	p.BoolVar(&f.unpaged, "no-pager", false, "--pager never")
 	root.MarkFlagsMutuallyExclusive("quiet", "verbose")
+	root.MarkFlagsMutuallyExclusive("pager", "no-pager")
+
+	completes(root, "prefix", f.completePrefixes(false))
 
 	root.AddCommand(f.commands()...)
-	root.SetHelpCommand(helpCommand())
+	root.SetHelpCommand(f.helpCommand())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
-	rules(root)
+	f.completionExamples(root)
+	completeBashAlone(root)
+	root.AddGroup(groups()...)
+	for _, c := range root.Commands() {
+		c.GroupID = groupOf(c.Name())
+	}
+	f.rules(root)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return flagError(c, f.args, err) })
-	root.SetHelpFunc(helpOf(root.HelpFunc()))
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { f.helped = f.help(c) })
+	root.SetUsageFunc(f.help)
 	return root
 }
 
@@ -129,14 +158,22 @@ func (f *frame) commands() []*cobra.Command {
 		f.coordinatorCommand(),
 		f.workerCommand(),
 		f.statusCommand(),
+		f.jobsCommand(),
+		f.cancelCommand(),
+		f.eventsCommand(),
+		f.logsCommand(),
+		f.traceCommand(),
+		f.explainCommand(),
 		f.catCommand(),
 		f.verifyCommand(),
 		f.replayCommand(),
 		f.uploadCommand(),
 		f.resetCommand(),
+		f.doctorCommand(),
 		f.hadoopCommand(),
 		f.appsCommand(),
 		f.configCommand(),
+		f.manCommand(),
 		f.versionCommand(),
 	}
 	if f.start != nil {
@@ -147,8 +184,9 @@ func (f *frame) commands() []*cobra.Command {
 
 // rules applies to a command and all below it what cobra leaves out: a
 // group that is called with a word that is none of its commands is an error,
-// and flags with few values complete.
-func rules(c *cobra.Command) {
+// and words complete.
+func (f *frame) rules(c *cobra.Command) {
+	c.Flags().SortFlags = false
 	if c.HasSubCommands() {
 		c.Args = func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -156,16 +194,13 @@ func rules(c *cobra.Command) {
 			}
 			return unknownCommand(c, args[0])
 		}
-		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
-	}
-	for _, k := range config.Keys() {
-		if k.Choices != nil && c.LocalFlags().Lookup(k.Name) != nil {
-			// Fails for a flag that has a completion already.
-			_ = c.RegisterFlagCompletionFunc(k.Name, cobra.FixedCompletions(k.Choices, cobra.ShellCompDirectiveNoFileComp))
+		if c.RunE == nil {
+			c.RunE = func(c *cobra.Command, _ []string) error { return f.help(c) }
 		}
 	}
+	completeRest(c)
 	for _, sub := range c.Commands() {
-		rules(sub)
+		f.rules(sub)
 	}
 }
 
@@ -183,10 +218,12 @@ func suggestion(c *cobra.Command, word string) string {
 }
 
 // helpCommand replaces cobra's, which exits 0 on an unknown topic.
-func helpCommand() *cobra.Command {
+func (f *frame) helpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND]",
-		Short: "Help on a command",
+		Use:               "help [COMMAND]",
+		Short:             "Help on a command",
+		Example:           f.examples("help run", "help jobs prune"),
+		ValidArgsFunction: completeTopics,
 		RunE: func(c *cobra.Command, args []string) error {
 			topic, rest, err := c.Root().Find(args)
 			if err != nil {
@@ -196,7 +233,8 @@ func helpCommand() *cobra.Command {
 				return topic.Args(topic, rest)
 			}
 			topic.InitDefaultHelpFlag()
-			return topic.Help()
+			topic.InitDefaultVersionFlag()
+			return f.help(topic)
 		},
 	}
 }
@@ -210,35 +248,21 @@ func usageError(err error) error {
 	return &Error{Code: ExitUsage, What: err.Error(), Hint: "see `mraws --help`, or --help after a command"}
 }
 
-// wantsJSON looks for -o json in a command line that may not have parsed.
-func wantsJSON(args []string) bool {
+// wantedFormat looks for -o in a command line that may not have parsed.
+func wantedFormat(args []string) string {
 	for i, a := range args {
-		switch a {
-		case "-o", "--output":
-			if i+1 < len(args) && args[i+1] == "json" {
-				return true
+		if a == "--" {
+			break
+		}
+		for _, flag := range []string{"--output=", "-o=", "-o"} {
+			word, ok := strings.CutPrefix(a, flag)
+			if (a == "-o" || a == "--output") && i+1 < len(args) {
+				word, ok = args[i+1], true
 			}
-		case "-ojson", "-o=json", "--output=json":
-			return true
-		case "--":
-			return false
+			if ok && slices.Contains(formats(), word) {
+				return word
+			}
 		}
 	}
-	return false
-}
-
-// oneOf is a flag with few values.
-type oneOf struct {
-	value   *string
-	choices []string
-}
-
-func (o *oneOf) String() string { return *o.value }
-func (o *oneOf) Type() string   { return strings.Join(o.choices, "|") }
-func (o *oneOf) Set(s string) error {
-	if !slices.Contains(o.choices, s) {
-		return fmt.Errorf("must be one of %s", strings.Join(o.choices, ", "))
-	}
-	*o.value = s
-	return nil
+	return formatText
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/runner/execrunner"
+	"github.com/mraws/mraws/internal/shipped"
 	"github.com/mraws/mraws/internal/upload"
 	"github.com/mraws/mraws/internal/worker"
 	"github.com/mraws/mraws/mr"
@@ -30,26 +32,48 @@ type runFlags struct {
 	out       string
 	overwrite bool
 	head      int
-	include   []string
+	chain     chainFlags
 }
 
 func (f *frame) runCommand() *cobra.Command {
+	c, o := f.runLine()
+	o.chain.add(c)
+	f.givesName(c, "name of the job")
+	completes(c, "reuse", f.completePrefixes(true))
+	c.RunE = f.run(func(ctx context.Context, s *session, args []string) error {
+		if o.chain.file != "" {
+			return runChain(ctx, s, c, o, args)
+		}
+		if err := o.chain.unused(); err != nil {
+			return err
+		}
+		return (&jobRun{session: s, flags: o}).run(ctx, args)
+	})
+	return c
+}
+
+// runLine is the command line of one job, which the command has, and each step of a
+// chain.
+func (f *frame) runLine() (*cobra.Command, *runFlags) {
 	c := &cobra.Command{
 		Use:   "run [INPUT...]",
 		Short: "Run a whole job: upload, coordinator, workers, result",
 		Long: "Run a whole job in one process tree. INPUT is files, folders and globs as for upload-input,\n" +
-			"- for standard input, or s3://bucket/folder/ and s3://bucket/object of the same server, which\n" +
-			"are read where they are. The job reads only these; without INPUT it reads the objects below\n" +
-			"input/. If no bucket is configured, the store is the embedded S3 server with its data folder,\n" +
+			"- for standard input, or s3://bucket/folder/, s3://bucket/object and quoted globs such as\n" +
+			"s3://bucket/folder/**/*.gz, which are read where they are. The job reads only these; without\n" +
+			"INPUT it reads the objects below input/. If no bucket is configured, the store is the embedded S3 server with its data folder,\n" +
 			"and each run with INPUT has a prefix of its own.\n\n" +
 			"With --mapper the job runs executables by the contract of Hadoop Streaming in place of an app.\n" +
-			"With --app FILE.wasm it runs that WebAssembly module, confined to what --file and --allow name.",
+			"With --app FILE.wasm it runs that WebAssembly module, confined to what --file and --allow name.\n\n" +
+			"With --jobs FILE it runs the chain of jobs in that file, and goes on with the first that is not done.",
 		Example: "  " + f.name + " run --app wc book.txt\n" +
+			"  " + f.name + " run --app wc --name counts book.txt\n" +
 			"  " + f.name + " run --app grep --app-arg pattern=whale --nreduce 1 --out result 'books/**/*.txt'\n" +
 			"  " + f.name + " run --app indexer --bucket my-bucket --workers 8\n" +
 			"  " + f.name + " run --app wc --bucket my-bucket --prefix counts s3://other-bucket/logs/2026/\n" +
 			"  " + f.name + " run --mapper 'python3 m.py' --reducer 'python3 r.py' --file m.py --file r.py book.txt\n" +
-			"  " + f.name + " run --app wc.wasm book.txt",
+			"  " + f.name + " run --app wc.wasm book.txt\n" +
+			"  " + f.name + " run -f jobs.yaml --set day=2026-11-30",
 	}
 	o := &runFlags{jobFlags: newJobFlags(c, f.apps, "the app to run, or the file of a WebAssembly module, which ends in .wasm")}
 	o.addEmpty(c)
@@ -57,16 +81,13 @@ func (f *frame) runCommand() *cobra.Command {
 	c.Flags().IntVar(&o.workers, "workers", 0, "number of workers with one slot each; 0 is one per core")
 	c.Flags().BoolVar(&o.processes, "processes", false, "run each worker in its own process, which is restarted if it dies")
 	c.Flags().BoolVar(&o.verify, "verify", false, "check the result with the checks of the command verify")
-	c.Flags().StringVar(&o.out, "out", "", "fetch the output into this `folder`, which must be empty or not exist")
+	c.Flags().StringVar(&o.out, "out", "", "fetch the output into this `folder`, which must be empty or not exist; or write it to s3://bucket/folder/ of the same server, as --output-at does")
 	c.Flags().BoolVar(&o.overwrite, "overwrite", false, "replace the parts of another job in the --out folder; other files in it stay")
 	c.Flags().IntVar(&o.head, "head", 5, "show this many lines of the output")
-	c.Flags().StringArrayVar(&o.include, "include", nil, "take only the files of INPUT that match this `glob`; may be repeated")
+	o.input.add(c, "read `INPUT`, as an argument of the line; may be repeated", "as INPUT")
 	config.AddFlags(c.Flags(), config.Names(config.Job)...)
-	config.AddFlags(c.Flags(), "memory", "scratch", "exec-memory", "exec-disk", "exec-output", "port", "listen", "insecure", "coord-timeout", "metrics")
-	c.RunE = f.run(func(ctx context.Context, s *session, args []string) error {
-		return (&jobRun{session: s, flags: o}).run(ctx, args)
-	})
-	return c
+	config.AddFlags(c.Flags(), "memory", "scratch", "exec-memory", "exec-disk", "exec-output", "port", "listen", "insecure", "coord-timeout", "metrics", "pprof")
+	return c, o
 }
 
 // jobRun is one run of the run command.
@@ -76,12 +97,17 @@ type jobRun struct {
 	app    mr.App
 	code   *execCode // in place of the app; nil for none
 	host   *execrunner.Host
+	files  *shipped.Cache // of jobs of apps
 	params map[string]string
-	named  []string     // INPUT, as the line has it
-	plan   *upload.Plan // of INPUT; nil without
-	folder *outFolder   // of --out; nil without
-	st     *store
-	watch  func(*coordinator.Coordinator) (over func()) // shows the progress of the job; nil is watchJob
+	named  []string                                                               // INPUT, as the line has it
+	plan   *upload.Plan                                                           // of INPUT; nil without
+	folder *outFolder                                                             // of --out; nil without
+	st     *store                                                                 // nil until run opens it
+	fleet  bool                                                                   // workers are started by themselves
+	port   *chainPort                                                             // that the job has for its turn; nil is one of its own
+	dir    string                                                                 // that worker processes work in; "" is that of this process
+	watch  func(*coordinator.Coordinator) (over func(done bool))                  // shows the progress of the job; nil is watchJob
+	finish func(ctx context.Context, success *manifest.Success, again bool) error // in place of what is printed of the job; nil for none
 }
 
 func (r *jobRun) run(ctx context.Context, args []string) (err error) {
@@ -92,24 +118,23 @@ func (r *jobRun) run(ctx context.Context, args []string) (err error) {
 	if r.app.NeedsProcesses && !o.processes {
 		return usagef("add --processes", "app %s may end its process, so each worker needs its own process", r.app.Name)
 	}
-	if r.code == nil && (!o.processes || o.verify) && r.process.neededBy(r.app) {
+	if r.code == nil && !o.dryRun && (!o.processes || o.verify) && r.process.neededBy(r.app) {
 		return r.apart(ctx)
 	}
 	if err := r.complete(); err != nil {
 		return err
 	}
-	if o.out != "" {
-		if r.folder, err = openOut(o.out, o.overwrite); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, r.folder.Close()) }()
-	}
-	r.named = args
-	here, there := splitInput(args)
-	if err := checkSources(there); err != nil {
+	if err := r.openFolder(args); err != nil {
 		return err
 	}
-	if len(args) == 0 {
+	defer func() { err = errors.Join(err, r.folder.Close()) }()
+	r.named = args
+	here, err := r.split(args)
+	if err != nil {
+		return err
+	}
+	given := len(args) > 0 || o.input.any()
+	if !given {
 		r.noteStdin()
 	}
 	if err := r.input(ctx, here); err != nil {
@@ -120,26 +145,33 @@ func (r *jobRun) run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.page.Close()) }()
-	if r.st, err = r.openStore(ctx, embedded); err != nil {
-		return err
+	if r.st == nil {
+		if r.st, err = r.openStore(ctx, embedded); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, r.st.Close()) }()
 	}
-	defer func() { err = errors.Join(err, r.st.Close()) }()
 	if r.host, err = newExecHost(r.session, r.st); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.host.Close()) }()
+	r.files = shipped.NewCache(r.shipOptions(r.st))
+	defer func() { err = errors.Join(err, r.host.Close(), r.files.Close()) }()
 	r.page.store(r.st.Store)
 	if !o.processes {
 		r.page.workers()
 	}
-	if o.sources, err = findSources(ctx, r.st, there, r.plan != nil); err != nil {
+	if o.sources, err = o.input.remote(ctx, r.st, r.conf, o.sources); err != nil {
 		return err
 	}
-	if len(args) > 0 && r.st.Embedded && !r.conf.IsSet("prefix") {
-		o.jobID = coordinator.NewJobID(r.app.Name)
-		r.layout, r.ownPrefix = layout.New(o.jobID), true
+	if len(o.sources) > 0 && r.plan != nil {
+		o.sources = append(o.sources, coordinator.Source{})
 	}
-	r.process.say(word{Place: &jobPlace{Local: r.local, Prefix: r.layout.Prefix(), OwnPrefix: r.ownPrefix}})
+	if err := r.settlePlace(ctx, given); err != nil {
+		return err
+	}
+	if o.dryRun {
+		return r.estimate(ctx)
+	}
 	success, again, err := r.job(ctx)
 	if err != nil {
 		return err
@@ -147,9 +179,72 @@ func (r *jobRun) run(ctx context.Context, args []string) (err error) {
 	return r.result(ctx, success, again)
 }
 
+// estimate says what the job would cost.
+func (r *jobRun) estimate(ctx context.Context) error {
+	lis, err := r.listen()
+	if err != nil {
+		return err
+	}
+	defer lis.Close() // nobody was to connect
+	o := r.flags
+	if r.outputAt, err = o.openPlace(ctx, r.st); err != nil {
+		return err
+	}
+	o.expected = expected(r.plan)
+	c, err := r.newCoordinator(r.st, lis, r.appOf(), r.params, o.jobFlags)
+	if err != nil {
+		return err
+	}
+	f := fleet{workers: o.workers, processes: 1, memory: r.memory / int64(o.workers)}
+	if o.processes {
+		f.processes = o.workers
+	}
+	return r.dryRun(ctx, r.st, c, r.plan, f)
+}
+
+// split returns the input that lies here, of the arguments and of the lists, and keeps
+// that of S3 as sources.
+func (r *jobRun) split(args []string) (here []string, err error) {
+	named, err := r.flags.input.local(r.printer)
+	if err != nil {
+		return nil, err
+	}
+	here, there := splitInput(append(slices.Clone(args), named...))
+	r.flags.sources, err = r.flags.input.parseSources(there)
+	return here, err
+}
+
+// settlePlace says below which prefix the job lies. One with INPUT on the embedded server
+// has one of its own, unless it was named.
+func (r *jobRun) settlePlace(ctx context.Context, given bool) error {
+	if given && r.st.Embedded && !r.conf.IsSet("prefix") && !r.nameGiven && !r.step {
+		r.flags.jobID = coordinator.NewJobID(r.app.Name)
+		r.layout, r.ownPrefix = layout.New(r.flags.jobID), true
+	}
+	if err := r.folder.check(ctx, r.st, r.layout); err != nil {
+		return err
+	}
+	r.process.say(word{Place: &jobPlace{Local: r.local, Prefix: r.layout.Prefix(), OwnPrefix: r.ownPrefix}})
+	return nil
+}
+
+// openFolder opens the folder of --out, if the line has one.
+func (r *jobRun) openFolder(args []string) (err error) {
+	o := r.flags
+	if o.out == "" || o.dryRun {
+		return nil
+	}
+	again := !slices.Contains(args, "-") && (len(args) == 0 && !o.input.any() || r.conf.IsSet("prefix") || r.nameGiven)
+	r.folder, err = openOut(o.out, o.overwrite, again)
+	return err
+}
+
 // choose finds the app, or the executables or the module in place of it.
 func (r *jobRun) choose(ctx context.Context) (err error) {
 	o := r.flags
+	if err := r.checkFormat(&o.output); err != nil {
+		return err
+	}
 	if r.code, err = o.exec.code(ctx, r.session, o.jobFlags); err != nil {
 		return err
 	}
@@ -161,15 +256,20 @@ func (r *jobRun) choose(ctx context.Context) (err error) {
 		if r.app, err = r.apps.sole(o.app); err != nil {
 			return err
 		}
+		if _, _, err := o.order(&r.app, r.conf.NReduce); err != nil {
+			return err
+		}
 		r.params, err = o.jobParams(&r.app)
 		return err
 	}
-	r.app = mr.App{Name: r.code.spec.App.Name}
-	if err := r.code.check(); err != nil {
+	if _, _, err := o.order(nil, r.conf.NReduce); err != nil {
 		return err
 	}
-	r.code.warn(r.log)
-	return nil
+	r.app = mr.App{Name: r.code.spec.App.Name}
+	if r.fleet { // whose workers may have what this machine has not
+		return r.code.checkShipped()
+	}
+	return r.code.check()
 }
 
 // input makes the plan of the INPUT of this machine, if there is any, and reads its pipes.
@@ -181,11 +281,15 @@ func (r *jobRun) input(ctx context.Context, args []string) error {
 	if r.flags.out != "" {
 		avoid = append(avoid, upload.Avoid{Path: r.flags.out, Why: "output folder of this run"})
 	}
-	plan, err := findInput(r.conf, args, r.flags.include, avoid...)
+	plan, err := findInput(r.conf, args, r.flags.input.pick, avoid...)
 	if err != nil {
 		return err
 	}
-	if err := r.spool(ctx, plan); err != nil {
+	err = r.spool(ctx, plan)
+	if err == nil && r.conf.Decompress != "off" {
+		err = unreadable(plan)
+	}
+	if err != nil {
 		return errors.Join(err, plan.Close())
 	}
 	r.plan, r.flags.names = plan, names(plan)
@@ -195,6 +299,12 @@ func (r *jobRun) input(ctx context.Context, args []string) error {
 // complete sets the defaults of flags that are not set.
 func (r *jobRun) complete() (err error) {
 	o := r.flags
+	if r.code != nil {
+		r.code.warn(r.log)
+	}
+	if err := o.outThere(); err != nil {
+		return err
+	}
 	if err := r.setMemory(r.conf.Memory); err != nil {
 		return err
 	}
@@ -233,11 +343,7 @@ func absolute(path string) (string, error) {
 // job uploads the input and runs coordinator and workers until the job is over.
 // Again says that the job was done before.
 func (r *jobRun) job(ctx context.Context) (success *manifest.Success, again bool, err error) {
-	port := 0
-	if r.conf.IsSet("port") {
-		port = r.conf.Port
-	}
-	lis, err := listen(r.conf, "127.0.0.1", port)
+	lis, err := r.listen()
 	if err != nil {
 		return nil, false, err
 	}
@@ -249,11 +355,20 @@ func (r *jobRun) job(ctx context.Context) (success *manifest.Success, again bool
 	if err != nil {
 		return nil, false, errors.Join(err, lis.Close())
 	}
+	if err := c.Survey(ctx); err != nil {
+		if r.ownPrefix { // nothing is there yet
+			r.layout, r.ownPrefix = layout.New(r.conf.Prefix), false
+		}
+		return nil, false, errors.Join(r.roleError(err), lis.Close())
+	}
 	if err := r.place(ctx, c); err != nil {
 		return nil, false, errors.Join(err, lis.Close())
 	}
 	if r.plan != nil && slices.ContainsFunc(r.plan.Files, func(f upload.File) bool { return f.Pipe }) {
-		r.spent = r.named
+		r.spent, _ = splitInput(r.named)
+		if len(r.flags.sources) > 0 {
+			r.spentFor = layout.Place(r.st.Bucket(), r.layout.InputDir())
+		}
 	}
 	watch := r.watchJob
 	if r.watch != nil {
@@ -261,7 +376,9 @@ func (r *jobRun) job(ctx context.Context) (success *manifest.Success, again bool
 	}
 	over := watch(c)
 	t := together{workers: r.flags.workers, lead: c.Run, ended: c.Ended()}
-	if r.flags.processes {
+	if r.fleet {
+		t.workers = 0
+	} else if r.flags.processes {
 		t.grace = r.conf.Lease // they hear of the end from the coordinator
 		t.work = func(ctx context.Context, ended <-chan struct{}, index int) error {
 			return r.child(ctx, ended, address, index)
@@ -274,8 +391,23 @@ func (r *jobRun) job(ctx context.Context) (success *manifest.Success, again bool
 		}
 	}
 	success, err = t.run(ctx)
-	over()
+	over(err == nil)
+	if r.port != nil {
+		r.port.told(c.Told(), c.WasDone() || success != nil && success.Map.Reused+success.Reduce.Reused > 0)
+	}
 	return success, c.WasDone(), r.roleError(err)
+}
+
+// listen opens the port of the coordinator.
+func (r *jobRun) listen() (net.Listener, error) {
+	if r.port != nil {
+		return r.port.turn(), nil
+	}
+	port := 0
+	if r.conf.IsSet("port") {
+		port = r.conf.Port
+	}
+	return listen(r.conf, "127.0.0.1", port)
 }
 
 // place uploads the input of a job, unless the job exists and has this input. It
@@ -307,11 +439,14 @@ func (r *jobRun) place(ctx context.Context, c *coordinator.Coordinator) error {
 func (r *jobRun) result(ctx context.Context, success *manifest.Success, again bool) error {
 	if r.folder != nil {
 		out, _ := r.outputs(r.st)
-		if err := r.folder.fetch(ctx, out, success); err != nil {
+		if err := r.folder.fetch(ctx, r.printer, out, success); err != nil {
 			return err
 		}
 	}
-	if r.output == "json" {
+	switch {
+	case r.finish != nil:
+		return r.finish(ctx, success, again)
+	case r.forMachines():
 		return r.resultJSON(ctx, success, again)
 	}
 	if err := r.show(ctx, success, again); err != nil {
@@ -332,7 +467,7 @@ func (r *jobRun) resultJSON(ctx context.Context, success *manifest.Success, agai
 	if r.flags.verify {
 		doc.Verify, err = r.verified(ctx, r.st, r.appOf(), "")
 	}
-	if err := errors.Join(err, r.printJSON(doc)); err != nil {
+	if err := errors.Join(err, r.printDoc(doc)); err != nil {
 		return err
 	}
 	if doc.Verify != nil && !doc.Verify.OK() {
@@ -345,21 +480,12 @@ func (r *jobRun) resultJSON(ctx context.Context, success *manifest.Success, agai
 func (r *jobRun) show(ctx context.Context, success *manifest.Success, again bool) error {
 	var b strings.Builder
 	out, lay := r.outputs(r.st)
-	b.WriteString(successText(success, again, out.Bucket(), lay))
+	b.WriteString(successText(success, again, out.Bucket(), lay, r.width()))
 	if r.flags.out != "" {
 		fmt.Fprintf(&b, "\n  fetched %s", r.flags.out)
 	}
-	remove := []string{"reset", "--yes"}
-	if r.ownPrefix {
-		remove = append(remove, "--input")
-	}
-	check := []string{"verify"}
-	if r.code == nil {
-		check = append(check, "--app", r.app.Name)
-	}
-	fmt.Fprintf(&b, "\n  check   %s", r.line(check...))
-	fmt.Fprintf(&b, "\n  remove  %s", r.line(remove...))
-	lines, key, err := firstLines(ctx, out, success, r.flags.head)
+	b.WriteString(r.nextText(success))
+	lines, key, err := r.firstLines(ctx, out, success, r.flags.head)
 	if err != nil {
 		return err
 	}

@@ -13,17 +13,17 @@ import (
 	"github.com/mraws/mraws/internal/s3fs"
 )
 
-// firstLines reads the first n lines of the first output that has any.
-func firstLines(ctx context.Context, st *s3fs.Store, success *manifest.Success, n int) (lines []string, key string, err error) {
-	for _, out := range success.Outputs {
+// firstLines reads the first n lines of the first output that has any, decoded.
+func (s *session) firstLines(ctx context.Context, st *s3fs.Store, success *manifest.Success, n int) (lines []string, key string, err error) {
+	for _, out := range success.Objects() {
 		if out.Lines == 0 || n <= 0 {
 			continue
 		}
-		body, err := st.OpenRange(ctx, out.Key, "", 0, min(out.Size, 64<<10))
+		body, err := s.openOutput(ctx, st, out.Key, out.Size)
 		if err != nil {
 			return nil, "", err
 		}
-		scanner := bufio.NewScanner(body)
+		scanner := bufio.NewScanner(io.LimitReader(body, 64<<10))
 		for len(lines) < n && scanner.Scan() {
 			lines = append(lines, shorten(scanner.Text(), 160))
 		}
@@ -44,7 +44,7 @@ func shorten(s string, most int) string {
 // fetchers bounds the outputs fetched side by side.
 const fetchers = 8
 
-func fetchFile(ctx context.Context, st *s3fs.Store, key, path string) (err error) {
+func fetchFile(ctx context.Context, st *s3fs.Store, key, path string, p *progress) (err error) {
 	body, err := st.OpenRange(ctx, key, "", 0, -1)
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func fetchFile(ctx context.Context, st *s3fs.Store, key, path string) (err error
 	if err != nil {
 		return fmt.Errorf("fetch %s: %w", key, err)
 	}
-	_, err = io.Copy(to, body)
+	_, err = io.Copy(to, p.through(body))
 	if err = errors.Join(err, to.Close()); err != nil {
 		return fmt.Errorf("fetch %s: %w", key, err)
 	}

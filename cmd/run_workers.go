@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/mraws/mraws/internal/config"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/worker"
 )
 
@@ -22,9 +23,12 @@ func (r *jobRun) inProcess(ctx context.Context, address string, shared *worker.S
 	if err != nil {
 		return err
 	}
-	wo.Exec = r.host
+	wo.Exec, wo.Shipped = r.host, r.files
 	wo.Addresses, wo.Slots, wo.Memory = []string{address}, 1, r.memory/int64(r.flags.workers)
 	wo.Shared = shared
+	tally := new(object.Tally)
+	wo.Traffic = tally.Traffic
+	ctx = object.WithTally(object.WithTally(ctx, &r.flags.apart), tally)
 	return r.roleError(worker.Run(ctx, wo))
 }
 
@@ -45,7 +49,7 @@ func (r *jobRun) child(ctx context.Context, over <-chan struct{}, address string
 	args := r.childArgs(address)
 	return keepUp(ctx, r.log, over, index, func() (*outcome, error) {
 		c := exec.CommandContext(ctx, self, args...)
-		c.Stdout, c.Stderr = r.io.Err, r.io.Err
+		c.Stdout, c.Stderr, c.Dir = r.io.Err, r.io.Err, r.dir
 		c.Cancel = func() error { return c.Process.Signal(os.Interrupt) } // SIGTERM would drain it
 		c.WaitDelay = 5 * time.Second
 		return oversee(c, nil, nil)
@@ -95,8 +99,14 @@ func (r *jobRun) childArgs(address string) []string {
 	if r.code == nil {
 		args = append(args, "--app", r.app.Name)
 	}
+	if r.term.err && !r.conf.IsSet("log-format") {
+		args = append(args, "--log-format=text") // its stderr is a pipe to this terminal
+	}
 	args = append(args, "--metrics=") // one page, that of this process, has that address
-	own := []string{"coord", "slots", "memory", "prefix", "metrics", "spot"}
+	own := []string{"coord", "slots", "memory", "prefix", "metrics", "pprof", "spot"}
+	if !r.st.Embedded { // as flags they would contradict the store that was chosen
+		own = append(own, "data-dir", "local")
+	}
 	takes := config.Names(config.Common, config.Net, config.Work)
 	for _, e := range r.conf.Entries() {
 		if e.Origin.Level > config.Default && slices.Contains(takes, e.Key) && !slices.Contains(own, e.Key) {

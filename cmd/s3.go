@@ -56,7 +56,7 @@ func (f *frame) s3Command() *cobra.Command {
 	c.Flags().BoolVar(&show, "show-credentials", false, "print how to reach the server that runs on the data folder, as lines for a shell with the AWS CLI")
 	c.Flags().StringVar(&script, "faults", "", "inject the faults of this script, a `file`")
 	c.Flags().Uint64Var(&seed, "fault-seed", 0, "seed of the random faults, a `number`; 0 takes one at random")
-	config.AddFlags(c.Flags(), "metrics")
+	config.AddFlags(c.Flags(), "metrics", "pprof")
 	c.MarkFlagsMutuallyExclusive("show-credentials", "faults")
 	c.MarkFlagsMutuallyExclusive("show-credentials", "address")
 	return c
@@ -106,6 +106,7 @@ func serve(ctx context.Context, s *session, o ServerOptions, closeFront func() e
 	if err := printEndpoint(s, at, o.DataDir, false); err != nil {
 		return err
 	}
+	s.page.ready()
 	<-ctx.Done()
 	return context.Cause(ctx)
 }
@@ -168,13 +169,13 @@ type serverJSON struct {
 // printEndpoint says where the server answers; the secret only on request.
 func printEndpoint(s *session, at datadir.Endpoint, dir string, show bool) error {
 	credentials := filepath.Join(dir, "credentials.json")
-	if s.output == "json" {
+	if s.forMachines() {
 		out := serverJSON{Schema: "mraws/s3/v1", Endpoint: at.URL, Region: at.Region, Bucket: s.conf.Bucket,
 			DataDir: dir, CredentialsFile: credentials}
 		if show {
 			out.AccessKey, out.SecretKey = at.AccessKey, at.SecretKey
 		}
-		return s.printJSON(out)
+		return s.printDoc(out)
 	}
 	if show {
 		return s.say("export AWS_ENDPOINT_URL=%[1]s\nexport AWS_REGION=%[2]s\nexport AWS_DEFAULT_REGION=%[2]s\nexport AWS_ACCESS_KEY_ID=%[3]s\nexport AWS_SECRET_ACCESS_KEY=%[4]s\nunset AWS_SESSION_TOKEN AWS_ENDPOINT_URL_S3",

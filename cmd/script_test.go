@@ -2,9 +2,12 @@ package cmd_test
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"iter"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,8 +22,10 @@ import (
 
 	"github.com/mraws/mraws/cli"
 	"github.com/mraws/mraws/cli/embedded"
+	"github.com/mraws/mraws/cli/parquet"
 	"github.com/mraws/mraws/cli/wasm"
 	"github.com/mraws/mraws/internal/apps"
+	"github.com/mraws/mraws/internal/testkit"
 	"github.com/mraws/mraws/internal/testkit/wat"
 	"github.com/mraws/mraws/mr"
 )
@@ -29,10 +34,12 @@ import (
 // command line in processes of its own, with the race detector if on.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"mraws": func() { cli.With(embedded.Server(), wasm.Runtime()).Main(apps.Table()...) },
+		"mraws": func() { cli.With(embedded.Server(), wasm.Runtime(), parquet.Files()).Main(apps.Table()...) },
 		"plain": func() { cli.With(embedded.Server()).Main(apps.Table()...) },
 		"sums":  func() { cli.With(embedded.Server()).Main(sums()) },
 		"where": func() { cli.With(embedded.Server()).Main(where()) },
+		"stop":  func() { cli.With(embedded.Server()).Main(stop()) },
+		"count": func() { cli.With(embedded.Server()).Main(fields()) },
 	})
 }
 
@@ -57,6 +64,59 @@ func sums() mr.App {
 		},
 		NewReducer: mr.SumReducer,
 		Combine:    mr.Sum{},
+	}
+}
+
+// stop counts words but those of stopwords.txt, and puts marks.tgz/after behind each
+// number.
+func stop() mr.App {
+	return mr.App{
+		Name: "stop", Version: "1",
+		NewMapper: func(t *mr.Task) (mr.Mapper, error) {
+			list, err := fs.ReadFile(t.Files, "stopwords.txt")
+			return mr.MapperFunc(func(rec mr.Record, out mr.Emitter) error {
+				for w := range bytes.FieldsSeq(rec.Data) {
+					if !bytes.Contains(list, append(w, '\n')) {
+						out.Emit(w, mr.AppendInt64(nil, 1))
+					}
+				}
+				return nil
+			}), err
+		},
+		Combine: mr.CombinerTask(func(t *mr.Task) (mr.Combiner, error) {
+			_, err := fs.Stat(t.Files, "stopwords.txt")
+			return mr.Sum{}, err
+		}),
+		NewReducer: func(t *mr.Task) (mr.Reducer, error) {
+			after, err := fs.ReadFile(t.Files, "marks.tgz/after")
+			if err != nil {
+				return nil, err
+			}
+			return mr.ReducerFunc(func(_ []byte, values iter.Seq[[]byte], out mr.Output) error {
+				sum := int64(0)
+				for v := range values {
+					sum += mr.ParseInt64(v)
+				}
+				out.Write(append(strconv.AppendInt(nil, sum, 10), bytes.TrimSpace(after)...))
+				return nil
+			}), nil
+		},
+	}
+}
+
+// fields counts fields of lines, whatever they are.
+func fields() mr.App {
+	return mr.App{
+		Name: "fields", Version: "1",
+		NewMapper: func(*mr.Task) (mr.Mapper, error) {
+			return mr.MapperFunc(func(rec mr.Record, out mr.Emitter) error {
+				for f := range bytes.FieldsSeq(rec.Data) {
+					out.Emit(f, mr.AppendInt64(nil, 1))
+				}
+				return nil
+			}), nil
+		},
+		NewReducer: mr.SumReducer,
 	}
 }
 
@@ -96,6 +156,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, ".data"))
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
 			env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+			env.Values[s3Key{}] = new(*testkit.S3)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -106,6 +167,7 @@ func TestScripts(t *testing.T) {
 
 			"assemble": assemble,
 			"paste":    paste,
+			"public":   public,
 		},
 	})
 }
@@ -233,6 +295,34 @@ func assemble(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.MkdirAll(filepath.Dir(file), 0o755))
 	ts.Check(os.WriteFile(file, m.Bytes(), 0o644))
 }
+
+// public WANTS REGION KEY=FILE... serves the buckets open and shut over HTTP until the
+// script ends, as the S3 of the AWS environment. The requests to it so far, one line
+// each, public writes to stdout without arguments.
+func public(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 1 {
+		ts.Fatalf("usage: public [wants region key=file...]")
+	}
+	if len(args) == 0 {
+		s := ts.Value(s3Key{}).(**testkit.S3)
+		_, err := io.WriteString(ts.Stdout(), strings.Join((*s).Requests(), "\n")+"\n")
+		ts.Check(err)
+		return
+	}
+	objects := map[string]string{}
+	s := &testkit.S3{Wants: args[0], Region: args[1], Buckets: map[string]map[string]string{"open": objects}, Classes: map[string]string{"cold/a.txt": "GLACIER"}}
+	for _, arg := range args[2:] {
+		key, file, _ := strings.Cut(arg, "=")
+		objects[key] = ts.ReadFile(file)
+	}
+	server := httptest.NewServer(s)
+	ts.Defer(server.Close)
+	*ts.Value(s3Key{}).(**testkit.S3) = s
+	ts.Setenv("AWS_ENDPOINT_URL_S3", server.URL)
+}
+
+// s3Key is the key of what public serves.
+type s3Key struct{}
 
 // alter FILE OLD NEW replaces text in a file.
 func alter(ts *testscript.TestScript, neg bool, args []string) {

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"regexp"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -21,40 +20,54 @@ type session struct {
 	waits waits
 	token func() (string, error) // of the configured file
 	page  *page                  // of metrics; nil for none
+
+	pricesNoted bool // that the table of prices lacks the region
 }
 
 // run makes the RunE of a command that needs the configuration.
 func (f *frame) run(fn func(ctx context.Context, s *session, args []string) error) func(*cobra.Command, []string) error {
-	return func(c *cobra.Command, args []string) error {
+	return func(c *cobra.Command, args []string) (err error) {
 		f.started = true
 		conf, err := f.load(c)
 		if err != nil {
 			return err
 		}
 		s := &session{frame: f, target: &target{conf: conf, verb: c.Name(), layout: layout.New(conf.Prefix), serves: f.start != nil}, waits: waits{printer: f.printer}}
-		f.log, f.progress = f.newLogger(conf), conf.Progress
+		f.logsProgress = c.Name() == "coordinator"
+		done, err := f.openLog(conf)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if e := done(); err == nil {
+				err = e
+			}
+		}()
 		s.token = sync.OnceValues(func() (string, error) { return readToken(conf.TokenFile, f.log) })
 		if !f.process.overseen() { // else the parent has warned
 			f.warnStray()
 		}
 		f.at = s.target
-		ctx, over := s.waits.watchStore(c.Context())
-		defer over()
-		return fn(ctx, s, args)
+		if args, err = s.takeJob(c, args); err != nil {
+			return err
+		}
+		return f.paged(c.Context(), f.pagerOf(c), func(ctx context.Context) error {
+			ctx, over := s.waits.watchStore(ctx)
+			defer over()
+			defer s.breakSilence(c.Name())()
+			return fn(ctx, s, args)
+		})
 	}
 }
 
 // bare makes the RunE of a command that must work while the configuration
 // is broken.
 func (f *frame) bare(fn func() error) func(*cobra.Command, []string) error {
-	return func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, _ []string) error {
 		f.started = true
-		return fn()
+		return f.paged(c.Context(), f.pagerOf(c), func(context.Context) error { return fn() })
 	}
 }
-
-// noReduces is what an error of the configuration says of a job without reduce tasks.
-var noReduces = regexp.MustCompile(`(?m)^nreduce = "0" `)
 
 // load reads the configuration for a command.
 func (f *frame) load(c *cobra.Command) (*config.Loaded, error) {
@@ -70,17 +83,16 @@ func (f *frame) load(c *cobra.Command) (*config.Loaded, error) {
 	if f.verbose {
 		set("-v", "log-level", "debug")
 	}
+	if f.unpaged {
+		set("--no-pager", "pager", "never")
+	}
 	if f.quiet {
 		set("-q", "log-level", "error")
 		set("-q", "progress", "none")
 	}
 	conf, err := config.Load(o)
 	if err != nil {
-		hint := "`mraws config init` explains every key"
-		if noReduces.MatchString(err.Error()) {
-			hint = "a job without reduce tasks has --mapper and no --reducer: its output is that of the mapper, in as many parts as --nreduce says\n" + hint
-		}
-		return nil, &Error{Code: ExitUsage, What: "the configuration is not valid", Cause: err, Hint: hint}
+		return nil, &Error{Code: ExitUsage, What: "the configuration is not valid", Cause: err, Hint: "`mraws config init` explains every key"}
 	}
 	return conf, nil
 }

@@ -2,10 +2,9 @@ package cmd
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -28,10 +27,9 @@ func (f *frame) statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Show the status of a job",
 		Long: "Show the status of a job: its committed tasks, for which no coordinator is needed, and, if\n" +
-			"the coordinator answers, its workers and running attempts. The exit code is 0 whatever the job's\n" +
-			"state, and 2 if there is no job.",
-		Example: "  " + f.name + " status\n  " + f.name + " status --watch --prefix runs/42\n  " + f.name + " status --json | jq .state",
-		Args:    cobra.NoArgs,
+			"the coordinator answers, its workers and running attempts; if none does, what the event log says\n" +
+			"of these. The exit code is 0 whatever the job's state, and 2 if there is no job.",
+		Example: "  " + f.name + " status\n  " + f.name + " status last --watch\n  " + f.name + " status --prefix runs/42\n  " + f.name + " status --json | jq .state",
 		RunE: f.run(func(ctx context.Context, s *session, _ []string) (err error) {
 			if o.json {
 				f.output = "json"
@@ -40,9 +38,11 @@ func (f *frame) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for shown := 0; ; shown++ {
+			show, over := s.showReports(o.watch)
+			defer over()
+			for {
 				began := time.Now()
-				if over, err := showJob(ctx, s, o, token, shown); over || err != nil {
+				if over, err := showJob(ctx, s, o, token, show); over || err != nil {
 					return err
 				}
 				// Listings of large jobs take long, and cost.
@@ -58,6 +58,7 @@ func (f *frame) statusCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.watch, "watch", false, "repeat until the job is done or has failed")
 	c.Flags().DurationVar(&o.every, "every", 2*time.Second, "interval of --watch")
 	config.AddFlags(c.Flags(), "tls-ca", "tls-cert", "tls-key", "token-file")
+	f.takesJob(c, 0)
 	return c
 }
 
@@ -67,7 +68,7 @@ const askPatience = 3 * time.Second
 // showJob shows the job below the session's prefix, and says whether that is
 // all there is to show. The store is closed in between: if this process serves
 // an embedded one, nobody is to come to depend on that.
-func showJob(ctx context.Context, s *session, f *statusFlags, token string, shown int) (over bool, err error) {
+func showJob(ctx context.Context, s *session, f *statusFlags, token string, show func(*status.Report) error) (over bool, err error) {
 	st, err := s.openStore(ctx, found)
 	if err != nil {
 		return false, err
@@ -85,29 +86,56 @@ func showJob(ctx context.Context, s *session, f *statusFlags, token string, show
 	if r.Incomplete() {
 		r.Notes = append(r.Notes, s.paste("the job is done, but records or outputs are missing: `mraws verify` lists them"))
 	}
-	return !f.watch || r.Over(), showStatus(s.printer, r, f.watch, shown)
+	return !f.watch || r.Over(), show(r)
 }
 
-// showStatus prints a report: over the one before on a terminal, below it
-// elsewhere, and as JSON on one line each where there may be several.
-func showStatus(p *printer, r *status.Report, watch bool, shown int) error {
-	switch {
-	case p.output == "json" && watch:
-		if err := json.NewEncoder(safely{p.io.Out}).Encode(r); err != nil {
-			return fmt.Errorf("write result as JSON: %w", err)
-		}
-		return nil
-	case p.output == "json":
-		return p.printJSON(r)
-	case watch && p.term.out:
-		if _, err := io.WriteString(p.io.Out, "\x1b[H\x1b[2J"); err != nil { // home, clear
-			return fmt.Errorf("write result: %w", err)
-		}
-		return p.say("%s", statusText(r))
-	case shown > 0:
-		return p.say("\n%s", statusText(r))
+// showReports returns what shows one report after the other, until over is called: as bars
+// on a terminal, and at the end whole; below each other elsewhere, and as documents, where there may be
+// several one after the other.
+func (p *printer) showReports(watch bool) (show func(*status.Report) error, over func()) {
+	if watch && !p.forMachines() && p.term.out && os.Getenv("TERM") != "dumb" {
+		return p.watchReports()
 	}
-	return p.say("%s", statusText(r))
+	gap := ""
+	return func(r *status.Report) error {
+		switch {
+		case p.forMachines() && watch:
+			doc, err := encodeNext(p.output, r)
+			if err != nil {
+				return fmt.Errorf("write result as %s: %w", p.output, err)
+			}
+			_, err = safely{p.io.Out}.Write(doc)
+			return err
+		case p.forMachines():
+			return p.printDoc(r)
+		}
+		err := p.say("%s%s", gap, statusText(r))
+		gap = "\n"
+		return err
+	}, func() {}
+}
+
+// watchReports draws reports as a coordinator draws its job.
+func (p *printer) watchReports() (show func(*status.Report) error, over func()) {
+	to := p.err
+	if !p.term.err {
+		to = &lockedWriter{first: p.out.first}
+	}
+	p.activity.following.Add(1)
+	var s jobScreen
+	return func(r *status.Report) error {
+			v := s.report(time.Now(), r)
+			if !r.Over() {
+				to.draw(v.lines)
+				return nil
+			}
+			to.draw(view{bars: v.bars}.lines) // the text below says the rest
+			to.leave()
+			return p.say("%s", statusText(r))
+		}, func() {
+			to.leave()
+			p.activity.following.Add(-1)
+		}
 }
 
 // statusError explains why there is nothing to tell.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mraws/mraws/internal/escape"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/status"
 )
 
@@ -19,15 +20,7 @@ func statusText(r *status.Report) string {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "%-12s%s\n", name, escape.Line(fmt.Sprintf(format, args...)))
 	}
-	where := strings.TrimSuffix(r.Bucket+"/"+r.Prefix, "/")
-	job, app := r.Job, "app not known yet"
-	if job == "" {
-		job = "not planned yet"
-	}
-	if r.App != nil {
-		app = "app " + r.App.Name
-	}
-	line("job", "%s, %s, s3://%s", job, app, where)
+	line("job", "%s", strings.Join(jobText(r), ", "))
 	line("state", "%s", stateText(r))
 	if r.Map.Tasks+r.Reduce.Tasks > 0 {
 		f := r.Finished
@@ -35,7 +28,9 @@ func statusText(r *status.Report) string {
 			f = new(status.Finished)
 		}
 		line("map", "%s%s", doneText(r.Map), attemptsText(f.Map))
-		line("reduce", "%s%s", doneText(r.Reduce), attemptsText(f.Reduce))
+		if r.Reduce.Tasks > 0 { // else the job is map-only
+			line("reduce", "%s%s", doneText(r.Reduce), attemptsText(f.Reduce))
+		}
 	}
 	switch {
 	case r.Finished != nil:
@@ -43,16 +38,35 @@ func statusText(r *status.Report) string {
 	case r.OutputBytes > 0:
 		line("output", "%s so far", bytesText(r.OutputBytes))
 	}
+	if c := r.Receipt; c != nil {
+		line("S3", "%s (%s on S3 in %s, prices of %s), %s received, %s sent",
+			countText((object.Traffic{Requests: c.Requests}).Count(), "request"), dollarsText(c.USD), c.Region, c.Prices, bytesText(c.Received), bytesText(c.Sent))
+	}
 	if c := r.Coordinator; c != nil && !r.Over() {
 		line("coordinator", "%s", coordinatorText(c))
 	}
 	if r.Live != nil {
 		liveText(&b, r.Live)
 	}
+	if r.Log != nil {
+		logText(&b, r.Log)
+	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "note: %s\n", escape.Line(n))
 	}
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// jobText is which job a report is about.
+func jobText(r *status.Report) []string {
+	job, app := r.Job, "app not known yet"
+	if job == "" {
+		job = "not planned yet"
+	}
+	if r.App != nil {
+		app = "app " + r.App.Name
+	}
+	return []string{job, app, "s3://" + strings.TrimSuffix(r.Bucket+"/"+r.Prefix, "/")}
 }
 
 func stateText(r *status.Report) string {
@@ -65,6 +79,8 @@ func stateText(r *status.Report) string {
 		}
 	case r.State == status.Failed:
 		text += ": " + strings.ReplaceAll(r.Failure, "\n", "; ")
+	case r.State == status.Cancelled:
+		text += " at " + r.Cancelled.At.Local().Format(time.DateTime) + " by " + r.Cancelled.By
 	case r.Coordinator == nil || r.Coordinator.State != status.Active:
 		text += ", stalled: no coordinator"
 	case r.Created != nil:
@@ -125,6 +141,44 @@ func liveText(b *strings.Builder, l *status.Live) {
 		}
 		b.WriteString("\n" + tableText([]string{"TASK", "FOR", "READ", "LEFT", "", "WORKER", "ATTEMPT"}, rows) + "\n" +
 			more(l.Map.Running+l.Reduce.Running, len(rows)))
+	}
+}
+
+// logText adds what the event log says.
+func logText(b *strings.Builder, l *status.Log) {
+	since := "; what has happened since is not known"
+	if l.Ended != "" {
+		since = ", when its coordinator ended"
+	}
+	fmt.Fprintf(b, "%-12sthe last event is of %s%s\n", "log", l.Until.Local().Format(time.DateTime), since)
+	rows := [][]string{}
+	for _, p := range []struct {
+		name string
+		n    status.LogPhase
+	}{{"map", l.Map}, {"reduce", l.Reduce}} {
+		rows = append(rows, numbers(p.name, p.n.Running, p.n.Committed, p.n.Failed, p.n.Lost, p.n.Released, p.n.Superseded, p.n.Left))
+	}
+	b.WriteString("\n" + tableText([]string{"PHASE", "RAN", "COMMITTED", "FAILED", "LOST", "RELEASED", "SUPERSEDED", "LEFT"}, rows) + "\n")
+	if len(l.Workers) > 0 {
+		rows = rows[:0]
+		for _, w := range l.Workers[:min(len(l.Workers), shownRows)] {
+			rows = append(rows, append(numbers(w.Name, w.Slots, w.Running), w.State, w.Host))
+		}
+		b.WriteString("\n" + tableText([]string{"WORKER", "SLOTS", "RAN", "STATE", "HOST"}, rows) + "\n" + more(len(l.Workers), len(rows)))
+	}
+	if len(l.Attempts) > 0 {
+		rows = rows[:0]
+		for _, a := range l.Attempts[:min(len(l.Attempts), shownRows)] {
+			rows = append(rows, []string{a.Task, secondsText(a.Seconds), a.Worker, a.ID})
+		}
+		b.WriteString("\n" + tableText([]string{"TASK", "RAN FOR", "WORKER", "ATTEMPT"}, rows) + "\n" + more(l.Map.Running+l.Reduce.Running, len(rows)))
+	}
+	if len(l.Failures) > 0 {
+		rows = rows[:0]
+		for _, a := range l.Failures {
+			rows = append(rows, []string{a.Task, a.Outcome, secondsText(a.Seconds), a.Worker, escape.Short(strings.ReplaceAll(a.Error, "\n", "; "), 100)})
+		}
+		b.WriteString("\n" + tableText([]string{"TASK", "", "AFTER", "WORKER", "ERROR"}, rows) + "\n")
 	}
 }
 

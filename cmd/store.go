@@ -15,7 +15,6 @@ import (
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/s3fs"
-	"github.com/mraws/mraws/internal/task"
 )
 
 // store is an open bucket and how it was chosen.
@@ -27,12 +26,16 @@ type store struct {
 
 	server Server // started here; nil if another process serves
 	heir   *heir  // of a server of another process; nil for none
+
+	conf    *config.Loaded
+	buckets buckets
 }
 
 // Close closes the store. If this process serves it, Close also ends the server. Other
 // processes that use it go on: see heir.
 func (s *store) Close() error {
 	s.Store.Close()
+	s.buckets.closeAWS()
 	switch {
 	case s.server != nil:
 		return s.server.Close()
@@ -54,11 +57,17 @@ type target struct {
 
 	chosen    bool // the store has been, and local says whether it is embedded
 	local     bool
-	said      bool // on stderr
-	ownPrefix bool // run made the prefix up for this job alone
+	said      bool   // on stderr
+	ownPrefix bool   // run made the prefix up for this job alone
+	step      bool   // the job is a step of a chain
+	asks      bool   // a word is completed: nothing is created, and nothing is served for others
+	job       string // that JOB names and that is not found yet; "" for none
+	nameGiven bool   // the layout is that of --name
 	// spent are the words of INPUT once they are uploaded, if a pipe is among them:
 	// nobody can read that again, and the job has it.
 	spent []string
+	// spentFor is INPUT in place of spent, "" for none.
+	spentFor string
 	// outputAt is the place of its own for the output of the job that this command
 	// runs; zero for none.
 	outputAt manifest.Place
@@ -141,8 +150,13 @@ func (t *target) choose(otherwise place) (local bool, why string, err error) {
 	if !t.serves {
 		return choose(t.conf, found, false)
 	}
-	_, statErr := os.Stat(filepath.Join(t.conf.DataDir, "s3"))
-	return choose(t.conf, otherwise, t.conf.DataDir != "" && statErr == nil)
+	return choose(t.conf, otherwise, t.hasData())
+}
+
+// hasData tells whether the data folder of the embedded server exists.
+func (t *target) hasData() bool {
+	_, err := os.Stat(filepath.Join(t.conf.DataDir, "s3"))
+	return t.conf.DataDir != "" && err == nil
 }
 
 // openStore opens the bucket of the configuration and names it on stderr. A missing
@@ -215,6 +229,7 @@ func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 		return nil, err
 	}
 	s.waits.toStore(storeName(c.Endpoint, c.Bucket), st.Patience())
+	s.activity.store.Store(st)
 	if err = st.CheckBucket(ctx); err != nil {
 		st.Close()
 		if errors.Is(err, fs.ErrNotExist) {
@@ -234,8 +249,12 @@ func (s *session) openS3(ctx context.Context, why string) (*store, error) {
 	if c.Endpoint != "" {
 		at = " at " + c.Endpoint
 	}
+	out := &store{Store: st, Why: why, conf: s.conf}
+	if err := s.findJob(ctx, out); err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
 	s.sayStore("s3://%s%s (%s)", s.where(), at, why)
-	return &store{Store: st, Why: why}, nil
+	return out, nil
 }
 
 func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) {
@@ -249,20 +268,27 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 	if err != nil {
 		return nil, fmt.Errorf("open the embedded store in %s: %w", dir, serverError(err))
 	}
-	out := &store{Embedded: true, DataDir: dir, Why: why, server: server}
-	where := s3fs.SameMachine
+	out := &store{Embedded: true, DataDir: dir, Why: why, server: server, conf: s.conf}
+	o := s3fs.Options{
+		Bucket: s.conf.Bucket, Region: at.Region, Endpoint: at.URL, AccessKey: at.AccessKey, SecretKey: at.SecretKey,
+		Server: s3fs.SameMachine,
+	}
 	if server != nil {
-		where = s3fs.SameProcess
+		o.Server, o.Dial = s3fs.SameProcess, server.Dial
 	}
 	if err = s.fitRequests(s.conf.S3Concurrency, server != nil, s.log); err == nil {
-		out.Store, err = s3fs.Open(ctx, s3fs.Options{
-			Bucket: s.conf.Bucket, Region: at.Region, Endpoint: at.URL, AccessKey: at.AccessKey, SecretKey: at.SecretKey,
-			Server: where, Concurrency: s.requests,
-		})
+		o.Concurrency = s.requests
+		out.Store, err = s3fs.Open(ctx, o)
 	}
 	if err == nil {
 		s.waits.toStore(at.URL, out.Patience())
-		if err = out.EnsureBucket(ctx); err != nil {
+		s.activity.store.Store(out.Store)
+		if s.asks {
+			err = out.CheckBucket(ctx)
+		} else {
+			err = out.EnsureBucket(ctx)
+		}
+		if err != nil {
 			out.Store.Close()
 		}
 	}
@@ -272,12 +298,15 @@ func (s *session) openEmbedded(ctx context.Context, why string) (*store, error) 
 		}
 		return nil, err
 	}
-	if server == nil && s.verb != "worker" { // which has nothing to do without its coordinator
+	if server == nil && s.verb != "worker" && !s.asks { // a worker has nothing to do without its coordinator
 		out.heir = newHeir(dir, at, s.starter(), s.log)
 	}
 	who := fmt.Sprintf("served by process %d", at.PID)
 	if server != nil {
 		who = "served here"
+	}
+	if err := s.findJob(ctx, out); err != nil {
+		return nil, errors.Join(err, out.Close())
 	}
 	s.sayStore("s3://%s embedded in %s, %s (%s)", s.where(), dir, who, why)
 	return out, nil
@@ -330,6 +359,3 @@ func (s *session) findOrServe(ctx context.Context, dir string) (datadir.Endpoint
 		}
 	}
 }
-
-// source returns another bucket of the same server, to read input from.
-func (s *store) source(name string) task.Source { return s.In(name) }

@@ -24,6 +24,7 @@ func clean(t *testing.T) {
 		}
 	}
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	t.Setenv("PAGER", "cat")
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	t.Chdir(t.TempDir())
@@ -101,7 +102,7 @@ func TestChoose(t *testing.T) {
 // TestBucketOfS3: no command takes a bucket of S3 that nobody named.
 func TestBucketOfS3(t *testing.T) {
 	for _, args := range [][]string{
-		{"run", "--app", "one", "in.txt"}, {"upload-input", "in.txt"}, {"coordinator", "--app", "one"}, {"worker"}, {"status"}, {"cat"}, {"verify"}, {"reset", "--yes"}, {"replay", "map-0"},
+		{"run", "--app", "one", "in.txt"}, {"upload-input", "in.txt"}, {"coordinator", "--app", "one"}, {"worker"}, {"status"}, {"cat"}, {"verify"}, {"reset", "--yes"}, {"replay", "map-0"}, {"events"}, {"logs", "map-0"}, {"trace"},
 	} {
 		clean(t)
 		if err := os.WriteFile("in.txt", nil, 0o600); err != nil {

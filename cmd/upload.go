@@ -9,11 +9,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mraws/mraws/internal/escape"
+	"github.com/mraws/mraws/internal/pick"
 	"github.com/mraws/mraws/internal/upload"
 )
 
 func (f *frame) uploadCommand() *cobra.Command {
-	var include []string
+	var take pick.Filter
 	var dryRun bool
 	c := &cobra.Command{
 		Use:   "upload-input PATH...",
@@ -28,7 +29,7 @@ func (f *frame) uploadCommand() *cobra.Command {
 			"  " + f.name + " upload-input 'src/**/*.{go,md}' --dry-run",
 		Args: cobra.MinimumNArgs(1),
 		RunE: f.run(func(ctx context.Context, s *session, args []string) error {
-			plan, err := findInput(s.conf, args, include)
+			plan, err := findInput(s.conf, args, take)
 			if err != nil {
 				return err
 			}
@@ -39,8 +40,9 @@ func (f *frame) uploadCommand() *cobra.Command {
 			return uploadFiles(ctx, s, plan)
 		}),
 	}
-	c.Flags().StringArrayVar(&include, "include", nil, "take only files that match this `glob`; may be repeated")
+	addPick(c, &take)
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only list what would be uploaded")
+	f.givesName(c, "name of the job that the input is for")
 	return c
 }
 
@@ -55,8 +57,8 @@ func uploadFiles(ctx context.Context, s *session, plan *upload.Plan) (err error)
 	if err != nil {
 		return err
 	}
-	if s.output == "json" {
-		return s.printJSON(struct {
+	if s.forMachines() {
+		return s.printDoc(struct {
 			Schema        string  `json:"schema"`
 			Bucket        string  `json:"bucket"`
 			Dir           string  `json:"dir"`
@@ -89,17 +91,17 @@ type planFileJSON struct {
 }
 
 func printPlan(s *session, plan *upload.Plan) error {
-	if s.output == "json" {
+	if s.forMachines() {
 		files := []planFileJSON{}
 		for _, file := range plan.Files {
 			files = append(files, planFileJSON{file.Path, s.layout.Input(file.Name), file.Size})
 		}
-		return s.printJSON(struct {
+		return printList(s.printer, struct {
 			Schema string         `json:"schema"`
 			Bucket string         `json:"bucket"`
 			Bytes  int64          `json:"bytes"`
 			Files  []planFileJSON `json:"files"`
-		}{"mraws/upload-plan/v1", s.conf.Bucket, plan.Bytes, files})
+		}{"mraws/upload-plan/v1", s.conf.Bucket, plan.Bytes, files}, files)
 	}
 	for _, file := range plan.Files {
 		if err := s.say("%s -> s3://%s/%s", escape.Line(file.Path), s.conf.Bucket, escape.Line(s.layout.Input(file.Name))); err != nil {

@@ -35,19 +35,32 @@ func flagError(c *cobra.Command, args []string, err error) error {
 		return err
 	}
 	name := missing.GetSpecifiedName()
-	var owners []string
-	for _, sub := range c.Root().Commands() {
-		if flagNames(sub)[name] != nil && sub.Name() != "config" {
-			owners = append(owners, sub.Name())
-		}
-	}
-	if len(owners) > 0 {
+	if owners := ownersOf(c.Root(), name); len(owners) > 0 {
 		return fmt.Errorf("%w: a flag of %s, not of %s", err, strings.Join(owners, ", "), c.Name())
 	}
 	if near := config.Nearest(name, slices.Sorted(maps.Keys(flagNames(c)))); near != "" {
 		return fmt.Errorf("%w, did you mean --%s?", err, near)
 	}
 	return err
+}
+
+// ownersOf are the commands that have a flag of their own with a name, but for those of
+// config, which have that of each key.
+func ownersOf(root *cobra.Command, name string) (owners []string) {
+	for _, c := range root.Commands() {
+		switch {
+		case c.Name() == "config":
+		case c.LocalFlags().Lookup(name) != nil:
+			owners = append(owners, c.Name())
+		default:
+			for _, sub := range c.Commands() {
+				if sub.LocalFlags().Lookup(name) != nil {
+					owners = append(owners, c.Name()+" "+sub.Name())
+				}
+			}
+		}
+	}
+	return owners
 }
 
 // invalidValue says what a flag takes whose value cannot be read.
@@ -97,6 +110,9 @@ func wordBehind(c *cobra.Command, args []string) string {
 		case word == "--":
 			return ""
 		case strings.HasPrefix(word, "-"):
+			if _, known := takesValue[word]; !known && strings.HasPrefix(word, "--") {
+				word = config.Nearest(word, slices.Sorted(maps.Keys(takesValue))) // that was meant
+			}
 			if takesValue[word] {
 				i++
 			}
@@ -113,32 +129,12 @@ func unknownCommand(c *cobra.Command, word string) error {
 	return fmt.Errorf("unknown command %q for %q%s", word, c.CommandPath(), suggestion(c, word))
 }
 
-// helpOf prints the help of a command with those flags of all commands that
-// have an effect on it.
-func helpOf(otherwise func(*cobra.Command, []string)) func(*cobra.Command, []string) {
-	return func(c *cobra.Command, args []string) {
-		c.InheritedFlags().VisitAll(func(f *pflag.Flag) {
-			if !applies(c, f.Name) {
-				f.Hidden = true
-			}
-		})
-		otherwise(c, args)
+// nearHint begins a hint with the word that may have been meant, if there is one.
+func nearHint(word string, words []string) string {
+	if near := config.Nearest(word, words); near != "" {
+		return "did you mean " + near + "? "
 	}
-}
-
-// applies tells whether a flag of all commands has an effect on c.
-func applies(c *cobra.Command, flag string) bool {
-	switch name := strings.Join(strings.Fields(c.CommandPath())[1:], " "); name {
-	case "apps", "version":
-		return flag == "output"
-	case "config init", "config", "help", "completion", "completion bash", "completion zsh", "completion fish", "completion powershell":
-		return false
-	case "s3":
-		return !slices.Contains([]string{"prefix", "endpoint", "profile", "local", "s3-concurrency", "progress"}, flag)
-	case "worker", "status", "cat", "replay", "hadoop":
-		return flag != "progress"
-	}
-	return true
+	return ""
 }
 
 // nearParams is a hint on parameters that app does not have.
@@ -152,9 +148,7 @@ func nearParams(app *mr.App, params map[string]string) string {
 		if slices.Contains(known, name) {
 			continue
 		}
-		if near := config.Nearest(name, known); near != "" {
-			hints = append(hints, "did you mean "+near+"? ")
-		}
+		hints = append(hints, nearHint(name, known))
 	}
 	return strings.Join(hints, "")
 }

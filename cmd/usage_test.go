@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,9 @@ import (
 // TestMisspelt: a word that is none is named, with the nearest that is one.
 func TestMisspelt(t *testing.T) {
 	clean(t)
+	if err := os.WriteFile("in", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	one := testApp("one")
 	one.Params = []mr.Param{{Name: "pattern", Required: true}, {Name: "ignore-case"}}
 	for _, tt := range []struct {
@@ -39,6 +43,18 @@ func TestMisspelt(t *testing.T) {
 		{"run --app one in", "app one needs parameter pattern"},
 		{"coordinator --app one", "app one needs parameter pattern"},
 		{"run --app noe in", "did you mean one?"},
+		{"verify --app oen", "did you mean one?"},
+		{"jobs --older 7d", "unknown flag: --older: a flag of jobs prune, not of jobs"},
+		{"--colour never jobs", "unknown flag: --colour, did you mean --color?"},
+		{"logs map0", "hint: did you mean map-0?"},
+		{"logs al", "hint: did you mean all?"},
+		{"replay rdeuce-12", "hint: did you mean reduce-12?"},
+		{"hadoop jra", "hint: did you mean jar?"},
+		{"run --app one --app-arg pattern=x --format cvs in", "hint: did you mean csv?"},
+		{"run --app one --app-arg pattern=x --output-format json --output-columns a,n:itn in", "hint: did you mean int?"},
+		{"config schema setings", `did you mean "settings"?`},
+		{"completion bsh", `did you mean "bash"?`},
+		{"help jobs prnue", `did you mean "prune"?`},
 		{"cat --partition=-2", "there is no partition -2\n  hint: partitions are numbered from 0; -1 is all"},
 		{"cat --head=-5", "invalid --head -5\n  hint: -1 is all"},
 		{"run --app one --app-arg pattern=x --head=-5 in", "invalid --head -5"},

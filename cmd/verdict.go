@@ -239,13 +239,14 @@ func (f *frame) supervise(ctx context.Context) (*outcome, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
+	defer f.hush()() // the child shows what it does
 	signals := allSignals(ctx)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	o, err := oversee(&exec.Cmd{
 		Path: self, Args: append([]string{f.process.name}, f.args...),
-		Stdin: f.io.In, Stdout: f.io.Out, Stderr: f.err.first,
+		Stdin: f.io.In, Stdout: f.out.first, Stderr: f.err.first,
 	}, f.program, signals)
 	if err != nil {
 		return nil, fmt.Errorf("start a process for the application: %w", err)

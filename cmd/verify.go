@@ -4,14 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/escape"
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/shipped"
 	"github.com/mraws/mraws/internal/verify"
 	"github.com/mraws/mraws/mr"
 )
@@ -29,12 +34,12 @@ func (f *frame) verifyCommand() *cobra.Command {
 			"  seal       one checksum over every byte of the job; keep it, and --seal proves later that nothing\n" +
 			"             has changed\n" +
 			"Every fault is listed, and the exit code is then 8.",
-		Example: "  " + f.name + " verify --app wc\n  " + f.name + " verify --app indexer --prefix runs/42 -o json\n  " + f.name + " verify --seal HEX",
-		Args:    cobra.NoArgs,
+		Example: "  " + f.name + " verify --app wc\n  " + f.name + " verify last --app wc\n  " + f.name + " verify --app indexer --prefix runs/42 -o json\n  " + f.name + " verify --seal HEX",
 	}
+	f.takesJob(c, 0)
 	c.Flags().StringVar(&name, "app", "", "compare with a sequential run of this app, which must be the job's")
 	c.Flags().StringVar(&seal, "seal", "", "the seal that the job must have, as verify has printed it before")
-	_ = c.RegisterFlagCompletionFunc("app", f.apps.complete) // fails only for an unknown flag
+	completes(c, "app", f.apps.complete)
 	config.AddFlags(c.Flags(), "memory", "scratch", "task-timeout")
 	c.RunE = f.run(func(ctx context.Context, s *session, _ []string) error {
 		var app *mr.App
@@ -67,8 +72,8 @@ func (s *session) verifyJob(ctx context.Context, st *store, app *mr.App, seal st
 	if err != nil {
 		return err
 	}
-	if s.output == "json" {
-		err = s.printJSON(rep)
+	if s.forMachines() {
+		err = s.printDoc(rep)
 	} else {
 		err = s.say("%s", verifyText(rep))
 	}
@@ -79,7 +84,7 @@ func (s *session) verifyJob(ctx context.Context, st *store, app *mr.App, seal st
 }
 
 // verified is verifyJob without what it prints.
-func (s *session) verified(ctx context.Context, st *store, app *mr.App, seal string) (*verify.Report, error) {
+func (s *session) verified(ctx context.Context, st *store, app *mr.App, seal string) (rep *verify.Report, err error) {
 	budget := s.memory
 	if s.conf.Memory == 0 {
 		budget = min(budget, verify.DefaultMemory)
@@ -87,7 +92,18 @@ func (s *session) verified(ctx context.Context, st *store, app *mr.App, seal str
 	debug.SetMemoryLimit(memoryLimit(budget))
 	o := verify.Options{
 		Seal: seal, Scratch: s.conf.Scratch, Memory: budget, Concurrency: s.requests / 2,
-		Lookup: s.apps.lookup, Buckets: func(name string) verify.Store { return st.In(name) },
+		Progress: new(verify.Progress), Lookup: s.apps.lookup, Buckets: st.verifiable, Parquet: s.parquet.verify,
+	}
+	if s.parquetOut.Read != nil {
+		o.ParquetOutput = func(r io.ReaderAt, size int64) (verify.ParquetRows, error) {
+			rows, err := s.parquetOut.Read(r, size)
+			return parquetText{rows}, err
+		}
+	}
+	files := shipped.NewCache(s.shipOptions(st))
+	defer func() { err = errors.Join(err, files.Close()) }()
+	o.Files = func(ctx context.Context, lay layout.Layout, all []manifest.CodeFile) (fs.FS, error) {
+		return files.Files(ctx, lay, all, func() {})
 	}
 	if app != nil {
 		o.App, o.Code = app.Name, new(verify.Code)
@@ -100,7 +116,16 @@ func (s *session) verified(ctx context.Context, st *store, app *mr.App, seal str
 				Hint: "--task-timeout sets this limit; 0 is none"})
 		})()
 	}
-	rep, err := interruptible(ctx, func() (*verify.Report, error) { return verify.Run(ctx, st, s.layout, o) })
+	var finished atomic.Bool
+	over := s.followOne("verify", false, func() (done, total int64) {
+		if done, total = o.Progress.Bytes(); finished.Load() {
+			return total, total
+		}
+		return min(done, total-1), total // some bytes may be read twice
+	})
+	rep, err = interruptible(ctx, func() (*verify.Report, error) { return verify.Run(ctx, st, s.layout, o) })
+	finished.Store(err == nil)
+	over()
 	if err != nil {
 		return nil, verifyError(s, err)
 	}

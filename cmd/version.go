@@ -53,13 +53,14 @@ func readVersion() version {
 
 func (f *frame) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print version, commit, Go and protocol",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Print version, commit, Go and protocol",
+		Example: f.examples("version", "version -o json"),
+		Args:    cobra.NoArgs,
 		RunE: f.bare(func() error {
 			v := readVersion()
-			if f.output == "json" {
-				return f.printJSON(v)
+			if f.forMachines() {
+				return f.printDoc(v)
 			}
 			commit := v.Commit
 			switch {

@@ -63,7 +63,7 @@ func TestSilentStore(t *testing.T) {
 	want := regexp.MustCompile(`(?m)^waiting for ` + regexp.QuoteMeta(endpoint) + `, up to 1[0-9]{2} s$`)
 	for _, args := range [][]string{
 		{"run", "--app", "one", "in.txt"}, {"upload-input", "in.txt"}, {"coordinator", "--app", "one"}, {"worker"},
-		{"status"}, {"cat"}, {"verify"}, {"reset", "--yes"}, {"replay", "map-0"},
+		{"status"}, {"cat"}, {"verify"}, {"reset", "--yes"}, {"replay", "map-0"}, {"events"},
 	} {
 		t.Run(args[0], func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())

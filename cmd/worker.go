@@ -14,6 +14,7 @@ import (
 
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/failpoint"
+	"github.com/mraws/mraws/internal/shipped"
 	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/internal/worker"
 	"github.com/mraws/mraws/mr"
@@ -25,6 +26,8 @@ func (f *frame) workerCommand() *cobra.Command {
 		Short: "Run tasks for a coordinator until the job is done",
 		Long: "Join a job and run its tasks until it is done. Any number of workers may join and leave at\n" +
 			"any time, on any machine that can read the bucket; no other right is needed.\n\n" +
+			"A worker that was started with --coord, and whose job is one of a chain, goes on to the next job\n" +
+			"of the chain and ends with the last.\n\n" +
 			"A worker without --app runs the app of the job. If the coordinator does not know the app\n" +
 			"either, it waits for another worker to name it. With --app the worker refuses any other\n" +
 			"job, with exit code 7; so does a worker whose program does not have the app.\n\n" +
@@ -32,9 +35,10 @@ func (f *frame) workerCommand() *cobra.Command {
 			"--drain-timeout and releases the others. SIGINT, or a second SIGTERM, releases all at once.",
 		Example: "  " + f.name + " worker --coord host:1234\n" +
 			"  " + f.name + " worker                     # finds the coordinator in the bucket\n" +
-			"  " + f.name + " worker --app wc            # only for a job of this app",
-		Args: cobra.NoArgs,
+			"  " + f.name + " worker --app wc            # only for a job of this app\n" +
+			"  " + f.name + " worker counts              # only for the job of this name",
 	}
+	f.takesJob(c, 0)
 	o := newJobFlags(c, f.apps, "app that the job must have; if empty, whatever it has")
 	config.AddFlags(c.Flags(), config.Names(config.Net, config.Work)...)
 	config.AddFlags(c.Flags(), "task-timeout")
@@ -84,7 +88,9 @@ func work(ctx context.Context, s *session, o *jobFlags) (err error) {
 		}
 		defer func() { err = errors.Join(err, host.Close()) }()
 		wo.Exec = host
-		wo.Requests = st.Store.Requests
+		wo.Shipped = shipped.NewCache(s.shipOptions(st))
+		defer func() { err = errors.Join(err, wo.Shipped.Close()) }()
+		wo.Traffic = st.Traffic
 		if s.conf.IsSet("task-timeout") {
 			wo.TaskTimeout = &s.conf.TaskTimeout
 		}
@@ -105,7 +111,7 @@ func workerOptions(s *session, st *store, app *mr.App, params map[string]string)
 	}
 	objects := failpoint.Store("worker", st.Store)
 	o := worker.Options{
-		Store: objects, Bucket: st.Bucket(), Buckets: st.source, Outputs: st.writable, Layout: s.layout, Log: s.log, Version: readVersion().Version,
+		Store: objects, Bucket: st.Bucket(), Buckets: st.source, Outputs: st.writable, Libraries: s.libraries(), Parquet: s.parquet.read, Layout: s.layout, Log: s.log, Version: readVersion().Version,
 		App: s.process.telling(app), Params: params, Lookup: func(name string) *mr.App { return s.process.telling(s.apps.lookup(name)) },
 		Insecure: s.conf.Insecure, Files: tlsFiles(s.conf), Token: token, CoordTimeout: s.conf.CoordTimeout,
 		Name: workerName(host), Host: host, Slots: s.slots, Memory: s.memory, Scratch: cmp.Or(s.conf.Scratch, os.TempDir()), Stats: s.page.workerStats(), Events: trace.FromEnv(),
