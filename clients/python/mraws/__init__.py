@@ -20,7 +20,7 @@ import sys as _sys
 
 __version__ = "0.1.0"
 
-__all__ = ["BinaryNotFound", "Error", "JobError", "Progress", "Result", "ShipError", "as_bytes", "batch", "count", "run"]
+__all__ = ["BinaryNotFound", "Error", "JobError", "Progress", "Result", "ShipError", "as_bytes", "batch", "count", "run", "to"]
 
 _LAZY = {
     "run": "_job", "Result": "_job", "Progress": "_progress",
@@ -46,6 +46,15 @@ def as_bytes(function):
     """Mark a mapper that takes lines as bytes in place of str."""
     function.__mraws_bytes__ = True
     return function
+
+
+def to(name, line):
+    """Return the line, a str, as one of the named output `name` of the job: what a reducer,
+    or a mapper without one, yields in place of a pair.
+    """
+    if "\t" in name or "\n" in name:
+        raise ValueError(f"name of an output {name!r} has a tab or a line break")
+    return f"output:{name}\t{line}"
 
 
 def count(name, n=1, group="python"):

@@ -29,13 +29,21 @@ def run(
     profile=None,
     local=None,
     data_dir=None,
+    format=None,
+    columns=None,
     nreduce=None,
     workers=None,
     batch=None,
     as_bytes=None,
     include=(),
+    exclude=(),
+    inventory=(),
+    input_store=None,
+    no_sign_request=None,
+    request_payer=None,
     files=(),
     archives=(),
+    named_outputs=(),
     env=None,
     python=None,
     settings=None,
@@ -51,14 +59,21 @@ def run(
               pairs, or returns the value of its key; or a command. None: the output is
               that of the mapper, in input order
     combiner  the same, for pairs of one map task: it makes fewer pairs of them
-    input     file, folder or glob, which are uploaded; "s3://bucket/folder/" or
-              "s3://bucket/object", which are read where they are, on the server of the
-              job; or a list of these. None is what lies below input/ of `bucket` and
-              `prefix`
+    input     file, folder or glob, which are uploaded; "s3://bucket/folder/",
+              "s3://bucket/object" or a glob "s3://bucket/folder/**/*.gz", which are read
+              where they are; or a list of these. None is what lies below input/ of
+              `bucket` and `prefix`
+
+    format    what a record of the input is: "lines", "csv", "tsv", "json", "parquet",
+              "fixed:N", "delimiter:S". A row of a table is a line of JSON: json.loads
+              makes a dict of it
+    columns   list of columns to read of a table, such as ["status", "request.path"]; all
+              by default
 
     bucket    name of a bucket of S3, or of the server `endpoint`, an URL, with the
               credentials of AWS's environment or of `profile`. Without it, it is that of
-              an `input` in S3, else the embedded server runs on a data folder, and on no
+              an `input` in S3, unless that is read by input_store, no_sign_request or
+              request_payer; else the embedded server runs on a data folder, and on no
               other machine
     prefix    of the job in the bucket. Without it each call is a job of its own; with
               it, the same call resumes the job
@@ -68,9 +83,18 @@ def run(
     nreduce   number of reduce tasks and of partitions of the output
     workers   number of processes that run tasks at a time; one for each core by default
     as_bytes  True: a mapper gets lines as bytes, as with @mraws.as_bytes
-    include   globs: take only these files of the input
+    include   globs: take only these files and objects of the input
+    exclude   globs: leave out these
+    inventory "s3://bucket/.../manifest.json" of an S3 Inventory, whose objects are input
+              as well; or a list of these
+    input_store  "aws": buckets of input, but for that of the job, are those of AWS, also
+              where the job is on another server, such as the embedded one
+    no_sign_request  True: read them without credentials, as public ones
+    request_payer  "requester": pay for the requests to them
     files     paths to ship into the working directory of functions and commands
     archives  .tar, .tar.gz, .tgz or .zip to unpack there, into a folder of that name
+    named_outputs  names of outputs besides that of the job, to which functions write what
+              mraws.to(name, line) returns; Result.lines(named=name) reads one
     env       dict of variables for functions and commands
     python    program that starts the functions; by default the Python that runs this.
               Workers on other machines need "python3" or the like
@@ -86,14 +110,16 @@ def run(
     """
     program = _engine.find(binary)
     place = _Place(bucket, prefix, endpoint, region, profile, local, data_dir)
-    inputs = place.inputs(input)
+    inventory = [inventory] if isinstance(inventory, str) else list(inventory)
+    others = {"input-store": input_store, "no-sign-request": no_sign_request, "request-payer": request_payer}
+    inputs = place.inputs(input, inventory, any(others.values()))
     roles = {"mapper": mapper, "combiner": combiner, "reducer": reducer}
     functions = {r: f for r, f in roles.items() if f is not None and not isinstance(f, str)}
     if mapper is None:
         raise ShipError("mapper is None: it must be a function, or a command as str")
     work = _work.Folder()
     try:
-        argv = [program, "run", *place.flags(work.name, _name(mapper), bool(inputs))]
+        argv = [program, "run", *place.flags(work.name, _name(mapper), bool(inputs or inventory))]
         argv += ["-o", "json", "--progress", "json", "--log-format", "json", "--log-level", "warn", "--head", "0"]
         ship = list(files)
         if functions:
@@ -105,12 +131,14 @@ def run(
         for role, f in roles.items():
             if f is not None:
                 argv += ["--" + role, f if isinstance(f, str) else f"{shlex.quote(python or sys.executable or 'python3')} {_FILE} {role}"]
-        for name, values in (("file", ship), ("archive", archives), ("include", include)):
+        for name, values in (("file", ship), ("archive", archives), ("named-outputs", named_outputs), ("include", include), ("exclude", exclude), ("in-inventory", inventory)):
             for value in values:
                 argv += ["--" + name, os.fspath(value)]
         for name, value in (env or {}).items():
             argv += ["--env", f"{name}={value}"]
-        for name, value in {"nreduce": nreduce, "workers": workers, **(settings or {})}.items():
+        if columns is not None:
+            columns = ",".join('"' + c.replace('"', '""') + '"' for c in columns)
+        for name, value in {"format": format, "columns": columns, "nreduce": nreduce, "workers": workers, **others, **(settings or {})}.items():
             if value is not None:
                 argv.append(f"--{name.replace('_', '-')}={str(value).lower() if isinstance(value, bool) else value}")
         out = None
@@ -152,14 +180,15 @@ class _Place:
         self.asked, self.data_dir = local, data_dir
         self.local = self.temporary = False
 
-    def inputs(self, given):
-        """Take the input, and return the arguments of the program for it."""
+    def inputs(self, given, inventory, others):
+        """Take the input, and return the arguments of the program for it. others says that
+        settings name how buckets are read which are not the job's."""
         if given is None:
             given = []
         elif isinstance(given, (str, os.PathLike)):
             given = [given]
         inputs = [os.fspath(i) for i in given]
-        remote = [i for i in inputs if i.startswith("s3://")]
+        remote = [i for i in [*inputs, *inventory] if i.startswith("s3://") and not others]
         here = self.asked or self.data_dir
         if remote and here and not self.data_dir:
             raise Error(f"{remote[0]} is not on a new embedded server: name its data_dir, or leave out local")
@@ -170,7 +199,7 @@ class _Place:
             raise Error("local=True contradicts bucket, endpoint, region and profile")
         self.local = bool(self.asked or self.data_dir or not elsewhere and self.asked is None)
         self.temporary = self.local and self.data_dir is None
-        if not inputs and given == [] and self.temporary:
+        if not inputs and not inventory and given == [] and self.temporary:
             raise Error("no input: name files, folders or globs, or a bucket whose input/ has them")
         return inputs
 
@@ -218,7 +247,7 @@ class Result:
         self.summary = summary
         self.job, self.bucket, self.prefix, self.output = (summary[k] for k in ("job", "bucket", "prefix", "output"))
         self.counters, self.seal, self.seconds = summary["counters"], summary["seal"], summary["seconds"]
-        self.partitions = summary["nreduce"]
+        self.partitions = len(summary["outputs"])
         self._program, self._store, self._work, self._out = program, store, work, out
         self._temporary = temporary  # the job goes with the folder work
         self._removed = False
@@ -230,13 +259,14 @@ class Result:
     def __iter__(self):
         return _codec.pairs_of(self.lines())
 
-    def lines(self, partition=None):
+    def lines(self, partition=None, named=None):
         """Iterate over the lines of the output as str, without line breaks: of all
-        partitions, or of one from 0."""
+        partitions, or of one from 0. named is the name of a named output to read in
+        place of the output."""
         if partition is not None and not 0 <= partition < self.partitions:
             raise IndexError(f"there is no partition {partition}: the job has {self.partitions}, numbered from 0")
         self._needs(self._out)
-        return self._files(partition) if self._out else self._stream(partition)
+        return self._files(partition, named) if self._out else self._stream(partition, named)
 
     def _needs(self, folder):
         """Raise an Error if what is asked for is gone; folder says that it is in the
@@ -246,16 +276,21 @@ class Result:
         if folder and self._work.removed:
             raise Error("the result is closed: its output was in temporary files, which are removed")
 
-    def _files(self, partition):
+    def _files(self, partition, named):
+        folder = os.path.join(self._out, "_named", named) if named else self._out
         for r in range(self.partitions) if partition is None else [partition]:
-            with open(os.path.join(self._out, f"mr-out-{r}"), newline="\n", **_codec.ENCODING) as f:
+            if named and not os.path.exists(os.path.join(folder, f"mr-out-{r}")):
+                continue  # its task has written nothing there
+            with open(os.path.join(folder, f"mr-out-{r}"), newline="\n", **_codec.ENCODING) as f:
                 for line in f:
                     yield line[:-1] if line.endswith("\n") else line
 
-    def _stream(self, partition):
+    def _stream(self, partition, named):
         argv = [self._program, "cat", *self._store, "-o", "json", "--log-level", "error"]
         if partition is not None:
             argv += ["--partition", str(partition)]
+        if named:
+            argv += ["--named", named]
         with tempfile.TemporaryFile() as errors:
             child = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=_engine.environment(),

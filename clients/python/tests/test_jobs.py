@@ -2,6 +2,7 @@
 
 import collections
 import io
+import json
 import os
 import select
 import signal
@@ -47,6 +48,17 @@ class Jobs(Case):
         self.assertEqual(result.verify()["found"], 0)
         self.assertEqual(result.output, f"s3://{result.bucket}/{result.prefix}/output/")
 
+    def test_table(self):
+        table = self.write("t.csv", 'status,"a, b",bytes\n200,"x\ny",5\n404,,1\n200,z,2\n')
+
+        def mapper(line):
+            row = json.loads(line)
+            assert list(row) == ["a, b", "bytes", "status"], row
+            yield row["status"], int(row["bytes"])
+
+        result = self.run_job(mapper, total, input=table, format="csv", columns=["a, b", "bytes", "status"])
+        self.assertEqual(dict(result), {"200": 7, "404": 1})
+
     def test_combiner(self):
         result = self.run_job(words, total, combiner=total, input=self.book)
         self.assertEqual(dict(result), count(self.text))
@@ -78,6 +90,22 @@ class Jobs(Case):
         self.assertEqual(list(result.lines()), self.text.upper().splitlines())
         result = self.run_job("cat", input=self.book)
         self.assertEqual(list(result.lines()), self.text.splitlines())
+
+    def test_named_outputs(self):
+        book = self.write("lines.txt", "one\nbad two\nthree\n")
+
+        def mapper(line):
+            yield mraws.to("errors", line) if line.startswith("bad") else line
+
+        for data_dir in (None, self.folder + "/kept"):
+            result = self.run_job(mapper, input=book, nreduce=None, named_outputs=["errors"], **({"data_dir": data_dir} if data_dir else {}))
+            self.assertEqual((list(result.lines()), list(result.lines(named="errors"))), (["one", "three"], ["bad two"]))
+            self.assertEqual((list(result.lines(0)), list(result.lines(0, named="errors"))), (["one", "three"], ["bad two"]))
+        reduced = self.run_job(words, lambda key, values: iter([mraws.to("long", key) if len(key) > 3 else key]), input=book, named_outputs=["long"])
+        self.assertEqual((sorted(reduced.lines()), list(reduced.lines(named="long"))), (["bad", "one", "two"], ["three"]))
+        for name in ("a\tb", "a\n"):
+            with self.assertRaises(ValueError):
+                mraws.to(name, "x")
 
     def test_command_and_function(self):
         result = self.run_job("awk '{ for (i = 1; i <= NF; i++) print $i \"\\t1\" }'", total, input=self.write("a.txt", "a b a\n"))
@@ -279,11 +307,23 @@ class Bucket(Case):
         self.addCleanup(server.terminate)
         self.assertTrue(server.stdout.readline())
         lines = subprocess.run([program, "s3", "--show-credentials", *data], capture_output=True, text=True, check=True).stdout
+        self.upload = [program, "upload-input", "--local", "--bucket", "logs", *data]
         self.server = dict(line.split("#")[0].strip().removeprefix("export ").split("=", 1) for line in lines.splitlines() if line.startswith("export "))
         patch = mock.patch.dict(os.environ, {k: v.strip("'\"") for k, v in self.server.items()})
         patch.start()
         self.addCleanup(patch.stop)
         self.options = {"bucket": "mapreducedata", "endpoint": os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ["AWS_ENDPOINT_URL"]}
+
+    def test_input_of_another_server(self):
+        for name, content in (("a.txt", "one two"), ("b.txt", "two"), ("c.log", "three")):
+            subprocess.run([*self.upload, self.write(name, content + "\n")], check=True, capture_output=True)
+        options = {"input_store": "aws", "local": True}
+        result = self.run_job(words, total, input="s3://logs/input/*.txt", **options)
+        self.assertEqual(dict(result), {"one": 1, "two": 2})
+        result = self.run_job(words, total, input=["s3://logs/input/", self.write("d.txt", "four\n")], exclude=["b.*"], **options)
+        self.assertEqual(dict(result), {"one": 1, "two": 1, "three": 1, "four": 1})
+        with self.assertRaisesRegex(mraws.JobError, "nothing matches s3://logs/input/\\*.gz"):
+            self.run_job(words, total, input="s3://logs/input/*.gz", **options)
 
     def test_job_of_a_bucket(self):
         content = text(500)
