@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,6 +20,8 @@ type crashCase struct {
 	args  []string
 	input string // of inputs; "books" if empty
 	r     int    // reduces; 2 if 0
+	// mapOnly: there are no reduces, and each object is a task with an output.
+	mapOnly bool
 	// elsewhere: the output has a place of its own, in the same bucket.
 	elsewhere bool
 
@@ -109,6 +112,9 @@ func specialCases() []crashCase {
 		{point: "coordinator.get.job", also: "coordinator.put.job.after=error"},
 		{point: "coordinator.get.success", also: "coordinator.put.success.after=error"},
 		{point: "coordinator.get.control", app: "sort"},
+		{point: "coordinator.get.events", script: (*crash).coordinatorFindsOutputs},
+		{point: "coordinator.get.events", name: "own", also: "coordinator.put.events.after=error"},
+		{point: "coordinator.list.events", script: (*crash).coordinatorFindsOutputs},
 		{point: "coordinator.stat.job", app: "fickle", args: long, input: "words", script: (*crash).coordinatorInterrupted},
 		{point: "coordinator.stat.map-record", app: "fickle", input: "word", script: (*crash).foreignCommit},
 		{point: "coordinator.serve.discover.before"},
@@ -131,7 +137,108 @@ func specialCases() []crashCase {
 		crashCase{point: "worker.put.map-record.before", name: "whole", args: patient, adopts: 2},
 		crashCase{point: "worker.put.map-record.after", name: "once", args: patient, once: true},
 		crashCase{point: "worker.commit.output.after", name: "once", args: patient, once: true})
-	return slices.Concat(all, caseFamilies())
+	return slices.Concat(all, caseFamilies(), mapOnlyCases(), namedCases(), partitionCases())
+}
+
+// namedCases lists the steps of named outputs: an attempt writes them to objects of its
+// own, and the coordinator copies them at the end.
+func namedCases() (all []crashCase) {
+	add := func(s crashCase) {
+		s.app, s.args = "fickle", append(s.args, "--app-arg", "named=true")
+		all = append(all, s)
+	}
+	for _, op := range []failpoint.Point{".create", ".write", ".read", ".close"} {
+		add(crashCase{point: "worker.named" + op, input: "long", r: 1, flags: tight()})
+	}
+	for _, w := range []failpoint.Point{".before", ".after"} {
+		add(crashCase{point: "worker.put.named" + w, input: "words"})
+		add(crashCase{point: "worker.put.named" + w, name: "map-only", hit: 2, input: "words", mapOnly: true})
+		add(crashCase{point: "worker.commit.output" + w, name: "named", input: "words"})
+		add(crashCase{point: "coordinator.copy.named" + w, input: "words"})
+		add(crashCase{point: "coordinator.copy.named" + w, name: "second", hit: 2, input: "words"})
+		add(crashCase{point: "coordinator.copy.named" + w, name: "elsewhere", input: "words", elsewhere: true})
+		add(crashCase{point: "coordinator.put.success" + w, name: "named", input: "words"})
+	}
+	add(crashCase{point: "worker.put.named.after", name: "bad", input: "bad", mapOnly: true, args: []string{"--max-bad-records", "2000"}})
+	add(crashCase{point: "coordinator.list.named", input: "words"})
+	add(crashCase{point: "coordinator.stat.named", input: "words", also: "coordinator.copy.named.after=error"})
+	return all
+}
+
+// partitionCases lists the steps of a partitioned output, whose objects go the way of
+// named outputs.
+func partitionCases() (all []crashCase) {
+	add := func(s crashCase) {
+		s.app, s.name, s.input = "fickle", strings.Trim("partitions-"+s.name, "-"), "words"
+		s.args = []string{"--output-format", "csv", "--output-partition", "value"}
+		all = append(all, s)
+	}
+	for _, w := range []failpoint.Point{".before", ".after"} {
+		add(crashCase{point: "worker.put.named" + w})
+		add(crashCase{point: "worker.put.named" + w, name: "map-only", hit: 2, mapOnly: true})
+		add(crashCase{point: "worker.commit.output" + w})
+		add(crashCase{point: "coordinator.copy.named" + w})
+		add(crashCase{point: "coordinator.copy.named" + w, name: "second", hit: 2})
+		add(crashCase{point: "coordinator.copy.named" + w, name: "elsewhere", elsewhere: true})
+		add(crashCase{point: "coordinator.put.success" + w})
+	}
+	add(crashCase{point: "coordinator.list.output"})
+	add(crashCase{point: "coordinator.stat.named", also: "coordinator.copy.named.after=error"})
+	return all
+}
+
+// mapOnlyCases lists the steps of a map-only job: its tasks read as map tasks do and
+// commit as reduce tasks do.
+func mapOnlyCases() (all []crashCase) {
+	add := func(s crashCase) {
+		s.name, s.mapOnly, s.app = strings.Trim("map-only-"+s.name, "-"), true, cmp.Or(s.app, "grep")
+		if s.app == "grep" {
+			s.args = append(s.args, "--app-arg", "pattern=e")
+		}
+		all = append(all, s)
+	}
+	for _, p := range []failpoint.Point{
+		"worker.open.input", "worker.read.input", "worker.create.output", "worker.write.output", "worker.get.reduce-record",
+		"coordinator.list.output", "coordinator.stat.output", "coordinator.get.reduce-record", "coordinator.put.success.before", "coordinator.put.success.after",
+	} {
+		s := crashCase{point: p}
+		if p == "worker.get.reduce-record" {
+			s.script = (*crash).outputAppears
+		}
+		add(s)
+	}
+	for _, p := range []failpoint.Point{"worker.open.output", "worker.read.output"} {
+		add(crashCase{point: p, name: "taken-over", script: (*crash).takesOver})
+	}
+	budget := []string{"--max-bad-records", "2000"}
+	for _, w := range []failpoint.Point{".before", ".after"} {
+		for _, write := range []failpoint.Point{"put.reduce-record", "commit.output"} {
+			add(crashCase{point: "worker." + write + w})
+			add(crashCase{point: "worker." + write + w, name: "second", hit: 2})
+			add(crashCase{point: "worker." + write + w, name: "bad", app: "fickle", input: "bad", args: budget})
+		}
+		add(crashCase{point: "worker.call.report" + w, args: []string{"--speculation", "off"}, once: true})
+		add(crashCase{point: "worker.put.bad" + w, app: "fickle", input: "bad", args: budget})
+		add(crashCase{point: "coordinator.copy.bad" + w, app: "fickle", input: "bad", args: budget,
+			workers: "worker.put.bad.after=error,worker.stat.bad=error"})
+	}
+	return all
+}
+
+// reduces is what the flag for the number of reduce tasks says.
+func (s *crashCase) reduces() string {
+	if s.mapOnly {
+		return "0"
+	}
+	return fmt.Sprint(s.r)
+}
+
+// parts is how many outputs the job has.
+func (s *crashCase) parts() int {
+	if s.mapOnly {
+		return len(inputs()[s.input])
+	}
+	return s.r
 }
 
 // caseFamilies lists the cases of points that belong together.

@@ -34,7 +34,7 @@ type baseline struct {
 func (m *baseline) outputs(t *testing.T, s crashCase, code int) []string {
 	t.Helper()
 	// Arguments and reduce count decide the output, with the input.
-	name := fmt.Sprint(s.app, s.args, s.input, s.r)
+	name := fmt.Sprint(s.app, s.args, s.input, s.reduces())
 	m.mu.Lock()
 	if m.jobs == nil {
 		m.jobs = map[string]func() ([]string, error){}
@@ -55,7 +55,7 @@ func (m *baseline) outputs(t *testing.T, s crashCase, code int) []string {
 func (m *baseline) run(s crashCase, code int) ([]string, error) {
 	b := m.fixture(m.b.t)
 	b.fill(s.input)
-	p := b.start(append([]string{"run", "--app", s.app, "--nreduce", fmt.Sprint(s.r), "--workers", "2"}, s.args...)...)
+	p := b.start(append([]string{"run", "--app", s.app, "--nreduce", s.reduces(), "--workers", "2"}, s.args...)...)
 	if got := b.exit(p); got != code {
 		return nil, fmt.Errorf("exit code %d\n%s", got, p.errout.String())
 	}
@@ -63,7 +63,7 @@ func (m *baseline) run(s crashCase, code int) ([]string, error) {
 	if got := b.exit(v); got != 0 {
 		return nil, fmt.Errorf("verify: exit code %d\n%s%s", got, v.out.String(), v.errout.String())
 	}
-	return outputList(b.outputs()), nil
+	return append(outputList(b.outputs()), b.besides()...), nil
 }
 
 // fill puts the objects of an input into the bucket.
@@ -96,9 +96,9 @@ func (c *crash) committed() map[string]string {
 			if err != nil {
 				c.t.Fatal(err)
 			}
-			// Lists of bad records are committed by the record that names
-			// them, and then copied to their plain names.
-			if !strings.HasPrefix(o.Key, c.layout.BadDir()) {
+			// Lists of bad records, named outputs and partitions are committed by the
+			// record that names them, and then copied to their plain names.
+			if !strings.HasPrefix(o.Key, c.layout.BadDir()) && !strings.HasPrefix(o.Key, c.layout.NamedDir()) && !strings.Contains(o.Key, "=") {
 				found[o.Key] = o.ETag
 			}
 		}
@@ -201,12 +201,13 @@ func (c *crash) check() {
 		}
 	}
 	out := c.outputs()
-	if len(out) != c.r {
-		c.t.Errorf("%d outputs, want %d", len(out), c.r)
+	if len(out) != c.parts() {
+		c.t.Errorf("%d outputs, want %d", len(out), c.parts())
 	}
-	if d := cmp.Diff(c.baseline.outputs(c.t, c.crashCase, c.exitCode), outputList(out)); d != "" {
+	if d := cmp.Diff(c.baseline.outputs(c.t, c.crashCase, c.exitCode), append(outputList(out), c.besides()...)); d != "" {
 		c.t.Errorf("the output is not that of a job without faults:\n%.2000s", d)
 	}
+	c.logged()
 	s := c.success()
 	if s.Map.CommittedRerun+s.Reduce.CommittedRerun != 0 {
 		c.t.Errorf("committed tasks were run again: %+v %+v", s.Map, s.Reduce)

@@ -3,13 +3,16 @@
 package e2e
 
 import (
+	"fmt"
 	"net"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/mraws/mraws/internal/failpoint"
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/trace"
 )
 
 // Scripts of cases that need more than crashWorker and crashCoordinator.
@@ -26,6 +29,27 @@ func (c *crash) workerSearchesPrefixes() {
 	b.set(failpoint.Variable, c.points())
 	c.armed = b.start(c.workerLine()...)
 	c.finishWithWorker()
+}
+
+// takesOver: a job over the same objects is done, and this one takes its tasks over.
+func (c *crash) takesOver() {
+	c.bucket = "bucket-" + c.layout.Prefix()
+	c.set("MRAWS_BUCKET", c.bucket)
+	c.store = c.baseline.open(c.t, c.bucket)
+	for i, text := range inputs()[c.input] {
+		if _, err := c.store.Put(c.t.Context(), fmt.Sprintf("data/in%02d.txt", i), []byte(text), putOptions); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	c.source = layout.Place(c.bucket, "data/")
+	before := *c.fixture
+	before.set(trace.Variable, "")
+	before.run(c.exitCode, append([]string{"run", "--app", c.app, "--nreduce", c.reduces(), "--prefix", "before", c.source}, c.args...)...)
+	if strings.HasPrefix(string(c.point), "worker.") {
+		c.crashWorker()
+		return
+	}
+	c.crashCoordinator()
 }
 
 // workerFindsNoCoordinator: the coordinator dies, and the worker looks whether the job is

@@ -74,6 +74,7 @@ type crash struct {
 	action   failpoint.Action
 	baseline *baseline
 	bucket   string
+	source   string            // of the input, where a job before it has read the same; "" is input/
 	before   map[string]string // ETags of what was committed when it was looked at
 	coords   []*process        // all coordinators
 	joined   []*process        // all workers but an armed one
@@ -151,7 +152,10 @@ func (c *crash) points() string {
 }
 
 func (c *crash) coordinatorLine() []string {
-	line := append([]string{"coordinator", "--app", c.app, "--nreduce", fmt.Sprint(c.r)}, c.args...)
+	line := append([]string{"coordinator", "--app", c.app, "--nreduce", c.reduces()}, c.args...)
+	if c.source != "" {
+		line = append(line, "--in", c.source, "--reuse", "last")
+	}
 	if c.elsewhere {
 		line = append(line, "--output-at", layout.Place(c.layout.OutputBucket(), c.layout.OutputDir()))
 	}

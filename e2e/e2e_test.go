@@ -158,7 +158,10 @@ func (b *fixture) start(args ...string) *process {
 func (b *fixture) launch(c *exec.Cmd, args []string) *process {
 	b.t.Helper()
 	p := &process{Cmd: c, name: strings.Join(args, " "), done: make(chan struct{})}
-	p.Env, p.Dir, p.Stdout, p.Stderr = b.env, b.dir, &p.out, &p.errout
+	p.Env, p.Dir = b.env, b.dir
+	if p.Stdout == nil {
+		p.Stdout, p.Stderr = &p.out, &p.errout
+	}
 	if err := p.Start(); err != nil {
 		b.t.Fatal(err)
 	}
@@ -271,12 +274,17 @@ func (b *fixture) keys(prefix string) []string {
 	return keys
 }
 
-// outputs returns the bytes of every output by number.
+// outputs returns the bytes of every output by number, of one that is partitioned those of
+// its list.
 func (b *fixture) outputs() map[int]string {
 	b.t.Helper()
 	out := map[int]string{}
 	for _, key := range b.keys(b.layout.OutputDir()) {
-		if r, ok := b.layout.ParseOutput(key); ok {
+		r, ok := b.layout.ParseOutput(key)
+		if !ok {
+			r, ok = b.layout.Partitioned().ParseOutput(key)
+		}
+		if ok {
 			data, _, err := b.store.Get(b.t.Context(), key)
 			if err != nil {
 				b.t.Fatal(err)

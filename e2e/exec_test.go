@@ -224,7 +224,7 @@ func TestExecCodeVerified(t *testing.T) {
 	}
 	put(keys[0], "wards\n")
 	stdout, _ := b.run(8, "verify")
-	wants(t, stdout, "file words.txt of the executables: its 6 bytes are others")
+	wants(t, stdout, "shipped file words.txt: its 6 bytes are others")
 	put(keys[0], "words\n")
 	b.run(0, "verify")
 	put(b.layout.CodeDir()+"other", "x")
@@ -234,7 +234,7 @@ func TestExecCodeVerified(t *testing.T) {
 		t.Fatal(err)
 	}
 	stdout, _ = b.run(8, "verify")
-	wants(t, stdout, "file words.txt of the executables")
+	wants(t, stdout, "shipped file words.txt")
 	b.run(0, "reset", "--yes")
 	if left := b.keys(b.layout.IntermediateDir()); len(left) > 0 {
 		t.Errorf("after the reset there is %q", left)

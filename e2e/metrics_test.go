@@ -49,6 +49,22 @@ func (b *fixture) scrape(url string) string {
 	return string(body)
 }
 
+// ready asks /readyz beside a page.
+func (b *fixture) ready(page string) (code int, body string) {
+	b.t.Helper()
+	client := http.Client{Timeout: 30 * time.Second}
+	r, err := client.Get(strings.TrimSuffix(page, "metrics") + "readyz")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r.StatusCode, string(text)
+}
+
 // shown lists the metrics of a page that are ours: type and names of labels
 // by name.
 func shown(page string) map[string]string {
@@ -144,6 +160,19 @@ func TestMetrics(t *testing.T) {
 	if !strings.HasPrefix(atC, "http://127.0.0.1:") || !strings.HasPrefix(atW, "http://127.0.0.1:") {
 		t.Errorf("pages at %s and %s", atC, atW)
 	}
+	standby := b.page(b.start("coordinator", "--app", "jobcount", "--app-arg", "stall=300ms", "--nreduce", "3", "--port", "0", "--metrics", "0"))
+	b.until("the standby says why it is not ready", func() bool {
+		code, body := b.ready(standby)
+		if code != http.StatusServiceUnavailable {
+			t.Fatalf("a standby is ready: %d %s", code, body)
+		}
+		return strings.Contains(body, "another one leads the job")
+	}) // and never was
+	b.until("coordinator and worker are ready", func() bool {
+		ofC, _ := b.ready(atC)
+		ofW, _ := b.ready(atW)
+		return ofC == http.StatusOK && ofW == http.StatusOK
+	})
 	var ofC, ofW string
 	in := func(page string, patterns ...string) bool {
 		return !slices.ContainsFunc(patterns, func(p string) bool { return !regexp.MustCompile(p).MatchString(page) })

@@ -15,6 +15,27 @@ import (
 	"github.com/mraws/mraws/internal/manifest"
 )
 
+// killedAt leads a job until its first worker is killed at one failpoint, and then the
+// coordinator at another. It returns the second worker, which lives.
+func (b *fixture) killedAt(job []string, coordinator, worker string) (lives *process) {
+	b.t.Helper()
+	armed := func(points string) *fixture {
+		c := *b
+		c.set(failpoint.Variable, points)
+		return &c
+	}
+	leads, _ := armed(coordinator).coordinator(job...)
+	dies := armed(worker).start("worker")
+	if code := b.exit(dies); code != 137 {
+		b.t.Fatalf("the worker that is killed at %s: exit code %d", worker, code)
+	}
+	lives = b.start("worker")
+	if code := b.exit(leads); code != 137 {
+		b.t.Fatalf("the coordinator that is killed at %s: exit code %d", coordinator, code)
+	}
+	return lives
+}
+
 // TestOutputElsewhere: a job writes its output into a folder of another bucket. A worker
 // is killed before it commits an output there, and the coordinator before it writes the
 // summary; the next one goes on. No other job gets the place. All commands find the
@@ -34,20 +55,7 @@ func TestOutputElsewhere(t *testing.T) {
 		}
 		return path
 	}
-	armed := func(points string) *fixture {
-		c := *b
-		c.set(failpoint.Variable, points)
-		return &c
-	}
-	coord, _ := armed("coordinator.put.success.before=kill").coordinator(job...)
-	dies := armed("worker.commit.output.before=kill").start("worker")
-	if code := b.exit(dies); code != 137 {
-		t.Fatalf("the worker that is killed before its commit: exit code %d", code)
-	}
-	lives := b.start("worker")
-	if code := b.exit(coord); code != 137 {
-		t.Fatalf("the coordinator that is killed before its summary: exit code %d", code)
-	}
+	lives := b.killedAt(job, "coordinator.put.success.before=kill", "worker.commit.output.before=kill")
 	out, _ := b.run(0, append([]string{"coordinator"}, job...)...)
 	wants(t, out, "SUCCEEDED", "output  "+place+"/ (3 parts)", "reused 3")
 	if code := b.exit(lives); code != 0 {

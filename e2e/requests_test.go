@@ -18,6 +18,7 @@ import (
 
 	"github.com/mraws/mraws/internal/coordinator"
 	"github.com/mraws/mraws/internal/datadir"
+	"github.com/mraws/mraws/internal/estimate"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
@@ -34,6 +35,7 @@ type counted struct {
 	at       datadir.Endpoint
 	stores   []*s3fs.Store
 	announce *s3fs.Store // for the announcement alone
+	log      *s3fs.Store // for the event log alone
 }
 
 // open returns a client that is counted.
@@ -51,18 +53,22 @@ func (c *counted) open(server s3fs.Server) *s3fs.Store {
 	return s
 }
 
-// coordinatorStore has a client of its own for the announcement, since how
-// often that is written and read is a matter of time.
+// coordinatorStore has clients of its own for the announcement and for the event log,
+// since how often these are written and read is a matter of time.
 type coordinatorStore struct {
 	*s3fs.Store
-	key      string
+	layout   layout.Layout
 	announce *s3fs.Store
+	log      *s3fs.Store
 }
 
 // Put implements coordinator.Store.
 func (s coordinatorStore) Put(ctx context.Context, key string, data []byte, o object.PutOptions) (object.Info, error) {
-	if key == s.key {
+	if key == s.layout.Coordinator() {
 		return s.announce.Put(ctx, key, data, o)
+	}
+	if _, ok := s.layout.ParseEvents(key); ok {
+		return s.log.Put(ctx, key, data, o)
 	}
 	return s.Store.Put(ctx, key, data, o)
 }
@@ -105,12 +111,12 @@ func (c *counted) play(j countedJob) {
 		t.Fatal(err)
 	}
 	app := app(t, j.app)
-	c.announce = c.open(s3fs.Elsewhere)
+	c.announce, c.log = c.open(s3fs.Elsewhere), c.open(s3fs.Elsewhere)
 	coord := coordinator.New(coordinator.Options{
-		Store: coordinatorStore{c.open(s3fs.Elsewhere), c.layout.Coordinator(), c.announce}, Layout: c.layout, Log: zerolog.Nop(), Version: "v",
+		Store: coordinatorStore{c.open(s3fs.Elsewhere), c.layout, c.announce, c.log}, Layout: c.layout, Log: zerolog.Nop(), Version: "v",
 		App: &app, NReduce: j.reduces, SplitSize: j.split, Pack: coordinator.PackAuto, Shuffle: j.shuffle,
 		Lease: time.Minute, MaxFailures: 1, MaxLost: 1,
-		Listener: lis, Addresses: []string{lis.Addr().String()}, Security: wire.ServerOptions{Insecure: true},
+		Listener: lis, Addresses: []string{lis.Addr().String()}, Security: wire.ServerOptions{Insecure: true}, EventLog: true,
 	})
 	g, ctx := errgroup.WithContext(t.Context())
 	g.Go(func() error { _, err := coord.Run(ctx); return err })
@@ -158,7 +164,7 @@ func (c *counted) requests() map[string]int64 {
 
 // Get implements coordinator.Store.
 func (s coordinatorStore) Get(ctx context.Context, key string) ([]byte, object.Info, error) {
-	if key == s.key {
+	if key == s.layout.Coordinator() {
 		return s.announce.Get(ctx, key)
 	}
 	return s.Store.Get(ctx, key)
@@ -179,11 +185,12 @@ func record[T any](c *counted, key, schema string) *T {
 }
 
 // model fills the formula in from the control objects of the job.
-func (c *counted) model(j countedJob) requestModel {
+func (c *counted) model(j countedJob) estimate.Model {
 	job := record[manifest.Job](c, c.layout.Job(), manifest.JobSchema)
-	b := requestModel{
+	b := estimate.Model{
 		Listed: int64(len(j.inputs)), Maps: int64(len(job.Tasks)), Reduces: int64(job.NReduce), Workers: int64(j.workers),
 		Renewals: c.announce.Requests()["PutObject"] - 2, Looks: c.announce.Requests()["GetObject"] - 1,
+		LogSegments: c.log.Requests()["PutObject"],
 	}
 	store := c.open(j.server)
 	busy, reducers := map[string]bool{}, map[string]bool{}
@@ -204,7 +211,7 @@ func (c *counted) model(j countedJob) requestModel {
 			}
 			if length > 0 {
 				reach, _ := store.Reach(length, chunk)
-				b.InputReads += reads(length, reach)
+				b.InputReads += estimate.Reads(length, reach)
 			}
 			if end := p.Offset + p.Length; end < o.Size && j.inputs[o.Name][end-1] != '\n' {
 				b.InputReads++
@@ -218,11 +225,11 @@ func (c *counted) model(j countedJob) requestModel {
 			}
 			shuffled[r] = append(shuffled[r], p.Size)
 			if rec.Packed == nil {
-				b.Segments.add(fileWrites(p.Size))
+				b.Segments.Add(estimate.FileWrites(p.Size))
 			}
 		}
 		if rec.Packed != nil && rec.Packed.Size > 0 {
-			b.Segments.add(fileWrites(rec.Packed.Size))
+			b.Segments.Add(estimate.FileWrites(rec.Packed.Size))
 		}
 	}
 	for _, sizes := range shuffled {
@@ -231,7 +238,7 @@ func (c *counted) model(j countedJob) requestModel {
 			total += n
 		}
 		for _, n := range sizes {
-			b.SegmentReads += reads(n, task.Chunk(memory, j.slots, total))
+			b.SegmentReads += estimate.Reads(n, task.Chunk(memory, j.slots, total))
 		}
 	}
 	for r, o := range c.success().Outputs {
@@ -241,7 +248,7 @@ func (c *counted) model(j countedJob) requestModel {
 		}
 		rec := record[manifest.Reduce](c, c.layout.ReduceAttempt(r, info.Meta[manifest.MetaAttempt]), manifest.ReduceSchema)
 		part, whole := store.Cut(s3fs.PutOptions{Expect: rec.Read.Bytes, Memory: task.OutputMemory(memory, j.slots)})
-		b.Outputs.add(streamWrites(o.Size, part, whole))
+		b.Outputs.Add(estimate.StreamWrites(o.Size, part, whole))
 		busy[rec.Worker], reducers[rec.Worker] = true, true
 	}
 	b.Busy, b.Reducers = int64(len(busy)), int64(len(reducers))
@@ -330,7 +337,7 @@ func TestRequests(t *testing.T) {
 			if formula.Renewals < 0 || formula.Looks < 0 {
 				t.Errorf("the announcement was written and read by %v", c.announce.Requests())
 			}
-			if d := cmp.Diff(formula.requests(), got); d != "" {
+			if d := cmp.Diff(formula.Requests(), got); d != "" {
 				t.Errorf("-formula +counted:\n%s%+v", d, formula)
 			}
 			plain, packed := c.segments()

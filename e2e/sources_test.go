@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"slices"
@@ -27,6 +28,11 @@ import (
 	"github.com/mraws/mraws/internal/worker"
 	"github.com/mraws/mraws/mr"
 )
+
+// plain is another bucket that is reached as that of the job.
+type plain struct{ *s3fs.Store }
+
+func (plain) Access() manifest.Access { return manifest.Access{} }
 
 // TestSources: a job reads its own input, another prefix of its bucket and another
 // bucket as one input, and writes into its own bucket alone.
@@ -76,7 +82,7 @@ func TestSources(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := coordinator.New(coordinator.Options{
-		Store: store, Buckets: func(name string) coordinator.Lister { return store.In(name) }, Layout: lay, Log: zerolog.Nop(), Version: "v",
+		Store: store, Buckets: func(_ context.Context, name string) (coordinator.Bucket, error) { return plain{store.In(name)}, nil }, Layout: lay, Log: zerolog.Nop(), Version: "v",
 		Sources: []coordinator.Source{{Bucket: "logs", Prefix: "2026/"}, {}, {Bucket: "jobs", Prefix: "archive/"}},
 		App:     &wc, NReduce: 2, SplitSize: 1000, Pack: coordinator.PackAuto,
 		Lease: time.Minute, MaxFailures: 1, MaxLost: 1, Unsafe: true,
@@ -88,7 +94,7 @@ func TestSources(t *testing.T) {
 		s := open("jobs", where)
 		g.Go(func() error {
 			return worker.Run(ctx, worker.Options{
-				Store: s, Bucket: "jobs", Buckets: func(name string) task.Source { return s.In(name) }, Layout: lay, Log: zerolog.Nop(), Version: "v", App: &wc,
+				Store: s, Bucket: "jobs", Buckets: func(_ context.Context, name string, _ manifest.Access) (task.Source, error) { return s.In(name), nil }, Layout: lay, Log: zerolog.Nop(), Version: "v", App: &wc,
 				Addresses: []string{lis.Addr().String()}, Insecure: true, CoordTimeout: time.Minute,
 				Name: fmt.Sprintf("w%d", i), Slots: 1, Memory: memory, Scratch: t.TempDir(),
 			})
@@ -123,7 +129,9 @@ func TestSources(t *testing.T) {
 		t.Errorf("%d tasks, first object %+v, names (-want +got):\n%s", len(job.Tasks), job.Objects[0], diff)
 	}
 	rep, err := verify.Run(t.Context(), store, lay, verify.Options{
-		App: "wc", Lookup: func(string) *mr.App { return &wc }, Buckets: func(name string) verify.Store { return store.In(name) },
+		App: "wc", Lookup: func(string) *mr.App { return &wc }, Buckets: func(_ context.Context, name string, _ manifest.Access) (verify.Store, error) {
+			return store.In(name), nil
+		},
 	})
 	if err != nil || !rep.OK() || rep.Reference.State != verify.OK || rep.Structure.Inputs != len(names) {
 		t.Errorf("verify: %v, %+v", err, rep)

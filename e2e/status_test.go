@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mraws/mraws/internal/events"
 	"github.com/mraws/mraws/internal/status"
 )
 
@@ -49,13 +50,21 @@ func TestStatus(t *testing.T) {
 	asJSON, errJSON := b.run(0, "status", "--json", "--log-level", "trace")
 	discreet(t, "the status", text+errText+asJSON+errJSON, secrets)
 
+	b.until("the event log has the workers", func() bool {
+		state := new(events.State)
+		err := events.NewReader(b.store, b.layout, r.Job).Read(t.Context(), func(e events.Entry) error { state.Apply(e); return nil })
+		return err == nil && len(state.Workers) == 2
+	})
 	b.kill(c)
 	b.until("its announcement is too old", func() bool { r = b.status(); return r.Coordinator.State == status.Silent })
 	if r.Live != nil || r.Coordinator.Error == "" || r.Over() {
 		t.Errorf("after the kill: %+v, %+v", r, r.Coordinator)
 	}
 	text, _ = b.run(0, "status")
-	wants(t, text, "stalled: no coordinator", "probably dead", "does not answer")
+	wants(t, text, "stalled: no coordinator", "probably dead", "does not answer", "what has happened since is not known", "RAN", a.Worker)
+	if l := r.Log; l == nil || l.Map.Running+l.Map.Committed == 0 || len(l.Workers) != 2 || l.Workers[0].Slots != 1 {
+		t.Errorf("the event log says %+v", l)
+	}
 
 	watch := b.start("status", "--watch", "--every", "100ms", "--json")
 	again, _ := b.coordinator(line...)

@@ -3,11 +3,14 @@
 package e2e
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/mraws/mraws/internal/events"
 	"github.com/mraws/mraws/internal/failpoint"
 	"github.com/mraws/mraws/internal/protocol"
 	"github.com/mraws/mraws/internal/trace"
@@ -38,6 +41,27 @@ func (b *fixture) traced() []trace.Event {
 	return events
 }
 
+// logged wants the event log of the job to be whole, and to come to what the summary
+// says.
+func (b *fixture) logged() *events.State {
+	b.t.Helper()
+	success := b.success()
+	state := new(events.State)
+	var text strings.Builder
+	reader := events.NewReader(b.store, b.layout, success.Job)
+	if err := reader.Read(b.t.Context(), func(e events.Entry) error {
+		state.Apply(e)
+		return json.NewEncoder(&text).Encode(e)
+	}); err != nil {
+		b.t.Fatal(err)
+	}
+	wrong := slices.Concat(reader.Faults(), state.Missing(), state.Differences(success))
+	if len(wrong) > 0 {
+		b.t.Errorf("the event log: %q\n%s", wrong, text.String())
+	}
+	return state
+}
+
 // TestTrace: a worker is killed between its commit and its report, and the
 // coordinator is killed in the middle of the job. All steps of both
 // coordinators and of all workers are steps of the model.
@@ -54,6 +78,7 @@ func TestTrace(t *testing.T) {
 	b.until("four maps are committed", func() bool { return len(b.keys(b.layout.CommitDir())) >= 4 })
 	b.kill(first)
 	b.exits(second, worker)
+	b.logged()
 	events := b.traced()
 	has := func(what string, is func(trace.Event) bool) {
 		t.Helper()

@@ -44,6 +44,7 @@ func blocks(t *testing.T, path string) (all []docBlock) {
 			case "text":
 				prints := text.String()
 				all[len(all)-1].prints = &prints
+			case "", "go": // an example, of what is printed from run to run or of code
 			default:
 				t.Errorf("%s:%d: a block of the unknown kind %q", path, begin, kind)
 			}
@@ -55,15 +56,44 @@ func blocks(t *testing.T, path string) (all []docBlock) {
 	return all
 }
 
-// TestTutorial runs each command of docs/tutorial-own-code.md, in one shell as a
-// reader would, and compares what it prints with what the document shows.
+// TestTutorial runs each command of the tutorials, each in one shell as a reader
+// would, and compares what it prints with what the document shows.
 func TestTutorial(t *testing.T) {
+	for document, least := range map[string]int{"tutorial-own-code.md": 15, "tutorial-data.md": 12} {
+		t.Run(document, func(t *testing.T) { runTutorial(t, document, least) })
+	}
+}
+
+// TestReadme runs the first command of the README as it stands there, from the root
+// of the repository. The job has to end well and its result has to be verified.
+func TestReadme(t *testing.T) {
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := blocks(t, filepath.Join(root, "docs", "tutorial-own-code.md"))
-	if len(all) < 15 {
+	first := blocks(t, filepath.Join(root, "README.md"))[0]
+	if !strings.Contains(first.commands, "--verify") {
+		t.Fatalf("line %d has another command: %s", first.line, first.commands)
+	}
+	c := exec.Command("bash", "-ec", first.commands)
+	c.Dir = root
+	c.Env = append(os.Environ(), "XDG_DATA_HOME="+t.TempDir())
+	out, err := c.CombinedOutput()
+	for _, want := range []string{"SUCCEEDED", "structure  ok", "proof      ok", "reference  ok", "seal       ok"} {
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Fatalf("%v, want %q in\n%s", err, want, out)
+		}
+	}
+}
+
+// runTutorial runs the blocks of a document, of which there are so many at least.
+func runTutorial(t *testing.T, document string, least int) {
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := blocks(t, filepath.Join(root, "docs", document))
+	if len(all) < least {
 		t.Fatalf("only %d blocks are found", len(all))
 	}
 	var script strings.Builder

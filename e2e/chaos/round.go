@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,7 +17,11 @@ import (
 	"time"
 
 	"github.com/mraws/mraws/e2e/lab"
+	"github.com/mraws/mraws/internal/events"
 	"github.com/mraws/mraws/internal/failpoint"
+	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/protocol"
 	"github.com/mraws/mraws/internal/trace"
 )
@@ -42,8 +47,9 @@ type round struct {
 	log     *os.File // what was done when
 	healed  bool
 
-	played int           // events
-	after  time.Duration // from the end of the faults to the end of the last process
+	played     int           // events
+	incomplete bool          // the event log does not have all of the job
+	after      time.Duration // from the end of the faults to the end of the last process
 }
 
 // play plays a plan in dir, which it makes, and returns what was wrong.
@@ -138,6 +144,60 @@ func (r *round) checkTrace() error {
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("%s: %w", traceName, err)
+	}
+	return nil
+}
+
+// logged is the bucket, for a reader of the event log.
+type logged struct{ *lab.Lab }
+
+func (b logged) Get(_ context.Context, key string) ([]byte, object.Info, error) {
+	data, err := b.Read(key)
+	return data, object.Info{Key: key}, err
+}
+
+func (logged) Put(context.Context, string, []byte, object.PutOptions) (object.Info, error) {
+	return object.Info{}, errors.ErrUnsupported
+}
+
+func (b logged) List(_ context.Context, dir string) iter.Seq2[object.Info, error] {
+	return func(yield func(object.Info, error) bool) {
+		for n, left := 1, b.Count(dir); left > 0; n++ {
+			key := layout.Layout{}.Events(n)
+			if !b.Has(key) {
+				continue
+			}
+			left--
+			if !yield(object.Info{Key: key}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// checkLog wants the event log to come to what the summary says, or to say that it is
+// incomplete.
+func (r *round) checkLog() error {
+	data, err := r.lab.Read(layout.Layout{}.Success())
+	if err != nil {
+		return err
+	}
+	success, err := manifest.Decode[manifest.Success](data, manifest.SuccessSchema)
+	if err != nil {
+		return err
+	}
+	var state events.State
+	reader := events.NewReader(logged{r.lab}, layout.Layout{}, success.Job)
+	if err := reader.Read(context.Background(), func(e events.Entry) error { state.Apply(e); return nil }); err != nil {
+		return err
+	}
+	if lacks := append(reader.Faults(), state.Missing()...); len(lacks) > 0 {
+		r.incomplete = true
+		r.note("the event log is incomplete: %s", strings.Join(lacks, "; "))
+		return nil
+	}
+	if differ := state.Differences(success); len(differ) > 0 {
+		return fmt.Errorf("the event log: %s", strings.Join(differ, "; "))
 	}
 	return nil
 }
@@ -364,7 +424,7 @@ func (r *round) judge() error {
 	if werr != nil {
 		return errors.Join(err, werr)
 	}
-	err = errors.Join(err, r.lab.Exact(want), r.lab.Verify(r.plan.Job), r.lab.Autopsy(), r.checkTrace())
+	err = errors.Join(err, r.lab.Exact(want), r.lab.Verify(r.plan.Job), r.lab.Autopsy(), r.checkTrace(), r.checkLog())
 	if err != nil {
 		return err // and leave the bucket as it is, for people
 	}

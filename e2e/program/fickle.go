@@ -33,9 +33,11 @@ func fickle() mr.App {
 		Params: []mr.Param{
 			{Name: "stall", Default: "0s", Check: mr.CheckDuration, Help: "each map attempt takes so long"},
 			{Name: "side", Default: "false", Check: mr.CheckBool, Help: "write and read side files"},
+			{Name: "named", Default: "false", Check: mr.CheckBool, Help: "write to named outputs"},
 		},
-		NewMapper:  newFickleMapper,
-		NewReducer: newFickleReducer,
+		NamedOutputs: []string{"long", "seen=csv"},
+		NewMapper:    newFickleMapper,
+		NewReducer:   newFickleReducer,
 	}
 }
 
@@ -64,7 +66,18 @@ func newFickleMapper(t *mr.Task) (mr.Mapper, error) {
 			return nil, t.Context.Err()
 		}
 	}
+	named, err := t.Bool("named")
+	if err != nil {
+		return nil, err
+	}
 	return mr.MapperFunc(func(rec mr.Record, out mr.Emitter) error {
+		if t.MapOnly && named {
+			t.Named.Emit("seen", rec.Data, []byte("x"))
+		}
+		if t.MapOnly && !bytes.HasPrefix(rec.Data, []byte("!")) { // which is the output
+			out.Emit(rec.Data, nil)
+			return nil
+		}
 		return fickleMap(t, string(rec.Data), out)
 	}), nil
 }
@@ -115,13 +128,24 @@ func newFickleReducer(t *mr.Task) (mr.Reducer, error) {
 			}
 		}
 	}
+	named, err := t.Bool("named")
+	if err != nil {
+		return nil, err
+	}
 	return mr.ReducerFunc(func(key []byte, values iter.Seq[[]byte], out mr.Output) error {
 		n := int64(0)
 		for range values {
 			n++
 			if string(key) == "long" {
-				out.Write(bytes.Repeat([]byte{'a' + byte(n%26)}, 1<<20))
+				line := bytes.Repeat([]byte{'a' + byte(n%26)}, 1<<20)
+				out.Write(line)
+				if named {
+					t.Named.Emit("long", key, line)
+				}
 			}
+		}
+		if named {
+			t.Named.Emit("seen", key, strconv.AppendInt(nil, n, 10))
 		}
 		out.Write(strconv.AppendInt(nil, n, 10))
 		return nil

@@ -5,7 +5,10 @@ package main
 import (
 	"github.com/mraws/mraws/cli"
 	"github.com/mraws/mraws/cli/embedded"
+	"github.com/mraws/mraws/cli/parquet"
 	"github.com/mraws/mraws/internal/apps"
 )
 
-func main() { cli.With(embedded.Server()).Main(append(apps.Table(), fickle(), endless(), quits())...) }
+func main() {
+	cli.With(embedded.Server(), parquet.Files()).Main(append(apps.Table(), fickle(), endless(), quits())...)
+}
