@@ -20,6 +20,7 @@ const (
 	countsFirst form = "countsfirst" // " n word", in any order
 	postings    form = "postings"    // "word n file,file", lines and files in any order
 	matches     form = "matches"     // "n:line" or "file n:line", in any order
+	lines       form = "lines"       // lines in any order
 	sorted      form = "sorted"      // lines in the order of their bytes
 )
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 )
 
@@ -174,6 +175,7 @@ const (
 	perGB   figure = "cpu s/GB" // CPU seconds for a GB of input
 	wallS   figure = "wall s"   // wall time in seconds
 	peakMiB figure = "peak MiB" // resident memory of all processes
+	idle    figure = "idle"     // share of the cores that did nothing
 )
 
 // of returns the figure of e, which has runs.
@@ -189,6 +191,8 @@ func (f figure) of(e *Entry, bytes int64) float64 {
 		return e.CPU / (float64(bytes) / gb)
 	case wallS:
 		return e.Wall
+	case idle:
+		return 1 - e.CPU/(e.Wall*float64(runtime.NumCPU()))
 	default:
 		return float64(e.Peak) / (1 << 20)
 	}

@@ -26,7 +26,7 @@ type environment struct {
 }
 
 // modules are the Python packages that peers need.
-var modules = []string{"duckdb", "pyspark"}
+var modules = []string{"duckdb", "chdb", "pyspark"}
 
 func newEnvironment(ctx context.Context, o *options) (*environment, error) {
 	var err error

@@ -38,6 +38,18 @@ func indexes(us contestant) []contestant {
 	}
 }
 
+// groups are the ways to group the rows of a table, us first.
+func groups(us contestant, format string) []contestant {
+	return []contestant{
+		us,
+		{name: "ClickHouse", needs: "python:chdb", command: `"$PYTHON" "$PEERS/click.py" group ` + format + ` "$INPUT" "$OUT/result"`, form: lines},
+		{name: "DuckDB", needs: "python:duckdb", command: `"$PYTHON" "$PEERS/duck.py" ` + format + ` "$INPUT" "$OUT/result"`, form: lines},
+	}
+}
+
+// grouping groups by two columns of twelve and adds up a third.
+const grouping = "--app group --app-arg by=status,path --app-arg count=true --app-arg sum=bytes --format "
+
 // scripts are the ways to run a mapper and a reducer that are Python scripts, us
 // first. The pipe is on one core, so that its wall time can be divided by theirs.
 func scripts(us contestant) []contestant {

@@ -32,10 +32,14 @@ func raw(ctx context.Context, verb string) error {
 		return err
 	}
 	at := server.Endpoint()
-	store, err := s3fs.Open(ctx, s3fs.Options{
+	o := s3fs.Options{
 		Bucket: "mapreducedata", Region: at.Region, Endpoint: at.URL, AccessKey: at.AccessKey, SecretKey: at.SecretKey,
 		Server: s3fs.SameProcess,
-	})
+	}
+	if verb == "get-direct" { // as a job does; the others go by a socket, as any other client would
+		o.Dial = server.Dial
+	}
+	store, err := s3fs.Open(ctx, o)
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}

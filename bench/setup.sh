@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the peers of the benchmark that are not packages of the system, pinned,
-# into ${XDG_CACHE_HOME:-~/.cache}/mraws-bench: DuckDB from PyPI, with --spark Spark
+# into ${XDG_CACHE_HOME:-~/.cache}/mraws-bench: DuckDB and ClickHouse (chDB,
+# 150 MB) from PyPI, with --spark Spark
 # as well (430 MB, needs Java 17), with --hadoop Hadoop Streaming by Maven (50 MB,
 # needs Java and mvn). mawk, ripgrep and GNU sort come from the system.
 set -euo pipefail
@@ -15,7 +16,7 @@ jars=(
 	"d3d530d0f28fd0fbbffe2b0b338f70e8cb96f1605579e2e3abd4db29cac24e69 commons-cli:commons-cli:1.9.0"
 )
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-"$venv/bin/pip" install --quiet duckdb==1.5.0
+"$venv/bin/pip" install --quiet duckdb==1.5.0 chdb==4.4.0
 for peer in "$@"; do
 	case $peer in
 	--spark) "$venv/bin/pip" install --quiet pyspark==4.0.1 ;;

@@ -3,12 +3,19 @@ package gen
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/csv"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
 )
 
 // TestSameEverywhere pins the bytes: a change of one makes all figures ever
@@ -22,6 +29,8 @@ func TestSameEverywhere(t *testing.T) {
 		{"text", func(w io.Writer) error { return Text(w, 100_000, 3000, 1) }, "8bf1a4dd06dda196"},
 		{"records", func(w io.Writer) error { return Records(w, 1000, 0, 2) }, "7db41e4804d7d108"},
 		{"hot", func(w io.Writer) error { return Records(w, 1000, 0.5, 2) }, "47f459daee684676"},
+		{"json", func(w io.Writer) error { return JSONLog(w, 1_000_000, 6) }, "2bc92da2c3bac020"},
+		{"csv", func(w io.Writer) error { return CSVLog(w, 1_000_000, 6) }, "245e883369fc86e0"},
 		{"needles", func(w io.Writer) error { return Needles(w, 1000, 3) }, "d6010218c2807ebc"},
 	}
 	for _, c := range cases {
@@ -82,5 +91,46 @@ func TestShapes(t *testing.T) {
 		if s, err := os.Stat(n); err != nil || s.Size() < 2000 || s.Size() > 14_200 {
 			t.Errorf("%s: %v, %v", n, s, err)
 		}
+	}
+}
+
+// TestLogsHaveTheSameRows reads both forms of a log by the standard library.
+func TestLogsHaveTheSameRows(t *testing.T) {
+	var lines, table bytes.Buffer
+	if err := errors.Join(JSONLog(&lines, 400_000, 6), CSVLog(&table, 300_000, 6)); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(&table).ReadAll()
+	if err != nil || !slices.Equal(rows[0], Columns) {
+		t.Fatal(rows[0], err)
+	}
+	objects := json.NewDecoder(&lines)
+	objects.UseNumber()
+	var columns bytes.Buffer
+	if err := ParquetLog(&columns, 1500, 6); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := parquet.Read[Request](bytes.NewReader(columns.Bytes()), int64(columns.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	breaks := 0
+	for i, row := range rows[1:min(len(rows), 1200)] {
+		var o map[string]any
+		if err := objects.Decode(&o); err != nil {
+			t.Fatal(err)
+		}
+		for j, c := range Columns {
+			if got := fmt.Sprint(o[c]); got != row[j] {
+				t.Fatalf("row %d: %s is %q in JSON and %q in CSV", i, c, got, row[j])
+			}
+		}
+		if q := stored[i]; q.Path != row[3] || fmt.Sprint(q.Status) != row[4] || fmt.Sprint(q.Bytes) != row[5] || q.ID != row[11] {
+			t.Fatalf("row %d is %+v in Parquet and %q in CSV", i, q, row)
+		}
+		breaks += strings.Count(row[3], "\n")
+	}
+	if breaks == 0 {
+		t.Error("no path has a line break")
 	}
 }
