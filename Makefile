@@ -1,6 +1,6 @@
 # Short names for the commands of CONTRIBUTING.md. Everything works without
 # make too.
-.PHONY: run test test-interop test-net chaos bench scale sim lint generate fmt
+.PHONY: run test test-interop test-net chaos bench scale sim lint generate fmt man
 
 run: ## count the words of Go's own source and documents
 	go run . run --app wc --verify "$$(go env GOROOT)/src" "$$(go env GOROOT)/doc"
@@ -25,6 +25,9 @@ scale: ## 1 TB and 100 TB on 10 to 1,000 machines, in simulation (docs/scale.md)
 
 sim: ## the simulator, both modes: make sim SEEDS=1000000 before a release
 	go test -timeout 0 ./internal/coordinator/sched -run TestSimulate -v -sim.seeds $(or $(SEEDS),20000)
+
+man: ## the manual pages: make man DIR=~/.local/share/man/man1
+	go run . man $(or $(DIR),man)
 
 lint:
 	scripts/lint.sh

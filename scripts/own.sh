@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds and tests examples/own, a program with a go.mod of its own, and says
-# how large it is. Fails if it links the embedded server or the runtime of
-# WebAssembly modules, which it does not import.
+# how large it is. Fails if it links the embedded server, the runtime of
+# WebAssembly modules or Parquet, which it does not import.
 set -euo pipefail
 cd "$(dirname "$0")/../examples/own"
 tmp=$(mktemp -d)
@@ -12,8 +12,8 @@ if ! go vet . || ! go test .; then
 fi
 go build -trimpath -ldflags='-s -w' -o "$tmp/own" .
 go version -m "$tmp/own" >"$tmp/modules"
-if grep -E 'versitygw|gofiber|wazero' "$tmp/modules"; then
-	echo "examples/own links the embedded server or the runtime of modules" >&2
+if grep -E 'versitygw|gofiber|wazero|parquet-go' "$tmp/modules"; then
+	echo "examples/own links the embedded server, the runtime of modules or Parquet" >&2
 	exit 1
 fi
 "$tmp/own" apps | grep -q '^longest '

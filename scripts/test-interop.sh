@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The conformance suite and the end-to-end tests over MinIO, the AWS CLI as a
-# client of both servers, grep against Python's re, the package for Python, each command
-# of the tutorial, and jobs of the real mrjob, which is installed from PyPI.
+# client of both servers, grep against Python's re, the package for Python, the alert
+# rules, each command of the tutorial, tables of pyarrow, pandas and DuckDB as input, outputs that these
+# read, the applications over tables against SQLite, DuckDB and pandas, and jobs of the real mrjob, which are installed from PyPI.
 # Builds MinIO once from the module proxy (about ten minutes) and installs Debian's
 # awscli, python3 and python3-venv if there is no `aws`, no `python3` or no venv. It
 # is about the other side, so the race detector, which scripts/test.sh has on for the
@@ -24,7 +25,24 @@ step go test -vet=off -timeout 20m -count=1 -tags interop,awscli -parallel 4 ./e
 step go test -vet=off -timeout 20m -count=1 -tags awscli -run TestAWSCLI ./e2e
 step clients/python/test.sh
 step scripts/guests.sh
-step go test -vet=off -timeout 20m -count=1 -tags tutorial -run TestTutorial ./e2e
+code=0
+scripts/test-alerts.sh || code=$?
+case $code in
+0) ;;
+75) echo "SKIPPED: the alert rules, since promtool cannot be fetched" ;;
+*) exit "$code" ;;
+esac
+step go test -vet=off -timeout 20m -count=1 -tags tutorial -run 'TestTutorial|TestReadme' ./e2e
+code=0
+MRAWS_READERS_PYTHON=$(scripts/readers.sh) || code=$?
+case $code in
+0)
+	export MRAWS_READERS_PYTHON
+	step go test -vet=off -timeout 20m -count=1 -tags readers -run 'TestTablesOfOthers|TestReaders|TestPartitionReaders|TestAppsOfTables' ./e2e
+	;;
+75) echo "SKIPPED: TestTablesOfOthers, TestReaders and TestAppsOfTables, since PyPI cannot be reached" ;;
+*) exit "$code" ;;
+esac
 code=0
 MRAWS_MRJOB_PYTHON=$(scripts/mrjob.sh) || code=$?
 if [ "$code" = 75 ]; then
