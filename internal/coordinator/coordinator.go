@@ -344,6 +344,11 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 	g.Go(func() error { c.loop.history.Run(ctx); return nil })
 
 	success, err := c.life(ctx, cancel, g, func() error { return server.Serve(c.o.Listener) })
+	if err != nil && ofJob(err) && c.leading() && ctx.Err() == nil {
+		if taken := taken(c.lease.Confirm(ctx)); taken != nil { // what it says of the job may be untrue
+			err = taken
+		}
+	}
 	if err != nil && !ofJob(err) {
 		cancel(err)
 	}
@@ -381,11 +386,14 @@ func (c *Coordinator) Run(ctx context.Context) (*manifest.Success, error) {
 func (c *Coordinator) Ended() <-chan struct{} { return c.over }
 
 // ofJob says whether an error is the job's, which ends it for all workers.
-// Any other, such as a store that is out of reach, is this coordinator's own:
-// the workers look for the one that goes on.
+// Any other, such as a store that is out of reach or another coordinator that
+// leads, is this coordinator's own: the workers look for the one that goes on.
 func ofJob(err error) bool {
 	var job *JobError
 	var conflict *ConflictError
+	if errors.As(err, &conflict) && conflict.Kind == OtherCoordinator {
+		return false
+	}
 	_, refused := wire.AsRefusal(err)
 	return refused || errors.As(err, new(*CancelledError)) || errors.As(err, new(*BudgetError)) || errors.As(err, &job) || errors.As(err, &conflict) || errors.Is(err, ErrNoInput) || errors.Is(err, ErrNoEarlierJob) || errors.Is(err, ErrManyTasks) ||
 		errors.Is(err, ErrManyLineTasks) || errors.Is(err, ErrCompressedLines) || errors.As(err, new(*decompress.RefusedError))

@@ -83,15 +83,24 @@ func (c *Coordinator) keepLease(ctx context.Context) error {
 			c.loop.tellSpent(a)
 		})
 	})
-	var taken *lease.TakenError
-	if errors.As(err, &taken) {
-		return &ConflictError{
-			Kind: OtherCoordinator,
-			What: taken.Error(),
-			Diff: []string{"this one: " + strings.Join(taken.Own, ", "), "the other: " + taken.By},
-		}
+	if taken := taken(err); taken != nil {
+		return taken
 	}
 	return err
+}
+
+// taken is the error of a coordinator whose lease another one has, nil if err does
+// not say so.
+func taken(err error) error {
+	var taken *lease.TakenError
+	if !errors.As(err, &taken) {
+		return nil
+	}
+	return &ConflictError{
+		Kind: OtherCoordinator,
+		What: taken.Error(),
+		Diff: []string{"this one: " + strings.Join(taken.Own, ", "), "the other: " + taken.By},
+	}
 }
 
 // standby is a coordinator while another one holds the lease.

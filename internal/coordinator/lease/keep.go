@@ -49,9 +49,9 @@ func (l *Lease) renew(ctx context.Context, within time.Duration) error {
 	if object.ConditionFailed(err) {
 		var h holder
 		if h, err = l.read(short); err == nil {
-			if h.Epoch != l.o.Announce.Epoch && h.etag != "" && !jobstate.Damaged(h.unreadable) {
+			if l.others(h) {
 				l.tell(trace.Event{Kind: trace.LeaseTaken, From: h.Epoch})
-				return &TakenError{Own: l.says.Addresses, By: h.String()}
+				return l.takenBy(h)
 			}
 			l.etag = h.etag // written, and the reply was lost; or removed, damaged or marked: write again
 			l.adopt(h)
@@ -66,6 +66,29 @@ func (l *Lease) renew(ctx context.Context, within time.Duration) error {
 		l.tell(trace.Event{Kind: trace.LeaseUnrenewed, Cause: err.Error()})
 	}
 	return nil
+}
+
+// others says whether an announcement is that of another coordinator.
+func (l *Lease) others(h holder) bool {
+	return h.Epoch != l.o.Announce.Epoch && h.etag != "" && !jobstate.Damaged(h.unreadable)
+}
+
+func (l *Lease) takenBy(h holder) *TakenError {
+	return &TakenError{Own: l.o.Announce.Addresses, By: h.String()}
+}
+
+// Confirm returns a *TakenError if another coordinator has the lease, as one that
+// stood still for longer than its lease may find only now. It asks the store once,
+// for as long as a renewal may take, and returns the store's error otherwise. It
+// may be called beside Keep.
+func (l *Lease) Confirm(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, max(l.lasts/3, time.Second))
+	defer cancel()
+	h, err := l.read(ctx)
+	if err == nil && l.others(h) {
+		return l.takenBy(h)
+	}
+	return err
 }
 
 // Overdue says whether renewals have failed for so long that a standby may be
