@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
 	"github.com/mraws/mraws/internal/layout"
@@ -54,6 +55,9 @@ type message interface{ Validate() error }
 
 // judge lets no request in that is not valid, and logs one in a minute.
 func judge(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if info.FullMethod == grpc_health_v1.Health_Check_FullMethodName {
+		return next(ctx, req)
+	}
 	m, ok := req.(message)
 	if !ok {
 		return nil, status.Errorf(codes.Internal, "a request of type %T has no validator", req)

@@ -18,8 +18,8 @@ import (
 )
 
 // A connection is a guest until a call over it has shown the token (or, where
-// none is asked for, any call but Discover). A guest may send little, stay for
-// a short time and call Discover a few times, and there are few guests at a
+// none is asked for, any call that is not public). A guest may send little, stay
+// for a short time and make a few public calls, and there are few guests at a
 // time, so what strangers can make a coordinator hold has a bound that does not
 // depend on their number. Members, which have shown it, have places of their
 // own that no guest takes. A connection that has no place yet waits in a
@@ -31,7 +31,7 @@ const (
 	// guestBytes is how much a guest may send: a handshake with certificates of
 	// an own authority and a call are a few KiB.
 	guestBytes = 64 << 10
-	// guestCalls is how often a guest may call Discover, and how often it may
+	// guestCalls is how many public calls a guest may make, and how often it may
 	// be refused another call, before its connection is closed.
 	guestCalls = 8
 	// mostGuests bounds the guests at the same time.
@@ -421,7 +421,7 @@ func (o *ServerOptions) tap(ctx context.Context, info *tap.Info) (context.Contex
 	if !ok {
 		return ctx, status.Error(codes.Internal, "the connection has no token")
 	}
-	g, public := c.guest, info.FullMethodName == Coordinator_Discover_FullMethodName
+	g, public := c.guest, public(info.FullMethodName)
 	switch {
 	case o.shown(c, info.Header.Get("authorization")):
 		if public && o.Token == "" { // whoever only asks who is there stays a guest

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 )
 
@@ -100,7 +101,7 @@ func heap() int64 {
 // gets in.
 func TestHeldStreams(t *testing.T) {
 	for name, connections := range map[string]int{"few connections": 6, "many connections": 600} {
-		for _, method := range []string{Coordinator_Poll_FullMethodName, Coordinator_Discover_FullMethodName} {
+		for _, method := range []string{Coordinator_Poll_FullMethodName, Coordinator_Discover_FullMethodName, grpc_health_v1.Health_Check_FullMethodName} {
 			t.Run(name+method, func(t *testing.T) {
 				id := identity(t)
 				var refused atomic.Int64
@@ -171,6 +172,11 @@ func TestGuestsEnd(t *testing.T) {
 		refused.hold(Coordinator_Poll_FullMethodName, 100)
 	}
 	until(t, "the one that was refused again and again is cut off", refused.closed)
+	probe := newStranger(t, address)
+	for range guestCalls + 1 {
+		probe.hold(grpc_health_v1.Health_Check_FullMethodName, 100)
+	}
+	until(t, "the probe that asks on and on is cut off", probe.closed)
 	large := newStranger(t, address)
 	for range 4 {
 		large.hold(Coordinator_Discover_FullMethodName, 1<<20)

@@ -24,7 +24,7 @@ type ServerOptions struct {
 	Files    Files     // mutual TLS with an own authority
 	Token    string    // "" asks for none
 	// Ready, if there is one, is asked before each call but Discover: an
-	// error is the answer.
+	// error is the answer. To a probe it is NOT_SERVING.
 	Ready func() error
 	// Observe, if there is one, is told of each call that was answered: its
 	// method, the name of its code, how long it took.
@@ -82,13 +82,15 @@ func NewServer(impl CoordinatorServer, o ServerOptions) (*Server, error) {
 			Time: 10 * time.Second, Timeout: 5 * time.Second, MaxConnectionIdle: 5 * time.Minute,
 		}),
 		grpc.ChainUnaryInterceptor(o.observe, o.answer, o.ready, judge),
+		grpc.StreamInterceptor(o.observeStream),
 	}
 	if failpoint.Enabled {
 		opts = append(opts, grpc.ChainUnaryInterceptor(failpoint.Serve))
 	}
-	s := grpc.NewServer(opts...)
+	s := &Server{grpc.NewServer(opts...), &o}
 	RegisterCoordinatorServer(s, impl)
-	return &Server{s, &o}, nil
+	s.describe()
+	return s, nil
 }
 
 func (o ServerOptions) credentials() (credentials.TransportCredentials, error) {
@@ -126,9 +128,9 @@ func (o *ServerOptions) observe(ctx context.Context, req any, info *grpc.UnarySe
 	return reply, err
 }
 
-// ready lets only Discover pass before the coordinator leads.
+// ready lets only Discover and probes pass before the coordinator leads.
 func (o *ServerOptions) ready(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	if o.Ready != nil && info.FullMethod != Coordinator_Discover_FullMethodName {
+	if o.Ready != nil && !public(info.FullMethod) {
 		if err := o.Ready(); err != nil {
 			return nil, err
 		}
