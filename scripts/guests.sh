@@ -22,7 +22,7 @@ if [ "${#missing[@]}" -gt 0 ]; then
 	$sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"
 fi
 # The lines of the README, each in the folder of its guest.
-lines=$(sed -n 's/^    //p' examples/wasm/README.md | grep -- '-o wc.wasm')
+lines=$(grep -- '-o wc.wasm' examples/wasm/README.md)
 for guest in c rust go; do
 	line=$(grep "wc\.${guest/rust/rs}\$" <<<"$lines")
 	(cd "examples/wasm/$guest" && bash -euc "${line/-o wc.wasm/-o $MRAWS_GUESTS/$guest.wasm}")

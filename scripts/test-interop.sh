@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The conformance suite and the end-to-end tests over MinIO, the AWS CLI as a
 # client of both servers, grep against Python's re, the package for Python, the alert
-# rules, each command of the tutorial, tables of pyarrow, pandas and DuckDB as input, outputs that these
+# rules, each block of commands in the documents, tables of pyarrow, pandas and DuckDB as input, outputs that these
 # read, the applications over tables against SQLite, DuckDB and pandas, and jobs of the real mrjob, which are installed from PyPI.
 # Builds MinIO once from the module proxy (about ten minutes) and installs Debian's
 # awscli, python3 and python3-venv if there is no `aws`, no `python3` or no venv. It
@@ -32,7 +32,7 @@ case $code in
 75) echo "SKIPPED: the alert rules, since promtool cannot be fetched" ;;
 *) exit "$code" ;;
 esac
-step go test -vet=off -timeout 20m -count=1 -tags tutorial -run 'TestTutorial|TestReadme' ./e2e
+without=()
 code=0
 MRAWS_READERS_PYTHON=$(scripts/readers.sh) || code=$?
 case $code in
@@ -40,15 +40,23 @@ case $code in
 	export MRAWS_READERS_PYTHON
 	step go test -vet=off -timeout 20m -count=1 -tags readers -run 'TestTablesOfOthers|TestReaders|TestPartitionReaders|TestAppsOfTables' ./e2e
 	;;
-75) echo "SKIPPED: TestTablesOfOthers, TestReaders and TestAppsOfTables, since PyPI cannot be reached" ;;
+75)
+	echo "SKIPPED: TestTablesOfOthers, TestReaders and TestAppsOfTables, since PyPI cannot be reached"
+	without+=(readers)
+	;;
 *) exit "$code" ;;
 esac
 code=0
 MRAWS_MRJOB_PYTHON=$(scripts/mrjob.sh) || code=$?
-if [ "$code" = 75 ]; then
+case $code in
+0)
+	export MRAWS_MRJOB_PYTHON
+	step go test -vet=off -timeout 20m -count=1 -tags mrjob -run TestMrjob ./e2e
+	;;
+75)
 	echo "SKIPPED: TestMrjob, since PyPI cannot be reached"
-	exit 0
-fi
-[ "$code" = 0 ] || exit "$code"
-export MRAWS_MRJOB_PYTHON
-step go test -vet=off -timeout 20m -count=1 -tags mrjob -run TestMrjob ./e2e
+	without+=(mrjob)
+	;;
+*) exit "$code" ;;
+esac
+MRAWS_DOCUMENTS_WITHOUT="${without[*]-}" step go test -vet=off -timeout 20m -count=1 -parallel 4 -tags documents -run TestDocuments -v ./e2e
