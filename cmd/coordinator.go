@@ -13,9 +13,11 @@ import (
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/coordinator"
 	"github.com/mraws/mraws/internal/failpoint"
+	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
+	"github.com/mraws/mraws/internal/runner/gorunner"
 	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/mr"
 )
@@ -44,6 +46,7 @@ type jobFlags struct {
 	// ([coordinator.Options]).
 	more   func(*manifest.Success) bool
 	last   bool // it is certain that none follows
+	slots  int  // that the job is expected to have; 0 is that nobody knows
 	dryRun bool // plan the job, say what it costs, and write nothing
 	// expected is the input that is not uploaded yet, of a dry run; nil is none.
 	expected []manifest.Object
@@ -82,6 +85,23 @@ func (o *jobFlags) outputFormat(app *mr.App, params map[string]string, nreduce i
 		return nil, usagef("", "%w", err)
 	}
 	return o.output.choice(app.OutputColumns(params))
+}
+
+// columnsRead are the columns of a row that an app says it reads, nil where it says none,
+// or fails: its tasks say why.
+func columnsRead(app *mr.App, params map[string]string) (columns []string) {
+	if app == nil || app.Columns == nil {
+		return nil
+	}
+	params, err := app.Resolve(params)
+	if err != nil {
+		return nil
+	}
+	err = gorunner.New(*app).Guard(func() (err error) { columns, err = app.Columns(params); return err })
+	if err != nil || input.CheckColumns(columns) != nil {
+		return nil
+	}
+	return columns
 }
 
 // params returns the parameters given, or nil if there are none. Values are
@@ -282,7 +302,7 @@ func (s *session) newCoordinator(st *store, lis net.Listener, app *mr.App, param
 		Store: failpoint.Store("coordinator", st.Store), Buckets: st.reach(s.conf), Pick: o.input.pick, Layout: s.layout, Log: s.log, Version: readVersion().Version,
 		OutputAt: s.outputAt, OutputStore: s.outputStore(st),
 		App: app, Params: params, Input: format, Output: written, Order: order, Partitioner: partitioner, JobID: o.jobID, Names: o.names, Expected: o.expected, Sources: o.sources,
-		Parquet: s.parquet.read, NReduce: s.conf.NReduce, SplitSize: int64(s.conf.SplitSize), Pack: coordinator.Pack(s.conf.Pack), Shuffle: coordinator.Shuffle(s.conf.Shuffle), AllowEmpty: o.allowEmpty,
+		Parquet: s.parquet.read, Columns: columnsRead(app, params), Slots: o.slots, NReduce: s.conf.NReduce, SplitSize: int64(s.conf.SplitSize), Pack: coordinator.Pack(s.conf.Pack), Shuffle: coordinator.Shuffle(s.conf.Shuffle), AllowEmpty: o.allowEmpty,
 		MaxBad: bad, Decompress: decompression(s.conf),
 		TaskTimeout: s.conf.TaskTimeout, Lease: s.conf.Lease, MaxFailures: s.conf.MaxAttempts, MaxLost: 4 * s.conf.MaxAttempts,
 		Speculate: s.conf.Speculation == "auto",

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mraws/mraws/internal/coordinator"
 	"github.com/mraws/mraws/internal/estimate"
+	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/jobs"
 	"github.com/mraws/mraws/internal/jobstate"
 	"github.com/mraws/mraws/internal/layout"
@@ -95,6 +96,9 @@ func (s *session) dryRun(ctx context.Context, st *store, c *coordinator.Coordina
 	}
 	if uploads != nil && slices.ContainsFunc(job.Objects, func(o manifest.Object) bool { return o.Compression != "" }) {
 		note("whether compressed files can be cut is known once they are uploaded")
+	}
+	if uploads != nil && input.Grouped(job.Input.Name) {
+		note("how many map tasks read Parquet is known once it is uploaded: probably fewer")
 	}
 	all := estimate.Of(job, estimate.Setup{
 		Workers: int64(f.workers), Processes: int64(f.processes), Trusted: st.Served(), Lease: s.conf.Lease, Events: s.conf.Events, Usual: usual,

@@ -320,6 +320,7 @@ func (r *jobRun) complete() (err error) {
 	if o.workers < 1 {
 		return usagef("0 is one for each core", "invalid --workers %d", o.workers)
 	}
+	o.slots = o.workers
 	if !o.processes {
 		r.slots = o.workers
 	}

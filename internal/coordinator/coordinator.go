@@ -63,8 +63,14 @@ type Options struct {
 	// grants a task; nil is nothing to ship.
 	Ship func(context.Context) error
 
-	// Parquet reads Parquet, for inventories; nil in a program without that part.
+	// Parquet reads Parquet, for inventories and footers; nil in a program without that
+	// part.
 	Parquet input.ParquetReader
+	// Columns are those that the application reads of a row; nil leaves it to the
+	// format.
+	Columns []string
+	// Slots is the number of slots that are expected; 0 is that nobody knows.
+	Slots int
 	// Sources are where the job's input lies; none is the job's own input/.
 	Sources []Source
 	// Pick takes or leaves out objects of the input, but for Names. A pattern is

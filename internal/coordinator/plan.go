@@ -57,15 +57,16 @@ const PackAbove = 256
 // anywhere, if its kind splits and the format may be read from there on. Other objects are one task each, or, when packed, share a task as
 // long as its pieces weigh no more than splitSize; compressed ones weigh what
 // they are likely to become. Tasks and pieces read in order give the input in
-// input order. The plan depends on nothing else, so that two coordinators make
-// the same one.
+// input order. The plan depends on nothing else; that of [Coordinator.plan] depends
+// on slots and footers too.
 func Plan(objects []manifest.Object, format input.Format, splitSize int64, pack Pack) ([][]manifest.Piece, error) {
-	return cutAll(objects, format, splitSize, pack == PackAuto && len(objects) > PackAbove, nil)
+	return cutAll(objects, format, splitting{splitSize, 1}, pack == PackAuto && len(objects) > PackAbove, nil)
 }
 
 // cutAll is Plan, with or without packing. whole has the names of objects that are
 // not cut.
-func cutAll(objects []manifest.Object, format input.Format, splitSize int64, packing bool, whole map[string]bool) ([][]manifest.Piece, error) {
+func cutAll(objects []manifest.Object, format input.Format, by splitting, packing bool, whole map[string]bool) ([][]manifest.Piece, error) {
+	splitSize := by.size
 	if splitSize <= 0 {
 		return nil, fmt.Errorf("plan splits: split size %d is not positive", splitSize)
 	}
@@ -79,7 +80,7 @@ func cutAll(objects []manifest.Object, format input.Format, splitSize int64, pac
 		}
 	}
 	for i, o := range objects {
-		weight := o.Weight(format, o.Size)
+		weight := by.weight(format, o)
 		if weight > splitSize && !whole[o.Name] {
 			at := format.Cut
 			if o.Compression != "" {

@@ -224,8 +224,14 @@ func (c *Coordinator) cutTasks(ctx context.Context, app manifest.Spec, objects [
 		return nil, err
 	}
 	packing := c.o.Pack == PackAuto && len(objects) > PackAbove
+	by := splitting{}
 	cut := func(some []manifest.Object) ([][]manifest.Piece, error) {
-		return cutAll(some, format, c.o.SplitSize, packing, whole)
+		if by.size == 0 { // with an earlier job perhaps no object is cut
+			if by, err = c.splitOf(ctx, app, some, packing); err != nil {
+				return nil, err
+			}
+		}
+		return cutAll(some, format, by, packing, whole)
 	}
 	if old == nil {
 		return cut(objects)

@@ -20,7 +20,9 @@ func TestKeep(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		split := rapid.Int64Range(1, 300).Draw(t, "split")
 		plan := func(packing bool) func([]manifest.Object) ([][]manifest.Piece, error) {
-			return func(o []manifest.Object) ([][]manifest.Piece, error) { return cutAll(o, format, split, packing, nil) }
+			return func(o []manifest.Object) ([][]manifest.Piece, error) {
+				return cutAll(o, format, splitting{split, 1}, packing, nil)
+			}
 		}
 		spec := func(objects []manifest.Object, tasks [][]manifest.Piece) *manifest.Job {
 			j := &manifest.Job{

@@ -2,6 +2,7 @@ package findings
 
 import (
 	"github.com/mraws/mraws/internal/events"
+	"github.com/mraws/mraws/internal/input"
 	"github.com/mraws/mraws/internal/manifest"
 )
 
@@ -115,7 +116,7 @@ func whole(job *manifest.Job, o manifest.Object) string {
 	switch {
 	case o.Compression != "":
 		return string(o.Compression)
-	case o.Size > job.SplitSize:
+	case o.Size > job.SplitSize && !input.Grouped(job.Input.Name): // else few of its columns are read
 		return job.Input.Name
 	}
 	return ""

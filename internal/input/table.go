@@ -213,6 +213,18 @@ func (r *PieceReader) Size() int64 {
 	return int64(len(r.Record().Data))
 }
 
+// Weigher is a [Reader] that tells beforehand how much it is going to read. It is asked
+// before the first call of Next.
+type Weigher interface {
+	// Weigh returns how many bytes of the object the columns that are wanted are taken
+	// for: as many as their values have, decompressed, and at least [LeastGroup] for each
+	// row group. An error is of the object, an [*ObjectError], or of the store.
+	Weigh() (int64, error)
+}
+
+// LeastGroup is what a row group weighs at least, in bytes: it takes a request.
+const LeastGroup = 1 << 20
+
 var bom = []byte("\xef\xbb\xbf")
 
 // Bytes of a line that are not those of a record: a mark of the order of bytes at the

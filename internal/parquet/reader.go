@@ -134,6 +134,31 @@ func (r *reader) start() error {
 	return f.shaped(func() error { return r.choose() })
 }
 
+// Weigh implements [input.Weigher].
+func (r *reader) Weigh() (all int64, err error) {
+	if err := r.start(); err != nil {
+		if e := stored(err); e != nil {
+			err = fmt.Errorf("read %s: %w", r.p.Object, e)
+		}
+		return 0, err
+	}
+	for _, g := range r.groups {
+		meta, values := &r.file.Metadata().RowGroups[g.index], int64(0)
+		for _, c := range r.cols {
+			for _, l := range c.leaves {
+				if l.Index() < len(meta.Columns) {
+					values += min(max(meta.Columns[l.Index()].MetaData.TotalUncompressedSize, 0), mostValues)
+				}
+			}
+		}
+		all = min(all+max(values, input.LeastGroup), mostValues)
+	}
+	return all, nil
+}
+
+// mostValues bounds what a footer says of sizes, so that sums do not overflow.
+const mostValues = 1 << 53
+
 // choose finds the columns and row groups that are to be read.
 func (r *reader) choose() error {
 	f := r.file
