@@ -89,6 +89,11 @@ func (m linked) texts(t *testing.T) (names, texts []string) {
 	return names, texts
 }
 
+// vendored is what the program contains that is no module of Go, with the files of the licences.
+func vendored() []struct{ name, license string } {
+	return []struct{ name, license string }{{"uPlot 1.6.32 (JavaScript)", "internal/dashboard/page/assets/uplot.LICENSE"}}
+}
+
 // notice is the content of NOTICE: each module with the numbers of its texts,
 // and each text once.
 func notice(t *testing.T) string {
@@ -107,6 +112,16 @@ func notice(t *testing.T) string {
 			}
 			fmt.Fprintf(&list, "    %s: [%d]\n", names[i], n)
 		}
+	}
+	for _, v := range vendored() {
+		text, err := os.ReadFile(v.license)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := len(numbers) + 1
+		numbers[string(text)] = n
+		fmt.Fprintf(&list, "%s\n    LICENSE: [%d]\n", v.name, n)
+		fmt.Fprintf(&all, "\n%s\n[%d]\n\n%s\n", strings.Repeat("-", 72), n, strings.TrimSpace(string(text)))
 	}
 	return "The program mraws contains these modules, under the licences whose texts\n" +
 		"follow. It also contains the standard library of Go, which has the licence of\n" +

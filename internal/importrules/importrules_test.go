@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"internal/config":            {"internal/layout"},
 	"internal/chain":             {},
 	"internal/metrics":           {}, // and nobody else imports Prometheus: see checkSDK
+	"internal/dashboard/page":    {"std"},
 	"internal/protocol":          {"std", "internal/trace"},
 	"internal/trace":             {"std"},
 	"internal/events":            {"internal/layout", "internal/manifest", "internal/object", "internal/escape"},
