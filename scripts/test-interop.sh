@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The conformance suite and the end-to-end tests over MinIO, the AWS CLI as a
 # client of both servers, grep against Python's re, the package for Python, the alert
-# rules, each block of commands in the documents, tables of pyarrow, pandas and DuckDB as input, outputs that these
+# rules, the page of the dashboard in Chromium, each block of commands in the documents, tables of pyarrow, pandas and DuckDB as input, outputs that these
 # read, the applications over tables against SQLite, DuckDB and pandas, and jobs of the real mrjob, which are installed from PyPI.
 # Builds MinIO once from the module proxy (about ten minutes) and installs Debian's
 # awscli, python3 and python3-venv if there is no `aws`, no `python3` or no venv. It
@@ -30,6 +30,13 @@ scripts/test-alerts.sh || code=$?
 case $code in
 0) ;;
 75) echo "SKIPPED: the alert rules, since promtool cannot be fetched" ;;
+*) exit "$code" ;;
+esac
+code=0
+step scripts/test-page.sh || code=$?
+case $code in
+0) ;;
+75) echo "SKIPPED: the page of the dashboard, since Chromium or axe-core cannot be fetched" ;;
 *) exit "$code" ;;
 esac
 without=()
