@@ -22,6 +22,7 @@ var banned = regexp.MustCompile(`(?i)\bmend(s|ed|ing)?\b|\bdear(er|ly)?\b|\ba (t
 // userDocuments are what a user reads.
 var userDocuments = []string{
 	"README.md", "docs/operations.md", "docs/configuration.md", "docs/events.md", "docs/explain.md", "docs/faults.md", "docs/formats.md", "docs/protocol.md", "docs/own-wasm.md",
+	"docs/README.md", "docs/tutorial.md", "docs/concepts.md", "docs/troubleshooting.md", "docs/faq.md",
 	"configs/aws.yaml", "configs/laptop.yaml", "configs/minio.yaml",
 }
 

@@ -8,6 +8,20 @@ var built = []string{`go build -C "$MRAWS" -o "$PWD/bin/mraws" .`, `mkdir bin; l
 // scenes are the blocks that need something besides the document.
 var scenes = []scene{
 	{document: "docs/tutorial-own-code.md", has: "mkdir tutorial && cd tutorial", replace: built},
+	{document: "docs/tutorial.md", has: "mkdir machines", replace: built},
+	{document: "docs/tutorial.md", has: "export MRAWS_BUCKET=my-bucket", before: "remote my-bucket"},
+	{
+		document: "docs/tutorial.md", has: "mraws coordinator --prefix words --app wc --nreduce 4\n",
+		replace: []string{"--nreduce 4\n", "--nreduce 4 >summary 2>c.log & coord=$!\nrunning c.log address\n"},
+	},
+	{
+		document: "docs/tutorial.md", has: "--coord host:1234",
+		replace: []string{"host:1234", "$HOST:1234 2>w.log & first=$!\nrunning w.log joined"},
+	},
+	{
+		document: "docs/tutorial.md", has: "mraws worker --prefix words\n", replace: []string{"words\n", "words || late\n"},
+		after: "wait $coord; wait $first || late; grep -q SUCCEEDED summary",
+	},
 	{document: "docs/tutorial-data.md", has: "mkdir data-tutorial", replace: built},
 	{
 		document: "README.md", has: "go run . run --app wc --verify",
