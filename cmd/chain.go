@@ -102,6 +102,10 @@ func runChain(ctx context.Context, s *session, line *cobra.Command, o *runFlags,
 	if o.dryRun {
 		return c.dryRun(ctx)
 	}
+	if err := s.openBoard(c.st, ""); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.board.Close()) }()
 	for _, step := range c.file.Steps {
 		if err := c.step(ctx, step); err != nil {
 			if len(c.results) > 0 {

@@ -235,6 +235,12 @@ func coordinate(ctx context.Context, s *session, o *jobFlags) (err error) {
 	if s.outputAt, err = o.openPlace(ctx, st); err != nil {
 		return errors.Join(err, lis.Close())
 	}
+	if !o.dryRun {
+		if err := s.openBoard(st, s.layout.Prefix()); err != nil {
+			return errors.Join(err, lis.Close())
+		}
+		defer func() { err = errors.Join(err, s.board.Close()) }()
+	}
 	c, err := s.newCoordinator(st, lis, app, params, o)
 	if err != nil {
 		return errors.Join(err, lis.Close())
@@ -323,6 +329,7 @@ func (s *session) newCoordinator(st *store, lis net.Listener, app *mr.App, param
 	}
 	c := coordinator.New(options)
 	s.page.coordinator(c)
+	s.board.lead(s.layout.Prefix(), c)
 	return c, nil
 }
 
@@ -333,9 +340,12 @@ func (s *session) apart(st *store, o *jobFlags) func() object.Traffic {
 	if s.step {
 		before = st.Traffic()
 	}
+	looked := s.board.traffic() // is in before
 	return func() object.Traffic {
 		all := o.apart.Traffic()
 		all.Add(before)
+		all.Add(s.board.traffic())
+		all.Sub(looked)
 		return all
 	}
 }

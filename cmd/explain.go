@@ -52,24 +52,34 @@ type findingJSON struct {
 	Advice string `json:"advice"`
 }
 
-// explain prints what cost the job most time.
-func (l *jobLog) explain(state *events.State) error {
-	r := findings.Of(state, l.job)
+// explainJSON is what cost a job most time, as a machine reads it.
+type explainJSON struct {
+	Schema   string        `json:"schema"`
+	Job      string        `json:"job"`
+	App      string        `json:"app"`
+	Over     bool          `json:"over"`
+	Seconds  float64       `json:"seconds"`
+	Until    events.Time   `json:"until"`
+	Blind    float64       `json:"blind_seconds,omitempty"`
+	Findings []findingJSON `json:"findings"`
+}
+
+// explained says what cost a job most time. paste makes lines of the commands in advice.
+func explained(state *events.State, job *manifest.Job, paste func(string) string) explainJSON {
+	r := findings.Of(state, job)
 	list := make([]findingJSON, len(r.Findings))
 	for i, f := range r.Findings {
-		list[i] = findingJSON{f, findingText(f), l.paste(adviceOn(f, l.job))}
+		list[i] = findingJSON{f, findingText(f), paste(adviceOn(f, job))}
 	}
+	return explainJSON{"mraws/explain/v1", job.ID, job.App.Name, r.Over, r.Seconds, r.Until, r.Blind, list}
+}
+
+// explain prints what cost the job most time.
+func (l *jobLog) explain(state *events.State) error {
+	r := explained(state, l.job, l.paste)
+	list := r.Findings
 	if l.forMachines() {
-		return printList(l.printer, struct {
-			Schema   string        `json:"schema"`
-			Job      string        `json:"job"`
-			App      string        `json:"app"`
-			Over     bool          `json:"over"`
-			Seconds  float64       `json:"seconds"`
-			Until    events.Time   `json:"until"`
-			Blind    float64       `json:"blind_seconds,omitempty"`
-			Findings []findingJSON `json:"findings"`
-		}{"mraws/explain/v1", l.job.ID, l.job.App.Name, r.Over, r.Seconds, r.Until, r.Blind, list}, list)
+		return printList(l.printer, r, list)
 	}
 	what := "done"
 	if !r.Over {

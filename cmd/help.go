@@ -37,7 +37,7 @@ func groupOf(command string) string {
 	switch command {
 	case "run", "coordinator", "worker", "hadoop":
 		return toRun
-	case "jobs", "status", "events", "logs", "explain", "trace", "cat", "verify", "replay":
+	case "jobs", "ui", "status", "events", "logs", "explain", "trace", "cat", "verify", "replay":
 		return toLook
 	case "upload-input", "cancel", "reset":
 		return toData
@@ -206,6 +206,8 @@ func applies(c *cobra.Command, flag string) bool {
 		return false
 	case "s3":
 		return !slices.Contains([]string{"prefix", "endpoint", "profile", "local", "s3-concurrency", "progress"}, flag)
+	case "ui":
+		return flag != "progress" && flag != "output"
 	case "doctor", "jobs", "cancel", "worker", "status", "events", "logs", "explain", "trace", "cat", "replay", "hadoop":
 		return flag != "progress"
 	}

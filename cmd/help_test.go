@@ -93,6 +93,7 @@ func TestHelpShowsWhatApplies(t *testing.T) {
 		string(config.Serve): {"run", "coordinator"},
 		string(config.Net):   {"run", "coordinator", "worker", "status", "s3", "doctor"},
 		string(config.Work):  {"run", "worker", "hadoop", "verify", "replay", "doctor"},
+		"http":               {"run", "coordinator", "ui"},
 		"progress":           {"run", "coordinator", "upload-input", "verify", "reset", "jobs prune"},
 		"task-timeout":       {"run", "coordinator", "hadoop", "worker", "verify"},
 	}

@@ -56,6 +56,8 @@ type frame struct {
 	parquet    parquetFiles
 	parquetOut ParquetTables // zero for none
 
+	board *board // the dashboard that this process serves; nil for none
+
 	started bool  // the command itself has begun: errors are no longer usage errors
 	helped  error // of writing the help that --help asks for
 }
@@ -159,6 +161,7 @@ func (f *frame) commands() []*cobra.Command {
 		f.workerCommand(),
 		f.statusCommand(),
 		f.jobsCommand(),
+		f.uiCommand(),
 		f.cancelCommand(),
 		f.eventsCommand(),
 		f.logsCommand(),

@@ -86,7 +86,7 @@ func (f *frame) runLine() (*cobra.Command, *runFlags) {
 	c.Flags().IntVar(&o.head, "head", 5, "show this many lines of the output")
 	o.input.add(c, "read `INPUT`, as an argument of the line; may be repeated", "as INPUT")
 	config.AddFlags(c.Flags(), config.Names(config.Job)...)
-	config.AddFlags(c.Flags(), "memory", "scratch", "exec-memory", "exec-disk", "exec-output", "port", "listen", "insecure", "coord-timeout", "metrics", "pprof")
+	config.AddFlags(c.Flags(), "memory", "scratch", "exec-memory", "exec-disk", "exec-output", "port", "listen", "insecure", "coord-timeout", "http", "metrics", "pprof")
 	return c, o
 }
 
@@ -171,6 +171,12 @@ func (r *jobRun) run(ctx context.Context, args []string) (err error) {
 	}
 	if o.dryRun {
 		return r.estimate(ctx)
+	}
+	if !r.step {
+		if err := r.openBoard(r.st, r.layout.Prefix()); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, r.board.Close()) }()
 	}
 	success, again, err := r.job(ctx)
 	if err != nil {

@@ -37,6 +37,7 @@ type Config struct {
 	TLSKey    string `mapstructure:"tls-key"`
 	TokenFile string `mapstructure:"token-file"`
 	Insecure  bool   `mapstructure:"insecure"`
+	HTTP      string `mapstructure:"http"`    // host:port; "" = none
 	Metrics   string `mapstructure:"metrics"` // host:port; "" = none
 	Pprof     bool   `mapstructure:"pprof"`
 

@@ -97,6 +97,8 @@ func serveKeys() []Key {
 			Help: "the coordinator's port; 0 takes a free port"},
 		{Name: "listen", Group: Serve, Type: "host", check: host,
 			Help: "address that the coordinator listens on; empty is all addresses"},
+		{Name: "http", Group: Serve, Type: "[host:]port", check: listenOn,
+			Help: "address of the dashboard; a port alone is on loopback, 0 takes a free port; elsewhere a token is needed, which is in the link that is printed"},
 		{Name: "advertise", Group: Serve, Type: "host[:port]", check: advertise,
 			Help: "address that workers are told; empty is every address of the machine"},
 	}

@@ -77,7 +77,7 @@ var sample = map[string]string{
 	"bucket": "some-bucket", "prefix": "a/b", "region": "eu-west-1", "endpoint": "http://127.0.0.1:9000",
 	"profile": "dev", "local": "true", "data-dir": "/data", "s3-concurrency": "7", "coord": "10.0.0.1:99",
 	"port": "4321", "listen": "127.0.0.1", "advertise": "host.example:80", "tls-ca": "/ca.pem",
-	"tls-cert": "/cert.pem", "tls-key": "/key.pem", "token-file": "/token", "insecure": "false", "metrics": "10.0.0.1:9101", "pprof": "true",
+	"tls-cert": "/cert.pem", "tls-key": "/key.pem", "token-file": "/token", "insecure": "false", "http": "10.0.0.1:9102", "metrics": "10.0.0.1:9101", "pprof": "true",
 	"nreduce": "3", "split-size": "1KiB", "pack": "never", "shuffle": "packed", "max-attempts": "2", "task-timeout": "1m0s", "max-bad-records": "0.1%", "input-store": "aws", "no-sign-request": "true", "request-payer": "requester", "decompress": "off", "decompress-ratio": "1000", "decompress-limit": "5GiB", "speculation": "off", "events": "false", "prices": "/prices.json", "max-usd": "12.5", "lease": "3s",
 	"memory": "256MiB", "slots": "5", "scratch": "/scratch", "exec-memory": "1GiB", "exec-disk": "3GiB", "exec-output": "5MiB", "coord-timeout": "1m0s", "drain-timeout": "2m0s", "spot": "off",
 	"log-level": "debug", "log-format": "json", "log-file": "/var/log/mraws.json", "color": "never", "pager": "more", "progress": "plain",

@@ -36,6 +36,10 @@ func (c *Coordinator) newHistory() *events.Log {
 	return events.New(events.Options{Store: c.o.Store, Layout: c.o.Layout, Log: c.o.Log, Coordinator: c.epoch, Leads: c.announced})
 }
 
+// Hurry has the event log written within a second for some time, for somebody who reads it.
+// It costs a request a second at the most while something happens.
+func (c *Coordinator) Hurry() { c.loop.history.Hurry() }
+
 // announced says whether this coordinator is the one that the bucket announces.
 func (c *Coordinator) announced(ctx context.Context) (bool, error) {
 	a, _, err := jobstate.ReadAnnouncement(ctx, c.o.Store, c.o.Layout)

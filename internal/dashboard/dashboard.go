@@ -55,8 +55,8 @@ type Options struct {
 	Token string
 	// Explain says what cost a job most time: a document for machines, and what people
 	// are shown of it. It is called by one goroutine at a time for each job.
-	Explain func(*events.State, *manifest.Job) (report any, list []Finding)
-	// Hurry is called about once a second while somebody looks at the job below a prefix:
+	Explain func(prefix string, s *events.State, job *manifest.Job) (report any, list []Finding)
+	// Hurry is called every few seconds while somebody looks at the job below a prefix:
 	// a coordinator of this process may then write its event log sooner. Nil is nobody.
 	Hurry func(prefix string)
 	// MaxUSD is the cap on the dollars of the job that this process runs; 0 for none.

@@ -110,7 +110,9 @@ func TestAnswers(t *testing.T) {
 	b.newJob(t, "other", "wc-2", 1)
 	h, _ := b.serve(t, func(o *Options) {
 		o.Jobs.Base = "team"
-		o.Explain = func(*events.State, *manifest.Job) (any, []Finding) { return "report", []Finding{{Cause: "skew"}} }
+		o.Explain = func(string, *events.State, *manifest.Job) (any, []Finding) {
+			return "report", []Finding{{Cause: "skew"}}
+		}
 	})
 	for _, tt := range []struct {
 		path string

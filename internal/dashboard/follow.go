@@ -324,7 +324,7 @@ func (f *follower) publish(ctx context.Context) {
 	if f.s.o.Explain != nil && f.fold.spec != nil && f.fold.state.Planned &&
 		(f.over || time.Since(f.explained) >= max(f.s.o.control, time.Duration(f.s.o.rest)*f.explainIn)) {
 		began := time.Now()
-		doc, list := f.s.o.Explain(&f.fold.state, f.fold.spec)
+		doc, list := f.s.o.Explain(f.prefix, &f.fold.state, f.fold.spec)
 		report, f.findings = encoded(struct {
 			Report any `json:"report"`
 		}{doc}), list

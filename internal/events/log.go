@@ -69,6 +69,8 @@ const (
 	writeTime          = 10 * time.Second       // of one write
 	retryDelay         = time.Second            // after a failed write
 	urgentDelay        = 100 * time.Millisecond // the same while somebody waits
+	// Somebody who looks at the job has events written sooner, for so long.
+	hurryDelay, hurryTime = time.Second, 12 * time.Second
 )
 
 // Log takes the events of one coordinator and writes them in the background. No method
@@ -93,6 +95,7 @@ type Log struct {
 	stored   int64     // events in the bucket
 	urgent   bool      // somebody waits for stored to reach vital
 	retry    time.Time // no write before
+	hurry    time.Time // until then somebody looks at the job
 	progress chan struct{}
 
 	// Owned by whoever writes: Run, then Close.
@@ -286,6 +289,18 @@ func (l *Log) Urge() {
 	l.signal()
 }
 
+// Hurry has events written within a second for some time. Somebody looks at the job who
+// reads the log, and calls it again and again.
+func (l *Log) Hurry() {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hurry = time.Now().Add(hurryTime)
+	l.signal()
+}
+
 // Settle waits until all events are in the bucket on which the final state depends, or
 // cannot get there, for at most patience.
 func (l *Log) Settle(ctx context.Context, patience time.Duration) {
@@ -323,7 +338,11 @@ func (l *Log) due() (wait time.Duration, ok bool) {
 	if l.closed || l.job == "" || len(l.queue) == 0 && l.segment == nil {
 		return 0, false
 	}
-	wait = min(max(time.Since(l.began)/100, minDelay), maxDelay) - time.Since(l.since)
+	delay := min(max(time.Since(l.began)/100, minDelay), maxDelay)
+	if time.Now().Before(l.hurry) {
+		delay = hurryDelay
+	}
+	wait = delay - time.Since(l.since)
 	if l.urgent && !l.settled() || l.held >= flushBytes || l.segment != nil || len(l.queue) > 0 && l.queue[0].at != nil {
 		wait = 0
 	}

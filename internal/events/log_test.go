@@ -197,6 +197,13 @@ func TestDelay(t *testing.T) {
 				t.Errorf("in %v %d segments, want about %d", tt.d, n, tt.want)
 			}
 		}
+		l.Hurry() // somebody looks at the job, and goes away
+		if n := count(hurryTime); n < 10 || n > 13 {
+			t.Errorf("%d segments while somebody looks, want one a second", n)
+		}
+		if n := count(time.Minute); n > 6 {
+			t.Errorf("%d segments in a minute in which nobody looks", n)
+		}
 		was := s.writes()
 		time.Sleep(time.Hour)
 		if n := s.writes() - was; n > 1 {
