@@ -15,6 +15,7 @@ import (
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/coordinator"
 	"github.com/mraws/mraws/internal/dashboard"
+	assets "github.com/mraws/mraws/internal/dashboard/page"
 	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/events"
 	"github.com/mraws/mraws/internal/jobs"
@@ -106,7 +107,7 @@ func (b *board) open(addresses ...string) (err error) {
 	store := lookStore{b.st.Store, &b.asked}
 	at := *b.session.target // as it is now: a run changes its own
 	o := dashboard.Options{
-		Store: store, Log: b.log, Token: b.token, MaxUSD: b.conf.MaxUSD, Hurry: b.hurry,
+		Store: store, Files: assets.Assets, Log: b.log, Token: b.token, MaxUSD: b.conf.MaxUSD, Hurry: b.hurry,
 		Jobs: jobOptions(b.st, b.base),
 		Explain: func(prefix string, state *events.State, job *manifest.Job) (any, []dashboard.Finding) {
 			at, line := at, *b.commandLine
