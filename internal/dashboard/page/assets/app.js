@@ -4,7 +4,8 @@ import { bytes, plural, unknown, when } from "./format.js";
 import { Job, state } from "./job.js";
 
 const announce = (text) => say($("announce"), text);
-const place = (name) => "/job/" + name.split("/").map(encodeURIComponent).join("/");
+// place is the address of the job below a prefix; "" is the root of the bucket.
+const place = (prefix) => "/job/" + prefix.split("/").map(encodeURIComponent).join("/");
 let job = null;
 
 // Colours: those of the system, or those that were chosen.
@@ -37,7 +38,7 @@ function list(found) {
   table ??= new Table($("jobs-table"), {
     caption: "Jobs, the newest first", size: 50, empty: "There are no jobs yet.", filter: (j) => `${j.name} ${j.app} ${j.state} ${j.id}`,
     columns: [
-      { title: "Job", text: (j) => j.name || j.id || "/", sort: (j) => j.name, href: (j) => place(j.name) }, { title: "State", text: (j) => state(j.state), sort: (j) => j.state, mark: (j) => j.state },
+      { title: "Job", text: (j) => j.name || j.id || "/", sort: (j) => j.name, href: (j) => place(j.prefix) }, { title: "State", text: (j) => state(j.state), sort: (j) => j.state, mark: (j) => j.state },
       { title: "Application", text: (j) => j.app || unknown, sort: (j) => j.app }, { title: "Created", text: (j) => when(j.created), sort: (j) => j.created || null }, { title: "Last seen", text: (j) => when(j.seen), sort: (j) => j.seen || null },
       { title: "Input", number: true, text: (j) => bytes(j.input_bytes), sort: (j) => j.input_bytes }, { title: "Output", number: true, text: (j) => bytes(j.output_bytes), sort: (j) => j.output_bytes }, { title: "Failure", text: (j) => j.failure || "" },
     ],
@@ -73,8 +74,14 @@ async function open() {
   let one = null;
   if (path.startsWith("/job/")) {
     const name = path.slice(5).split("/").map(decodeURIComponent).join("/");
-    one = found.jobs.find((j) => j.name === name) ?? found.jobs.find((j) => j.prefix === name || j.id === name);
-    if (!one) { list(found); say($("jobs-note"), `There is no job ${name} in ${found.where}`); return; }
+    const meant = () => found.jobs.find((j) => j.prefix === name) ?? found.jobs.find((j) => j.name === name || (name && j.id === name));
+    for (one = meant(); !one; one = meant()) { // it may be planned just now
+      list(found);
+      say($("jobs-note"), `There is no job ${name} in ${found.where}`);
+      await new Promise((done) => setTimeout(done, 2000));
+      try { found = await jobs(); } catch { /* the next try tells */ }
+    }
+    $("jobs").hidden = true;
   } else if (found.jobs.length === 1 && location.search !== "?all") one = found.jobs[0];
   if (one) job = new Job(one.prefix, announce);
   else await watch(found);

@@ -33,6 +33,7 @@ export function list(dl, pairs) {
 
 // Table is a table of pages. A column is {title, text(row), number, sort(row), href(row), click(row)}:
 // with href its cells are links, with click they are buttons; the first is the header of a row.
+// One that is optional is left out while its sort is unknown for all rows.
 // The document holds the rows of one page, however many there are.
 export class Table {
   constructor(host, { caption, columns, size = 20, empty = "None so far.", filter = null, order = null }) {
@@ -94,7 +95,9 @@ export class Table {
     this.page = Math.max(0, Math.min(this.page, last));
     const from = this.page * this.size, page = shown.slice(from, from + this.size);
     while (this.body.rows.length > page.length) this.body.lastElementChild.remove();
-    page.forEach((row, i) => this.fill(this.body.rows[i] ?? this.body.appendChild(this.line()), row));
+    const left = this.columns.map((c) => !!c.optional && rows.every((r) => (c.sort(r) ?? null) === null));
+    page.forEach((row, i) => this.fill(this.body.rows[i] ?? this.body.appendChild(this.line()), row, left));
+    this.heads.forEach((th, i) => { th.hidden = left[i]; });
     this.heads.forEach((th, i) => {
       if (this.order && this.order.column === i) th.setAttribute("aria-sort", this.order.down ? "descending" : "ascending");
       else th.removeAttribute("aria-sort");
@@ -118,10 +121,11 @@ export class Table {
     return tr;
   }
 
-  fill(tr, row) {
+  fill(tr, row, left) {
     tr.row = row;
     this.columns.forEach((c, i) => {
       const cell = tr.cells[i], inner = cell.firstElementChild ?? cell;
+      cell.hidden = left[i];
       say(inner, c.text(row));
       if (c.href) inner.setAttribute("href", c.href(row));
       if (c.mark) cell.dataset.mark = c.mark(row);

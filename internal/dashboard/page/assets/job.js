@@ -83,19 +83,19 @@ export class Job {
     const make = (id, caption, columns, more = {}) => new Table($(id), { caption, columns, ...more });
     this.list = {
       coordinators: make("coordinators-table", "Coordinators, which took over from each other", [{ title: "Coordinator", text: (r) => r.epoch }, ms("From", (r) => r.from), ms("To", (r) => r.to), { title: "Ended", text: (r) => (r.to === null || r.to === undefined ? "leads" : r.ended || unknown) }]),
-      rates: make("rate-table", "Throughput over time", [{ title: "From", text: (r) => mark(r.at, 1000) }, { title: "Read", ...number((r) => r.read, bytes) }, { title: "Shuffled", ...number((r) => r.shuffled, bytes) }, { title: "Written", ...number((r) => r.written, bytes) }, { title: "CPU time", ...number((r) => r.cpu, seconds) }]),
+      rates: make("rate-table", "Throughput over time", [{ title: "From", text: (r) => mark(r.at, 1000) }, { title: "Read", ...number((r) => r.read, bytes) }, { title: "Shuffled", ...number((r) => r.shuffled, bytes) }, { title: "Written", ...number((r) => r.written, bytes) }, { title: "CPU time", optional: true, ...number((r) => r.cpu, seconds) }]),
       largest: make("largest-table", "The largest partitions, with their heaviest keys", [task, { title: "Reads", ...number((r) => r.bytes, bytes) }, { title: "Heaviest keys", text: (r) => (r.keys?.length ? r.keys.map((k) => `${k.key}  ${bytes(k.bytes)}`).join("\n") : unknown) }], { empty: "Not known yet.", size: 10 }),
       sizes: make("sizes-table", "Partitions by size", [{ title: "From", text: (r) => bytes(r.from) }, { title: "To", text: (r) => bytes(r.to) }, { title: "Tasks", ...number((r) => r.tasks) }]),
       stragglers: make("stragglers-table", "Attempts that take longer than others", [task, attempt, worker, { title: "Runs", ...number((r) => r.seconds, seconds) }, { title: "Usual", ...number((r) => r.usual_seconds, seconds) }, { title: "Reason", text: (r) => r.reason || unknown }]),
       requests: make("requests-table", "Requests to S3", [{ title: "Request", text: (r) => r[0] }, { title: "Number", ...number((r) => r[1]) }], { empty: "No requests known yet." }),
       workers: make("workers-table", "Workers", [
         { title: "Worker", text: (r) => r.id, sort: (r) => r.id }, { title: "Host", ...words((r) => r.host) }, { title: "State", ...words((r) => r.state), mark: (r) => r.state },
-        { title: "Running", number: true, text: (r) => `${count(r.running)} of ${count(r.slots)}`, sort: (r) => r.running }, { title: "CPU", ...number((r) => r.cpu_percent, (v) => percent(v === null || v === undefined ? null : v / 100)) },
-        { title: "CPU time", ...number((r) => r.cpu_seconds, seconds) }, { title: "Memory", ...number((r) => r.memory_bytes, bytes) }, { title: "Free disk", ...number((r) => r.scratch_free_bytes, bytes) },
-        { title: "S3 requests", ...number((r) => r.s3_requests) }, { title: "S3 median", ...number((r) => r.s3_ms_p50, duration) }, { title: "S3 95%", ...number((r) => r.s3_ms_p95, duration) }, { title: "503s", ...number((r) => r.s3_throttled) },
-        ms("Seen", (r) => r.seen), { title: "Version", ...words((r) => r.version) },
+        { title: "Running", number: true, text: (r) => `${count(r.running)} of ${count(r.slots)}`, sort: (r) => r.running }, { title: "CPU", optional: true, ...number((r) => r.cpu_percent, (v) => percent(v === null || v === undefined ? null : v / 100)) },
+        { title: "CPU time", optional: true, ...number((r) => r.cpu_seconds, seconds) }, { title: "Memory", optional: true, ...number((r) => r.memory_bytes, bytes) }, { title: "Free disk", optional: true, ...number((r) => r.scratch_free_bytes, bytes) },
+        { title: "S3 requests", optional: true, ...number((r) => r.s3_requests) }, { title: "S3 median", optional: true, ...number((r) => r.s3_ms_p50, duration) }, { title: "S3 95%", optional: true, ...number((r) => r.s3_ms_p95, duration) }, { title: "503s", optional: true, ...number((r) => r.s3_throttled) },
+        { optional: true, ...ms("Seen", (r) => r.seen) }, { title: "Version", optional: true, ...words((r) => r.version) },
       ], { filter: (r) => `${r.id} ${r.host} ${r.state} ${r.version}`, empty: "No workers." }),
-      errors: make("errors-table", "The newest errors of attempts", [task, attempt, worker, ms("At", (r) => r.at), { title: "Error", text: (r) => r.cause || unknown }, { title: "Object", ...words((r) => r.object) }, { title: "Record", text: (r) => r.record ?? unknown }], { size: 10, empty: "No attempt has failed." }),
+      errors: make("errors-table", "The newest errors of attempts", [task, attempt, worker, ms("At", (r) => r.at), { title: "Error", text: (r) => r.cause || unknown }, { title: "Object", optional: true, ...words((r) => r.object) }, { title: "Record", optional: true, text: (r) => r.record ?? unknown, sort: (r) => r.record ?? null }], { size: 10, empty: "No attempt has failed." }),
       skipped: make("skipped-table", "Bad records that were skipped", [{ title: "Object", text: (r) => r.object || unknown }, { title: "Record", text: (r) => (r.record !== undefined && r.record !== null ? String(r.record) : r.offset !== undefined && r.offset !== null ? "at byte " + count(r.offset) : unknown) }, { title: "Cause", text: (r) => r.cause || unknown }, { title: "Text", text: (r) => r.text || unknown }], { size: 10, empty: "No record was skipped." }),
       counters: make("counters-table", "Counters of the application", [{ title: "Counter", text: (r) => r.name, sort: (r) => r.name }, { title: "Value", ...number((r) => r.value) }], { empty: "The application counts nothing." }),
       attempts: make("attempts-table", "Attempts", [
@@ -121,6 +121,7 @@ export class Job {
       show("workers", v.workers);
       show("counters", v.counters);
       show("errors", v.errors);
+      $("skipped-table").hidden = !v.skipped?.list && v.skipped?.records > 0; // how many there are, Progress says
       show("skipped", v.skipped?.list);
       this.cost(v.receipt);
       this.findings(v.explain ?? []);
@@ -134,17 +135,20 @@ export class Job {
     if (this.opened >= 0 && this.shown !== this.attempts.outcome[this.opened]) this.open(this.opened);
   }
 
-  header({ job, began, seconds: took, now }) {
+  header({ job, began, seconds: took, now, lacks: lacking, problem }) {
     say($("job-name"), job.name || job.id || "Job");
     document.title = `${job.name || job.id || "job"} ${job.state} – mraws`;
     say($("where"), job.name || job.id || "");
     const s = $("job-state");
     say(s, state(job.state));
     s.dataset.mark = job.state;
-    const facts = [job.app && "application " + job.app, job.id, began && "began " + when(began), took !== null && took !== undefined ? "took " + seconds(took) : now ? "for " + duration(now) : "", job.version && "mraws " + job.version];
+    const facts = [job.app && "application " + job.app, job.id, began && "began " + when(began), took !== null && took !== undefined ? "took " + seconds(took) : now ? "for " + duration(now) : "", job.version && "version " + job.version];
     say($("job-facts"), facts.filter(Boolean).join("  ·  "));
     $("job-failure").hidden = !job.failure;
     say($("job-failure"), job.failure ?? "");
+    const lacks = [...(lacking ?? []), problem].filter(Boolean);
+    $("job-lacks").hidden = !lacks.length;
+    say($("job-lacks"), lacks.join("\n"));
   }
 
   progress(v) {
@@ -163,13 +167,14 @@ export class Job {
     const sum = (a) => (a ? a.reduce((x, y) => x + (y ?? 0), 0) : null), t = v.throughput ?? {};
     const workers = v.workers ?? [], ready = workers.filter((w) => !["lost", "gone"].includes(w.state)).length;
     list($("totals"), [
-      ["Read", bytes(sum(t.read))], ["Shuffled", bytes(sum(t.shuffled))], ["Written", bytes(sum(t.written))], ["CPU time", seconds(sum(t.cpu))],
+      ["Read", bytes(sum(t.read))], ["Shuffled", bytes(sum(t.shuffled))], ["Written", bytes(sum(t.written))], ...(t.cpu ? [["CPU time", seconds(sum(t.cpu))]] : []),
       ["Workers", workers.length ? `${count(ready)} of ${count(workers.length)}` : unknown], ["Attempts", count(this.attempts.length)], ["Skipped records", count(v.skipped?.records)], ["Dollars", dollars(v.receipt?.usd)],
     ]);
   }
 
   throughput(t) {
     if (!t?.step) return;
+    $("cpu-chart").parentElement.hidden = !t.cpu;
     const names = ["read", "shuffled", "written", "cpu"], n = Math.max(...names.map((k) => t[k]?.length ?? 0)), s = t.step / 1000;
     const x = Array.from({ length: n }, (_, i) => i * s), per = (k) => x.map((_, i) => { const v = t[k]?.[i]; return v === null || v === undefined ? null : v / s; });
     const [read, shuffled, written, cpu] = names.map(per);
@@ -186,6 +191,7 @@ export class Job {
     this.list.largest.show(p?.largest ?? []);
     if (!p?.counts?.length) return;
     const bins = p.counts.map((tasks, i) => ({ from: p.edges[i] ?? null, to: p.edges[i + 1] ?? null, tasks }));
+    say($("sizes-of"), p.total > p.known ? `, ${count(p.known)} of ${count(p.total)} so far` : "");
     this.sizes.show([bins.map((_, i) => i), p.counts]);
     $("sizes-chart").setAttribute("aria-label", "Reduce tasks by size. " + bins.filter((b) => b.tasks).slice(0, 12).map((b) => `From ${bytes(b.from)}: ${count(b.tasks)}.`).join(" "));
     this.list.sizes.show(bins);
