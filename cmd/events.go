@@ -256,6 +256,12 @@ func eventText(e events.Entry) string {
 		add("%s", bytesText(e.Bytes))
 	case events.WorkerJoined:
 		add("%s", countText(int64(e.Slots), "slot"))
+	case events.WorkerSampled:
+		if m := e.Sample; m != nil {
+			add("CPU %s", fmt.Sprintf("%.0f%% of %s", m.CPUPercent, countText(int64(m.Cores), "core")))
+			add("memory %s", bytesText(m.MemoryBytes))
+			add("%s", countText(m.S3Requests, "request"))
+		}
 	case events.EventsDropped:
 		add("%s", countText(e.Dropped, "event"))
 	case events.JobDone:

@@ -1,10 +1,12 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -392,9 +394,12 @@ func (r *jobRun) job(ctx context.Context) (success *manifest.Success, again bool
 		}
 	} else {
 		debug.SetMemoryLimit(memoryLimit(r.memory))
-		shared := new(worker.Shared)
-		t.work = func(ctx context.Context, _ <-chan struct{}, _ int) error {
-			return r.inProcess(ctx, address, shared)
+		shared, sample := new(worker.Shared), newSampler(r.st, r.host, cmp.Or(r.conf.Scratch, os.TempDir()))
+		t.work = func(ctx context.Context, _ <-chan struct{}, index int) error {
+			if index > 0 { // the figures are those of the process
+				return r.inProcess(ctx, address, shared, nil)
+			}
+			return r.inProcess(ctx, address, shared, sample)
 		}
 	}
 	success, err = t.run(ctx)

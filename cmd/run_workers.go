@@ -17,15 +17,16 @@ import (
 	"github.com/mraws/mraws/internal/worker"
 )
 
-// inProcess runs one worker in this process, on the coordinator's store.
-func (r *jobRun) inProcess(ctx context.Context, address string, shared *worker.Shared) error {
+// inProcess runs one worker in this process, on the coordinator's store. It tells samples
+// of the process if sample is not nil.
+func (r *jobRun) inProcess(ctx context.Context, address string, shared *worker.Shared, sample func() *object.Sample) error {
 	wo, err := workerOptions(r.session, r.st, r.appOf(), nil)
 	if err != nil {
 		return err
 	}
 	wo.Exec, wo.Shipped = r.host, r.files
 	wo.Addresses, wo.Slots, wo.Memory = []string{address}, 1, r.memory/int64(r.flags.workers)
-	wo.Shared = shared
+	wo.Shared, wo.Sample = shared, sample
 	tally := new(object.Tally)
 	wo.Traffic = tally.Traffic
 	ctx = object.WithTally(object.WithTally(ctx, &r.flags.apart), tally)

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -130,9 +131,11 @@ func liveText(b *strings.Builder, l *status.Live) {
 	if len(l.Members) > 0 {
 		rows = rows[:0]
 		for _, m := range l.Members[:min(len(l.Members), shownRows)] {
-			rows = append(rows, append(numbers(m.Name, m.Slots, m.Running), secondsText(m.SilentSeconds)+" ago", m.State, m.Host))
+			row := append(numbers(m.Name, m.Slots, m.Running), secondsText(m.SilentSeconds)+" ago", m.State)
+			rows = append(rows, append(append(row, sampleRow(m.Sample)...), m.Host))
 		}
-		b.WriteString("\n" + tableText([]string{"WORKER", "SLOTS", "RUNNING", "HEARD", "STATE", "HOST"}, rows) + "\n" + more(l.Workers, len(rows)))
+		head := slices.Concat([]string{"WORKER", "SLOTS", "RUNNING", "HEARD", "STATE"}, sampleHead(), []string{"HOST"})
+		b.WriteString("\n" + tableText(head, rows) + "\n" + more(l.Workers, len(rows)))
 	}
 	if len(l.Attempts) > 0 {
 		rows = rows[:0]
@@ -162,9 +165,11 @@ func logText(b *strings.Builder, l *status.Log) {
 	if len(l.Workers) > 0 {
 		rows = rows[:0]
 		for _, w := range l.Workers[:min(len(l.Workers), shownRows)] {
-			rows = append(rows, append(numbers(w.Name, w.Slots, w.Running), w.State, w.Host))
+			row := append(numbers(w.Name, w.Slots, w.Running), w.State)
+			rows = append(rows, append(append(row, sampleRow(w.Sample)...), w.Host))
 		}
-		b.WriteString("\n" + tableText([]string{"WORKER", "SLOTS", "RAN", "STATE", "HOST"}, rows) + "\n" + more(len(l.Workers), len(rows)))
+		head := slices.Concat([]string{"WORKER", "SLOTS", "RAN", "STATE"}, sampleHead(), []string{"HOST"})
+		b.WriteString("\n" + tableText(head, rows) + "\n" + more(len(l.Workers), len(rows)))
 	}
 	if len(l.Attempts) > 0 {
 		rows = rows[:0]
@@ -180,6 +185,24 @@ func logText(b *strings.Builder, l *status.Log) {
 		}
 		b.WriteString("\n" + tableText([]string{"TASK", "", "AFTER", "WORKER", "ERROR"}, rows) + "\n")
 	}
+}
+
+// sampleHead is above [sampleRow].
+func sampleHead() []string { return []string{"CPU", "MEMORY", "SCRATCH FREE", "S3 P95", "THROTTLED"} }
+
+// sampleRow is what the process of a worker takes; nil if it has not told.
+func sampleRow(s *object.Sample) []string {
+	if s == nil {
+		return []string{"-", "-", "-", "-", "-"}
+	}
+	free, waits := "-", "-"
+	if s.ScratchFreeBytes != nil {
+		free = bytesText(*s.ScratchFreeBytes)
+	}
+	if s.S3P95 > 0 {
+		waits = fmt.Sprintf("%.3gms", s.S3P95)
+	}
+	return []string{fmt.Sprintf("%.0f%%", s.CPUPercent), bytesText(s.MemoryBytes), free, waits, strconv.FormatInt(s.S3Throttled, 10)}
 }
 
 func attemptRow(a status.Attempt) []string {

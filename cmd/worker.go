@@ -91,6 +91,7 @@ func work(ctx context.Context, s *session, o *jobFlags) (err error) {
 		wo.Shipped = shipped.NewCache(s.shipOptions(st))
 		defer func() { err = errors.Join(err, wo.Shipped.Close()) }()
 		wo.Traffic = st.Traffic
+		wo.Sample = newSampler(st, host, wo.Scratch)
 		if s.conf.IsSet("task-timeout") {
 			wo.TaskTimeout = &s.conf.TaskTimeout
 		}

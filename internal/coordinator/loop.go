@@ -35,6 +35,7 @@ type loop struct {
 	budget   budget
 	counters counters
 	history  *events.Log // nil for none
+	samples  samples
 
 	job     *manifest.Job // nil until prepared
 	maps    []*mapCommit
@@ -96,7 +97,7 @@ func newLoop(o Options, epoch string) loop {
 	})
 	return loop{
 		log: o.Log, o: o, epoch: epoch, core: core, apply: core.Step,
-		waiting: map[slot]poll{}, revokes: map[sched.WorkerID][]string{}, told: map[sched.WorkerID]bool{}, counts: newRequestCounts(), counters: counters{lookups: map[string]int32{}, reran: map[string]int{}},
+		waiting: map[slot]poll{}, revokes: map[sched.WorkerID][]string{}, told: map[sched.WorkerID]bool{}, samples: samples{}, counts: newRequestCounts(), counters: counters{lookups: map[string]int32{}, reran: map[string]int{}},
 		conflicts: map[sched.AttemptID]string{}, otherInput: map[sched.AttemptID]bool{}, remade: map[int]int{},
 		mapped: make(chan struct{}), appKnown: make(chan struct{}), ended: make(chan struct{}), allTold: make(chan struct{}), allBack: make(chan struct{}), changed: make(chan struct{}, 1),
 	}
@@ -246,6 +247,7 @@ func (l *loop) rosterChanged() {
 // requests.
 func (l *loop) gone(w sched.WorkerID) {
 	delete(l.revokes, w)
+	delete(l.samples, w)
 	l.answerAll(w, unknownReply)
 	l.rosterChanged()
 }

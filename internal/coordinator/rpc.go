@@ -198,6 +198,7 @@ func (l *loop) heartbeat(now sched.Time, q *wire.HeartbeatRequest) *wire.Heartbe
 		return &wire.HeartbeatReply{Unknown: true}
 	}
 	l.noteRequests(w, q.S3Requests, q.Spent)
+	l.noteSample(now, w, q.Sample)
 	if l.final != nil {
 		l.told[w] = true
 		return &wire.HeartbeatReply{Done: l.final}

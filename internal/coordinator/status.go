@@ -127,7 +127,7 @@ func (l *loop) list(now sched.Time, s *wire.StatusReply) {
 	for _, m := range members[:min(len(members), wire.MostListed)] {
 		s.Members = append(s.Members, &wire.WorkerStatus{
 			Name: string(m.Worker), Host: m.Host, Version: m.Version, Slots: int32(m.Slots), Running: int32(m.Running),
-			State: l.workerState(now, m), SilentMs: time.Duration(now - m.Heard).Milliseconds(),
+			State: l.workerState(now, m), SilentMs: time.Duration(now - m.Heard).Milliseconds(), Sample: l.sample(m.Worker),
 		})
 	}
 	if l.job == nil {

@@ -50,11 +50,15 @@ const (
 	OutputGone         Type = "output.gone"
 	WorkerJoined       Type = "worker.joined"
 	WorkerChanged      Type = "worker.changed"
+	WorkerSampled      Type = "worker.sampled"
 	EventsDropped      Type = "events.dropped"
 )
 
 // work lists the fields of [Work].
 const work = "seconds records bytes emitted wrote_records wrote_bytes keys key key_bytes skipped taken_over counters s3 wait_seconds upload_seconds throttled throttled_seconds spills spilled_bytes spill_seconds"
+
+// sample lists the fields of [object.Sample].
+const sample = "cpu_seconds cpu_percent cores memory_bytes scratch_free_bytes s3_requests s3_throttled s3_ms_p50 s3_ms_p95"
 
 // Fields returns, by type, the fields that an event may have besides type, at and cut,
 // apart by spaces. A field that is zero is left out.
@@ -75,6 +79,7 @@ func Fields() map[Type]string {
 		OutputGone:         "task attempt worker started " + work,
 		WorkerJoined:       "worker host slots",
 		WorkerChanged:      "worker from to",
+		WorkerSampled:      "worker " + sample,
 		EventsDropped:      "dropped",
 	}
 }
@@ -82,7 +87,7 @@ func Fields() map[Type]string {
 // vital says whether the final state of a job depends on events of the type.
 func (t Type) vital() bool {
 	switch t {
-	case CoordinatorStarted, WorkerJoined, WorkerChanged, PhaseDone:
+	case CoordinatorStarted, WorkerJoined, WorkerChanged, WorkerSampled, PhaseDone:
 		return false
 	}
 	return true
@@ -110,10 +115,11 @@ type Event struct {
 	Objects     int    `json:"objects,omitempty"`
 	Started     Time   `json:"started,omitzero"` // by the clock of the worker
 	Work
-	Totals  *Totals `json:"totals,omitempty"`
-	USD     float64 `json:"usd,omitempty"`     // what S3 charges for the job, which S3 is of then
-	Dropped int64   `json:"dropped,omitempty"` // events
-	Cut     bool    `json:"cut,omitempty"`     // counters and the end of a long cause are left out
+	*object.Sample         // what the process of a worker takes, by its word
+	Totals         *Totals `json:"totals,omitempty"`
+	USD            float64 `json:"usd,omitempty"`     // what S3 charges for the job, which S3 is of then
+	Dropped        int64   `json:"dropped,omitempty"` // events
+	Cut            bool    `json:"cut,omitempty"`     // counters and the end of a long cause are left out
 }
 
 // Work is what the attempt did that committed a task, by its commit record.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
 )
 
 // State is what the events of a job come to. Its zero value is that before the first
@@ -93,6 +94,9 @@ type Worker struct {
 	Slots      int
 	State      string // of the words of worker.changed
 	Joined     Time   // for the first time
+	// Sample is the last that it has told, at SampledAt; nil for none.
+	Sample    *object.Sample
+	SampledAt Time
 }
 
 // Slots is how many slots of workers that may get tasks there are from a time on.
@@ -149,6 +153,9 @@ func (s *State) Apply(e Entry) {
 	case WorkerChanged:
 		w := s.worker(e.Worker)
 		s.set(w, w.Slots, e.To)
+	case WorkerSampled:
+		w := s.worker(e.Worker)
+		w.Sample, w.SampledAt = e.Sample, s.Last
 	case EventsDropped:
 		s.Dropped += e.Dropped
 	}

@@ -82,6 +82,7 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 	if req.Body != nil && req.Body != http.NoBody {
 		sent.Body = &progress{ReadCloser: req.Body, timer: timer, wait: wait, count: &c.meter.sent, tally: tally, op: op}
 	}
+	began := time.Now()
 	resp, err := c.hc.Do(sent)
 	answered.Store(true)
 	timer.Stop()
@@ -90,6 +91,7 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 		end(failed)
 		return nil, err // the operation still waits, until tryBudget.endWait
 	}
+	c.meter.answered(time.Since(began))
 	op.wait.End()
 	if outcomeOf(resp.StatusCode) == throttled {
 		op.wait.Throttle()

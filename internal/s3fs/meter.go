@@ -64,11 +64,22 @@ type Activity struct {
 	Budget, BudgetMax float64
 	Waiting           int   // retries that wait for the budget
 	Waited            int64 // retries that had to wait so far
+	// Latency is how long requests waited for their replies.
+	Latency Latency
+}
+
+// Throttled is the number of replies so far by which the store asked for fewer requests.
+func (a Activity) Throttled() (n int64) {
+	for _, t := range a.Tries {
+		n += t.Throttled
+	}
+	return n
 }
 
 // meter counts tries and bytes.
 type meter struct {
 	sent, received atomic.Int64
+	latency        [latencies]atomic.Int64
 
 	mu    sync.Mutex
 	tries map[string]*Tries
@@ -143,6 +154,9 @@ func (s *Store) Activity() Activity {
 	}
 	c.limit.fill(&a)
 	a.Budget, a.Waiting, a.Waited = c.retries.left()
+	for i := range a.Latency {
+		a.Latency[i] = c.meter.latency[i].Load()
+	}
 	c.meter.mu.Lock()
 	defer c.meter.mu.Unlock()
 	for name, t := range c.meter.tries {

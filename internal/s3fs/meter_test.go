@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -51,6 +52,13 @@ func TestActivity(t *testing.T) {
 	}
 	if a.Sent < 3000 || a.Sent > 3200 || a.Received < 3010 || a.Received > 3300 {
 		t.Errorf("%d bytes sent, %d received", a.Sent, a.Received)
+	}
+	replies := int64(0)
+	for _, n := range a.Latency {
+		replies += n
+	}
+	if replies != 6 || a.Throttled() != 1 || a.Latency.Quantile(1) > time.Minute {
+		t.Errorf("%d replies, %d throttled, %v", replies, a.Throttled(), a.Latency)
 	}
 	if a.Busy != 0 || a.Cuts != 1 || a.BudgetMax != 64*4 || a.Budget < a.BudgetMax-3 || a.Budget > a.BudgetMax {
 		t.Errorf("%+v", a)

@@ -92,7 +92,7 @@ func live(address string, s *wire.StatusReply) *Live {
 	for _, m := range s.GetMembers() {
 		l.Members = append(l.Members, Member{
 			Name: short(m.GetName()), Host: short(m.GetHost()), Version: short(m.GetVersion()), Slots: int(m.GetSlots()), Running: int(m.GetRunning()),
-			State: m.GetState(), SilentSeconds: seconds(m.GetSilentMs()),
+			State: m.GetState(), SilentSeconds: seconds(m.GetSilentMs()), Sample: m.GetSample().Object(),
 		})
 	}
 	for _, a := range s.GetAttempts() {

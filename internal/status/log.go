@@ -9,6 +9,7 @@ import (
 
 	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/events"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/wire"
 )
 
@@ -45,6 +46,8 @@ type LogWorker struct {
 	Slots   int    `json:"slots"`
 	Running int    `json:"running"`
 	State   string `json:"state"`
+	// Sample is what its process took when it was last told; nil if it was not.
+	Sample *object.Sample `json:"sample,omitempty"`
 }
 
 // LogAttempt is an attempt.
@@ -107,7 +110,7 @@ func logOf(s *events.State) *Log {
 	l.Map, l.Reduce = logPhase(s.Map), logPhase(s.Reduce)
 	for _, name := range s.Names()[:min(len(s.Workers), mostListed)] {
 		w := s.Workers[name]
-		l.Workers = append(l.Workers, LogWorker{Name: short(name), Host: short(w.Host), Slots: w.Slots, Running: running[name], State: short(w.State)})
+		l.Workers = append(l.Workers, LogWorker{Name: short(name), Host: short(w.Host), Slots: w.Slots, Running: running[name], State: short(w.State), Sample: w.Sample})
 	}
 	slices.SortStableFunc(live, func(a, b *events.Attempt) int { return cmp.Compare(a.Start, b.Start) })
 	slices.SortStableFunc(failed, func(a, b *events.Attempt) int { return cmp.Compare(b.End, a.End) })

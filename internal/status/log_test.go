@@ -49,7 +49,7 @@ func history() []events.Event {
 	}
 	return []events.Event{
 		{Type: events.CoordinatorStarted, Cause: "free"}, {Type: events.JobPlanned, App: "wc", Maps: 2, Reduces: 1},
-		{Type: events.WorkerJoined, Worker: "w", Host: "h", Slots: 2}, {Type: events.WorkerJoined, Worker: "x", Host: "i", Slots: 1},
+		{Type: events.WorkerJoined, Worker: "w", Host: "h", Slots: 2}, {Type: events.WorkerSampled, Worker: "w", Sample: &object.Sample{CPUSeconds: 3, Cores: 2}}, {Type: events.WorkerJoined, Worker: "x", Host: "i", Slots: 1},
 		start("map-0", "e.m0.1", "w"), end("map-0", "e.m0.1", "w", "committed", ""),
 		start("map-1", "e.m1.1", "x"), end("map-1", "e.m1.1", "x", "lost", "no heartbeat"), {Type: events.WorkerChanged, Worker: "x", From: "ready", To: "lost"},
 		start("map-1", "e.m1.2", "w"), end("map-1", "e.m1.2", "w", "failed", "boom\nand more"),
@@ -77,7 +77,7 @@ func TestLog(t *testing.T) {
 		t.Fatalf("%+v, %q", r.Log, r.Notes)
 	}
 	want := &Log{
-		Map: LogPhase{Running: 1, Committed: 1, Failed: 1, Lost: 1}, Workers: []LogWorker{{"w", "h", 2, 1, "ready"}, {"x", "i", 1, 0, "lost"}},
+		Map: LogPhase{Running: 1, Committed: 1, Failed: 1, Lost: 1}, Workers: []LogWorker{{"w", "h", 2, 1, "ready", &object.Sample{CPUSeconds: 3, Cores: 2}}, {"x", "i", 1, 0, "lost", nil}},
 		Attempts: []LogAttempt{{Task: "map-1", ID: "e.m1.3", Worker: "w"}},
 		Failures: []LogAttempt{
 			{Task: "map-1", ID: "e.m1.1", Worker: "x", Outcome: "lost", Error: "no heartbeat"},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
 )
 
 // Schema names kind and version of a [Report] in JSON.
@@ -170,6 +171,8 @@ type Member struct {
 	Running       int     `json:"running"`
 	State         string  `json:"state"` // of wire.WorkerStates
 	SilentSeconds float64 `json:"silent_seconds"`
+	// Sample is what its process takes; nil if it does not tell.
+	Sample *object.Sample `json:"sample,omitempty"`
 }
 
 // Attempt is a running attempt.

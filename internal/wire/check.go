@@ -40,6 +40,8 @@ const (
 	mostName = 1 << 10
 	// mostText bounds an error, in bytes.
 	mostText = 32 << 10
+	// mostCores bounds the cores of a machine.
+	mostCores = 1 << 16
 	// mostUSD bounds what a job costs, in dollars.
 	mostUSD = 1e15
 	// mostRequired bounds the parameters that an app needs.
@@ -237,7 +239,7 @@ func (q *HeartbeatRequest) Validate() error {
 			return err
 		}
 	}
-	return errors.Join(validOperations(q.S3Requests), q.Spent.Validate(), q.Drain.Validate())
+	return errors.Join(validOperations(q.S3Requests), q.Spent.Validate(), q.Drain.Validate(), q.Sample.Validate())
 }
 
 // Validate returns an error unless p can be the progress of an attempt.
@@ -311,6 +313,24 @@ func (s *Spent) Validate() error {
 		return fmt.Errorf("it has sent %d bytes and received %d", s.GetSent(), s.GetReceived())
 	}
 	return s.GetRecorded().Validate()
+}
+
+// Validate returns an error unless s can be a worker's word; nil is none.
+func (s *Sample) Validate() error {
+	if s == nil {
+		return nil
+	}
+	switch p := s.CpuPercent; {
+	case !validMS(s.CpuMs) || !(p >= 0 && p <= 100*mostCores) || s.Cores < 0 || s.Cores > mostCores: // or is not a number
+		return fmt.Errorf("a sample has %d ms and %g%% of processor time on %d cores", s.CpuMs, p, s.Cores)
+	case s.MemoryBytes < 0 || s.MemoryBytes > mostBytes || s.GetScratchFreeBytes() < 0 || s.GetScratchFreeBytes() > mostBytes:
+		return fmt.Errorf("a sample has %d bytes of memory and %d of scratch", s.MemoryBytes, s.GetScratchFreeBytes())
+	case !validCount(s.S3Requests) || !validCount(s.S3Throttled):
+		return fmt.Errorf("a sample has %d requests, %d of them throttled", s.S3Requests, s.S3Throttled)
+	case !validMS(s.S3UsP50) || !validMS(s.S3UsP95):
+		return fmt.Errorf("requests of a sample took %d and %d µs", s.S3UsP50, s.S3UsP95)
+	}
+	return nil
 }
 
 // Validate returns an error unless the answer can be a coordinator's. Of one
@@ -408,7 +428,7 @@ func (w *WorkerStatus) Validate() error {
 	case !validMS(w.GetSilentMs()):
 		return fmt.Errorf("a worker was silent for %d ms", w.GetSilentMs())
 	}
-	return nil
+	return w.GetSample().Validate()
 }
 
 // Validate returns an error unless a can be the status of an attempt.

@@ -30,6 +30,9 @@ func samples() map[string]message {
 	counts := func() map[string]int64 { return map[string]int64{"GetObject": 7} }
 	traffic := func() *Traffic { return &Traffic{Requests: counts(), Sent: 5, Received: 9} }
 	spent := func() *Spent { return &Spent{Sent: 7, Received: 11, Recorded: traffic()} }
+	sample := func() *Sample {
+		return &Sample{CpuMs: 9, CpuPercent: 150, Cores: 2, MemoryBytes: 7, ScratchFreeBytes: proto.Int64(5), S3Requests: 6, S3Throttled: 1, S3UsP50: 3, S3UsP95: 4}
+	}
 	at := func() *Attempt { return &Attempt{Phase: Phase_PHASE_REDUCE, Task: 3, Id: "e.r3.1"} }
 	app := func() *App {
 		return &App{
@@ -56,7 +59,7 @@ func samples() map[string]message {
 		"wait":      &PollReply{Answer: &PollReply_Wait{Wait: &Wait{}}},
 		"over":      &PollReply{Job: "job", Answer: &PollReply_Done{Done: &Done{Failure: "map task 3: no space"}}},
 		"unknown":   &PollReply{Answer: &PollReply_Unknown{Unknown: &Unknown{}}},
-		"heartbeat": &HeartbeatRequest{Worker: "w", Running: []*Progress{{Attempt: at(), Records: 5, Bytes: 9, StalledMs: 3}}, S3Requests: counts(), StalledMs: 4, Drain: &Drain{LeftMs: 5}, Spent: spent()},
+		"heartbeat": &HeartbeatRequest{Worker: "w", Running: []*Progress{{Attempt: at(), Records: 5, Bytes: 9, StalledMs: 3}}, S3Requests: counts(), StalledMs: 4, Drain: &Drain{LeftMs: 5}, Spent: spent(), Sample: sample()},
 		"beat":      &HeartbeatReply{Unknown: true, Revoked: []string{"e.r3.1"}, Done: &Done{Failure: "no"}, Overdue: true},
 		"report": &ReportRequest{
 			Worker: "w", Attempt: at(), Outcome: Outcome_OUTCOME_RELEASED, Error: "no space\non it", Fatal: true, Conflict: true,
@@ -72,7 +75,7 @@ func samples() map[string]message {
 			Epoch:         "e", Version: "v1", UptimeMs: 5, LeaseMs: 10_000, Map: phase(), Reduce: phase(),
 			S3: traffic(), Usd: 0.25, Region: "eu-west-1", Prices: "2026-09-28",
 			MapBytes: &Reading{Total: 9, Done: 5}, ReduceBytes: &Reading{Total: 1 << 40},
-			Members:  []*WorkerStatus{{Name: "w", Host: "host", Slots: 2, Running: 1, State: WorkerIdle, SilentMs: 5}},
+			Members:  []*WorkerStatus{{Name: "w", Host: "host", Slots: 2, Running: 1, State: WorkerIdle, SilentMs: 5, Sample: sample()}},
 			Attempts: []*AttemptStatus{{Attempt: at(), Worker: "w", AgeMs: 5, Progress: 0.5, LeftMs: 7, Lags: true, Speculative: true}},
 		},
 	}
@@ -207,7 +210,7 @@ func believable(at string, m protoreflect.Message) (err error) {
 				err = fmt.Errorf("%s is %d", name, v.Enum())
 			}
 		case f.Kind() == protoreflect.DoubleKind:
-			if x := v.Float(); !(x >= 0 && (x <= 1 || f.Name() == "usd" && x <= 1e15)) {
+			if x := v.Float(); !(x >= 0 && (x <= 1 || f.Name() == "usd" && x <= 1e15 || f.Name() == "cpu_percent" && x <= 1e7)) {
 				err = fmt.Errorf("%s is %g", name, x)
 			}
 		case f.Kind() == protoreflect.Int32Kind, f.Kind() == protoreflect.Int64Kind:

@@ -1177,8 +1177,11 @@ type HeartbeatRequest struct {
 	// finds out whether S3 answers again.
 	StalledMs int64 `protobuf:"varint,4,opt,name=stalled_ms,json=stalledMs,proto3" json:"stalled_ms,omitempty"`
 	// Set by a worker that drains.
-	Drain         *Drain `protobuf:"bytes,5,opt,name=drain,proto3" json:"drain,omitempty"`
-	Spent         *Spent `protobuf:"bytes,6,opt,name=spent,proto3" json:"spent,omitempty"`
+	Drain *Drain `protobuf:"bytes,5,opt,name=drain,proto3" json:"drain,omitempty"`
+	Spent *Spent `protobuf:"bytes,6,opt,name=spent,proto3" json:"spent,omitempty"`
+	// Absent from workers that take none, and from all but the first of those that
+	// share a process.
+	Sample        *Sample `protobuf:"bytes,7,opt,name=sample,proto3" json:"sample,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1255,6 +1258,130 @@ func (x *HeartbeatRequest) GetSpent() *Spent {
 	return nil
 }
 
+func (x *HeartbeatRequest) GetSample() *Sample {
+	if x != nil {
+		return x.Sample
+	}
+	return nil
+}
+
+// Sample is what the process of a worker takes. It is for people: nothing is decided by it.
+type Sample struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Processor time of the process and of what it has started, since it started.
+	CpuMs int64 `protobuf:"varint,1,opt,name=cpu_ms,json=cpuMs,proto3" json:"cpu_ms,omitempty"`
+	// The same since the sample before; 100 is one core.
+	CpuPercent float64 `protobuf:"fixed64,2,opt,name=cpu_percent,json=cpuPercent,proto3" json:"cpu_percent,omitempty"`
+	// Cores that the process may use.
+	Cores       int32 `protobuf:"varint,3,opt,name=cores,proto3" json:"cores,omitempty"`
+	MemoryBytes int64 `protobuf:"varint,4,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	// Absent if it is not known.
+	ScratchFreeBytes *int64 `protobuf:"varint,5,opt,name=scratch_free_bytes,json=scratchFreeBytes,proto3,oneof" json:"scratch_free_bytes,omitempty"`
+	// Requests to S3 since the process started, and replies by which S3 asked for
+	// fewer of them.
+	S3Requests  int64 `protobuf:"varint,6,opt,name=s3_requests,json=s3Requests,proto3" json:"s3_requests,omitempty"`
+	S3Throttled int64 `protobuf:"varint,7,opt,name=s3_throttled,json=s3Throttled,proto3" json:"s3_throttled,omitempty"`
+	// How long requests waited for their replies since the sample before: half of
+	// them, and 95% of them, at most so many microseconds. 0 if there was none.
+	S3UsP50       int64 `protobuf:"varint,8,opt,name=s3_us_p50,json=s3UsP50,proto3" json:"s3_us_p50,omitempty"`
+	S3UsP95       int64 `protobuf:"varint,9,opt,name=s3_us_p95,json=s3UsP95,proto3" json:"s3_us_p95,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Sample) Reset() {
+	*x = Sample{}
+	mi := &file_mraws_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sample) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sample) ProtoMessage() {}
+
+func (x *Sample) ProtoReflect() protoreflect.Message {
+	mi := &file_mraws_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sample.ProtoReflect.Descriptor instead.
+func (*Sample) Descriptor() ([]byte, []int) {
+	return file_mraws_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Sample) GetCpuMs() int64 {
+	if x != nil {
+		return x.CpuMs
+	}
+	return 0
+}
+
+func (x *Sample) GetCpuPercent() float64 {
+	if x != nil {
+		return x.CpuPercent
+	}
+	return 0
+}
+
+func (x *Sample) GetCores() int32 {
+	if x != nil {
+		return x.Cores
+	}
+	return 0
+}
+
+func (x *Sample) GetMemoryBytes() int64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *Sample) GetScratchFreeBytes() int64 {
+	if x != nil && x.ScratchFreeBytes != nil {
+		return *x.ScratchFreeBytes
+	}
+	return 0
+}
+
+func (x *Sample) GetS3Requests() int64 {
+	if x != nil {
+		return x.S3Requests
+	}
+	return 0
+}
+
+func (x *Sample) GetS3Throttled() int64 {
+	if x != nil {
+		return x.S3Throttled
+	}
+	return 0
+}
+
+func (x *Sample) GetS3UsP50() int64 {
+	if x != nil {
+		return x.S3UsP50
+	}
+	return 0
+}
+
+func (x *Sample) GetS3UsP95() int64 {
+	if x != nil {
+		return x.S3UsP95
+	}
+	return 0
+}
+
 // Traffic is what was asked of S3.
 type Traffic struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1267,7 +1394,7 @@ type Traffic struct {
 
 func (x *Traffic) Reset() {
 	*x = Traffic{}
-	mi := &file_mraws_proto_msgTypes[14]
+	mi := &file_mraws_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +1406,7 @@ func (x *Traffic) String() string {
 func (*Traffic) ProtoMessage() {}
 
 func (x *Traffic) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[14]
+	mi := &file_mraws_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +1419,7 @@ func (x *Traffic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Traffic.ProtoReflect.Descriptor instead.
 func (*Traffic) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{14}
+	return file_mraws_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Traffic) GetRequests() map[string]int64 {
@@ -1330,7 +1457,7 @@ type Spent struct {
 
 func (x *Spent) Reset() {
 	*x = Spent{}
-	mi := &file_mraws_proto_msgTypes[15]
+	mi := &file_mraws_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1342,7 +1469,7 @@ func (x *Spent) String() string {
 func (*Spent) ProtoMessage() {}
 
 func (x *Spent) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[15]
+	mi := &file_mraws_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1355,7 +1482,7 @@ func (x *Spent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Spent.ProtoReflect.Descriptor instead.
 func (*Spent) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{15}
+	return file_mraws_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Spent) GetSent() int64 {
@@ -1391,7 +1518,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_mraws_proto_msgTypes[16]
+	mi := &file_mraws_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1403,7 +1530,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[16]
+	mi := &file_mraws_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1416,7 +1543,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{16}
+	return file_mraws_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Drain) GetLeftMs() int64 {
@@ -1441,7 +1568,7 @@ type HeartbeatReply struct {
 
 func (x *HeartbeatReply) Reset() {
 	*x = HeartbeatReply{}
-	mi := &file_mraws_proto_msgTypes[17]
+	mi := &file_mraws_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1453,7 +1580,7 @@ func (x *HeartbeatReply) String() string {
 func (*HeartbeatReply) ProtoMessage() {}
 
 func (x *HeartbeatReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[17]
+	mi := &file_mraws_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1466,7 +1593,7 @@ func (x *HeartbeatReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatReply.ProtoReflect.Descriptor instead.
 func (*HeartbeatReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{17}
+	return file_mraws_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HeartbeatReply) GetUnknown() bool {
@@ -1524,7 +1651,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_mraws_proto_msgTypes[18]
+	mi := &file_mraws_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1663,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[18]
+	mi := &file_mraws_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1676,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{18}
+	return file_mraws_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReportRequest) GetWorker() string {
@@ -1638,7 +1765,7 @@ type ReportReply struct {
 
 func (x *ReportReply) Reset() {
 	*x = ReportReply{}
-	mi := &file_mraws_proto_msgTypes[19]
+	mi := &file_mraws_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1650,7 +1777,7 @@ func (x *ReportReply) String() string {
 func (*ReportReply) ProtoMessage() {}
 
 func (x *ReportReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[19]
+	mi := &file_mraws_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1663,7 +1790,7 @@ func (x *ReportReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReply.ProtoReflect.Descriptor instead.
 func (*ReportReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{19}
+	return file_mraws_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReportReply) GetUnknown() bool {
@@ -1684,7 +1811,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_mraws_proto_msgTypes[20]
+	mi := &file_mraws_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1696,7 +1823,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[20]
+	mi := &file_mraws_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1709,7 +1836,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{20}
+	return file_mraws_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LeaveRequest) GetWorker() string {
@@ -1741,7 +1868,7 @@ type LeaveReply struct {
 
 func (x *LeaveReply) Reset() {
 	*x = LeaveReply{}
-	mi := &file_mraws_proto_msgTypes[21]
+	mi := &file_mraws_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1753,7 +1880,7 @@ func (x *LeaveReply) String() string {
 func (*LeaveReply) ProtoMessage() {}
 
 func (x *LeaveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[21]
+	mi := &file_mraws_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1766,7 +1893,7 @@ func (x *LeaveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveReply.ProtoReflect.Descriptor instead.
 func (*LeaveReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{21}
+	return file_mraws_proto_rawDescGZIP(), []int{22}
 }
 
 type StatusRequest struct {
@@ -1777,7 +1904,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_mraws_proto_msgTypes[22]
+	mi := &file_mraws_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1789,7 +1916,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[22]
+	mi := &file_mraws_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1802,7 +1929,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{22}
+	return file_mraws_proto_rawDescGZIP(), []int{23}
 }
 
 type StatusReply struct {
@@ -1850,7 +1977,7 @@ type StatusReply struct {
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_mraws_proto_msgTypes[23]
+	mi := &file_mraws_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1862,7 +1989,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[23]
+	mi := &file_mraws_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1875,7 +2002,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{23}
+	return file_mraws_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *StatusReply) GetJob() string {
@@ -2070,7 +2197,7 @@ type PhaseStatus struct {
 
 func (x *PhaseStatus) Reset() {
 	*x = PhaseStatus{}
-	mi := &file_mraws_proto_msgTypes[24]
+	mi := &file_mraws_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2082,7 +2209,7 @@ func (x *PhaseStatus) String() string {
 func (*PhaseStatus) ProtoMessage() {}
 
 func (x *PhaseStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[24]
+	mi := &file_mraws_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2095,7 +2222,7 @@ func (x *PhaseStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhaseStatus.ProtoReflect.Descriptor instead.
 func (*PhaseStatus) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{24}
+	return file_mraws_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PhaseStatus) GetTasks() int32 {
@@ -2224,7 +2351,7 @@ type Reading struct {
 
 func (x *Reading) Reset() {
 	*x = Reading{}
-	mi := &file_mraws_proto_msgTypes[25]
+	mi := &file_mraws_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2236,7 +2363,7 @@ func (x *Reading) String() string {
 func (*Reading) ProtoMessage() {}
 
 func (x *Reading) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[25]
+	mi := &file_mraws_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2249,7 +2376,7 @@ func (x *Reading) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reading.ProtoReflect.Descriptor instead.
 func (*Reading) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{25}
+	return file_mraws_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Reading) GetTotal() int64 {
@@ -2278,14 +2405,16 @@ type WorkerStatus struct {
 	// Since its last call.
 	SilentMs int64 `protobuf:"varint,6,opt,name=silent_ms,json=silentMs,proto3" json:"silent_ms,omitempty"`
 	// Of its program.
-	Version       string `protobuf:"bytes,7,opt,name=version,proto3" json:"version,omitempty"`
+	Version string `protobuf:"bytes,7,opt,name=version,proto3" json:"version,omitempty"`
+	// The last that it has told; absent if it tells none.
+	Sample        *Sample `protobuf:"bytes,8,opt,name=sample,proto3" json:"sample,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WorkerStatus) Reset() {
 	*x = WorkerStatus{}
-	mi := &file_mraws_proto_msgTypes[26]
+	mi := &file_mraws_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2297,7 +2426,7 @@ func (x *WorkerStatus) String() string {
 func (*WorkerStatus) ProtoMessage() {}
 
 func (x *WorkerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[26]
+	mi := &file_mraws_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2310,7 +2439,7 @@ func (x *WorkerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerStatus.ProtoReflect.Descriptor instead.
 func (*WorkerStatus) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{26}
+	return file_mraws_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *WorkerStatus) GetName() string {
@@ -2362,6 +2491,13 @@ func (x *WorkerStatus) GetVersion() string {
 	return ""
 }
 
+func (x *WorkerStatus) GetSample() *Sample {
+	if x != nil {
+		return x.Sample
+	}
+	return nil
+}
+
 type AttemptStatus struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Attempt *Attempt               `protobuf:"bytes,1,opt,name=attempt,proto3" json:"attempt,omitempty"`
@@ -2381,7 +2517,7 @@ type AttemptStatus struct {
 
 func (x *AttemptStatus) Reset() {
 	*x = AttemptStatus{}
-	mi := &file_mraws_proto_msgTypes[27]
+	mi := &file_mraws_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2393,7 +2529,7 @@ func (x *AttemptStatus) String() string {
 func (*AttemptStatus) ProtoMessage() {}
 
 func (x *AttemptStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_mraws_proto_msgTypes[27]
+	mi := &file_mraws_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2406,7 +2542,7 @@ func (x *AttemptStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttemptStatus.ProtoReflect.Descriptor instead.
 func (*AttemptStatus) Descriptor() ([]byte, []int) {
-	return file_mraws_proto_rawDescGZIP(), []int{27}
+	return file_mraws_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AttemptStatus) GetAttempt() *Attempt {
@@ -2550,7 +2686,7 @@ const file_mraws_proto_rawDesc = "" +
 	"\arecords\x18\x02 \x01(\x03R\arecords\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12\x1d\n" +
 	"\n" +
-	"stalled_ms\x18\x04 \x01(\x03R\tstalledMs\"\xd1\x02\n" +
+	"stalled_ms\x18\x04 \x01(\x03R\tstalledMs\"\xfb\x02\n" +
 	"\x10HeartbeatRequest\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12,\n" +
 	"\arunning\x18\x02 \x03(\v2\x12.mraws.v1.ProgressR\arunning\x12K\n" +
@@ -2559,10 +2695,24 @@ const file_mraws_proto_rawDesc = "" +
 	"\n" +
 	"stalled_ms\x18\x04 \x01(\x03R\tstalledMs\x12%\n" +
 	"\x05drain\x18\x05 \x01(\v2\x0f.mraws.v1.DrainR\x05drain\x12%\n" +
-	"\x05spent\x18\x06 \x01(\v2\x0f.mraws.v1.SpentR\x05spent\x1a=\n" +
+	"\x05spent\x18\x06 \x01(\v2\x0f.mraws.v1.SpentR\x05spent\x12(\n" +
+	"\x06sample\x18\a \x01(\v2\x10.mraws.v1.SampleR\x06sample\x1a=\n" +
 	"\x0fS3RequestsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xb3\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xbf\x02\n" +
+	"\x06Sample\x12\x15\n" +
+	"\x06cpu_ms\x18\x01 \x01(\x03R\x05cpuMs\x12\x1f\n" +
+	"\vcpu_percent\x18\x02 \x01(\x01R\n" +
+	"cpuPercent\x12\x14\n" +
+	"\x05cores\x18\x03 \x01(\x05R\x05cores\x12!\n" +
+	"\fmemory_bytes\x18\x04 \x01(\x03R\vmemoryBytes\x121\n" +
+	"\x12scratch_free_bytes\x18\x05 \x01(\x03H\x00R\x10scratchFreeBytes\x88\x01\x01\x12\x1f\n" +
+	"\vs3_requests\x18\x06 \x01(\x03R\n" +
+	"s3Requests\x12!\n" +
+	"\fs3_throttled\x18\a \x01(\x03R\vs3Throttled\x12\x1a\n" +
+	"\ts3_us_p50\x18\b \x01(\x03R\as3UsP50\x12\x1a\n" +
+	"\ts3_us_p95\x18\t \x01(\x03R\as3UsP95B\x15\n" +
+	"\x13_scratch_free_bytes\"\xb3\x01\n" +
 	"\aTraffic\x12;\n" +
 	"\brequests\x18\x01 \x03(\v2\x1f.mraws.v1.Traffic.RequestsEntryR\brequests\x12\x12\n" +
 	"\x04sent\x18\x02 \x01(\x03R\x04sent\x12\x1a\n" +
@@ -2666,7 +2816,7 @@ const file_mraws_proto_rawDesc = "" +
 	"\aretried\x18\x10 \x01(\x05R\aretried\"3\n" +
 	"\aReading\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\x03R\x05total\x12\x12\n" +
-	"\x04done\x18\x02 \x01(\x03R\x04done\"\xb3\x01\n" +
+	"\x04done\x18\x02 \x01(\x03R\x04done\"\xdd\x01\n" +
 	"\fWorkerStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x14\n" +
@@ -2674,7 +2824,8 @@ const file_mraws_proto_rawDesc = "" +
 	"\arunning\x18\x04 \x01(\x05R\arunning\x12\x14\n" +
 	"\x05state\x18\x05 \x01(\tR\x05state\x12\x1b\n" +
 	"\tsilent_ms\x18\x06 \x01(\x03R\bsilentMs\x12\x18\n" +
-	"\aversion\x18\a \x01(\tR\aversion\"\xd6\x01\n" +
+	"\aversion\x18\a \x01(\tR\aversion\x12(\n" +
+	"\x06sample\x18\b \x01(\v2\x10.mraws.v1.SampleR\x06sample\"\xd6\x01\n" +
 	"\rAttemptStatus\x12+\n" +
 	"\aattempt\x18\x01 \x01(\v2\x11.mraws.v1.AttemptR\aattempt\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\tR\x06worker\x12\x15\n" +
@@ -2712,7 +2863,7 @@ func file_mraws_proto_rawDescGZIP() []byte {
 }
 
 var file_mraws_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_mraws_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_mraws_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_mraws_proto_goTypes = []any{
 	(Phase)(0),               // 0: mraws.v1.Phase
 	(Outcome)(0),             // 1: mraws.v1.Outcome
@@ -2730,42 +2881,43 @@ var file_mraws_proto_goTypes = []any{
 	(*Done)(nil),             // 13: mraws.v1.Done
 	(*Progress)(nil),         // 14: mraws.v1.Progress
 	(*HeartbeatRequest)(nil), // 15: mraws.v1.HeartbeatRequest
-	(*Traffic)(nil),          // 16: mraws.v1.Traffic
-	(*Spent)(nil),            // 17: mraws.v1.Spent
-	(*Drain)(nil),            // 18: mraws.v1.Drain
-	(*HeartbeatReply)(nil),   // 19: mraws.v1.HeartbeatReply
-	(*ReportRequest)(nil),    // 20: mraws.v1.ReportRequest
-	(*ReportReply)(nil),      // 21: mraws.v1.ReportReply
-	(*LeaveRequest)(nil),     // 22: mraws.v1.LeaveRequest
-	(*LeaveReply)(nil),       // 23: mraws.v1.LeaveReply
-	(*StatusRequest)(nil),    // 24: mraws.v1.StatusRequest
-	(*StatusReply)(nil),      // 25: mraws.v1.StatusReply
-	(*PhaseStatus)(nil),      // 26: mraws.v1.PhaseStatus
-	(*Reading)(nil),          // 27: mraws.v1.Reading
-	(*WorkerStatus)(nil),     // 28: mraws.v1.WorkerStatus
-	(*AttemptStatus)(nil),    // 29: mraws.v1.AttemptStatus
-	nil,                      // 30: mraws.v1.App.ParamsEntry
-	nil,                      // 31: mraws.v1.App.DefaultsEntry
-	nil,                      // 32: mraws.v1.Choice.OptionsEntry
-	nil,                      // 33: mraws.v1.HeartbeatRequest.S3RequestsEntry
-	nil,                      // 34: mraws.v1.Traffic.RequestsEntry
-	nil,                      // 35: mraws.v1.ReportRequest.S3RequestsEntry
-	nil,                      // 36: mraws.v1.LeaveRequest.S3RequestsEntry
-	nil,                      // 37: mraws.v1.StatusReply.WorkersEntry
-	nil,                      // 38: mraws.v1.StatusReply.CommitLookupsEntry
+	(*Sample)(nil),           // 16: mraws.v1.Sample
+	(*Traffic)(nil),          // 17: mraws.v1.Traffic
+	(*Spent)(nil),            // 18: mraws.v1.Spent
+	(*Drain)(nil),            // 19: mraws.v1.Drain
+	(*HeartbeatReply)(nil),   // 20: mraws.v1.HeartbeatReply
+	(*ReportRequest)(nil),    // 21: mraws.v1.ReportRequest
+	(*ReportReply)(nil),      // 22: mraws.v1.ReportReply
+	(*LeaveRequest)(nil),     // 23: mraws.v1.LeaveRequest
+	(*LeaveReply)(nil),       // 24: mraws.v1.LeaveReply
+	(*StatusRequest)(nil),    // 25: mraws.v1.StatusRequest
+	(*StatusReply)(nil),      // 26: mraws.v1.StatusReply
+	(*PhaseStatus)(nil),      // 27: mraws.v1.PhaseStatus
+	(*Reading)(nil),          // 28: mraws.v1.Reading
+	(*WorkerStatus)(nil),     // 29: mraws.v1.WorkerStatus
+	(*AttemptStatus)(nil),    // 30: mraws.v1.AttemptStatus
+	nil,                      // 31: mraws.v1.App.ParamsEntry
+	nil,                      // 32: mraws.v1.App.DefaultsEntry
+	nil,                      // 33: mraws.v1.Choice.OptionsEntry
+	nil,                      // 34: mraws.v1.HeartbeatRequest.S3RequestsEntry
+	nil,                      // 35: mraws.v1.Traffic.RequestsEntry
+	nil,                      // 36: mraws.v1.ReportRequest.S3RequestsEntry
+	nil,                      // 37: mraws.v1.LeaveRequest.S3RequestsEntry
+	nil,                      // 38: mraws.v1.StatusReply.WorkersEntry
+	nil,                      // 39: mraws.v1.StatusReply.CommitLookupsEntry
 }
 var file_mraws_proto_depIdxs = []int32{
 	5,  // 0: mraws.v1.App.input:type_name -> mraws.v1.Choice
 	5,  // 1: mraws.v1.App.partitioner:type_name -> mraws.v1.Choice
 	5,  // 2: mraws.v1.App.output:type_name -> mraws.v1.Choice
-	30, // 3: mraws.v1.App.params:type_name -> mraws.v1.App.ParamsEntry
-	31, // 4: mraws.v1.App.defaults:type_name -> mraws.v1.App.DefaultsEntry
-	32, // 5: mraws.v1.Choice.options:type_name -> mraws.v1.Choice.OptionsEntry
+	31, // 3: mraws.v1.App.params:type_name -> mraws.v1.App.ParamsEntry
+	32, // 4: mraws.v1.App.defaults:type_name -> mraws.v1.App.DefaultsEntry
+	33, // 5: mraws.v1.Choice.options:type_name -> mraws.v1.Choice.OptionsEntry
 	0,  // 6: mraws.v1.Attempt.phase:type_name -> mraws.v1.Phase
 	4,  // 7: mraws.v1.RegisterRequest.app:type_name -> mraws.v1.App
 	6,  // 8: mraws.v1.RegisterRequest.running:type_name -> mraws.v1.Attempt
-	18, // 9: mraws.v1.RegisterRequest.drain:type_name -> mraws.v1.Drain
-	16, // 10: mraws.v1.RegisterRequest.told:type_name -> mraws.v1.Traffic
+	19, // 9: mraws.v1.RegisterRequest.drain:type_name -> mraws.v1.Drain
+	17, // 10: mraws.v1.RegisterRequest.told:type_name -> mraws.v1.Traffic
 	4,  // 11: mraws.v1.RegisterReply.app:type_name -> mraws.v1.App
 	6,  // 12: mraws.v1.PollReply.grant:type_name -> mraws.v1.Attempt
 	11, // 13: mraws.v1.PollReply.wait:type_name -> mraws.v1.Wait
@@ -2773,48 +2925,50 @@ var file_mraws_proto_depIdxs = []int32{
 	12, // 15: mraws.v1.PollReply.unknown:type_name -> mraws.v1.Unknown
 	6,  // 16: mraws.v1.Progress.attempt:type_name -> mraws.v1.Attempt
 	14, // 17: mraws.v1.HeartbeatRequest.running:type_name -> mraws.v1.Progress
-	33, // 18: mraws.v1.HeartbeatRequest.s3_requests:type_name -> mraws.v1.HeartbeatRequest.S3RequestsEntry
-	18, // 19: mraws.v1.HeartbeatRequest.drain:type_name -> mraws.v1.Drain
-	17, // 20: mraws.v1.HeartbeatRequest.spent:type_name -> mraws.v1.Spent
-	34, // 21: mraws.v1.Traffic.requests:type_name -> mraws.v1.Traffic.RequestsEntry
-	16, // 22: mraws.v1.Spent.recorded:type_name -> mraws.v1.Traffic
-	13, // 23: mraws.v1.HeartbeatReply.done:type_name -> mraws.v1.Done
-	6,  // 24: mraws.v1.ReportRequest.attempt:type_name -> mraws.v1.Attempt
-	1,  // 25: mraws.v1.ReportRequest.outcome:type_name -> mraws.v1.Outcome
-	35, // 26: mraws.v1.ReportRequest.s3_requests:type_name -> mraws.v1.ReportRequest.S3RequestsEntry
-	17, // 27: mraws.v1.ReportRequest.spent:type_name -> mraws.v1.Spent
-	16, // 28: mraws.v1.ReportRequest.s3:type_name -> mraws.v1.Traffic
-	36, // 29: mraws.v1.LeaveRequest.s3_requests:type_name -> mraws.v1.LeaveRequest.S3RequestsEntry
-	17, // 30: mraws.v1.LeaveRequest.spent:type_name -> mraws.v1.Spent
-	26, // 31: mraws.v1.StatusReply.map:type_name -> mraws.v1.PhaseStatus
-	26, // 32: mraws.v1.StatusReply.reduce:type_name -> mraws.v1.PhaseStatus
-	37, // 33: mraws.v1.StatusReply.workers:type_name -> mraws.v1.StatusReply.WorkersEntry
-	38, // 34: mraws.v1.StatusReply.commit_lookups:type_name -> mraws.v1.StatusReply.CommitLookupsEntry
-	28, // 35: mraws.v1.StatusReply.members:type_name -> mraws.v1.WorkerStatus
-	29, // 36: mraws.v1.StatusReply.attempts:type_name -> mraws.v1.AttemptStatus
-	27, // 37: mraws.v1.StatusReply.map_bytes:type_name -> mraws.v1.Reading
-	27, // 38: mraws.v1.StatusReply.reduce_bytes:type_name -> mraws.v1.Reading
-	16, // 39: mraws.v1.StatusReply.s3:type_name -> mraws.v1.Traffic
-	6,  // 40: mraws.v1.AttemptStatus.attempt:type_name -> mraws.v1.Attempt
-	2,  // 41: mraws.v1.Coordinator.Discover:input_type -> mraws.v1.DiscoverRequest
-	7,  // 42: mraws.v1.Coordinator.Register:input_type -> mraws.v1.RegisterRequest
-	9,  // 43: mraws.v1.Coordinator.Poll:input_type -> mraws.v1.PollRequest
-	15, // 44: mraws.v1.Coordinator.Heartbeat:input_type -> mraws.v1.HeartbeatRequest
-	20, // 45: mraws.v1.Coordinator.Report:input_type -> mraws.v1.ReportRequest
-	22, // 46: mraws.v1.Coordinator.Leave:input_type -> mraws.v1.LeaveRequest
-	24, // 47: mraws.v1.Coordinator.Status:input_type -> mraws.v1.StatusRequest
-	3,  // 48: mraws.v1.Coordinator.Discover:output_type -> mraws.v1.DiscoverReply
-	8,  // 49: mraws.v1.Coordinator.Register:output_type -> mraws.v1.RegisterReply
-	10, // 50: mraws.v1.Coordinator.Poll:output_type -> mraws.v1.PollReply
-	19, // 51: mraws.v1.Coordinator.Heartbeat:output_type -> mraws.v1.HeartbeatReply
-	21, // 52: mraws.v1.Coordinator.Report:output_type -> mraws.v1.ReportReply
-	23, // 53: mraws.v1.Coordinator.Leave:output_type -> mraws.v1.LeaveReply
-	25, // 54: mraws.v1.Coordinator.Status:output_type -> mraws.v1.StatusReply
-	48, // [48:55] is the sub-list for method output_type
-	41, // [41:48] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	34, // 18: mraws.v1.HeartbeatRequest.s3_requests:type_name -> mraws.v1.HeartbeatRequest.S3RequestsEntry
+	19, // 19: mraws.v1.HeartbeatRequest.drain:type_name -> mraws.v1.Drain
+	18, // 20: mraws.v1.HeartbeatRequest.spent:type_name -> mraws.v1.Spent
+	16, // 21: mraws.v1.HeartbeatRequest.sample:type_name -> mraws.v1.Sample
+	35, // 22: mraws.v1.Traffic.requests:type_name -> mraws.v1.Traffic.RequestsEntry
+	17, // 23: mraws.v1.Spent.recorded:type_name -> mraws.v1.Traffic
+	13, // 24: mraws.v1.HeartbeatReply.done:type_name -> mraws.v1.Done
+	6,  // 25: mraws.v1.ReportRequest.attempt:type_name -> mraws.v1.Attempt
+	1,  // 26: mraws.v1.ReportRequest.outcome:type_name -> mraws.v1.Outcome
+	36, // 27: mraws.v1.ReportRequest.s3_requests:type_name -> mraws.v1.ReportRequest.S3RequestsEntry
+	18, // 28: mraws.v1.ReportRequest.spent:type_name -> mraws.v1.Spent
+	17, // 29: mraws.v1.ReportRequest.s3:type_name -> mraws.v1.Traffic
+	37, // 30: mraws.v1.LeaveRequest.s3_requests:type_name -> mraws.v1.LeaveRequest.S3RequestsEntry
+	18, // 31: mraws.v1.LeaveRequest.spent:type_name -> mraws.v1.Spent
+	27, // 32: mraws.v1.StatusReply.map:type_name -> mraws.v1.PhaseStatus
+	27, // 33: mraws.v1.StatusReply.reduce:type_name -> mraws.v1.PhaseStatus
+	38, // 34: mraws.v1.StatusReply.workers:type_name -> mraws.v1.StatusReply.WorkersEntry
+	39, // 35: mraws.v1.StatusReply.commit_lookups:type_name -> mraws.v1.StatusReply.CommitLookupsEntry
+	29, // 36: mraws.v1.StatusReply.members:type_name -> mraws.v1.WorkerStatus
+	30, // 37: mraws.v1.StatusReply.attempts:type_name -> mraws.v1.AttemptStatus
+	28, // 38: mraws.v1.StatusReply.map_bytes:type_name -> mraws.v1.Reading
+	28, // 39: mraws.v1.StatusReply.reduce_bytes:type_name -> mraws.v1.Reading
+	17, // 40: mraws.v1.StatusReply.s3:type_name -> mraws.v1.Traffic
+	16, // 41: mraws.v1.WorkerStatus.sample:type_name -> mraws.v1.Sample
+	6,  // 42: mraws.v1.AttemptStatus.attempt:type_name -> mraws.v1.Attempt
+	2,  // 43: mraws.v1.Coordinator.Discover:input_type -> mraws.v1.DiscoverRequest
+	7,  // 44: mraws.v1.Coordinator.Register:input_type -> mraws.v1.RegisterRequest
+	9,  // 45: mraws.v1.Coordinator.Poll:input_type -> mraws.v1.PollRequest
+	15, // 46: mraws.v1.Coordinator.Heartbeat:input_type -> mraws.v1.HeartbeatRequest
+	21, // 47: mraws.v1.Coordinator.Report:input_type -> mraws.v1.ReportRequest
+	23, // 48: mraws.v1.Coordinator.Leave:input_type -> mraws.v1.LeaveRequest
+	25, // 49: mraws.v1.Coordinator.Status:input_type -> mraws.v1.StatusRequest
+	3,  // 50: mraws.v1.Coordinator.Discover:output_type -> mraws.v1.DiscoverReply
+	8,  // 51: mraws.v1.Coordinator.Register:output_type -> mraws.v1.RegisterReply
+	10, // 52: mraws.v1.Coordinator.Poll:output_type -> mraws.v1.PollReply
+	20, // 53: mraws.v1.Coordinator.Heartbeat:output_type -> mraws.v1.HeartbeatReply
+	22, // 54: mraws.v1.Coordinator.Report:output_type -> mraws.v1.ReportReply
+	24, // 55: mraws.v1.Coordinator.Leave:output_type -> mraws.v1.LeaveReply
+	26, // 56: mraws.v1.Coordinator.Status:output_type -> mraws.v1.StatusReply
+	50, // [50:57] is the sub-list for method output_type
+	43, // [43:50] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_mraws_proto_init() }
@@ -2828,13 +2982,14 @@ func file_mraws_proto_init() {
 		(*PollReply_Done)(nil),
 		(*PollReply_Unknown)(nil),
 	}
+	file_mraws_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mraws_proto_rawDesc), len(file_mraws_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   37,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

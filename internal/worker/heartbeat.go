@@ -63,6 +63,9 @@ func (w *worker) heartbeats(ctx, leasing context.Context) error {
 // heartbeat is what the next heartbeat says.
 func (w *worker) heartbeat(a account) *wire.HeartbeatRequest {
 	q := &wire.HeartbeatRequest{Worker: w.o.Name, S3Requests: a.requests, Spent: a.spent}
+	if w.o.Sample != nil {
+		q.Sample = wire.NewSample(w.o.Sample())
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	q.Drain = w.order.word()

@@ -78,6 +78,9 @@ type Options struct {
 	Scratch string // folder for spills
 	// Traffic is what this worker has asked of S3 so far; nil where nobody counts.
 	Traffic func() object.Traffic
+	// Sample measures what the process takes, for people; nil for a worker that tells
+	// nothing of it. It is called at each heartbeat.
+	Sample func() *object.Sample
 	// Stats counts what this worker does; nil for nobody.
 	Stats *Stats
 	// Events is told how each attempt ended, by the slots side by side; nil

@@ -111,7 +111,12 @@ func largest(state *os.ProcessState) int64 {
 type usage struct {
 	processes int
 	memory    int64 // bytes, resident
+	cpu       time.Duration
 }
+
+// tick is the unit of processor time in /proc, whatever the kernel's own:
+// https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html (USER_HZ).
+const tick = time.Second / 100
 
 // usages returns what is used, by group.
 func usages() map[int]usage {
@@ -136,6 +141,10 @@ func usages() map[int]usage {
 			continue
 		}
 		u := all[pgid]
+		for _, field := range fields[11:15] { // utime, stime, and those of children that it waited for
+			ticks, _ := strconv.ParseInt(string(field), 10, 64)
+			u.cpu += time.Duration(ticks) * tick
+		}
 		u.processes++
 		u.memory += pages * page
 		all[pgid] = u

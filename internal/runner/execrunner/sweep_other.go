@@ -5,6 +5,7 @@ package execrunner
 import (
 	"os"
 	"syscall"
+	"time"
 )
 
 // ownGroup starts a process in a group of its own.
@@ -28,6 +29,7 @@ func largest(*os.ProcessState) int64 { return 0 }
 type usage struct {
 	processes int
 	memory    int64
+	cpu       time.Duration
 }
 
 // usages tells nothing.

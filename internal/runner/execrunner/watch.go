@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -39,17 +41,14 @@ type watched struct {
 // add watches an attempt.
 func (w *watch) add(dir string) *watched {
 	a := &watched{watch: w, dir: dir, runs: map[*process]bool{}}
-	l := w.host.o.Limits
-	if l.Memory == 0 && l.Disk == 0 && l.Processes == 0 {
-		return a
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.all == nil {
 		w.all = map[*watched]bool{}
 	}
 	w.all[a] = true
-	if w.stop == nil {
+	l := w.host.o.Limits
+	if w.stop == nil && (l.Memory > 0 || l.Disk > 0 || l.Processes > 0) {
 		w.stop = make(chan struct{})
 		go w.loop(w.stop)
 	}
@@ -99,20 +98,38 @@ func (w *watch) loop(stop chan struct{}) {
 		case <-timer.C:
 		}
 		began := time.Now()
-		w.mu.Lock()
-		all := make([]*watched, 0, len(w.all))
-		for a := range w.all {
-			all = append(all, a)
-		}
-		w.mu.Unlock()
 		used := sync.OnceValue(usages)
-		for _, a := range all {
+		for _, a := range w.attempts() {
 			if err := w.judge(a, used, n%8 == 7); err != nil {
 				a.kill(err)
 			}
 		}
 		timer.Reset(max(watchEvery, watchShare*time.Since(began)))
 	}
+}
+
+// attempts lists those that are watched.
+func (w *watch) attempts() []*watched {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Collect(maps.Keys(w.all))
+}
+
+// Usage is what the processes take that run now, each with all of its process group: the
+// processor time since they started, also that of those which ended and were waited for
+// by one of them, and their memory in bytes. It knows nothing of a process that has left
+// its group, and where there is no /proc of nothing.
+func (h *Host) Usage() (cpu time.Duration, memory int64) {
+	used := sync.OnceValue(usages)
+	for _, a := range h.watch.attempts() {
+		a.mu.Lock()
+		for p := range a.runs {
+			u := used()[p.cmd.Process.Pid]
+			cpu, memory = cpu+u.cpu, memory+u.memory
+		}
+		a.mu.Unlock()
+	}
+	return cpu, memory
 }
 
 // judge returns an error if an attempt uses more than the limits.
