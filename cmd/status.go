@@ -40,9 +40,10 @@ func (f *frame) statusCommand() *cobra.Command {
 			}
 			show, over := s.showReports(o.watch)
 			defer over()
+			log := new(status.LogReader)
 			for {
 				began := time.Now()
-				if over, err := showJob(ctx, s, o, token, show); over || err != nil {
+				if over, err := showJob(ctx, s, o, token, log, show); over || err != nil {
 					return err
 				}
 				// Listings of large jobs take long, and cost.
@@ -68,14 +69,14 @@ const askPatience = 3 * time.Second
 // showJob shows the job below the session's prefix, and says whether that is
 // all there is to show. The store is closed in between: if this process serves
 // an embedded one, nobody is to come to depend on that.
-func showJob(ctx context.Context, s *session, f *statusFlags, token string, show func(*status.Report) error) (over bool, err error) {
+func showJob(ctx context.Context, s *session, f *statusFlags, token string, log *status.LogReader, show func(*status.Report) error) (over bool, err error) {
 	st, err := s.openStore(ctx, found)
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
 	r, err := status.Read(ctx, status.Options{
-		Store: st, Buckets: st.readable, Layout: s.layout, Files: tlsFiles(s.conf), Token: token, Patience: askPatience,
+		Store: st, Buckets: st.readable, Layout: s.layout, Files: tlsFiles(s.conf), Token: token, Patience: askPatience, Log: log,
 	})
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)

@@ -40,6 +40,9 @@ func NewReader(b Bucket, lay layout.Layout, job string) *Reader {
 	return &Reader{store: b, lay: lay, job: job, next: 1, faults: map[int]error{}}
 }
 
+// On has the reader go on with another connection to the bucket.
+func (r *Reader) On(b Bucket) { r.store = b }
+
 // readers is how many segments are read at the same time.
 const readers = 16
 

@@ -66,14 +66,35 @@ const (
 	mostFailures = 5
 )
 
+// LogReader keeps what was read of the event log of a job, so that [Read], if it is called
+// again, reads what is new. Its zero value has read nothing.
+type LogReader struct {
+	job    string
+	reader *events.Reader
+	state  *events.State
+}
+
+// read reads what is new in the log of a job, which may be another one than before.
+func (l *LogReader) read(ctx context.Context, o Options, job string) error {
+	if l.reader == nil || l.job != job {
+		*l = LogReader{job, events.NewReader(o.Store, o.Layout, job), new(events.State)}
+	}
+	l.reader.On(o.Store)
+	return l.reader.Read(ctx, func(e events.Entry) error { l.state.Apply(e); return nil })
+}
+
 // readLog reads the event log of the job into the report, if it has one. That it cannot be
 // read is a note.
 func (r *Report) readLog(ctx context.Context, o Options, job string) {
-	reader, state := events.NewReader(o.Store, o.Layout, job), new(events.State)
-	if err := reader.Read(ctx, func(e events.Entry) error { state.Apply(e); return nil }); err != nil {
+	l := o.Log
+	if l == nil {
+		l = new(LogReader)
+	}
+	if err := l.read(ctx, o, job); err != nil {
 		r.note("the event log cannot be read: %s", wire.Text(err.Error(), 1<<10))
 		return
 	}
+	reader, state := l.reader, l.state
 	lacks := reader.Faults()
 	if state.Dropped > 0 {
 		lacks = append(lacks, "events were dropped")

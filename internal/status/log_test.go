@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"strings"
 	"testing"
@@ -112,5 +113,36 @@ func TestLog(t *testing.T) {
 	ended := append(history(), events.Event{Type: events.CoordinatorEnded, Cause: "stopped"})
 	if r := read(announced(nil), spec(2, 1), logged(ended...)); r.Log == nil || r.Log.Ended != "stopped" {
 		t.Errorf("of a coordinator that ended: %+v", r.Log)
+	}
+}
+
+// TestLogAgain: somebody who asks again reads what is new of the event log, over another
+// connection too, and of another job all of it.
+func TestLogAgain(t *testing.T) {
+	all, kept := history(), new(LogReader)
+	f := newFake()
+	for _, p := range []put{announced(nil), spec(2, 1), committed(0), logged(all[:5]...), later(time.Minute)} {
+		p(t, f)
+	}
+	ask := func(f *fake) *Report {
+		t.Helper()
+		r, err := Read(t.Context(), Options{Store: f, Layout: lay, Log: kept})
+		if err != nil || r.Log == nil || len(r.Notes) > 0 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		return r
+	}
+	if r := ask(f); len(r.Log.Workers) != 2 || r.Log.Map.Committed != 0 {
+		t.Errorf("%+v", r.Log)
+	}
+	again := *f // another connection
+	logged(all[5:]...)(t, &again)
+	again.fail = map[string]error{lay.Events(1): errors.New("it was read again")}
+	if r := ask(&again); len(r.Log.Workers) != 2 || r.Log.Map.Committed != 1 || len(r.Log.Failures) != 2 {
+		t.Errorf("%+v", r.Log)
+	}
+	kept.job = "another" // was here before
+	if r := ask(f); r.Log.Map.Committed != 1 || len(r.Log.Workers) != 2 {
+		t.Errorf("%+v", r.Log)
 	}
 }

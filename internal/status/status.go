@@ -43,6 +43,8 @@ type Options struct {
 	Token string
 	// Patience is how long a coordinator may take to answer; 0 asks none.
 	Patience time.Duration
+	// Log is of somebody who asks again and again; nil reads the whole event log.
+	Log *LogReader
 }
 
 // NoJobError means that there is no trace of a job.
