@@ -143,10 +143,22 @@ func (s *service) ends() {
 			continue
 		}
 		for _, h := range s.workers {
-			_, _ = s.conn.Heartbeat(context.Background(), &wire.HeartbeatRequest{Worker: h.name})
+			s.hears(h, deadline)
 		}
 	}
 	s.returns()
+}
+
+// hears lets a worker hear of the end. On a machine that stands still its connection may
+// have ended: it calls again then, as a worker does, since Run waits a lease for it.
+func (s *service) hears(h *fakeWorker, deadline time.Time) {
+	for time.Now().Before(deadline) {
+		_, err := s.conn.Heartbeat(context.Background(), &wire.HeartbeatRequest{Worker: h.name})
+		if err == nil || !s.c.call(context.Background(), func() {}) {
+			return
+		}
+		runtime.Gosched()
+	}
 }
 
 // standsBy waits until the coordinator has seen that another one is active.
