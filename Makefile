@@ -1,6 +1,6 @@
 # Short names for the commands of CONTRIBUTING.md. Everything works without
 # make too.
-.PHONY: run test test-interop test-net chaos bench scale sim lint generate fmt man
+.PHONY: run test test-interop test-net chaos bench scale sim lint generate fmt man site
 
 run: ## count the words of Go's own source and documents
 	go run . run --app wc --verify "$$(go env GOROOT)/src" "$$(go env GOROOT)/doc"
@@ -28,6 +28,9 @@ sim: ## the simulator, both modes: make sim SEEDS=1000000 before a release
 
 man: ## the manual pages: make man DIR=~/.local/share/man/man1
 	go run . man $(or $(DIR),man)
+
+site: ## a web site of the documents, in the folder site; checks every link
+	go -C scripts/site run . -root ../.. -out ../../site
 
 lint:
 	scripts/lint.sh

@@ -28,31 +28,19 @@ var scenes = []scene{
 		replace: []string{"go run . run", `cd "$MRAWS"; go run . run`}, after: "cd - >/dev/null",
 	},
 	{
-		document: "README.md", has: "./mraws run --app wc book.txt",
-		before: `ln -s "$MRAWS"/* .; rm -f mraws; mkdir -p books; echo 'call me a whale' | tee book.txt >books/moby.txt`,
-		replace: []string{
-			"go build -o mraws .", `ln -s "$(command -v mraws)" mraws`,
-			"./mraws run --app wc --no-sign-request 's3://noaa-ghcn-pds", "# ",
-		},
+		document: "README.md", has: "host:1234",
+		before:  "remote my-bucket; export MRAWS_BUCKET=my-bucket; mkdir books; echo 'call me a whale' >books/moby.txt",
+		replace: []string{"--nreduce 10            # on one", "--nreduce 10 2>c.log & coord=$!\nrunning c.log address; #", "host:1234", "$HOST:1234"},
+		after:   "wait $coord; here",
 	},
 	{
-		document: "README.md", has: "export MRAWS_BUCKET=my-bucket",
-		before: "remote my-bucket; mkdir -p books; echo 'call me a whale' >books/moby.txt",
-		replace: []string{
-			"--nreduce 10            # on one", "--nreduce 10 2>c.log & coord=$!\nrunning c.log address; #",
-			"host:1234", "$HOST:1234",
-			"--watch", "", "events -f", "events", "mraws cancel", "mraws cancel || test $? = 7;",
-			"mraws reset", "mraws reset --yes",
-		},
-		after: "here; wait $coord",
+		document: "README.md", has: "./mraws run --mapper",
+		before: `printf 'import sys\nfor line in sys.stdin: print(*line.split(), sep="\\n")\n' >m.py
+printf 'import sys\nfor line in sys.stdin: print(line, end="")\n' >r.py; echo 'call me a whale' >book.txt`,
+		replace: []string{"go build -o mraws .", `ln -s "$(command -v mraws)" mraws`},
+		after:   "cat counts/mr-out-* | grep -q whale",
 	},
-	{
-		document: "README.md", has: "mraws upload-input --local books",
-	},
-	{
-		document: "README.md", has: "go run ./examples/wordlen",
-		replace: []string{"go run ./examples/wordlen", `go run -C "$MRAWS" ./examples/wordlen`, "book.txt", `"$PWD"/book.txt`},
-	},
+	{document: "docs/operations.md", has: "mraws upload-input --local books", before: "here; mkdir -p books; echo 'call me a whale' >books/moby.txt", replace: []string{"--nreduce 10 &", "--nreduce 10 2>local.log & coord=$!\nrunning local.log address", "mraws worker &\nmraws worker", "mraws worker & w=$!\nmraws worker || late"}, after: "wait $coord; wait $w || late; remote mapreducedata"},
 	{
 		document: "clients/python/README.md", has: "pip install ./clients/python",
 		before:  `export PATH="$HOME/.local/bin:$PATH"; cp -r "$MRAWS/clients" .; mkdir -p ~/.local/bin`,

@@ -22,4 +22,5 @@ step go test $race -vet=off -timeout 20m $(go list ./... | grep -vx github.com/m
 step go test -vet=off -timeout 20m ./cmd -run '^TestScripts$'
 step go test -vet=off -timeout 20m ./internal/coordinator/sched -run TestSimulate -sim.seeds 20000
 step scripts/own.sh
+step go -C scripts/site test -count=1 ./...
 step scripts/test-mr-on-aws.sh
