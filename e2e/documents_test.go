@@ -30,7 +30,7 @@ var shellKinds = []string{"sh", "bash", "console", "shell"}
 var reasons = []string{
 	"needs an AWS account",
 	"reads a bucket on the internet",
-	"needs a debugger",
+	"needs a program that CI has not",
 	"installs packages of the system",
 	"is a test of its own",
 	"shows one moment of a job",
