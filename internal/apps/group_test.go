@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -315,6 +316,42 @@ func BenchmarkGroupBatch(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/row")
 }
 
+// BenchmarkGroupMany maps batches as Parquet has them: numbers are such, and the rows are
+// of 30,000 groups, of which few are frequent.
+func BenchmarkGroupMany(b *testing.B) {
+	app := group()
+	params, err := app.Resolve(map[string]string{"by": "a,b", "count": "true", "sum": "n"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, err := app.NewMapper(&mr.Task{Params: params})
+	if err != nil {
+		b.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	often := rand.NewZipf(random, 1.1, 8, 7000)
+	batches := make([]mr.Batch, 200)
+	const rows = 1000
+	for k := range batches {
+		kinds, texts := make([]mr.FieldKind, rows), make([]mr.FieldKind, rows)
+		c := []mr.Vector{{Kinds: kinds, Ints: make([]int64, rows)}, {Kinds: texts, Texts: make([][]byte, rows)}, {Kinds: kinds, Ints: make([]int64, rows)}}
+		for i := range rows {
+			kinds[i], texts[i] = mr.NumberField, mr.TextField
+			c[0].Ints[i], c[2].Ints[i] = 200+random.Int64N(5), random.Int64N(50_000)
+			c[1].Texts[i] = fmt.Appendf(nil, "/path/%d", often.Uint64())
+		}
+		batches[k] = mr.Batch{Object: "o", Names: []string{"a", "b", "n"}, Columns: c, Offsets: make([]int64, rows)}
+	}
+	for b.Loop() {
+		for k := range batches {
+			if _, err := m.(mr.BatchMapper).MapBatch(&batches[k], discard{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/rows/float64(len(batches)), "ns/row")
+}
+
 // TestGroupMapAllocates holds the promise of mr.Fields for the mapper.
 func TestGroupMapAllocates(t *testing.T) {
 	app := group()
@@ -429,6 +466,38 @@ func TestLongTexts(t *testing.T) {
 			if slices.Equal(sign(i), sign(j)) && m.sameLong(g, &b, j) != (rows[i] == rows[j]) {
 				t.Errorf("%q and %q", rows[i], rows[j])
 			}
+		}
+	}
+}
+
+// TestGroupTableGrows: a table that is filled has all of its groups, and at least a
+// quarter of its cells are free, without which a search would not end. Where records are
+// large it takes fewer groups.
+func TestGroupTableGrows(t *testing.T) {
+	for slots, want := range map[int]int{1: mostGroups, 20: mostRecords / (8 * (1 + 20*wholeWords + 3)), 100: mostGroups / 2} {
+		want = max(want, mostGroups/2)
+		table := newGroupTable(1, slots)
+		sign := make([]uint64, table.sign)
+		hash := func(i int) uint32 { return uint32(i/2) * 2654435761 } // two groups have the same
+		n := 0
+		for ; !table.full(1); n++ {
+			sign[1] = uint64(n)
+			if g := table.add(hash(n), sign, nil, []byte{byte(n)}); g != n {
+				t.Fatalf("group %d is %d", n, g)
+			}
+			if free := len(table.cells) - table.n; 4*free < len(table.cells) {
+				t.Fatalf("%d groups in %d cells", table.n, len(table.cells))
+			}
+		}
+		for i := range n {
+			sign[1] = uint64(i)
+			if g, _ := table.find(hash(i), hash(i), sign); g != i {
+				t.Fatalf("%d slots: group %d is found as %d", slots, i, g)
+			}
+		}
+		sign[1] = uint64(n)
+		if g, _ := table.find(hash(n), hash(n), sign); g >= 0 || n != want {
+			t.Errorf("%d slots: %d groups, want %d; one that is not there is %d", slots, n, want, g)
 		}
 	}
 }

@@ -91,33 +91,57 @@ func isLong(v *mr.Vector, row int) bool {
 // signRows makes the signatures and hashes of n rows.
 func (m *foldingMapper) signRows(b *mr.Batch, from, n int) {
 	t := &m.groups
-	clear(m.signs[:n*t.sign])
 	for i := range n {
 		m.hashes[i], m.longs[i] = t.mix[0], false
 	}
+	var of columnSigns
 	for c := range m.by {
-		v := &b.Columns[c]
+		m.signColumn(&b.Columns[c], from, n, &of)
 		word, shift, at := c/8, c%8*8, (m.by+7)/8+2*c
-		for i := range n {
-			row := from + i
-			var kind, x, y uint64
-			switch {
-			case v.Kinds[row] == mr.NullField: // as a text without a byte
-			case v.Ints != nil:
-				kind, x = signInteger, uint64(v.Ints[row])
-			case v.Floats != nil:
-				kind, x = signFloat, math.Float64bits(v.Floats[row])
-			default:
-				kind, x, y = signText(v.Texts[row])
-				if kind == signLong {
-					m.hashes[i], m.longs[i] = m.hashes[i]^maphash.Bytes(t.seed, v.Texts[row]), true
-				}
-			}
+		for i, s := range of[:n] {
 			sign := m.signs[i*t.sign:][:t.sign]
-			sign[word] |= kind << shift
-			sign[at], sign[at+1] = x, y
-			high, low := bits.Mul64(m.hashes[i]^x, t.mix[1]^y^kind)
+			if shift == 0 {
+				sign[word] = s.kind
+			} else {
+				sign[word] |= s.kind << shift
+			}
+			sign[at], sign[at+1] = s.x, s.y
+			high, low := bits.Mul64(m.hashes[i]^s.x, t.mix[1]^s.y^s.kind)
 			m.hashes[i] = high ^ low
+		}
+	}
+}
+
+// columnSigns are what a column adds to the signatures of some rows. Those of a null are
+// those of a text without a byte.
+type columnSigns [together]struct{ kind, x, y uint64 }
+
+// signColumn makes them. There is a loop for each form of a column.
+func (m *foldingMapper) signColumn(v *mr.Vector, from, n int, to *columnSigns) {
+	clear(to[:n])
+	kinds := v.Kinds[from:][:n]
+	switch {
+	case v.Ints != nil:
+		for i, x := range v.Ints[from:][:n] {
+			if kinds[i] != mr.NullField {
+				to[i].kind, to[i].x = signInteger, uint64(x)
+			}
+		}
+	case v.Floats != nil:
+		for i, x := range v.Floats[from:][:n] {
+			if kinds[i] != mr.NullField {
+				to[i].kind, to[i].x = signFloat, math.Float64bits(x)
+			}
+		}
+	default:
+		for i, text := range v.Texts[from:][:n] {
+			if kinds[i] == mr.NullField {
+				continue
+			}
+			s := &to[i]
+			if s.kind, s.x, s.y = signText(text); s.kind == signLong {
+				m.hashes[i], m.longs[i] = m.hashes[i]^maphash.Bytes(m.groups.seed, text), true
+			}
 		}
 	}
 }
@@ -158,6 +182,10 @@ func (m *foldingMapper) addNumbers(b *mr.Batch, row, group int) error {
 	for i, s := range m.slots {
 		v := &b.Columns[s.column]
 		if v.Kinds[row] == mr.NullField {
+			continue
+		}
+		if v.Ints != nil && s.op <= opAvg {
+			m.groups.sum(group, i).add(v.Ints[row])
 			continue
 		}
 		n, ok := wholeNumber(v, row)

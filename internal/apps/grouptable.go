@@ -16,8 +16,9 @@ type groupTable struct {
 	mix    [2]uint64 // of hashes
 	slots  int
 	sign   int         // words of a signature
-	most   int         // groups
-	cells  []groupCell // a power of two, at most half of them in use; four times as many when they grow
+	large  int         // groups of a table that pays
+	most   int         // groups at the moment: large or fewGroups
+	cells  []groupCell // a power of two; see crowded
 	n      int         // groups
 	stride int         // words of a record
 	words  []uint64    // the records, of each: rows; the whole of each slot; the signature
@@ -37,10 +38,15 @@ type groupPlace struct{ long, key, end uint32 }
 // What a table holds at most. Where most rows are of new groups it is small, so that it
 // lies in the processor's cache: nothing is gained by it.
 const (
-	mostGroups = 1 << 15
-	fewGroups  = 1 << 9
-	mostKeys   = 4 << 20 // bytes
+	mostGroups  = 1 << 16
+	mostRecords = 8 << 20 // bytes; mostGroups/2 groups may take more
+	fewGroups   = 1 << 9
+	mostKeys    = 4 << 20 // bytes
 )
+
+// manyCells is the number of cells from which on they grow later, and by two: they would
+// not lie in the processor's cache.
+const manyCells = 1 << 16
 
 // wholeSum is the number of numbers, and the sum of those that are whole in 128 bits:
 // it holds the sum of 2^64 rows.
@@ -93,9 +99,11 @@ func (s *otherSum) add(op byte, d decimal) {
 
 func newGroupTable(by, slots int) groupTable {
 	sign := (by+7)/8 + 2*by
+	stride := 1 + wholeWords*slots + sign
+	large := max(mostGroups/2, min(mostGroups, mostRecords/(8*stride)))
 	return groupTable{
 		seed: maphash.MakeSeed(), mix: [2]uint64{rand.Uint64(), rand.Uint64()}, slots: slots, sign: sign,
-		most: mostGroups, cells: make([]groupCell, 1024), stride: 1 + wholeWords*slots + sign,
+		large: large, most: large, cells: make([]groupCell, 1024), stride: stride,
 	}
 }
 
@@ -134,7 +142,8 @@ func (t *groupTable) touch(hashes []uint64) {
 	seen := uint64(0)
 	for _, index := range at[:len(hashes)] {
 		if index > 0 {
-			seen |= t.words[int(index-1)*t.stride]
+			record := t.words[int(index-1)*t.stride:][:t.stride]
+			seen |= record[0] | record[len(record)-1] // which lie in two lines of the cache
 		}
 	}
 	t.touched = seen
@@ -186,9 +195,12 @@ func (t *groupTable) add(hash uint32, sign []uint64, long, key []byte) int {
 	t.keys = append(t.keys, key...)
 	at.end = uint32(len(t.keys))
 	t.places = append(t.places, at)
-	if 2*t.n > len(t.cells) {
-		old := t.cells
-		t.cells = make([]groupCell, 4*len(old))
+	if old := t.cells; t.crowded() {
+		factor := 4
+		if len(old) >= manyCells {
+			factor = 2
+		}
+		t.cells = make([]groupCell, factor*len(old))
 		for _, c := range old {
 			if c.index != 0 {
 				t.place(c)
@@ -197,6 +209,14 @@ func (t *groupTable) add(hash uint32, sign []uint64, long, key []byte) int {
 	}
 	t.place(groupCell{hash, uint32(t.n)})
 	return g
+}
+
+// crowded says that too many cells are in use: half of a few, three quarters of many.
+func (t *groupTable) crowded() bool {
+	if len(t.cells) < manyCells {
+		return 2*t.n > len(t.cells)
+	}
+	return 4*t.n > 3*len(t.cells)
 }
 
 // place gives a group a cell.
@@ -231,7 +251,7 @@ func (t *groupTable) put(b []byte, g, slot int, op byte) {
 
 // reset empties the table, which has had so many rows.
 func (t *groupTable) reset(rows uint64) {
-	if t.most = mostGroups; rows < 2*uint64(t.n) {
+	if t.most = t.large; rows < 2*uint64(t.n) {
 		t.most = fewGroups
 	}
 	clear(t.cells)
