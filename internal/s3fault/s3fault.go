@@ -28,6 +28,10 @@ type Options struct {
 	// Played, if not nil, is called for every fault that happens. It must
 	// be safe for concurrent use.
 	Played func(r Rule, operation, key string)
+	// Allowed, if not nil, is asked for each right that a request needs,
+	// before the script is. A request without one of its rights is answered
+	// with AccessDenied. It must be safe for concurrent use.
+	Allowed func(Right) bool
 }
 
 // Proxy passes requests on to a server and plays a script of faults. It is
@@ -81,6 +85,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c, st := callOf(r), p.state.Load()
 	if c.operation == "" { // nothing that a rule can name
 		(&exchange{p: p, w: w, r: r, st: st}).pass()
+		return
+	}
+	if !p.allowed(w, r, c) {
 		return
 	}
 	plan := st.decide(c, time.Now())
