@@ -102,3 +102,30 @@ func TestCrowdKeepsNobodyWaiting(t *testing.T) {
 		}
 	})
 }
+
+// TestCrowdBeforeAccept: connections that come before Accept runs wait for the places that
+// are free, and none of them is turned away. One more than that is.
+func TestCrowdBeforeAccept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lis := &crowd{from: make(chan *net.TCPAddr), shut: make(chan struct{})}
+		d := (&ServerOptions{Connections: 64}).open(lis)
+		all := d.places + d.seats
+		for i := range all + 1 {
+			lis.from <- &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 1 + i}
+			synctest.Wait()
+			if n, want := lis.open.Load(), min(i+1, all); n != int64(want) {
+				t.Fatalf("%d of %d connections are open, want %d", n, i+1, want)
+			}
+		}
+		for range d.places {
+			g, err := d.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer g.Close()
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

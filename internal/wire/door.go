@@ -121,8 +121,9 @@ func (d *door) receive() {
 	}
 }
 
-// seat lets g wait for a place. If all seats are taken, it turns away another:
-// of the address with the most waiting connections, the one that came first.
+// seat lets g wait for a place. If all seats are taken, and all places that are free, for
+// which Accept has not come to run yet, it turns away another: of the address with the
+// most waiting connections, the one that came first.
 func (d *door) seat(g *guest) {
 	var out *guest
 	d.mu.Lock()
@@ -130,7 +131,7 @@ func (d *door) seat(g *guest) {
 	case <-d.closed:
 		out = g
 	default:
-		if len(d.waiting) >= d.seats {
+		if len(d.waiting) >= d.seats+max(0, d.places-len(d.inside)) {
 			out, _ = oldest(d.waiting)
 			delete(d.waiting, out)
 		}
