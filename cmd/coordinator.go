@@ -18,7 +18,6 @@ import (
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/runner/gorunner"
-	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/mr"
 )
 
@@ -313,7 +312,7 @@ func (s *session) newCoordinator(st *store, lis net.Listener, app *mr.App, param
 		TaskTimeout: s.conf.TaskTimeout, Lease: s.conf.Lease, MaxFailures: s.conf.MaxAttempts, MaxLost: 4 * s.conf.MaxAttempts,
 		Speculate: s.conf.Speculation == "auto",
 		Listener:  lis, Connections: s.connections, Addresses: addresses, Security: security, PublishToken: publish,
-		Unsafe: o.unsafe, TakeOver: o.takeOver, More: o.more, Last: o.last, Events: trace.FromEnv(), EventLog: s.conf.Events,
+		Unsafe: o.unsafe, TakeOver: o.takeOver, More: o.more, Last: o.last, Events: s.page.events(), EventLog: s.conf.Events,
 		Rates: rates, MaxUSD: s.conf.MaxUSD, Apart: s.apart(st, o),
 	}
 	if o.code != nil {

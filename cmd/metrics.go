@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"runtime"
 	"runtime/debug"
 	rtmetrics "runtime/metrics"
@@ -14,21 +15,46 @@ import (
 	"github.com/mraws/mraws/internal/coordinator"
 	"github.com/mraws/mraws/internal/metrics"
 	"github.com/mraws/mraws/internal/s3fs"
+	"github.com/mraws/mraws/internal/telemetry"
+	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/internal/wire"
 	"github.com/mraws/mraws/internal/worker"
 )
 
-// page is the metrics page of a command; nil if nobody asked for one. The
-// tables of what it shows are in metrics_tables.go.
+// page is what a command shows of itself, as a page of metrics and to a collector
+// of OpenTelemetry; nil if nobody asked for either. The tables of what it shows are
+// in metrics_tables.go.
 type page struct {
 	*metrics.Page
-	server *metrics.Server
-	stats  *worker.Stats // of the workers in this process, once there are any
+	server *metrics.Server      // nil for no page
+	sent   *telemetry.Telemetry // nil for no collector
+	stats  *worker.Stats        // of the workers in this process, once there are any
 }
 
-// openPage serves the metrics page where that is configured. What there is to
-// show is added by and by. The caller closes s.page.
+// openPage serves the metrics page where that is configured, and begins to send to
+// a collector where the environment says so. What there is to show is added by and
+// by. The caller closes s.page.
 func (s *session) openPage() error {
+	v := readVersion()
+	p := &page{Page: metrics.New(v.Version, v.Commit, runtime.Version())}
+	if err := s.servePage(p); err != nil {
+		return err
+	}
+	var err error
+	p.sent, err = telemetry.Start(context.Background(), telemetry.Options{Version: v.Version, Metrics: p.Page, Trouble: func(err error) {
+		s.log.Warn().Err(err).Msg("traces or metrics were not sent to the collector; the job goes on, and further losses are not logged")
+	}})
+	if err != nil {
+		s.log.Warn().Err(err).Msg("nothing is sent to a collector")
+	}
+	if p.server != nil || p.sent != nil {
+		s.page = p
+	}
+	return nil
+}
+
+// servePage serves the page if that is configured.
+func (s *session) servePage(p *page) error {
 	address := s.conf.Metrics
 	if s.conf.Pprof {
 		if address = cmp.Or(address, "127.0.0.1:0"); !onLoopback(address) {
@@ -38,8 +64,6 @@ func (s *session) openPage() error {
 	if address == "" {
 		return nil
 	}
-	v := readVersion()
-	p := &page{Page: metrics.New(v.Version, v.Commit, runtime.Version())}
 	if s.conf.Pprof {
 		p.Debug()
 	}
@@ -61,7 +85,6 @@ func (s *session) openPage() error {
 	if s.conf.Pprof {
 		s.log.Info().Str("pprof", url+"/debug/pprof/").Msg("profiles")
 	}
-	s.page = p
 	return nil
 }
 
@@ -71,12 +94,32 @@ func onLoopback(address string) bool {
 	return err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
 }
 
-// Close ends the page.
+// Close ends the page. What the collector does not take is lost, and no error.
 func (p *page) Close() error {
 	if p == nil {
 		return nil
 	}
+	p.sent.Close()
+	if p.server == nil {
+		return nil
+	}
 	return p.server.Close()
+}
+
+// events is who is told what happens to a job; nil for nobody.
+func (p *page) events() trace.Listener {
+	if p == nil {
+		return trace.FromEnv()
+	}
+	return trace.Both(trace.FromEnv(), p.sent.Listener())
+}
+
+// begin is told of attempts that begin; nil for nobody.
+func (p *page) begin() func(context.Context, trace.Event) context.Context {
+	if p == nil || !p.sent.Traces() {
+		return nil
+	}
+	return p.sent.Begin
 }
 
 // ready says that the process does its work, whatever else it shows.
@@ -90,6 +133,14 @@ func (p *page) ready() {
 func (p *page) store(st *s3fs.Store) {
 	if p == nil {
 		return
+	}
+	if p.sent.Traces() {
+		st.Trace(func(req *http.Request, operation string, resent int) s3fs.Span {
+			if span := p.sent.Request(req, operation, resent); span != nil {
+				return span
+			}
+			return nil
+		})
 	}
 	p.Add(storeMetrics(), func(emit metrics.Emit) { emitStore(emit, st.Activity()) })
 }

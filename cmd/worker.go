@@ -15,7 +15,6 @@ import (
 	"github.com/mraws/mraws/internal/config"
 	"github.com/mraws/mraws/internal/failpoint"
 	"github.com/mraws/mraws/internal/shipped"
-	"github.com/mraws/mraws/internal/trace"
 	"github.com/mraws/mraws/internal/worker"
 	"github.com/mraws/mraws/mr"
 )
@@ -115,7 +114,7 @@ func workerOptions(s *session, st *store, app *mr.App, params map[string]string)
 		Store: objects, Bucket: st.Bucket(), Buckets: st.source, Outputs: st.writable, Libraries: s.libraries(), Parquet: s.parquet.read, Layout: s.layout, Log: s.log, Version: readVersion().Version,
 		App: s.process.telling(app), Params: params, Lookup: func(name string) *mr.App { return s.process.telling(s.apps.lookup(name)) },
 		Insecure: s.conf.Insecure, Files: tlsFiles(s.conf), Token: token, CoordTimeout: s.conf.CoordTimeout,
-		Name: workerName(host), Host: host, Slots: s.slots, Memory: s.memory, Scratch: cmp.Or(s.conf.Scratch, os.TempDir()), Stats: s.page.workerStats(), Events: trace.FromEnv(),
+		Name: workerName(host), Host: host, Slots: s.slots, Memory: s.memory, Scratch: cmp.Or(s.conf.Scratch, os.TempDir()), Stats: s.page.workerStats(), Events: s.page.events(), Begin: s.page.begin(),
 		Dirs: func(ctx context.Context, prefix string) (dirs []string, err error) {
 			for d, err := range objects.ListDirs(ctx, prefix) {
 				if err != nil {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The conformance suite and the end-to-end tests over MinIO, the AWS CLI as a
 # client of both servers, grep against Python's re, the package for Python, the alert
-# rules, the page of the dashboard in Chromium, each block of commands in the documents, tables of pyarrow, pandas and DuckDB as input, outputs that these
+# rules, a collector of OpenTelemetry, the page of the dashboard in Chromium, each block of commands in the documents, tables of pyarrow, pandas and DuckDB as input, outputs that these
 # read, the applications over tables against SQLite, DuckDB and pandas, and jobs of the real mrjob, which are installed from PyPI.
 # Builds MinIO once from the module proxy (about ten minutes) and installs Debian's
 # awscli, python3 and python3-venv if there is no `aws`, no `python3` or no venv. It
@@ -48,6 +48,16 @@ for test in fleet slurm; do
 	*) exit "$code" ;;
 	esac
 done
+code=0
+MRAWS_OTELCOL=$(scripts/otelcol.sh) || code=$?
+case $code in
+0)
+	export MRAWS_OTELCOL
+	step go test -vet=off -timeout 20m -count=1 -tags otelcol -run TestCollector ./e2e
+	;;
+75) echo "SKIPPED: TestCollector, since the collector of OpenTelemetry cannot be fetched" ;;
+*) exit "$code" ;;
+esac
 without=()
 code=0
 MRAWS_READERS_PYTHON=$(scripts/readers.sh) || code=$?

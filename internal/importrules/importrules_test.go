@@ -44,6 +44,7 @@ var allowed = map[string][]string{
 	"internal/chain":             {},
 	"internal/metrics":           {}, // and nobody else imports Prometheus: see checkSDK
 	"internal/dashboard/page":    {"std"},
+	"internal/telemetry":         {"internal/trace", "internal/metrics"}, // and nobody else imports OpenTelemetry: see checkSDK
 	"internal/protocol":          {"std", "internal/trace"},
 	"internal/trace":             {"std"},
 	"internal/events":            {"internal/layout", "internal/manifest", "internal/object", "internal/escape"},
@@ -140,7 +141,7 @@ func TestImports(t *testing.T) {
 
 // checkSDK checks the imports of large dependencies. Only s3fs sends requests to
 // S3, only s3local embeds the server, only wasm runs modules, only the packages parquet have the
-// library of Parquet, only metrics imports Prometheus. The interface of the server uses types of the SDK, so s3local may import those two
+// library of Parquet, only metrics imports Prometheus, only telemetry OpenTelemetry. The interface of the server uses types of the SDK, so s3local may import those two
 // packages. spot uses the SDK's client for instance metadata, and no service of
 // AWS.
 func checkSDK(t *testing.T, name string, imports []string) {
@@ -172,6 +173,9 @@ func checkSDK(t *testing.T, name string, imports []string) {
 		}
 		if strings.HasPrefix(imp, "github.com/prometheus/") && name != "internal/metrics" {
 			t.Errorf("%s imports %s; only internal/metrics may: roles count in plain numbers", name, imp)
+		}
+		if strings.HasPrefix(imp, "go.opentelemetry.io/") && name != "internal/telemetry" {
+			t.Errorf("%s imports %s; only internal/telemetry may: roles tell what happens", name, imp)
 		}
 	}
 }

@@ -58,6 +58,9 @@ func New(version, commit, goVersion string) *Page {
 	return p
 }
 
+// Gatherer reads the metrics of the page for others than Prometheus.
+func (p *Page) Gatherer() prometheus.Gatherer { return p.reg }
+
 // Add adds metrics; read gives the values of those that have any, and is
 // called for each reader of the page, perhaps at the same time. A name that
 // is there already, or one that is none, is a mistake in the program and

@@ -57,6 +57,7 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 	tally := object.TalliesOf(req.Context())
 	tally.Request(name)
 	op := tryBudgetOf(req.Context())
+	span := c.meter.span(req, name, op)
 	ctx, cancel := context.WithCancelCause(req.Context())
 	wait := c.headerTimeout(name, op)
 	var answered atomic.Bool // the transport may read the request's body after that
@@ -73,6 +74,9 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 		}
 		cancel(nil)
 		c.meter.end(name, v)
+		if span != nil {
+			span.End(v.trouble())
+		}
 		slot.Do(func() { c.limit.release(v) })
 		if v.good() {
 			c.retries.earn()
@@ -92,6 +96,9 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 		return nil, err // the operation still waits, until tryBudget.endWait
 	}
 	c.meter.answered(time.Since(began))
+	if span != nil {
+		span.Replied(resp.StatusCode)
+	}
 	op.wait.End()
 	if outcomeOf(resp.StatusCode) == throttled {
 		op.wait.Throttle()

@@ -80,6 +80,7 @@ func (a Activity) Throttled() (n int64) {
 type meter struct {
 	sent, received atomic.Int64
 	latency        [latencies]atomic.Int64
+	tracer         atomic.Pointer[Tracer]
 
 	mu    sync.Mutex
 	tries map[string]*Tries

@@ -117,6 +117,20 @@ func (l Listener) Tell(e Event) {
 	l(e)
 }
 
+// Both is told what either is told; nil if both are.
+func Both(a, b Listener) Listener {
+	if a == nil || b == nil {
+		if a == nil {
+			return b
+		}
+		return a
+	}
+	return func(e Event) {
+		a(e)
+		b(e)
+	}
+}
+
 // Read returns the events of a file that [FromEnv] wrote, in the order in
 // which they were told.
 func Read(r io.Reader) (events []Event, err error) {

@@ -46,3 +46,18 @@ func TestTell(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestBoth: either may be nobody, and two hear the same.
+func TestBoth(t *testing.T) {
+	var a, b int
+	one, two := Listener(func(Event) { a++ }), Listener(func(Event) { b++ })
+	if Both(nil, nil) != nil {
+		t.Error("somebody listens")
+	}
+	Both(one, nil).Tell(Event{})
+	Both(nil, two).Tell(Event{})
+	Both(one, two).Tell(Event{})
+	if a != 2 || b != 2 {
+		t.Errorf("heard %d and %d times", a, b)
+	}
+}

@@ -98,7 +98,7 @@ func earlyPause(n int) time.Duration {
 func (w *worker) attempt(ctx context.Context, reply *wire.PollReply) (well bool, err error) {
 	a, job := reply.GetGrant(), reply.Job
 	r := &running{attempt: a, job: job, spec: reply.Spec, progress: new(task.Progress), pulse: new(object.Pulse)}
-	runCtx, cancel := context.WithCancelCause(object.WithPulse(ctx, r.pulse))
+	runCtx, cancel := context.WithCancelCause(w.started(object.WithPulse(ctx, r.pulse), r))
 	r.cancel = cancel
 	if !w.begin(r) {
 		cancel(nil)
@@ -137,6 +137,15 @@ func (w *worker) attempt(ctx context.Context, reply *wire.PollReply) (well bool,
 		log.Debug().Bool("superseded", result.Superseded).Msg("attempt committed")
 	}
 	return err == nil, w.report(ctx, runCtx, r, q)
+}
+
+// started returns the context of an attempt that begins.
+func (w *worker) started(ctx context.Context, r *running) context.Context {
+	if w.o.Begin == nil {
+		return ctx
+	}
+	a := r.attempt
+	return w.o.Begin(ctx, trace.Event{Job: r.job, Phase: phase(a.Phase).String(), Task: int(a.Task), Attempt: a.Id, Worker: w.o.Name})
 }
 
 // tell tells the listener how an attempt ended.

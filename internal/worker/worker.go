@@ -86,6 +86,9 @@ type Options struct {
 	// Events is told how each attempt ended, by the slots side by side; nil
 	// is nobody.
 	Events trace.Listener
+	// Begin, if there is one, makes the context of an attempt that begins. What
+	// it is told is as Events is told of the attempt's end.
+	Begin func(ctx context.Context, begun trace.Event) context.Context
 	// Shared is given to all workers of a process, of which each reads the
 	// same; nil is for one alone.
 	Shared *Shared
