@@ -162,11 +162,8 @@ func (r *jobRun) run(ctx context.Context, args []string) (err error) {
 	if !o.processes {
 		r.page.workers()
 	}
-	if o.sources, err = o.input.remote(ctx, r.st, r.conf, o.sources); err != nil {
+	if err := r.addSources(ctx); err != nil {
 		return err
-	}
-	if len(o.sources) > 0 && r.plan != nil {
-		o.sources = append(o.sources, coordinator.Source{})
 	}
 	if err := r.settlePlace(ctx, given); err != nil {
 		return err
@@ -185,6 +182,18 @@ func (r *jobRun) run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	return r.result(ctx, success, again)
+}
+
+// addSources adds what is read where it lies in S3, beside what is uploaded.
+func (r *jobRun) addSources(ctx context.Context) (err error) {
+	o := r.flags
+	if o.sources, err = o.input.remote(ctx, r.st, r.conf, o.sources); err != nil {
+		return err
+	}
+	if len(o.sources) > 0 && r.plan != nil {
+		o.sources = append(o.sources, coordinator.Source{})
+	}
+	return nil
 }
 
 // estimate says what the job would cost.
