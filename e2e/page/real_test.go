@@ -187,7 +187,7 @@ func TestTakeover(t *testing.T) {
 	p.accessible()
 }
 
-// TestRun: the page that run serves is live during the job.
+// TestRun: the page that run serves is live during the job, and shows its end.
 func TestRun(t *testing.T) {
 	in := browser(t)
 	m := newProgram(t)
@@ -202,5 +202,7 @@ func TestRun(t *testing.T) {
 	if run.err != nil {
 		t.Error(run.err)
 	}
-	p.has("#phases", "of 40 tasks")
+	p.until(`document.querySelector("#job-state").textContent.includes("done")`)
+	p.has("#phases", "40 of 40 tasks")
+	p.has("#workers-table", "MiB")
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/events"
 	"github.com/mraws/mraws/internal/layout"
+	"github.com/mraws/mraws/internal/manifest"
 )
 
 // mostObjects bounds the objects of an attempt that are shown.
@@ -21,7 +22,7 @@ func (s *Server) attempt(w http.ResponseWriter, r *http.Request) {
 	}
 	defer f.leave()
 	f.mu.Lock()
-	doc := f.fold.describe(r.URL.Query().Get("attempt"), s.o.Store.Bucket(), layout.New(f.prefix))
+	doc := f.fold.describe(r.URL.Query().Get("attempt"))
 	f.mu.Unlock()
 	if doc == nil {
 		refuse(w, http.StatusNotFound, "the event log has no such attempt")
@@ -50,7 +51,7 @@ type attemptDoc struct {
 }
 
 // describe returns all that is known of an attempt, nil if there is none.
-func (f *fold) describe(id, bucket string, lay layout.Layout) *attemptDoc {
+func (f *fold) describe(id string) *attemptDoc {
 	n, ok := f.at[id]
 	if !ok {
 		return nil
@@ -82,22 +83,33 @@ func (f *fold) describe(id, bucket string, lay layout.Layout) *attemptDoc {
 			d.Log = append(d.Log, escape.Line(line))
 		}
 	}
-	if f.spec != nil && !r.reduce && r.task < len(f.spec.Tasks) {
-		for i, p := range f.spec.Tasks[r.task] {
-			if i == mostObjects {
-				d.More = len(f.spec.Tasks[r.task]) - i
-				break
-			}
-			o := f.spec.Objects[p.Object]
-			name := o.Name
-			if o.Bucket == "" {
-				name = layout.Place(bucket, o.At(lay))
-			}
-			if p.Length != o.Size {
-				name += " bytes " + strconv.FormatInt(p.Offset, 10) + " to " + strconv.FormatInt(p.Offset+p.Length-1, 10)
-			}
-			d.Objects = append(d.Objects, name)
+	for i, p := range f.reads(r) {
+		if i == mostObjects {
+			d.More = len(f.reads(r)) - i
+			break
 		}
+		d.Objects = append(d.Objects, f.object(p))
 	}
 	return d
+}
+
+// reads is what a map task reads, nil if that is not known.
+func (f *fold) reads(r *row) []manifest.Piece {
+	if f.spec == nil || r.reduce || r.task >= len(f.spec.Tasks) {
+		return nil
+	}
+	return f.spec.Tasks[r.task]
+}
+
+// object names a piece of an object.
+func (f *fold) object(p manifest.Piece) string {
+	o := f.spec.Objects[p.Object]
+	name := o.Name
+	if o.Bucket == "" {
+		name = layout.Place(f.bucket, o.At(f.lay))
+	}
+	if p.Length != o.Size {
+		name += " bytes " + strconv.FormatInt(p.Offset, 10) + " to " + strconv.FormatInt(p.Offset+p.Length-1, 10)
+	}
+	return name
 }

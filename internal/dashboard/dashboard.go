@@ -85,6 +85,8 @@ const (
 	linger = time.Minute
 	// alive is how often a stream says something at least.
 	alive = 15 * time.Second
+	// lastTime bounds what Close waits for.
+	lastTime = 2 * time.Second
 	// rest leaves a reader a twentieth of a processor.
 	rest = 20
 	// mostStreams bounds the streams, and mostJobs the jobs that are in memory.
@@ -100,11 +102,14 @@ type Server struct {
 	ctx     context.Context // ends with Close
 	end     context.CancelFunc
 	streams chan struct{} // holds one for each stream
+	last    chan struct{} // closed by Close: followers read once more
+	told    chan struct{} // closed when they have: streams send that, and end
 
 	mu        sync.Mutex
 	followers map[string]*follower // by prefix
 	closed    bool
 	running   sync.WaitGroup // followers
+	pages     sync.WaitGroup // streams
 }
 
 // New returns a dashboard that reads nothing before somebody asks. [Server.Close] ends it.
@@ -120,7 +125,8 @@ func New(o Options) *Server {
 	if o.rest == 0 {
 		o.rest = rest
 	}
-	s := &Server{o: o, door: newDoor(o.Token), mux: http.NewServeMux(), streams: make(chan struct{}, mostStreams), followers: map[string]*follower{}}
+	s := &Server{o: o, door: newDoor(o.Token), mux: http.NewServeMux(), followers: map[string]*follower{}}
+	s.streams, s.last, s.told = make(chan struct{}, mostStreams), make(chan struct{}), make(chan struct{})
 	s.ctx, s.end = context.WithCancel(context.Background())
 	s.list.find = func(ctx context.Context) (*jobs.List, error) { return jobs.Find(ctx, o.Jobs) }
 	s.mux.HandleFunc("/{$}", s.page)
@@ -135,13 +141,29 @@ func New(o Options) *Server {
 	return s
 }
 
-// Close ends all streams and readers, and waits for the readers.
+// Close ends all streams and readers. Those who look at a job are told how it stands, so
+// that the page of a process that ends with its job shows the end; that takes lastTime at
+// most. A client that does not read is not waited for longer.
 func (s *Server) Close() error {
 	s.mu.Lock()
+	closed := s.closed
 	s.closed = true
 	s.mu.Unlock()
-	s.end()
+	if closed {
+		return nil
+	}
+	late := time.AfterFunc(lastTime, s.end)
+	defer late.Stop()
+	close(s.last)
 	s.running.Wait()
+	close(s.told)
+	told := make(chan struct{})
+	go func() { s.pages.Wait(); close(told) }()
+	select {
+	case <-told:
+	case <-s.ctx.Done():
+	}
+	s.end()
 	return nil
 }
 

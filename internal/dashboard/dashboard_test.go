@@ -13,6 +13,7 @@ import (
 
 	"github.com/mraws/mraws/internal/events"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
 )
 
 // TestResume: a page whose connection is cut again and again comes to what one has that
@@ -258,5 +259,60 @@ func TestUnwatched(t *testing.T) {
 	defer s.mu.Unlock()
 	if len(s.followers) != 0 {
 		t.Error(len(s.followers))
+	}
+}
+
+// TestClose: who looks at a job when the server ends is told how it stands then, however
+// long ago it was read.
+func TestClose(t *testing.T) {
+	b := newBucket()
+	j := b.newJob(t, "x", "wc-1", 1)
+	h, s := b.serve(t, func(o *Options) { o.every, o.control = time.Hour, time.Hour })
+	p := open(t, h, "x")
+	p.until(func() bool { return len(p.views) > 0 })
+	j.write(started("map-0", "ep1.m0.1", "w0"), ended("map-0", "ep1.m0.1", "w0", "committed", events.Work{Seconds: 1, Bytes: 7}))
+	j.finish()
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	p.until(func() bool { return p.over })
+	if v := p.views[len(p.views)-1]; v.Job.State != "done" || v.Seal == nil || v.Phases[0].Done != 1 {
+		t.Errorf("%+v", v)
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if r, _ := ask(t, http.MethodGet, h.URL+"/api/stream?job=x"); r.StatusCode != http.StatusServiceUnavailable {
+		t.Error(r.Status)
+	}
+}
+
+// TestSamples: what workers tell of their processes is shown, and what they have spent is
+// spread over the time since the sample before.
+func TestSamples(t *testing.T) {
+	b := newBucket()
+	j := b.newJob(t, "x", "wc-1", 1)
+	h, _ := b.serve(t, nil)
+	p := open(t, h, "x")
+	p.until(func() bool { return len(p.views) > 0 })
+	if v := p.views[0]; v.Throughput != nil && v.Throughput.CPU != nil {
+		t.Error(v.Throughput.CPU)
+	}
+	free := int64(1 << 30)
+	j.write(events.Event{Type: events.WorkerJoined, Worker: "w0", Host: "h", Slots: 2},
+		events.Event{Type: events.WorkerSampled, Worker: "w0", Sample: &object.Sample{CPUSeconds: 1, CPUPercent: 50, Cores: 2, MemoryBytes: 7}})
+	p.until(func() bool { v := p.views[len(p.views)-1]; return len(v.Workers) == 1 && v.Workers[0].Sample != nil })
+	j.write(events.Event{Type: events.WorkerSampled, Worker: "w0", Sample: &object.Sample{CPUSeconds: 3.5, CPUPercent: 125, Cores: 2, MemoryBytes: 9, ScratchFreeBytes: &free, S3Requests: 4, S3P50: 2}})
+	p.until(func() bool { v := p.views[len(p.views)-1]; return v.Workers[0].MemoryBytes == 9 })
+	v := p.views[len(p.views)-1]
+	w := v.Workers[0]
+	if w.CPUPercent != 125 || *w.ScratchFreeBytes != free || w.S3P50 != 2 || w.Seen == nil {
+		t.Errorf("%+v", w)
+	}
+	sum := 0.0
+	for _, s := range v.Throughput.CPU {
+		sum += s
+	}
+	if sum < 2.49 || sum > 3.01 { // 2.5 s since the first sample, and half a core before it
+		t.Error(v.Throughput.CPU)
 	}
 }

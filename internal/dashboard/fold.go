@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/mraws/mraws/internal/events"
+	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 )
 
@@ -18,6 +19,8 @@ import (
 type fold struct {
 	job    string        // its id
 	spec   *manifest.Job // nil if it cannot be read
+	bucket string
+	lay    layout.Layout // of the job
 	reader *events.Reader
 	state  events.State
 
@@ -28,6 +31,13 @@ type fold struct {
 	last    int // number of the last change
 	workers []string
 	worker  map[string]int // their places
+	spent   []spent
+}
+
+// spent is processor time that a worker has told of.
+type spent struct {
+	from, to events.Time
+	seconds  float64
 }
 
 // row is an attempt.
@@ -42,13 +52,20 @@ type row struct {
 // change is one change of a row, numbered from 1.
 type change struct{ n, row int }
 
-func newFold(job string, spec *manifest.Job, reader *events.Reader) *fold {
-	return &fold{job: job, spec: spec, reader: reader, at: map[string]int{}, live: map[int]bool{}, worker: map[string]int{}}
+func newFold(job string, spec *manifest.Job, bucket string, lay layout.Layout, reader *events.Reader) *fold {
+	return &fold{job: job, spec: spec, bucket: bucket, lay: lay, reader: reader, at: map[string]int{}, live: map[int]bool{}, worker: map[string]int{}}
 }
 
 // apply applies the next event.
 func (f *fold) apply(e events.Entry) {
+	before := events.Worker{}
+	if w := f.state.Workers[e.Worker]; w != nil {
+		before = *w
+	}
 	f.state.Apply(e)
+	if e.Type == events.WorkerSampled {
+		f.spend(before, f.state.Workers[e.Worker])
+	}
 	if e.Type == events.CoordinatorStarted {
 		for _, n := range f.running() {
 			f.touch(n)
@@ -77,6 +94,24 @@ func (f *fold) apply(e events.Entry) {
 		f.rows = append(f.rows, row{Attempt: t.Attempts[i], reduce: phase == "reduce", task: task, worker: -1})
 	}
 	f.touch(n)
+}
+
+// spend notes what a worker has spent since its sample before. Of the time before its
+// first one only the mean since its process started is known.
+func (f *fold) spend(before events.Worker, now *events.Worker) {
+	if now == nil || now.Sample == nil {
+		return
+	}
+	s := spent{from: before.SampledAt, to: now.SampledAt}
+	if before.Sample != nil {
+		s.seconds = now.Sample.CPUSeconds - before.Sample.CPUSeconds
+	} else {
+		s.from = now.Joined
+		s.seconds = now.Sample.CPUPercent / 100 * float64(s.to-s.from) / 1000
+	}
+	if s.seconds > 0 && s.to >= s.from {
+		f.spent = append(f.spent, s)
+	}
 }
 
 // running returns the rows of attempts that run, in order.

@@ -3,7 +3,6 @@ package dashboard
 import (
 	"context"
 	"errors"
-
 	"io/fs"
 	"net/http"
 	"sync"
@@ -162,12 +161,25 @@ func (f *follower) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-f.s.last:
+			if f.watched() {
+				f.looked = time.Time{}
+				_ = f.step(ctx) // what is not known now will never be shown
+			}
+			return
 		case <-timer.C:
 		}
 		if f.idle() {
 			return
 		}
 	}
+}
+
+// watched says whether somebody looks.
+func (f *follower) watched() bool {
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	return f.watchers > 0
 }
 
 // step reads what is new, and publishes it. An error is one of the first time only.
@@ -236,7 +248,7 @@ func (f *follower) look(ctx context.Context) error {
 	f.facts = now
 	if fresh {
 		f.mu.Lock()
-		f.fold, f.over = newFold(now.job.ID, spec, events.NewReader(f.s.o.Store, lay, now.job.ID)), false
+		f.fold, f.over = newFold(now.job.ID, spec, f.s.o.Store.Bucket(), lay, events.NewReader(f.s.o.Store, lay, now.job.ID)), false
 		f.mu.Unlock()
 		f.findings, f.explained, f.keys = nil, time.Time{}, map[string][]heavyKey{}
 	}

@@ -48,6 +48,15 @@ func (m *material) throughput() *throughput {
 		}
 	}
 	t.Read, t.Shuffled, t.Written = read.sums(), shuffled.sums(), written.sums()
+	if len(m.spent) > 0 {
+		spent := newCurve(n, t.Step)
+		for _, s := range m.spent {
+			spent.add(m.since(s.from), m.since(s.to), int64(s.seconds*1000))
+		}
+		for _, ms := range spent.sums() {
+			t.CPU = append(t.CPU, float64(ms)/1000)
+		}
+	}
 	return t
 }
 

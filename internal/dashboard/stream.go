@@ -29,6 +29,11 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, "too many pages are open")
 		return
 	}
+	if !s.enter() {
+		refuse(w, http.StatusServiceUnavailable, "the server ends")
+		return
+	}
+	defer s.pages.Done()
 	f := s.open(w, r)
 	if f == nil {
 		return
@@ -57,10 +62,24 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 			return
 		case <-r.Context().Done():
 			return
+		case <-s.told:
+			f.tell(out, &at, &started, &version)
+			return
 		case <-s.ctx.Done():
 			return
 		}
 	}
+}
+
+// enter counts a stream, unless the server ends.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.pages.Add(1)
+	return true
 }
 
 // tell sends a client all that it has not, and returns what is closed when there is more.

@@ -9,6 +9,7 @@ import (
 	"github.com/mraws/mraws/internal/escape"
 	"github.com/mraws/mraws/internal/events"
 	"github.com/mraws/mraws/internal/jobs"
+	"github.com/mraws/mraws/internal/object"
 )
 
 // View is a job in figures. Times are milliseconds since Began unless they say other. What
@@ -68,6 +69,9 @@ type workerView struct {
 	Slots   int    `json:"slots"`
 	Running int    `json:"running"`
 	State   string `json:"state"`
+	// Sample is what the worker has told last of its process, at Seen; nil for nothing.
+	*object.Sample
+	Seen *int64 `json:"seen"`
 }
 
 type counter struct {
@@ -86,6 +90,7 @@ type errorView struct {
 	At      int64  `json:"at"`
 	Outcome string `json:"outcome"`
 	Cause   string `json:"cause"`
+	Object  string `json:"object,omitempty"` // the only one that the task reads
 }
 
 type receipt struct {
@@ -268,6 +273,7 @@ func (m *material) workerViews() []workerView {
 		list[i] = workerView{ID: name, State: "unknown"}
 		if w := m.state.Workers[name]; w != nil {
 			list[i].Host, list[i].Slots, list[i].State = w.Host, w.Slots, w.State
+			list[i].Sample, list[i].Seen = w.Sample, m.maybe(w.SampledAt)
 		}
 	}
 	for n := range m.live {
@@ -280,18 +286,22 @@ func (m *material) workerViews() []workerView {
 
 // errors are the attempts that failed or were lost, the newest first.
 func (m *material) errors() []errorView {
-	var failed []*events.Attempt
+	var failed []*row
 	for i := range m.rows {
-		if a := m.rows[i].Attempt; a.Outcome == "failed" || a.Outcome == "lost" {
-			failed = append(failed, a)
+		if r := &m.rows[i]; r.Outcome == "failed" || r.Outcome == "lost" {
+			failed = append(failed, r)
 		}
 	}
-	slices.SortStableFunc(failed, func(a, b *events.Attempt) int { return cmp.Compare(b.End, a.End) })
+	slices.SortStableFunc(failed, func(a, b *row) int { return cmp.Compare(b.End, a.End) })
 	list := []errorView{}
-	for _, a := range failed[:min(len(failed), mostErrors)] {
-		list = append(list, errorView{
-			Task: a.Task, Attempt: a.ID, Worker: a.Worker, At: m.since(a.End), Outcome: a.Outcome, Cause: escape.Short(strings.TrimSpace(a.Cause), 2000),
-		})
+	for _, r := range failed[:min(len(failed), mostErrors)] {
+		e := errorView{
+			Task: r.Task, Attempt: r.ID, Worker: r.Worker, At: m.since(r.End), Outcome: r.Outcome, Cause: escape.Short(strings.TrimSpace(r.Cause), 2000),
+		}
+		if reads := m.reads(r); len(reads) == 1 {
+			e.Object = m.object(reads[0])
+		}
+		list = append(list, e)
 	}
 	return list
 }
