@@ -5,7 +5,11 @@ package e2e
 import (
 	"encoding/json"
 	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -91,6 +95,61 @@ func TestDoctorAsksTheCoordinator(t *testing.T) {
 	out, _ = b.run(5, "doctor")
 	_, port, _ := net.SplitHostPort(closed)
 	wants(t, out, "WRONG    coordinator", closed, "fix: let this machine reach TCP port "+port+" of the coordinator")
+}
+
+// TestDoctorOfAnotherVersion: a worker of another version than that of this program and of
+// the coordinator is named, with what to do.
+func TestDoctorOfAnotherVersion(t *testing.T) {
+	b := newFixture(t)
+	b.run(0, append([]string{"upload-input"}, b.books()...)...)
+	fifo := filepath.Join(b.dir, "fifo") // that nobody writes to, so that the job does not end
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.coordinator("--mapper", "cat "+fifo)
+	other := *b
+	other.bin = otherVersion(t, "v1.9.0")
+	other.start("worker", "--slots", "1")
+	b.announces(1)
+	out, _ := b.run(7, "doctor")
+	wants(t, out, "ok       coordinator", "WRONG    version", "has version v1.9.0, this program ", "fix: run the same version on all machines")
+	out, _ = b.run(0, "status", "-o", "json")
+	wants(t, out, `"version": "v1.9.0"`)
+}
+
+// otherVersion builds a program of somebody else's, without an application, that says it
+// is of that version of mraws.
+func otherVersion(t *testing.T, version string) string {
+	t.Helper()
+	dir := t.TempDir()
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, data []byte) {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		data, err := os.ReadFile(filepath.Join(root, "examples", "own", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(name, data)
+	}
+	write("main.go", []byte("package main\n\nimport \"github.com/mraws/mraws/cli\"\n\nfunc main() { cli.Main() }\n"))
+	for _, args := range [][]string{
+		{"mod", "edit", "-require=github.com/mraws/mraws@" + version, "-replace=github.com/mraws/mraws=" + root},
+		{"build", "-o", "mraws", "."},
+	} {
+		c := exec.Command("go", args...)
+		c.Dir = dir
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", c, err, out)
+		}
+	}
+	return filepath.Join(dir, "mraws")
 }
 
 // nobody is an address at which nobody listens.
