@@ -106,7 +106,7 @@ func (s *Store) classify(e *Error, o op, precondition error) {
 		e.Kind = ErrDamaged
 	case status == http.StatusPreconditionFailed:
 		e.Kind = precondition
-	case status == http.StatusForbidden, status == http.StatusUnauthorized:
+	case status == http.StatusForbidden, status == http.StatusUnauthorized, e.Code == "AccessDenied": // of one key of several: no status
 		e.Kind = fs.ErrPermission
 		e.Action = o.action()
 		e.Detail = fmt.Sprintf("%s is not allowed: %s", e.Action, e.Detail)

@@ -281,7 +281,7 @@ func TestDeleteErrors(t *testing.T) {
 		failed()(w, r)
 	})
 	err := s.Delete(t.Context(), "a", "b", "c")
-	if err == nil || !strings.Contains(err.Error(), "s3://b/b") || strings.Contains(err.Error(), "s3://b/a") {
+	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "s3://b/b") || strings.Contains(err.Error(), "s3://b/a") {
 		t.Error(err)
 	}
 	s, _ = fake(t, quick(), failed("a SlowDown"))
