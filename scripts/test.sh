@@ -14,7 +14,7 @@ step scripts/lint.sh
 # End to end tests wait as much as they work, so the others run beside them.
 # Their processes are under the race detector and not the tests themselves,
 # and a result from the cache says nothing of a program that they build.
-beside end-to-end go test -vet=off -timeout 20m -count=1 -parallel 4 ./e2e ${race:+-e2e.race}
+beside end-to-end go test -vet=off -timeout 30m -count=1 -parallel 4 ./e2e ${race:+-e2e.race}
 # shellcheck disable=SC2046 # a word for each package
 step go test $race -vet=off -timeout 20m $(go list ./... | grep -vx github.com/mraws/mraws/e2e) -skip '^TestScripts$'
 # Scripts of the command line start hundreds of processes, which the race detector
