@@ -134,16 +134,7 @@ func (b *fixture) as(policy []iamStatement, faults ...string) (*fixture, *guard)
 	}
 	front := httptest.NewServer(proxy)
 	b.t.Cleanup(func() { proxy.Close(); front.Close() })
-	other := *b
-	other.env = nil
-	for _, e := range b.env {
-		if !strings.HasPrefix(e, "MRAWS_LOCAL=") {
-			other.env = append(other.env, e)
-		}
-	}
-	other.env = append(other.env, "MRAWS_ENDPOINT="+front.URL, "MRAWS_REGION="+at.Region,
-		"AWS_ACCESS_KEY_ID="+at.AccessKey, "AWS_SECRET_ACCESS_KEY="+at.SecretKey)
-	return &other, g
+	return b.behind(front, at), g
 }
 
 // broken lets each upload in parts of a role fail at its end, so that it has to be aborted.

@@ -102,17 +102,7 @@ func (b *fixture) metered() (*fixture, *meter) {
 	}
 	front := httptest.NewServer(proxy)
 	b.t.Cleanup(front.Close)
-	other := *b
-	other.env = nil
-	for _, e := range b.env {
-		if !strings.HasPrefix(e, "MRAWS_LOCAL=") {
-			other.env = append(other.env, e)
-		}
-	}
-	other.env = append(other.env, "MRAWS_ENDPOINT="+front.URL, "MRAWS_REGION="+at.Region,
-		"AWS_ACCESS_KEY_ID="+at.AccessKey, "AWS_SECRET_ACCESS_KEY="+at.SecretKey,
-		"MRAWS_LEASE=1m", "MRAWS_EVENTS=false") // how often these are written depends on time
-	return &other, m
+	return b.behind(front, at, "MRAWS_LEASE=1m", "MRAWS_EVENTS=false"), m // how often these are written depends on time
 }
 
 // planned is what --dry-run says, as far as a test looks at it.

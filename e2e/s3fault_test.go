@@ -39,6 +39,12 @@ func (b *fixture) through(lines ...string) (*fixture, *s3fault.Proxy) {
 	}
 	front := httptest.NewServer(proxy)
 	b.t.Cleanup(func() { proxy.Close(); front.Close() })
+	return b.behind(front, at), proxy
+}
+
+// behind returns a fixture of the same job whose processes reach its embedded server
+// through front. More are variables that they have besides.
+func (b *fixture) behind(front *httptest.Server, at datadir.Endpoint, more ...string) *fixture {
 	other := *b
 	other.env = nil
 	for _, e := range b.env {
@@ -48,7 +54,8 @@ func (b *fixture) through(lines ...string) (*fixture, *s3fault.Proxy) {
 	}
 	other.env = append(other.env, "MRAWS_ENDPOINT="+front.URL, "MRAWS_REGION="+at.Region,
 		"AWS_ACCESS_KEY_ID="+at.AccessKey, "AWS_SECRET_ACCESS_KEY="+at.SecretKey)
-	return &other, proxy
+	other.env = append(other.env, more...)
+	return &other
 }
 
 func script(t *testing.T, lines ...string) *s3fault.Script {
