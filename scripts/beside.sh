@@ -11,6 +11,29 @@ fi
 # step COMMAND... says what it runs.
 step() { echo "=== $*" >&2; "$@"; }
 
+# optional WHAT COMMAND... is a step that ends with 75 where what it needs cannot be
+# fetched: then it says that WHAT is skipped, and the script goes on.
+optional() {
+	local what=$1 code=0
+	shift
+	step "$@" || code=$?
+	[ "$code" != 75 ] || { echo "SKIPPED: $what"; code=0; }
+	return "$code"
+}
+
+# have NAME WHAT COMMAND... exports NAME as what the command prints. It is false, and
+# says that WHAT is skipped, if the command ends with 75.
+have() {
+	local name=$1 what=$2 code=0 out
+	shift 2
+	out=$("$@") || code=$?
+	case $code in
+	0) export "$name=$out" ;;
+	75) echo "SKIPPED: $what" && return 1 ;;
+	*) exit "$code" ;;
+	esac
+}
+
 besides=() # name and process of each that runs beside
 besideLogs=$(mktemp -d)
 trap together EXIT

@@ -25,62 +25,21 @@ step go test -vet=off -timeout 20m -count=1 -tags interop,awscli -parallel 4 ./e
 step go test -vet=off -timeout 20m -count=1 -tags awscli -run TestAWSCLI ./e2e
 step clients/python/test.sh
 step scripts/guests.sh
-code=0
-scripts/test-alerts.sh || code=$?
-case $code in
-0) ;;
-75) echo "SKIPPED: the alert rules, since promtool cannot be fetched" ;;
-*) exit "$code" ;;
-esac
-code=0
-step scripts/test-page.sh || code=$?
-case $code in
-0) ;;
-75) echo "SKIPPED: the page of the dashboard, since Chromium or axe-core cannot be fetched" ;;
-*) exit "$code" ;;
-esac
-code=0
-step scripts/test-slurm.sh || code=$?
-case $code in
-0) ;;
-75) echo "SKIPPED: a job by Slurm, since its packages cannot be fetched" ;;
-*) exit "$code" ;;
-esac
-code=0
-MRAWS_OTELCOL=$(scripts/otelcol.sh) || code=$?
-case $code in
-0)
-	export MRAWS_OTELCOL
+optional "the alert rules, since promtool cannot be fetched" scripts/test-alerts.sh
+optional "the page of the dashboard, since Chromium or axe-core cannot be fetched" scripts/test-page.sh
+optional "a job by Slurm, since its packages cannot be fetched" scripts/test-slurm.sh
+if have MRAWS_OTELCOL "TestCollector, since the collector of OpenTelemetry cannot be fetched" scripts/otelcol.sh; then
 	step go test -vet=off -timeout 20m -count=1 -tags otelcol -run TestCollector ./e2e
-	;;
-75) echo "SKIPPED: TestCollector, since the collector of OpenTelemetry cannot be fetched" ;;
-*) exit "$code" ;;
-esac
+fi
 without=()
-code=0
-MRAWS_READERS_PYTHON=$(scripts/readers.sh) || code=$?
-case $code in
-0)
-	export MRAWS_READERS_PYTHON
+if have MRAWS_READERS_PYTHON "TestTablesOfOthers, TestReaders and TestAppsOfTables, since PyPI cannot be reached" scripts/readers.sh; then
 	step go test -vet=off -timeout 20m -count=1 -tags readers -run 'TestTablesOfOthers|TestReaders|TestPartitionReaders|TestAppsOfTables' ./e2e
-	;;
-75)
-	echo "SKIPPED: TestTablesOfOthers, TestReaders and TestAppsOfTables, since PyPI cannot be reached"
+else
 	without+=(readers)
-	;;
-*) exit "$code" ;;
-esac
-code=0
-MRAWS_MRJOB_PYTHON=$(scripts/mrjob.sh) || code=$?
-case $code in
-0)
-	export MRAWS_MRJOB_PYTHON
+fi
+if have MRAWS_MRJOB_PYTHON "TestMrjob, since PyPI cannot be reached" scripts/mrjob.sh; then
 	step go test -vet=off -timeout 20m -count=1 -tags mrjob -run TestMrjob ./e2e
-	;;
-75)
-	echo "SKIPPED: TestMrjob, since PyPI cannot be reached"
+else
 	without+=(mrjob)
-	;;
-*) exit "$code" ;;
-esac
+fi
 MRAWS_DOCUMENTS_WITHOUT="${without[*]-}" step go test -vet=off -timeout 20m -count=1 -parallel 4 -tags documents -run TestDocuments -v ./e2e
