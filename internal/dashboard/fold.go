@@ -96,8 +96,8 @@ func (f *fold) apply(e events.Entry) {
 	f.touch(n)
 }
 
-// spend notes what a worker has spent since its sample before. Of the time before its
-// first one only the mean since its process started is known.
+// spend notes what a worker has spent since its sample before. Of its first one it takes
+// the percentage, which is since the worker began, as that of the time since it joined.
 func (f *fold) spend(before events.Worker, now *events.Worker) {
 	if now == nil || now.Sample == nil {
 		return

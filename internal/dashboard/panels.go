@@ -8,6 +8,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/mraws/mraws/internal/events"
+	"github.com/mraws/mraws/internal/findings"
 )
 
 // mostBuckets bounds the buckets of the curves of throughput, and firstStep is how many
@@ -175,9 +176,8 @@ type straggler struct {
 }
 
 const (
-	// An attempt is a straggler from slow times the usual time on, and leastExcess seconds
-	// above it: as package findings has it of those that ended.
-	slow, leastExcess = 2, 0.5
+	// much is how many times what is usual is a reason to take long.
+	much = 2
 	// leastUsual is from how many attempts on that have committed something is usual.
 	leastUsual = 3
 	// mostStragglers bounds the list.
@@ -230,7 +230,7 @@ func (m *material) stragglers() []straggler {
 			paces[r.reduce] = p
 		}
 		took := float64(m.now-r.Start) / 1000
-		if r.Start == 0 || p.n < leastUsual || took < slow*p.seconds || took < p.seconds+leastExcess {
+		if r.Start == 0 || p.n < leastUsual || !findings.Slow(took, p.seconds) {
 			continue
 		}
 		list = append(list, straggler{r.Task, r.ID, r.Worker, took, p.seconds, m.reason(r, p)})
@@ -252,9 +252,9 @@ func (m *material) reason(r *row, p pace) string {
 	}
 	text := ""
 	switch own, known := p.worker[r.Worker]; {
-	case bytes > slow*p.bytes && p.bytes > 0:
+	case bytes > much*p.bytes && p.bytes > 0:
 		text = fmt.Sprintf("it has %s to read, and %s is usual", humanize.IBytes(uint64(bytes)), humanize.IBytes(uint64(p.bytes)))
-	case known && own >= slow*p.seconds:
+	case known && own >= much*p.seconds:
 		text = fmt.Sprintf("its worker is slow: attempts that committed there took %.1f times as long as usual", own/max(p.seconds, 0.001))
 	case !known:
 		text = "no attempt of this phase has committed on its worker yet"

@@ -137,10 +137,12 @@ func (c *pace) expected(r *run) float64 {
 	return c.usual
 }
 
+// Slow says whether an attempt that took so many seconds is a straggler where so many are
+// usual.
+func Slow(seconds, usual float64) bool { return seconds >= slow*usual && seconds >= usual+leastExcess }
+
 // slow says whether an attempt took much longer than expected.
-func (c *pace) slow(r *run) bool {
-	return r.net() >= slow*c.expected(r) && r.net() >= c.expected(r)+leastExcess
-}
+func (c *pace) slow(r *run) bool { return Slow(r.net(), c.expected(r)) }
 
 // pace compares attempts that committed, that run, or that others overtook.
 func (p *phase) pace() (c pace, counts []*run) {

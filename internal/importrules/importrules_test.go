@@ -74,7 +74,7 @@ var allowed = map[string][]string{
 	"internal/status":            {"internal/events", "internal/wire", "internal/escape", "internal/layout", "internal/manifest", "internal/object", "internal/jobstate"},
 	"internal/cancel":            {"internal/layout", "internal/manifest", "internal/object", "internal/jobstate"},
 	"internal/jobs":              {"internal/layout", "internal/manifest", "internal/object", "internal/jobstate"},
-	"internal/dashboard":         {"internal/events", "internal/jobs", "internal/jobstate", "internal/layout", "internal/manifest", "internal/escape", "internal/object"},
+	"internal/dashboard":         {"internal/events", "internal/jobs", "internal/jobstate", "internal/layout", "internal/manifest", "internal/escape", "internal/object", "internal/findings"},
 	"e2e/chaos":                  {"e2e/lab", "internal/events", "internal/layout", "internal/manifest", "internal/object", "internal/failpoint", "internal/protocol", "internal/trace"},
 	"internal/doctor":            {"internal/layout", "internal/object"},
 	"internal/reset":             {"mr", "internal/layout", "internal/manifest", "internal/recordio", "internal/object", "internal/jobstate"},
