@@ -101,12 +101,13 @@ func random() []byte {
 	return b
 }
 
-// begin begins the span of n below the one of parent, unless it is there.
+// begin begins the span of n below the one of parent, unless it is there, and returns a
+// context with it.
 func (s *spans) begin(ctx context.Context, name string, n, parent names, e trace.Event, attrs ...attribute.KeyValue) context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.live[n.String()] != nil {
-		return ctx
+	if span := s.live[n.String()]; span != nil {
+		return oteltrace.ContextWithSpan(ctx, span)
 	}
 	if parent != (names{}) {
 		ctx = oteltrace.ContextWithRemoteSpanContext(ctx, parent.context())
@@ -168,7 +169,7 @@ func (t *Telemetry) Listener() trace.Listener {
 }
 
 func (t *Telemetry) hear(e trace.Event) {
-	if over := e.Kind == trace.JobDone || e.Kind == trace.JobFailed; over {
+	if e.Kind == trace.JobDone || e.Kind == trace.JobFailed {
 		t.finished()
 	}
 	if t.tracer == nil {
@@ -179,10 +180,8 @@ func (t *Telemetry) hear(e trace.Event) {
 	switch e.Kind {
 	case trace.JobPlanned:
 		n = n.ofJob()
-		t.begin(context.Background(), "job", n, names{}, e, attribute.String("mraws.coordinator.epoch", n.epoch), attribute.Int("mraws.job.maps", e.Maps), attribute.Int("mraws.job.reduces", e.Reduces))
-		t.mu.Lock()
-		c := t.live[n.String()].SpanContext()
-		t.mu.Unlock()
+		ctx := t.begin(context.Background(), "job", n, names{}, e, attribute.String("mraws.coordinator.epoch", n.epoch), attribute.Int("mraws.job.maps", e.Maps), attribute.Int("mraws.job.reduces", e.Reduces))
+		c := oteltrace.SpanContextFromContext(ctx)
 		t.job.Store(&c)
 	case trace.PhaseDone:
 		t.note(names{job: e.Job, epoch: e.Coordinator}, e, e.Phase+" done")
