@@ -112,11 +112,7 @@ func (c *Coordinator) weigh(ctx context.Context, format input.Format, objects []
 func (c *Coordinator) weighOne(ctx context.Context, format input.Format, o manifest.Object) (n int64, err error) {
 	rows := input.Rows{Fields: true, Columns: c.o.Columns, Parquet: c.o.Parquet}
 	r, err := input.Read(format, input.Piece{Object: o.Name, Size: o.Size, Length: o.Size, Rows: rows, Open: func(off, n int64) (input.Body, error) {
-		from, _, err := c.lister(ctx, o.Bucket)
-		if err != nil {
-			return nil, err
-		}
-		body, err := from.OpenChunks(ctx, o.In(c.o.Layout), o.ETag, off, n, n, 1)
+		body, err := c.openChunk(ctx, o, off, n)
 		if err != nil {
 			return nil, err
 		}

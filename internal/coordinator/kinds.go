@@ -166,15 +166,20 @@ func (c *Coordinator) bytesOf(ctx context.Context, o manifest.Object, off, n int
 	if n == 0 {
 		return nil, nil
 	}
-	from, _, err := c.lister(ctx, o.Bucket)
-	if err != nil {
-		return nil, err
-	}
-	body, err := from.OpenChunks(ctx, o.In(c.o.Layout), o.ETag, off, n, n, 1)
+	body, err := c.openChunk(ctx, o, off, n)
 	if err != nil {
 		return nil, err
 	}
 	b = make([]byte, n)
 	_, err = io.ReadFull(body, b)
 	return b, errors.Join(err, body.Close())
+}
+
+// openChunk opens n bytes of an object by one request.
+func (c *Coordinator) openChunk(ctx context.Context, o manifest.Object, off, n int64) (io.ReadCloser, error) {
+	from, _, err := c.lister(ctx, o.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	return from.OpenChunks(ctx, o.In(c.o.Layout), o.ETag, off, n, n, 1)
 }
