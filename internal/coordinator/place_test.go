@@ -1,17 +1,13 @@
 package coordinator
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/mraws/mraws/internal/coordinator/lease"
 	"github.com/mraws/mraws/internal/layout"
 	"github.com/mraws/mraws/internal/manifest"
 	"github.com/mraws/mraws/internal/object"
-	"github.com/mraws/mraws/internal/wire"
 )
 
 // TestPlaceRefused: a place that is not free for the output is refused, with the object
@@ -113,45 +109,5 @@ func TestPlaceLost(t *testing.T) {
 				t.Errorf("%v", s.err)
 			}
 		})
-	}
-}
-
-// TestPlaceOfTheNextCoordinator: a coordinator that stood still for longer than its
-// lease finds that its place belongs to the job of the one that leads now. It says that
-// another one leads, and ends the job for no worker.
-func TestPlaceOfTheNextCoordinator(t *testing.T) {
-	b, results := newFixture(t, 1), newFake()
-	owner, err := manifest.Encode(manifest.Owner{Schema: manifest.OwnerSchema, Job: "wc-next", Home: manifest.Place{Bucket: "jobs"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	next := lease.New(lease.Options{Store: b.store, Layout: b.lay, TakeOver: true, Announce: manifest.Coordinator{
-		Schema: manifest.CoordinatorSchema, Version: "v", Epoch: "next", Addresses: []string{"10.0.0.2:1234"},
-		Started: time.Now().UTC(), LeaseMS: time.Minute.Milliseconds(), Insecure: true,
-	}})
-	joined, found := make(chan struct{}), make(chan struct{})
-	results.faults = func(op, key string) fault {
-		if op != "put" || key != "out/_owner.json" {
-			return fine
-		}
-		close(found)
-		<-joined
-		if _, err := next.Acquire(context.Background(), nil); err != nil {
-			t.Error(err)
-		}
-		results.objects[key] = stored{owner, object.Info{Key: key, ETag: "theirs", Size: int64(len(owner))}}
-		return fine
-	}
-	s := b.start(func(o *Options) { o.OutputAt, o.OutputStore = manifest.Place{Bucket: "results", Dir: "out/"}, results })
-	<-found
-	w := s.join("w", 1)
-	close(joined)
-	if _, err := s.conn.Poll(t.Context(), w.next()); !wire.IsUnreachable(err) {
-		t.Errorf("its worker heard %v", err)
-	}
-	s.ends()
-	var conflict *ConflictError
-	if !errors.As(s.err, &conflict) || conflict.Kind != OtherCoordinator {
-		t.Errorf("%v", s.err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/mraws/mraws/internal/coordinator/lease"
 	"github.com/mraws/mraws/internal/coordinator/sched"
 	"github.com/mraws/mraws/internal/manifest"
+	"github.com/mraws/mraws/internal/object"
 	"github.com/mraws/mraws/internal/wire"
 )
 
@@ -272,4 +273,84 @@ func TestDamagedAnnouncement(t *testing.T) {
 			t.Errorf("Run: %v", s.err)
 		}
 	})
+}
+
+// successor takes the lease of a coordinator, and does nothing with it.
+func (b *fixture) successor() {
+	b.t.Helper()
+	next := lease.New(lease.Options{Store: b.store, Layout: b.lay, TakeOver: true, Announce: manifest.Coordinator{
+		Schema: manifest.CoordinatorSchema, Version: "v", Epoch: "next", Addresses: []string{"10.0.0.2:1234"},
+		Started: time.Now().UTC(), LeaseMS: time.Minute.Milliseconds(), Insecure: true,
+	}})
+	if _, err := next.Acquire(context.Background(), nil); err != nil {
+		b.t.Error(err)
+	}
+}
+
+// TestDeposedEndsNoJob: a coordinator that stood still for longer than its lease may find
+// trouble that is none of the job any more. Whatever it is, it says that another one leads,
+// and no worker hears that the job has ended.
+func TestDeposedEndsNoJob(t *testing.T) {
+	for name, trouble := range map[string]func(b *fixture) (*service, *fakeWorker){
+		"its place is the next one's": func(b *fixture) (*service, *fakeWorker) {
+			owner, err := manifest.Encode(manifest.Owner{Schema: manifest.OwnerSchema, Job: "wc-next", Home: manifest.Place{Bucket: "jobs"}})
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			results, joined, found := newFake(), make(chan struct{}), make(chan struct{})
+			results.faults = func(op, key string) fault {
+				if op != "put" || key != "out/_owner.json" {
+					return fine
+				}
+				close(found)
+				<-joined
+				b.successor()
+				results.objects[key] = stored{owner, object.Info{Key: key, ETag: "theirs", Size: int64(len(owner))}}
+				return fine
+			}
+			s := b.start(func(o *Options) { o.OutputAt, o.OutputStore = manifest.Place{Bucket: "results", Dir: "out/"}, results })
+			<-found
+			w := s.join("w", 1)
+			close(joined)
+			return s, w
+		},
+		"a task fails": func(b *fixture) (*service, *fakeWorker) {
+			s := b.start(nil)
+			w := s.join("w", 1)
+			a := w.granted()
+			b.successor()
+			b.store.set(b.lay.Input("in-0"), []byte("y"), nil)
+			w.report(a, func(q *wire.ReportRequest) {
+				failed("in-0 changed")(q)
+				q.Fatal, q.Object = true, b.lay.Input("in-0")
+			})
+			return s, w
+		},
+		"a record is another job's": func(b *fixture) (*service, *fakeWorker) {
+			s := b.start(nil)
+			w := s.join("w", 1)
+			a := w.granted()
+			b.successor()
+			b.put(b.lay.MapCommit(int(a.Task)), manifest.Map{Schema: manifest.MapSchema, Job: "wc-next"}, nil)
+			w.report(a, nil)
+			return s, w
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newFixture(t, 2)
+			s, w := trouble(b)
+			reply, err := s.conn.Poll(t.Context(), w.next())
+			for err == nil && reply.GetDone() == nil { // what was granted before
+				reply, err = s.conn.Poll(t.Context(), w.next())
+			}
+			if !wire.IsUnreachable(err) {
+				t.Errorf("its worker heard %v, %v", reply, err)
+			}
+			s.ends()
+			var conflict *ConflictError
+			if !errors.As(s.err, &conflict) || conflict.Kind != OtherCoordinator {
+				t.Errorf("%v", s.err)
+			}
+		})
+	}
 }
