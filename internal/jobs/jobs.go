@@ -126,7 +126,8 @@ type List struct {
 }
 
 // Find lists the jobs below the base. It returns an error of the store; a job that
-// cannot be read is part of the list.
+// cannot be read is part of the list. Folders whose objects may not be read are passed
+// over, and are an error if no job is found.
 func Find(ctx context.Context, o Options) (*List, error) {
 	s := &search{Options: o, list: &List{}}
 	level := []string{layout.New(o.Base).Root()}
@@ -157,6 +158,9 @@ func Find(ctx context.Context, o Options) (*List, error) {
 			s.seen = maxFolders
 		}
 	}
+	if len(s.list.Jobs) == 0 && s.denied != nil {
+		return nil, s.denied
+	}
 	newestFirst(s.list.Jobs)
 	return s.list, nil
 }
@@ -173,9 +177,22 @@ type search struct {
 	Options
 	seen int // folders
 
-	mu   sync.Mutex
-	list *List
-	next []string // folders of the next level
+	mu     sync.Mutex
+	list   *List
+	next   []string // folders of the next level
+	denied error    // why an object could not be read that would tell of a job; nil if all could
+}
+
+// none tells whether an error says that there is no object that one may read. Of
+// folders of others the rights may end somewhere.
+func (s *search) none(err error) bool {
+	if errors.Is(err, fs.ErrPermission) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.denied = cmp.Or(s.denied, err)
+		return true
+	}
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // folder takes a folder for a job, and if it is none looks for jobs below it. The base
@@ -236,29 +253,23 @@ func (s *search) read(ctx context.Context, prefix string) (*Job, error) {
 		j.done(success, info)
 		s.name(j)
 		return j, nil
-	case !none(err) && !jobstate.Invalid(err):
+	case !s.none(err) && !jobstate.Invalid(err):
 		return nil, err
 	}
 	return s.unfinished(ctx, j, lay)
 }
 
-// none tells whether an error says that there is no object that one may read. Of
-// folders of others the rights may end somewhere.
-func none(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
-}
-
 // unfinished reads a job that has no summary in output/ of its own.
 func (s *search) unfinished(ctx context.Context, j *Job, lay layout.Layout) (*Job, error) {
 	job, at, jerr := jobstate.ReadJob(ctx, s.Store, lay)
-	if jerr != nil && !none(jerr) && !jobstate.Invalid(jerr) {
+	if jerr != nil && !s.none(jerr) && !jobstate.Invalid(jerr) {
 		return nil, jerr
 	}
 	says, seen, aerr := jobstate.ReadAnnouncement(ctx, s.Store, lay)
-	if aerr != nil && !none(aerr) && !jobstate.Invalid(aerr) {
+	if aerr != nil && !s.none(aerr) && !jobstate.Invalid(aerr) {
 		return nil, aerr
 	}
-	if none(jerr) && none(aerr) {
+	if s.none(jerr) && s.none(aerr) {
 		return nil, nil
 	}
 	if job != nil {
@@ -286,7 +297,7 @@ func (s *search) elsewhere(ctx context.Context, j *Job, job *manifest.Job, lay l
 	}
 	success, info, err := jobstate.ReadSuccess(ctx, s.Buckets(job.OutputAt.Bucket), job.Layout(lay), job.ID)
 	if err != nil {
-		if none(err) || jobstate.Invalid(err) {
+		if s.none(err) || jobstate.Invalid(err) {
 			err = nil
 		}
 		return false, err

@@ -29,6 +29,7 @@ type bucket struct {
 	objects map[string][]byte
 	age     map[string]time.Duration // since an object was written; 0 is now
 	denied  string                   // beginning of keys that may not be read or listed
+	unread  bool                     // no key may be read
 	gets    atomic.Int64
 	lists   atomic.Int64
 }
@@ -42,7 +43,7 @@ func (b *bucket) Get(ctx context.Context, key string) ([]byte, object.Info, erro
 	b.gets.Add(1)
 	data, ok := b.objects[key]
 	switch {
-	case b.denied != "" && strings.HasPrefix(key, b.denied):
+	case b.unread, b.denied != "" && strings.HasPrefix(key, b.denied):
 		return nil, object.Info{}, fs.ErrPermission
 	case !ok:
 		return nil, object.Info{}, fs.ErrNotExist
@@ -245,6 +246,21 @@ func TestOfOthers(t *testing.T) {
 	list, err := Find(t.Context(), b.options(""))
 	if err != nil || slices.ContainsFunc(list.Jobs, func(j Job) bool { return j.Name == "failed" }) || len(list.Jobs) == 0 || list.Partial != "failed/" {
 		t.Fatal(list, err)
+	}
+}
+
+// TestUnread: where folders can be listed and nothing in them be read, it is not known
+// whether there are jobs, and that is an error. "There is no job" would be untrue.
+func TestUnread(t *testing.T) {
+	b := filled(t)
+	b.unread = true
+	if list, err := Find(t.Context(), b.options("")); !errors.Is(err, fs.ErrPermission) {
+		t.Error(list, err)
+	}
+	for _, word := range []string{Last, "done"} {
+		if j, err := Resolve(t.Context(), b.options(""), word); !errors.Is(err, fs.ErrPermission) {
+			t.Error(word, j, err)
+		}
 	}
 }
 
