@@ -47,7 +47,6 @@ func (f *frame) uiCommand() *cobra.Command {
 				if err := b.open(addresses...); err != nil {
 					return err
 				}
-				s.board = b
 				path := "/"
 				if given {
 					path = jobPage(s.layout.Prefix())

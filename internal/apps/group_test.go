@@ -287,8 +287,9 @@ func drawBatch(t *rapid.T, columns []string) *mr.Batch {
 	return b
 }
 
-// BenchmarkGroupBatch maps batches of 1,000 rows.
-func BenchmarkGroupBatch(b *testing.B) {
+// batchMapper groups rows by columns a and b.
+func batchMapper(b *testing.B) mr.BatchMapper {
+	b.Helper()
 	app := group()
 	params, err := app.Resolve(map[string]string{"by": "a,b", "count": "true", "sum": "n"})
 	if err != nil {
@@ -298,6 +299,12 @@ func BenchmarkGroupBatch(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	return m.(mr.BatchMapper)
+}
+
+// BenchmarkGroupBatch maps batches of 1,000 rows.
+func BenchmarkGroupBatch(b *testing.B) {
+	m := batchMapper(b)
 	var batch mr.Batch
 	batch.Reset("o", []string{"a", "b", "n"})
 	row := mr.NewFields("a", "b", "n")
@@ -309,7 +316,7 @@ func BenchmarkGroupBatch(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := m.(mr.BatchMapper).MapBatch(&batch, discard{}); err != nil {
+		if _, err := m.MapBatch(&batch, discard{}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -319,15 +326,7 @@ func BenchmarkGroupBatch(b *testing.B) {
 // BenchmarkGroupMany maps batches as Parquet has them: numbers are such, and the rows are
 // of 30,000 groups, of which few are frequent.
 func BenchmarkGroupMany(b *testing.B) {
-	app := group()
-	params, err := app.Resolve(map[string]string{"by": "a,b", "count": "true", "sum": "n"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	m, err := app.NewMapper(&mr.Task{Params: params})
-	if err != nil {
-		b.Fatal(err)
-	}
+	m := batchMapper(b)
 	random := rand.New(rand.NewPCG(1, 2))
 	often := rand.NewZipf(random, 1.1, 8, 7000)
 	batches := make([]mr.Batch, 200)
@@ -344,7 +343,7 @@ func BenchmarkGroupMany(b *testing.B) {
 	}
 	for b.Loop() {
 		for k := range batches {
-			if _, err := m.(mr.BatchMapper).MapBatch(&batches[k], discard{}); err != nil {
+			if _, err := m.MapBatch(&batches[k], discard{}); err != nil {
 				b.Fatal(err)
 			}
 		}
